@@ -1,0 +1,1 @@
+"""The command line `fhir-server`: one file a command."""

@@ -1,0 +1,85 @@
+"""One FHIR exchange without HTTP, so that a Bundle entry is the same thing as a call.
+
+https://hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+    from fhir_server.settings import Settings
+
+FHIR_JSON = "application/fhir+json"
+FHIR_XML = "application/fhir+xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked.
+
+    Attributes:
+        method: GET, HEAD, POST, PUT, PATCH or DELETE.
+        path: the decoded segments under the FHIR base: ("Patient", "1", "_history", "2").
+        query: decoded (name, value) pairs of the URL, and of the form of a POST `_search`, in order.
+        body: FHIR JSON (XML has been turned into JSON by the wire), or the bytes of a Binary or patch in `content_type`.
+        content_type: media type of `body` without parameters, lower case; "" when there is no body.
+        headers: the conditional and preference headers, by lower-case name (`if-match`, `prefer`, `if-none-exist`, …).
+    """
+
+    method: str
+    path: tuple[str, ...]
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    content_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is answered.
+
+    Attributes:
+        status: HTTP status.
+        body: FHIR JSON, or the raw bytes of a Binary when `media_type` says so; b"" for none.
+        media_type: of `body`; the wire turns FHIR JSON into what the client accepts and leaves any other type alone.
+        version: number for the ETag `W/"n"`; None for none.
+        at: for Last-Modified; ms since 1970 UTC; None for none.
+        location: relative to the FHIR base ("Patient/1/_history/1"), for Location and Content-Location.
+        headers: any other header.
+    """
+
+    status: int
+    body: bytes = b""
+    media_type: str = FHIR_JSON
+    version: int | None = None
+    at: int | None = None
+    location: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler may use.
+
+    Attributes:
+        repository: the store as this caller may see it.
+        settings: the server's settings.
+        base: absolute URL of the FHIR base without a final slash, for links and fullUrl.
+        strict: whether an unknown search parameter is an error (`Prefer: handling`, default by setting).
+        prefer: return preference, "representation" when the client said nothing.
+        request_id: for logs and traces.
+    """
+
+    repository: Repository
+    settings: Settings
+    base: str
+    strict: bool = True
+    prefer: str = "representation"
+    request_id: str = ""
+
+
+Handler = Callable[[Request, Context], Awaitable[Response]]

@@ -1,0 +1,63 @@
+"""Every setting, with its unit and default. Each is an environment variable `FHIR_<NAME>` and is listed in the README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The server's settings, read once at start-up from `FHIR_*` variables and the command line."""
+
+    model_config = SettingsConfigDict(env_prefix="FHIR_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    data: Path = Field(Path("var"), description="Folder of the embedded store, keys and outbox.")
+    store: str = Field("", description="Store URL: sqlite:///PATH; empty for `fhir.sqlite` in the data folder.")
+    workers: int = Field(1, ge=1, le=64, description="Worker processes.")
+    open: bool = Field(False, description="Serve without tokens; refused on any address but loopback.")
+    base_url: str = Field("", description="Public URL of the FHIR base; empty to take it from each request's Host.")
+    default_timezone: str = Field("Europe/Paris", description="IANA zone of dates and times written without one.")
+    handling: Literal["strict", "lenient"] = Field(
+        "strict", description="Unknown search parameters: refused or ignored."
+    )
+    referential_integrity: bool = Field(False, description="Refuse references to local resources that are not there.")
+    default_page: int = Field(20, ge=1, description="Resources in a page when `_count` is not given.")
+    max_page: int = Field(1000, ge=1, description="The most resources in a page; a larger `_count` is lowered to it.")
+    max_includes: int = Field(2000, ge=1, description="The most included resources beside a page.")
+    max_links: int = Field(50_000, ge=1, description="The most targets a chained parameter may have.")
+    exact_total_limit: int = Field(
+        5_000, ge=0, description="Without `_total`, totals are counted up to this many matches and omitted beyond."
+    )
+    max_body_bytes: int = Field(50_000_000, ge=1024, description="The largest request body, in bytes.")
+    max_bundle_entries: int = Field(5_000, ge=1, description="The most entries of a batch or transaction.")
+    max_depth: int = Field(64, ge=8, description="The deepest nesting of a JSON or XML body.")
+    request_seconds: float = Field(60.0, gt=0, description="A request that takes longer is ended with 503, in seconds.")
+    max_pending_writes: int = Field(
+        2_000, ge=1, description="Writes waiting for the store; beyond, 503 with Retry-After."
+    )
+    max_concurrent: int = Field(
+        1_000, ge=1, description="Requests in progress per worker; beyond, 503 with Retry-After."
+    )
+    shutdown_seconds: float = Field(
+        15.0, ge=0, description="How long a stop waits for requests in progress, in seconds."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description='Origins allowed to call from a browser, as JSON; ["*"] for any.'
+    )
+    audit: Literal["auto", "on", "off"] = Field(
+        "auto", description="Traces: auto writes them whenever a caller is known."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line written."
+    )
+    log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL with its default filled in."""
+        return self.store or f"sqlite:///{self.data / 'fhir.sqlite'}"

@@ -1,0 +1,246 @@
+"""What a storage engine promises. It knows nothing of users, HTTP or search syntax.
+
+Two engines: `store/embedded` (SQLite) and, later, MongoDB. `tests/store` holds any engine to this contract.
+Instants are integers: milliseconds since 1970 UTC for versions, as FHIR's `instant` in `meta.lastUpdated` shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from fhir_server.store.filters import Filter, Index
+
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One stored version of a resource.
+
+    Attributes:
+        type: resource type.
+        id: logical id.
+        version: 1 for the first; also the number in `W/"1"`.
+        at: ms since 1970 UTC; equals `meta.lastUpdated` in the body. Never earlier than any version committed before it.
+        method: the verb that made it.
+        body: the JSON bytes a client is owed; b"" for a deletion.
+        packed: the index as stored (msgpack of `Index`); a deletion carries the index of the version it ended.
+        current: whether this is the latest version.
+    """
+
+    type: str
+    id: str
+    version: int
+    at: int
+    method: Method
+    body: bytes
+    packed: bytes
+    current: bool = True
+
+    @property
+    def deleted(self) -> bool:
+        """Whether this version is a deletion."""
+        return self.method == "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a new version.
+
+    Attributes:
+        expected: the version this one follows and was judged against; 0 when the id must never have existed.
+        body: JSON bytes whose `meta.versionId` is `expected + 1` already.
+        stamp: where in `body` the 24 bytes of `meta.lastUpdated` (`2026-01-31T12:00:00.000Z`) stand; the engine writes the
+            instant of the commit there, so that instants follow the order of commits.
+        index: what can be searched of it.
+    """
+
+    type: str
+    id: str
+    expected: int
+    body: bytes
+    stamp: int
+    index: Index
+    method: Literal["POST", "PUT", "PATCH"] = "PUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Write a deletion after version `expected`. The index of that version is kept with it."""
+
+    type: str
+    id: str
+    expected: int
+
+
+Write = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition that must hold inside the transaction: the current resources of `type` matching `where` are exactly `ids`.
+
+    This is how two simultaneous conditional creates make one resource.
+    """
+
+    type: str
+    where: Filter
+    ids: frozenset[str]
+
+
+class Stale(Exception):
+    """A pinned version or a guard no longer holds: nothing was written; judge again and retry.
+
+    Attributes:
+        write: the write whose `expected` was overtaken, or None when a guard failed.
+        guard: the guard that failed, or None.
+    """
+
+    def __init__(self, write: Write | None = None, guard: Guard | None = None) -> None:
+        """Name what was overtaken."""
+        super().__init__(write or guard)
+        self.write = write
+        self.guard = guard
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One sort key.
+
+    Attributes:
+        param: a search parameter's code, "_id", or "_lastUpdated".
+        kind: which rows hold it: "word" (by value) or "span" (by low ascending, by high descending); "own" for `_id` and
+            `_lastUpdated`.
+        descending: the greatest of a resource's values counts, greatest first; else its least, least first. A resource without
+            a value comes last either way.
+    """
+
+    param: str
+    kind: Literal["word", "span", "own"]
+    descending: bool = False
+
+
+NEWEST = (Sort("_lastUpdated", "own", descending=True),)
+
+#: Where a page ended: the sort key values of its last row and the engine's own tie-breaker. msgpack-encodable, opaque above.
+Position = tuple[int | float | str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of an ordered result: `versions` in order, and where the next part starts (None: there is no more)."""
+
+    versions: tuple[Version, ...]
+    next: Position | None = None
+
+
+#: What to search: a filter for each resource type. A type that is not there is not searched.
+Scope = Mapping[str, Filter]
+
+
+class Store(Protocol):
+    """Versions of resources, found by filters."""
+
+    async def read(self, type: str, id: str) -> Version | None:
+        """The current version, which may be a deletion; None when the id never existed."""
+
+    async def vread(self, type: str, id: str, version: int) -> Version | None:
+        """That version, `packed` being the *current* version's index; None when there is no such version."""
+
+    async def find(
+        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+    ) -> Page:
+        """Current, undeleted resources satisfying the filter of their type, `count` at most, following `after`.
+
+        Stable under writes: a resource that matches throughout and is not itself rewritten is on exactly one page.
+
+        Raises:
+            TooCostly: a link inside a filter has more than the engine's limit of targets.
+        """
+
+    async def count(self, scope: Scope, limit: int | None = None) -> int:
+        """How many `find` would give in all; counting stops at `limit`, which is then returned."""
+
+    async def history(
+        self,
+        scope: Scope,
+        id: str | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        after: Position | None = None,
+        count: int = 50,
+    ) -> Page:
+        """Versions, newest first, deletions included, of resources whose *current* index satisfies the filter of their type.
+
+        Args:
+            scope: as for `find`; deleted resources are judged by the index they were deleted with.
+            id: of the one resource asked for; `scope` then has one type.
+            since: only versions made at or after this instant (ms).
+            at: only versions that were current at some time in this closed interval (ms, ms).
+            after: as for `find`.
+            count: at most this many.
+        """
+
+    async def history_count(
+        self, scope: Scope, id: str | None = None, since: int | None = None, at: tuple[int, int] | None = None
+    ) -> int:
+        """How many versions `history` would give in all."""
+
+    async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
+        """All the writes or none, durable when this returns; one version per write, same order.
+
+        Raises:
+            Stale: an `expected` or a guard did not hold.
+            Unavailable: the store is locked, read-only or overloaded (503).
+            InsufficientStorage: the disk is full (507).
+        """
+
+    async def walk(self, types: Sequence[str], after: Position | None = None, count: int = 500) -> Page:
+        """Current versions (deletions too) in the engine's own order: for re-indexing, export and checks."""
+
+    async def reindex(self, entries: Sequence[tuple[Version, Index]]) -> int:
+        """Replace the index of versions that are still current; says how many were."""
+
+    def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
+        """How `find` would run, a line a step, naming the indexes used."""
+
+
+class Records(Protocol):
+    """Short-lived or secret things kept beside the resources: codes, tokens, sessions, jobs. Values are msgpack bytes."""
+
+    async def put(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
+        """Keep `value` under `key`, replacing what was there; gone after `ttl_seconds` (None: stays)."""
+
+    async def add(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
+        """Like `put`, only if nothing unexpired is there; says whether it was kept (one caller of several wins)."""
+
+    async def get(self, kind: str, key: str) -> bytes | None:
+        """What is there and has not expired."""
+
+    async def take(self, kind: str, key: str) -> bytes | None:
+        """Read and remove, atomically: of many simultaneous callers exactly one gets it."""
+
+    async def swap(self, kind: str, key: str, old: bytes, new: bytes) -> bool:
+        """Replace `old` by `new`, atomically; False when something else is there."""
+
+    async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
+        """Unexpired (key, value) pairs of a kind whose key starts with `prefix`, by key."""
+
+
+class Engine(Protocol):
+    """An opened engine: both protocols, and what operating it takes."""
+
+    store: Store
+    records: Records
+
+    async def backup(self, target: Path) -> None:
+        """A consistent copy at `target`, while writing goes on."""
+
+    def check(self) -> AsyncIterator[str]:
+        """Each defect found in what is stored, in words; nothing when it is sound."""
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the files."""

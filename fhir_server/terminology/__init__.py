@@ -1,0 +1,4 @@
+"""What codes mean: code systems, value sets, concept maps.
+
+May import `store` and `fhir`.
+"""

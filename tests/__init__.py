@@ -1,0 +1,1 @@
+"""The tests: one folder a room, decision tables where there is a table to decide."""
