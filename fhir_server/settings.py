@@ -1,4 +1,4 @@
-"""Every setting, with its unit and default. Each is an environment variable `FHIR_<NAME>` and is listed in the README."""
+"""Every setting, with its unit and default: an environment variable `FHIR_<NAME>` each, listed in the README."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ PROSE = frozenset(
 
 
 def main() -> None:
-    """Read the package named on the command line and write the facts.
+    """Read the package named on the command line and write the facts."""
     package = Path(sys.argv[1])
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     if digest != SHA256:

@@ -77,7 +77,7 @@ class Type(msgspec.Struct, frozen=True):
 
 
 class Component(msgspec.Struct, frozen=True):
-    """One part of a composite search parameter: the canonical of the parameter it is judged as, and where it is found."""
+    """One part of a composite search parameter: which parameter it is judged as (canonical), and where it is found."""
 
     definition: str
     expression: str
@@ -146,7 +146,7 @@ def children(path: str) -> dict[str, Element]:
 
 @cache
 def search_parameters() -> tuple[SearchParameter, ...]:
-    """The standard's 1,400 search parameters, in the published order; those of the examples' own extensions included."""
+    """The standard's 1,400 search parameters, as published; those of the examples' own extensions included."""
     return tuple(msgspec.json.decode(_file("search-parameters.json"), type=list[SearchParameter]))
 
 

@@ -48,13 +48,7 @@ def parse(body: bytes, max_depth: int = 64) -> dict[str, Any]:
         raise Malformed(f"Nested deeper than {max_depth} levels.", code="too-costly") from None
     except ValueError as error:
         raise Malformed(f"Not JSON: {error}.") from None
-    if not isinstance(tree, dict):
-        raise Malformed("The body is not a JSON object.")
-    if body.count(b"{") + body.count(b"[") > max_depth and _depth(tree) > max_depth:
-        raise Malformed(f"Nested deeper than {max_depth} levels.", code="too-costly")
-    if b"\\u" in body and not _encodable(text, tree):
-        raise Malformed("A string holds a lone surrogate, which is not a character.")
-    return tree
+    return _bounded(tree, body, text, max_depth)
 
 
 def serialize(tree: Mapping[str, Any]) -> bytes:
@@ -97,6 +91,16 @@ def stamped(body: bytes, id: str, version: int) -> tuple[bytes, int]:
     rest = b"".join(b",%s:%s" % (_encode(k), _compact(v)) for k, v in members.items())
     own = b"".join(b",%s:%s" % (_encode(k), _compact(v)) for k, v in meta.items())
     return b'%s%s%s"%s}%s}' % (head, _META, PLACEHOLDER.encode(), own, rest), stamp
+
+
+def _bounded(tree: Any, body: bytes, text: str, max_depth: int) -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        raise Malformed("The body is not a JSON object.")
+    if body.count(b"{") + body.count(b"[") > max_depth and _depth(tree) > max_depth:
+        raise Malformed(f"Nested deeper than {max_depth} levels.", code="too-costly")
+    if b"\\u" in body and not _encodable(text, tree):
+        raise Malformed("A string holds a lone surrogate, which is not a character.")
+    return tree
 
 
 def _compact(raw: msgspec.Raw) -> bytes:

@@ -25,7 +25,7 @@ class Request:
         method: GET, HEAD, POST, PUT, PATCH or DELETE.
         path: the decoded segments under the FHIR base: ("Patient", "1", "_history", "2").
         query: decoded (name, value) pairs of the URL, and of the form of a POST `_search`, in order.
-        body: FHIR JSON (XML has been turned into JSON by the wire), or the bytes of a Binary or patch in `content_type`.
+        body: FHIR JSON (XML has been made JSON by the wire), or the bytes of a Binary or patch in `content_type`.
         content_type: media type of `body` without parameters, lower case; "" when there is no body.
         headers: the conditional and preference headers, by lower-case name (`if-match`, `prefer`, `if-none-exist`, …).
     """

@@ -1,8 +1,8 @@
 """The filter language: what a query, a policy and a condition all become, and what each engine runs.
 
-Filters speak of *index rows*, never of JSON. A resource's `Index` holds two kinds of rows, both under a search parameter's
-code: words (tokens, strings, references, URIs) and ranges (dates, numbers, quantities). `store/matching.py` is the meaning
-of every filter in plain Python; an engine is right when it agrees.
+Filters speak of *index rows*, never of JSON. A resource's `Index` holds two kinds of rows, both under a search
+parameter's code: words (tokens, strings, references, URIs) and ranges (dates, numbers, quantities). `store/matching.py`
+is the meaning of every filter in plain Python; an engine is right when it agrees.
 
     kind        word row (value, qualifier)                       range row (low, high, code, system)
     token       (code, system)                                    -
@@ -128,7 +128,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Paired coordinates: `param`'s row of group g has latitude `low`, and `param$2`'s row of g longitude `low` (degrees)."""
+    """Coordinates in degrees: `param`'s row of group g has latitude `low`, `param$2`'s row of g longitude `low`."""
 
     param: str
     latitude: float

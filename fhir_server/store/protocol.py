@@ -24,7 +24,7 @@ class Version:
         type: resource type.
         id: logical id.
         version: 1 for the first; also the number in `W/"1"`.
-        at: ms since 1970 UTC; equals `meta.lastUpdated` in the body. Never earlier than any version committed before it.
+        at: ms since 1970 UTC, as `meta.lastUpdated` in the body. Never earlier than a version committed before it.
         method: the verb that made it.
         body: the JSON bytes a client is owed; b"" for a deletion.
         packed: the index as stored (msgpack of `Index`); a deletion carries the index of the version it ended.
@@ -53,8 +53,8 @@ class Put:
     Attributes:
         expected: the version this one follows and was judged against; 0 when the id must never have existed.
         body: JSON bytes whose `meta.versionId` is `expected + 1` already.
-        stamp: where in `body` the 24 bytes of `meta.lastUpdated` (`2026-01-31T12:00:00.000Z`) stand; the engine writes the
-            instant of the commit there, so that instants follow the order of commits.
+        stamp: where in `body` the 24 bytes of `meta.lastUpdated` (`2026-01-31T12:00:00.000Z`) stand; the engine
+            writes the instant of the commit there, so that instants follow the order of commits.
         index: what can be searched of it.
     """
 
@@ -81,7 +81,7 @@ Write = Put | Delete
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A condition that must hold inside the transaction: the current resources of `type` matching `where` are exactly `ids`.
+    """A condition that must hold inside the transaction: the current `type`s matching `where` are exactly `ids`.
 
     This is how two simultaneous conditional creates make one resource.
     """
@@ -112,10 +112,10 @@ class Sort:
 
     Attributes:
         param: a search parameter's code, "_id", or "_lastUpdated".
-        kind: which rows hold it: "word" (by value) or "span" (by low ascending, by high descending); "own" for `_id` and
-            `_lastUpdated`.
-        descending: the greatest of a resource's values counts, greatest first; else its least, least first. A resource without
-            a value comes last either way.
+        kind: which rows hold it: "word" (by value) or "span" (by low ascending, by high descending); "own" for `_id`
+            and `_lastUpdated`.
+        descending: the greatest of a resource's values counts, greatest first; else its least, least first. A
+            resource without a value comes last either way.
     """
 
     param: str
@@ -125,7 +125,7 @@ class Sort:
 
 NEWEST = (Sort("_lastUpdated", "own", descending=True),)
 
-#: Where a page ended: the sort key values of its last row and the engine's own tie-breaker. msgpack-encodable, opaque above.
+#: Where a page ended: the sort key values of its last row and the engine's own tie-breaker; opaque above the store.
 Position = tuple[int | float | str | None, ...]
 
 
@@ -173,7 +173,7 @@ class Store(Protocol):
         after: Position | None = None,
         count: int = 50,
     ) -> Page:
-        """Versions, newest first, deletions included, of resources whose *current* index satisfies the filter of their type.
+        """Versions, newest first, deletions included, of resources whose *current* index satisfies their type's filter.
 
         Args:
             scope: as for `find`; deleted resources are judged by the index they were deleted with.
@@ -209,7 +209,7 @@ class Store(Protocol):
 
 
 class Records(Protocol):
-    """Short-lived or secret things kept beside the resources: codes, tokens, sessions, jobs. Values are msgpack bytes."""
+    """Short-lived or secret things kept beside the resources: codes, tokens, sessions, jobs. Values are bytes."""
 
     async def put(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
         """Keep `value` under `key`, replacing what was there; gone after `ttl_seconds` (None: stays)."""

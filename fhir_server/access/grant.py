@@ -1,0 +1,74 @@
+"""What a verified caller may do: who they are, through which software, for whom, and with which scopes.
+
+Scopes are SMART App Launch 2.2's (https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html): a level, a type, the
+letters of `cruds`, and for a granular scope the search constraint, already turned into a Filter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhir_server.store.filters import EVERYTHING, Filter
+
+#: create, read, update, delete, search: the letters of a SMART v2 scope.
+VERBS = frozenset("cruds")
+
+Purpose = Literal["TREAT", "ETREAT", "BTG", "PATRQT", "HOPERAT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One SMART scope.
+
+    Attributes:
+        level: "patient" (the patient in context), "user" (what the user may see), "system" (no user).
+        type: a resource type, or "*".
+        verbs: a subset of `VERBS`.
+        where: the constraint of a granular scope; everything without one.
+    """
+
+    level: Literal["patient", "user", "system"]
+    type: str
+    verbs: frozenset[str]
+    where: Filter = EVERYTHING
+
+    def covers(self, type: str, verb: str) -> bool:
+        """Whether the scope speaks of `type` and allows `verb` on some of it."""
+        return verb in self.verbs and self.type in ("*", type)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A verified token.
+
+    Attributes:
+        scopes: what it allows; no scope, nothing.
+        subject: the person, as a reference ("Practitioner/1", "Patient/1", "RelatedPerson/1"); None for software alone.
+        role: the PractitionerRole the person acts in, as a reference.
+        client: the software's client id, which is also its `Device`; None in open mode.
+        patient: id of the patient in context, when there is one.
+        wards: ids of further patients the subject may act for (a representative's or caregiver's), the one in context included.
+        purpose: purpose of use (http://terminology.hl7.org/CodeSystem/v3-ActReason), with its `reason` in words for BTG.
+        traced: whether what is done with it leaves AuditEvents.
+    """
+
+    scopes: tuple[Scope, ...] = ()
+    subject: str | None = None
+    role: str | None = None
+    client: str | None = None
+    patient: str | None = None
+    wards: frozenset[str] = frozenset()
+    purpose: Purpose | None = None
+    reason: str | None = None
+    traced: bool = True
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether every filter can be left as it is: one unconstrained system scope with every verb on every type."""
+        return self is OPEN or ALL in self.scopes
+
+
+ALL = Scope("system", "*", VERBS)
+#: Open mode, and the server's own work: everything is allowed and no person is behind it.
+OPEN = Grant(scopes=(ALL,), traced=False)

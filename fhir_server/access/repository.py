@@ -1,0 +1,274 @@
+"""The only door to the store: everything that passes is held to the caller's rule, in both directions.
+
+Hidden and absent look the same (404). A write pins the version it was judged against, so what is masked between check and
+write is refused, not overwritten. Filters are narrowed on the way in, links inside them included.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from fhir_server.access.audit import Traces
+from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.policy import WRITER, narrow, rule
+from fhir_server.fhir.json import stamped
+from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
+from fhir_server.search.extract import extract
+from fhir_server.search.parameters import Registry
+from fhir_server.store.filters import (
+    EVERYTHING,
+    NOTHING,
+    And,
+    Filter,
+    Id,
+    Index,
+    Linked,
+    LinkedFrom,
+    Not,
+    Or,
+    Refers,
+    Word,
+    both,
+)
+from fhir_server.store.matching import matches, unpack
+from fhir_server.store.protocol import (
+    NEWEST,
+    Delete,
+    Guard,
+    Page,
+    Position,
+    Put,
+    Scope,
+    Sort,
+    Store,
+    Version,
+    Write,
+)
+
+
+class Repository:
+    """The store as one caller may see it.
+
+    Attributes:
+        grant: the caller.
+        registry: the search parameters in force.
+        traces: what this exchange touched, for its AuditEvent.
+    """
+
+    __slots__ = ("_base", "_store", "grant", "registry", "traces")
+
+    def __init__(self, store: Store, grant: Grant, registry: Registry, base: str = "") -> None:
+        """`base` is the server's own public URL, under which absolute references are local."""
+        self._store = store
+        self._base = base
+        self.grant = grant
+        self.registry = registry
+        self.traces = Traces(grant.traced)
+
+    def allows(self, type: str, verb: str) -> bool:
+        """Whether some scope lets the caller `verb` (a letter of `cruds`) some resource of `type`."""
+        return self.grant is OPEN or rule(self.grant, type, verb) != NOTHING
+
+    def require(self, type: str, verb: str) -> None:
+        """Refuse at once what no scope speaks of.
+
+        Raises:
+            Forbidden: the token has no scope for it; the caller knows their token, so this is no secret.
+        """
+        if not self.allows(type, verb):
+            raise Forbidden(f"The token has no scope to {WORDS[verb]} {type}.")
+
+    async def read(self, type: str, id: str) -> Version:
+        """The current version.
+
+        Raises:
+            Forbidden: no scope to read the type at all.
+            NotFound: absent, or hidden from this caller.
+            Gone: deleted, and the caller could see what it was.
+        """
+        version = await self.current(type, id)
+        if version is None:
+            raise NotFound(f"There is no such {type}.")
+        if version.deleted:
+            raise Gone(f"This {type} was deleted.", headers={"ETag": f'W/"{version.version}"'})
+        self.traces.saw(version)
+        return version
+
+    async def vread(self, type: str, id: str, version: int) -> Version:
+        """That version, judged by the *current* version's index: masking a document hides its unmasked past.
+
+        Raises:
+            Forbidden, NotFound, Gone: as for `read`.
+        """
+        self.require(type, "r")
+        found = await self._store.vread(type, id, version)
+        if found is None or not await self._sees(found, "r"):
+            raise NotFound(f"There is no such version of a {type}.")
+        if found.deleted:
+            raise Gone(f"This version is the deletion of the {type}.")
+        self.traces.saw(found)
+        return found
+
+    async def current(self, type: str, id: str, verb: str = "r") -> Version | None:
+        """The current version, which may be a deletion; None when absent or hidden.
+
+        Args:
+            type: resource type.
+            id: logical id.
+            verb: the letter of `cruds` it is to be judged for; writers ask with the verb they mean to use.
+        """
+        self.require(type, verb)
+        version = await self._store.read(type, id)
+        if version is None or not await self._sees(version, verb):
+            return None
+        return version
+
+    async def find(
+        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+    ) -> Page:
+        """Current resources satisfying the filter of their type and visible to the caller; a page of `count` at most."""
+        page = await self._store.find(self.visible(scope), sort, after, count)
+        self.traces.listed(page.versions)
+        return page
+
+    async def count(self, scope: Scope, limit: int | None = None) -> int:
+        """How many `find` would give in all; counting stops at `limit`."""
+        return await self._store.count(self.visible(scope), limit)
+
+    async def history(
+        self,
+        scope: Scope,
+        id: str | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        after: Position | None = None,
+        count: int = 50,
+    ) -> Page:
+        """Versions newest first, deletions included, of resources whose current index the caller may read."""
+        page = await self._store.history(self.visible(scope, "r"), id, since, at, after, count)
+        self.traces.listed(page.versions)
+        return page
+
+    async def history_count(
+        self, scope: Scope, id: str | None = None, since: int | None = None, at: tuple[int, int] | None = None
+    ) -> int:
+        """How many versions `history` would give in all."""
+        return await self._store.history_count(self.visible(scope, "r"), id, since, at)
+
+    def visible(self, scope: Scope, verb: str = "s") -> Mapping[str, Filter]:
+        """`scope` as the caller may use it: types without a rule dropped, links narrowed, the rule ANDed."""
+        if self.grant.unrestricted:
+            return scope
+        rules = ((type, rule(self.grant, type, verb), where) for type, where in scope.items())
+        return {type: both(allowed, narrow(self.grant, where)) for type, allowed, where in rules if allowed != NOTHING}
+
+    async def put(
+        self,
+        type: str,
+        id: str,
+        tree: dict[str, Any],
+        body: bytes,
+        before: Version | None,
+        method: Literal["POST", "PUT", "PATCH"] = "PUT",
+    ) -> Put:
+        """The write of a new version, judged before and after.
+
+        Args:
+            type: resource type.
+            id: logical id.
+            tree: the parsed resource, already valid.
+            body: its JSON; `id` and `meta` are set here.
+            before: the version it follows (as `current` gave it), a deletion included; None for an id never used.
+            method: the verb that history shows.
+
+        Raises:
+            NotFound: the version before is hidden from this verb.
+            Forbidden: the caller may not write what the resource says (another patient's, say), or lacks the scope.
+        """
+        new = before is None or before.deleted
+        verb = "c" if new else "u"
+        self.require(type, verb)
+        if before is not None and not new and not await self._sees(before, verb):
+            raise NotFound(f"There is no such {type}.")
+        index = self._index(type, tree)
+        if not await self._satisfies(rule(self.grant, type, verb), type, id, index):
+            raise Forbidden(f"The token does not allow this {type} to be written.")
+        stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
+        return Put(type, id, before.version if before else 0, stamped_body, stamp, index, method)
+
+    async def delete(self, before: Version) -> Delete:
+        """The write of a deletion after `before`.
+
+        Raises:
+            Forbidden: no scope to delete the type.
+            NotFound: hidden from this verb.
+        """
+        self.require(before.type, "d")
+        if not await self._sees(before, "d"):
+            raise NotFound(f"There is no such {before.type}.")
+        return Delete(before.type, before.id, before.version)
+
+    def guard(self, type: str, where: Filter, ids: frozenset[str] = frozenset()) -> Guard:
+        """The condition that the resources of `type` matching `where`, as the caller sees them, are exactly `ids`."""
+        return Guard(type, self.visible({type: where}).get(type, NOTHING), ids)
+
+    async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
+        """All the writes or none, durable when this returns; one version per write, same order.
+
+        Raises:
+            Stale: something was overtaken; judge again and retry.
+        """
+        versions = await self._store.transact(writes, guards)
+        self.traces.wrote(versions)
+        return versions
+
+    @staticmethod
+    def new_id() -> str:
+        """An unguessable id: 120 bits in 24 characters of FHIR's `id` alphabet that sort alike everywhere."""
+        return secrets.token_hex(12)
+
+    def _index(self, type: str, tree: dict[str, Any]) -> Index:
+        index = extract(type, tree, self.registry, self._base) if self._base else extract(type, tree, self.registry)
+        if type == "Binary" and self.grant.client:
+            # Only the writer is added: the security context is the resource's own element.
+            return Index((*index.words, Word(WRITER, self.grant.client)), index.spans, index.narrative, index.content)
+        return index
+
+    async def _sees(self, version: Version, verb: str) -> bool:
+        allowed = rule(self.grant, version.type, verb)
+        if allowed == EVERYTHING:
+            return True
+        return await self._satisfies(allowed, version.type, version.id, unpack(version.packed), version.at)
+
+    async def _satisfies(self, where: Filter, type: str, id: str, index: Index, at: int = 0) -> bool:
+        if where == EVERYTHING:
+            return True
+        return matches(await self._settled(where, type, id, index), index, id, at * 1000)
+
+    async def _settled(self, where: Filter, type: str, id: str, index: Index) -> Filter:
+        """`where` with each link replaced by what the store says of it, so that the rest is a matter of the index alone."""
+        match where:
+            case Linked():
+                found = await self._refers(where, index)
+            case LinkedFrom():
+                linked = both(Refers(where.param, f"{type}/{id}"), where.where)
+                found = await self._store.count({where.type: linked}, 1) > 0
+            case And() | Or():
+                return replace(where, parts=tuple([await self._settled(p, type, id, index) for p in where.parts]))
+            case Not():
+                return Not(await self._settled(where.part, type, id, index))
+            case _:
+                return where
+        return EVERYTHING if found else NOTHING
+
+    async def _refers(self, link: Linked, index: Index) -> bool:
+        prefix = link.type + "/"
+        ids = tuple(w.value[len(prefix) :] for w in index.words if w.param == link.param and w.value.startswith(prefix))
+        return bool(ids) and await self._store.count({link.type: both(Id(ids), link.where)}, 1) > 0
+
+
+#: What each letter of `cruds` is called in a refusal.
+WORDS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
