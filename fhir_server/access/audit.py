@@ -1,8 +1,8 @@
 """The trace each exchange leaves: an AuditEvent naming the person, the software, the patient and what was done.
 
-https://hl7.org/fhir/R4/auditevent.html; CSP R1111-43: date, time, person, establishment, action, object. No response leaves
-before its trace is durable; traces of concurrent exchanges share one group commit in the store. A trace holds references and
-the query's parameter names, never a resource's content.
+https://hl7.org/fhir/R4/auditevent.html; CSP R1111-43: date, time, person, establishment, action, object. No response
+leaves before its trace is durable; traces of concurrent exchanges share one group commit in the store. A trace holds
+references, never a resource's content.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a verified caller may do: who they are, through which software, for whom, and with which scopes.
 
-Scopes are SMART App Launch 2.2's (https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html): a level, a type, the
-letters of `cruds`, and for a granular scope the search constraint, already turned into a Filter.
+Scopes are SMART App Launch 2.2's: a level, a type, the letters of `cruds`, and for a granular scope the search
+constraint, already turned into a Filter. https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ class Grant:
         role: the PractitionerRole the person acts in, as a reference.
         client: the software's client id, which is also its `Device`; None in open mode.
         patient: id of the patient in context, when there is one.
-        wards: ids of further patients the subject may act for (a representative's or caregiver's), the one in context included.
-        purpose: purpose of use (http://terminology.hl7.org/CodeSystem/v3-ActReason), with its `reason` in words for BTG.
+        wards: ids of the patients the subject may act for (representative, caregiver), the one in context included.
+        purpose: purpose of use (http://terminology.hl7.org/CodeSystem/v3-ActReason).
+        reason: why, in words; compulsory for BTG.
         traced: whether what is done with it leaves AuditEvents.
     """
 

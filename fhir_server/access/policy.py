@@ -29,7 +29,7 @@ SECURITY_CONTEXT = "_securityContext"
 #: Index row of a Binary naming the client that wrote it.
 WRITER = "_writer"
 
-#: Types that speak of no patient: a patient-level or patient's own scope that names them reads them all, and writes none.
+#: Types that speak of no patient: a patient's scope that names them reads them all, and writes none.
 DIRECTORY = frozenset(
     """CapabilityStatement CodeSystem CompartmentDefinition ConceptMap Endpoint HealthcareService ImplementationGuide
     Location Medication MedicationKnowledge NamingSystem OperationDefinition Organization OrganizationAffiliation
@@ -88,7 +88,7 @@ def _of_patients(ids: frozenset[str], type: str, verb: str) -> Filter:
 
 
 def _binary(grant: Grant, verb: str) -> Filter:
-    """A Binary is judged by the DocumentReference in its `securityContext`; without one only its writer's system has it."""
+    """Judged by the DocumentReference in its `securityContext`; without one only its writer's system has it."""
     if not any(scope.covers("Binary", verb) or scope.covers("DocumentReference", verb) for scope in grant.scopes):
         return NOTHING
     # Updating or deleting a document's bytes asks for the same verb on the document; reading them, for reading it.

@@ -1,7 +1,7 @@
 """The only door to the store: everything that passes is held to the caller's rule, in both directions.
 
-Hidden and absent look the same (404). A write pins the version it was judged against, so what is masked between check and
-write is refused, not overwritten. Filters are narrowed on the way in, links inside them included.
+Hidden and absent look the same (404). A write pins the version it was judged against, so what is masked between check
+and write is refused, not overwritten. Filters are narrowed on the way in, links inside them included.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Repository:
     async def find(
         self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
     ) -> Page:
-        """Current resources satisfying the filter of their type and visible to the caller; a page of `count` at most."""
+        """Current resources satisfying the filter of their type and visible to the caller, `count` at most."""
         page = await self._store.find(self.visible(scope), sort, after, count)
         self.traces.listed(page.versions)
         return page
@@ -249,7 +249,7 @@ class Repository:
         return matches(await self._settled(where, type, id, index), index, id, at * 1000)
 
     async def _settled(self, where: Filter, type: str, id: str, index: Index) -> Filter:
-        """`where` with each link replaced by what the store says of it, so that the rest is a matter of the index alone."""
+        """`where` with each link replaced by what the store says of it: the rest is a matter of the index alone."""
         match where:
             case Linked():
                 found = await self._refers(where, index)
