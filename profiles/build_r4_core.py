@@ -15,6 +15,7 @@ import hashlib
 import json
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def main() -> None:
     _lines("profiles.ndjson", [_profile(d) for d in definitions if d.get("derivation") == "constraint"])
     for kind, name in (("CodeSystem", "code-systems"), ("ValueSet", "value-sets"), ("ConceptMap", "concept-maps")):
         _lines(f"{name}.ndjson.gz", [_trimmed(r) for r in resources if r["resourceType"] == kind])
+    _write("required-codes.json", _required_codes(resources))
     _write(
         "source.json",
         {
@@ -144,6 +146,40 @@ def _search_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 def _compartment(compartment: dict[str, Any]) -> dict[str, list[str]]:
     """Resource type → the search parameters whose reference to the compartment's owner makes it a member."""
     return {r["code"]: r["param"] for r in compartment["resource"] if r.get("param")}
+
+
+def _required_codes(resources: list[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Value set → system → codes, for the value sets that types bind as required and that R4 itself can enumerate."""
+    by_url = {r["url"]: r for r in resources if r["resourceType"] in ("CodeSystem", "ValueSet")}
+    bound = {
+        e["binding"]["valueSet"].partition("|")[0]
+        for r in resources
+        if r["resourceType"] == "StructureDefinition" and r.get("derivation") != "constraint"
+        for e in r["snapshot"]["element"]
+        if e.get("binding", {}).get("strength") == "required"
+    }
+    found = {url: _codes(by_url[url], by_url) for url in sorted(bound & by_url.keys())}
+    return {url: codes for url, codes in found.items() if codes}
+
+
+def _codes(value_set: dict[str, Any], by_url: dict[str, Any]) -> dict[str, list[str]]:
+    # R4's required value sets take whole systems or lists of codes: no filter, no exclusion, no import.
+    compose = value_set["compose"]
+    if "exclude" in compose or any(i.keys() & {"filter", "valueSet"} for i in compose["include"]):
+        raise SystemExit(f"{value_set['url']}: not a plain list, teach _codes about it")
+    codes: dict[str, list[str]] = {}
+    for include in compose["include"]:
+        system = include["system"]
+        listed = [c["code"] for c in include.get("concept", [])] or list(_concepts(by_url.get(system, {})))
+        if listed:
+            codes.setdefault(system, []).extend(listed)
+    return codes
+
+
+def _concepts(parent: dict[str, Any]) -> Iterator[str]:
+    for concept in parent.get("concept", []):
+        yield concept["code"]
+        yield from _concepts(concept)
 
 
 def _profile(definition: dict[str, Any]) -> dict[str, Any]:
