@@ -1,0 +1,69 @@
+"""Text as search compares it: without case, accents, punctuation or extra white space.
+
+https://hl7.org/fhir/R4/search.html#string. The same folding is applied to what is indexed and to what is asked.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from html import unescape
+
+#: Letters that Unicode does not decompose, and how they are typed where they are not on the keyboard.
+_LETTERS = {
+    "œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ħ": "h", "ı": "i", "ŋ": "n", "ŧ": "t",
+    "ĸ": "k", "ə": "e", "ß": "ss",
+}  # fmt: skip
+#: One step for ASCII: capitals to small letters, all that is neither letter nor digit to a space.
+_ASCII = {
+    code: (char.lower() if (char := chr(code)) in string.ascii_letters or char in string.digits else " ")
+    for code in range(128)
+}
+_APART = str.maketrans(_LETTERS)
+_tags = re.compile(r"<[^<>]*>").sub
+_LONGEST_TEXT = 1_000_000
+
+
+def fold(text: str) -> str:
+    """`text` in small letters without accents; runs of punctuation and white space are one space, none at the ends.
+
+    "Jean-Pierre d'Artagnan" and "JEAN PIERRE D’ARTAGNAN" are both "jean pierre d artagnan"; "Cœur" is "coeur". Text of
+    punctuation alone folds to "".
+    """
+    if text.isascii():
+        return text.lower() if text.isalnum() else " ".join(text.translate(_ASCII).split())
+    apart = unicodedata.normalize("NFKD", text.casefold().translate(_APART)).casefold()
+    return " ".join("".join(map(_plain, apart)).split())
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    """The foldings under which `text` is indexed: `fold(text)`, and the one with words joined where only an apostrophe,
+    a hyphen or a dot parts them ("obrien" for "O'Brien"), so that it is found written either way.
+    """  # fmt: skip
+    folded = fold(text)
+    if text.isalnum() or " " not in folded:
+        return (folded,)
+    joined = fold(_inner("", text))
+    return (folded,) if joined == folded else (folded, joined)
+
+
+def words(text: str) -> list[str]:
+    """The folded words of `text` in their order, each once; what follows the first million characters is not read."""
+    return list(dict.fromkeys(fold(text[:_LONGEST_TEXT]).split()))
+
+
+def without_markup(xhtml: str) -> str:
+    """The text of a narrative: tags replaced by spaces, entities by their characters."""
+    text = _tags(" ", xhtml)
+    return unescape(text) if "&" in text else text
+
+
+def _plain(char: str) -> str:
+    if char.isalnum():
+        return char
+    # A combining mark belongs to the letter before it; anything else parts words.
+    return "" if unicodedata.category(char) == "Mn" else " "
+
+
+_inner = re.compile(r"(?<=\w)['’‘ʼ`´.‐‑-](?=\w)").sub
