@@ -1,0 +1,66 @@
+"""Systems, profiles and small builders the population's resources share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOS = "https://mos.esante.gouv.fr/NOS"
+FR_CORE = "https://hl7.fr/ig/fhir/core/StructureDefinition"
+IDENTIFIER_TYPES = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
+PDSM = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition"
+MHD = "https://profiles.ihe.net/ITI/MHD"
+#: Canonical base of the definitions this project had to make, for want of a national one.
+OWN = "https://fhir-server.example"
+
+INS_DEMO = "urn:oid:1.2.250.1.213.1.4.11"
+ID_NAT_PS = "urn:oid:1.2.250.1.71.4.2.1"
+ID_NAT_ST = "urn:oid:1.2.250.1.71.4.2.2"
+RPPS = "https://rpps.esante.gouv.fr"
+FINESS = "https://finess.esante.gouv.fr"
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+URI = "urn:ietf:rfc:3986"
+
+
+def nos(name: str) -> str:
+    """The canonical of a national code system from its name: "TRE_R38-SpecialiteOrdinale"."""
+    return f"{NOS}/{name}/FHIR/{name.replace('_', '-')}"
+
+
+PROFESSION = nos("TRE_G15-ProfessionSante")
+SPECIALTY = nos("TRE_R38-SpecialiteOrdinale")
+FACILITY = nos("TRE_R02-SecteurActivite")
+PRACTICE = nos("TRE_A01-CadreExercice")
+NON_PROFESSIONAL = nos("TRE_A00-ProducteurDocNonPS")
+CLASS = nos("TRE_A03-ClasseDocument")
+CONFIDENTIALITY = nos("TRE_A08-HL7Confidentiality")
+VISIBILITY = nos("TRE_A07-StatutVisibiliteDocument")
+FORMAT = nos("TRE_A11-IheFormatCode")
+COMMUNE = nos("TRE_R13-Commune")
+ROLE_CLASS = nos("TRE_R260-HL7RoleClass")
+ROLE_CODE = nos("TRE_R216-HL7RoleCode")
+
+
+def coding(system: str, code: str, display: str) -> dict[str, Any]:
+    """A Coding."""
+    return {"system": system, "code": code, "display": display}
+
+
+def concept(system: str, code: str, display: str) -> dict[str, Any]:
+    """A CodeableConcept of one coding."""
+    return {"coding": [{"system": system, "code": code, "display": display}]}
+
+
+def reference(type: str, id: str) -> dict[str, Any]:
+    """A literal reference."""
+    return {"reference": f"{type}/{id}"}
+
+
+def typed_identifier(kind: str, system: str, value: str) -> dict[str, Any]:
+    """An official identifier whose type is a French one (INS-NIR-DEMO, RPPS, FINEG…)."""
+    return {
+        "use": "official",
+        "type": {"coding": [{"system": IDENTIFIER_TYPES, "code": kind}]},
+        "system": system,
+        "value": value,
+    }
