@@ -11,7 +11,7 @@ from fhir_server.space.population.codes import FR_CORE, OWN, SPECIALTY, concept,
 from fhir_server.space.population.districts import District, Professional
 from fhir_server.space.population.people import Person
 from fhir_server.space.population.tables import Wheel
-from fhir_server.space.population.world import World, instant, utc, workday
+from fhir_server.space.population.world import World, instant, workday
 
 #: Whether an appointment is past or to come → what became of it.
 STATUSES = {
@@ -148,8 +148,8 @@ def _appointment(
         "specialty": _specialty(professional),
         "priority": rng.choice((0, 0, 5)),
         "description": rng.choice(REASONS),
-        "start": utc(day, hour - 1, minute),
-        "end": utc(day, hour - 1, minute + 20),
+        "start": instant(day, hour, minute),
+        "end": instant(day, hour, minute + 20),
         "minutesDuration": 20,
     }
     if slot:

@@ -133,7 +133,7 @@ def _professional(world: World, rng: Random, district: District, row: dict[str, 
 
 
 def resources(world: World, district: District) -> Iterator[dict[str, Any]]:
-    """Each structure's Organization, Location and HealthcareService; each person's Practitioner and PractitionerRole."""
+    """Each structure's Organization, Location and HealthcareService; each person's Practitioner and role."""
     rng = world.rng("district-details", district.number)
     for structure in district.structures.values():
         yield _organization(rng, structure, district.commune)

@@ -1,7 +1,8 @@
 """A person's documents: sheet (DocumentReference), content (a PDF in a Binary) and lot (SubmissionSet, a List).
 
-In the shape of the national guide for sharing documents (PDSm 3.1.1, a profile of IHE MHD): author, patient and custodian
-contained, one content, SHA-1 and size of the very bytes. Sectors and types follow the published shares (`seed/`).
+In the shape of the national guide for sharing documents (PDSm 3.1.1, a profile of IHE MHD): author, patient and
+custodian contained, one content, SHA-1 and size of the very bytes. Sectors and types follow the published shares
+(`seed/`).
 """
 
 from __future__ import annotations

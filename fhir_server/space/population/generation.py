@@ -24,9 +24,9 @@ BLOCK = 1000
 def population(patients: int, random_seed: int = 1, day: date = REFERENCE_DAY) -> Iterator[dict[str, Any]]:
     """Resources of `patients` invented people and of those who care for them, each with its own id.
 
-    The same arguments give the same resources, byte for byte, in the same order. The first people of a larger population
-    are those of a smaller one with the same seed. What a resource refers to comes before it, but for a Binary and its
-    sheet, which refer to each other.
+    The same arguments give the same resources, byte for byte, in the same order. The first people of a larger
+    population are those of a smaller one with the same seed. What a resource refers to comes before it, but for a
+    Binary and its sheet, which refer to each other.
 
     Args:
         patients: how many Patient resources, 0 or more.

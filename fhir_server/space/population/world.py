@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,11 +63,6 @@ def unique(rng: Random) -> str:
 def instant(day: date, hour: int, minute: int) -> str:
     """A moment of French legal time, with its offset: `2024-01-10T10:00:00+01:00`."""
     return datetime.combine(day, time(hour, minute), PARIS).isoformat()
-
-
-def utc(day: date, hour: int, minute: int) -> str:
-    """A FHIR instant in UTC."""
-    return datetime.combine(day, time(hour, minute), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def workday(day: date) -> date:
