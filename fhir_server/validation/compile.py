@@ -1,0 +1,247 @@
+"""R4's definitions of a type, compiled into one JSON Schema that says all of its structure.
+
+https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/conformance-rules.html. Every fragment fails for one rule
+only, so a failing keyword is a message (`explain.py`); where there are alternatives, they carry the rule together.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fhir_server.fhir import definitions
+from fhir_server.validation import bindings, invariants, primitives, references
+from fhir_server.validation.aligned import KEYWORD
+from fhir_server.validation.rules import ruled
+from fhir_server.validation.steps import Step, choices, steps
+
+Schema = dict[str, Any]
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_CHOICE = "Of the types this element may have, more than one is given"
+_MISSING = "A required element is missing"
+_EITHER = "An extension has a value or extensions, and not both"
+_HOLLOW = "An element has a value, children or an extension"
+
+
+@cache
+def schema(type: str) -> Schema:
+    """The JSON Schema of a resource type or complex type, with every type it leads to under `$defs`.
+
+    Nested resources (contained, entries, parameters) are only objects here: each is judged by its own type.
+    """
+    defs: dict[str, Schema] = {}
+    missing = [type]
+    while missing:
+        name = missing.pop()
+        if name not in defs:
+            defs[name], led_to = _definition(name)
+            missing.extend(led_to)
+    return {"$schema": DRAFT, "$ref": _pointer(type), "$defs": defs}
+
+
+def _pointer(name: str) -> str:
+    return "#/$defs/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _led_to(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [n for item in value for n in _led_to(item)]
+    if not isinstance(value, dict):
+        return []
+    own = value.get("$ref")
+    found = [own.removeprefix("#/$defs/")] if isinstance(own, str) and own.startswith("#/$defs/") else []
+    return found + [n for k, v in value.items() if k != "x-rule" for n in _led_to(v)]
+
+
+@cache
+def _definition(name: str) -> tuple[Schema, tuple[str, ...]]:
+    found = _defined(name)
+    return found, tuple(_led_to(found))
+
+
+def _defined(name: str) -> Schema:
+    if name in primitives.SCHEMAS:
+        return primitives.SCHEMAS[name]
+    if name == "Resource":
+        return _RESOURCE
+    if name == "_":
+        return _object("Element")
+    base, _, limits = name.partition(":")
+    if not limits:
+        return _object(name)
+    if limits == "simple":
+        never = ruled(
+            {"not": {"required": ["comparator"]}}, "sqty-1", "A simple quantity has no comparator", "comparator"
+        )
+        return {"allOf": [{"$ref": _pointer(base)}, never]}
+    return {"allOf": [{"$ref": _pointer(base)}, references.targets(limits.split(",")) or {}]}
+
+
+_RESOURCE: Schema = {
+    "type": "object",
+    "properties": {"resourceType": {"type": "string"}},
+    "allOf": [
+        ruled({"required": ["resourceType"]}, "resource-type", "A resource says its resourceType", "resourceType")
+    ],
+}
+
+
+def _object(path: str) -> Schema:
+    """The schema of an object: its properties, then the rules that hold between them."""
+    table = steps(path)
+    held = [s for k, s in table.items() if _in_step(k, table)]
+    between: list[Schema] = [
+        *_required(path, table),
+        *(_aligned(s) for s in held),
+        *_hollow(path, table),
+        *_one_choice(path, table),
+        *invariants.structural(path),
+    ]
+    aligned = {k for s in held for k in (s.name, "_" + s.name)}
+    properties: Schema = {k: True if k in aligned else _property(s) for k, s in table.items()}
+    if path in definitions.resource_types():
+        properties["resourceType"] = {"const": path}
+    if path == "Reference":
+        properties["reference"] = {"allOf": [properties["reference"], references.literal()]}
+    found: Schema = {
+        "type": "object",
+        "minProperties": 1,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    return {**found, "allOf": between} if between else found
+
+
+def _in_step(key: str, table: Any) -> bool:
+    step: Step = table[key]
+    return step.repeats and not step.sibling and "_" + key in table
+
+
+def _property(step: Step) -> Schema:
+    return _array(step, _one(step)) if step.repeats else _one(step)
+
+
+def _array(step: Step, item: Schema) -> Schema:
+    found: Schema = {"type": "array", "minItems": 1, "items": item}
+    if step.element.min > 1:
+        more = ruled({"minItems": step.element.min}, "cardinality-min", "Fewer items than its definition asks for")
+        found["allOf"] = [more]
+    if step.element.max.isdigit():
+        found["maxItems"] = int(step.element.max)
+    return found
+
+
+def _one(step: Step) -> Schema:
+    """The schema of one value of the property."""
+    if step.sibling:
+        return {"$ref": _pointer("_")}
+    if step.type is None:
+        return {"$ref": _pointer(step.path)}
+    extra = bindings.required(step.element, step.type.code)
+    if step.type.code == "code" and extra:
+        return {"type": "string", **extra}
+    value = {"$ref": _pointer(_narrowed(step))}
+    return {"allOf": [value, extra]} if extra else value
+
+
+def _narrowed(step: Step) -> str:
+    assert step.type is not None  # noqa: S101 - narrowing for mypy: `_one` has dealt with backbone elements
+    if step.type.profiles == (definitions.SPECIFICATION + "SimpleQuantity",):
+        return "Quantity:simple"
+    if step.type.code == "Reference" and references.targets(step.type.targets):
+        return "Reference:" + ",".join(sorted(step.type.targets))
+    return step.type.code
+
+
+def _required(path: str, table: Any) -> list[Schema]:
+    """A required element is there under one of its names; a primitive may be there by its extensions alone."""
+    names: dict[str, list[str]] = {}
+    for key, step in table.items():
+        if step.element.min > 0:
+            names.setdefault(step.name, []).append(key)
+    return [ruled(_any_of(keys), "cardinality-min", _MISSING, name) for name, keys in names.items()]
+
+
+def _any_of(keys: list[str]) -> Schema:
+    return {"required": keys} if len(keys) == 1 else {"anyOf": [{"required": [k]} for k in keys]}
+
+
+def _aligned(step: Step) -> Schema:
+    """A repeating primitive: nulls only where a sibling array stands beside it."""
+    name, item = step.name, _one(step)
+    nullable = _array(step, {"if": {"type": "null"}, "else": item})
+    return {
+        "if": {"required": ["_" + name]},
+        "then": {
+            "properties": {
+                name: nullable,
+                "_" + name: _array(step, {"if": {"type": "null"}, "else": {"$ref": _pointer("_")}}),
+            },
+            **ruled({KEYWORD: name}, "primitive-array", "Values and extensions are not in step", name),
+        },
+        "else": {"properties": {name: _array(step, item)}},
+    }
+
+
+def _hollow(path: str, table: Any) -> list[Schema]:
+    """ele-1: an element is more than its id."""
+    found: list[Schema] = []
+    if "id" in table and path not in definitions.resource_types() and not any(s.element.min for s in table.values()):
+        found.append({"if": {"maxProperties": 1}, "then": ruled({"not": {"required": ["id"]}}, "ele-1", _HOLLOW)})
+    alone = {
+        k: ruled(
+            {"anyOf": [{"required": [k[1:]]}, {"properties": {k: {"required": ["extension"]}}}]},
+            "ele-1",
+            _HOLLOW,
+            s.name,
+        )
+        for k, s in table.items()
+        if s.sibling and not s.repeats
+    }
+    if alone:
+        found.append({"dependentSchemas": alone})
+    return found
+
+
+def _one_choice(path: str, table: Any) -> list[Schema]:
+    """A choice element takes one type; which of its names is given, with or without extensions, is said once."""
+    if path == "Extension":
+        return _extension(table)
+    return [
+        ruled({"oneOf": [*_each(keys, table), _none(keys, table)]}, "choice-type", _CHOICE, name)
+        for name, keys in choices(path).items()
+    ]
+
+
+def _each(keys: tuple[str, ...], table: Any) -> list[Schema]:
+    return [_any_of([k, *({"_" + k} & table.keys())]) for k in keys]
+
+
+def _none(keys: tuple[str, ...], table: Any) -> Schema:
+    return {
+        "not": {
+            "anyOf": [
+                s for k in keys for s in ({"required": [k]}, {"required": ["_" + k]}) if s["required"][0] in table
+            ]
+        }
+    }
+
+
+def _extension(table: Any) -> list[Schema]:
+    """ext-1: a value or extensions, never both. Most extensions are a url and one property more, and judged by that."""
+    keys = choices("Extension")["value"]
+    bare = {"anyOf": [{"required": ["url", "id"]}, {"required": ["url"], "maxProperties": 1}]}
+    values = ruled({"oneOf": [*_each(keys, table), _none(keys, table)]}, "choice-type", _CHOICE, "value")
+    some = ruled({"not": _none(keys, table)["not"]}, "ext-1", _EITHER)
+    more = {
+        "if": {"required": ["extension"]},
+        "then": some,
+        "else": ruled({"not": _none(keys, table)}, "ext-1", _EITHER),
+    }
+    return [
+        {
+            "if": {"maxProperties": 2},
+            "then": ruled({"not": bare}, "ext-1", _EITHER),
+            "else": {"allOf": [values, more]},
+        }
+    ]

@@ -1,0 +1,208 @@
+"""R4's own invariants: those a schema can state are in it, the others are FHIRPath, asked where they can fail.
+
+https://hl7.org/fhir/R4/conformance-rules.html#constraints
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from fhir_server.fhir import definitions
+from fhir_server.fhir.outcome import FhirError, Issue
+from fhir_server.validation.existence import as_schema
+from fhir_server.validation.rules import ruled
+from fhir_server.validation.steps import is_primitive, steps
+from fhir_server.validation.walking import Place, places
+
+#: Stated by the schema or by `contained.py` and `narrative.py`, and so not asked again.
+ELSEWHERE = frozenset(("ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ref-1", "txt-1", "txt-2"))
+
+_GUARD = re.compile(r"(\w+)(?:\.hasValue\(\)\.not\(\)|\.exists\(\)\.not\(\)|\.empty\(\))")
+_IMPLIES = re.compile(r"(?:\w+\.)?(\w+)\.exists\(\) implies ")
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A rule of an element.
+
+    Attributes:
+        key: `per-1`.
+        severity: of the issue when it does not hold.
+        human: what it asks, in the specification's words.
+        expression: FHIRPath, to be true of the element.
+        type: the element's type or path, which the expression is read for.
+        needs: children without which it holds whatever else is there.
+    """
+
+    key: str
+    severity: Literal["error", "warning"]
+    human: str
+    expression: str
+    type: str
+    needs: tuple[str, ...] = ()
+
+    def broken(self, place: Place, root: Mapping[str, Any], resource: Mapping[str, Any]) -> Issue | None:
+        """The issue when the invariant does not hold at `place`; None when it does."""
+        if self.needs and not self._can_fail(place):
+            return None
+        expression = _compiled(self.expression, self.type)
+        if expression is None:
+            return None
+        try:
+            if expression(place, root, resource):
+                return None
+        except FhirError:
+            # The element is not what the expression takes for granted; its own rule has said so.
+            return None
+        return Issue(self.severity, "invariant", self.human, place.at, self.key)
+
+    def _can_fail(self, place: Place) -> bool:
+        there = {s.name for k, s in steps(self.type).items() if k in place.value}
+        return there.issuperset(self.needs)
+
+
+@cache
+def _compiled(expression, type):
+    try:
+        from fhir_server.fhir.fhirpath.expression import compile
+        from fhir_server.fhir.fhirpath.nodes import Node
+    except ImportError:
+        return None
+    c = compile(expression, type)
+    return lambda place, root, resource: c.holds(
+        Node(place.value, place.path, place.at), root=root, variables={"resource": resource}
+    )
+
+
+@cache
+def structural(path: str) -> tuple[dict[str, Any], ...]:
+    """The invariants of `path` that ask only which children are there, as schema fragments."""
+    table = steps(path)
+    found = []
+    for constraint in _constraints(path):
+        schema = as_schema(constraint.expression or "", table) if constraint.severity == "error" else None
+        if schema is not None:
+            found.append(ruled(schema, constraint.key, constraint.human.rstrip("."), code="invariant"))
+    return tuple(found)
+
+
+@cache
+def evaluated(path: str) -> tuple[Invariant, ...]:
+    """The invariants of `path` that FHIRPath has to judge."""
+    table = steps(path)
+    return tuple(
+        Invariant(
+            c.key, c.severity, c.human, c.expression, path, _needs(c.expression, {s.name for s in table.values()})
+        )
+        for c in _constraints(path)
+        if c.expression and (c.severity == "warning" or as_schema(c.expression, table) is None)
+    )
+
+
+def _constraints(path: str) -> tuple[definitions.Constraint, ...]:
+    own = definitions.elements(path.partition(".")[0])[path].constraints
+    return tuple(c for c in own if c.key not in ELSEWHERE)
+
+
+def _needs(expression: str, names: set[str]) -> tuple[str, ...]:
+    """The children whose absence alone makes the expression true."""
+    implied = _IMPLIES.match(expression)
+    if implied and " or " not in expression[: implied.end()]:
+        return tuple(n for n in implied.groups() if n in names)
+    found = [m[1] for term in _alternatives(expression) if (m := _GUARD.fullmatch(term))]
+    return tuple(n for n in found if n in names)
+
+
+def _alternatives(expression: str) -> list[str]:
+    """The terms of a chain of `or`; the expression alone when it is not one."""
+    terms, depth, start = [], 0, 0
+    for match in re.finditer(r"[()]|'(?:[^'\\]|\\.)*'| or | and | xor | implies ", expression):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        if depth == 0 and match[0] in (" and ", " xor ", " implies "):
+            return [expression]
+        if depth == 0 and match[0] == " or ":
+            terms.append(expression[start : match.start()].strip())
+            start = match.end()
+    return [*terms, expression[start:].strip()]
+
+
+@cache
+def triggers(type: str) -> tuple[bytes, ...]:
+    """JSON keys, as they stand in the bytes, without any of which no invariant below the root can fail."""
+    found: set[str] = set()
+    for path, keys in _reached(type).items():
+        for rule in _all_rules(path, keys):
+            found |= rule
+    return tuple(f'"{k}":'.encode() for k in sorted(found))
+
+
+def _all_rules(path: str, keys: set[str]) -> Iterator[set[str]]:
+    table = steps(path)
+    for rule in evaluated(path):
+        needed = rule.needs[-1:]
+        yield {k for k, s in table.items() if s.name in needed} or keys
+    for step in table.values():
+        if _element_rules(step.element):
+            yield {k for k, s in table.items() if s.element is step.element}
+
+
+def _reached(type: str) -> dict[str, set[str]]:
+    """Every path below `type`, with the JSON keys that lead to it."""
+    found: dict[str, set[str]] = {}
+    waiting = [type]
+    while waiting:
+        for key, step in steps(waiting.pop()).items():
+            if step.path == "Resource" or (step.type and is_primitive(step.type.code) and not step.sibling):
+                continue
+            if step.path not in found:
+                found[step.path] = set()
+                waiting.append(step.path)
+            found[step.path].add(key)
+    return found
+
+
+def _element_rules(element: definitions.Element) -> tuple[definitions.Constraint, ...]:
+    """Constraints that stand on an element that is of some type (`Organization.telecom`), not on a backbone element."""
+    if definitions.children(element.path):
+        return ()
+    return tuple(c for c in element.constraints if c.key not in ELSEWHERE and c.expression)
+
+
+def issues(
+    tree: Mapping[str, Any], type: str, at: str, body: bytes, root: Mapping[str, Any] | None = None
+) -> list[Issue]:
+    """The invariants of `tree` that do not hold, its own and those of every element in it.
+
+    Args:
+        tree: a resource, or an element of a complex type.
+        type: its type.
+        at: its FHIRPath.
+        body: the JSON of `tree`, read for the keys in it and nothing else.
+        root: what `%rootResource` is, when `tree` is contained.
+    """
+    root = tree if root is None else root
+    deep = any(key in body for key in triggers(type))
+    found = places(tree, type, at) if deep else iter((Place(at, tree, type),))
+    return [i for place in found for i in _broken(place, tree, root)]
+
+
+def _broken(place: Place, tree: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Issue]:
+    for rule in evaluated(place.path):
+        issue = rule.broken(place, root, tree)
+        if issue:
+            yield issue
+    if place.step is not None:
+        yield from _on_element(place, tree, root)
+
+
+def _on_element(place: Place, tree: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Issue]:
+    assert place.step is not None  # noqa: S101 - narrowing for mypy
+    for c in _element_rules(place.step.element):
+        rule = Invariant(c.key, c.severity, c.human, c.expression or "", place.path)
+        issue = rule.broken(place, root, tree)
+        if issue:
+            yield issue

@@ -1,0 +1,98 @@
+"""HL7's own examples are right, or stand here with the reason they are wrong. https://hl7.org/fhir/R4/downloads.html"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fhir_server.fhir.json import parse
+from fhir_server.validation.validator import validate
+from tests.examples import examples_folder
+
+CONFORMANCE = frozenset(
+    (
+        "StructureDefinition ValueSet CodeSystem SearchParameter ConceptMap OperationDefinition CompartmentDefinition "
+        "CapabilityStatement"
+    ).split()
+)
+
+#: Example → the rules it breaks and where, each read against the specification.
+WRONG: dict[str, set[tuple[str, str]]] = {
+    # A narrative of white space: txt-2.
+    "ActivityDefinition-blood-tubes-supply": {("txt-2", "ActivityDefinition.text.div")},
+    "ActivityDefinition-heart-valve-replacement": {("txt-2", "ActivityDefinition.text.div")},
+    "EventDefinition-example": {("txt-2", "EventDefinition.text.div")},
+    "Questionnaire-zika-virus-exposure-assessment": {("txt-2", "Questionnaire.text.div")},
+    # Codes that end with a no-break space.
+    "Bundle-v2-valuesets": {
+        ("primitive-format", f"Bundle.entry[814].resource.concept[{n}].code") for n in (74, 208, 444, 445)
+    },
+    # A DeviceDefinition where a Device is asked for.
+    "DeviceMetric-example": {("reference-target", "DeviceMetric.parent.reference")},
+    # A Procedure as the reason of a use.
+    "DeviceUseStatement-example": {("reference-target", "DeviceUseStatement.reasonReference[0].reference")},
+    # A Practitioner where only an Organization may dispense.
+    "MedicationRequest-medrx0301": {("reference-target", "MedicationRequest.dispenseRequest.performer.reference")},
+    # An Encounter as the performer.
+    "Observation-clinical-gender": {("reference-target", "Observation.performer[0].reference")},
+    "CodeSystem-v2-0550": {("primitive-format", f"CodeSystem.concept[{n}].code") for n in (74, 208, 444, 445)},
+    # Search parameters of extensions that no resource type uses.
+    **{
+        f"SearchParameter-{kind.lower()}-extensions-{kind}-{name}": {("cardinality-min", "SearchParameter.base")}
+        for kind, name in (
+            *(("CodeSystem", n) for n in ("author", "effective", "end", "keyword", "workflow")),
+            *(("ValueSet", n) for n in ("author", "effective", "end", "keyword", "workflow")),
+        )
+    },
+    # An id of 66 characters.
+    "SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject": {
+        ("primitive-format", "SearchParameter.id")
+    },
+    # Items without the linkId that an item has.
+    "Questionnaire-qs1": set(),
+    # The guide of the specification itself: no name, no status, and a reference to that id of 66 characters.
+    **{
+        name: {
+            ("cardinality-min", "ImplementationGuide.name"),
+            ("cardinality-min", "ImplementationGuide.status"),
+            ("reference-format", "ImplementationGuide.manifest.resource[11904].reference.reference"),
+        }
+        for name in ("ig-r4", "ImplementationGuide-fhir")
+    },
+}
+
+
+def _files(conformance: bool) -> list[Path]:
+    folder = examples_folder()
+    if folder is None:
+        pytest.skip("HL7's examples are not here and could not be fetched")
+    found = sorted(p for p in folder.glob("*.json") if p.name not in ("package.json", ".index.json"))
+    return [p for p in found if _is_conformance(p) is conformance]
+
+
+def _is_conformance(file: Path) -> bool:
+    # The largest bundles hold the same definitions once more.
+    return file.name.partition("-")[0] in CONFORMANCE or file.stat().st_size > 3_000_000
+
+
+def _judge(files: list[Path]) -> None:
+    wrong = {}
+    for file in files:
+        tree = parse(file.read_bytes())
+        found = {(i.key, i.expression) for i in validate(tree) if i.severity != "warning"}
+        expected = WRONG.get(file.stem, set())
+        if file.stem == "Questionnaire-qs1":
+            assert {key for key, _ in found} == {"cardinality-min"}
+        elif found != expected:
+            wrong[file.stem] = found
+    assert not wrong
+
+
+def test_published_examples_are_right_or_wrong_for_a_known_reason():
+    _judge(_files(conformance=False))
+
+
+@pytest.mark.slow
+def test_published_definitions_are_right_or_wrong_for_a_known_reason():
+    _judge(_files(conformance=True))
