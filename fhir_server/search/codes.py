@@ -7,7 +7,7 @@ should not tell upper from lower case. So a code is kept in small letters unless
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -40,7 +40,7 @@ _OPEN = {
 }
 
 
-@cache
+@lru_cache(maxsize=4096)
 def is_case_sensitive(system: str) -> bool:
     """Whether `system` is known to tell upper from lower case."""
     return system in _OTHERS or (system.startswith(_SENSITIVE) and not system.startswith(_INSENSITIVE))

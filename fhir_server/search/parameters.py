@@ -50,15 +50,17 @@ class Registry:
 
     Attributes:
         zone: of dates and times written without one.
-        generation: grows with every change, so that what is compiled from a registry knows when it is out of date.
+        generation: grows with every change.
+        compiled: what others have compiled from a type's parameters, by its name; emptied with every change.
     """
 
-    __slots__ = ("_added", "_mine", "_usable", "generation", "zone")
+    __slots__ = ("_added", "_mine", "_usable", "compiled", "generation", "zone")
 
     def __init__(self, zone: ZoneInfo | None = None) -> None:
         """With the standard's parameters; `zone` is Europe/Paris when not given."""
         self.zone = zone or ZoneInfo("Europe/Paris")
         self.generation = 0
+        self.compiled: dict[str, Any] = {}
         self._added: dict[str, tuple[SearchParameter, State]] = {}
         self._mine: dict[str, Mapping[str, SearchParameter]] = {}
         self._usable: dict[str, Mapping[str, SearchParameter]] = {}
@@ -134,6 +136,7 @@ class Registry:
 
     def _changed(self) -> None:
         self.generation += 1
+        self.compiled.clear()
         self._mine.clear()
         self._usable.clear()
 

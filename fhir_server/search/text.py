@@ -23,6 +23,8 @@ _ASCII = {
 _APART = str.maketrans(_LETTERS)
 _tags = re.compile(r"<[^<>]*>").sub
 _LONGEST_TEXT = 1_000_000
+#: Characters of a string that are indexed: an index of whole chapters would serve nobody.
+LONGEST_STRING = 4_000
 
 
 def fold(text: str) -> str:
