@@ -1,0 +1,24 @@
+"""The few expressions R4 publishes that do not say what they mean, and what is read in their place.
+
+https://hl7.org/fhir/R4/: each is compared whole, so no expression of anyone else is touched.
+"""
+
+from __future__ import annotations
+
+#: Published text → (what is read, why).
+CORRECTIONS = {
+    "operator = 'exists' implies (answer is Boolean)": (
+        "operator = 'exists' implies (answer is boolean)",
+        "que-7: the answer is a FHIR boolean, which is not a System.Boolean",
+    ),
+    "value.as(DateTime) | value.as(Period)": (
+        "value.as(dateTime) | value.as(Period)",
+        "Observation code-value-date: there is no FHIR type DateTime",
+    ),
+}
+
+
+def corrected(text: str) -> str:
+    """`text`, or what is read in its place."""
+    found = CORRECTIONS.get(text)
+    return found[0] if found else text

@@ -1,0 +1,138 @@
+"""A compiled FHIRPath expression, and how it is asked.
+
+http://hl7.org/fhirpath/N1, https://hl7.org/fhir/R4/fhirpath.html
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from fhir_server.fhir.fhirpath import compiler
+from fhir_server.fhir.fhirpath.environment import NO_SERVICES, NO_VARIABLES, Environment, Resolve, Services
+from fhir_server.fhir.fhirpath.errors import EvaluationError
+from fhir_server.fhir.fhirpath.nodes import Node
+from fhir_server.fhir.fhirpath.nodes import root as root_node
+from fhir_server.fhir.fhirpath.parser import parse
+from fhir_server.fhir.fhirpath.registry import Collection, Truth
+from fhir_server.fhir.fhirpath.syntax import Tree
+
+Input = dict[str, Any] | Node
+
+
+class Expression:
+    """An expression ready to be evaluated, any number of times, by any thread."""
+
+    __slots__ = ("_collection", "_truth", "text", "tree")
+
+    def __init__(self, text: str, tree: Tree) -> None:
+        self.text = text
+        self.tree = tree
+        self._collection: Collection = compiler.collection(tree)
+        self._truth: Truth = compiler.truth(tree)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    def values(
+        self,
+        tree: Input,
+        *,
+        root: Input | None = None,
+        variables: Mapping[str, Any] | None = None,
+        resolve: Resolve | None = None,
+        services: Services = NO_SERVICES,
+    ) -> list[Node]:
+        """The nodes the expression selects or makes, in order.
+
+        Args:
+            tree: a resource's JSON (from `fhir.json.parse`), or the node to start from.
+            root: `%rootResource` where it is not the resource that holds `tree`.
+            variables: `%name` → a JSON value, a node, or a list of them.
+            resolve: answers `resolve()` for references that lead out of the resource and its Bundle.
+            services: terminology, profiles and trace.
+
+        Raises:
+            EvaluationError: the expression means nothing for this input, or asks for too much work.
+        """
+        this, env = environment(tree, root, variables, resolve, services)
+        try:
+            return self._collection(env, this)
+        except (RecursionError, decimal.DecimalException) as error:
+            raise EvaluationError("The FHIRPath expression cannot be evaluated.", code="too-costly") from error
+
+    def truth(
+        self,
+        tree: Input,
+        *,
+        root: Input | None = None,
+        variables: Mapping[str, Any] | None = None,
+        resolve: Resolve | None = None,
+        services: Services = NO_SERVICES,
+    ) -> bool | None:
+        """The expression as a condition: true, false, or None where it is empty. Arguments and errors as `values`."""
+        this, env = environment(tree, root, variables, resolve, services)
+        try:
+            return self._truth(env, this)
+        except (RecursionError, decimal.DecimalException) as error:
+            raise EvaluationError("The FHIRPath expression cannot be evaluated.", code="too-costly") from error
+
+    def holds(
+        self,
+        tree: Input,
+        *,
+        root: Input | None = None,
+        variables: Mapping[str, Any] | None = None,
+        resolve: Resolve | None = None,
+        services: Services = NO_SERVICES,
+    ) -> bool:
+        """Whether the expression is true; empty is not. Arguments and errors as `values`."""
+        return self.truth(tree, root=root, variables=variables, resolve=resolve, services=services) is True
+
+
+def environment(
+    tree: Input,
+    root: Input | None,
+    variables: Mapping[str, Any] | None,
+    resolve: Resolve | None,
+    services: Services,
+) -> tuple[list[Node], Environment]:
+    """`$this` and the environment of an evaluation on `tree`.
+
+    Raises:
+        EvaluationError: `tree` is no resource of R4.
+    """
+    node = _node(tree)
+    resource: Node | None = node
+    while resource is not None and not resource.shape.resource:
+        resource = resource.parent
+    outer = _node(root) if root is not None else resource
+    if root is None and resource is not None and resource.name == "contained" and resource.parent is not None:
+        outer = resource.parent
+    this = [node]
+    return this, Environment(this, resource or outer, outer, variables or NO_VARIABLES, resolve, services)
+
+
+def _node(tree: Input) -> Node:
+    if isinstance(tree, Node):
+        return tree
+    try:
+        return root_node(tree)
+    except (KeyError, TypeError, AttributeError):
+        raise EvaluationError("FHIRPath starts from a resource, and this is none of R4.") from None
+
+
+@lru_cache(maxsize=4096)
+def compile(expression: str, type: str | None = None) -> Expression:
+    """`expression` ready to be evaluated.
+
+    Args:
+        expression: FHIRPath.
+        type: the type of what it will be evaluated on; where given, element names that no value could have are refused.
+
+    Raises:
+        MalformedExpression: not FHIRPath, an unknown function or type, or with `type` an unknown element.
+    """
+    return Expression(expression, parse(expression))

@@ -1,0 +1,75 @@
+"""The conditions invariants are full of, without a collection being made: `a.exists()`, `a.empty()`, `a = 'text'`, ele-1.
+
+Each answers exactly what the general closures would; the tests compare the two on every published example.
+"""
+
+from __future__ import annotations
+
+from fhir_server.fhir.fhirpath.environment import Environment
+from fhir_server.fhir.fhirpath.nodes import Node, step
+from fhir_server.fhir.fhirpath.registry import Truth
+from fhir_server.fhir.fhirpath.shapes import named
+from fhir_server.fhir.fhirpath.syntax import Binary, Call, Literal, Path, This, Tree
+
+
+def of(tree: Tree) -> Truth | None:
+    """A closure for `tree`, None where it has no shape known here."""
+    if isinstance(tree, Call) and not tree.arguments:
+        return _existence(tree)
+    if isinstance(tree, Binary) and tree.operator == "=" and len(tree.operands) == 2:
+        return _text(tree)
+    return None
+
+
+def _name(tree: Tree) -> str | None:
+    """The one element name that `tree` is, None where it is anything else."""
+    if not isinstance(tree, Path) or len(tree.names) != 1 or not isinstance(tree.input, This):
+        return None
+    name = tree.names[0]
+    return name if tree.input.name in ("", "this") and not (name[:1].isupper() and named(name)) else None
+
+
+def _existence(tree: Call) -> Truth | None:
+    name = _name(tree.input)
+    if name is None or tree.name not in ("exists", "empty"):
+        return None
+    found = name
+    if tree.name == "exists":
+        return lambda env, this: _present(this, found)
+    return lambda env, this: not _present(this, found)
+
+
+def _present(this: list[Node], name: str) -> bool:
+    for node in this:
+        child = node.shape.children.get(name)
+        if child is None:
+            continue
+        members = node.value
+        if child.choice is None and members.__class__ is dict:
+            value = members.get(child.key)
+            if value is not None and value.__class__ is not list:
+                return True
+            if value is None and child.sibling not in members:
+                continue
+        if step([node], name):
+            return True
+    return False
+
+
+def _text(tree: Binary) -> Truth | None:
+    path, literal = tree.operands
+    if not isinstance(literal, Literal) or literal.kind != "string" or not isinstance(path, Path):
+        return None
+    name = _name(path)
+    if name is None:
+        return None
+    wanted, element = literal.value, name
+
+    def same(env: Environment, this: list[Node]) -> bool | None:
+        nodes = step(this, element)
+        if len(nodes) != 1:
+            return False if nodes else None
+        node = nodes[0]
+        return node.value == wanted and node.shape.convert is None and not node.shape.quantity
+
+    return same
