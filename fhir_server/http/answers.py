@@ -1,0 +1,132 @@
+"""Turns a FHIR response into the headers and bytes of an HTTP answer.
+
+https://hl7.org/fhir/R4/http.html#versioning, RFC 9110 §8
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from fhir_server.fhir.outcome import FhirError, Malformed, NotAcceptable
+from fhir_server.fhir.xml import positions, to_xml
+from fhir_server.http.bodies import LONG
+from fhir_server.http.negotiation import Accepted
+from fhir_server.interactions.exchange import FHIR_JSON, Response
+
+#: Smaller answers are sent as they are, in bytes: packing them costs more than it spares.
+PACKED_FROM = 1_400
+_FIXED = ((b"x-content-type-options", b"nosniff"), (b"vary", b"Accept, Accept-Encoding"))
+# What a health server says of a person is for that person's software alone, and may change at any time.
+_PRIVATE = (b"cache-control", b"private, no-cache")
+_PACKABLE = ("application/fhir+", "application/json", "application/xml", "text/")
+
+
+@dataclass(slots=True)
+class Answer:
+    """Status, headers in order, and the whole body of an HTTP answer."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    async def send(self, send: Any, head: bool) -> None:
+        """Send it; without its body when `head`."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": b"" if head else self.body})
+
+
+async def answer(response: Response, wanted: Accepted, pretty: bool, base: str, packs: bool) -> Answer:
+    """The answer a client gets.
+
+    Args:
+        response: FHIR JSON, or bytes of another media type, which are left alone.
+        wanted: format of a FHIR body.
+        pretty: whether a FHIR body is indented.
+        base: for absolute `Location` and `Content-Location`.
+        packs: whether the client takes gzip.
+
+    Raises:
+        NotAcceptable: XML is wanted and the body cannot be written in it.
+    """
+    body, content_type = response.body, response.media_type
+    if body and content_type == FHIR_JSON:
+        body, content_type = await _formatted(body, wanted, pretty), wanted.content_type
+    headers = [*_FIXED, _PRIVATE]
+    if body:
+        headers.append((b"content-type", content_type.encode("latin-1")))
+    _describe(response, base, headers)
+    if packs and len(body) >= PACKED_FROM and content_type.startswith(_PACKABLE):
+        body = await asyncio.to_thread(_packed, body) if len(body) > LONG else _packed(body)
+        headers.append((b"content-encoding", b"gzip"))
+    if response.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(body)))
+    return Answer(response.status, headers, body)
+
+
+async def _formatted(body: bytes, wanted: Accepted, pretty: bool) -> bytes:
+    if wanted.format == "xml":
+        return await asyncio.to_thread(_xml, body, pretty) if len(body) > LONG else _xml(body, pretty)
+    return msgspec.json.format(body, indent=2) if pretty else body
+
+
+def _xml(body: bytes, pretty: bool) -> bytes:
+    try:
+        return to_xml(body, pretty)
+    except Malformed as error:
+        raise NotAcceptable(
+            "This resource cannot be written in XML; ask for JSON.", error.issues[0].expression
+        ) from None
+
+
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, compresslevel=2, mtime=0)
+
+
+def _describe(response: Response, base: str, headers: list[tuple[bytes, bytes]]) -> None:
+    if response.version is not None:
+        headers.append((b"etag", b'W/"%d"' % response.version))
+    if response.at is not None:
+        headers.append((b"last-modified", _http_date(response.at // 1000)))
+    if response.location is not None:
+        location = f"{base}/{response.location}".encode("latin-1", "replace")
+        if response.status == 201:
+            headers.append((b"location", location))
+        headers.append((b"content-location", location))
+    for name, value in response.headers.items():
+        headers.append((name.lower().encode("latin-1"), value.encode("latin-1", "replace")))
+
+
+@lru_cache(maxsize=2048)
+def _http_date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
+
+
+def failure(error: FhirError) -> Response:
+    """The response that tells a client of `error`."""
+    return Response(error.status, error.body(), headers=error.headers)
+
+
+def placed(response: Response, xml: bytes) -> Response:
+    """`response` with the line and column of each issue in the XML the client sent, if it is an OperationOutcome."""
+    if not response.body.startswith(b'{"resourceType":"OperationOutcome"'):
+        return response
+    try:
+        places = positions(xml)
+    except Malformed:
+        return response
+    outcome = msgspec.json.decode(response.body)
+    for issue in outcome["issue"]:
+        path = next(iter(issue.get("expression", ())), "")
+        while path and path not in places:
+            path = path.rpartition(".")[0]
+        if path and "location" not in issue:
+            line, column = places[path]
+            issue["location"] = [f"line {line}, column {column}"]
+    return replace(response, body=msgspec.json.encode(outcome))

@@ -1,0 +1,123 @@
+"""The ASGI application: FHIR under `/fhir` by the wire itself, everything else by FastAPI's routes.
+
+https://hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotFound
+from fhir_server.http import health, metrics
+from fhir_server.http.answers import failure
+from fhir_server.http.calls import MakeContext
+from fhir_server.http.cors import Cors
+from fhir_server.http.front import Front
+from fhir_server.http.pages.routes import Pages, router
+from fhir_server.http.wire import PREFIX, Wire
+from fhir_server.interactions.exchange import Handler
+from fhir_server.settings import Settings
+
+Scope = MutableMapping[str, Any]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class Application:
+    """What the ASGI server runs.
+
+    Attributes:
+        fastapi: every route that is not FHIR's own.
+        wire: FHIR's.
+        readiness: set its `stopping` when the process is asked to stop.
+    """
+
+    def __init__(self, fastapi: FastAPI, wire: Wire, readiness: health.Readiness, cors: Cors) -> None:
+        """Join the parts that `build` makes."""
+        self.fastapi = fastapi
+        self.wire = wire
+        self.readiness = readiness
+        self._front = Front(fastapi, wire.metrics, cors)
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """One ASGI connection."""
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/"):
+                await self.wire(scope, receive, send)
+            else:
+                await self._front(scope, receive, send)
+        else:
+            await self.fastapi(scope, receive, send)
+
+
+def build(
+    settings: Settings,
+    dispatch: Handler,
+    make_context: MakeContext,
+    *,
+    routers: Sequence[APIRouter] = (),
+    lifespan: Lifespan | None = None,
+    check: health.Check | None = None,
+    gauges: Mapping[str, Callable[[], float]] | None = None,
+    counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None,
+    demo: Sequence[tuple[str, str]] = (),
+) -> Application:
+    """The application.
+
+    Args:
+        settings: limits, base URL, CORS.
+        dispatch: runs an interaction.
+        make_context: makes the context of a call, or raises `Unauthorized`.
+        routers: further routes, such as those of authorization.
+        lifespan: opened before the first request and closed after the last.
+        check: says what is wrong with the store, for `/health/ready`; None when nothing is.
+        gauges: values for `/metrics` by name, such as the writes waiting for the store.
+        counts: resources by type, for the home page; None to leave them out.
+        demo: (login, who that is) of demonstration accounts, for the home page.
+    """
+    counted = metrics.Metrics(gauges)
+    readiness = health.Readiness(check)
+    pages = Pages(settings, counts, demo)
+    wire = Wire(settings, dispatch, make_context, counted, pages.page)
+    fastapi = FastAPI(
+        title="FHIR server", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, redirect_slashes=False
+    )
+    fastapi.include_router(health.router(readiness))
+    fastapi.include_router(router(pages))
+    for one in routers:
+        fastapi.include_router(one)
+    fastapi.add_api_route("/metrics", _metrics(counted), response_class=Response)
+    fastapi.add_exception_handler(FhirError, _fhir_error)
+    fastapi.add_exception_handler(Exception, _fhir_error)
+    fastapi.add_exception_handler(HTTPException, _http_error)
+    return Application(fastapi, wire, readiness, Cors(settings.cors_origins))
+
+
+def _metrics(counted: metrics.Metrics) -> Callable[[], Awaitable[Response]]:
+    async def scrape() -> Response:
+        """Counts and latencies for Prometheus."""
+        return Response(counted.text(), media_type=metrics.CONTENT_TYPE)
+
+    return scrape
+
+
+async def _fhir_error(_: Request, error: Exception) -> Response:
+    found = failure(error if isinstance(error, FhirError) else FhirError("The server failed."))
+    return Response(found.body, found.status, dict(found.headers), media_type=found.media_type)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        return await _fhir_error(request, error)
+    match error.status_code:
+        case 404:
+            return await _fhir_error(request, NotFound("There is nothing at this address.", "http.url"))
+        case 405:
+            allow = dict(error.headers or {})
+            return await _fhir_error(request, MethodNotAllowed("This address has no such method.", headers=allow))
+    return Response(str(error.detail), error.status_code, dict(error.headers or {}), media_type="text/plain")

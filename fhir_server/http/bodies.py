@@ -1,0 +1,133 @@
+"""Request bodies: read up to a limit, unpacked up to the same limit, turned into JSON.
+
+https://hl7.org/fhir/R4/http.html#mime-type, https://hl7.org/fhir/R4/binary.html#rest, RFC 9110 §8.4
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from fhir_server.fhir.outcome import FhirError, Malformed, TooLarge, UnsupportedMediaType
+from fhir_server.fhir.xml import to_json
+from fhir_server.http.negotiation import FORM, FORMATS, GENERIC, JSON_PATCH, content
+from fhir_server.interactions.exchange import FHIR_JSON
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+#: From this size on, in bytes, a conversion runs in a thread so that others are served meanwhile.
+LONG = 200_000
+
+
+class Disconnected(Exception):
+    """The client went away before its body was whole: nothing is owed to it."""
+
+
+async def whole(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+    """The request's body, unpacked if it came compressed.
+
+    Raises:
+        TooLarge: more than `limit` bytes, as sent or unpacked.
+        UnsupportedMediaType: a content coding other than gzip.
+        Malformed: not the gzip it says it is.
+        Disconnected: the client went away.
+    """
+    declared = headers.get("content-length", "0")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit)
+    body = await _received(receive, limit)
+    coding = headers.get("content-encoding", "").strip().lower()
+    if not body or coding in ("", "identity"):
+        return body
+    if coding not in ("gzip", "x-gzip"):
+        raise UnsupportedMediaType("The content coding is not gzip.", "http.Content-Encoding")
+    return await asyncio.to_thread(_unpacked, body, limit) if len(body) > LONG else _unpacked(body, limit)
+
+
+async def _received(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks) if len(chunks) > 1 else chunk
+
+
+def _too_large(limit: int) -> FhirError:
+    # What has not been read is not going to be: the connection ends with the answer.
+    return TooLarge(f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+
+
+def _unpacked(body: bytes, limit: int) -> bytes:
+    found = bytearray()
+    while body:
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            found += unpacker.decompress(body, limit + 1 - len(found))
+        except zlib.error:
+            raise Malformed("The body is not gzip.", "http.Content-Encoding", code="value") from None
+        if len(found) > limit:
+            raise _too_large(limit)
+        if not unpacker.eof:
+            raise Malformed("The body ends before its gzip does.", "http.Content-Encoding", code="value")
+        body = unpacker.unused_data
+    return bytes(found)
+
+
+async def as_json(method: str, path: tuple[str, ...], body: bytes, header: str, max_depth: int) -> tuple[bytes, str]:
+    """The body as handlers take it, and its media type: XML becomes JSON, a Binary's content and a patch stay.
+
+    Raises:
+        UnsupportedMediaType: a type this interaction does not read, or a charset that is not UTF-8.
+        Malformed: XML that is not FHIR.
+    """
+    if not body:
+        return body, ""
+    media_type, charset = content(header)
+    if _is_content(method, path, media_type, body):
+        return body, header.strip()
+    if method == "PATCH" and media_type == JSON_PATCH:
+        return body, JSON_PATCH
+    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("FHIR is written in UTF-8.", "http.Content-Type")
+    match FORMATS.get(media_type) if "/" in media_type else _guessed(media_type, body):
+        case "json":
+            return body, JSON_PATCH if method == "PATCH" and body.lstrip()[:1] == b"[" else FHIR_JSON
+        case "xml" if len(body) > LONG:
+            return await asyncio.to_thread(to_json, body, max_depth), FHIR_JSON
+        case "xml":
+            return to_json(body, max_depth), FHIR_JSON
+    raise UnsupportedMediaType(
+        f"A body is application/fhir+json or application/fhir+xml{_besides(method, path)}.", "http.Content-Type"
+    )
+
+
+def _besides(method: str, path: tuple[str, ...]) -> str:
+    if method == "PATCH":
+        return f" (FHIRPath Patch) or {JSON_PATCH}"
+    return f" or {FORM}" if path[-1:] == ("_search",) else ""
+
+
+def _guessed(media_type: str, body: bytes) -> str | None:
+    # A client that says nothing of its body may have it looked at (RFC 9110 §8.3).
+    return None if media_type else {b"{": "json", b"[": "json", b"<": "xml"}.get(body.lstrip()[:1])
+
+
+def _is_content(method: str, path: tuple[str, ...], media_type: str, body: bytes) -> bool:
+    """Whether the body is what a Binary is to hold rather than a resource (binary.html#rest)."""
+    if path[:1] != ("Binary",) or method not in ("POST", "PUT") or len(path) > 2 or path[-1][:1] in "_$":
+        return False
+    if media_type in GENERIC:
+        # CDA documents are text/xml, and so may be a Binary resource: it says what it is within its first characters.
+        start = body[:2000]
+        return b'"Binary"' not in start and not (b"<Binary" in start and b"http://hl7.org/fhir" in start)
+    return FORMATS.get(media_type, "html") == "html" and media_type != ""

@@ -1,0 +1,77 @@
+"""What every answer that is not FHIR's own gets: request id, safe headers, CORS, a count, no detail when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from time import perf_counter
+from typing import Any
+
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.http.answers import Answer, failure
+from fhir_server.http.calls import Incoming
+from fhir_server.http.cors import Cors
+from fhir_server.http.logs import logger
+from fhir_server.http.metrics import Metrics
+from fhir_server.http.pages.routes import POLICY
+from fhir_server.http.wire import place
+
+_SAFE = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+]
+#: Paths that probes and scrapers ask for every few seconds: not logged.
+_QUIET = ("/health/", "/metrics", "/static/")
+
+
+class Front:
+    """Stands before FastAPI's routes."""
+
+    def __init__(self, routes: Any, metrics: Metrics, cors: Cors) -> None:
+        """`routes`: the ASGI application behind."""
+        self._routes = routes
+        self._metrics = metrics
+        self._cors = cors
+        self._log = logger("http")
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        started = perf_counter()
+        incoming = Incoming(scope)
+        if incoming.method == "OPTIONS" and (preflight := self._cors.preflight(incoming.headers)) is not None:
+            allowed = [*preflight, *self._cors.headers(incoming.headers["origin"])]
+            await Answer(204, allowed, b"").send(send, head=False)
+            return
+        status = 0
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *self._own(incoming, message.get("headers", ()))]
+            await send(message)
+
+        try:
+            await self._routes(scope, receive, sent)
+        except Exception as error:
+            self._log.error("unexpected", request_id=incoming.request_id, error=place(error))
+            if not status:
+                status = 500
+                failed = failure(FhirError("The server failed."))
+                headers = [(b"content-type", b"application/fhir+json"), *self._own(incoming, ())]
+                await Answer(500, headers, failed.body).send(send, incoming.method == "HEAD")
+        self._note(scope, incoming, status, perf_counter() - started)
+
+    def _own(self, incoming: Incoming, given: Any) -> list[tuple[bytes, bytes]]:
+        names = {name.lower() for name, _ in given}
+        own = [*_SAFE, (b"content-security-policy", POLICY.encode()), (b"x-request-id", incoming.request_id.encode())]
+        return [*(pair for pair in own if pair[0] not in names), *self._cors.headers(incoming.headers.get("origin"))]
+
+    def _note(self, scope: MutableMapping[str, Any], incoming: Incoming, status: int, seconds: float) -> None:
+        # The route's own path, never the address: what follows it may name someone.
+        route = scope.get("route")
+        path = getattr(route, "path", "other")
+        self._metrics.answered("page", "", status, seconds)
+        if not path.startswith(_QUIET):
+            self._log.info(
+                "request", request_id=incoming.request_id, path=path, status=status, ms=round(seconds * 1000, 2)
+            )

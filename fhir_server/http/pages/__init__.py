@@ -1,0 +1,1 @@
+"""Pages for people, in French and English, whole without JavaScript: words in `words.py`, layout in `../templates`."""

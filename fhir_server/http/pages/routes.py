@@ -1,0 +1,123 @@
+"""The routes people visit that are not FHIR's, and the pages that FHIR's answers become for them.
+
+RGAA 4.1, WCAG 2.1 AA: every page is whole without JavaScript and says its language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from fastapi.responses import Response as HttpResponse
+from starlette.staticfiles import StaticFiles
+
+from fhir_server.fhir.definitions import FHIR_VERSION
+from fhir_server.http.calls import Incoming
+from fhir_server.http.pages.links import linked
+from fhir_server.http.pages.views import view, with_parameter
+from fhir_server.http.pages.words import language, said
+from fhir_server.interactions.exchange import Response
+from fhir_server.settings import Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+Counts = Callable[[], Awaitable[Mapping[str, int]]]
+
+_HERE = Path(__file__).parent.parent
+#: No inline script or style, nothing from elsewhere, never inside another page.
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+#: What the home page suggests to look at first.
+_SUGGESTED = ("Patient", "Practitioner", "Organization", "DocumentReference", "Observation", "Appointment")
+
+
+class Pages:
+    """Makes pages; the templates are read when the first one is asked for."""
+
+    def __init__(self, settings: Settings, counts: Counts | None = None, demo: Sequence[tuple[str, str]] = ()) -> None:
+        """`counts`: resources by type, for the home page; `demo`: (login, who that is)."""
+        self.settings = settings
+        self._counts = counts
+        self._demo = tuple(demo)
+
+    def page(self, incoming: Incoming, response: Response, base: str) -> Response:
+        """`response` with a page for people as its body, in the language they ask for."""
+        base = base or "/fhir"
+        asked = {name: value for name, value in incoming.own}
+        template, values = view(incoming.path, incoming.query, response.body, base, asked.get("view", ""))
+        chosen = language(asked.get("lang"), incoming.headers.get("accept-language"))
+        query = incoming.raw_query.decode("latin-1")
+        here = f"{base}/{'/'.join(incoming.path)}" + (f"?{query}" if query else "")
+        body = _rendered(template, chosen, here, {**values, "status": response.status})
+        headers = {**response.headers, "Content-Security-Policy": POLICY, "Content-Language": chosen}
+        return replace(response, body=body.encode(), media_type="text/html; charset=utf-8", headers=headers)
+
+    async def home(self, request: Request) -> str:
+        """The home page."""
+        base = self.settings.base_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}/fhir"
+        chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
+        counts = await self._counts() if self._counts else {}
+        values = {
+            "base": base,
+            "counts": sorted(counts.items(), key=lambda row: (-row[1], row[0])),
+            "demo": self._demo,
+            "suggested": _SUGGESTED,
+            "fhir_version": FHIR_VERSION,
+        }
+        return _rendered("home.html", chosen, str(request.url), values)
+
+
+def _rendered(template: str, chosen: Any, here: str, values: dict[str, Any]) -> str:
+    base = values["base"]
+    root = base.removesuffix("/fhir")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            lang=chosen,
+            t=said(chosen),
+            root=root,
+            here=here,
+            set=lambda name, value, address=here: with_parameter(address, name, value),
+            **values,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["linked"] = linked
+    return made
+
+
+def router(pages: Pages) -> APIRouter:
+    """`/` and `/static`."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/", response_class=HTMLResponse)
+    async def home(request: Request) -> HTMLResponse:
+        return HTMLResponse(await pages.home(request))
+
+    @routes.get("/favicon.ico")
+    async def icon() -> HttpResponse:
+        return HttpResponse(status_code=204)
+
+    routes.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    return routes

@@ -1,0 +1,201 @@
+"""FHIR over HTTP as one ASGI callable: reads the request, hands it to `dispatch`, answers in what the client accepts.
+
+https://hl7.org/fhir/R4/http.html. It stands beside FastAPI's routes, not among them: every read passes here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from typing import Any, Protocol
+
+from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, Unavailable, UnsupportedMediaType
+from fhir_server.http import bodies
+from fhir_server.http.answers import Answer, answer, failure, placed
+from fhir_server.http.calls import Incoming, MakeContext
+from fhir_server.http.cors import METHODS, Cors
+from fhir_server.http.logs import logger
+from fhir_server.http.metrics import Metrics
+from fhir_server.http.naming import described
+from fhir_server.http.negotiation import FORM, GENERIC, content, refuse_unless_raw, takes_gzip
+from fhir_server.http.uri import pairs
+from fhir_server.interactions.exchange import FHIR_JSON, Handler, Request, Response
+from fhir_server.settings import Settings
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PREFIX = "/fhir"
+_METHODS = frozenset(METHODS.split(", "))
+_READING = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+#: Methods answered as another: HEAD is GET without the body, and OPTIONS on the base asks what the server can do.
+_MEANT = {"HEAD": "GET", "OPTIONS": "GET"}
+#: Number of path segments → methods that some interaction of that shape has; for `Allow` in an answer to OPTIONS.
+_ALLOW = {
+    0: "GET, HEAD, POST, OPTIONS",
+    1: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    2: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+}
+
+
+class Renders(Protocol):
+    """What makes a page for people out of a response."""
+
+    def __call__(self, incoming: Incoming, response: Response, base: str) -> Response:
+        """The same response with a body of text/html."""
+
+
+class Wire:
+    """The FHIR endpoint.
+
+    Attributes:
+        metrics: what has been answered.
+    """
+
+    def __init__(
+        self, settings: Settings, dispatch: Handler, make_context: MakeContext, metrics: Metrics, page: Renders
+    ) -> None:
+        """`dispatch` runs an interaction in the context that `make_context` makes; `page` renders for people."""
+        self.metrics = metrics
+        self._settings = settings
+        self._dispatch = dispatch
+        self._make_context = make_context
+        self._page = page
+        self._cors = Cors(settings.cors_origins)
+        self._base = settings.base_url.rstrip("/")
+        self._strict = settings.handling == "strict"
+        self._log = logger("http")
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: bodies.Receive, send: Send) -> None:
+        """Answer one request whose path starts with `PREFIX`."""
+        started = perf_counter()
+        incoming = Incoming(scope)
+        self.metrics.in_progress += 1
+        try:
+            found = await self._answer(incoming, receive)
+            found.headers.append((b"x-request-id", incoming.request_id.encode()))
+            if "origin" in incoming.headers:
+                found.headers += self._cors.headers(incoming.headers["origin"])
+            await found.send(send, incoming.method == "HEAD")
+        except bodies.Disconnected:
+            return
+        finally:
+            self.metrics.in_progress -= 1
+        seconds = perf_counter() - started
+        interaction, type, template = described(incoming.method, incoming.path)
+        self.metrics.answered(interaction, type, found.status, seconds)
+        self._log.info(
+            "request",
+            request_id=incoming.request_id,
+            method=incoming.method if incoming.method in _METHODS else "other",
+            path=template,
+            interaction=interaction,
+            status=found.status,
+            ms=round(seconds * 1000, 2),
+        )
+
+    async def _answer(self, incoming: Incoming, receive: bodies.Receive) -> Answer:
+        base = self._base
+        try:
+            if incoming.method == "OPTIONS" and (preflight := self._cors.preflight(incoming.headers)) is not None:
+                return Answer(204, preflight, b"")
+            self._admit(incoming)
+            incoming.read(len(PREFIX))
+            call = incoming.call(base, self._strict)
+            base = call.base
+            if (short := _without_dispatch(incoming, base)) is not None:
+                return await self._rendered(incoming, short, base)
+            async with asyncio.timeout(self._settings.request_seconds):
+                response = await self._handled(incoming, receive, await self._make_context(call))
+            return await self._rendered(incoming, response, base)
+        except bodies.Disconnected:
+            raise
+        except FhirError as error:
+            return await self._refused(incoming, failure(error), base)
+        except TimeoutError:
+            self._log.warning("timeout", request_id=incoming.request_id)
+            late = Unavailable("The request took too long and was ended.", code="timeout", headers={"Retry-After": "5"})
+            return await self._refused(incoming, failure(late), base)
+        except Exception as error:
+            # What went wrong may quote what the client sent: only its kind and place are logged.
+            self._log.error("unexpected", request_id=incoming.request_id, error=place(error))
+            return await self._refused(incoming, failure(FhirError("The server failed.")), base)
+
+    def _admit(self, incoming: Incoming) -> None:
+        if self.metrics.in_progress > self._settings.max_concurrent:
+            raise Unavailable("Too many requests at once.", headers={"Retry-After": "1", "Connection": "close"})
+        if incoming.method not in _METHODS:
+            raise MethodNotAllowed("FHIR has no such method.", headers={"Allow": METHODS})
+
+    async def _handled(self, incoming: Incoming, receive: bodies.Receive, context: Any) -> Response:
+        method, path = incoming.method, incoming.path
+        if method in _MEANT:
+            method, path = _MEANT[method], path or (("metadata",) if method == "OPTIONS" else ())
+        if incoming.wanted.raw != "no" and path[:1] == ("Binary",) and method == "GET" and len(path) in (2, 4):
+            return await self._binary(incoming, path, context)
+        refuse_unless_raw(incoming.wanted)
+        if method in _READING:
+            request = Request(method, path, incoming.query, headers=incoming.for_handlers())
+            return await self._dispatch(request, context)
+        body = await bodies.whole(receive, incoming.headers, self._settings.max_body_bytes)
+        header = incoming.headers.get("content-type", "")
+        if method == "POST" and path[-1:] == ("_search",):
+            return await self._search(incoming, body, header, context)
+        json, media_type = await bodies.as_json(method, path, body, header, self._settings.max_depth)
+        if media_type == FHIR_JSON and json is not body:
+            incoming.xml = body
+        request = Request(method, path, incoming.query, json, media_type, incoming.for_handlers())
+        return await self._dispatch(request, context)
+
+    async def _search(self, incoming: Incoming, body: bytes, header: str, context: Any) -> Response:
+        if body and content(header)[0] != FORM:
+            raise UnsupportedMediaType(f"A search is posted as {FORM}.", "http.Content-Type")
+        incoming.take(pairs(body.strip(b"\r\n")))
+        request = Request("POST", incoming.path, incoming.query, headers=incoming.for_handlers())
+        return await self._dispatch(request, context)
+
+    async def _binary(self, incoming: Incoming, path: tuple[str, ...], context: Any) -> Response:
+        headers = incoming.for_handlers()
+        raw = await self._dispatch(
+            Request("GET", path, incoming.query, headers={**headers, "accept-raw": "1"}), context
+        )
+        wanted = incoming.wanted.raw
+        if wanted in GENERIC and raw.status == 200 and content(raw.media_type)[0] != wanted:
+            # application/xml was asked for and the content is something else: the resource, in XML.
+            return await self._dispatch(Request("GET", path, incoming.query, headers=headers), context)
+        return raw
+
+    async def _rendered(self, incoming: Incoming, response: Response, base: str) -> Answer:
+        if incoming.xml:
+            response = placed(response, incoming.xml)
+        wanted = incoming.wanted
+        if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
+            response = self._page(incoming, response, base)
+        packs = "accept-encoding" in incoming.headers and takes_gzip(incoming.headers["accept-encoding"])
+        return await answer(response, wanted, incoming.pretty, base, packs)
+
+    async def _refused(self, incoming: Incoming, response: Response, base: str) -> Answer:
+        try:
+            return await self._rendered(incoming, response, base)
+        except Exception as error:
+            self._log.error("unexpected", request_id=incoming.request_id, error=place(error))
+            return Answer(500, [(b"content-type", b"application/fhir+json")], failure(FhirError("Failed.")).body)
+
+
+def _without_dispatch(incoming: Incoming, base: str) -> Response | None:
+    """The answer to what no interaction is: the methods of an address, and the base seen in a browser."""
+    if incoming.method == "OPTIONS" and incoming.path:
+        return Response(204, headers={"Allow": _ALLOW.get(len(incoming.path), "GET, HEAD, POST, OPTIONS")})
+    bare = not incoming.path and not incoming.query and incoming.method in ("GET", "HEAD")
+    if bare and incoming.wanted.format == "html":
+        return Response(303, headers={"Location": base.removesuffix(PREFIX) + "/"})
+    return None
+
+
+def place(error: BaseException) -> str:
+    """The kind of an error and where in the code it arose, without its words."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
+    return f"{type(error).__name__} at {where}"
