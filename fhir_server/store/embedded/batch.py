@@ -1,0 +1,252 @@
+"""One transaction that holds many callers' writes: judged one after the other, written in a few statements.
+
+Statements, not rows, are what costs: apsw lets go of Python's lock around every step, and taking it back from a busy event
+loop can last milliseconds. So a batch reads what it must know in one statement and inserts each table's rows with one, rows
+travelling as JSON and bodies as an array of bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import apsw
+import msgspec
+
+from fhir_server.fhir.json import instant
+from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.schema import SHORT
+from fhir_server.store.filters import EMPTY, Index, Span
+from fhir_server.store.matching import pack
+from fhir_server.store.protocol import Delete, Guard, Method, Put, Stale, Version, Write
+
+#: How `resource.method` and `version.method` say the verb.
+METHODS: tuple[Method, ...] = ("POST", "PUT", "PATCH", "DELETE")
+DELETE = METHODS.index("DELETE")
+
+_NUMBER = {method: number for number, method in enumerate(METHODS)}
+_json: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+
+_STATE = """
+SELECT json_group_array(json_array(j.key, r.rid, r.vid, CASE WHEN j.value->>2 THEN hex(substr(c.bytes, r.size + 1)) END))
+FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value->>0 AND r.id = j.value->>1
+LEFT JOIN content c ON j.value->>2 AND c.seq = r.seq"""
+_CONTENT = "INSERT INTO content(seq, bytes) SELECT ? + rowid, value FROM carray(?)"
+_VERSION = """
+INSERT INTO version(seq, rid, type, vid, at, method, size)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM jsonb_each(jsonb(?))"""
+_RESOURCE = """
+INSERT INTO resource(rid, type, id, live, seq, vid, at, method, size)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8
+FROM jsonb_each(jsonb(?)) WHERE true
+ON CONFLICT(rid) DO UPDATE SET live=excluded.live, seq=excluded.seq, vid=excluded.vid, at=excluded.at,
+    method=excluded.method, size=excluded.size"""
+#: Ordered by value, so that the rows of a batch that share a leaf of the by-value index arrive together.
+_WORD = """
+INSERT OR IGNORE INTO word(rid, param, value, qualifier, grp)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM jsonb_each(jsonb(?)) ORDER BY 2, 3"""
+_SPAN = """
+INSERT OR IGNORE INTO span(rid, param, low, high, code, system, grp, form, many)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8
+FROM jsonb_each(jsonb(?)) ORDER BY 2, 3"""
+_TEXT = """
+INSERT INTO text(rowid, narrative, content)
+SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))"""
+_FORGET = (
+    "DELETE FROM word WHERE rid IN (SELECT value FROM json_each(?))",
+    "DELETE FROM span WHERE rid IN (SELECT value FROM json_each(?))",
+    "DELETE FROM text WHERE rowid IN (SELECT d.id FROM json_each(?) j JOIN text_docsize d ON d.id = j.value)",
+)
+
+Judge = Callable[[apsw.Connection, Guard], bool]
+
+
+class _State(NamedTuple):
+    """What a resource has become so far: its number, its latest version, and its packed index if a deletion needs it."""
+
+    rid: int
+    vid: int
+    packed: bytes | None
+
+
+class Batch:
+    """The writes of one transaction, after `BEGIN IMMEDIATE` and before `COMMIT`.
+
+    Attributes:
+        at: the instant of every version in it, ms since 1970 UTC.
+    """
+
+    def __init__(self, connection: apsw.Connection, names: Names, judge: Judge, writes: Iterable[Write]) -> None:
+        """Read where the store stands and what it holds of all the resources that `writes` name.
+
+        Args:
+            connection: in its transaction.
+            names: what `names.rollback` or `names.commit` must be told the end of.
+            judge: whether a guard holds in what the connection sees.
+            writes: all those that `apply` will be given.
+        """
+        self._connection = connection
+        self._names = names
+        self._judge = judge
+        self._seq, self._rid, last = connection.execute(
+            "SELECT coalesce((SELECT max(seq) FROM version), 0), coalesce((SELECT max(rid) FROM resource), 0),"
+            " coalesce((SELECT at FROM version ORDER BY seq DESC LIMIT 1), 0)"
+        ).get
+        # A clock that goes back must not make a later version look older.
+        self.at = max(int(time.time() * 1000), last)
+        self._stamp = instant(self.at).encode()
+        self._states = self._read(writes)
+        # Rows waiting for `flush`: bodies and versions in order of seq, the rest by resource, so that the last one counts.
+        self._bodies: list[bytes] = []
+        self._versions: list[tuple[int, ...]] = []
+        self._resources: dict[int, tuple[int | str, ...]] = {}
+        self._indexes: dict[int, tuple[str, Index]] = {}
+        self._forgotten: set[int] = set()
+
+    def apply(self, writes: Sequence[Write], guards: Sequence[Guard]) -> list[Version]:
+        """One caller's writes, all or none.
+
+        Raises:
+            Stale: a guard or an `expected` does not hold; nothing of it was taken.
+        """
+        for guard in guards:
+            self.flush()
+            if not self._judge(self._connection, guard):
+                raise Stale(guard=guard)
+        latest: dict[tuple[str, str], int] = {}
+        for write in writes:
+            key = (write.type, write.id)
+            state = self._states.get(key)
+            if write.expected != latest.get(key, state.vid if state else 0) or (
+                isinstance(write, Delete) and not write.expected
+            ):
+                raise Stale(write)
+            latest[key] = write.expected + 1
+        return [self._put(write) if isinstance(write, Put) else self._delete(write) for write in writes]
+
+    def reindex(self, type: str, id: str, version: int, index: Index) -> bool:
+        """Replace the index of a version if it is still current; says whether it was."""
+        self.flush()
+        row = self._connection.execute(
+            "SELECT r.rid, r.seq, substr(c.bytes, 1, r.size) FROM resource r JOIN content c ON c.seq = r.seq"
+            " WHERE r.type=? AND r.id=? AND r.vid=?",
+            (self._names.add(self._connection, type), id, version),
+        ).get
+        if row is None:
+            return False
+        rid, seq, body = row
+        self._connection.execute("UPDATE content SET bytes=? WHERE seq=?", (body + packed(index), seq))
+        self._states[type, id] = _State(rid, version, packed(index))
+        self._forgotten.add(rid)
+        self._indexes[rid] = (type, index)
+        return True
+
+    def flush(self) -> None:
+        """Write what waits, so that the connection sees it."""
+        insert = self._connection.execute
+        if self._forgotten:
+            rids = _text(list(self._forgotten))
+            for statement in _FORGET:
+                insert(statement, (rids,))
+            self._forgotten.clear()
+        if self._bodies:
+            insert(_CONTENT, (self._seq - len(self._bodies), apsw.carray(tuple(self._bodies))))
+            insert(_VERSION, (_text(self._versions),))
+            insert(_RESOURCE, (_text(list(self._resources.values())),))
+            self._bodies.clear()
+            self._versions.clear()
+            self._resources.clear()
+        if self._indexes:
+            self._flush_indexes()
+            self._indexes.clear()
+
+    def _read(self, writes: Iterable[Write]) -> dict[tuple[str, str], _State | None]:
+        asked = [(write.type, write.id, isinstance(write, Delete)) for write in writes]
+        if not asked:
+            return {}
+        rows = [(self._names.add(self._connection, type), id, int(deleting)) for type, id, deleting in asked]
+        found = msgspec.json.decode(self._connection.execute(_STATE, (_text(rows),)).get)
+        states: dict[tuple[str, str], _State | None] = {}
+        for place, rid, vid, packed in found:
+            key = asked[place][:2]
+            before = states.get(key)
+            kept = bytes.fromhex(packed) if packed is not None else before and before.packed
+            states[key] = _State(rid, vid, kept or None)
+        return states
+
+    def _put(self, write: Put) -> Version:
+        body = b"%b%b%b" % (write.body[: write.stamp], self._stamp, write.body[write.stamp + 24 :])
+        return self._add(write, body, packed(write.index), write.method, write.index)
+
+    def _delete(self, write: Delete) -> Version:
+        state = self._states[write.type, write.id]
+        # Present: `apply` has seen that the version expected is there, and `_read` fetched its index for deletions.
+        kept = (state and state.packed) or packed(EMPTY)
+        return self._add(write, b"", kept, "DELETE", None)
+
+    def _add(self, write: Write, body: bytes, packed: bytes, method: Method, index: Index | None) -> Version:
+        state = self._states.get((write.type, write.id))
+        vid = write.expected + 1
+        self._seq += 1
+        if state is None:
+            self._rid += 1
+        rid = state.rid if state else self._rid
+        type = self._names.add(self._connection, write.type)
+        number = _NUMBER[method]
+        self._bodies.append(body + packed)
+        self._versions.append((self._seq, rid, type, vid, self.at, number, len(body)))
+        self._resources[rid] = (
+            rid, type, write.id, int(index is not None), self._seq, vid, self.at, number, len(body),
+        )  # fmt: skip
+        if index is not None:
+            if state is not None:
+                self._forgotten.add(rid)
+            self._indexes[rid] = (write.type, index)
+        self._states[write.type, write.id] = _State(rid, vid, packed)
+        return Version(write.type, write.id, vid, self.at, method, body, packed)
+
+    def _flush_indexes(self) -> None:
+        words: list[tuple[Any, ...]] = []
+        spans: list[tuple[Any, ...]] = []
+        texts: list[tuple[int, str, str]] = []
+        number, qualifier, connection = self._names.add, self._names.add_qualifier, self._connection
+        for rid, (type, index) in self._indexes.items():
+            words += [
+                (rid, number(connection, type, w.param), w.value, qualifier(connection, w.qualifier), w.group)
+                for w in index.words
+            ]
+            if index.spans:
+                repeated = _repeated(index.spans)
+                spans += [
+                    (
+                        rid, number(connection, type, s.param), s.low, s.high, s.code,
+                        qualifier(connection, s.system), s.group, _form(s.low, s.high), int(s.param in repeated),
+                    )
+                    for s in index.spans
+                ]  # fmt: skip
+            if index.narrative or index.content:
+                texts.append((rid, index.narrative, index.content))
+        for statement, rows in ((_WORD, words), (_SPAN, spans), (_TEXT, texts)):
+            if rows:
+                connection.execute(statement, (_text(rows),))
+
+
+def packed(index: Index) -> bytes:
+    """`index` as it is kept beside the body: without its texts, which only the full-text index holds."""
+    if index.narrative or index.content:
+        index = Index(index.words, index.spans)
+    return pack(index)
+
+
+def _text(rows: Sequence[Any]) -> str:
+    return _json(rows).decode()
+
+
+def _form(low: float, high: float) -> int:
+    return 0 if low == high else 1 if high - low <= SHORT else 2
+
+
+def _repeated(spans: Sequence[Span]) -> set[str]:
+    seen: set[str] = set()
+    return {s.param for s in spans if s.param in seen or seen.add(s.param)}  # type: ignore[func-returns-value]

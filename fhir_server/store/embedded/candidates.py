@@ -1,0 +1,334 @@
+"""Which resources could satisfy a filter, as a sub-select that an index answers: where a selective search starts.
+
+A set of candidates holds every resource that satisfies the filter it was made of; it may hold others, which the filter's
+condition then refuses. How many there are is counted up to a cap, so that choosing costs microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import degrees, inf
+
+import apsw
+
+from fhir_server.store.embedded.conditions import (
+    FALSE,
+    Compiler,
+    Frame,
+    Sql,
+    Targets,
+    Tokens,
+    among,
+    conjunction,
+    gathered,
+    milliseconds,
+    starting,
+)
+from fhir_server.store.embedded.schema import SHORT
+from fhir_server.store.filters import (
+    And,
+    Filter,
+    Id,
+    Linked,
+    LinkedFrom,
+    Near,
+    Or,
+    Range,
+    Refers,
+    String,
+    Text,
+    Together,
+    Token,
+    Uri,
+)
+from fhir_server.store.matching import EARTH
+
+#: Up to this many candidates are simply all looked at.
+FEW = 200
+#: Counting stops here at first, and here when nothing was few.
+_CAPS = (FEW, 20_000)
+#: In what order kinds of filters are counted: those that are usually selective first, since a few candidates end the search.
+_RANK: dict[type, int] = {Id: 0, Refers: 1, Token: 2, String: 3, LinkedFrom: 5, Linked: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A set of candidates.
+
+    Attributes:
+        sql: selects their `rid`, some perhaps twice.
+        exact: whether all of them satisfy the filter, which then need not be asked again.
+        how: the index used, for people.
+        source: the filter it was made of.
+        count: how many there are; the cap when there are more; None when not counted.
+    """
+
+    sql: Sql
+    exact: bool
+    how: str
+    source: Filter
+    count: int | None = None
+
+
+class Chooser:
+    """Finds the smallest set of candidates for a filter."""
+
+    def __init__(self, connection: apsw.Connection, compiler: Compiler) -> None:
+        """`compiler` is for the file of `connection`."""
+        self._connection = connection
+        self._compiler = compiler
+
+    def smallest(self, where: Filter, frame: Frame) -> Candidates | None:
+        """The smallest set of candidates, counted; None when no index narrows `where`."""
+        parts = where.parts if isinstance(where, And) else (where,)
+        ranked = sorted((*parts, *_windows(parts)), key=lambda part: _RANK.get(type(part), 4))
+        sets = [found for part in ranked if (found := self.candidates(part, frame)) is not None]
+        best: Candidates | None = None
+        for cap in _CAPS:
+            for found in sets:
+                count = self._count(found, cap if best is None else min(cap, best.count or cap))
+                if best is None or count < (best.count or 0):
+                    best = Candidates(found.sql, found.exact, found.how, found.source, count)
+                if count < FEW // 8:
+                    return best
+            if best is None or (best.count or 0) < cap:
+                return best
+            if cap != _CAPS[-1]:
+                best = None
+        return best
+
+    def candidates(self, where: Filter, frame: Frame) -> Candidates | None:
+        """A set of candidates for `where`, not counted; None when no index narrows it."""
+        match where:
+            case Id():
+                kind = self._compiler.types(frame.types, "x.type")
+                sql = conjunction([kind, among("x.id", where.ids)])
+                return _set(f"SELECT x.rid FROM resource x WHERE {sql.text}", sql.values, True, "resource_id", where)
+            case Range(param="_lastUpdated"):
+                return self._instants(where, frame)
+            case Token() | Tokens() | String() | Refers() | Targets() | Uri():
+                return self._words(where, frame)
+            case Range():
+                return self._spans(where, frame)
+            case Near():
+                return self._near(where, frame)
+            case Text():
+                return self._text(where)
+            case And() | Together() | Window():
+                return self._narrowest(where, frame)
+            case Or():
+                return self._union(where, frame)
+            case Linked():
+                return self._linked(where, frame)
+            case LinkedFrom():
+                return self._linked_from(where, frame)
+            case _:
+                return None
+
+    def bounds(self, where: Range) -> tuple[int, int]:
+        """The versions (seq, both inclusive) made in a range of `_lastUpdated`: instants rise with `seq`."""
+        low, high = milliseconds(where)
+        return (
+            self.first(low) if low is not None else 0,
+            self.first(high + 1) - 1 if high is not None else 2**62,
+        )
+
+    def first(self, at: int) -> int:
+        """The `seq` of the first version made at `at` (ms) or later; one past the last when there is none."""
+        low, high = 1, (self._connection.execute("SELECT max(seq) FROM version").get or 0) + 1
+        while low < high:
+            middle = (low + high) // 2
+            found = self._connection.execute("SELECT at FROM version WHERE seq>=? ORDER BY seq LIMIT 1", (middle,)).get
+            if found is not None and found < at:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _count(self, found: Candidates, cap: int) -> int:
+        text = f"SELECT count(*) FROM ({found.sql.text} LIMIT ?)"
+        count: int = self._connection.execute(text, (*found.sql.values, cap)).get
+        return count
+
+    def _words(self, where: Filter, frame: Frame) -> Candidates:
+        param = self._compiler.param(where.param, frame.types, "w.param")  # type: ignore[union-attr]
+        sql = conjunction([param, self._compiler.word(where)])
+        text = f"SELECT w.rid FROM word w INDEXED BY word_value WHERE {sql.text}"
+        return _set(text if sql != FALSE else _NONE, sql.values, True, "word_value", where)
+
+    def _spans(self, where: Range, frame: Frame) -> Candidates:
+        param = self._compiler.param(where.param, frame.types, "w.param")
+        demanded = conjunction([param, self._compiler.span(where)])
+        if demanded == FALSE:
+            return _set(_NONE, (), True, "span_low", where)
+        return _set(*_union([_arm(demanded, *arm) for arm in _arms(where)]), True, "span_low, span_high", where)
+
+    def _instants(self, where: Range, frame: Frame) -> Candidates:
+        low, high = self.bounds(where)
+        kind = self._compiler.types(frame.types, "x.type")
+        text = f"SELECT x.rid FROM resource x WHERE {kind.text} AND x.live IN (0,1) AND x.seq BETWEEN ? AND ?"
+        return _set(text, (low, high), True, "resource_newest", where)
+
+    def _near(self, where: Near, frame: Frame) -> Candidates:
+        reach = degrees(where.radius_metres / EARTH) * 1.000001 + 1e-9
+        param = self._compiler.param(where.param, frame.types, "w.param")
+        values = (where.latitude - reach, where.latitude + reach)
+        text = f"SELECT w.rid FROM span w INDEXED BY span_low WHERE {param.text} AND w.low BETWEEN ? AND ?"
+        return _set(text, values, False, "span_low", where) if param != FALSE else _set(_NONE, (), True, "", where)
+
+    def _text(self, where: Text) -> Candidates | None:
+        query = self._compiler.text(where)
+        if not where.words:
+            return None
+        text = "SELECT text.rowid AS rid FROM text WHERE text MATCH ?"
+        return _set(text, (query,), False, "text", where) if query else _set(_NONE, (), True, "text", where)
+
+    def _narrowest(self, where: And | Together | Window, frame: Frame) -> Candidates | None:
+        if isinstance(where, Window):
+            return self._window(where, frame)
+        if not where.parts:
+            return None
+        best = self.smallest(And(where.parts), frame)
+        return best and Candidates(best.sql, best.exact and where.parts == (best.source,), best.how, where)
+
+    def _window(self, where: Window, frame: Frame) -> Candidates | None:
+        one = self._spans(where.one, frame)
+        param = self._compiler.param(where.one.param, frame.types, "w.param")
+        if param == FALSE:
+            return one
+        several = f"SELECT w.rid FROM span w INDEXED BY span_many WHERE {param.text} AND w.many"
+        return _set(f"{one.sql.text} UNION ALL {several}", one.sql.values, False, one.how, where)
+
+    def _union(self, where: Or, frame: Frame) -> Candidates | None:
+        found = [self.candidates(part, frame) for part in gathered(where.parts)]
+        sets = [one for one in found if one is not None]
+        # SQLite joins 500 selects at most.
+        if len(sets) < len(found) or len(sets) > 200:
+            return None
+        text, values = _union([one.sql for one in sets])
+        return _set(text, values, all(one.exact for one in sets), " or ".join({one.how: 0 for one in sets}), where)
+
+    def _linked(self, where: Linked, frame: Frame) -> Candidates | None:
+        other = frame.linked(where.type)
+        targets = self.matching(where.where, other)
+        param = self._compiler.param(where.param, frame.types, "w.param")
+        if targets is None or param == FALSE:
+            return None if targets is None else _set(_NONE, (), True, "word_value", where)
+        text = (
+            f"SELECT w.rid FROM ({targets.sql.text}) t CROSS JOIN word w INDEXED BY word_value"
+            f" WHERE {param.text} AND w.value=?||t.id"
+        )
+        values = (*targets.sql.values, where.type + "/")
+        return _set(text, values, True, f"{where.type} by {targets.how}, then word_value", where)
+
+    def _linked_from(self, where: LinkedFrom, frame: Frame) -> Candidates | None:
+        sources = self.matching(where.where, frame.linked(where.type))
+        param = self._compiler.param(where.param, (where.type,), "w.param")
+        if sources is None or param == FALSE:
+            return None if sources is None else _set(_NONE, (), True, "word_value", where)
+        arms = []
+        for type in frame.types:
+            kind = self._compiler.types((type,), "x.type")
+            prefix = starting("w.value", type + "/")
+            text = (
+                f"SELECT x.rid FROM ({sources.sql.text}) t CROSS JOIN word w CROSS JOIN resource x WHERE w.rid=t.rid"
+                f" AND {param.text} AND {prefix.text} AND {kind.text} AND x.id=substr(w.value,{len(type) + 2})"
+            )
+            arms.append(Sql(text, (*sources.sql.values, *prefix.values)))
+        return _set(*_union(arms), True, f"{where.type} by {sources.how}, then resource_id", where)
+
+    def matching(self, where: Filter, frame: Frame) -> Candidates | None:
+        """The current resources (`rid`, `id`) that satisfy `where`, if an index narrows it."""
+        best = self.smallest(where, frame)
+        if best is None or (best.count or 0) >= _CAPS[-1]:
+            return None
+        row = frame.row
+        demanded = [
+            self._compiler.types(frame.types, f"{row}.type"),
+            Sql(f"{row}.live=1"),
+            self._compiler.condition(remaining(where, best), frame),
+        ]
+        sql = conjunction(demanded)
+        if sql == FALSE:
+            return _set("SELECT 1 AS rid, '' AS id WHERE 0", (), True, best.how, where)
+        text = (
+            f"SELECT {row}.rid, {row}.id FROM (SELECT DISTINCT * FROM ({best.sql.text})) c{row}"
+            f" CROSS JOIN resource {row} ON {row}.rid=c{row}.rid WHERE {sql.text}"
+        )
+        return _set(text, (*best.sql.values, *sql.values), True, best.how, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Several ranges of one parameter, which one span meets, unless the resource has more than one."""
+
+    one: Range
+
+
+def remaining(where: Filter, found: Candidates) -> Filter:
+    """What must still be asked of `found`, which are candidates for `where` or for one of its parts."""
+    if not found.exact:
+        return where
+    if where == found.source:
+        return And(())
+    if isinstance(where, And):
+        return And(tuple(part for part in where.parts if part != found.source))
+    return where
+
+
+def _windows(parts: Iterable[Filter]) -> list[Filter]:
+    ranges: dict[str, list[Range]] = {}
+    for part in parts:
+        if isinstance(part, Range) and part.code is None and part.system is None:
+            ranges.setdefault(part.param, []).append(part)
+    windows: list[Filter] = []
+    for param, several in ranges.items():
+        if len(several) > 1:
+            merged = Range(
+                param,
+                max((r.low_from for r in several if r.low_from is not None), default=None),
+                min((r.low_to for r in several if r.low_to is not None), default=None),
+                max((r.high_from for r in several if r.high_from is not None), default=None),
+                min((r.high_to for r in several if r.high_to is not None), default=None),
+            )
+            windows.append(merged if param == "_lastUpdated" else Window(merged))  # type: ignore[arg-type]
+    return windows
+
+
+_NONE = "SELECT 0 AS rid WHERE 0"
+
+
+def _arms(where: Range) -> list[tuple[str, str, tuple[int | float, ...]]]:
+    """The index, further bounds for it, and their values, for each select that together find a range's rows.
+
+    A row's low is never above its high, so a bound on one end bounds the other.
+    """
+    top = min(inf if b is None else b for b in (where.low_to, where.high_to))
+    below = () if top == inf else (top,)
+    upper = "" if top == inf else " AND w.low<=?"
+    if where.low_from is not None or where.high_from is None:
+        return [("span_low", upper, below)]
+    start = where.high_from
+    return [
+        ("span_low", " AND w.low>=?" + upper, (start, *below)),
+        ("span_high", " AND w.form>0 AND w.form=1 AND w.high<? AND w.low<?", (start + SHORT + 1, start)),
+        ("span_high", " AND w.form>0 AND w.form=2 AND w.low<?", (start,)),
+    ]
+
+
+def _arm(demanded: Sql, index: str, further: str, values: tuple[int | float, ...]) -> Sql:
+    text = f"SELECT w.rid FROM span w INDEXED BY {index} WHERE {demanded.text}{further}"
+    return Sql(text, (*demanded.values, *values))
+
+
+def _union(arms: Sequence[Sql]) -> tuple[str, tuple[str | int | float, ...]]:
+    if not arms:
+        return _NONE, ()
+    # A compound of compounds is flattened only inside a sub-select.
+    text = " UNION ALL ".join(f"SELECT * FROM ({arm.text})" if "UNION" in arm.text else arm.text for arm in arms)
+    return text, tuple(value for arm in arms for value in arm.values)
+
+
+def _set(text: str, values: Sequence[str | int | float], exact: bool, how: str, source: Filter) -> Candidates:
+    return Candidates(Sql(text, tuple(values)), exact, how, source)

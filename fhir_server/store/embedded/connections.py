@@ -1,0 +1,83 @@
+"""Opening the SQLite file the way this engine needs it, and saying SQLite's errors in FHIR's words.
+
+https://sqlite.org/wal.html, https://sqlite.org/rescode.html
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import apsw
+
+from fhir_server.fhir.outcome import FhirError, InsufficientStorage, TooCostly, Unavailable
+
+#: synchronous=FULL: what was acknowledged survives a power cut, not only a crash of this process.
+_COMMON = """
+PRAGMA page_size=8192;
+PRAGMA journal_mode=WAL;
+PRAGMA synchronous=FULL;
+PRAGMA mmap_size=1073741824;
+PRAGMA temp_store=MEMORY;
+PRAGMA foreign_keys=OFF;
+"""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def open_writer(path: Path, busy_seconds: float) -> apsw.Connection:
+    """The connection that writes; creates the file when it is not there.
+
+    Raises:
+        Unavailable: the file cannot be opened or is not a database.
+    """
+    connection = _open(path, busy_seconds)
+    connection.execute("PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864")
+    return connection
+
+
+def open_reader(path: Path, busy_seconds: float) -> apsw.Connection:
+    """A connection for reading only.
+
+    Raises:
+        Unavailable: the file cannot be opened or is not a database.
+    """
+    connection = _open(path, busy_seconds)
+    connection.execute("PRAGMA cache_size=-16384; PRAGMA query_only=ON")
+    return connection
+
+
+def _open(path: Path, busy_seconds: float) -> apsw.Connection:
+    try:
+        connection = apsw.Connection(str(path), statementcachesize=1000)
+        connection.set_busy_timeout(int(busy_seconds * 1000))
+        connection.execute(_COMMON)
+    except apsw.Error as error:
+        raise said(error) from error
+    return connection
+
+
+def said(error: apsw.Error, connection: apsw.Connection | None = None) -> FhirError:
+    """What a client is told of a storage error: 503 or 507, with `Retry-After`, and no detail of the file system."""
+    number = connection.system_errno() if connection is not None else 0
+    if isinstance(error, apsw.FullError) or (isinstance(error, apsw.IOError) and number in _FULL):
+        return InsufficientStorage("The disk of the store is full; nothing was written.", headers={"Retry-After": "60"})
+    for kind, status, words, seconds in _WORDS:
+        if isinstance(error, kind):
+            return status(words, headers={"Retry-After": seconds} if seconds else None)
+    return Unavailable("The store could not answer; nothing was written.", headers={"Retry-After": "5"})
+
+
+#: SQLite's error, what becomes of it, in words, seconds for Retry-After ("" where a retry cannot help).
+_WORDS: tuple[tuple[tuple[type[apsw.Error], ...], type[FhirError], str, str], ...] = (
+    ((apsw.BusyError, apsw.LockedError), Unavailable, "The store is locked by another process.", "1"),
+    ((apsw.ReadOnlyError,), Unavailable, "The store is read-only for now; nothing was written.", "30"),
+    ((apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError), Unavailable, "The store cannot be opened.", "30"),
+    ((apsw.CorruptError, apsw.NotADBError), Unavailable, "The file of the store is damaged.", "60"),
+    ((apsw.InterruptError,), TooCostly, "The query takes longer than this server allows; narrow it.", ""),
+    (
+        (apsw.SQLError, apsw.RangeError, apsw.TooBigError),
+        TooCostly,
+        "The query has more parts than the store can join.",
+        "",
+    ),
+)

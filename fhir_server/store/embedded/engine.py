@@ -1,0 +1,204 @@
+"""The embedded engine put together: `open_engine` gives a `Store` and a `Records` on one SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from fhir_server.store.embedded.backup import copy
+from fhir_server.store.embedded.batch import METHODS, Batch
+from fhir_server.store.embedded.check import defects
+from fhir_server.store.embedded.conditions import FALSE, Frame
+from fhir_server.store.embedded.connections import open_writer, said
+from fhir_server.store.embedded.history import History
+from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.readers import Readers
+from fhir_server.store.embedded.records import EmbeddedRecords
+from fhir_server.store.embedded.schema import prepare
+from fhir_server.store.embedded.search import Search
+from fhir_server.store.embedded.walking import Row
+from fhir_server.store.embedded.writer import Writer
+from fhir_server.store.filters import Index
+from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Scope, Sort, Version, Write
+
+_READ = """
+SELECT r.vid, r.at, r.method, r.size, c.bytes
+FROM resource r CROSS JOIN content c ON c.seq=r.seq WHERE r.type=? AND r.id=?"""
+_VREAD = """
+SELECT v.at, v.method, v.size, c.bytes, v.seq=r.seq, r.size, CASE WHEN v.seq<>r.seq THEN now.bytes END
+FROM resource r CROSS JOIN version v ON v.rid=r.rid AND v.vid=? CROSS JOIN content c ON c.seq=v.seq
+CROSS JOIN content now ON now.seq=r.seq WHERE r.type=? AND r.id=?"""
+
+
+class EmbeddedStore:
+    """`Store` on SQLite."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        """Writes go to `writer`, reads to `readers`."""
+        self._writer = writer
+        self._readers = readers
+
+    async def read(self, type: str, id: str) -> Version | None:
+        """As `Store.read`."""
+        return await self._readers.quickly(lambda search: _read(search, type, id))
+
+    async def vread(self, type: str, id: str, version: int) -> Version | None:
+        """As `Store.vread`."""
+        if not 0 < version < 2**62:
+            return None
+        return await self._readers.quickly(lambda search: _vread(search, type, id, version))
+
+    async def find(
+        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+    ) -> Page:
+        """As `Store.find`."""
+        return await self._readers.quickly(lambda search: search.find(scope, sort, after, count))
+
+    async def count(self, scope: Scope, limit: int | None = None) -> int:
+        """As `Store.count`."""
+        return await self._readers.quickly(lambda search: search.count(scope, limit))
+
+    async def history(
+        self,
+        scope: Scope,
+        id: str | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        after: Position | None = None,
+        count: int = 50,
+    ) -> Page:
+        """As `Store.history`."""
+        return await self._readers.quickly(lambda search: History(search).page(scope, id, since, at, after, count))
+
+    async def history_count(
+        self, scope: Scope, id: str | None = None, since: int | None = None, at: tuple[int, int] | None = None
+    ) -> int:
+        """As `Store.history_count`."""
+        return await self._readers.quickly(lambda search: History(search).count(scope, id, since, at))
+
+    async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
+        """As `Store.transact`."""
+        versions: list[Version] = await self._writer.transact(writes, guards)
+        return versions
+
+    async def walk(self, types: Sequence[str], after: Position | None = None, count: int = 500) -> Page:
+        """As `Store.walk`."""
+        return await self._readers.slowly(lambda search: _walk(search, types, after, count))
+
+    async def reindex(self, entries: Sequence[tuple[Version, Index]]) -> int:
+        """As `Store.reindex`."""
+
+        def task(batch: Batch, _: apsw.Connection) -> int:
+            return sum(batch.reindex(v.type, v.id, v.version, index) for v, index in entries)
+
+        replaced: int = await self._writer.perform(task)
+        return replaced
+
+    def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
+        """As `Store.explain`."""
+        return self._readers.now(lambda search: search.explain(scope, sort))
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedEngine:
+    """`Engine` on one SQLite file."""
+
+    store: EmbeddedStore
+    records: EmbeddedRecords
+    _path: Path
+    _writer: Writer
+    _readers: Readers
+    _connection: apsw.Connection
+
+    async def backup(self, target: Path) -> None:
+        """A consistent copy at `target`, while writing goes on.
+
+        Raises:
+            Unavailable: `target` cannot be written.
+            InsufficientStorage: its disk is full.
+        """
+        await self._readers.aside(lambda: copy(self._path, target))
+
+    def check(self) -> AsyncIterator[str]:
+        """Each defect found in what is stored, in words; nothing when it is sound."""
+        return defects(self._path, self._readers)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the files."""
+        await self._readers.aside(self._writer.close)
+        self._readers.close()
+        self._connection.close()
+
+
+def open_engine(
+    path: Path,
+    *,
+    max_pending: int = 2_000,
+    busy_seconds: float = 5.0,
+    deadline_seconds: float = 30.0,
+    threads: int = 2,
+) -> EmbeddedEngine:
+    """Open the store at `path`, creating it when there is none. Several processes may have it open.
+
+    Args:
+        path: the SQLite file; `-wal` and `-shm` stand beside it while it is open.
+        max_pending: writes that may wait; more are refused with 503.
+        busy_seconds: how long to wait for another process that is writing.
+        deadline_seconds: how long one read may take.
+        threads: how many long reads run at once.
+
+    Raises:
+        Unavailable: the file cannot be opened, is not a store, or is a newer server's.
+    """
+    connection = open_writer(path, busy_seconds)
+    try:
+        prepare(connection)
+    except apsw.Error as error:
+        connection.close()
+        raise said(error, connection) from error
+    except BaseException:
+        connection.close()
+        raise
+    names = Names()
+    search = Search(connection, names)
+    readers = Readers(path, names, threads, busy_seconds, deadline_seconds)
+    writer = Writer(connection, names, lambda _, guard: _holds(search, guard), max_pending)
+    return EmbeddedEngine(
+        EmbeddedStore(writer, readers), EmbeddedRecords(writer, readers), path, writer, readers, connection
+    )
+
+
+def _read(search: Search, type: str, id: str) -> Version | None:
+    row = search.connection.execute(_READ, (search.compiler.type(type), id)).fetchone()
+    if row is None:
+        return None
+    vid, at, method, size, blob = row
+    return Version(type, id, vid, at, METHODS[method], blob[:size], blob[size:])
+
+
+def _vread(search: Search, type: str, id: str, version: int) -> Version | None:
+    row = search.connection.execute(_VREAD, (version, search.compiler.type(type), id)).fetchone()
+    if row is None:
+        return None
+    at, method, size, blob, current, size_now, blob_now = row
+    packed = blob[size:] if current else blob_now[size_now:]
+    return Version(type, id, version, at, METHODS[method], blob[:size], packed, bool(current))
+
+
+def _walk(search: Search, types: Sequence[str], after: Position | None, count: int) -> Page:
+    kind = search.compiler.types(types, "type")
+    if kind == FALSE:
+        return Page(())
+    text = f"SELECT rid FROM resource NOT INDEXED WHERE rid>? AND {kind.text} ORDER BY rid LIMIT ?"
+    start = after[0] if after else 0
+    rows: list[Row] = search.connection.execute(text, (start, count + 1)).fetchall()
+    versions = search.versions([row[0] for row in rows[:count]])
+    return Page(versions, (rows[count - 1][0],) if len(rows) > count > 0 else None)
+
+
+def _holds(search: Search, guard: Guard) -> bool:
+    """Whether the current resources that match are exactly those of the guard, as its transaction sees them."""
+    return search.ids(guard.where, Frame((guard.type,)), len(guard.ids) + 1) == guard.ids

@@ -1,0 +1,93 @@
+"""Short-lived and secret things: a table of keys and values, changed only inside the writer's transactions."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import apsw
+
+from fhir_server.store.embedded.batch import Batch
+from fhir_server.store.embedded.conditions import conjunction, starting
+from fhir_server.store.embedded.readers import Readers
+from fhir_server.store.embedded.writer import Writer
+
+_PUT = "INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES(?, ?, ?, ?)"
+_GET = "SELECT value FROM record WHERE kind=? AND key=? AND (expires IS NULL OR expires>?)"
+_DELETE = "DELETE FROM record WHERE kind=? AND key=?"
+
+
+class EmbeddedRecords:
+    """`Records` on SQLite: a change is one task of the writer, so of several callers one is first."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        """Changes go to `writer`, reads to `readers`."""
+        self._writer = writer
+        self._readers = readers
+
+    async def put(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
+        """As `Records.put`."""
+
+        def task(_: Batch, connection: apsw.Connection) -> None:
+            connection.execute(_PUT, (kind, key, value, _expiry(ttl_seconds)))
+
+        await self._writer.perform(task)
+
+    async def add(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
+        """As `Records.add`."""
+
+        def task(_: Batch, connection: apsw.Connection) -> bool:
+            if _get(connection, kind, key) is not None:
+                return False
+            connection.execute(_PUT, (kind, key, value, _expiry(ttl_seconds)))
+            return True
+
+        kept: bool = await self._writer.perform(task)
+        return kept
+
+    async def get(self, kind: str, key: str) -> bytes | None:
+        """As `Records.get`."""
+        return await self._readers.quickly(lambda search: _get(search.connection, kind, key))
+
+    async def take(self, kind: str, key: str) -> bytes | None:
+        """As `Records.take`."""
+
+        def task(_: Batch, connection: apsw.Connection) -> bytes | None:
+            value = _get(connection, kind, key)
+            if value is not None:
+                connection.execute(_DELETE, (kind, key))
+            return value
+
+        taken: bytes | None = await self._writer.perform(task)
+        return taken
+
+    async def swap(self, kind: str, key: str, old: bytes, new: bytes) -> bool:
+        """As `Records.swap`; what was to expire still does."""
+
+        def task(_: Batch, connection: apsw.Connection) -> bool:
+            if _get(connection, kind, key) != old:
+                return False
+            connection.execute("UPDATE record SET value=? WHERE kind=? AND key=?", (new, kind, key))
+            return True
+
+        swapped: bool = await self._writer.perform(task)
+        return swapped
+
+    async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
+        """As `Records.list`."""
+        here = conjunction([starting("key", prefix)])
+        text = (
+            "SELECT key, value FROM record WHERE kind=? AND (expires IS NULL OR expires>?)"
+            f" AND {here.text} ORDER BY key"
+        )
+        values: tuple[Any, ...] = (kind, time.time(), *here.values)
+        return await self._readers.quickly(lambda search: search.connection.execute(text, values).fetchall())
+
+
+def _get(connection: apsw.Connection, kind: str, key: str) -> bytes | None:
+    value: bytes | None = connection.execute(_GET, (kind, key, time.time())).get
+    return value
+
+
+def _expiry(ttl_seconds: float | None) -> float | None:
+    return None if ttl_seconds is None else time.time() + ttl_seconds

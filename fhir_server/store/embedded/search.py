@@ -1,0 +1,246 @@
+"""Finding and counting: from a filter to the numbers of the resources of one page, by the cheaper of two ways.
+
+*Driven*: an index gives candidates, each is judged, what is left is sorted. *Walked*: resources are met in the order asked for
+and judged until the page is full. Few candidates are driven. Many are walked for as long as looking at all of them would
+take, which fills the page at once when matches are common; only then are they driven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+import msgspec
+
+from fhir_server.store.embedded.batch import METHODS
+from fhir_server.store.embedded.candidates import FEW, Candidates, Chooser, remaining
+from fhir_server.store.embedded.conditions import FALSE, Compiler, Frame, Sql, conjunction
+from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.sorting import Key, after, checked, keys, order, precedes
+from fhir_server.store.embedded.walking import Row, walk
+from fhir_server.store.filters import EVERYTHING, Filter
+from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version
+
+#: Candidates up to this many are driven without trying a walk.
+_DRIVEN = FEW * 10
+#: How many resources a walk looks at before candidates, if there are any, are counted again or driven.
+_WALK = 20_000
+
+
+class Search:
+    """Runs searches on one connection."""
+
+    def __init__(self, connection: apsw.Connection, names: Names) -> None:
+        """`names` may be shared with other connections to the same file."""
+        self.connection = connection
+        self.compiler = Compiler(connection, names)
+        self.chooser = Chooser(connection, self.compiler)
+        self._kinds: dict[int, str] = {}
+
+    def find(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Page:
+        """A page of the current resources in `scope`. Arguments and result as `Store.find`."""
+        sort = tuple(sort) or NEWEST
+        self.connection.execute("BEGIN")
+        try:
+            rows = self._rows(scope, sort, position, count + 1)
+            versions = self.versions([row[0] for row in rows[:count]])
+        finally:
+            self.connection.execute("COMMIT")
+        # One more than asked for was looked up, only to know whether it is there.
+        last = rows[count - 1] if len(rows) > count > 0 else None
+        return Page(versions, (*last[1:], last[0]) if last else None)
+
+    def count(self, scope: Scope, limit: int | None) -> int:
+        """How many resources are in `scope`, at most `limit`."""
+        total = 0
+        for where, types in self._groups(scope):
+            if limit is not None and total >= limit:
+                return limit
+            total += self._count(where, types, None if limit is None else limit - total)
+        return total
+
+    def ids(self, where: Filter, frame: Frame, limit: int) -> frozenset[str]:
+        """The ids of the current resources satisfying `where`, `limit` at most."""
+        if FALSE == self.compiler.types(frame.types, "r.type"):
+            return frozenset()
+        source, demanded = self._judged(where, frame.types, self.chooser.smallest(where, frame))
+        text = f"SELECT r.id FROM {source.text} WHERE {demanded.text} LIMIT ?"
+        rows = self.connection.execute(text, (*source.values, *demanded.values, limit)).fetchall()
+        return frozenset(id for (id,) in rows)
+
+    def versions(self, rids: Sequence[int | float | str | None]) -> tuple[Version, ...]:
+        """The current versions of the resources with these numbers, same order."""
+        if not rids:
+            return ()
+        found = self.connection.execute(_CURRENT, (msgspec.json.encode(rids).decode(),)).fetchall()
+        return tuple(
+            [
+                Version(self.kind(type), id, vid, at, METHODS[method], blob[:size], blob[size:])
+                for type, id, vid, at, method, size, blob in found
+            ]
+        )
+
+    def kind(self, number: int) -> str:
+        """The resource type with this number."""
+        type = self._kinds.get(number)
+        if type is None:
+            type = self._kinds[number] = self.connection.execute("SELECT type FROM name WHERE id=?", (number,)).get
+        return type
+
+    def explain(self, scope: Scope, sort: Sequence[Sort]) -> list[str]:
+        """How `find` would go about it, a line a step."""
+        lines: list[str] = []
+        for where, types in self._groups(scope):
+            label = types[0] if len(types) == 1 else f"{len(types)} types"
+            best = self.chooser.smallest(where, Frame(types))
+            if best is None:
+                lines.append(f"{label}: no index narrows the filter")
+            else:
+                many = f"{best.count}" if (best.count or 0) < _WALK else f"at least {best.count}"
+                lines.append(f"{label}: {many} candidates by index {best.how}")
+            these = keys(tuple(sort) or NEWEST, types, self.compiler)
+            if (best is None or (best.count or 0) > _DRIVEN) and self._walkable(these):
+                lines.append(
+                    f"{label}: walks index {_walked_index(these[0])}, judging each resource, until the page is full"
+                )
+            elif best is not None:
+                lines.append(f"{label}: each candidate is judged; what is left is sorted")
+            else:
+                lines.append(f"{label}: all resources are judged and sorted")
+            lines += [f"{label}: {step}" for step in self._steps(where, types, best, these)]
+        return lines or ["nothing is stored of the types asked for"]
+
+    def _groups(self, scope: Scope) -> list[tuple[Filter, tuple[str, ...]]]:
+        """The types in store of each distinct filter."""
+        groups: dict[Filter, list[str]] = {}
+        for type, where in scope.items():
+            if self.compiler.type(type) is not None:
+                groups.setdefault(where, []).append(type)
+        return [(where, tuple(types)) for where, types in groups.items()]
+
+    def _rows(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> list[Row]:
+        """(rid, key, …) of the first `count` resources after `position`."""
+        groups = self._groups(scope)
+        if len(groups) == 1:
+            where, types = groups[0]
+            return self._group(where, types, sort, position, count)
+        rows = [row for where, types in groups for row in self._group(where, types, sort, position, count)]
+        return _merged(rows, keys(sort, (), self.compiler), count)
+
+    def _group(
+        self, where: Filter, types: tuple[str, ...], sort: Sequence[Sort], position: Position | None, count: int
+    ) -> list[Row]:
+        these = keys(sort, types, self.compiler)
+        if position is not None:
+            checked(position, these)
+        best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
+        walkable = self._walkable(these)
+        if not walkable or (best is not None and (best.count or 0) <= _DRIVEN):
+            return self._driven(where, types, best, these, position, count)
+        if len(types) == 1:
+            return self._walked(where, types, best, these, position, count)
+        rows: list[Row] = []
+        for type in types:
+            alone = keys(sort, (type,), self.compiler)
+            best = None if where == EVERYTHING else self.chooser.smallest(where, Frame((type,)))
+            rows += self._walked(where, (type,), best, alone, position, count)
+        return _merged(rows, these, count)
+
+    def _walkable(self, these: Sequence[Key]) -> bool:
+        return len(these) == 1 and (these[0].own or these[0].param != FALSE)
+
+    def _driven(
+        self,
+        where: Filter,
+        types: tuple[str, ...],
+        best: Candidates | None,
+        these: Sequence[Key],
+        position: Position | None,
+        count: int,
+    ) -> list[Row]:
+        source, demanded = self._judged(where, types, best)
+        if demanded == FALSE:
+            return []
+        names = [f"k{n}" for n in range(len(these))]
+        beyond = after(position, these, names, "rid")
+        columns = ", ".join(f"{key.sql} AS {name}" for key, name in zip(these, names, strict=True))
+        text = f"SELECT r.rid AS rid, {columns} FROM {source.text} WHERE {demanded.text}"
+        values = (*source.values, *demanded.values)
+        if beyond is not None:
+            text = f"WITH m AS MATERIALIZED ({text}) SELECT * FROM m WHERE {beyond.text}"
+            values = (*values, *beyond.values)
+        text += f" ORDER BY {order(these, names, 'rid')} LIMIT ?"
+        return self.connection.execute(text, (*values, count)).fetchall()
+
+    def _judged(self, where: Filter, types: tuple[str, ...], best: Candidates | None) -> tuple[Sql, Sql]:
+        """The tables that candidates are read from, and what is demanded of row `r`."""
+        live = [self.compiler.types(types, "r.type"), Sql("r.live=1")]
+        if best is None:
+            demanded = conjunction([*live, self.compiler.condition(where, Frame(types))])
+            return Sql("resource r"), demanded
+        rest = self.compiler.condition(remaining(where, best), Frame(types))
+        source = f"(SELECT DISTINCT rid FROM ({best.sql.text})) c CROSS JOIN resource r ON r.rid=c.rid"
+        return Sql(source, best.sql.values), conjunction([*live, rest])
+
+    def _walked(
+        self,
+        where: Filter,
+        types: tuple[str, ...],
+        best: Candidates | None,
+        these: Sequence[Key],
+        position: Position | None,
+        count: int,
+    ) -> list[Row]:
+        if best is not None and (best.count or 0) <= _DRIVEN:
+            return self._driven(where, types, best, these, position, count)
+        condition = self.compiler.condition(where, Frame(types))
+        if condition == FALSE:
+            return []
+        budget = None if best is None else max(best.count or 0, _WALK)
+        kind = self.compiler.types(types, "r.type")
+        rows = walk(self.connection, conjunction([kind, condition]), these[0], position, count, budget)
+        if rows is None:
+            return self._driven(where, types, best, these, position, count)
+        return rows
+
+    def _count(self, where: Filter, types: tuple[str, ...], limit: int | None) -> int:
+        best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
+        source, demanded = self._judged(where, types, best)
+        if limit is not None:
+            # A limit that is met early makes looking at resources as they come cheaper than gathering candidates.
+            if best is not None and (best.count or 0) > max(limit, _DRIVEN):
+                walked, all_of_it = self._judged(where, types, None)
+                text = f"SELECT count(*) FROM (SELECT 1 FROM (SELECT * FROM {walked.text} LIMIT ?) r WHERE {all_of_it.text} LIMIT ?)"
+                found: int = self.connection.execute(
+                    text, (*walked.values, best.count or 0, *all_of_it.values, limit)
+                ).get
+                if found == limit:
+                    return limit
+            text = f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {demanded.text} LIMIT ?)"
+            return int(self.connection.execute(text, (*source.values, *demanded.values, limit)).get)
+        text = f"SELECT count(*) FROM {source.text} WHERE {demanded.text}"
+        return int(self.connection.execute(text, (*source.values, *demanded.values)).get)
+
+    def _steps(self, where: Filter, types: tuple[str, ...], best: Candidates | None, these: Sequence[Key]) -> list[str]:
+        source, demanded = self._judged(where, types, best)
+        if demanded == FALSE:
+            return ["nothing can match"]
+        text = f"EXPLAIN QUERY PLAN SELECT r.rid FROM {source.text} WHERE {demanded.text}"
+        rows = self.connection.execute(text, (*source.values, *demanded.values)).fetchall()
+        return [str(row[3]) for row in rows]
+
+
+_CURRENT = """
+SELECT r.type, r.id, r.vid, r.at, r.method, r.size, c.bytes
+FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value CROSS JOIN content c ON c.seq = r.seq"""
+
+
+def _merged(rows: list[Row], these: Sequence[Key], count: int) -> list[Row]:
+    rows.sort(key=lambda row: precedes(these, (*row[1:], row[0])))
+    return rows[:count]
+
+
+def _walked_index(key: Key) -> str:
+    if key.own:
+        return "resource_id" if key.sort.param == "_id" else "resource_newest"
+    return "word_value" if key.sort.kind == "word" else "span_low"

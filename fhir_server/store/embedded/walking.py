@@ -1,0 +1,144 @@
+"""Meeting resources in the order of one sort key, by the index that holds that order, until a page is full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import apsw
+
+from fhir_server.store.embedded.conditions import TRUE, Sql, Value, conjunction
+from fhir_server.store.embedded.sorting import Key
+from fhir_server.store.protocol import Position
+
+#: The number of a resource, then its sort keys.
+Row = tuple[int | float | str | None, ...]
+
+
+class _Lane(NamedTuple):
+    """One index read in order: the tables, what its rows must meet, the sort value, and the order."""
+
+    source: str
+    met: Sql
+    column: str
+    order: str
+
+
+def walk(
+    connection: apsw.Connection, condition: Sql, key: Key, position: Position | None, count: int, budget: int | None
+) -> list[Row] | None:
+    """The first `count` resources after `position` that satisfy `condition`, in the order of `key`.
+
+    Args:
+        connection: to read with.
+        condition: on row `r`.
+        key: the only sort key.
+        position: where the page before ended.
+        count: how many rows are wanted.
+        budget: how many resources may be looked at in each lane; None for any number.
+
+    Returns:
+        The rows, or None when the budget ended before the page was full or all was seen.
+    """
+    rows: list[Row] = []
+    for lanes in _stages(key, position):
+        wanted = count - len(rows)
+        if not wanted:
+            break
+        found: list[Row] = []
+        for lane in lanes:
+            part = _step(connection, lane, condition, wanted, budget)
+            if part is None:
+                return None
+            found += part
+        if len(lanes) > 1:
+            # Only lanes of greatest-first intervals come in several, and each row has its value.
+            found.sort(key=lambda row: (row[1], row[0]), reverse=True)  # type: ignore[arg-type,return-value]
+        rows += found[:wanted]
+    return rows
+
+
+def _step(connection: apsw.Connection, lane: _Lane, condition: Sql, count: int, budget: int | None) -> list[Row] | None:
+    met = conjunction([lane.met, Sql("r.live=1")])
+    if budget is None:
+        text = (
+            f"SELECT r.rid, {lane.column} FROM {lane.source} WHERE {met.text} AND {condition.text}"
+            f" ORDER BY {lane.order} LIMIT ?"
+        )
+        return connection.execute(text, (*met.values, *condition.values, count)).fetchall()
+    text = (
+        f"SELECT r.rid, r.k0 FROM (SELECT r.rid, r.id, r.at, r.type, {lane.column} AS k0 FROM {lane.source}"
+        f" WHERE {met.text} ORDER BY {lane.order} LIMIT ?) r WHERE {condition.text} LIMIT ?"
+    )
+    found: list[Row] = connection.execute(text, (*met.values, budget, *condition.values, count)).fetchall()
+    if len(found) < count:
+        seen = f"SELECT count(*) FROM (SELECT 1 FROM {lane.source} WHERE {met.text} LIMIT ?)"
+        if connection.execute(seen, (*met.values, budget)).get == budget:
+            return None
+    return found
+
+
+def _stages(key: Key, position: Position | None) -> Sequence[Sequence[_Lane]]:
+    """What is read one after the other: resources with a value, then those without."""
+    down = " DESC" if key.descending else ""
+    if key.own:
+        index = "resource_id" if key.sort.param == "_id" else "resource_newest"
+        place = _beyond(key.sql, position[0] if position else None, key.descending)
+        # One type only, or the index does not hold the order: the caller sees to that.
+        return [[_Lane(f"resource r INDEXED BY {index}", place, key.sql, key.sql + down)]]
+    table = key.sort.kind
+    without = conjunction(
+        [
+            Sql(f"NOT EXISTS(SELECT 1 FROM {table} k WHERE k.rid=r.rid AND {key.param.text})"),
+            _beyond("r.rid", position[-1] if position and position[0] is None else None, key.descending),
+        ]
+    )
+    last = [_Lane("resource r NOT INDEXED", without, "NULL", f"r.rid{down}")]
+    if position is not None and position[0] is None:
+        return [last]
+    return [_valued(key, position), last]
+
+
+def _valued(key: Key, position: Position | None) -> list[_Lane]:
+    """The rows of a parameter joined to their resources: of each resource the one that counts."""
+    word = key.sort.kind == "word"
+    # Least or greatest; all columns are compared, to tell rows of one value apart.
+    if word:
+        ranked: tuple[str, ...] = ("value", "qualifier", "grp")
+    else:
+        ranked = (key.column, "low" if key.descending else "high", "code", "system", "grp")
+    mine, theirs = (", ".join(f"{row}.{column}" for column in ranked) for row in ("k", "o"))
+    sign, down = (">", " DESC") if key.descending else ("<", "")
+    counts = Sql(
+        f"NOT EXISTS(SELECT 1 FROM {key.sort.kind} o"
+        f" WHERE o.rid=k.rid AND o.param=k.param AND ({theirs}) {sign} ({mine}))"
+    )
+    lanes = []
+    for index, column, further in _INDEXES[key.column]:
+        place = TRUE
+        if position is not None:
+            beyond = "<" if key.descending else ">"
+            values: tuple[Value, ...] = (position[0], position[0], position[-1])  # type: ignore[assignment]
+            place = Sql(f"k.{column}{beyond}=? AND (k.{column}{beyond}? OR k.rid{beyond}?)", values)
+        met = conjunction([key.param, Sql(further) if further else TRUE, place, counts])
+        source = f"{key.sort.kind} k INDEXED BY {index} CROSS JOIN resource r ON r.rid=k.rid"
+        lanes.append(_Lane(source, met, f"k.{column}", f"k.{column}{down}, k.rid{down}"))
+    return lanes
+
+
+#: For each column that is walked: the indexes that together hold its order, its name there, and which rows they give.
+_INDEXES = {
+    "value": (("word_value", "value", ""),),
+    "low": (("span_low", "low", ""),),
+    "high": (
+        ("span_low", "low", "k.low=k.high"),
+        ("span_high", "high", "k.form>0 AND k.form=1"),
+        ("span_high", "high", "k.form>0 AND k.form=2"),
+    ),
+}
+
+
+def _beyond(column: str, value: object, descending: bool) -> Sql:
+    if value is None:
+        return TRUE
+    return Sql(f"{column}{'<' if descending else '>'}?", (value,))  # type: ignore[arg-type]

@@ -1,0 +1,196 @@
+"""The one thread that writes: it drains a queue of callers into one transaction, commits, and answers them together.
+
+Group commit: while one transaction is made durable the next callers gather, so the disk is asked once for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import apsw
+
+from fhir_server.fhir.outcome import FhirError, Malformed, Unavailable
+from fhir_server.store.embedded.batch import Batch, Judge
+from fhir_server.store.embedded.connections import said
+from fhir_server.store.embedded.names import Names
+from fhir_server.store.protocol import Guard, Stale, Write
+
+#: A transaction takes callers until it has this many writes: larger ones make the first wait for the last.
+_FULL = 1_000
+#: How often what has expired is thrown away.
+_SWEEP_SECONDS = 60.0
+
+Task = Callable[[Batch, apsw.Connection], Any]
+
+
+@dataclass(slots=True)
+class Job:
+    """What one caller wants done, and where it waits."""
+
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    writes: Sequence[Write] = ()
+    guards: Sequence[Guard] = ()
+    task: Task | None = None
+    outcome: Any = None
+
+
+class Writer:
+    """Takes jobs from any event loop and gives each its outcome once it is durable."""
+
+    def __init__(self, connection: apsw.Connection, names: Names, judge: Judge, max_pending: int) -> None:
+        """Start the thread. `max_pending` jobs may wait; more are refused."""
+        self._connection = connection
+        self._names = names
+        self._judge = judge
+        self._max_pending = max_pending
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._swept = time.monotonic()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def transact(self, writes: Sequence[Write], guards: Sequence[Guard]) -> Any:
+        """The versions made of `writes`, once durable."""
+        loop = asyncio.get_running_loop()
+        return await self._submit(Job(loop.create_future(), loop, writes, guards))
+
+    async def perform(self, task: Task) -> Any:
+        """What `task` returns, once what it did is durable."""
+        loop = asyncio.get_running_loop()
+        return await self._submit(Job(loop.create_future(), loop, task=task))
+
+    def close(self) -> None:
+        """Finish what was accepted, then end the thread."""
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _submit(self, job: Job) -> asyncio.Future[Any]:
+        if self._closed:
+            raise Unavailable("The server is stopping.", headers={"Retry-After": "5"})
+        if self._jobs.qsize() >= self._max_pending:
+            raise Unavailable("Too many writes are waiting for the store.", headers={"Retry-After": "1"})
+        self._jobs.put(job)
+        return job.future
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            try:
+                first = self._jobs.get(timeout=_SWEEP_SECONDS)
+            except Empty:
+                first = None
+                jobs: list[Job] = []
+            else:
+                jobs, going = self._gather(first)
+            if jobs:
+                self._write(jobs)
+                _deliver(jobs)
+            self._sweep()
+
+    def _gather(self, job: Job | None) -> tuple[list[Job], bool]:
+        """The jobs of the next transaction, and whether more may follow."""
+        jobs: list[Job] = []
+        size = 0
+        while job is not None:
+            jobs.append(job)
+            size += len(job.writes) + 1
+            if size >= _FULL:
+                return jobs, True
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return jobs, True
+        return jobs, False
+
+    def _write(self, jobs: list[Job]) -> None:
+        try:
+            self._commit(jobs)
+        except apsw.Error as error:
+            self._undo()
+            if isinstance(error, apsw.SQLError | apsw.TooBigError) and len(jobs) > 1:
+                self._one_by_one(jobs)
+            else:
+                _fail(jobs, said(error, self._connection))
+        except Exception as error:
+            # Something in one caller's data that could not be judged before, such as text that is not Unicode.
+            self._undo()
+            if len(jobs) > 1:
+                self._one_by_one(jobs)
+            else:
+                _fail(jobs, error if isinstance(error, FhirError) else Malformed("The resource cannot be stored."))
+
+    def _one_by_one(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self._write([job])
+
+    def _commit(self, jobs: list[Job]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        writes = [write for job in jobs for write in job.writes]
+        batch = Batch(self._connection, self._names, self._judge, writes)
+        for job in jobs:
+            try:
+                if job.task is not None:
+                    job.outcome = job.task(batch, self._connection)
+                else:
+                    job.outcome = batch.apply(job.writes, job.guards)
+            except (Stale, FhirError) as refusal:
+                job.outcome = refusal
+        batch.flush()
+        self._connection.execute("COMMIT")
+        self._names.commit()
+
+    def _undo(self) -> None:
+        self._names.rollback()
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except apsw.Error:  # SQLite has rolled back by itself.
+                return
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept < _SWEEP_SECONDS:
+            return
+        self._swept = time.monotonic()
+        try:
+            self._connection.execute(
+                "DELETE FROM record WHERE (kind, key) IN"
+                " (SELECT kind, key FROM record WHERE expires IS NOT NULL AND expires <= ? LIMIT 10000)",
+                (time.time(),),
+            )
+        except apsw.Error:  # Expired records are never shown; the next sweep tries again.
+            return
+
+
+def _fail(jobs: list[Job], error: Exception) -> None:
+    for job in jobs:
+        job.outcome = error
+
+
+def _deliver(jobs: list[Job]) -> None:
+    """Wake every waiting caller, each event loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, waiting in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, waiting)
+        except RuntimeError:  # The loop has closed: nobody waits any more.
+            continue
+
+
+def _resolve(jobs: list[Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if isinstance(job.outcome, Exception):
+            job.future.set_exception(job.outcome)
+        else:
+            job.future.set_result(job.outcome)
