@@ -14,13 +14,13 @@ KEYWORD = "x-aligned"
 def misaligned(parent: Mapping[str, Any], name: str) -> Iterator[tuple[int | None, str]]:
     """What is wrong between `parent[name]` and `parent["_" + name]`: position (None for the whole) and words.
 
-    Values that are not arrays are left to the rule that says so.
+    Values that are not arrays, or are empty, are left to the rule that says so.
     """
     siblings = parent.get("_" + name)
     if not isinstance(siblings, list):
         return
     values = parent.get(name, [None] * len(siblings))
-    if not isinstance(values, list):
+    if not isinstance(values, list) or not values:
         return
     if len(values) != len(siblings):
         yield None, "A repeating primitive and its extensions are not arrays of the same length"

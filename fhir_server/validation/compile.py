@@ -139,7 +139,7 @@ def _one(step: Step) -> Schema:
         return {"$ref": _pointer(step.path)}
     extra = bindings.required(step.element, step.type.code)
     if step.type.code == "code" and extra:
-        return {"type": "string", **extra}
+        return {"type": "string", "minLength": 1, **extra}
     value = {"$ref": _pointer(_narrowed(step))}
     return {"allOf": [value, extra]} if extra else value
 
@@ -186,7 +186,7 @@ def _aligned(step: Step) -> Schema:
 def _hollow(path: str, table: Any) -> list[Schema]:
     """ele-1: an element is more than its id."""
     found: list[Schema] = []
-    if "id" in table and path not in definitions.resource_types() and not any(s.element.min for s in table.values()):
+    if _may_be_hollow(path, table):
         found.append({"if": {"maxProperties": 1}, "then": ruled({"not": {"required": ["id"]}}, "ele-1", _HOLLOW)})
     alone = {
         k: ruled(
@@ -201,6 +201,15 @@ def _hollow(path: str, table: Any) -> list[Schema]:
     if alone:
         found.append({"dependentSchemas": alone})
     return found
+
+
+def _may_be_hollow(path: str, table: Any) -> bool:
+    # `Element` is the sibling of a primitive here, whose value stands beside it; and a required child is missed first.
+    return (
+        path != "Element"
+        and path not in definitions.resource_types()
+        and not any(s.element.min for s in table.values())
+    )
 
 
 def _one_choice(path: str, table: Any) -> list[Schema]:

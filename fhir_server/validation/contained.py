@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation.rules import CODES
 from fhir_server.validation.walking import places
@@ -20,7 +21,7 @@ def issues(tree: Tree, type: str, at: str) -> list[Issue]:
     inside = [c if isinstance(c, dict) else {} for c in _list(tree.get("contained"))]
     links = list(_links(tree, type, at))
     for position, resource in enumerate(inside):
-        if isinstance(resource.get("resourceType"), str):
+        if resource.get("resourceType") in definitions.resource_types():
             links += _links(resource, resource["resourceType"], f"{at}.contained[{position}]")
     return [
         *_each(inside, at),
@@ -84,7 +85,7 @@ def _dangling(links: list[tuple[str, str, tuple[str, ...]]], inside: list[dict[s
             continue
         if link not in types:
             yield Issue("error", "invariant", "No contained resource has this id.", place, "ref-1")
-        elif targets and types[link] not in targets:
+        elif targets and types[link] in definitions.resource_types() - set(targets):
             text = "The contained resource is not of a type this element allows"
             yield _issue("reference-target", text, f"{place}.reference")
 

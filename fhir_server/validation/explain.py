@@ -17,6 +17,8 @@ from fhir_server.validation.aligned import KEYWORD, misaligned
 from fhir_server.validation.rules import CODES, KEYWORDS
 from fhir_server.validation.walking import expression
 
+#: Keywords that say there is nothing to judge: no other rule is broken at the same place.
+_NOTHING = frozenset(("type", "minLength", "minItems", "minProperties"))
 Kind = jsonschema_rs.ValidationErrorKind
 
 
@@ -35,11 +37,11 @@ def issues(
     unreadable: set[tuple[str | int, ...]] = set()
     listed = list(errors)
     for error in listed:
-        if _keyword(error) in ("type", "minLength"):
+        if _keyword(error) in _NOTHING:
             unreadable.add(tuple(error.instance_path))
     for error in listed:
-        # A number where a code belongs is not also an unknown code, and an empty string not also a malformed one.
-        if tuple(error.instance_path) in unreadable and _keyword(error) not in ("type", "minLength"):
+        # A number where a code belongs is not also an unknown code, nor does an empty object also lack its children.
+        if tuple(error.instance_path) in unreadable and _keyword(error) not in _NOTHING:
             continue
         for issue in _issues(error, schema, path, at):
             found.setdefault((issue.key, issue.expression), issue)
@@ -73,7 +75,8 @@ def _rule(schema: Mapping[str, Any], error: jsonschema_rs.ValidationError) -> Ma
             node = node[step]
         except (KeyError, IndexError, TypeError):
             return None  # a document of the registry, which holds no rules
-    return node.get("x-rule") if isinstance(node, dict) else None
+    rule = node.get("x-rule") if isinstance(node, dict) else None
+    return rule if rule and _keyword(error) in rule["keywords"] else None
 
 
 def _ruled(rule: Mapping[str, Any], error: jsonschema_rs.ValidationError, place: str) -> Issue:

@@ -6,23 +6,44 @@ https://hl7.org/fhir/R4/conformance-rules.html#constraints
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
+from fhir_server.fhir.fhirpath.expression import compile
+from fhir_server.fhir.fhirpath.nodes import Node
+from fhir_server.fhir.fhirpath.nodes import root as root_node
+from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.steps import is_primitive, steps
+from fhir_server.validation.steps import Step, is_primitive, steps
 from fhir_server.validation.walking import Place, places
 
 #: Stated by the schema or by `contained.py` and `narrative.py`, and so not asked again.
 ELSEWHERE = frozenset(("ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ref-1", "txt-1", "txt-2"))
 
 _GUARD = re.compile(r"(\w+)(?:\.hasValue\(\)\.not\(\)|\.exists\(\)\.not\(\)|\.empty\(\))")
-_IMPLIES = re.compile(r"(?:\w+\.)?(\w+)\.exists\(\) implies ")
+_IMPLIES = re.compile(r"(?:\w+\.)?(\w+)(?:\.exists\(\)| is \w+) implies ")
+#: A function of text asked of one child, and nothing else: of a child that is absent it is neither true nor false.
+_OF_TEXT = re.compile(r"(\w+)\.(?:contains|matches|startsWith)\([^()]*(?:\([^']*'\)|'[^']*')?\)(?:\.not\(\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an invariant is judged within.
+
+    Attributes:
+        resource: `%resource`.
+        root: `%rootResource`.
+        sound: the structure is right, so an answer that is empty is not merely for want of an element already missed.
+    """
+
+    resource: Node
+    root: Node
+    sound: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +66,24 @@ class Invariant:
     type: str
     needs: tuple[str, ...] = ()
 
-    def broken(self, place: Place, root: Mapping[str, Any], resource: Mapping[str, Any]) -> Issue | None:
+    def broken(self, place: Place, scene: Scene) -> Issue | None:
         """The issue when the invariant does not hold at `place`; None when it does."""
         if self.needs and not self._can_fail(place):
             return None
-        expression = _compiled(self.expression, self.type)
-        if expression is None:
-            return None
+        parent = None if place.value is scene.resource.value else scene.resource
+        node = Node(place.value, shape(place.path), parent=parent)
         try:
-            if expression(place, root, resource):
-                return None
+            truth = compile(self.expression, self.type).truth(node, root=scene.root)
         except FhirError:
             # The element is not what the expression takes for granted; its own rule has said so.
+            return None
+        if truth or (truth is None and (self.severity == "warning" or not scene.sound)):
             return None
         return Issue(self.severity, "invariant", self.human, place.at, self.key)
 
     def _can_fail(self, place: Place) -> bool:
         there = {s.name for k, s in steps(self.type).items() if k in place.value}
         return there.issuperset(self.needs)
-
-
-@cache
-def _compiled(expression, type):
-    try:
-        from fhir_server.fhir.fhirpath.expression import compile
-        from fhir_server.fhir.fhirpath.nodes import Node
-    except ImportError:
-        return None
-    c = compile(expression, type)
-    return lambda place, root, resource: c.holds(
-        Node(place.value, place.path, place.at), root=root, variables={"resource": resource}
-    )
 
 
 @cache
@@ -110,9 +118,9 @@ def _constraints(path: str) -> tuple[definitions.Constraint, ...]:
 
 def _needs(expression: str, names: set[str]) -> tuple[str, ...]:
     """The children whose absence alone makes the expression true."""
-    implied = _IMPLIES.match(expression)
-    if implied and " or " not in expression[: implied.end()]:
-        return tuple(n for n in implied.groups() if n in names)
+    alone = _IMPLIES.match(expression) or _OF_TEXT.fullmatch(expression)
+    if alone:
+        return tuple(n for n in alone.groups() if n in names)
     found = [m[1] for term in _alternatives(expression) if (m := _GUARD.fullmatch(term))]
     return tuple(n for n in found if n in names)
 
@@ -173,36 +181,38 @@ def _element_rules(element: definitions.Element) -> tuple[definitions.Constraint
 
 
 def issues(
-    tree: Mapping[str, Any], type: str, at: str, body: bytes, root: Mapping[str, Any] | None = None
+    tree: dict[str, Any], type: str, at: str, body: bytes, root: dict[str, Any] | None = None, sound: bool = True
 ) -> list[Issue]:
     """The invariants of `tree` that do not hold, its own and those of every element in it.
 
     Args:
-        tree: a resource, or an element of a complex type.
+        tree: a resource.
         type: its type.
         at: its FHIRPath.
         body: the JSON of `tree`, read for the keys in it and nothing else.
         root: what `%rootResource` is, when `tree` is contained.
+        sound: its structure is right.
     """
-    root = tree if root is None else root
     deep = any(key in body for key in triggers(type))
+    if not deep and not evaluated(type):
+        return []
+    resource = root_node(tree)
+    scene = Scene(resource, resource if root is None or root is tree else root_node(root), sound)
     found = places(tree, type, at) if deep else iter((Place(at, tree, type),))
-    return [i for place in found for i in _broken(place, tree, root)]
+    return [i for place in found for i in _broken(place, scene)]
 
 
-def _broken(place: Place, tree: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Issue]:
-    for rule in evaluated(place.path):
-        issue = rule.broken(place, root, tree)
-        if issue:
-            yield issue
+def _broken(place: Place, scene: Scene) -> Iterator[Issue]:
+    rules = evaluated(place.path)
     if place.step is not None:
-        yield from _on_element(place, tree, root)
-
-
-def _on_element(place: Place, tree: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Issue]:
-    assert place.step is not None  # noqa: S101 - narrowing for mypy
-    for c in _element_rules(place.step.element):
-        rule = Invariant(c.key, c.severity, c.human, c.expression or "", place.path)
-        issue = rule.broken(place, root, tree)
+        rules += _on_element(place.step)
+    for rule in rules:
+        issue = rule.broken(place, scene)
         if issue:
             yield issue
+
+
+@cache
+def _on_element(step: Step) -> tuple[Invariant, ...]:
+    found = _element_rules(step.element)
+    return tuple(Invariant(c.key, c.severity, c.human, c.expression or "", step.path) for c in found)

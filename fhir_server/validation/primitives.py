@@ -64,7 +64,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "xhtml": {
         "type": "string",
         "format": "xhtml",
-        "x-rule": {"key": "txt-1", "code": "invariant", "text": "The narrative is not the safe XHTML that R4 allows"},
+        "x-rule": {
+            "key": "txt-1",
+            "code": "invariant",
+            "text": "The narrative is not the safe XHTML that R4 allows",
+            "keywords": ["format"],
+        },
     },
     # The `id` of an element inside a resource: any string without white space.
     "System.String": _uri,

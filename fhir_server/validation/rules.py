@@ -57,7 +57,7 @@ def ruled(schema: dict[str, Any], key: str, text: str, element: str = "", code: 
         element: the FHIRPath name of the child it is about, when it stands on the parent.
         code: issue code; that of `CODES` by default.
     """
-    rule = {"key": key, "text": text, "code": code or CODES.get(key, "invariant")}
+    rule = {"key": key, "text": text, "code": code or CODES.get(key, "invariant"), "keywords": sorted(schema)}
     if element:
         rule["element"] = element
     return {**schema, "x-rule": rule}

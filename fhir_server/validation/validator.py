@@ -92,16 +92,17 @@ def _judged(tree: Tree, type: str, at: str, root: Tree) -> Iterator[Issue]:
     nested = list(_nested(tree, type, at))
     alone = _without_nested(tree, type) if nested and type in ("Bundle", "Parameters") else tree
     judge = _compiled(type)
-    if not judge.is_valid(alone):
+    sound = judge.is_valid(alone)
+    if not sound:
         yield from explain.issues(judge.iter_errors(alone), schema(type), type, at)
     body = _encode(alone)
     if root is tree and ("contained" in tree or b'"reference":"#' in body):
         yield from contained.issues(tree, type, at)
     if body.count(b'"id":') > 1:
         yield from contained.duplicate_ids(tree, at)
-    yield from invariants.issues(tree, type, at, body, root)
-    if "text" not in tree and type not in _NO_NARRATIVE:
-        yield _NARRATIVE_WANTED(at)
+    yield from invariants.issues(tree, type, at, body, root, sound)
+    if root is tree and type not in _NO_NARRATIVE and "div" not in (tree.get("text") or ()):
+        yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:
         inner = resource.get("resourceType")
         if inner in definitions.resource_types():
@@ -110,10 +111,7 @@ def _judged(tree: Tree, type: str, at: str, root: Tree) -> Iterator[Issue]:
             yield _untyped(resource, here)
 
 
-def _NARRATIVE_WANTED(at: str) -> Issue:
-    return Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
-
-
+#: The resource types that are not DomainResources; a contained resource should have no narrative either.
 _NO_NARRATIVE = frozenset(("Bundle", "Binary", "Parameters"))
 
 

@@ -24,6 +24,13 @@ WRONG: dict[str, set[tuple[str, str]]] = {
     "ActivityDefinition-heart-valve-replacement": {("txt-2", "ActivityDefinition.text.div")},
     "EventDefinition-example": {("txt-2", "EventDefinition.text.div")},
     "Questionnaire-zika-virus-exposure-assessment": {("txt-2", "Questionnaire.text.div")},
+    # Two entries with one fullUrl and no version.
+    "Bundle-dataelements": {("bdl-7", "Bundle")},
+    # Patterns of types: not abstract, and without a base.
+    **{
+        f"StructureDefinition-{name}": {("sdf-4", "StructureDefinition")}
+        for name in ("Definition", "Event", "FiveWs", "Request")
+    },
     # Codes that end with a no-break space.
     "Bundle-v2-valuesets": {
         ("primitive-format", f"Bundle.entry[814].resource.concept[{n}].code") for n in (74, 208, 444, 445)
