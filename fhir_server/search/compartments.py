@@ -1,4 +1,4 @@
-"""Which resources belong to someone: a patient's, encounter's, practitioner's, related person's or device's compartment.
+"""Which resources belong to a patient, an encounter, a practitioner, a related person or a device: their compartment.
 
 https://hl7.org/fhir/R4/compartmentdefinition.html. Pure: used by compartment search and by the access policy alike.
 """

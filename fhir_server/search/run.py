@@ -1,0 +1,147 @@
+"""Running a query against what the caller may see, into the bytes of a searchset Bundle.
+
+https://hl7.org/fhir/R4/search.html#return, https://hl7.org/fhir/R4/http.html#paging
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fhir_server.fhir.outcome import Issue
+from fhir_server.fhir.subsetting import subset
+from fhir_server.search.bundle import INCLUDE, Link, entry, outcome_entry, searchset, url
+from fhir_server.search.contained import Selection, count, select
+from fhir_server.search.cursors import START, Cursor, open_cursor, sign
+from fhir_server.search.includes import Reader, included
+from fhir_server.search.parameters import Registry
+from fhir_server.search.query import Query
+from fhir_server.settings import Settings
+from fhir_server.store.protocol import Page, Position, Version
+
+
+async def search(
+    query: Query, repository: Reader, registry: Registry, base: str, settings: Settings, key: bytes
+) -> bytes:
+    """The searchset Bundle that answers `query`.
+
+    Args:
+        query: as `search.query.parse` gives it.
+        repository: the store as the caller sees it.
+        registry: the search parameters in force.
+        base: absolute URL of the FHIR base, without a slash at its end, for links and fullUrl.
+        settings: limits of totals and includes.
+        key: the server's secret that signs cursors; the same in every worker.
+
+    Raises:
+        InvalidParameter: a cursor that this server did not give for this query.
+        TooCostly: a link of the query has more targets than the engine follows.
+    """
+    if query.results.only_total:
+        return await _counted(query, repository, registry, base)
+    cursor = START if query.cursor is None else open_cursor(query.cursor, query.identity, key)
+    if query.results.contained == "false":
+        found = await _found(query, repository, cursor, settings.exact_total_limit)
+    else:
+        found = await select(query, repository, registry, base, cursor.after)
+    beside, cut = await _beside(query, found, repository, registry, settings.max_includes)
+    entries = _entries(query, base, found, beside)
+    if issues := _issues(query, cut, settings.max_includes):
+        entries.append(outcome_entry(issues))
+    return searchset(entries, _links(query, base, cursor, found.next, key), found.total)
+
+
+async def _counted(query: Query, repository: Reader, registry: Registry, base: str) -> bytes:
+    if query.results.contained != "false":
+        total = await count(query, repository, registry, base)
+    else:
+        total = await repository.count(query.scope) if query.scope else 0
+    entries = [outcome_entry(query.ignored)] if query.ignored else []
+    return searchset(entries, [("self", url(base, query.path, query.used))], total)
+
+
+async def _found(query: Query, repository: Reader, cursor: Cursor, limit: int) -> Selection:
+    page = (
+        await repository.find(query.scope, query.sort, cursor.after, query.results.count) if query.scope else Page(())
+    )
+    return Selection(page.versions, (), page.next, await _total(query, repository, cursor, page, limit))
+
+
+async def _beside(
+    query: Query, found: Selection, repository: Reader, registry: Registry, most: int
+) -> tuple[Sequence[Version], bool]:
+    """What is included beside the matches, and whether there was more than `most`."""
+    if not query.results.includes:
+        return (), False
+    matches = [*found.alone, *(one.container for one in found.inside)]
+    beside = await included(query.results.includes, matches, repository, registry, most)
+    return beside.versions, beside.cut
+
+
+async def _total(query: Query, repository: Reader, cursor: Cursor, page: Page, limit: int) -> int | None:
+    """Matches in all: exact, or None where the query does without or counting would go past the limit."""
+    if query.results.total == "none":
+        return None
+    if cursor.after is None and page.next is None:
+        return len(page.versions)
+    if query.results.total in ("accurate", "estimate"):
+        return await repository.count(query.scope)
+    if limit == 0:
+        return None
+    counted = await repository.count(query.scope, limit + 1)
+    return counted if counted <= limit else None
+
+
+def _entries(query: Query, base: str, found: Selection, beside: Sequence[Version]) -> list[bytes]:
+    root = base.encode()
+    summary, elements = query.results.summary, query.results.elements
+    matches = [(match.type, match.id, match.body) for match in found.alone]
+    if found.inside:
+        matches += _contained(found, query.results.contained_type == "contained")
+    if summary in (None, "false") and elements is None:
+        entries = [entry(root, type, id, body) for type, id, body in matches]
+        entries += [entry(root, one.type, one.id, one.body, INCLUDE) for one in beside]
+        return entries
+    entries = [entry(root, type, id, subset(body, summary, elements)) for type, id, body in matches]
+    # R4 search.html#elements: the list of elements does not apply to included resources.
+    entries += [entry(root, one.type, one.id, subset(one.body, summary, None), INCLUDE) for one in beside]
+    return entries
+
+
+def _contained(found: Selection, alone: bool) -> Iterator[tuple[str, str, bytes]]:
+    """The contained matches by themselves (`alone`), or each container once."""
+    shown = {(match.type, match.id) for match in found.alone}
+    for one in found.inside:
+        container = one.container
+        if alone:
+            yield container.type, f"{container.id}#{one.id}", one.body
+        elif (container.type, container.id) not in shown:
+            shown.add((container.type, container.id))
+            yield container.type, container.id, container.body
+
+
+def _issues(query: Query, cut: bool, most: int) -> list[Issue]:
+    issues = list(query.ignored)
+    if cut:
+        said = f"More than {most} resources would be included; the rest was left out."
+        issues.append(Issue("warning", "too-costly", said, "http._include"))
+    return issues
+
+
+def _links(query: Query, base: str, cursor: Cursor, next: Position | None, key: bytes) -> list[Link]:
+    """Links of GET: a POST _search goes on by them too. `previous` is there as far back as the cursor remembers."""
+    here = url(base, query.path, query.used)
+    if cursor is START and next is None:
+        return [("self", here)]
+    first = here
+    glue = "&" if query.used else "?"
+    identity = query.identity
+
+    def at(cursor: Cursor) -> str:
+        return first if cursor.after is None else f"{first}{glue}_cursor={sign(cursor, identity, key)}"
+
+    links = [("self", at(cursor)), ("first", first)]
+    if (before := cursor.previous) is not None:
+        links.append(("previous", at(before)))
+    if next is not None:
+        links.append(("next", at(cursor.following(next))))
+    return links
