@@ -68,6 +68,11 @@ class Repository:
         self.registry = registry
         self.traces = Traces(grant.traced)
 
+    @property
+    def store(self) -> Store:
+        """The store itself, for the server's own work (traces); never for a caller's."""
+        return self._store
+
     def allows(self, type: str, verb: str) -> bool:
         """Whether some scope lets the caller `verb` (a letter of `cruds`) some resource of `type`."""
         return self.grant is OPEN or rule(self.grant, type, verb) != NOTHING

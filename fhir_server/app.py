@@ -1,0 +1,128 @@
+"""Wires the rooms: the only file that knows them all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.outcome import FhirError, Unauthorized
+from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.search.activation import Watch
+from fhir_server.search.parameters import Registry
+from fhir_server.settings import Settings
+from fhir_server.store.opening import open_engine
+from fhir_server.store.protocol import Engine, Records
+
+if TYPE_CHECKING:
+    from fhir_server.http.application import Application
+    from fhir_server.http.calls import Call
+
+
+@dataclass(slots=True)
+class House:
+    """An opened server.
+
+    Attributes:
+        settings: what it was opened with.
+        engine: the store and the records.
+        watch: keeps the search parameters in force in step with the store.
+        cursor_key: what page links are signed with; the same for every worker and every start.
+    """
+
+    settings: Settings
+    engine: Engine
+    watch: Watch
+    cursor_key: bytes
+    _asgi: Application | None = None
+
+    @property
+    def registry(self) -> Registry:
+        """The search parameters in force."""
+        return self.watch.registry
+
+    def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
+        """The store as the caller of `grant` may see it; `base` is the server's public FHIR base, when it is known."""
+        return Repository(self.engine.store, grant, self.registry, base or self.settings.base_url)
+
+    @property
+    def asgi(self) -> Application:
+        """The server as an ASGI application; made when it is first asked for, since commands need none."""
+        if self._asgi is None:
+            self._asgi = _application(self)
+        return self._asgi
+
+    async def context(self, call: Call) -> Context:
+        """The context of one call.
+
+        Raises:
+            Unauthorized: there is no authorization server in this build, and the server is not open.
+        """
+        await self.watch.refresh()
+        return Context(
+            repository=self.repository(self._grant(), call.base),
+            settings=self.settings,
+            base=call.base,
+            strict=call.strict,
+            prefer=call.prefer,
+            request_id=call.request_id,
+            cursor_key=self.cursor_key,
+            watch=self.watch,
+            operate=_operate,
+        )
+
+    def _grant(self) -> Grant:
+        if not self.settings.open:
+            raise Unauthorized("A token is required.", headers={"WWW-Authenticate": "Bearer"})
+        return _TRACED if self.settings.audit == "on" else OPEN
+
+
+_TRACED = replace(OPEN, traced=True)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[House]:
+    """The server of `settings`, opened; closed when the block ends, after what was accepted is written."""
+    engine = open_engine(
+        settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds
+    )
+    try:
+        watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records)
+        await watch.refresh(now=True)
+        yield House(settings, engine, watch, await _secret(engine.records, "cursor"))
+    finally:
+        await engine.close()
+
+
+async def _secret(records: Records, name: str) -> bytes:
+    """A secret made once: of several workers starting together, one makes it and all use it."""
+    await records.add("key", name, secrets.token_bytes(32))
+    found = await records.get("key", name)
+    assert found is not None
+    return found
+
+
+def _application(house: House) -> Application:
+    from fhir_server.http.application import build
+    from fhir_server.interactions.traced import traced
+
+    async def check() -> str | None:
+        try:
+            await house.engine.records.get("key", "cursor")
+        except FhirError as error:
+            return str(error)
+        return None
+
+    return build(house.settings, traced, house.context, check=check)
+
+
+async def _operate(request: Request, context: Context) -> Response:
+    # Operations are imported when the first is called: a start pays only for what it uses.
+    from fhir_server.operations.table import operate
+
+    return await operate(request, context)

@@ -1,0 +1,29 @@
+"""From a store's URL to its engine: the one place that knows which engines there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store.protocol import Engine
+
+
+def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engine:
+    """The engine that keeps its data at `url`.
+
+    Args:
+        url: `sqlite:///relative/path` or `sqlite:////absolute/path`.
+        max_pending: writes that may wait; more are refused with 503.
+        deadline_seconds: how long one read may take.
+
+    Raises:
+        Unavailable: an unknown kind of URL, or a store that cannot be opened.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme != "sqlite" or not rest.startswith("/") or len(rest) < 2:
+        raise Unavailable(f"{url!r} is not a store's URL: sqlite:///path is.")
+    from fhir_server.store.embedded.engine import open_engine as open_embedded
+
+    path = Path(rest[1:])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open_embedded(path, max_pending=max_pending, deadline_seconds=deadline_seconds)
