@@ -1,0 +1,84 @@
+# What a person types. Nothing is fetched that the hashed locks do not name.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PATIENTS ?= 100
+WORKERS ?= 2
+
+.PHONY: help run test test-all bench lint lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run       start on http://127.0.0.1:8080 with invented people (PATIENTS=$(PATIENTS))"
+	@echo "make test      lint, types, import contracts and tests"
+	@echo "make test-all  the same with the slow tests"
+	@echo "make bench     measure, beside a ceiling; prints the README's table"
+	@echo "make lint      ruff, mypy, import contracts, spelling"
+	@echo "make lock      make the hashed locks anew from pyproject.toml"
+	@echo "make clean     remove the environment and caches (data in var/ stay)"
+
+run: $(VENV)/.run
+	@$(BIN)/fhir-server seed --patients $(PATIENTS) --if-empty
+	@exec $(BIN)/fhir-server serve --open
+
+test: $(VENV)/.dev $(VENV)/.browser lint
+	@$(BIN)/python -m pytest -q -n $(WORKERS)
+
+test-all: $(VENV)/.dev $(VENV)/.browser lint
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
+
+bench: $(VENV)/.run
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@PYTHONPATH=. $(BIN)/lint-imports --no-cache >$(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
+
+lock: $(VENV)/.dev
+	@command -v uv >/dev/null || { echo "make lock needs uv (https://docs.astral.sh/uv/)."; exit 1; }
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The environment. A stamp is newer than what it was made from, so that a second run does nothing.
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		echo "Could not make an environment: Debian and Ubuntu have it in the package python3-venv."; exit 1; }
+	@touch $@
+
+# The checkout itself is put on the path: nothing is built, so no unpinned build tool is fetched.
+$(VENV)/.linked: $(VENV)/.made Makefile
+	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fhir_server.pth"
+	@printf '#!%s\nfrom fhir_server.cli.main import main\n\nmain()\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/fhir-server
+	@chmod +x $(BIN)/fhir-server
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.linked requirements.lock
+	@echo "Installing from requirements.lock…"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.linked requirements.lock requirements-dev.lock
+	@echo "Installing from requirements-dev.lock…"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $(VENV)/.run $@
+
+# The page tests drive Debian's Chromium; without it they skip, saying so.
+$(VENV)/.browser: $(VENV)/.made
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || \
+		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null 2>&1; } || \
+		echo "No Chromium and no way to install it here: the page tests will be skipped."
+	@touch $@

@@ -1,0 +1,40 @@
+"""`fhir-server backup`: a consistent copy of the store while it is in use."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_server.cli.occupancy import occupied
+from fhir_server.cli.options import Data, Store, out, refuse, settings
+from fhir_server.settings import Settings
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to write the copy.")],
+    data: Data = None,
+    store: Store = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+) -> None:
+    """Copy the store to FILE while the server reads and writes."""
+    chosen = settings(data=data, store=store)
+    if file.exists() and not force:
+        refuse(f"{file} is there already; --force replaces it.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with occupied(chosen):
+        asyncio.run(_copy(chosen, file))
+    out.print(f"Backed up to {file} ({file.stat().st_size:,} bytes).")
+
+
+async def _copy(chosen: Settings, file: Path) -> None:
+    from fhir_server.app import opened
+
+    # Written beside and renamed: a copy that was interrupted is never mistaken for a whole one.
+    part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
+    async with opened(chosen) as house:
+        await house.engine.backup(part)
+    part.replace(file)

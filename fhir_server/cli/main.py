@@ -1,0 +1,33 @@
+"""`fhir-server`: the one command line, its commands listed."""
+
+from __future__ import annotations
+
+import typer
+
+from fhir_server.cli.backup import backup
+from fhir_server.cli.check import check
+from fhir_server.cli.load import load
+from fhir_server.cli.reindex import reindex
+from fhir_server.cli.restore import restore
+from fhir_server.cli.seed import seed
+from fhir_server.cli.serve import serve
+
+app = typer.Typer(
+    name="fhir-server",
+    help="A FHIR R4 server. Every setting is also a variable FHIR_<NAME>; the README lists them all.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (serve, seed, load, reindex, backup, restore, check):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

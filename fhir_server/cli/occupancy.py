@@ -1,0 +1,39 @@
+"""Who is using an embedded store right now, so that it is not replaced under them.
+
+Everyone who opens the store holds a shared lock on `<store>.lock`; `restore` takes it alone. The kernel lets go of
+a lock when its process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fhir_server.settings import Settings
+
+SCHEME = "sqlite:///"
+
+
+def store_file(settings: Settings) -> Path | None:
+    """The file of an embedded store; None for another engine."""
+    url = settings.store_url
+    return Path(url.removeprefix(SCHEME)) if url.startswith(SCHEME) else None
+
+
+@contextmanager
+def occupied(settings: Settings, alone: bool = False) -> Iterator[bool]:
+    """Hold the store's lock, shared or `alone`; gives whether it could be had (a shared lock is waited for)."""
+    file = store_file(settings)
+    if file is None:
+        yield True
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{file}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

@@ -1,0 +1,44 @@
+"""Options several commands share, and the settings they make together with the `FHIR_*` variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from fhir_server.settings import Settings
+
+#: Exit codes: something was refused or is wrong; the command was not understood or may not run; interrupted.
+WRONG, USAGE, INTERRUPTED = 1, 2, 130
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store [FHIR_DATA, var].")]
+Store = Annotated[str | None, typer.Option("--store", help="Store URL, sqlite:///PATH [FHIR_STORE].")]
+Processes = Annotated[
+    int, typer.Option("--processes", min=0, help="Processes that validate and index; 0 for one a core.")
+]
+
+
+def settings(**given: Any) -> Settings:
+    """The settings: options given (not None) over variables over defaults.
+
+    Raises:
+        typer.Exit: a value is not acceptable (code 2); it says which.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        for problem in error.errors():
+            err.print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+        raise typer.Exit(USAGE) from None
+
+
+def refuse(message: str, code: int = USAGE) -> NoReturn:
+    """Say why the command stops, and stop."""
+    err.print(message)
+    raise typer.Exit(code)

@@ -1,0 +1,66 @@
+"""`fhir-server restore`: put a backup in the store's place."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_server.cli.check import defects
+from fhir_server.cli.occupancy import SCHEME, occupied, store_file
+from fhir_server.cli.options import WRONG, Data, Store, err, out, refuse, settings
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.settings import Settings
+
+#: What SQLite keeps beside a database; it belongs to the file it was written for.
+COMPANIONS = ("-wal", "-shm", "-journal")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="The backup to restore.")],
+    data: Data = None,
+    store: Store = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the store that is there.")] = False,
+) -> None:
+    """Put the backup FILE in the store's place, after checking it. Refused while a server uses the store."""
+    chosen = settings(data=data, store=store)
+    target = store_file(chosen)
+    if target is None:
+        refuse("restore knows embedded stores (sqlite:///PATH) only.")
+    if not file.is_file():
+        refuse(f"{file} is not there.")
+    if target.exists() and not force:
+        refuse(f"There is a store at {target}; --force replaces it.")
+    with occupied(chosen, alone=True) as free:
+        if not free:
+            refuse(f"The store at {target} is in use: stop the server first.")
+        _replace(chosen, file, target)
+    out.print(f"Restored {target} from {file}.")
+
+
+def _replace(chosen: Settings, file: Path, target: Path) -> None:
+    part = target.with_name(target.name + ".restoring")
+    _remove(part)
+    shutil.copyfile(file, part)
+    try:
+        found = asyncio.run(defects(chosen.model_copy(update={"store": f"{SCHEME}{part}"})))
+    except FhirError as error:
+        found = [str(error)]
+    if found:
+        _remove(part)
+        for defect in found:
+            err.print(defect, markup=False)
+        refuse(f"{file} is not a sound backup; nothing was changed.", WRONG)
+    # The old store's log goes first: beside another database it would be read as that one's own.
+    for companion in COMPANIONS:
+        Path(f"{target}{companion}").unlink(missing_ok=True)
+    part.replace(target)
+    _remove(part)
+
+
+def _remove(file: Path) -> None:
+    for name in (str(file), *(f"{file}{companion}" for companion in COMPANIONS)):
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,184 @@
+"""`fhir-server serve`: the server, in one process or several that share a listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fhir_server.cli.occupancy import occupied
+from fhir_server.cli.options import USAGE, WRONG, Data, Store, err, out, refuse, settings
+from fhir_server.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+Message = MutableMapping[str, Any]
+Asgi = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+NO_AUTHORIZATION = (
+    "There is no authorization server in this build, so nobody could get a token.\n"
+    "To try the server without tokens, on this machine only: fhir-server serve --open"
+)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [FHIR_HOST, 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one [FHIR_PORT, 8080].")] = None,
+    data: Data = None,
+    store: Store = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes [FHIR_WORKERS, 1].")] = None,
+    open: Annotated[
+        bool | None, typer.Option("--open", help="Serve without tokens, on loopback only [FHIR_OPEN].")
+    ] = None,
+) -> None:
+    """Serve FHIR under /fhir, and pages for people under /."""
+    chosen = settings(host=host, port=port, data=data, store=store, workers=workers, open=open)
+    if chosen.open and not is_loopback(chosen.host):
+        refuse(f"--open is refused on {chosen.host}: without tokens the server listens on this machine only.")
+    if not chosen.open:
+        refuse(NO_AUTHORIZATION, USAGE)
+    _export(chosen)
+    listener = _listen(chosen)
+    address = _address(chosen, listener)
+    threading.Thread(target=_announce, args=(address, chosen), daemon=True).start()
+    raise typer.Exit(_run(chosen, listener))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether every address `host` stands for is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def application() -> Asgi:
+    """The ASGI application of one worker process, from the `FHIR_*` variables."""
+    return _Worker(Settings())
+
+
+class _Worker:
+    """Opens the house when the server starts, passes it every request, closes it when the server stops."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._asgi: Asgi | None = None
+
+    async def __call__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif self._asgi is not None:
+            await self._asgi(scope, receive, send)
+
+    async def _lifespan(
+        self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        from fhir_server.app import opened
+
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                stack.enter_context(occupied(self._settings))
+                house = await stack.enter_async_context(opened(self._settings))
+            except Exception as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                err.print(f"The server cannot start: {error}")
+                return
+            self._asgi = house.asgi
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _export(chosen: Settings) -> None:
+    # Worker processes are started anew and read their settings from the environment.
+    for name in ("host", "port", "data", "store", "workers", "open"):
+        os.environ[f"FHIR_{name.upper()}"] = str(getattr(chosen, name))
+
+
+def _listen(chosen: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((chosen.host, chosen.port))
+    except OSError as error:
+        refuse(f"Cannot listen on {chosen.host} port {chosen.port}: {error.strerror}.", WRONG)
+    listener.listen(2048)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _address(chosen: Settings, listener: socket.socket) -> str:
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    return f"http://{host}:{listener.getsockname()[1]}"
+
+
+def _announce(address: str, chosen: Settings) -> None:
+    """Print where to go once the server answers."""
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/fhir/metadata?_summary=true", timeout=10).close()  # noqa: S310 — our own address
+            break
+        except urllib.error.HTTPError:
+            break
+        except OSError:
+            time.sleep(0.02)
+    out.print(f"FHIR base        {address}/fhir")
+    out.print(f"Pages            {address}/")
+    out.print(f"Capabilities     {address}/fhir/metadata")
+    out.print(f"Store            {chosen.store_url} ({chosen.workers} worker{'s' * (chosen.workers > 1)})")
+    if chosen.open:
+        out.print("Open: anyone on this machine may read and write everything. Use invented data only.")
+
+
+def _run(chosen: Settings, listener: socket.socket) -> int:
+    import uvicorn
+
+    config = uvicorn.Config(
+        "fhir_server.cli.serve:application",
+        factory=True,
+        workers=chosen.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(chosen.shutdown_seconds)),
+    )
+    return _supervised(config, listener) if chosen.workers > 1 else _alone(config, listener)
+
+
+def _alone(config: uvicorn.Config, listener: socket.socket) -> int:
+    import uvicorn
+
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        server.run(sockets=[listener])
+    return 0 if server.started else WRONG
+
+
+def _supervised(config: uvicorn.Config, listener: socket.socket) -> int:
+    from uvicorn.supervisors.multiprocess import Multiprocess
+
+    supervisor = Multiprocess(config, [listener])
+    supervisor.run()
+    return WRONG if any(process.exitcode == 3 for process in supervisor.processes) else 0

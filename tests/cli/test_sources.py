@@ -1,0 +1,70 @@
+"""Which files `load` reads, and in which parts. https://hl7.org/fhir/R4/nd-json.html"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from fhir_server.cli.journal import Journal
+from fhir_server.cli.sources import PART_LINES, digest, files, parts
+
+
+def test_a_folder_gives_its_files_of_known_kinds_by_name(tmp_path: Path) -> None:
+    for name in ("b.json", "a.ndjson.gz", "inner/c.jsonl", "notes.txt", "picture.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [str(file.relative_to(tmp_path)) for file in files([tmp_path])] == ["a.ndjson.gz", "b.json", "inner/c.jsonl"]
+
+
+def test_a_file_of_an_unknown_kind_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        files([tmp_path / "notes.txt"])
+
+
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        files([tmp_path / "absent.json"])
+
+
+@pytest.mark.parametrize("name", ["many.ndjson", "many.ndjson.gz"])
+def test_lines_come_in_parts_that_together_are_the_file(tmp_path: Path, name: str) -> None:
+    lines = [b'{"n":%d}\n' % n for n in range(PART_LINES * 2 + 5)]
+    body = b"".join(lines)
+    (tmp_path / name).write_bytes(gzip.compress(body) if name.endswith("gz") else body)
+    found = list(parts(tmp_path / name))
+    assert b"".join(part.body for part in found) == body
+    assert [(part.first, part.count) for part in found] == [(1, 400), (401, 400), (801, 5)]
+
+
+def test_parts_go_on_after_lines_that_are_behind(tmp_path: Path) -> None:
+    (tmp_path / "some.ndjson").write_bytes(b"1\n2\n3\n4")
+    [part] = parts(tmp_path / "some.ndjson", after=2)
+    assert (part.body, part.first, part.count) == (b"3\n4", 3, 2)
+
+
+def test_a_document_is_one_part(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_bytes(b'{\n"resourceType": "Patient"\n}')
+    [part] = parts(tmp_path / "one.json")
+    assert not part.lines and part.body.startswith(b"{\n")
+    assert list(parts(tmp_path / "one.json", after=1)) == []
+
+
+def test_progress_is_kept_by_content_and_not_by_name(tmp_path: Path) -> None:
+    one, moved = tmp_path / "one.ndjson", tmp_path / "moved.ndjson"
+    one.write_bytes(b"{}")
+    moved.write_bytes(b"{}")
+    journal = Journal(tmp_path / "loads")
+    progress = journal.of(digest(one), one)
+    progress.lines = 7
+    journal.keep(digest(one), progress)
+    again = Journal(tmp_path / "loads").of(digest(moved), moved)
+    assert (again.lines, again.salt) == (7, progress.salt)
+
+
+def test_a_damaged_journal_begins_the_file_anew(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    (tmp_path / "abc.json").write_bytes(b'{"file": "x"')
+    assert journal.of("abc", Path("x")).lines == 0

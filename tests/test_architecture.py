@@ -1,0 +1,117 @@
+"""The house stays in order: imports go down, files stay small, names say what they hold, settings and commands are documented."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from fhir_server.cli.main import app
+from fhir_server.settings import Settings
+from tests.examples import ROOT
+
+#: Files longer than the limit, and why each is.
+LONG: dict[str, str] = {}
+LIMIT = 400
+FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc"}
+
+SOURCES = sorted((ROOT / "fhir_server").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def relative(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def contracts(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the import contracts over the package in `folder`."""
+    program = shutil.which("lint-imports", path=Path(sys.executable).parent)
+    assert program, "import-linter is a development dependency"
+    return subprocess.run([program, "--no-cache"], cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": "."})
+
+
+def test_imports_only_go_down() -> None:
+    found = contracts(ROOT)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("fhir/broken.py", "import fhir_server.store.protocol", "Imports only go down"),
+        ("search/broken.py", "import fhir_server.access.grant", "Imports only go down"),
+        ("interactions/broken.py", "import starlette.responses", "Below the wire"),
+        ("interactions/broken.py", "import fhir_server.store.embedded.writer", "Only access opens the store"),
+        ("http/broken.py", "import authlib", "Only smart speaks OAuth"),
+        ("store/broken.py", "import pymongo", "Only store/mongo"),
+        ("store/broken.py", "import apsw", "Only store/embedded"),
+        ("space/population/broken.py", "import fhir_server.store.filters", "The population knows"),
+    ],
+)
+def test_a_contract_fails_when_it_is_broken(tmp_path: Path, file: str, line: str, contract: str) -> None:
+    shutil.copytree(ROOT / "fhir_server", tmp_path / "fhir_server", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "fhir_server" / file).write_text(f'"""Broken on purpose."""\n{line}\n')
+    found = contracts(tmp_path)
+    assert found.returncode != 0
+    broken = [said for said in found.stdout.splitlines() if said.startswith(contract) and said.endswith("BROKEN")]
+    assert broken, found.stdout
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=relative)
+def test_a_file_is_at_most_400_lines(file: Path) -> None:
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    assert lines <= LIMIT or relative(file) in LONG, f"{lines} lines"
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_a_file_listed_as_long_is_long(name: str) -> None:
+    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) > LIMIT and LONG[name]
+
+
+def test_no_module_is_a_drawer() -> None:
+    named = [relative(file) for file in SOURCES + TESTS if {file.stem, file.parent.name} & FORBIDDEN]
+    assert not named
+
+
+def test_a_package_s_init_holds_only_its_sign() -> None:
+    for file in SOURCES:
+        if file.name == "__init__.py":
+            text = file.read_text(encoding="utf-8").strip()
+            assert text.startswith('"""') and text.endswith('"""') and text.count('"""') == 2, relative(file)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
+    rows = [
+        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `FHIR_")
+    ]
+    [row] = [row for row in rows if row.startswith(f"| `FHIR_{name.upper()}` |")]
+    field = Settings.model_fields[name]
+    default = {False: "false", True: "true", "": '""', (): "[]"}.get(field.default, str(field.default))
+    assert f"| `{default}` |" in row
+    assert field.description and field.description in row
+
+
+def test_the_readme_lists_no_setting_that_is_not_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = {line.split("`")[1] for line in readme.splitlines() if line.startswith("| `FHIR_")}
+    assert listed == {f"FHIR_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+        assert f"| `fhir-server {name}" in readme, name
+
+
+def test_nothing_here_names_a_machine_or_a_workplace() -> None:
+    ours = [*SOURCES, *TESTS, *ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml"]
+    places = ("/".join(("", "work", "")), "/".join(("", "home", "")), "/".join(("", "root", "")))
+    for file in ours:
+        text = file.read_text(encoding="utf-8")
+        assert not [place for place in places if place in text], relative(file)
