@@ -198,7 +198,7 @@ class Repository:
         self.require(type, verb)
         if before is not None and not new and not await self._sees(before, verb):
             raise NotFound(f"There is no such {type}.")
-        index = self._index(type, tree)
+        index = self.index(type, tree)
         if not await self._satisfies(rule(self.grant, type, verb), type, id, index):
             raise Forbidden(f"The token does not allow this {type} to be written.")
         stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
@@ -230,17 +230,18 @@ class Repository:
         self.traces.wrote(versions)
         return versions
 
-    @staticmethod
-    def new_id() -> str:
-        """An unguessable id: 120 bits in 24 characters of FHIR's `id` alphabet that sort alike everywhere."""
-        return secrets.token_hex(12)
-
-    def _index(self, type: str, tree: dict[str, Any]) -> Index:
-        index = extract(type, tree, self.registry, self._base) if self._base else extract(type, tree, self.registry)
+    def index(self, type: str, tree: dict[str, Any]) -> Index:
+        """What can be searched of a resource of this caller's."""
+        index = extract(type, tree, self.registry, self._base)
         if type == "Binary" and self.grant.client:
             # Only the writer is added: the security context is the resource's own element.
             return Index((*index.words, Word(WRITER, self.grant.client)), index.spans, index.narrative, index.content)
         return index
+
+    @staticmethod
+    def new_id() -> str:
+        """An unguessable id: 120 bits in 24 characters of FHIR's `id` alphabet that sort alike everywhere."""
+        return secrets.token_hex(12)
 
     async def _sees(self, version: Version, verb: str) -> bool:
         allowed = rule(self.grant, version.type, verb)
