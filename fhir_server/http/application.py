@@ -18,6 +18,7 @@ from fhir_server.http.answers import failure
 from fhir_server.http.calls import MakeContext
 from fhir_server.http.cors import Cors
 from fhir_server.http.front import Front
+from fhir_server.http.pages import reference
 from fhir_server.http.pages.routes import Pages, router
 from fhir_server.http.wire import PREFIX, Wire
 from fhir_server.interactions.exchange import Handler
@@ -89,6 +90,7 @@ def build(
     )
     fastapi.include_router(health.router(readiness))
     fastapi.include_router(router(pages))
+    fastapi.include_router(reference.router(pages))
     for one in routers:
         fastapi.include_router(one)
     fastapi.add_api_route("/metrics", _metrics(counted), response_class=Response)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
-from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.http.application import Application, build
 from fhir_server.http.calls import Call
@@ -54,8 +53,8 @@ class Stub:
 
     async def _context(self, call: Call) -> Context:
         self.calls.append(call)
-        # The stub's interactions do not touch a store.
-        return Context(cast(Repository, None), self.settings, call.base, call.strict, call.prefer, call.request_id)
+        no_store: Any = None  # the stub's interactions touch none
+        return Context(no_store, self.settings, call.base, call.strict, call.prefer, call.request_id)
 
     @asynccontextmanager
     async def client(self, **headers: str) -> AsyncIterator[httpx.AsyncClient]:

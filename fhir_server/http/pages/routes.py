@@ -62,17 +62,20 @@ class Pages:
 
     async def home(self, request: Request) -> str:
         """The home page."""
-        base = self.settings.base_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}/fhir"
-        chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
         counts = await self._counts() if self._counts else {}
         values = {
-            "base": base,
             "counts": sorted(counts.items(), key=lambda row: (-row[1], row[0])),
             "demo": self._demo,
             "suggested": _SUGGESTED,
             "fhir_version": FHIR_VERSION,
         }
-        return _rendered("home.html", chosen, str(request.url), values)
+        return self.rendered("home.html", request, values)
+
+    def rendered(self, template: str, request: Request, values: dict[str, Any]) -> str:
+        """A page that is not an answer of FHIR's."""
+        base = self.settings.base_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}/fhir"
+        chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
+        return _rendered(template, chosen, str(request.url), {"base": base, **values})
 
 
 def _rendered(template: str, chosen: Any, here: str, values: dict[str, Any]) -> str:
@@ -94,12 +97,11 @@ def _rendered(template: str, chosen: Any, here: str, values: dict[str, Any]) -> 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader
 
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
-        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from fhir_server.fhir.definitions import SearchParameter, search_parameters
+from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.fhir.xml import to_xml
 from fhir_server.http.pages.labels import label
 from fhir_server.http.pages.links import preformatted
 from fhir_server.http.pages.narrative import safe
 from fhir_server.http.pages.words import HINTS
+from fhir_server.search.parameters import standard
 
 View = tuple[str, dict[str, Any]]
 
@@ -132,12 +133,7 @@ def _fields(type: str, given: dict[str, str]) -> Iterator[dict[str, str]]:
 @cache
 def parameters(type: str) -> tuple[SearchParameter, ...]:
     """The standard search parameters of a type, `_id` and its like last, each code once."""
-    found = {
-        parameter.code: parameter
-        for parameter in search_parameters()
-        if {type, "Resource", "DomainResource"} & set(parameter.base)
-    }
-    return tuple(sorted(found.values(), key=lambda one: (one.code.startswith("_"), one.code)))
+    return tuple(sorted(standard(type).values(), key=lambda one: (one.code.startswith("_"), one.code)))
 
 
 def with_parameter(address: str, name: str, value: str) -> str:

@@ -83,7 +83,17 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "version": ("Version", "Version"),
     "view": ("Présentation", "View"),
     "views": ("Présentations de la ressource", "Views of the resource"),
+    "needs-script": (
+        "Swagger UI demande JavaScript ; la même référence sans :",
+        "Swagger UI needs JavaScript; without:",
+    ),
+    "path": ("Adresse", "Address"),
     "raw": ("brut", "raw"),
+    "reference-text": (
+        "Chaque adresse et chaque paramètre que ce serveur connaît, type par type.",
+        "Every address and parameter this server knows, type by type.",
+    ),
+    "show": ("Afficher", "Show"),
     "warning": ("Avertissement", "Warning"),
     "who": ("Qui", "Who"),
     "sign-in": ("Identifiant", "Login"),
