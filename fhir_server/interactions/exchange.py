@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
+    from fhir_server.search.activation import Watch
+    from fhir_server.search.reading import Terminology
     from fhir_server.settings import Settings
 
 FHIR_JSON = "application/fhir+json"
@@ -28,6 +30,7 @@ class Request:
         body: FHIR JSON (XML has been made JSON by the wire), or the bytes of a Binary or patch in `content_type`.
         content_type: media type of `body` without parameters, lower case; "" when there is no body.
         headers: the conditional and preference headers, by lower-case name (`if-match`, `prefer`, `if-none-exist`, …).
+        resource: the resource `body` holds, when it is already parsed (a Bundle entry); None when it is not.
     """
 
     method: str
@@ -36,6 +39,7 @@ class Request:
     body: bytes = b""
     content_type: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    resource: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,11 @@ class Context:
         strict: whether an unknown search parameter is an error (`Prefer: handling`, default by setting).
         prefer: return preference, "representation" when the client said nothing.
         request_id: for logs and traces.
+        terminology: what codes mean, for searches by value set and subsumption; None where that is not known.
+        cursor_key: the server's secret that page links are signed with.
+        watch: is told of every SearchParameter written, so that all workers follow; None where nothing does.
+        operate: what runs a `$name`; None where operations are not wired. They stand above the interactions, and a
+            Bundle entry may ask for one, so the way to them is handed down.
     """
 
     repository: Repository
@@ -80,6 +89,10 @@ class Context:
     strict: bool = True
     prefer: str = "representation"
     request_id: str = ""
+    terminology: Terminology | None = None
+    cursor_key: bytes = b""
+    watch: Watch | None = None
+    operate: Handler | None = None
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]

@@ -1,0 +1,89 @@
+"""Several requests at once, each on its own: one may fail and the others not.
+
+https://hl7.org/fhir/R4/http.html#transaction
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed
+from fhir_server.interactions import entries
+from fhir_server.interactions.exchange import Context, Handler, Request, Response
+
+#: Order of processing, that of a transaction: what is deleted first makes room for what is created.
+ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
+#: Entries of one kind that are under way together; they share the engine's commits.
+TOGETHER = 32
+
+_PLACE = re.compile(r"Bundle\.entry\[(\d+)\]")
+
+
+async def batch(bundle: dict[str, Any], context: Context, dispatch: Handler) -> Response:
+    """200 with a `batch-response`: an entry for each, in their order, with its own status and outcome.
+
+    Args:
+        bundle: the Bundle, parsed.
+        context: as preferred; a batch that does not say `return` gets no bodies of what it wrote.
+        dispatch: what serves one request.
+    """
+    rows = entries.rows_of(bundle, context)
+    answers: list[bytes] = [b""] * len(rows)
+    waiting: list[entries.Entry] = []
+    wrong = _wrong(bundle)
+    for number, row in enumerate(rows):
+        try:
+            if number in wrong:
+                raise Invalid(issues=wrong[number])
+            waiting.append(entries.read(row, number, context))
+        except FhirError as error:
+            answers[number] = entries.refused(error, entries.Entry(number, Request("GET", ())))
+    for chunk in _chunks(waiting):
+        done = await asyncio.gather(*(_answer(entry, context, dispatch) for entry in chunk))
+        for entry, answer in zip(chunk, done, strict=True):
+            answers[entry.number] = answer
+    return Response(200, entries.bundle("batch-response", answers))
+
+
+def preferring(request: Request, context: Context) -> Context:
+    """The context of the entries: without `Prefer: return`, the bodies of what was written are left out."""
+    said = "return" in request.headers.get("prefer", "") or context.prefer != "representation"
+    return context if said else replace(context, prefer="minimal")
+
+
+async def _answer(entry: entries.Entry, context: Context, dispatch: Handler) -> bytes:
+    try:
+        if not entry.request.path and entry.request.method == "POST":
+            raise Malformed(
+                "A Bundle cannot be an entry of a batch.", f"{entry.where}.request.url", code="not-supported"
+            )
+        return entries.answered(entry, await dispatch(entry.request, context), context)
+    except FhirError as error:
+        return entries.refused(error, entry)
+
+
+def _wrong(bundle: dict[str, Any]) -> dict[int, list[Issue]]:
+    """What is wrong with each entry beside its resource.
+
+    Raises:
+        Invalid: something is wrong with the Bundle beside its entries (422).
+    """
+    found: dict[int, list[Issue]] = {}
+    issues = entries.envelope(bundle)
+    for issue in issues:
+        at = _PLACE.match(issue.expression or "")
+        if at is None:
+            raise Invalid(issues=issues)
+        found.setdefault(int(at[1]), []).append(issue)
+    return found
+
+
+def _chunks(waiting: Sequence[entries.Entry]) -> list[Sequence[entries.Entry]]:
+    groups: dict[int, list[entries.Entry]] = {}
+    for entry in waiting:
+        groups.setdefault(ORDER[entry.request.method], []).append(entry)
+    return [group[n : n + TOGETHER] for _, group in sorted(groups.items()) for n in range(0, len(group), TOGETHER)]

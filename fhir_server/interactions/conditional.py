@@ -1,0 +1,86 @@
+"""Search criteria that say which resource an interaction is about: none, one or too many.
+
+https://hl7.org/fhir/R4/http.html#ccreate, https://hl7.org/fhir/R4/http.html#cond-update, https://hl7.org/fhir/R4/http.html#cdelete.
+Each answer comes with the guard that must hold inside the engine's transaction, so that of two simultaneous conditional
+creates one is judged again and finds the other's resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_server.fhir.outcome import MultipleMatches, TooCostly
+from fhir_server.interactions.exchange import Context
+from fhir_server.search.query import condition
+from fhir_server.store.filters import Filter
+from fhir_server.store.protocol import Guard, Version
+
+#: What `If-None-Exist` holds (`identifier=a|1&active=true`), or the decoded pairs of a URL's query.
+Criteria = str | Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The one resource that matches, or None, and the guard that keeps it so."""
+
+    version: Version | None
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """All that match, and the guard that keeps it so."""
+
+    versions: tuple[Version, ...]
+    guard: Guard
+
+
+def filter_of(context: Context, type: str, criteria: Criteria) -> Filter:
+    """The filter the criteria mean, read strictly: a parameter left out could choose another resource.
+
+    Raises:
+        PreconditionFailed: no criteria at all (412).
+        InvalidParameter, NotSupported: a parameter is not understood (400).
+    """
+    # Clients send the header with the type and the `?` in front.
+    return condition(type, criteria.rpartition("?")[2] if isinstance(criteria, str) else criteria, context)
+
+
+async def matching(context: Context, type: str, criteria: Criteria, ended: frozenset[str] = frozenset()) -> Match:
+    """The one `type` that satisfies the criteria, as this caller sees it.
+
+    Args:
+        context: whose repository is searched.
+        type: resource type.
+        criteria: as `Criteria`.
+        ended: ids that the same transaction deletes first, and that therefore match nothing.
+
+    Raises:
+        MultipleMatches: several satisfy them (412).
+        Forbidden: no scope to search the type.
+    """
+    context.repository.require(type, "s")
+    where = filter_of(context, type, criteria)
+    page = await context.repository.find({type: where}, count=2 + len(ended))
+    left = [version for version in page.versions if version.id not in ended]
+    if len(left) > 1:
+        raise MultipleMatches(f"Several {type} resources match the criteria.")
+    ids = frozenset(version.id for version in page.versions)
+    return Match(left[0] if left else None, context.repository.guard(type, where, ids))
+
+
+async def all_matching(context: Context, type: str, criteria: Criteria) -> Matches:
+    """Every `type` that satisfies the criteria.
+
+    Raises:
+        TooCostly: more than a page of the largest size.
+    """
+    context.repository.require(type, "s")
+    where = filter_of(context, type, criteria)
+    most = context.settings.max_page
+    page = await context.repository.find({type: where}, count=most + 1)
+    if len(page.versions) > most:
+        raise TooCostly(f"More than {most} {type} resources match the criteria.")
+    ids = frozenset(version.id for version in page.versions)
+    return Matches(page.versions, context.repository.guard(type, where, ids))

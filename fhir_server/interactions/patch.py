@@ -1,0 +1,125 @@
+"""A change to part of a resource: JSON Patch, or FHIRPath Patch in a Parameters resource.
+
+https://hl7.org/fhir/R4/http.html#patch, https://www.rfc-editor.org/rfc/rfc6902, https://hl7.org/fhir/R4/fhirpatch.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.outcome import Gone, Invalid, Issue, NotFound, UnsupportedMediaType
+from fhir_server.interactions import conditional, fhirpath_patch, hooks, integrity, json_patch
+from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Context, Request, Response
+from fhir_server.interactions.preconditions import require_match
+from fhir_server.interactions.writing import judged, retried, written
+from fhir_server.store.protocol import Guard, Put, Version
+
+#: A resource to a changed one; the one given is the caller's own and may be changed in place.
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
+_FHIR = frozenset({FHIR_JSON, FHIR_XML, "application/json"})
+
+
+async def patch(request: Request, context: Context) -> Response:
+    """200 with the new version.
+
+    Raises:
+        NotFound, Gone: nothing to patch (404, 410).
+        UnsupportedMediaType: neither kind of patch (415).
+        Malformed: the patch is not one (400).
+        Invalid: the patch does not apply, or what it makes is not valid (422).
+        PreconditionFailed: `If-Match` names another version (412).
+    """
+    type, id = request.path
+    context.repository.require(type, "u")
+    change = change_of(request, context)
+
+    async def attempt() -> Response:
+        return await _patched(request, context, type, id, change, [])
+
+    return await retried(attempt)
+
+
+async def conditional_patch(request: Request, context: Context) -> Response:
+    """As `patch`, of the one resource that the criteria match.
+
+    Raises:
+        NotFound: nothing matches (404).
+        MultipleMatches: (412).
+    """
+    [type] = request.path
+    context.repository.require(type, "u")
+    change = change_of(request, context)
+
+    async def attempt() -> Response:
+        found = await conditional.matching(context, type, request.query)
+        if found.version is None:
+            raise NotFound(f"No {type} matches the criteria.")
+        return await _patched(request, context, type, found.version.id, change, [found.guard])
+
+    return await retried(attempt)
+
+
+def change_of(request: Request, context: Context) -> Change:
+    """What the body asks to change, by its media type (R4 http.html#patch)."""
+    depth = context.settings.max_depth
+    if request.content_type == "application/json-patch+json":
+        return json_patch.read(request.body, depth)
+    if request.content_type in _FHIR:
+        tree = request.resource if request.resource is not None else parse(request.body, depth)
+        return fhirpath_patch.read(tree)
+    raise UnsupportedMediaType(
+        "A patch is application/json-patch+json, or Parameters in application/fhir+json or application/fhir+xml.",
+        headers={"Accept-Patch": "application/json-patch+json, application/fhir+json, application/fhir+xml"},
+    )
+
+
+async def changed(
+    request: Request, context: Context, type: str, id: str, change: Change
+) -> tuple[Put, dict[str, Any], list[Issue]]:
+    """The write that a patch of the current version makes, its tree, and what validation says of it."""
+    before = await patchable(context, type, id)
+    require_match(request, before)
+    tree = applied(before, change, context)
+    issues = judged(context, tree)
+    return await context.repository.put(type, id, tree, serialize(tree), before, "PATCH"), tree, issues
+
+
+async def patchable(context: Context, type: str, id: str) -> Version:
+    """The version to patch, when the caller may both read and update it.
+
+    Raises:
+        NotFound, Gone: (404, 410).
+    """
+    before = await context.repository.current(type, id, "u")
+    if before is None:
+        raise NotFound(f"There is no such {type}.")
+    if before.deleted:
+        raise Gone(f"This {type} was deleted.")
+    return before
+
+
+def applied(before: Version, change: Change, context: Context) -> dict[str, Any]:
+    """The resource as the patch leaves it.
+
+    Raises:
+        Invalid: the patch does not apply, or changes what the resource is (422).
+    """
+    tree = change(parse(before.body, context.settings.max_depth))
+    if not isinstance(tree, dict) or tree.get("resourceType") != before.type:
+        raise Invalid("A patch cannot change the type of a resource.", "Resource", code="business-rule")
+    if tree.get("id") != before.id:
+        raise Invalid("A patch cannot change the id of a resource.", f"{before.type}.id", code="business-rule")
+    return tree
+
+
+async def _patched(
+    request: Request, context: Context, type: str, id: str, change: Change, guards: list[Guard]
+) -> Response:
+    put, tree, issues = await changed(request, context, type, id, change)
+    guards = [*guards, *await integrity.guards(context, tree)]
+    [version] = await context.repository.transact([put], guards)
+    await hooks.written(context, version)
+    return written(version, 200, context, issues)

@@ -1,0 +1,306 @@
+"""What a transaction would write: each entry's resource found or named, links between them settled, all of it judged.
+
+https://hl7.org/fhir/R4/http.html#trules. Nothing is written here; problems are gathered, so that all are told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fhir_server.fhir.json import serialize
+from fhir_server.fhir.outcome import (
+    FhirError,
+    Invalid,
+    Issue,
+    Malformed,
+    MethodNotAllowed,
+    MultipleMatches,
+    NotFound,
+    PreconditionFailed,
+)
+from fhir_server.interactions import conditional, delete, integrity, links, patch, statement, update
+from fhir_server.interactions.entries import Entry
+from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.preconditions import require_match
+from fhir_server.interactions.writing import judged, require_id, require_type
+from fhir_server.search.extract import extract
+from fhir_server.store.filters import Filter
+from fhir_server.store.matching import matches
+from fhir_server.store.protocol import Guard, Version, Write
+
+
+@dataclass(slots=True)
+class Planned:
+    """One entry on its way to a write.
+
+    Attributes:
+        entry: as received.
+        type: resource type.
+        id: where the resource is, or will be.
+        method: the verb that history shows; None when nothing is written.
+        tree: the resource to write.
+        before: the version it follows; None for none.
+        found: what is answered when nothing is written: the match of a conditional create, an old deletion.
+        twin: the entry with the same `ifNoneExist`, whose resource this one finds.
+        doomed: versions to delete.
+        change: what a patch does.
+        status: of the answer.
+        issues: warnings of validation.
+        writes: filled when judged.
+    """
+
+    entry: Entry
+    type: str
+    id: str = ""
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] | None = None
+    tree: dict[str, Any] | None = None
+    before: Version | None = None
+    found: Version | None = None
+    twin: Planned | None = None
+    doomed: list[Version] = field(default_factory=list)
+    change: patch.Change | None = None
+    status: int = 200
+    issues: list[Issue] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+
+
+class Plan:
+    """The whole transaction.
+
+    Attributes:
+        context: of the transaction.
+        planned: the entries that write, in order of processing.
+        problems: what stands in the way, and of which entry.
+        guards: what must still hold when the engine writes.
+        present: `Type/id` of what will be there.
+        ended: `Type/id` of what will not.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.planned: list[Planned] = []
+        self.problems: list[tuple[FhirError, Entry]] = []
+        self.guards: list[Guard] = []
+        self.present: set[str] = set()
+        self.ended: set[str] = set()
+        self._conditions: dict[tuple[str, str], Planned] = {}
+
+    @property
+    def writes(self) -> list[Write]:
+        """Every write, in the order of `planned`."""
+        return [write for planned in self.planned for write in planned.writes]
+
+    async def resolve(self, entry: Entry) -> None:
+        """Find out which resource an entry is about. Deletions come first: what they end matches nothing any more."""
+        try:
+            planned = await self._resolved(entry)
+        except FhirError as error:
+            self.problems.append((error, entry))
+            return
+        self.planned.append(planned)
+        self.ended.update(f"{version.type}/{version.id}" for version in planned.doomed)
+        if planned.method in ("POST", "PUT", "PATCH"):
+            self.present.add(f"{planned.type}/{planned.id}")
+
+    def require_distinct(self) -> None:
+        """R4 http.html#trules: no two entries may write the same resource."""
+        seen: set[str] = set()
+        for planned in self.planned:
+            own = {f"{v.type}/{v.id}" for v in planned.doomed} or {f"{planned.type}/{planned.id}"}
+            if planned.method is None:
+                continue
+            if own & seen:
+                told = Malformed(
+                    "Another entry writes the same resource.", f"{planned.entry.where}.request.url", code="invalid"
+                )
+                self.problems.append((told, planned.entry))
+            seen |= own
+
+    async def link(self) -> None:
+        """Settle the links between entries, and the references by search criteria."""
+        places: dict[str, str] = {}
+        for planned in self.planned:
+            place, url = f"{planned.type}/{planned.id}", planned.entry.full_url
+            if planned.id and url and places.setdefault(url, place) != place:
+                told = Malformed(
+                    "Another entry has the same fullUrl.", f"{planned.entry.where}.fullUrl", code="invalid"
+                )
+                self.problems.append((told, planned.entry))
+        for planned in self.planned:
+            if planned.tree is not None:
+                await self._conditional_references(planned)
+                if places:
+                    links.rewrite(planned.tree, places, planned.entry.full_url)
+
+    async def judge(self, planned: Planned) -> None:
+        """Make the writes of an entry, or note what is wrong with it."""
+        try:
+            if planned.change is not None and planned.before is not None:
+                planned.tree = patch.applied(planned.before, planned.change, self.context)
+            if planned.tree is not None and planned.method is not None:
+                await self._put(planned, planned.tree)
+            for version in planned.doomed:
+                planned.writes.append(await self.context.repository.delete(version))
+            if planned.doomed:
+                ids = frozenset(version.id for version in planned.doomed)
+                gone = frozenset(self.ended | self.present)
+                self.guards += await integrity.unreferenced(self.context, planned.type, ids, gone)
+        except FhirError as error:
+            self.problems.append((error, planned.entry))
+
+    async def _put(self, planned: Planned, tree: dict[str, Any]) -> None:
+        planned.issues = judged(self.context, tree)
+        self.guards += await integrity.guards(self.context, tree, frozenset(self.present), frozenset(self.ended))
+        assert planned.method is not None and planned.method != "DELETE"
+        put = await self.context.repository.put(
+            planned.type, planned.id, tree, serialize(tree), planned.before, planned.method
+        )
+        planned.writes.append(put)
+
+    async def _resolved(self, entry: Entry) -> Planned:
+        path = entry.request.path
+        resolve = _RESOLVE.get((entry.request.method, len(path)))
+        if resolve is None or any(step.startswith(("_", "$")) for step in path):
+            if not path:
+                raise Malformed("A Bundle cannot be an entry of a transaction.", f"{entry.where}.request.url")
+            raise MethodNotAllowed(f"{entry.request.method} is not for this url.", f"{entry.where}.request.method")
+        if not statement.supports(path[0]):
+            raise NotFound("There is no such resource type.", f"{entry.where}.request.url", code="not-supported")
+        code, act = resolve
+        if (path[0], code) not in statement.offered():
+            raise MethodNotAllowed(f"{code} is not offered for {path[0]}.", f"{entry.where}.request.method")
+        return await act(self, entry, path[0])
+
+    async def _create(self, entry: Entry, type: str) -> Planned:
+        self.context.repository.require(type, "c")
+        tree = _resource(entry, type)
+        tree.pop("id", None)
+        criteria = entry.request.headers.get("if-none-exist")
+        planned = Planned(entry, type, self.context.repository.new_id(), "POST", tree, status=201)
+        if criteria is None:
+            return planned
+        twin = self._conditions.setdefault((type, criteria), planned)
+        if twin is not planned:
+            # The first of two entries with the same condition makes or finds what the second then finds.
+            return Planned(entry, type, twin.id, twin=twin)
+        match = await conditional.matching(self.context, type, criteria, self._ended(type))
+        self.guards.append(match.guard)
+        if match.version is None:
+            return planned
+        planned.found = await self.context.repository.read(type, match.version.id)
+        planned.id, planned.method, planned.tree, planned.status = planned.found.id, None, None, 200
+        return planned
+
+    async def _update(self, entry: Entry, type: str) -> Planned:
+        self.context.repository.require(type, "u")
+        id = entry.request.path[1]
+        require_id(id)
+        tree = _resource(entry, type)
+        update.require_same_id(tree, id)
+        before = await update.previous(self.context, type, id)
+        return self._updated(entry, type, id, tree, before)
+
+    async def _conditional_update(self, entry: Entry, type: str) -> Planned:
+        self.context.repository.require(type, "u")
+        tree = _resource(entry, type)
+        id, before, guard = await update.target(self.context, type, tree, entry.request.query, self._ended(type))
+        self.guards.append(guard)
+        return self._updated(entry, type, id, tree, before)
+
+    def _updated(self, entry: Entry, type: str, id: str, tree: dict[str, Any], before: Version | None) -> Planned:
+        require_match(entry.request, before)
+        status = 201 if before is None or before.deleted else 200
+        return Planned(entry, type, id, "PUT", tree, before, status=status)
+
+    async def _patch(self, entry: Entry, type: str) -> Planned:
+        self.context.repository.require(type, "u")
+        return await self._patched(entry, type, entry.request.path[1])
+
+    async def _conditional_patch(self, entry: Entry, type: str) -> Planned:
+        self.context.repository.require(type, "u")
+        match = await conditional.matching(self.context, type, entry.request.query, self._ended(type))
+        self.guards.append(match.guard)
+        if match.version is None:
+            raise NotFound(f"No {type} matches the criteria.", f"{entry.where}.request.url")
+        return await self._patched(entry, type, match.version.id)
+
+    async def _patched(self, entry: Entry, type: str, id: str) -> Planned:
+        change = patch.change_of(entry.request, self.context)
+        before = await patch.patchable(self.context, type, id)
+        require_match(entry.request, before)
+        return Planned(entry, type, id, "PATCH", None, before, change=change)
+
+    async def _delete(self, entry: Entry, type: str) -> Planned:
+        before = await delete.doomed(entry.request, self.context, type, entry.request.path[1])
+        if before is None or before.deleted:
+            return Planned(entry, type, found=before)
+        return Planned(entry, type, before.id, "DELETE", doomed=[before])
+
+    async def _conditional_delete(self, entry: Entry, type: str) -> Planned:
+        self.context.repository.require(type, "d")
+        versions, guards = await delete.matches(entry.request, self.context, type)
+        for version in versions or [None]:
+            require_match(entry.request, version)
+        self.guards += guards
+        return Planned(entry, type, method="DELETE" if versions else None, doomed=versions)
+
+    def _ended(self, type: str) -> frozenset[str]:
+        prefix = type + "/"
+        return frozenset(target[len(prefix) :] for target in self.ended if target.startswith(prefix))
+
+    async def _conditional_references(self, planned: Planned) -> None:
+        assert planned.tree is not None
+        for node, path, type, criteria in links.conditional_references(planned.tree):
+            where = f"{path}.reference"
+            try:
+                node["reference"] = await self._referred(type, criteria)
+            except FhirError as error:
+                told = type_of(error)(issues=[Issue("error", i.code, i.diagnostics, where) for i in error.issues])
+                self.problems.append((told, planned.entry))
+
+    async def _referred(self, type: str, criteria: str) -> str:
+        """The one resource that a reference by criteria means, of the store or of this transaction."""
+        if not statement.supports(type):
+            raise Invalid("There is no such resource type.", code="not-supported")
+        match = await conditional.matching(self.context, type, criteria, self._ended(type))
+        if match.version is not None:
+            self.guards.append(match.guard)
+            return f"{type}/{match.version.id}"
+        where = conditional.filter_of(self.context, type, criteria)
+        own = [p for p in self.planned if p.type == type and p.tree is not None and self._satisfies(p, p.tree, where)]
+        if len(own) > 1:
+            raise MultipleMatches(f"Several {type} resources match the reference's criteria.")
+        if not own:
+            raise PreconditionFailed(f"No {type} matches the reference's criteria.", code="not-found")
+        return f"{type}/{own[0].id}"
+
+    def _satisfies(self, planned: Planned, tree: dict[str, Any], where: Filter) -> bool:
+        return matches(where, extract(planned.type, tree, self.context.repository.registry), planned.id, 0)
+
+
+def type_of(error: FhirError) -> type[FhirError]:
+    """The class of an error, to raise the same kind with other words."""
+    return type(error)
+
+
+Resolve = Callable[[Plan, Entry, str], Awaitable[Planned]]
+
+#: (method, segments of the path) → (interaction code, how the entry's resource is found).
+_RESOLVE: dict[tuple[str, int], tuple[str, Resolve]] = {
+    ("POST", 1): ("create", Plan._create),
+    ("PUT", 2): ("update", Plan._update),
+    ("PUT", 1): ("update", Plan._conditional_update),
+    ("PATCH", 2): ("patch", Plan._patch),
+    ("PATCH", 1): ("patch", Plan._conditional_patch),
+    ("DELETE", 2): ("delete", Plan._delete),
+    ("DELETE", 1): ("delete", Plan._conditional_delete),
+}
+
+
+def _resource(entry: Entry, type: str) -> dict[str, Any]:
+    if entry.request.resource is None:
+        raise Malformed("The entry needs a resource.", f"{entry.where}.resource", code="required")
+    require_type(entry.request.resource, type)
+    return entry.request.resource

@@ -1,0 +1,115 @@
+"""What every write shares: reading the resource sent, judging it, trying again when overtaken, the answer preferred.
+
+https://hl7.org/fhir/R4/http.html#ops, https://hl7.org/fhir/R4/http.html#transactions
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.outcome import Conflict, Invalid, Issue, Malformed, outcome
+from fhir_server.interactions import binary, hooks
+from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.store.protocol import Stale, Version
+from fhir_server.validation.validator import validate
+
+T = TypeVar("T")
+
+#: How often a write that others overtook is judged again. 200 writers of one resource at once all get through.
+ATTEMPTS = 400
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+
+
+def incoming(request: Request, context: Context, type: str, id: str | None = None) -> tuple[dict[str, Any], bytes]:
+    """The resource sent, parsed, and the JSON bytes it came in.
+
+    Args:
+        request: its body, or a Bundle entry's parsed resource.
+        context: for the limits in the settings.
+        type: what the URL says the resource is.
+        id: what the URL says the id is, for the content of a Binary.
+
+    Raises:
+        Malformed: no body, not JSON, or of another type than the URL's (400).
+    """
+    if type == "Binary" and binary.is_content(request):
+        tree = binary.wrapped(request, id)
+        return tree, serialize(tree)
+    if request.resource is not None:
+        tree, body = request.resource, request.body or serialize(request.resource)
+    elif request.body:
+        tree, body = parse(request.body, context.settings.max_depth), request.body
+    else:
+        raise Malformed(f"A {type} was expected, and there is no body.", code="required")
+    require_type(tree, type)
+    return tree, body
+
+
+def require_type(tree: dict[str, Any], type: str) -> None:
+    """Refuse a resource that is not of the type the URL names (400)."""
+    said = tree.get("resourceType")
+    if not isinstance(said, str):
+        raise Malformed("The resource does not say its resourceType.", "resourceType", code="required")
+    if said != type:
+        raise Malformed(f"The resource is not a {type}, which the URL says it is.", "resourceType", code="invalid")
+
+
+def require_id(id: str) -> None:
+    """Refuse an id a resource cannot have (400). https://hl7.org/fhir/R4/datatypes.html#id"""
+    if not _ID.fullmatch(id):
+        raise Malformed("An id is 1 to 64 letters, digits, '-' and '.'.", "Resource.id", code="value")
+
+
+def judged(context: Context, tree: dict[str, Any]) -> list[Issue]:
+    """What validation says beside errors: warnings and information.
+
+    Raises:
+        Invalid: with all the issues at once, when one of them is an error (422).
+    """
+    issues = list(validate(tree))
+    if any(issue.severity in ("error", "fatal") for issue in issues):
+        raise Invalid(issues=issues)
+    hooks.judge(context, tree)
+    return issues
+
+
+async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` gives, judged again each time another write overtook it.
+
+    Raises:
+        Conflict: overtaken too often (409).
+    """
+    for times in range(ATTEMPTS):
+        try:
+            return await attempt()
+        except Stale:
+            await asyncio.sleep(random.random() * 0.001 * min(times, 20))  # noqa: S311 - spreads contenders, no secret
+    raise Conflict("Others keep writing the same resource; try again.", headers={"Retry-After": "1"})
+
+
+def written(version: Version, status: int, context: Context, issues: Sequence[Issue] = ()) -> Response:
+    """The answer to a write, with the body `Prefer: return` asks for."""
+    return Response(
+        status,
+        preferred(version, context, issues),
+        version=version.version,
+        at=version.at,
+        location=f"{version.type}/{version.id}/_history/{version.version}",
+    )
+
+
+def preferred(version: Version, context: Context, issues: Sequence[Issue] = ()) -> bytes:
+    """The resource, nothing, or an OperationOutcome: https://hl7.org/fhir/R4/http.html#return."""
+    if context.prefer == "minimal":
+        return b""
+    if context.prefer == "OperationOutcome":
+        return msgspec.json.encode(outcome(issues))
+    return version.body

@@ -1,0 +1,194 @@
+"""One call of an operation: where it was made, and its parameters, read as its OperationDefinition says.
+
+https://hl7.org/fhir/R4/operations.html#executing, https://hl7.org/fhir/R4/parameters.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.outcome import InvalidParameter, Malformed
+from fhir_server.interactions.exchange import Context, Request, Response
+
+#: Parameters of every URL, which shape the answer.
+SHAPING = frozenset({"_format", "_pretty", "_summary", "_elements"})
+#: How a page of an operation's own results is asked for.
+PAGING = frozenset({"_cursor"})
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One parameter of an OperationDefinition."""
+
+    name: str
+    use: str
+    min: int
+    max: str
+    type: str | None = None
+    searchType: str | None = None
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """What of an OperationDefinition the server goes by."""
+
+    id: str
+    url: str
+    code: str
+    affectsState: bool = False
+    resource: tuple[str, ...] = ()
+    system: bool = False
+    type: bool = False
+    instance: bool = False
+    parameter: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The parameters given.
+
+    Attributes:
+        values: primitives as text, by name, in order; search parameters of an open operation among them.
+        complex: data types and resources, by name.
+        pairs: what stood in the URL, and the primitives of a body, in order.
+    """
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    complex: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+
+    def one(self, name: str) -> str | None:
+        """The value of a parameter that stands once; None when it was not given."""
+        found = self.values.get(name)
+        return found[0] if found else None
+
+    def all(self, name: str) -> list[str]:
+        """The values of a parameter, those listed with commas taken apart."""
+        return [one.strip() for value in self.values.get(name, ()) for one in value.split(",") if one.strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A call: of the system (no type), of a type, of an instance (its id) or of one version of it."""
+
+    type: str | None
+    id: str | None
+    version: str | None
+    inputs: Inputs
+    request: Request
+
+
+Operation = Callable[[Invocation, Context], Awaitable[Response]]
+
+
+def inputs(definition: Definition, request: Request, context: Context, open_ended: bool) -> Inputs:
+    """The parameters of a call, from its URL and its Parameters body, or a resource alone in the body.
+
+    Args:
+        definition: what the parameters are held to.
+        request: the call.
+        context: for limits.
+        open_ended: whether search parameters are taken besides those defined.
+
+    Raises:
+        InvalidParameter: unknown, of another type, missing or repeated (400).
+        Malformed: the body is not a resource (400).
+    """
+    known = {p.name: p for p in definition.parameter if p.use == "in"}
+    found = Inputs()
+    for name, value in request.query:
+        if name in SHAPING or (name == "_cursor" and "_count" in known):
+            if name in PAGING:
+                found.values[name] = [value]
+            continue
+        _simple(found, known, name, value, open_ended)
+    if request.method == "POST" and (request.body or request.resource is not None):
+        tree = request.resource if request.resource is not None else parse(request.body, context.settings.max_depth)
+        _body(found, known, tree, open_ended)
+    for name, parameter in known.items():
+        if parameter.min and name not in found.values and name not in found.complex:
+            raise InvalidParameter(f"The operation needs a parameter {name}.", f"http.{name}", code="required")
+        if parameter.max == "1" and len(found.values.get(name, ())) > 1:
+            raise InvalidParameter(f"The parameter {name} stands once.", f"http.{name}")
+    return found
+
+
+def returned(name: str, key: str, value: Any) -> Response:
+    """Parameters with one out parameter that is a data type."""
+    return Response(200, serialize({"resourceType": "Parameters", "parameter": [{"name": name, key: value}]}))
+
+
+def _simple(found: Inputs, known: dict[str, Parameter], name: str, value: str, open_ended: bool) -> None:
+    parameter = known.get(name)
+    if parameter is None and not open_ended:
+        raise InvalidParameter(
+            f"The operation has no parameter {name[:64]}.", f"http.{name[:64]}", code="not-supported"
+        )
+    if parameter is not None and not _is_primitive(parameter):
+        raise InvalidParameter(f"The parameter {name} is given in the body.", f"http.{name}")
+    if not value:
+        raise InvalidParameter(f"The parameter {name[:64]} has no value.", f"http.{name[:64]}")
+    found.values.setdefault(name, []).append(value)
+    found.pairs.append((name, value))
+
+
+def _body(found: Inputs, known: dict[str, Parameter], tree: dict[str, Any], open_ended: bool) -> None:
+    if not isinstance(tree.get("resourceType"), str):
+        raise Malformed("The body does not say its resourceType.", "resourceType", code="required")
+    if tree["resourceType"] != "Parameters" or _is_subject(tree, known):
+        _resource(found, known, tree)
+        return
+    rows = tree.get("parameter", [])
+    if not isinstance(rows, list):
+        raise Malformed("parameter is an array.", "Parameters.parameter")
+    for n, row in enumerate(rows):
+        _row(found, known, row, f"Parameters.parameter[{n}]", open_ended)
+
+
+def _is_subject(tree: dict[str, Any], known: dict[str, Parameter]) -> bool:
+    """Whether Parameters are themselves what is to be validated: none of theirs is one of the operation's."""
+    rows = tree.get("parameter")
+    names = {row.get("name") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    return any(p.type == "Resource" for p in known.values()) and bool(names) and names.isdisjoint(known)
+
+
+def _resource(found: Inputs, known: dict[str, Parameter], tree: dict[str, Any]) -> None:
+    """R4 operations.html: a lone parameter that is a resource may be the body itself."""
+    taken = [p.name for p in known.values() if p.type == "Resource"]
+    if not taken:
+        raise Malformed("The body of this operation is a Parameters resource.", "resourceType", code="invalid")
+    found.complex[taken[0]] = tree
+
+
+def _row(found: Inputs, known: dict[str, Parameter], row: Any, where: str, open_ended: bool) -> None:
+    name = row.get("name") if isinstance(row, dict) else None
+    if not isinstance(name, str):
+        raise Malformed("A parameter has a name.", where, code="required")
+    parameter = known.get(name)
+    if parameter is None and not open_ended:
+        raise InvalidParameter(f"The operation has no parameter {name[:64]}.", where, code="not-supported")
+    key = next((key for key in row if key.startswith("value")), None)
+    value = row.get("resource") if key is None else row[key]
+    if isinstance(value, dict) and parameter is not None and not _is_primitive(parameter):
+        _complex(found, parameter, key, value, where)
+    elif isinstance(value, dict | list) or value is None or (parameter is not None and not _is_primitive(parameter)):
+        raise InvalidParameter(f"The parameter {name[:64]} is of another type.", where)
+    else:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        found.values.setdefault(name, []).append(text)
+        found.pairs.append((name, text))
+
+
+def _complex(found: Inputs, parameter: Parameter, key: str | None, value: dict[str, Any], where: str) -> None:
+    if parameter.name in found.complex:
+        raise InvalidParameter(f"The parameter {parameter.name} stands once.", where)
+    if (parameter.type == "Resource") != (key is None) or (key is not None and key != f"value{parameter.type}"):
+        raise InvalidParameter(f"The parameter {parameter.name} is a {parameter.type}.", where)
+    found.complex[parameter.name] = value
+
+
+def _is_primitive(parameter: Parameter) -> bool:
+    return (parameter.type or "string")[:1].islower()

@@ -1,0 +1,147 @@
+"""The latest observations of each kind.
+
+https://hl7.org/fhir/R4/observation-operation-lastn.html. Kinds are codes that are the same by system and code, or
+joined by an observation that carries both; without a coding, texts that are the same. Equal times at the end are all given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import InvalidParameter, TooCostly
+from fhir_server.fhir.subsetting import subset
+from fhir_server.interactions.exchange import Context, Response
+from fhir_server.operations.invocation import Invocation
+from fhir_server.search.bundle import entry, searchset, url
+from fhir_server.search.query import parse as parse_query
+from fhir_server.store.matching import unpack
+from fhir_server.store.protocol import Sort, Version
+
+#: The most observations looked through for one answer.
+MOST = 50_000
+_PAGE = 1000
+_LATEST = (Sort("date", "span", descending=True), Sort("_lastUpdated", "own", descending=True))
+#: What the query must say: of whom, and of what kind.
+_WHOM = frozenset({"patient", "subject"})
+_KIND = frozenset(
+    {
+        "category",
+        "code",
+        "code-value-concept",
+        "code-value-date",
+        "code-value-quantity",
+        "code-value-string",
+        "combo-code",
+        "combo-code-value-concept",
+        "combo-code-value-quantity",
+        "component-code",
+        "component-code-value-concept",
+        "component-code-value-quantity",
+    }
+)
+
+Kind = tuple[str, str]
+
+
+async def lastn(call: Invocation, context: Context) -> Response:
+    """200 with a searchset, latest first within each kind.
+
+    Raises:
+        InvalidParameter: neither patient nor subject, or no kind, is asked for (400).
+    """
+    context.repository.require("Observation", "s")
+    pairs = [pair for pair in call.inputs.pairs if pair[0] != "max"]
+    _require_asked(pairs)
+    query = await parse_query(
+        ("Observation",),
+        pairs,
+        context.repository.registry,
+        strict=context.strict,
+        settings=context.settings,
+        base=context.base,
+        terminology=context.terminology,
+    )
+    kept = _latest(await _observations(query.scope, context), _max(call))
+    root, summary, elements = context.base.encode(), query.results.summary, query.results.elements
+    rows = [entry(root, v.type, v.id, subset(v.body, summary, elements)) for v in kept]
+    here = url(
+        context.base, "Observation/$lastn", [*query.used, *([("max", m)] if (m := call.inputs.one("max")) else [])]
+    )
+    return Response(200, searchset(rows, [("self", here)], len(rows)))
+
+
+def _require_asked(pairs: list[tuple[str, str]]) -> None:
+    names = {name.partition(":")[0].partition(".")[0] for name, _ in pairs}
+    if not names & _WHOM:
+        raise InvalidParameter("Of whom is needed: patient or subject.", "http.patient", code="required")
+    if not names & _KIND:
+        raise InvalidParameter("Of what kind is needed: category or code.", "http.category", code="required")
+
+
+def _max(call: Invocation) -> int:
+    value = call.inputs.one("max") or "1"
+    if not (value.isascii() and value.isdigit() and len(value) < 10) or int(value) == 0:
+        raise InvalidParameter("max is a whole number, 1 or more.", "http.max")
+    return int(value)
+
+
+async def _observations(scope: Any, context: Context) -> list[Version]:
+    found: list[Version] = []
+    after = None
+    while True:
+        page = await context.repository.find(scope, _LATEST, after, _PAGE)
+        found += page.versions
+        if page.next is None:
+            return found
+        if len(found) >= MOST:
+            raise TooCostly(f"More than {MOST} observations: ask for fewer kinds.")
+        after = page.next
+
+
+def _latest(versions: list[Version], most: int) -> list[Version]:
+    """The first `most` of each kind, and those of the same time as the last of them; kinds in order of appearance."""
+    kinds = [_kinds(version) for version in versions]
+    groups = _Groups()
+    for own in kinds:
+        groups.join(own)
+    sorted_out: dict[Kind, list[tuple[Version, object]]] = {}
+    for version, own in zip(versions, kinds, strict=True):
+        group = sorted_out.setdefault(groups.root(own[0]), [])
+        when = _when(version)
+        if len(group) < most or (when is not None and group[-1][1] == when):
+            group.append((version, when))
+    return [version for group in sorted_out.values() for version, _ in group]
+
+
+class _Groups:
+    """Kinds that are the same, found by joining."""
+
+    def __init__(self) -> None:
+        self._above: dict[Kind, Kind] = {}
+
+    def root(self, kind: Kind) -> Kind:
+        path = []
+        while (above := self._above.get(kind, kind)) != kind:
+            path.append(kind)
+            kind = above
+        for one in path:
+            self._above[one] = kind
+        return kind
+
+    def join(self, kinds: list[Kind]) -> None:
+        first = self.root(kinds[0])
+        for kind in kinds[1:]:
+            self._above[self.root(kind)] = first
+
+
+def _kinds(version: Version) -> list[Kind]:
+    code = parse(version.body).get("code")
+    code = code if isinstance(code, dict) else {}
+    codings = [(str(c.get("system", "")), str(c["code"])) for c in code.get("coding", ()) if c.get("code")]
+    return codings or [("text:", str(code.get("text", "")))]
+
+
+def _when(version: Version) -> object:
+    """The end of the observation's time in µs; None when it says none."""
+    return max((span.high for span in unpack(version.packed).spans if span.param == "date"), default=None)

@@ -1,0 +1,87 @@
+"""The operations this server has, each held to its OperationDefinition: levels, parameters, whether GET may call it.
+
+https://hl7.org/fhir/R4/operations.html. A row here and a definition in `capability/` add an operation.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec
+
+from fhir_server.fhir import definitions
+from fhir_server.fhir.outcome import MethodNotAllowed, NotFound
+from fhir_server.interactions import statement
+from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.operations import (
+    document,
+    everything,
+    explain,
+    lastn,
+    meta,
+    reindex,
+    validate,
+)
+from fhir_server.operations.invocation import Definition, Invocation, Operation, inputs
+
+#: Id of the OperationDefinition → what does it, and whether search parameters are among its own.
+OPERATIONS: dict[str, tuple[Operation, bool]] = {
+    "Patient-everything": (everything.everything, False),
+    "Resource-meta": (meta.meta, False),
+    "Resource-meta-add": (meta.meta_add, False),
+    "Resource-meta-delete": (meta.meta_delete, False),
+    "Resource-validate": (validate.validate, False),
+    "Composition-document": (document.document, False),
+    "Observation-lastn": (lastn.lastn, True),
+    "reindex": (reindex.reindex, False),
+    "explain": (explain.explain, True),
+}
+
+#: Number of segments before `$name` → the level, as the OperationDefinition names it.
+_LEVELS = {0: "system", 1: "type", 2: "instance", 4: "instance"}
+
+
+async def operate(request: Request, context: Context) -> Response:
+    """The answer to a call of `$name` at any level, by GET or POST.
+
+    Raises:
+        NotFound: no such operation at this level for this type (404).
+        MethodNotAllowed: GET of an operation that changes what is stored (405).
+        InvalidParameter: a parameter the operation does not have, or not of its type (400).
+    """
+    definition, operation, open_ended = _found(request.path)
+    if request.method == "GET" and definition.affectsState:
+        raise MethodNotAllowed("This operation changes what is stored: POST it.", headers={"Allow": "POST"})
+    path = request.path[:-1]
+    call = Invocation(
+        type=path[0] if path else None,
+        id=path[1] if len(path) > 1 else None,
+        version=path[3] if len(path) > 3 else None,
+        inputs=inputs(definition, request, context, open_ended),
+        request=request,
+    )
+    return await operation(call, context)
+
+
+@cache
+def published() -> dict[str, Definition]:
+    """The OperationDefinitions of `capability/`, by id."""
+    folder = definitions.folder("capability")
+    read = msgspec.json.Decoder(Definition).decode
+    return {id: read((folder / f"OperationDefinition-{id}.json").read_bytes()) for id in OPERATIONS}
+
+
+def _found(path: tuple[str, ...]) -> tuple[Definition, Operation, bool]:
+    code, level = path[-1][1:], _LEVELS[len(path) - 1]
+    for id, definition in published().items():
+        if definition.code == code and getattr(definition, level) and _speaks_of(definition, path):
+            return definition, *OPERATIONS[id]
+    where = f"{path[0]}'s {level} level" if len(path) > 1 else "system level"
+    raise NotFound(f"There is no operation ${code[:64]} at {where}.", code="not-supported")
+
+
+def _speaks_of(definition: Definition, path: tuple[str, ...]) -> bool:
+    if len(path) == 1:
+        return True
+    named = definition.resource
+    return path[0] in named or ("Resource" in named and statement.supports(path[0]))

@@ -1,0 +1,130 @@
+"""A server without HTTP for tests: `dispatch` over the embedded engine on a file of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
+from fhir_server.interactions.routes import dispatch
+from fhir_server.operations.table import operate
+from fhir_server.search.activation import Watch
+from fhir_server.search.parameters import Registry
+from fhir_server.settings import Settings
+from fhir_server.store.embedded.engine import open_engine
+from fhir_server.store.protocol import Engine
+
+BASE = "http://example.org/fhir"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; an error has become the response the wire would make of it."""
+
+    response: Response
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.response.body) if self.response.body else None
+
+    @property
+    def id(self) -> str:
+        assert self.response.location is not None
+        return self.response.location.split("/")[1]
+
+    @property
+    def version(self) -> int | None:
+        return self.response.version
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        return [entry["resource"] for entry in self.json.get("entry", ())]
+
+    @property
+    def codes(self) -> list[str]:
+        return [issue["code"] for issue in self.json["issue"]]
+
+    @property
+    def expressions(self) -> list[str]:
+        return [expression for issue in self.json["issue"] for expression in issue.get("expression", ())]
+
+
+class Server:
+    """Calls as one caller."""
+
+    def __init__(self, engine: Engine, settings: Settings, registry: Registry, grant: Grant = OPEN) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.registry = registry
+        self.grant = grant
+        self.watch = Watch(registry, engine.store, engine.records)
+
+    def as_caller(self, grant: Grant) -> Server:
+        """The same server, called by someone else."""
+        return Server(self.engine, self.settings, self.registry, grant)
+
+    def context(self, **changed: Any) -> Context:
+        repository = Repository(self.engine.store, self.grant, self.registry, BASE)
+        found = Context(repository, self.settings, BASE, cursor_key=b"k" * 32, watch=self.watch, operate=operate)
+        return replace(found, **changed)
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        content_type: str = FHIR_JSON,
+        context: Context | None = None,
+        **headers: str,
+    ) -> Answer:
+        """One call. Keywords are headers, `if_match` for `If-Match`."""
+        path, _, query = url.partition("?")
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        request = Request(
+            method,
+            tuple(unquote(part) for part in path.split("/") if part),
+            tuple(parse_qsl(query, keep_blank_values=True)),
+            raw,
+            content_type if raw else "",
+            {name.replace("_", "-"): value for name, value in headers.items()},
+        )
+        try:
+            return Answer(await dispatch(request, context or self.context()))
+        except FhirError as error:
+            return Answer(Response(error.status, error.body(), headers=error.headers), error.headers)
+
+    async def get(self, url: str, **headers: str) -> Answer:
+        return await self.call("GET", url, **headers)
+
+    async def post(self, url: str, body: Any, **headers: str) -> Answer:
+        return await self.call("POST", url, body, **headers)
+
+    async def put(self, url: str, body: Any, **headers: str) -> Answer:
+        return await self.call("PUT", url, body, **headers)
+
+    async def delete(self, url: str, **headers: str) -> Answer:
+        return await self.call("DELETE", url, **headers)
+
+
+@asynccontextmanager
+async def serving(folder: Path, **settings: Any) -> AsyncIterator[Server]:
+    """A server on a new file in `folder`."""
+    engine = open_engine(folder / "fhir.sqlite")
+    try:
+        yield Server(engine, Settings(**settings), Registry())
+    finally:
+        await engine.close()
