@@ -105,7 +105,10 @@ def test_a_binary_without_security_context_is_its_writers(
     scopes: tuple[str, ...], client: str | None, readable: set[str]
 ) -> None:
     allowed = rule(Grant(tuple(map(scope, scopes)), client=client), "Binary", "r")
-    binaries = {"written by lab": Index((Word("_writer", "lab"),)), "written by another": Index((Word("_writer", "x"),))}
+    binaries = {
+        "written by lab": Index((Word("_writer", "lab"),)),
+        "written by another": Index((Word("_writer", "x"),)),
+    }
     assert {name for name, index in binaries.items() if matches(allowed, index, linked=lambda _: False)} == readable
 
 
