@@ -1,7 +1,8 @@
 """Search parameter expressions as fast closures: where a resource carries what is searched.
 
-https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.expression. Nearly all are plain paths, with `as`, `where(resolve() is
-Patient)` or `where(system = 'phone')`; these walk the JSON itself. What is left goes to the FHIRPath engine.
+https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.expression. Nearly all are plain paths, with
+`as`, `where(resolve() is Patient)` or `where(system = 'phone')`; these walk the JSON itself. What is left goes to the
+FHIRPath engine.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from fhir_server.fhir.fhirpath import compiler, references
+from fhir_server.fhir.fhirpath import compiler, references, semantics
 from fhir_server.fhir.fhirpath.environment import NO_SERVICES
 from fhir_server.fhir.fhirpath.expression import Expression, environment
 from fhir_server.fhir.fhirpath.functions_fhir import cast
@@ -58,19 +59,23 @@ class Selection:
 
 
 @lru_cache(maxsize=8192)
-def compile_path(expression: str, type: str) -> Selection | None:
+def compile_path(expression: str, type: str, strict: bool = False) -> Selection | None:
     """`expression` for values of `type`; None where no part of it is about `type`.
 
     Args:
         expression: a search parameter's, unions and all.
         type: a resource or data type, or the path of a backbone element.
+        strict: refuse names of elements that `type` does not have.
 
     Raises:
-        MalformedExpression: not FHIRPath.
+        MalformedExpression: not FHIRPath, or an unknown function, type or (`strict`) element.
         KeyError: R4 has no such type.
     """
     start = shape(type)
-    emits = [_operand(operand, start) for operand in _operands(parse(expression)) if _concerns(operand, start)]
+    operands = [operand for operand in _operands(parse(expression)) if _concerns(operand, start)]
+    for operand in operands if strict else ():
+        semantics.check(operand, type)
+    emits = [_operand(operand, start) for operand in operands]
     return Selection(tuple(emits)) if emits else None
 
 
@@ -129,7 +134,7 @@ def _type(found: Shape) -> str:
 
 
 def _steps(tree: Tree, start: Shape) -> _Steps | None:
-    """The steps of a path, in order: names (str), types to keep (frozenset), conditions (tree); None for anything else."""
+    """The steps of a path: names (str), types to keep (frozenset), conditions (tree); None for anything else."""
     if isinstance(tree, This):
         return () if tree.name in ("", "this") else None
     if isinstance(tree, Path):
@@ -223,22 +228,22 @@ def _child(child: Child, rest: _Steps, at: Shape) -> _Emit | None:
 def _member(key: str, of: Shape, rest: _Steps) -> _Emit | None:
     if not rest and not of.polymorphic:
         return _leaf(key, _type(of))
-    follow = _walk(of, rest)
-    if follow is None:
-        return None
-    if of.primitive and rest and isinstance(rest[0], str):
-        return None  # the id or an extension of a primitive: the engine knows where it stands
-    go = follow
+    if of.primitive:
+        # A cast that keeps it is the last step; its id and extensions stand elsewhere, which the engine knows.
+        kept = all(isinstance(step, frozenset) and cast(Node(None, of), step) for step in rest)
+        return _leaf(key, _type(of)) if kept else _nothing if isinstance(rest[0], frozenset) else None
+    go = _walk(of, rest)
+    return None if go is None else _into(key, go)
 
+
+def _into(key: str, go: _Emit) -> _Emit:
     def member(value: Any, found: Pairs, resource: Any) -> None:
         inner = value.get(key)
-        if inner is None:
-            return
         if inner.__class__ is list:
             for item in inner:
-                if item.__class__ is dict or (of.primitive and item is not None):
+                if item.__class__ is dict:
                     go(item, found, resource)
-        elif inner.__class__ is dict or of.primitive:
+        elif inner.__class__ is dict:
             go(inner, found, resource)
 
     return member

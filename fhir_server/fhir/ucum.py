@@ -60,6 +60,9 @@ class Unit(NamedTuple):
         return Unit(factor, tuple(sorted((b, e) for b, e in powers.items() if e)))
 
 
+_ONE = Unit(Fraction(1))
+
+
 def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     """`value` in base units, and those: `(Decimal("0.004"), "m3")` for 4 L; None when `code` is not UCUM.
 
@@ -111,18 +114,13 @@ class _Parser:
     def term(self, depth: int) -> Unit:
         if depth > _MAX_DEPTH:
             raise _NotUcum
-        power = -1 if self.taken("/") else 1
-        first = self.component(depth)
-        unit = Unit(Fraction(1)).times(first, -1) if power < 0 else first
-        while True:
-            if self.taken("."):
-                unit = (
-                    unit.times(self.component(depth), 1) if not unit.special else _ratio(unit, self.component(depth), 1)
-                )
-            elif self.taken("/"):
-                unit = _ratio(unit, self.component(depth), -1)
-            else:
-                return unit
+        unit = _ONE.times(self.component(depth), -1) if self.taken("/") else self.component(depth)
+        while self.at < len(self.code) and self.code[self.at] in "./":
+            power = 1 if self.code[self.at] == "." else -1
+            self.at += 1
+            # In a product a special unit is a difference: so many degrees.
+            unit = _ONE.times(unit, 1).times(self.component(depth), power)
+        return unit
 
     def taken(self, symbol: str) -> bool:
         if self.code.startswith(symbol, self.at):
@@ -141,7 +139,7 @@ class _Parser:
             raise _NotUcum
         self.at = match.end()
         if match["annotation"]:
-            return Unit(Fraction(1))
+            return _ONE
         if match["factor"]:
             if not int(match["factor"]):
                 raise _NotUcum
@@ -155,20 +153,14 @@ class _Parser:
         return unit
 
 
-def _ratio(unit: Unit, other: Unit, power: int) -> Unit:
-    return Unit(Fraction(1)).times(unit, 1).times(other, power)
-
-
 def _power(atom: str, exponent: str | None) -> Unit:
     unit = _unit(atom)
     if exponent is None:
-        if atom in ("10*", "10^"):
-            return unit
         return unit
     power = int(exponent) if len(exponent) < 5 else 9999
     if abs(power) > (400 if atom.startswith("10") else _MAX_EXPONENT):
         raise _NotUcum
-    return Unit(Fraction(1)).times(unit, power)
+    return _ONE.times(unit, power)
 
 
 def _unit(name: str) -> Unit:

@@ -54,7 +54,7 @@ def collection(tree: Tree) -> Collection:
     Raises:
         MalformedExpression: an unknown function, type or system variable, a wrong number of arguments, no such date.
     """
-    return _COMPILERS[type(tree)](tree)  # type: ignore[no-any-return]
+    return _COMPILERS[type(tree)](tree)
 
 
 def truth(tree: Tree) -> Truth:
@@ -69,7 +69,7 @@ def truth(tree: Tree) -> Truth:
     if isinstance(tree, Call):
         found = _function(tree)
         if found.logical:
-            return _called(tree, found)  # type: ignore[return-value]
+            return _called(tree, found)
     inner = collection(tree)
     as_truth = values.truth
     return lambda env, this: as_truth(inner(env, this))
@@ -92,7 +92,7 @@ def type_names(type: str, position: int) -> frozenset[str]:
 def _literal(tree: Literal) -> Collection:
     value: Any = tree.value
     if tree.kind in ("date", "datetime", "time"):
-        value = {"date": temporal.date, "datetime": temporal.datetime, "time": _time}[tree.kind](str(tree.value))
+        value = _MOMENTS[tree.kind](str(tree.value))
         if value is None:
             raise MalformedExpression("no such date or time", tree.position)
     constant = EMPTY if value is None else [made(value)]
@@ -101,6 +101,13 @@ def _literal(tree: Literal) -> Collection:
 
 def _time(text: str) -> temporal.Time | None:
     return temporal.time(text.removeprefix("T"))
+
+
+_MOMENTS: dict[str, Callable[[str], temporal.Temporal | None]] = {
+    "date": temporal.date,
+    "datetime": temporal.datetime,
+    "time": _time,
+}
 
 
 def _quantity(tree: QuantityLiteral) -> Collection:
@@ -211,7 +218,7 @@ def _type_test(tree: TypeTest) -> Collection:
 def _call(tree: Call) -> Collection:
     found = _function(tree)
     called = _called(tree, found)
-    return _as_collection(called) if found.logical else called  # type: ignore[arg-type, return-value]
+    return _as_collection(called) if found.logical else called
 
 
 def _as_collection(inner: Truth) -> Collection:

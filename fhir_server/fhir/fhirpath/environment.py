@@ -26,7 +26,7 @@ class Services:
     """What the language leaves to its host. Each answers None where it cannot tell, and the function is then empty.
 
     Attributes:
-        member_of: (JSON value of a code, Coding, CodeableConcept…, its FHIR type, canonical of a value set) → whether in it.
+        member_of: (JSON value of a code, Coding…, its FHIR type, canonical of a value set) → whether it is in the set.
         subsumes: (code system, code, other code) → whether the first subsumes the second.
         conforms_to: (JSON value, its FHIR type, canonical of a profile) → whether it conforms.
         trace: what `trace()` shows: its name and the collection.

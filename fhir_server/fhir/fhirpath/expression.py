@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from fhir_server.fhir.fhirpath import compiler
+from fhir_server.fhir.fhirpath import compiler, semantics
 from fhir_server.fhir.fhirpath.environment import NO_SERVICES, NO_VARIABLES, Environment, Resolve, Services
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.nodes import Node
@@ -130,9 +130,15 @@ def compile(expression: str, type: str | None = None) -> Expression:
 
     Args:
         expression: FHIRPath.
-        type: the type of what it will be evaluated on; where given, element names that no value could have are refused.
+        type: the type (or element path) of what it will be evaluated on; where given, element names that no value could
+            have are refused.
 
     Raises:
         MalformedExpression: not FHIRPath, an unknown function or type, or with `type` an unknown element.
+        KeyError: R4 has no such `type`.
     """
-    return Expression(expression, parse(expression))
+    tree = parse(expression)
+    compiled = Expression(expression, tree)
+    if type is not None:
+        semantics.check(tree, type)
+    return compiled

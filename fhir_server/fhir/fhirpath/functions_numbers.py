@@ -22,6 +22,8 @@ from fhir_server.fhir.fhirpath.temporal import Temporal
 Nodes = list[Node]
 _NUMBER = (int, Decimal)
 _EXACT = decimal.Context(prec=34)
+_ROUNDED = decimal.Context(prec=28)
+_WIDE = decimal.Context(prec=800)
 
 
 def number(value: int | Decimal | None) -> Nodes:
@@ -66,9 +68,7 @@ def _round(env: Environment, this: Nodes, nodes: Nodes, precision: Nodes | None 
         return EMPTY
     if digits < 0:
         raise EvaluationError("round() takes a precision of zero or more.")
-    return _safely(
-        lambda: Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, decimal.Context(prec=800))
-    )
+    return _safely(lambda: Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _WIDE))
 
 
 @function("log", "values")
@@ -77,9 +77,7 @@ def _log(env: Environment, this: Nodes, nodes: Nodes, base: Nodes) -> Nodes:
     if value is None or of is None or value <= 0 or of <= 0:
         return EMPTY
     # Rounded by a few digits so that the logarithm of a power is whole.
-    return _safely(
-        lambda: +(_EXACT.divide(Decimal(value).ln(_EXACT), Decimal(of).ln(_EXACT))).normalize(decimal.Context(prec=28))
-    )
+    return _safely(lambda: _EXACT.divide(Decimal(value).ln(_EXACT), Decimal(of).ln(_EXACT)).normalize(_ROUNDED))
 
 
 @function("power", "values")

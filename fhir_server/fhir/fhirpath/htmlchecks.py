@@ -15,8 +15,8 @@ from lxml import etree
 _XHTML = "{http://www.w3.org/1999/xhtml}"
 #: Chapters 7-11 (but 9.4) and 15 of HTML 4.0, and images and links.
 ELEMENTS = frozenset(
-    """a abbr acronym address b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img
-    kbd li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var""".split()
+    """a abbr acronym address b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6
+    hr i img kbd li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var""".split()
 )
 _ANYWHERE = frozenset("title style class id lang dir accesskey tabindex".split())
 #: Element → its further attributes.

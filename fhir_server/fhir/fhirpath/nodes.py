@@ -17,8 +17,8 @@ class Node:
     """One item of a collection.
 
     Attributes:
-        value: the JSON value, None for a primitive that has only extensions; or a System value (bool, str, int, Decimal,
-            `Temporal`, `Quantity`) that an operator or function made.
+        value: the JSON value, None for a primitive that has only extensions; or a System value (bool, str, int,
+            Decimal, `Temporal`, `Quantity`) that an operator or function made.
         shape: what is known of its type.
         extra: the `_name` sibling of a primitive (its id and extensions), or None.
         parent: the node it was reached from, None for a root and for System values.
@@ -148,9 +148,11 @@ def _collect(node: Node, child: Child, shape: Shape, value: Any, extra: Any, fou
         return
     values = value if value.__class__ is list else [value]
     if extra is None:
-        for index, item in enumerate(values):
-            if item is not None:
-                found.append(Node(item, _actual(shape, item), None, node, child.name, index))
+        found += [
+            Node(item, _actual(shape, item), None, node, child.name, index)
+            for index, item in enumerate(values)
+            if item is not None
+        ]
         return
     extras = extra if extra.__class__ is list else [extra]
     for index, (item, more) in enumerate(zip_longest(values, extras)):

@@ -28,8 +28,8 @@ from fhir_server.fhir.fhirpath.syntax import (
 
 MAX_HEIGHT = 100  #: of the tree; each level costs a few Python frames when it is evaluated
 
-#: Operator → how tightly it binds. `is` stands below the inequalities, as HL7's own test suite has it (`1 > 2 is Boolean`)
-#: and later releases say; N1's table has it beside `as`.
+#: Operator → how tightly it binds. `is` stands below the inequalities, as HL7's own test suite has it (`1 > 2 is
+#: Boolean`) and later releases say; N1's table has it beside `as`.
 PRECEDENCE = {
     "implies": 1,
     "or": 2,

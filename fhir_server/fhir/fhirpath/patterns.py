@@ -1,11 +1,12 @@
 """Regular expressions that end in time: matched by a linear engine, replaced only where backtracking stays small.
 
-http://hl7.org/fhirpath/N1/#matchesregex-string-boolean: case-sensitive, the dot matches every character ("single line").
+http://hl7.org/fhirpath/N1/#matchesregex-string-boolean: case-sensitive, and a dot matches every character.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ MAX_PATTERN = 2_000  #: characters
 MAX_TEXT = 1_000_000  #: characters
 _MAX_STEPS = 20_000_000
 _BACKTRACKS = 100_000
+_FEW = 8  #: repeats that are as good as written out
 
 
 def found(pattern: str, text: str) -> bool:
@@ -64,41 +66,31 @@ def _compiled(pattern: str) -> tuple[re.Pattern[str], int]:
     if len(pattern) > MAX_PATTERN:
         raise EvaluationError("The regular expression is too long.", code="too-costly")
     try:
-        return re.compile(pattern, re.DOTALL), _repeats(re._parser.parse(pattern, re.DOTALL), 0)  # type: ignore[attr-defined]
+        return re.compile(pattern, re.DOTALL), _repeats(re._parser.parse(pattern, re.DOTALL), False)  # type: ignore[attr-defined]
     except (re.error, RecursionError, OverflowError):
         raise EvaluationError("Not a regular expression.") from None
 
 
-def _repeats(parsed: Any, inside: int) -> int:
+def _repeats(parsed: Any, inside: bool) -> int:
     total = 0
     for operator, argument in parsed:
-        if str(operator) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and argument[1] > 8:
-            if inside:
-                return -1
-            inner = _repeats(argument[2], inside + 1)
-            total = total + 1 if inner >= 0 else -1
-        else:
-            inner = _inner(argument, inside)
-            total = total + inner if inner >= 0 else -1
-        if total < 0:
+        repeats = str(operator).endswith("_REPEAT") and argument[1] > _FEW
+        if repeats and inside:
             return -1
+        inner = [_repeats(part, inside or repeats) for part in _parts(argument)]
+        if -1 in inner:
+            return -1
+        total += sum(inner) + repeats
     return total
 
 
-def _inner(argument: Any, inside: int) -> int:
-    total = 0
-    for part in argument if isinstance(argument, tuple | list) else ():
-        found = (
-            _repeats(part, inside)
-            if hasattr(part, "data")
-            else _inner(part, inside)
-            if isinstance(part, list | tuple)
-            else 0
-        )
-        if found < 0:
-            return -1
-        total += found
-    return total
+def _parts(argument: Any) -> Iterator[Any]:
+    """The sub-patterns inside an operator's argument."""
+    if hasattr(argument, "data"):
+        yield argument
+    elif isinstance(argument, list | tuple):
+        for part in argument:
+            yield from _parts(part)
 
 
 def _substitution(text: str) -> str:

@@ -17,7 +17,7 @@ _TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]{2,40})/[A-Za-z0-9\-.]{1,64}(?:/_hist
 
 
 def declared_type(reference: Any) -> str | None:
-    """The resource type a Reference (or a URL) says it leads to, None where it does not say or is to a contained one."""
+    """The resource type a Reference (or URL) says it leads to; None where it does not, or leads to a contained one."""
     url = reference.get("reference") if reference.__class__ is dict else reference
     if url.__class__ is str and not url.startswith("#"):
         match = _TYPED.search(url)
@@ -40,7 +40,7 @@ def contained(resource: Any, url: str) -> dict[str, Any] | None:
     members = resource.get("contained")
     for member in members if members.__class__ is list else ():
         if member.__class__ is dict and member.get("id") == url[1:]:
-            return member  # type: ignore[no-any-return]
+            return member
     return None
 
 

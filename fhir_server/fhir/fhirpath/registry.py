@@ -12,8 +12,8 @@ from fhir_server.fhir.fhirpath.nodes import Node
 Collection = Callable[[Environment, list[Node]], list[Node]]
 #: The same, answering in three-valued logic.
 Truth = Callable[[Environment, list[Node]], bool | None]
-#: How an argument reaches the function: evaluated; as a `Collection` or `Truth` to evaluate for each item; a type's names;
-#: or a sort key (`Collection`, descending).
+#: How an argument reaches the function: evaluated; as a `Collection` or `Truth` to evaluate for each item; a type's
+#: names; or a sort key (`Collection`, descending).
 Mode = Literal["values", "each", "criterion", "type", "key"]
 
 

@@ -108,7 +108,10 @@ def shape(path: str) -> Shape:
         return Shape(path, path, frozenset())
     if "." not in path:
         return Shape(path, path, _ancestors(path))
-    type = definitions.elements(path.partition(".")[0])[path].types[0].code
+    element = definitions.elements(path.partition(".")[0])[path]
+    if element.content:
+        return shape(element.content)
+    type = element.types[0].code
     return Shape(path, type, _ancestors(type))
 
 
@@ -156,16 +159,19 @@ def _decimal(value: Any) -> Any:
     return Decimal(value) if value.__class__ is int else value
 
 
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "decimal": _decimal,
+    "date": temporal.date,
+    "dateTime": temporal.datetime,
+    "instant": temporal.datetime,
+    "time": temporal.time,
+}
+
+
 def _converter(name: str) -> Callable[[Any], Any] | None:
     if name in _QUANTITIES:
         return from_fhir
-    return {
-        "decimal": _decimal,
-        "date": temporal.date,
-        "dateTime": temporal.datetime,
-        "instant": temporal.datetime,
-        "time": temporal.time,
-    }.get(name)
+    return _CONVERTERS.get(name)
 
 
 #: Python class of a System value → its shape.

@@ -1,4 +1,4 @@
-"""The conditions invariants are full of, without a collection being made: `a.exists()`, `a.empty()`, `a = 'text'`, ele-1.
+"""The conditions invariants are full of, without a collection being made: `a.exists()`, `a.empty()`, `a = 'text'`.
 
 Each answers exactly what the general closures would; the tests compare the two on every published example.
 """

@@ -1,7 +1,7 @@
 """Dates, dates with times and times of day of any precision: reading, comparing, adding durations.
 
-http://hl7.org/fhirpath/N1/#date-2 and following. A part that was not written is unknown, so two values that agree as far as
-both go compare as "unknown" (None).
+http://hl7.org/fhirpath/N1/#date-2 and following. A part that was not written is unknown, so two values that agree as
+far as both go compare as "unknown" (None).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def compare(left: Temporal, right: Temporal) -> int | None:
 
 
 #: Unit of a duration → which part it changes (index into a full date) and how many of that part it is.
-UNITS = {
+UNITS: dict[str, tuple[int, int | Decimal]] = {
     "year": (0, 1),
     "month": (1, 1),
     "week": (2, 7),
@@ -124,6 +124,8 @@ UNITS = {
     "second": (5, 1),
     "millisecond": (5, Decimal("0.001")),
 }
+#: How many seconds an hour, a minute and a second are.
+_SECONDS = {3: 3600, 4: 60, 5: 1}
 #: How many of a part make one of the part before it, where a value is less precise than the duration added to it.
 _COARSER = {1: 12, 2: 30, 3: 24, 4: 60, 5: 60}
 
@@ -157,11 +159,12 @@ def _moved(value: Temporal, at: int, count: Decimal) -> tuple[Part, ...]:
         full[0] = 2000  # any day: a time of day turns round at midnight
     seconds = Decimal(full[5])
     microseconds = int(seconds * 1_000_000)
-    clock = Clock(*(int(p) for p in full[:5])) + timedelta(microseconds=microseconds)  # noqa: DTZ001 (a wall clock)
+    year, month, day, hour, minute = (int(part) for part in full[:5])
+    clock = Clock(year, month, day, hour, minute) + timedelta(microseconds=microseconds)  # noqa: DTZ001 (a wall clock)
     if at == 2:
         clock += timedelta(days=int(count))
     else:
-        clock += timedelta(microseconds=int(count * {3: 3600, 4: 60, 5: 1}[at] * 1_000_000))
+        clock += timedelta(microseconds=int(count * _SECONDS[at] * 1_000_000))
     second = (Decimal(clock.second) + Decimal(clock.microsecond).scaleb(-6)).quantize(_unit_of(seconds, clock))
     moved = (clock.year, clock.month, clock.day, clock.hour, clock.minute, second)
     return moved[start : start + len(value.parts)]

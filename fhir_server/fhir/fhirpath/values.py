@@ -1,6 +1,6 @@
 """Equality, equivalence, order and singletons: how values meet.
 
-http://hl7.org/fhirpath/N1/#equality, #comparison, #singleton-evaluation-of-collections. None stands for the empty answer.
+http://hl7.org/fhirpath/N1/#equality, #comparison, #singleton-evaluation-of-collections. None is the empty answer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def truth(nodes: list[Node]) -> bool | None:
     if len(nodes) > 1:
         raise EvaluationError(f"A condition takes one item and got {len(nodes)}.")
     value = nodes[0].value
-    return value if value.__class__ is bool else True
+    return bool(value) if value.__class__ is bool else True
 
 
 def scalar(nodes: list[Node], kind: type | tuple[type, ...], what: str) -> Any:
@@ -62,7 +62,7 @@ def equal(left: Node, right: Node) -> bool | None:
     """`=` of two items."""
     a, b = left.system, right.system
     if a is None or b is None:
-        return left.value == right.value and left.extra == right.extra
+        return bool(a == b)
     if a.__class__ is b.__class__ and a.__class__ in (str, bool):
         return bool(a == b)
     if isinstance(a, Temporal) and isinstance(b, Temporal):
@@ -148,7 +148,7 @@ def compare(left: Node, right: Node) -> int | None:
         if isinstance(a, Quantity) and isinstance(b, Quantity):
             return quantities.compare(a, b)
         if bool not in (a.__class__, b.__class__) and not isinstance(a, dict):
-            return (a > b) - (a < b)
+            return int(a > b) - int(a < b)
     except TypeError:
         pass
     raise EvaluationError(f"{left.type} and {right.type} cannot be compared.")
@@ -174,7 +174,7 @@ def frozen(value: Any) -> Hashable:
         return frozenset((name, frozen(item)) for name, item in value.items())
     if value.__class__ is list:
         return tuple(map(frozen, value))
-    return (value,) if value.__class__ is bool else value  # type: ignore[no-any-return]
+    return (value,) if value.__class__ is bool else value
 
 
 def distinct(nodes: list[Node]) -> list[Node]:
