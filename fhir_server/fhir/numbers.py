@@ -54,6 +54,7 @@ def as_float(number: Decimal | int | float) -> float:
     Rounding keeps order, so a comparison of doubles never contradicts the decimals they stand for.
     """
     try:
-        return min(max(float(number), -_GREATEST), _GREATEST)
+        found = float(number)
     except OverflowError:
         return math.copysign(_GREATEST, number)
+    return found if -_GREATEST <= found <= _GREATEST else math.copysign(_GREATEST, found)

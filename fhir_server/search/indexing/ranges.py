@@ -22,7 +22,7 @@ from fhir_server.store.filters import BEGINNING, END
 #: Values of a SampledData that are looked at; the rest adds nothing but time.
 _MOST_SAMPLES = 100_000
 
-Bound = Decimal | int | float
+Number = Decimal | int | float
 
 
 def date(rows: Rows, param: str, value: Any, _: System = "") -> None:
@@ -46,21 +46,23 @@ def schedule(rows: Rows, param: str, value: Any, _: System = "") -> None:
 
 def number(rows: Rows, param: str, value: Any, _: System = "") -> None:
     """The number itself: precision is a matter of what is asked."""
-    rows.span(param, value, value)
+    point = as_float(value)
+    rows.span(param, point, point)
 
 
 def quantity(rows: Rows, param: str, value: Any, _: System = "") -> None:
     """A Quantity in its unit as coded, as people read it, and in UCUM's base units."""
     found = value.get("value")
     if found is not None:
-        _measured(rows, param, *_compared(found, value.get("comparator")), value)
+        _measured(rows, param, found, found, value, value.get("comparator", ""))
 
 
 def money(rows: Rows, param: str, value: Any, _: System = "") -> None:
     """The amount, its currency being the unit."""
     found = value.get("value")
     if found is not None:
-        rows.span(param, found, found, value.get("currency", ""), CURRENCIES if value.get("currency") else "")
+        currency, point = value.get("currency", ""), as_float(found)
+        rows.span(param, point, point, currency, CURRENCIES if currency else "")
 
 
 def extent(rows: Rows, param: str, value: Any, _: System = "") -> None:
@@ -68,7 +70,7 @@ def extent(rows: Rows, param: str, value: Any, _: System = "") -> None:
     low, high = value.get("low") or {}, value.get("high") or {}
     least, most = low.get("value"), high.get("value")
     if least is not None or most is not None:
-        _measured(rows, param, BEGINNING if least is None else least, END if most is None else most, low or high)
+        _measured(rows, param, least, most, high if least is None else low)
 
 
 def samples(rows: Rows, param: str, value: Any, _: System = "") -> None:
@@ -84,58 +86,59 @@ def place(rows: Rows, param: str, value: Any, _: System = "") -> None:
     """A position: the latitude, and the longitude beside it in the same group."""
     latitude, longitude = value.get("latitude"), value.get("longitude")
     if latitude is not None and longitude is not None:
+        north, east = as_float(latitude), as_float(longitude)
         rows.groups += 1
         rows.group = rows.groups
-        rows.span(param, latitude, latitude)
-        rows.span(f"{param}$2", longitude, longitude)
+        rows.span(param, north, north)
+        rows.span(f"{param}$2", east, east)
         rows.group = 0
 
 
-def _measured(rows: Rows, param: str, low: Bound, high: Bound, unit: Mapping[str, Any]) -> None:
+def _measured(
+    rows: Rows, param: str, low: Number | None, high: Number | None, unit: Mapping[str, Any], comparator: str = ""
+) -> None:
     code, system, human = unit.get("code", ""), unit.get("system", ""), unit.get("unit", "")
+    first = BEGINNING if low is None else as_float(low)
+    last = first if high is low else END if high is None else as_float(high)
     if code or not human:
-        rows.span(param, low, high, code, system)
+        rows.span(param, *_opened(first, last, comparator), code, system)
     if human and human != code:
-        rows.span(param, low, high, human, "")
+        rows.span(param, *_opened(first, last, comparator), human)
     if code and system == UCUM:
-        first, last = _based(low, code), _based(high, code)
-        found = first or last
-        if found:
-            least = first[0] if first else BEGINNING
-            most = last[0] if last else END
-            rows.span(f"{param}:ucum", min(least, most), max(least, most), found[1], UCUM)
+        _based(rows, f"{param}:ucum", low, high, code, comparator)
 
 
-def _based(value: Bound, code: str) -> tuple[float, str] | None:
-    """`value` in UCUM's base units; None for an open end or a unit that UCUM does not know."""
-    if value in (BEGINNING, END):
-        return None
-    if isinstance(value, float):
-        # The exclusive end of a comparator: the next double, and so it stays in the base unit.
-        found = _canonical(Decimal(repr(value)), code)
-        return found
-    return _canonical(Decimal(value), code)
+def _based(rows: Rows, param: str, low: Number | None, high: Number | None, code: str, comparator: str) -> None:
+    """The row in UCUM's base units, where UCUM knows the unit."""
+    least = None if low is None else _canonical(low, code)
+    most = least if high is low else None if high is None else _canonical(high, code)
+    found = least or most
+    if found:
+        first, last = least[0] if least else BEGINNING, most[0] if most else END
+        rows.span(param, *_opened(first, last, comparator), found[1], UCUM)
 
 
 @lru_cache(maxsize=8192)
-def _canonical(value: Decimal, code: str) -> tuple[float, str] | None:
-    found = ucum.canonical(value, code)
+def _canonical(value: Number, code: str) -> tuple[float, str] | None:
+    found = ucum.canonical(Decimal(value), code)
     return (as_float(found[0]), found[1]) if found else None
 
 
-def _compared(value: Bound, comparator: str | None) -> tuple[Bound, Bound]:
-    """The range a value stands for with its comparator: "<5" is all that is less than 5."""
+def _opened(low: float, high: float, comparator: str) -> tuple[float, float]:
+    """The range that a value stands for with its comparator: "<5" is all that is less than 5."""
     match comparator:
+        case "":
+            return low, high
         case "<":
-            return BEGINNING, math.nextafter(as_float(value), -math.inf)
+            return BEGINNING, math.nextafter(high, -math.inf)
         case "<=":
-            return BEGINNING, value
+            return BEGINNING, high
         case ">":
-            return math.nextafter(as_float(value), math.inf), END
+            return math.nextafter(low, math.inf), END
         case ">=":
-            return value, END
+            return low, END
         case _:
-            return value, value
+            return low, high
 
 
 def _sample(text: str) -> Decimal | None:
@@ -166,5 +169,5 @@ QUANTITIES: Writers = {
     "decimal": number,
     "integer": number,
 }
-#: `near`, the one special parameter that has rows. A position is a BackboneElement.
-PLACES: Writers = {"BackboneElement": place}
+#: `near`, the one special parameter that has rows. A backbone element is also named by its path.
+PLACES: Writers = {"BackboneElement": place, "Location.position": place}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_server.fhir.numbers import as_float
 from fhir_server.store.filters import Span, Word
 
 #: The system of a code that its element's binding implies, or what gives it.
@@ -49,15 +48,15 @@ class Rows:
             raise TypeError("not text")
         self.words.append(Word(param, value, qualifier, self.group))
 
-    def span(self, param: str, low: Any, high: Any, code: str = "", system: str = "") -> None:
+    def span(self, param: str, low: float, high: float, code: str = "", system: str = "") -> None:
         """Add a range row of numbers, `low` and `high` both inside.
 
         Raises:
-            TypeError: a bound is not a number, or the unit not text.
+            TypeError: the unit is not text, which only an unvalidated resource can bring about.
         """
-        if code.__class__ is not str or system.__class__ is not str or low.__class__ is bool:
-            raise TypeError("not a quantity")
-        self.spans.append(Span(param, as_float(low), as_float(high), code, system, self.group))
+        if code.__class__ is not str or system.__class__ is not str:
+            raise TypeError("not a unit")
+        self.spans.append(Span(param, low, high, code, system, self.group))
 
     def interval(self, param: str, low: int, high: int) -> None:
         """Add a range row of instants, µs since 1970 UTC, both inside."""

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html#token
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.search.codes import BOOLEAN, spelling
@@ -75,7 +76,13 @@ def text(rows: Rows, param: str, value: Any, _: System = "") -> None:
 def described(rows: Rows, param: str, text: str | None) -> None:
     """A row for the modifier `:text`, which composites do not have."""
     if text and not rows.group:
-        rows.word(f"{param}:text", fold(text[:LONGEST_STRING]), text[:LONGEST_STRING])
+        written = text[:LONGEST_STRING]
+        rows.word(f"{param}:text", _folded(written) if len(text) < _SHORT else fold(written), written)
+
+
+# The same displays come back in every resource; longer texts are of one alone.
+_SHORT = 120
+_folded = lru_cache(maxsize=8192)(fold)
 
 
 WRITERS: Writers = {

@@ -1,0 +1,84 @@
+"""From a resource to its index: every row that a search, a chain, an include or an access rule can ask for.
+
+https://hl7.org/fhir/R4/search.html. The conventions, which `search/kinds` reads queries by:
+
+- token: `Word(code, spelling, system)`, "" for no system. Spelling: small letters, unless the system is known to be
+  case-sensitive (`search/codes.py`). An element of type `code` carries the system of its binding, a boolean
+  `http://hl7.org/fhir/special-values`, a ContactPoint its use. A system without a code is `Word(code, "", system)`.
+  Text and displays: `Word("code:text", folded, as written)`. Identifiers: `Word("code:of-type", "type code|value",
+  system)`.
+- reference: `Word(code, "Patient/1", version)` for what is on this server; else the URL, its version beside it; "#id"
+  for a contained resource. `code:identifier` as a token, `code:text` for the display; `Word("code:below", url, "1.2")`
+  for each version that a canonical's own is below.
+- string: `Word(code, folded, as written)`; a second row joins what an apostrophe or hyphen parts.
+- uri: `Word(code, uri)`; a canonical's version, if any, beside it.
+- date: `Span(code, low, high)` in µs, both inside; an open end is `BEGINNING` or `END`.
+- number and quantity: `Span(code, low, high, unit code, system)`; for a quantity also with the unit people read, and
+  `Span("code:ucum", low, high, base unit, UCUM)`. A comparator opens an end.
+- composite: parts are `code$1`, `code$2`, … with the same `group`; a group is written only when each part has a row.
+- near: latitude `Span("near", …)` and longitude `Span("near$2", …)` with the same group.
+- `_tag`, `_security`, `_profile`, `_source` as their types say; `_securityContext` is where a Binary refers to;
+  `Word("_contained", type, id)` for each resource inside.
+- `_id`, `_lastUpdated` and `_type` are columns of the version, not rows. Strings are cut at 4,000 characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_server.fhir.references import parse
+from fhir_server.search.indexing.content import content, narrative
+from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
+from fhir_server.search.indexing.rows import Rows
+from fhir_server.search.parameters import Registry
+from fhir_server.store.filters import Index
+
+
+def extract(type: str, tree: dict[str, Any], registry: Registry, base_url: str = "") -> Index:
+    """What can be searched of a resource.
+
+    Args:
+        type: its resource type.
+        tree: the resource, already valid; an element that is not as its type says has no rows.
+        registry: the search parameters in force.
+        base_url: the server's own base: absolute references under it are indexed as relative ones.
+    """
+    plan = _plan(type, registry)
+    rows = Rows(registry.zone, base_url)
+    for member in tree:
+        _take(plan.by_member.get(member, ()), tree, rows)
+        if member in _BESIDE:
+            _take(_BESIDE[member], tree, rows)
+    _take(plan.always, tree, rows)
+    return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), narrative(tree), content(tree))
+
+
+def _take(steps: tuple[Step, ...], tree: dict[str, Any], rows: Rows) -> None:
+    for step in steps:
+        try:
+            step(tree, rows)
+        except SURPRISES:
+            continue
+
+
+def _secured(tree: dict[str, Any], rows: Rows) -> None:
+    reference = tree["securityContext"].get("reference")
+    if reference:
+        rows.word("_securityContext", parse(reference, rows.base).target)
+
+
+def _containing(tree: dict[str, Any], rows: Rows) -> None:
+    for inner in tree["contained"]:
+        rows.word("_contained", inner["resourceType"], inner.get("id", ""))
+
+
+#: Member of a resource → rows that no search parameter asks for.
+_BESIDE: Mapping[str, tuple[Step, ...]] = {"securityContext": (_secured,), "contained": (_containing,)}
+
+
+def _plan(type: str, registry: Registry) -> Plan:
+    found: Plan | None = registry.compiled.get(type)
+    if found is None:
+        found = registry.compiled[type] = compile_plan(type, registry)
+    return found
