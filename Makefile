@@ -61,7 +61,7 @@ $(VENV)/.made:
 # The checkout itself is put on the path: nothing is built, so no unpinned build tool is fetched.
 $(VENV)/.linked: $(VENV)/.made Makefile
 	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fhir_server.pth"
-	@printf '#!%s\nfrom fhir_server.cli.main import main\n\nmain()\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/fhir-server
+	@printf '#!%s\nfrom fhir_server.cli.main import main\n\nif __name__ == "__main__":\n    main()\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/fhir-server
 	@chmod +x $(BIN)/fhir-server
 	@touch $@
 

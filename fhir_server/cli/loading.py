@@ -78,7 +78,11 @@ def _at_once(preparer: Preparer, part: Part, key: str) -> Future[Prepared]:
 
 
 class Loader:
-    """Writes parts through a Repository, in order, and reports each when it is durable."""
+    """Writes parts through a Repository, in order, and reports each when it is durable.
+
+    Attributes:
+        defines: whether a SearchParameter was written, which servers are to be told of.
+    """
 
     def __init__(self, repository: Repository, preparing: Preparing, run: Runs, ahead: int = 6) -> None:
         """`ahead` parts are prepared before they are needed."""
@@ -86,6 +90,7 @@ class Loader:
         self._preparing = preparing
         self._run = run
         self._ahead = ahead
+        self.defines = False
 
     async def load(
         self, parts: Iterable[Part], key: str, report: Callable[[Outcome], None], stopped: Callable[[], bool]
@@ -128,6 +133,7 @@ class Loader:
     async def _group(self, rows: list[Row], outcome: Outcome) -> None:
         if not rows:
             return
+        self.defines = self.defines or any(row.type == "SearchParameter" for row in rows)
         try:
             await self._transact([row.put() for row in rows])
             outcome.written += len(rows)

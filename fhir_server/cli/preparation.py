@@ -20,6 +20,7 @@ from fhir_server.access.repository import Repository
 from fhir_server.cli.sources import Part
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed
+from fhir_server.search.declared import check
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
@@ -150,6 +151,8 @@ class Preparer:
         issues = [issue for issue in validate(tree) if issue.severity in ("error", "fatal")]
         if issues:
             raise Invalid(issues=issues)
+        if type == "SearchParameter":
+            check(tree, self._repository.registry)
         own = name.rpartition("/")[2] if name else id or _made(key, place)
         method: Method = "PUT" if own == id else "POST"
         put = await self._repository.put(type, own, tree, body, None, method)

@@ -9,7 +9,7 @@ import msgspec
 
 from fhir_server.access.grant import OPEN
 from fhir_server.access.repository import Repository
-from fhir_server.app import opened
+from fhir_server.app import House, opened
 from fhir_server.cli.loading import Loader, preparing
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request
 from fhir_server.interactions.routes import dispatch
@@ -22,14 +22,18 @@ async def loader(settings: Settings, processes: int) -> AsyncIterator[Loader]:
     async with opened(settings) as house:
         repository = house.repository(OPEN)
         async with preparing(settings, repository.registry, processes) as prepare:
-            yield Loader(repository, prepare, _Transactions(repository, settings))
+            pump = Loader(repository, prepare, _Transactions(repository, house))
+            yield pump
+            if pump.defines:
+                await house.watch.announce()
 
 
 class _Transactions:
     """Runs a Bundle as a POST to the FHIR base would."""
 
-    def __init__(self, repository: Repository, settings: Settings) -> None:
-        self._context = Context(repository, settings, settings.base_url or "http://localhost/fhir", prefer="minimal")
+    def __init__(self, repository: Repository, house: House) -> None:
+        base = house.settings.base_url or "http://localhost/fhir"
+        self._context = Context(repository, house.settings, base, prefer="minimal", watch=house.watch)
 
     async def __call__(self, body: bytes) -> int:
         response = await dispatch(Request("POST", (), (), body, FHIR_JSON), self._context)

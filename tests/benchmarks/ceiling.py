@@ -20,7 +20,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fhir_server.settings import Settings
 from fhir_server.store.filters import Index, Refers
 from fhir_server.store.opening import open_engine
 from fhir_server.store.protocol import Engine, Put
@@ -53,9 +52,9 @@ def application(store: str, writes: list[tuple[str, bytes, int, bytes]]) -> Star
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        async with open_engine(Settings(store=store)) as engine:
-            held["engine"] = engine
-            yield
+        held["engine"] = open_engine(store, max_pending=2_000, deadline_seconds=30)
+        yield
+        await held["engine"].close()
 
     return Starlette(
         routes=[Route("/{type}/{id}", read), Route("/search", search), Route("/", write, methods=["POST"])],

@@ -13,7 +13,6 @@ import msgspec
 from fhir_server.fhir.json import parse, serialize, stamped
 from fhir_server.search.extract import extract
 from fhir_server.search.parameters import Registry
-from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.opening import open_engine
 from tests.benchmarks.servers import get, post
@@ -96,8 +95,9 @@ def transaction(filled: Filled) -> Scenario:
 
 
 async def _some(filled: Filled, type: str, count: int) -> list[str]:
-    async with open_engine(Settings(store=f"sqlite:///{filled.folder / 'fhir.sqlite'}")) as engine:
-        page = await engine.store.find({type: EVERYTHING}, count=count)
+    engine = open_engine(f"sqlite:///{filled.folder / 'fhir.sqlite'}", max_pending=10, deadline_seconds=30)
+    page = await engine.store.find({type: EVERYTHING}, count=count)
+    await engine.close()
     names = [f"{version.type}/{version.id}" for version in page.versions]
     Random(1).shuffle(names)
     return names
