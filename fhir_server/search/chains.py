@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from fhir_server.fhir.definitions import SearchParameter, resource_types
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, NotSupported, TooCostly
 from fhir_server.search.reading import MAX_CHAIN, Reading
+from fhir_server.search.targets import targets_of
 from fhir_server.store.filters import Filter, Linked, LinkedFrom, either
 
 #: From (type, parameter name with modifiers and chains, value, steps so far) to a filter on that type.
@@ -28,7 +29,7 @@ def chained(reading: Reading, type: str, name: str, value: str, steps: int, crit
     head, _, rest = name.partition(".")
     code, _, modifier = head.partition(":")
     param = reference_parameter(reading, type, code)
-    types = _targets(param, modifier)
+    types = _targets(param, type, modifier)
     return through(reading, code, types, lambda target: criterion(target, rest, value, _next(steps)))
 
 
@@ -65,7 +66,7 @@ def reverse(reading: Reading, type: str, name: str, value: str, steps: int, crit
     if source not in resource_types():
         raise InvalidParameter(f"{source[:64]} is not a resource type.")
     param = reference_parameter(reading, source, code)
-    if param.target and type not in param.target:
+    if type not in targets_of(param, source):
         raise InvalidParameter(f"{source}.{code} does not refer to {type}.")
     reading.spend()
     return LinkedFrom(source, code, criterion(source, rest, value, _next(steps)))
@@ -86,8 +87,8 @@ def reference_parameter(reading: Reading, type: str, code: str) -> SearchParamet
     return param
 
 
-def _targets(param: SearchParameter, modifier: str) -> tuple[str, ...]:
-    types = param.target or tuple(sorted(resource_types()))
+def _targets(param: SearchParameter, type: str, modifier: str) -> tuple[str, ...]:
+    types = targets_of(param, type)
     if not modifier:
         return types
     if modifier not in types:

@@ -67,7 +67,7 @@ def criterion(reading: Reading, type: str, name: str, value: str, steps: int = 0
 def _of_parameter(reading: Reading, type: str, param: SearchParameter, modifier: str, value: str) -> Filter:
     if modifier == "missing" and param.type != "composite":
         return missing(param, value)
-    found = modifier_of(param, modifier)
+    found = modifier_of(param, type, modifier)
     if found is None:
         raise _no_modifier(param, modifier)
     asked = Asked(param, param.code, type, reading)

@@ -16,6 +16,7 @@ from fhir_server.search.kinds.string import folded
 from fhir_server.search.kinds.table import ALSO
 from fhir_server.search.kinds.text import text
 from fhir_server.search.reading import MAX_CHAIN, Asked, Modifiers, Reading
+from fhir_server.search.targets import targets_of
 from fhir_server.search.text import fold
 from fhir_server.store.filters import NOTHING, Filter, Id, Missing, Not, String, Token, both, either
 
@@ -70,7 +71,7 @@ def _path(reading: Reading, type: str, path: tuple[Step, ...], test: Test) -> Fi
     param = reading.registry.get(type, code)
     if param is not None and param.type == "composite":
         return _element(Asked(param, code, type, reading), step, tuple(rest), test)
-    types = reference.targets(Asked(reference_parameter(reading, type, code), code, type, reading))
+    types = targets_of(reference_parameter(reading, type, code), type)
     if modifier and modifier not in types:
         raise InvalidParameter(f"{code} does not refer to {modifier}.")
     return through(

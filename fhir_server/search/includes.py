@@ -13,7 +13,9 @@ from typing import Protocol, TypeVar
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import Forbidden, Gone, InvalidParameter, NotFound, NotSupported
+from fhir_server.search.codes import spellings
 from fhir_server.search.parameters import Registry
+from fhir_server.search.targets import targets_of
 from fhir_server.store.filters import Filter, Id, Refers, Token, Uri, both, either
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version
@@ -192,7 +194,7 @@ class _Search:
 
     def _canonical_targets(self, type: str, code: str, allowed: frozenset[str] | None) -> Iterator[str]:
         param = self.registry.get(type, code)
-        for target in param.target if param else ():
+        for target in targets_of(param, type) if param else ():
             if (allowed is None or target in allowed) and self.registry.get(target, "url") is not None:
                 yield target
 
@@ -236,10 +238,9 @@ class _Search:
         codes = references(self.registry, source) if one.param == "*" else (one.param,)
         for code in codes:
             param = self.registry.get(source, code)
+            targets = targets_of(param, source) if param else ()
             for version in frontier:
-                if one.target not in ("", version.type) or (
-                    param and param.target and version.type not in param.target
-                ):
+                if one.target not in ("", version.type) or version.type not in targets:
                     continue
                 yield Refers(code, f"{version.type}/{version.id}")
                 if self.registry.get(version.type, "url") is not None:
@@ -274,7 +275,7 @@ def references(registry: Registry, type: str) -> list[str]:
 
 
 def _of_version(business: str) -> Filter:
-    return either([Token("version", spelling) for spelling in dict.fromkeys((business, business.casefold()))])
+    return either([Token("version", spelling) for spelling in spellings(business)])
 
 
 def _chunks(items: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:

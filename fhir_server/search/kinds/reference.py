@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 
-from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.fhir.references import Reference, parse, parse_canonical
 from fhir_server.search.kinds import token
 from fhir_server.search.kinds.string import folded
 from fhir_server.search.reading import Asked, Modifier, Modifiers, Reading
+from fhir_server.search.targets import targets_of
 from fhir_server.search.values import unescape
 from fhir_server.store.filters import Filter, Id, Linked, LinkedFrom, Refers, either
 
@@ -49,15 +49,10 @@ def _of_type(asked: Asked, type: str, text: str) -> Reference:
     return found
 
 
-def targets(asked: Asked) -> tuple[str, ...]:
-    """The types the parameter may refer to, every type when its definition does not say."""
-    return asked.param.target or tuple(sorted(resource_types()))
-
-
 def _named(asked: Asked, text: str) -> list[Reference]:
     """What `text` may mean: one reference, or one for each type when it is only an id."""
     if _ID.fullmatch(text):
-        types = targets(asked)
+        types = targets_of(asked.param, asked.type)
         asked.reading.spend(len(types))
         return [Reference(type, text) for type in types]
     found = parse_canonical(text) if "|" in text else parse(text, asked.reading.base)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fhir_server.fhir.definitions import SearchParameter, resource_types
+from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.search.kinds import composite, date, near, number, quantity, reference, string, token, uri
 from fhir_server.search.reading import Meaning, Modifier, Modifiers
+from fhir_server.search.targets import targets_of
 
 _SIMPLE: dict[str, Modifiers] = {
     "string": string.MODIFIERS,
@@ -29,12 +30,12 @@ MODIFIERS: Mapping[str, Modifiers] = {**_SIMPLE, "composite": composite.modifier
 ALSO: Mapping[str, tuple[str, ...]] = {"token": ("text",), "reference": ("identifier", "text")}
 
 
-def modifier_of(param: SearchParameter, name: str) -> Modifier | None:
-    """What the modifier `name` ("" for none) does to `param`; None when it has no such modifier."""
+def modifier_of(param: SearchParameter, type: str, name: str) -> Modifier | None:
+    """What the modifier `name` ("" for none) does to `param` of `type`; None when it has no such modifier."""
     if param.type == "special":
         return near.MODIFIERS.get(name) if param.code == "near" else None
     found = MODIFIERS[param.type].get(name)
-    if found is None and param.type == "reference" and name in (param.target or resource_types()):
+    if found is None and param.type == "reference" and name in targets_of(param, type):
         return reference.typed(name)
     return found
 

@@ -42,8 +42,6 @@ class _Reader:
         self.tokens = tokens[::-1]
 
     def alternatives(self, depth: int) -> Filter:
-        if depth > _MAX_DEPTH:
-            raise TooCostly("A text search is nested too deep.")
         found = [self.conjunction(depth)]
         while self.tokens and self.tokens[-1] == "OR":
             self.tokens.pop()
@@ -62,6 +60,8 @@ class _Reader:
         return both(*found)
 
     def operand(self, token: str, depth: int) -> Filter:
+        if depth > _MAX_DEPTH:
+            raise TooCostly("A text search is nested too deep.")
         if token == "NOT" and self.tokens:  # noqa: S105
             return Not(self.operand(self.tokens.pop(), depth + 1))
         if token == "(":  # noqa: S105

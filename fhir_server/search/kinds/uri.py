@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.search.codes import spellings
 from fhir_server.search.reading import Asked, Modifier, Modifiers
 from fhir_server.search.values import split, unescape
 from fhir_server.store.filters import Filter, Refers, Token, Uri, both, either
@@ -22,7 +23,7 @@ def _equal(asked: Asked, value: str) -> Filter:
     # A canonical of a resource's own: `url=…|1.0` asks for its business version too. Anything else keeps the version
     # beside the URL (`_profile`).
     if asked.reading.registry.get(asked.type, "version") is not None and asked.rows == "url":
-        return both(Uri(asked.rows, url), either([Token("version", version), Token("version", version.casefold())]))
+        return both(Uri(asked.rows, url), either([Token("version", spelling) for spelling in spellings(version)]))
     return Refers(asked.rows, url, version)
 
 
