@@ -16,13 +16,8 @@ from fhir_server.search.indexing.elements import NoSuchElement, Reached, reached
 from fhir_server.search.indexing.plan import WRITERS, writers_of
 from fhir_server.search.parameters import Registry, clauses, standard, standard_by_url
 
-#: Names that mean something else in a query, whatever the type searched.
-RESERVED = frozenset(
-    "_count _sort _include _revinclude _summary _elements _total _contained _containedType _format _pretty _score "
-    "_since _at _has _list _type _id _lastUpdated _tag _profile _security _source _text _content _filter _query".split()
-)
 _ABSTRACT = frozenset({"Resource", "DomainResource"})
-_CODE = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]{0,63}")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,63}")
 _LONGEST_EXPRESSION = 10_000
 _MOST_COMPONENTS = 10
 
@@ -102,10 +97,9 @@ def _defects(parameter: SearchParameter, registry: Registry) -> Iterator[Defect]
 
 
 def _of_name(parameter: SearchParameter, registry: Registry) -> Iterator[Defect]:
-    if parameter.code in RESERVED:
-        yield "code", f"{parameter.code} means something else in every search."
-    elif not _CODE.fullmatch(parameter.code):
-        yield "code", "A code that stands in a URL has letters, digits, - and _, and starts with a letter or _."
+    # R4 search.html: names that begin with _ are for parameters of every type and of the result.
+    if not _CODE.fullmatch(parameter.code):
+        yield "code", "A code that stands in a URL has letters, digits, - and _, and starts with a letter."
     for base in parameter.base:
         own = standard(base).get(parameter.code) or _added(parameter, base, registry)
         if own is not None:

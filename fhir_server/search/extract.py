@@ -75,6 +75,8 @@ def _containing(tree: dict[str, Any], rows: Rows) -> None:
 
 #: Member of a resource → rows that no search parameter asks for.
 _BESIDE: Mapping[str, tuple[Step, ...]] = {"securityContext": (_secured,), "contained": (_containing,)}
+#: What those rows are called.
+BESIDE = frozenset({"_securityContext", "_contained"})
 
 
 def _plan(type: str, registry: Registry) -> Plan:

@@ -1,0 +1,177 @@
+"""Writing the index of what is stored anew: in the background when a search parameter was added, or on command.
+
+https://hl7.org/fhir/R4/searchparameter.html. One worker at a time does it, held by a lease in `Records`; how far it is
+stands there too, so that another goes on where one died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from time import monotonic, time
+from typing import Literal
+
+import msgspec
+
+from fhir_server.fhir.definitions import resource_types
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.search.activation import Watch, complete, fingerprint
+from fhir_server.search.extract import BESIDE, extract
+from fhir_server.search.parameters import Registry, bases_of
+from fhir_server.store.filters import EVERYTHING, Index
+from fhir_server.store.matching import unpack
+from fhir_server.store.protocol import Position, Records, Store, Version
+
+#: Resources indexed between two turns of the event loop: some milliseconds.
+BATCH = 64
+#: How long a worker that died keeps others from going on.
+LEASE_SECONDS = 30.0
+#: How often progress is written down, and the lease renewed.
+NOTE_SECONDS = 1.0
+#: Longer than any worker takes to index what it writes by a parameter that another has added.
+SETTLE_SECONDS = 2.0
+
+_JOB = ("reindex", "job")
+_LEASE = ("reindex", "lease")
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far re-indexing is.
+
+    Attributes:
+        state: "running", or "complete".
+        types: the resource types it goes through.
+        parameters: canonical URL → fingerprint of the search parameters that it completes.
+        done: resources indexed.
+        total: resources there were when it began.
+        started: ms since 1970 UTC.
+        ended: likewise; None while it runs.
+        position: where to go on.
+    """
+
+    state: Literal["running", "complete"]
+    types: tuple[str, ...]
+    parameters: dict[str, str]
+    total: int
+    started: int
+    done: int = 0
+    ended: int | None = None
+    position: tuple[int | float | str | None, ...] | None = None
+
+
+class Indexing:
+    """Re-indexing as one worker takes part in it."""
+
+    __slots__ = ("_base", "_noted", "_records", "_settle", "_store", "_watch", "_worker")
+
+    def __init__(
+        self, store: Store, records: Records, watch: Watch, base_url: str = "", settle_seconds: float = SETTLE_SECONDS
+    ) -> None:
+        """`base_url` as for `extract`; `settle_seconds` is waited before a parameter's indexing begins."""
+        self._store = store
+        self._records = records
+        self._watch = watch
+        self._base = base_url
+        self._settle = settle_seconds
+        self._worker = secrets.token_bytes(12)
+        self._noted = 0.0
+
+    async def attend(self, every_seconds: float = 1.0) -> None:
+        """Follow the search parameters, and index what is pending when no other worker does; until it is cancelled."""
+        while True:
+            # A store that is busy, full or read-only is asked again at the next round.
+            with suppress(FhirError):
+                await self._watch.refresh(now=True)
+                if self._watch.pending():
+                    await self.run()
+            await asyncio.sleep(every_seconds)
+
+    async def progress(self) -> Progress | None:
+        """How far the last re-indexing is, whichever worker does it; None when there never was one."""
+        return await progress(self._records)
+
+    async def run(self, types: Sequence[str] | None = None, report: Callable[[Progress], None] | None = None) -> bool:
+        """Index anew to the end; False, and nothing done, when another worker is at it.
+
+        Args:
+            types: the resource types to go through; None for those that pending search parameters speak of, going on
+                where a run that was broken off stopped.
+            report: called after each step.
+        """
+        if not await self._records.add(*_LEASE, self._worker, LEASE_SECONDS):
+            return False
+        try:
+            job = await self._begin(types)
+            while job.state == "running":
+                job = await self._step(job)
+                await self._note(job)
+                if report:
+                    report(job)
+                await asyncio.sleep(0)
+        finally:
+            if await self._records.get(*_LEASE) == self._worker:
+                await self._records.take(*_LEASE)
+        return True
+
+    async def _begin(self, types: Sequence[str] | None) -> Progress:
+        before = await self.progress()
+        if types is None:
+            # Rows that another worker still writes without the new parameter must be before where this begins.
+            await asyncio.sleep(self._settle)
+            if before and before.state == "running":
+                return before
+        pending = self._watch.pending()
+        chosen = types_of(base for one in pending.values() for base in one.base) if types is None else tuple(types)
+        whole = {url: fingerprint(one) for url, one in pending.items() if set(types_of(one.base)) <= set(chosen)}
+        total = await self._store.count(dict.fromkeys(chosen, EVERYTHING)) if chosen else 0
+        return Progress("running", chosen, whole, total, int(time() * 1000))
+
+    async def _step(self, job: Progress) -> Progress:
+        after: Position | None = job.position
+        page = await self._store.walk(job.types, after, BATCH)
+        live = [version for version in page.versions if not version.deleted]
+        await self._store.reindex([(one, indexed_anew(one, self._watch.registry, self._base)) for one in live])
+        job = msgspec.structs.replace(job, done=job.done + len(live), position=page.next)
+        if page.next is not None:
+            return job
+        for url, known_as in job.parameters.items():
+            await complete(self._records, url, known_as)
+        await self._watch.announce()
+        return msgspec.structs.replace(job, state="complete", ended=int(time() * 1000))
+
+    async def _note(self, job: Progress) -> None:
+        now = monotonic()
+        if job.state == "running" and now - self._noted < NOTE_SECONDS:
+            return
+        self._noted = now
+        await self._records.put(*_JOB, msgspec.msgpack.encode(job))
+        await self._records.put(*_LEASE, self._worker, LEASE_SECONDS)
+
+
+async def progress(records: Records) -> Progress | None:
+    """How far the last re-indexing is; None when there never was one."""
+    value = await records.get(*_JOB)
+    return msgspec.msgpack.decode(value, type=Progress) if value else None
+
+
+def indexed_anew(version: Version, registry: Registry, base_url: str = "") -> Index:
+    """The index of a stored version by the parameters now in force.
+
+    Rows that are no part of the resource, such as who wrote a Binary, are carried over.
+    """
+    index = extract(version.type, parse(version.body, max_depth=1000), registry, base_url)
+    carried = tuple(w for w in unpack(version.packed).words if w.param[:1] == "_" and w.param not in _OF_RESOURCE)
+    return msgspec.structs.replace(index, words=(*index.words, *carried)) if carried else index
+
+
+def types_of(bases: Iterable[str]) -> tuple[str, ...]:
+    """The resource types that are, or inherit from, one of `bases`, by name."""
+    wanted = set(bases)
+    return tuple(t for t in sorted(resource_types()) if t in wanted or not wanted.isdisjoint(bases_of(t)))
+
+
+#: Rows with a name of the specification's own that `extract` writes from the resource itself.
+_OF_RESOURCE = frozenset({*BESIDE, "_tag", "_security", "_profile", "_source", "_tag:text", "_security:text"})
