@@ -211,20 +211,22 @@ def _descendants(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
 
 @function("sort", "key", optional=1, most=10)
 def _sort(env: Environment, this: Nodes, nodes: Nodes, *keys: tuple[Collection, bool]) -> Nodes:
-    """Ordered by the keys in turn, missing ones first; `-key` is descending (FHIRPath 3.0)."""
+    """Ordered by the keys in turn, items without one first; `-key` is descending (FHIRPath 3.0)."""
     env.spend(len(nodes))
     found = list(nodes)
     for criterion, descending in reversed(keys or ((lambda _, this: this, False),)):
         marked: list[tuple[Node | None, Node]] = [(values.single(criterion(env, [n]), "sort()"), n) for n in found]
-        marked.sort(key=lambda pair: cmp_to_key(_order)(pair[0]), reverse=descending)
-        found = [node for _, node in marked]
+        there = [(key, node) for key, node in marked if key is not None]
+        there.sort(key=lambda pair: _order(pair[0]), reverse=descending)
+        found = [node for key, node in marked if key is None] + [node for _, node in there]
     return found
 
 
-def _order(left: Node | None, right: Node | None) -> int:
-    if left is None or right is None:
-        return (left is not None) - (right is not None)
+def _by(left: Node, right: Node) -> int:
     return values.compare(left, right) or 0
+
+
+_order = cmp_to_key(_by)
 
 
 def _answers(env: Environment, nodes: Nodes, criterion: Truth) -> Any:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import html
 import json
+import re
 from collections.abc import Callable
 
 from fhir_server.fhir.fhirpath import patterns, values
@@ -124,9 +125,16 @@ _ENCODINGS: dict[str, tuple[Callable[[bytes], bytes], Callable[[str], bytes]]] =
     "urlbase64": (base64.urlsafe_b64encode, base64.urlsafe_b64decode),
     "hex": (binascii.hexlify, binascii.unhexlify),
 }
+
+
+def _from_json(value: str) -> str:
+    # A bare quote cannot stand in a JSON string; here it is what it is.
+    return str(json.loads('"' + re.sub(r'(?<!\\)"', r"\"", value) + '"'))
+
+
 _ESCAPES: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
     "html": (lambda value: html.escape(value, quote=True), html.unescape),
-    "json": (lambda value: json.dumps(value, ensure_ascii=False)[1:-1], lambda value: str(json.loads(f'"{value}"'))),
+    "json": (lambda value: json.dumps(value, ensure_ascii=False)[1:-1], _from_json),
 }
 
 
@@ -159,7 +167,6 @@ def _unescape(env: Environment, this: Nodes, nodes: Nodes, target: Nodes) -> Nod
     if subject is None or way is None:
         return EMPTY
     try:
-        # What stands bare cannot stand in a JSON string; it is what it is.
         return [made(way[1](subject))]
     except ValueError:
         raise EvaluationError("unescape() cannot read this text.") from None

@@ -53,7 +53,7 @@ def scalar(nodes: list[Node], kind: type | tuple[type, ...], what: str) -> Any:
     value = None if node is None else node.system
     if value is None:
         return None
-    if not isinstance(value, kind) or (value.__class__ is bool and kind is int):
+    if not isinstance(value, kind) or value.__class__ is bool:  # Python's booleans are integers, FHIRPath's are not
         raise EvaluationError(f"{what} cannot take a value of type {nodes[0].type}.")
     return value
 
@@ -62,7 +62,7 @@ def equal(left: Node, right: Node) -> bool | None:
     """`=` of two items."""
     a, b = left.system, right.system
     if a is None or b is None:
-        return bool(a == b)
+        return bool(left.value == right.value and left.extra == right.extra)
     if a.__class__ is b.__class__ and a.__class__ in (str, bool):
         return bool(a == b)
     if isinstance(a, Temporal) and isinstance(b, Temporal):
