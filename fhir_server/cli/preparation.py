@@ -47,13 +47,13 @@ class Row(NamedTuple):
     id: str
     body: bytes
     stamp: int
-    index: bytes
+    packed: bytes
     method: Method
     place: str
 
     def put(self) -> Put:
         """The write of a first version."""
-        return Put(self.type, self.id, 0, self.body, self.stamp, _index(self.index), self.method)
+        return Put(self.type, self.id, 0, self.body, self.stamp, _index(self.packed), self.method)
 
 
 class Refusal(NamedTuple):
@@ -107,7 +107,7 @@ class Preparer:
                     await self._bundle(found, tree, body, place, key)
                 else:
                     together.append(await self._row(tree, body, place, key))
-            except FhirError as error:
+            except Exception as error:
                 found.refused.append(_refusal(place, error))
         if together:
             found.groups.append(together)
@@ -142,7 +142,7 @@ class Preparer:
             resource, where = entry["resource"], f"{place} entry {number}"
             try:
                 rows.append(await self._row(resource, serialize(resource), where, key, names.get(number)))
-            except FhirError as error:
+            except Exception as error:
                 refused.append(_refusal(where, error))
         return rows, refused
 
@@ -242,7 +242,10 @@ def _made(key: str, place: str) -> str:
     return hashlib.sha256(f"{key}/{place}".encode()).hexdigest()[:24]
 
 
-def _refusal(place: str, error: FhirError) -> Refusal:
+def _refusal(place: str, error: Exception) -> Refusal:
+    if not isinstance(error, FhirError):
+        # A defect of ours: one resource must not keep the rest of a long load from going on.
+        return Refusal(place, f"the server failed on it ({type(error).__name__}); please report this")
     return Refusal(place, "; ".join(map(_said, error.issues[:5])))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -57,7 +59,7 @@ def seed(
 
 
 def _write(people: Iterator[dict[str, Any]], output: Path) -> None:
-    with typer.open_file(str(output), "wb") as file:
+    with nullcontext(sys.stdout.buffer) if str(output) == "-" else output.open("wb") as file:
         for resource in people:
             file.write(serialize(resource) + b"\n")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import os
+import signal
 import socket
 import threading
 import time
@@ -171,7 +171,10 @@ def _alone(config: uvicorn.Config, listener: socket.socket) -> int:
     import uvicorn
 
     server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+    # After a graceful stop uvicorn raises the signal again: by then there is nothing left to end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    with suppress(SystemExit):
         server.run(sockets=[listener])
     return 0 if server.started else WRONG
 

@@ -9,8 +9,8 @@ import gzip
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 #: Ends of names → whether each line is a resource.
 KINDS = {".json": False, ".ndjson": True, ".jsonl": True}
@@ -70,7 +70,7 @@ def parts(file: Path, after: int = 0) -> Iterator[Part]:
         OSError, EOFError: it cannot be read, or is not whole gzip.
     """
     with file.open("rb") as raw:
-        stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if file.suffix == ".gz" else raw
+        stream: BufferedIOBase = gzip.GzipFile(fileobj=raw) if file.suffix == ".gz" else raw
         if not KINDS[_suffix(file)]:
             if after == 0:
                 yield Part(stream.read(), False, 1, 1, file.stat().st_size)
@@ -78,7 +78,7 @@ def parts(file: Path, after: int = 0) -> Iterator[Part]:
         yield from _lines(stream, raw, after)
 
 
-def _lines(stream: IO[bytes], raw: IO[bytes], after: int) -> Iterator[Part]:
+def _lines(stream: BufferedIOBase, raw: BufferedIOBase, after: int) -> Iterator[Part]:
     lines: list[bytes] = []
     size, number = 0, 0
     for line in stream:

@@ -1,0 +1,125 @@
+"""`fhir-server serve` as a process: where it may listen, what it prints, how it stops."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fhir_server.cli.serve import is_loopback
+from tests.cli.server import command, environment, fetched, run, until
+
+
+@contextmanager
+def serving(data: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server on a free port, once it printed its addresses; gives it and its address."""
+    log = data / "log"
+    data.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            command("serve", "--open", "--port", "0", "--data", data, *more),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+        )
+    try:
+        until(lambda: process.poll() is not None or b"Open:" in log.read_bytes())
+        found = re.search(r"Pages\s+(http://\S+)/", log.read_text())
+        assert found, log.read_text()
+        yield process, found[1]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.53", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.0.2.1", False),
+        ("fhir.example", False),
+        ("localhost.example", False),
+        ("", False),
+    ],
+)
+def test_only_this_machine_s_own_addresses_are_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_open_is_refused_where_others_could_connect(tmp_path: Path) -> None:
+    refused = run("serve", "--open", "--host", "0.0.0.0", "--data", tmp_path)
+    assert refused.returncode == 2 and "0.0.0.0" in refused.stderr
+
+
+def test_open_by_variable_is_refused_there_as_well(tmp_path: Path) -> None:
+    refused = run("serve", "--data", tmp_path, FHIR_OPEN="true", FHIR_HOST="0.0.0.0")
+    assert refused.returncode == 2 and "0.0.0.0" in refused.stderr
+
+
+def test_without_tokens_and_without_open_it_says_so_and_stops(tmp_path: Path) -> None:
+    refused = run("serve", "--data", tmp_path)
+    assert refused.returncode == 2
+    assert "authorization server" in refused.stderr and "--open" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named"),
+    [
+        (["--workers", "0"], {}, "workers"),
+        (["--port", "70000"], {}, "port"),
+        ([], {"FHIR_MAX_PAGE": "0"}, "max_page"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], named: str
+) -> None:
+    refused = run("serve", "--open", *arguments, "--data", tmp_path, **variables)
+    assert refused.returncode == 2 and named in refused.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = run("serve", "--open", "--port", port, "--data", tmp_path)
+    assert refused.returncode == 1 and port in refused.stderr
+
+
+def test_a_store_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "fhir.sqlite").write_bytes(b"not a database" * 500)
+    refused = run("serve", "--open", "--port", "0", "--data", tmp_path)
+    assert refused.returncode == 1 and "cannot start" in refused.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_prints_where_to_go_answers_there_and_stops_when_told(tmp_path: Path, workers: int) -> None:
+    with serving(tmp_path, "--workers", str(workers)) as (process, address):
+        for _ in range(8):
+            assert json.loads(fetched(f"{address}/fhir/metadata"))["resourceType"] == "CapabilityStatement"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_an_idle_connection_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path) as (process, address),
+        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as idle,
+    ):
+        idle.sendall(b"GET /fhir/metadata HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(100)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
