@@ -16,6 +16,7 @@ from fhir_server.fhir.fhirpath import (
     functions_fhir,
     functions_numbers,
     functions_strings,
+    logic,
     operators,
     references,
     shortcuts,
@@ -296,7 +297,9 @@ def _is(operand: Tree, type: str, position: int) -> Truth:
 def _logical(tree: Binary) -> Truth:
     operator = tree.operator
     if operator in ("and", "or", "xor", "implies"):
-        return _CONNECTIVES[operator]([truth(operand) for operand in tree.operands])
+        return logic.CONNECTIVES[operator]([truth(operand) for operand in tree.operands])
+    if operator in ("=", "!=") and all(map(_is_logical, tree.operands)):
+        return logic.same([truth(operand) for operand in tree.operands], operator == "=")
     left, right = (collection(operand) for operand in tree.operands)
     if operator in ("in", "contains"):
         item, among = (left, right) if operator == "in" else (right, left)
@@ -307,6 +310,15 @@ def _logical(tree: Binary) -> Truth:
         wanted = operator == "~"
         return lambda env, this: values.equivalent_all(left(env, this), right(env, this)) is wanted
     return _inequality(left, right, operator)
+
+
+def _is_logical(tree: Tree) -> bool:
+    """Whether `tree` can only answer a boolean or nothing."""
+    if isinstance(tree, Call):
+        return _function(tree).logical
+    if isinstance(tree, TypeTest):
+        return tree.operator == "is"
+    return isinstance(tree, Binary) and tree.operator in _LOGICAL
 
 
 def _equality(tree: Binary, left: Collection, right: Collection) -> Truth:
@@ -339,59 +351,6 @@ def _inequality(left: Collection, right: Collection, operator: str) -> Truth:
 
     return ordered
 
-
-def _and(parts: list[Truth]) -> Truth:
-    def every(env: Environment, this: list[Node]) -> bool | None:
-        answer: bool | None = True
-        for part in parts:
-            value = part(env, this)
-            if value is False:
-                return False
-            if value is None:
-                answer = None
-        return answer
-
-    return every
-
-
-def _or(parts: list[Truth]) -> Truth:
-    def some(env: Environment, this: list[Node]) -> bool | None:
-        answer: bool | None = False
-        for part in parts:
-            value = part(env, this)
-            if value:
-                return True
-            if value is None:
-                answer = None
-        return answer
-
-    return some
-
-
-def _xor(parts: list[Truth]) -> Truth:
-    left, right = parts
-
-    def either(env: Environment, this: list[Node]) -> bool | None:
-        a, b = left(env, this), right(env, this)
-        return None if a is None or b is None else a is not b
-
-    return either
-
-
-def _implies(parts: list[Truth]) -> Truth:
-    left, right = parts
-
-    def implied(env: Environment, this: list[Node]) -> bool | None:
-        a = left(env, this)
-        if a is False:
-            return True
-        b = right(env, this)
-        return True if b is True else b if a else None
-
-    return implied
-
-
-_CONNECTIVES: dict[str, Callable[[list[Truth]], Truth]] = {"and": _and, "or": _or, "xor": _xor, "implies": _implies}
 
 _COMPILERS: dict[type, Callable[[Any], Collection]] = {
     Literal: _literal,

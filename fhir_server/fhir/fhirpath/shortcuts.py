@@ -6,10 +6,14 @@ Each answers exactly what the general closures would; the tests compare the two 
 from __future__ import annotations
 
 from fhir_server.fhir.fhirpath.environment import Environment
-from fhir_server.fhir.fhirpath.nodes import Node, step
+from fhir_server.fhir.fhirpath.nodes import Node, children, step
+from fhir_server.fhir.fhirpath.parser import parse
 from fhir_server.fhir.fhirpath.registry import Truth
 from fhir_server.fhir.fhirpath.shapes import named
 from fhir_server.fhir.fhirpath.syntax import Binary, Call, Literal, Path, This, Tree
+
+#: The invariant every element has: it has a value or children besides an id.
+_ELE_1 = "hasValue() or (children().count() > id.count())"
 
 
 def of(tree: Tree) -> Truth | None:
@@ -18,7 +22,21 @@ def of(tree: Tree) -> Truth | None:
         return _existence(tree)
     if isinstance(tree, Binary) and tree.operator == "=" and len(tree.operands) == 2:
         return _text(tree)
-    return None
+    return _says_something if tree == parse(_ELE_1) else None
+
+
+def _says_something(env: Environment, this: list[Node]) -> bool:
+    if not this:
+        return False
+    node = this[0]
+    if node.shape.primitive and node.value is not None:
+        return True
+    members = node.extra if node.shape.primitive else node.value
+    if members.__class__ is dict:
+        for key, value in members.items():
+            if value is not None and value.__class__ is not list and key != "id" and key in node.shape.keys:
+                return True
+    return any(child.name != "id" for child in children(node))
 
 
 def _name(tree: Tree) -> str | None:
