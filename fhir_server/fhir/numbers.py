@@ -56,5 +56,5 @@ def as_float(number: Decimal | int | float) -> float:
     try:
         found = float(number)
     except OverflowError:
-        return math.copysign(_GREATEST, number)
+        return _GREATEST if number > 0 else -_GREATEST
     return found if -_GREATEST <= found <= _GREATEST else math.copysign(_GREATEST, found)
