@@ -116,7 +116,7 @@ def _word(where: Token | String | Refers | Uri) -> str:
             return f"{where.param} is {'at or below ' if where.how == 'below' else ''}{where.value}"
 
 
-_HOW = {"starts": "starts with", "contains": "contains", "exact": "is exactly"}
+_HOW = {"starts": "starts with", "contains": "contains", "ends": "ends with", "exact": "is exactly"}
 
 
 def _token(where: Token) -> str:

@@ -12,7 +12,7 @@ from fhir_server.search.chains import reference_parameter, through
 from fhir_server.search.filter_grammar import Logical, Negation, Node, Step, Test, read
 from fhir_server.search.kinds import date, number, quantity, reference, token, uri
 from fhir_server.search.kinds.composite import components, in_one_group
-from fhir_server.search.kinds.string import folded
+from fhir_server.search.kinds.string import Place, folded
 from fhir_server.search.kinds.table import ALSO
 from fhir_server.search.kinds.text import text
 from fhir_server.search.reading import MAX_CHAIN, Asked, Modifiers, Reading
@@ -167,18 +167,15 @@ def _equal_text(asked: Asked, value: str) -> Filter:
     return Token(asked.rows, wanted) if wanted else NOTHING
 
 
-def _in_text(how: str) -> Compare:
+def _in_text(how: Place) -> Compare:
     return lambda asked, value: folded(asked.rows, value, how)
 
 
-def _in_code(how: str) -> Compare:
+def _in_code(how: Place) -> Compare:
     """On a code, and on the text or display beside it."""
 
     def compare(asked: Asked, value: str) -> Filter:
-        on_code: list[Filter] = [
-            String(asked.rows, spelling, "contains" if how == "contains" else "starts")
-            for spelling in token.spelled(None, value)
-        ]
+        on_code: list[Filter] = [String(asked.rows, spelling, how) for spelling in token.spelled(None, value)]
         return either([*on_code, folded(f"{asked.rows}:text", value, how)])
 
     return compare
@@ -197,11 +194,12 @@ def _ordered(modifiers: Modifiers) -> dict[str, Compare]:
 
 #: Type of parameter → operator → comparison. `pr` is everyone's; `ne` of words is: there is a value, and none is equal.
 _OPERATORS: Mapping[str, Mapping[str, Compare]] = {
-    "string": {"eq": _equal_text, "co": _in_text("contains"), "sw": _in_text("starts")},
+    "string": {"eq": _equal_text, "co": _in_text("contains"), "sw": _in_text("starts"), "ew": _in_text("ends")},
     "token": {
         "eq": _as_searched(token.MODIFIERS),
         "co": _in_code("contains"),
         "sw": _in_code("starts"),
+        "ew": _in_code("ends"),
         "in": _as_searched(token.MODIFIERS, "in"),
         "ni": _none_in,
         # The value subsumes a concept of the resource: the concept is at or below it.
@@ -213,6 +211,7 @@ _OPERATORS: Mapping[str, Mapping[str, Compare]] = {
         "eq": _as_searched(uri.MODIFIERS),
         "sw": lambda asked, value: String(asked.rows, value, "starts"),
         "co": lambda asked, value: String(asked.rows, value, "contains"),
+        "ew": lambda asked, value: String(asked.rows, value, "ends"),
         "ss": _as_searched(uri.MODIFIERS, "below"),
         "sb": _as_searched(uri.MODIFIERS, "above"),
     },

@@ -1,7 +1,7 @@
 """Which types a reference parameter can lead to from a given type.
 
-https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.target. One parameter is often defined for many types
-at once, and its `target` is then all of theirs; its expression says more (`Observation.subject.where(resolve() is Patient)`).
+https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.target. One parameter is often defined
+for many types at once, and `target` is then all of theirs; its expression says more (`where(resolve() is Patient)`).
 """
 
 from __future__ import annotations

@@ -84,11 +84,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class String:
-    """A word row of `param` compared with `value`: folded for "starts" and "contains", as written for "exact"."""
+    """A word row of `param` compared with `value`: folded for "starts", "contains" and "ends", as written for "exact"."""
 
     param: str
     value: str
-    how: Literal["starts", "contains", "exact"] = "starts"
+    how: Literal["starts", "contains", "ends", "exact"] = "starts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ def _is_string(where: String, word: Word) -> bool:
             return word.value.startswith(where.value)
         case "contains":
             return where.value in word.value
+        case "ends":
+            return word.value.endswith(where.value)
         case "exact":
             return word.qualifier == where.value
 

@@ -285,7 +285,7 @@ async def test_too_much_is_refused_even_when_lenient() -> None:
 class _Place:
     """What `condition` needs of an interaction's context."""
 
-    class repository:  # noqa: N801
+    class repository:
         registry = REGISTRY
 
     base = BASE

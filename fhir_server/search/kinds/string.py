@@ -5,6 +5,8 @@ https://hl7.org/fhir/R4/search.html#string
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fhir_server.search.reading import Asked, Modifier, Modifiers
 from fhir_server.search.text import fold, words
 from fhir_server.search.values import unescape
@@ -16,11 +18,14 @@ def starts(asked: Asked, value: str) -> Filter:
     return folded(asked.rows, unescape(value), "starts")
 
 
-def folded(rows: str, text: str, how: str) -> Filter:
-    """A row that starts with, or contains, `text` once folded; nothing when folding leaves nothing of it."""
+Place = Literal["starts", "contains", "ends"]
+
+
+def folded(rows: str, text: str, how: Place) -> Filter:
+    """A row that starts with, contains or ends with `text` once folded; nothing when folding leaves nothing of it."""
     wanted = fold(text)
     # An empty start would be every resource with a value: punctuation alone asks for none of them.
-    return String(rows, wanted, "contains" if how == "contains" else "starts") if wanted else NOTHING
+    return String(rows, wanted, how) if wanted else NOTHING
 
 
 def _contains(asked: Asked, value: str) -> Filter:

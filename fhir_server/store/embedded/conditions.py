@@ -143,6 +143,9 @@ class Compiler:
                 return starting(f"{row}.value", where.value)
             case String(how="contains"):
                 return Sql(f"instr({row}.value, ?) > 0", (where.value,))
+            case String(how="ends"):
+                # A suffix longer than the value is compared with all of it, and differs.
+                return Sql(f"(?='' OR substr({row}.value, -length(?))=?)", (where.value, where.value, where.value))
             case String():
                 return self._qualifier(where.value, row)
         raise TypeError(where)
