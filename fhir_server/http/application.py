@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/http.html
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -18,6 +19,7 @@ from fhir_server.http.answers import failure
 from fhir_server.http.calls import MakeContext
 from fhir_server.http.cors import Cors
 from fhir_server.http.front import Front
+from fhir_server.http.metrics_shared import Folder
 from fhir_server.http.pages import reference
 from fhir_server.http.pages.routes import Pages, router
 from fhir_server.http.wire import PREFIX, Wire
@@ -81,7 +83,8 @@ def build(
         counts: resources by type, for the home page; None to leave them out.
         demo: (login, who that is) of demonstration accounts, for the home page.
     """
-    counted = metrics.Metrics(gauges)
+    shared = Folder(settings.data / "metrics", os.getppid(), os.getpid()) if settings.workers > 1 else None
+    counted = metrics.Metrics(gauges, shared)
     readiness = health.Readiness(check)
     pages = Pages(settings, counts, demo)
     wire = Wire(settings, dispatch, make_context, counted, pages.page)

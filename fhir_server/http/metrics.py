@@ -7,41 +7,57 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING
+
+from fhir_server.http.metrics_shared import Counts, Folder
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 #: Upper bounds of the latency buckets, in seconds.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+#: How often a worker leaves its counts for the others, in seconds.
+LEFT_EVERY = 1.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """What this worker has answered since it started.
+    """What this server has answered since it started.
 
     Attributes:
-        in_progress: requests being answered now.
+        in_progress: requests this worker is answering now.
     """
 
-    def __init__(self, gauges: Mapping[str, Callable[[], float]] | None = None) -> None:
-        """`gauges`: further values read at each scrape, by metric name (`fhir_store_pending_writes`)."""
+    def __init__(self, gauges: Mapping[str, Callable[[], float]] | None = None, shared: Folder | None = None) -> None:
+        """`gauges`: further values read at each scrape, by metric name; `shared`: where other workers leave theirs."""
         self.in_progress = 0
         self._gauges = dict(gauges or {})
-        self._counts: dict[tuple[str, str, int], int] = {}
-        self._seconds: dict[str, float] = {}
-        self._buckets: dict[str, list[int]] = {}
+        self._counts = Counts({}, {}, {})
+        self._shared = shared
+        self._due = 0.0
 
     def answered(self, interaction: str, type: str, status: int, seconds: float) -> None:
         """Count one answer; `interaction` and `type` come from closed sets, so that series stay few."""
+        own = self._counts
         key = (interaction, type, status)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        buckets = self._buckets.get(interaction)
+        own.answers[key] = own.answers.get(key, 0) + 1
+        buckets = own.buckets.get(interaction)
         if buckets is None:
-            buckets = self._buckets[interaction] = [0] * (len(BUCKETS) + 1)
-            self._seconds[interaction] = 0.0
+            buckets = own.buckets[interaction] = [0] * (len(BUCKETS) + 1)
+            own.seconds[interaction] = 0.0
         buckets[bisect_left(BUCKETS, seconds)] += 1
-        self._seconds[interaction] += seconds
+        own.seconds[interaction] += seconds
+        if self._shared is not None and monotonic() >= self._due:
+            self._due = monotonic() + LEFT_EVERY
+            self._shared.leave(own)
+
+    def _total(self) -> Counts:
+        total = Counts({}, {}, {})
+        total.add(self._counts)
+        for other in self._shared.others() if self._shared else ():
+            total.add(other)
+        return total
 
     def text(self) -> bytes:
         """The exposition a scrape reads."""
@@ -56,19 +72,20 @@ class Metrics:
         """The metrics, as prometheus-client asks a collector for them."""
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+        total = self._total()
         requests = CounterMetricFamily(
             "fhir_requests",
             "Answers by interaction, resource type and status.",
             labels=["interaction", "type", "status"],
         )
-        for (interaction, type, status), count in sorted(self._counts.items()):
+        for (interaction, type, status), count in sorted(total.answers.items()):
             requests.add_metric([interaction, type, str(status)], count)
         yield requests
         latency = HistogramMetricFamily(
             "fhir_request_seconds", "Seconds from the request to its answer.", labels=["interaction"]
         )
-        for interaction, buckets in sorted(self._buckets.items()):
-            latency.add_metric([interaction], _cumulative(buckets), self._seconds[interaction])
+        for interaction, buckets in sorted(total.buckets.items()):
+            latency.add_metric([interaction], _cumulative(buckets), total.seconds[interaction])
         yield latency
         yield GaugeMetricFamily("fhir_requests_in_progress", "Requests being answered.", value=self.in_progress)
         for name, value in self._gauges.items():

@@ -170,7 +170,10 @@ class Wire:
             response = placed(response, incoming.xml)
         wanted = incoming.wanted
         if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
-            response = self._page(incoming, response, base)
+            if len(response.body) > bodies.LONG:
+                response = await asyncio.to_thread(self._page, incoming, response, base)
+            else:
+                response = self._page(incoming, response, base)
         packs = "accept-encoding" in incoming.headers and takes_gzip(incoming.headers["accept-encoding"])
         return await answer(response, wanted, incoming.pretty, base, packs)
 
