@@ -14,7 +14,8 @@ from fhir_server.fhir.fhirpath import temporal
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.nodes import Node
 
-MAX_ITEMS = 1_000_000  #: of a collection, and times a criterion may be evaluated
+MAX_ITEMS = 1_000_000  #: of a collection
+MAX_STEPS = 500_000  #: times a criterion or projection may be evaluated, in all
 MAX_TEXT = 10_000_000  #: characters of a string an expression makes
 
 #: The resource a reference (`Patient/1`, an absolute URL, a canonical) leads to, None where it leads nowhere.
@@ -84,10 +85,10 @@ class Environment:
         """Count work; an expression that asks for too much is ended.
 
         Raises:
-            EvaluationError: more than `MAX_ITEMS` in all.
+            EvaluationError: more than `MAX_STEPS` in all.
         """
         self.cost += amount
-        if self.cost > MAX_ITEMS:
+        if self.cost > MAX_STEPS:
             raise EvaluationError("The FHIRPath expression asks for too much work.", code="too-costly")
 
     def now(self) -> datetime:

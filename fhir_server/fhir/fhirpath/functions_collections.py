@@ -9,7 +9,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from fhir_server.fhir.fhirpath import values
-from fhir_server.fhir.fhirpath.environment import Environment
+from fhir_server.fhir.fhirpath.environment import MAX_ITEMS, Environment
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Node, children, made
 from fhir_server.fhir.fhirpath.registry import Collection, Truth, function
@@ -245,6 +245,6 @@ def _booleans(nodes: Nodes) -> list[bool]:
 
 
 def _bounded(nodes: Nodes) -> Nodes:
-    if len(nodes) > 1_000_000:
-        raise EvaluationError("A collection of more than 1000000 items.", code="too-costly")
+    if len(nodes) > MAX_ITEMS:
+        raise EvaluationError(f"A collection of more than {MAX_ITEMS} items.", code="too-costly")
     return nodes

@@ -59,8 +59,8 @@ PRECEDENCE = {
 _UNARY = 12
 #: Operators whose runs become one node, so that a union of sixty paths is two levels high.
 _FLAT = frozenset({"and", "or", "|", "+", "&"})
-#: Words that are operators and may still name an element where an operator cannot stand.
-_SOFT = frozenset({"is", "as", "in", "contains", "div", "mod", "and", "or", "xor", "implies"})
+#: Words that are operators and may still begin a path (N1 grammar: identifier); the others need backticks there.
+_SOFT = frozenset({"is", "as", "in", "contains"})
 #: Calendar words of a quantity → their singular.
 CALENDAR = {
     word: unit

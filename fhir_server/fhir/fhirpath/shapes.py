@@ -106,7 +106,7 @@ def shape(path: str) -> Shape:
     """
     if path == "TypeInfo":
         return Shape(path, path, frozenset())
-    if "." not in path:
+    if path in definitions.types():
         return Shape(path, path, _ancestors(path))
     element = definitions.elements(path.partition(".")[0])[path]
     if element.content:
