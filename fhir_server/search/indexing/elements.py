@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from fhir_server.fhir.definitions import Element, children, types
+from fhir_server.fhir.definitions import Element, children, elements, types
 
 
 class Leaf(NamedTuple):
@@ -54,7 +54,7 @@ def reached(clause: str, type: str) -> Reached | None:
         return None
     if steps and steps[0][0][:1].isupper():
         steps = steps[1:]
-    found: tuple[Leaf, ...] = (Leaf(type, type),)
+    found: tuple[Leaf, ...] = (Leaf(type, _typed(type)),)
     roots: tuple[str, ...] = ()
     for number, step in enumerate(steps):
         following = steps[number + 1] if number + 1 < len(steps) else ("", "")
@@ -66,6 +66,13 @@ def reached(clause: str, type: str) -> Reached | None:
             narrowed = _taken(found, following) if following[0] in _NARROWING else None
             roots = tuple(dict.fromkeys(_member(leaf, step[0]) for leaf in narrowed or found))
     return Reached(roots, found)
+
+
+def _typed(start: str) -> str:
+    """The type whose elements a path starts from: itself, or what the element named (`Library.useContext`) is."""
+    root, dot, _ = start.partition(".")
+    element = elements(root).get(start) if dot else None
+    return element.types[0].code if element and element.types else start
 
 
 #: Functions that keep only some of what they are given, by type.
@@ -96,8 +103,8 @@ def _below(parent: Leaf, name: str) -> Iterator[Leaf]:
     owner = parent.path if parent.type in ("BackboneElement", "Element") or parent.path == parent.type else parent.type
     if owner.partition(".")[0] not in types():
         return
-    elements = children(owner)
-    element = elements.get(name) or elements.get(f"{name}[x]")
+    below = children(owner)
+    element = below.get(name) or below.get(f"{name}[x]")
     if element is not None:
         yield from _leaves(element)
 
