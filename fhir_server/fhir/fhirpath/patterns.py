@@ -18,6 +18,7 @@ MAX_PATTERN = 2_000  #: characters
 MAX_TEXT = 1_000_000  #: characters
 _MAX_STEPS = 20_000_000
 _BACKTRACKS = 100_000
+_NAMED = re.compile(r"\(\?<(?=[A-Za-z])")
 _FEW = 8  #: repeats that are as good as written out
 
 
@@ -66,6 +67,7 @@ def _compiled(pattern: str) -> tuple[re.Pattern[str], int]:
     if len(pattern) > MAX_PATTERN:
         raise EvaluationError("The regular expression is too long.", code="too-costly")
     try:
+        pattern = _NAMED.sub("(?P<", pattern)
         return re.compile(pattern, re.DOTALL), _repeats(re._parser.parse(pattern, re.DOTALL), False)  # type: ignore[attr-defined]
     except (re.error, RecursionError, OverflowError):
         raise EvaluationError("Not a regular expression.") from None

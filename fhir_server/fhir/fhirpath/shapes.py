@@ -159,12 +159,16 @@ def _decimal(value: Any) -> Any:
     return Decimal(value) if value.__class__ is int else value
 
 
+def _read(reader: Callable[[str], temporal.Temporal | None]) -> Callable[[Any], Any]:
+    return lambda value: reader(value) if value.__class__ is str else None
+
+
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "decimal": _decimal,
-    "date": temporal.date,
-    "dateTime": temporal.datetime,
-    "instant": temporal.datetime,
-    "time": temporal.time,
+    "date": _read(temporal.date),
+    "dateTime": _read(temporal.datetime),
+    "instant": _read(temporal.datetime),
+    "time": _read(temporal.time),
 }
 
 
