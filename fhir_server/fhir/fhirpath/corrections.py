@@ -5,8 +5,18 @@ https://hl7.org/fhir/R4/: each is compared whole, so no expression of anyone els
 
 from __future__ import annotations
 
+_DOM_3 = (
+    "contained.where((('#'+id in (%resource.descendants().reference | %resource.descendants().as(canonical) | "
+    "%resource.descendants().as(uri) | %resource.descendants().as(url))) or descendants().where(reference = '#')"
+    ".exists() or descendants().where(as(canonical) = '#').exists() or descendants().where(as(canonical) = '#')"
+    ".exists()).not()).trace('unmatched', id).empty()"
+)
 #: Published text → (what is read, why).
 CORRECTIONS = {
+    _DOM_3: (
+        _DOM_3.replace("descendants().as(", "descendants().ofType("),
+        "dom-3: as() takes one item, and descendants are many",
+    ),
     "operator = 'exists' implies (answer is Boolean)": (
         "operator = 'exists' implies (answer is boolean)",
         "que-7: the answer is a FHIR boolean, which is not a System.Boolean",
