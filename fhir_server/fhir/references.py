@@ -111,7 +111,8 @@ def walk_references(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]
                 yield node, path
             pending.extend((v, f"{path}.{k}") for k, v in reversed(node.items()) if isinstance(v, dict | list))
         else:
-            pending.extend((v, f"{path}[{i}]") for i, v in reversed(list(enumerate(node))))
+            rows = reversed(list(enumerate(node)))
+            pending.extend((v, f"{path}[{i}]") for i, v in rows if isinstance(v, dict | list))
 
 
 #: What a Reference may hold. `DetectedIssue.reference` and `Expression.reference` are URIs beside other members.
