@@ -312,8 +312,8 @@ def _arms(where: Range) -> list[tuple[str, str, tuple[int | float, ...]]]:
     start = where.high_from
     return [
         ("span_low", " AND w.low>=?" + upper, (start, *below)),
-        ("span_high", " AND w.form>0 AND w.form=1 AND w.high<? AND w.low<?", (start + SHORT + 1, start)),
-        ("span_high", " AND w.form>0 AND w.form=2 AND w.low<?", (start,)),
+        ("span_high", " AND w.low<w.high AND w.form=1 AND w.high<? AND w.low<?", (start + SHORT + 1, start)),
+        ("span_high", " AND w.low<w.high AND w.form=2 AND w.low<?", (start,)),
     ]
 
 

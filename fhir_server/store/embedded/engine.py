@@ -11,6 +11,7 @@ import apsw
 from fhir_server.store.embedded.backup import copy
 from fhir_server.store.embedded.batch import METHODS, Batch
 from fhir_server.store.embedded.check import defects
+from fhir_server.store.embedded.checkpoints import Checkpoints
 from fhir_server.store.embedded.conditions import FALSE, Frame
 from fhir_server.store.embedded.connections import open_writer, said
 from fhir_server.store.embedded.history import History
@@ -112,6 +113,7 @@ class EmbeddedEngine:
     _writer: Writer
     _readers: Readers
     _connection: apsw.Connection
+    _checkpoints: Checkpoints
 
     async def backup(self, target: Path) -> None:
         """A consistent copy at `target`, while writing goes on.
@@ -129,6 +131,7 @@ class EmbeddedEngine:
     async def close(self) -> None:
         """Finish what was accepted, then let go of the files."""
         await self._readers.aside(self._writer.close)
+        await self._readers.aside(self._checkpoints.close)
         self._readers.close()
         self._connection.close()
 
@@ -166,8 +169,15 @@ def open_engine(
     search = Search(connection, names)
     readers = Readers(path, names, threads, busy_seconds, deadline_seconds)
     writer = Writer(connection, names, lambda _, guard: _holds(search, guard), max_pending)
+    checkpoints = Checkpoints(path, connection, busy_seconds)
     return EmbeddedEngine(
-        EmbeddedStore(writer, readers), EmbeddedRecords(writer, readers), path, writer, readers, connection
+        EmbeddedStore(writer, readers),
+        EmbeddedRecords(writer, readers),
+        path,
+        writer,
+        readers,
+        connection,
+        checkpoints,
     )
 
 

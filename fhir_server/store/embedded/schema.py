@@ -52,7 +52,7 @@ CREATE TABLE span(rid INTEGER NOT NULL, param INTEGER NOT NULL, low NOT NULL, hi
     system NOT NULL, grp INTEGER NOT NULL, form INTEGER NOT NULL, many INTEGER NOT NULL,
     PRIMARY KEY(rid, param, low, high, code, system, grp)) WITHOUT ROWID;
 CREATE INDEX span_low ON span(param, low, rid, high, code, system, grp);
-CREATE INDEX span_high ON span(param, form, high, rid, low, code, system, grp) WHERE form > 0;
+CREATE INDEX span_high ON span(param, form, high, rid, low, code, system, grp) WHERE low < high;
 CREATE INDEX span_many ON span(param, rid) WHERE many;
 
 CREATE VIRTUAL TABLE text USING fts5(narrative, content, content='', contentless_delete=1, detail=column,

@@ -84,6 +84,10 @@ def _stages(key: Key, position: Position | None) -> Sequence[Sequence[_Lane]]:
     if key.own:
         index = "resource_id" if key.sort.param == "_id" else "resource_newest"
         place = _beyond(key.sql, position[0] if position else None, key.descending)
+        if position and key.sort.param == "_id":
+            # Resources of other types may have the same id; `seq` is one resource's alone.
+            sign = "<" if key.descending else ">"
+            place = Sql(f"r.id{sign}=? AND (r.id{sign}? OR r.rid{sign}?)", (position[0], position[0], position[-1]))  # type: ignore[arg-type]
         # One type only, or the index does not hold the order: the caller sees to that.
         return [[_Lane(f"resource r INDEXED BY {index}", place, key.sql, key.sql + down)]]
     table = key.sort.kind
@@ -132,8 +136,8 @@ _INDEXES = {
     "low": (("span_low", "low", ""),),
     "high": (
         ("span_low", "low", "k.low=k.high"),
-        ("span_high", "high", "k.form>0 AND k.form=1"),
-        ("span_high", "high", "k.form>0 AND k.form=2"),
+        ("span_high", "high", "k.low<k.high AND k.form=1"),
+        ("span_high", "high", "k.low<k.high AND k.form=2"),
     ),
 }
 
