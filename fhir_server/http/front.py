@@ -20,7 +20,7 @@ _SAFE = [
     (b"referrer-policy", b"same-origin"),
 ]
 #: Paths that probes and scrapers ask for every few seconds: not logged.
-_QUIET = ("/health/", "/metrics", "/static/")
+_QUIET = ("/health/", "/metrics", "/static/", "/docs/assets/")
 
 
 class Front:
@@ -68,10 +68,9 @@ class Front:
 
     def _note(self, scope: MutableMapping[str, Any], incoming: Incoming, status: int, seconds: float) -> None:
         # The route's own path, never the address: what follows it may name someone.
-        route = scope.get("route")
-        path = getattr(route, "path", "other")
+        path = getattr(scope.get("route"), "path", "other")
         self._metrics.answered("page", "", status, seconds)
-        if not path.startswith(_QUIET):
+        if not scope["path"].startswith(_QUIET):
             self._log.info(
                 "request", request_id=incoming.request_id, path=path, status=status, ms=round(seconds * 1000, 2)
             )

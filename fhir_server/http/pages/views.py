@@ -124,7 +124,7 @@ def _row(entry: dict[str, Any], base: str) -> dict[str, Any]:
 def _fields(type: str, given: dict[str, str]) -> Iterator[dict[str, str]]:
     known = parameters(type) if type else ()
     for parameter in known:
-        if parameter.type in ("composite", "special"):
+        if parameter.type in ("composite", "special") or parameter.code in ("_query", "_type"):
             continue
         hint = HINTS.get(parameter.type, "")
         yield {"code": parameter.code, "kind": parameter.type, "hint": hint, "value": given.get(parameter.code, "")}
