@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, suppress
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,8 @@ from fhir_server.settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from fhir_server.http.health import Readiness
 
 Message = MutableMapping[str, Any]
 Asgi = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
@@ -65,7 +68,11 @@ def is_loopback(host: str) -> bool:
 
 def application() -> Asgi:
     """The ASGI application of one worker process, from the `FHIR_*` variables."""
-    return _Worker(Settings())
+    from fhir_server.http.logs import configure
+
+    chosen = Settings()
+    configure(chosen)
+    return _Worker(chosen)
 
 
 class _Worker:
@@ -98,9 +105,25 @@ class _Worker:
                 err.print(f"The server cannot start: {error}")
                 return
             self._asgi = house.asgi
+            _on_stop(house.asgi.readiness)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _on_stop(readiness: Readiness) -> None:
+    """Have readiness say "stopping" from the moment a stop is asked for, before what uvicorn does about it."""
+
+    def handler(previous: Any) -> Callable[[int, FrameType | None], None]:
+        def stopping(signum: int, frame: FrameType | None) -> None:
+            readiness.stopping = True
+            if callable(previous):
+                previous(signum, frame)
+
+        return stopping
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler(signal.getsignal(number)))
 
 
 def _export(chosen: Settings) -> None:
@@ -131,7 +154,7 @@ def _announce(address: str, chosen: Settings) -> None:
     """Print where to go once the server answers."""
     while True:
         try:
-            urllib.request.urlopen(f"{address}/fhir/metadata?_summary=true", timeout=10).close()  # noqa: S310 — our own address
+            urllib.request.urlopen(f"{address}/health/ready", timeout=10).close()  # noqa: S310 — our own address
             break
         except urllib.error.HTTPError:
             break
