@@ -28,7 +28,10 @@ def as_schema(expression: str, table: Mapping[str, Step]) -> Schema | None:
     try:
         reader = _Reader(_tokens(expression), table)
         found = reader.implies()
-        return None if reader.rest else found
+        if reader.rest:
+            return None
+        # One keyword fails for the whole of the rule, never one inside it.
+        return found if found.keys() <= {"anyOf", "required", "not"} else {"anyOf": [found]}
     except _Beyond:
         return None
 

@@ -19,7 +19,7 @@ from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.steps import Step, is_primitive, steps
+from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 from fhir_server.validation.walking import Place, places
 
 #: Stated by the schema or by `contained.py` and `narrative.py`, and so not asked again.
@@ -71,7 +71,7 @@ class Invariant:
         if self.needs and not self._can_fail(place):
             return None
         parent = None if place.value is scene.resource.value else scene.resource
-        node = Node(place.value, shape(place.path), parent=parent)
+        node = Node(place.value, shape("string" if place.path == STRING else place.path), parent=parent)
         try:
             truth = compile(self.expression, self.type).truth(node, root=scene.root)
         except FhirError:

@@ -49,6 +49,14 @@ def targets(types: Iterable[str]) -> dict[str, Any] | None:
     }
 
 
+def points_to(types: Iterable[str]) -> dict[str, Any]:
+    """A Reference whose target is seen to be of one of `types`, by its URL or by its `type`."""
+    names = sorted(types)
+    said = {"enum": [*names, *(definitions.SPECIFICATION + n for n in names)]}
+    by_url = {"required": ["reference"], "properties": {"reference": {"pattern": _shape(names)}}}
+    return {"anyOf": [by_url, {"required": ["type"], "properties": {"type": said}}]}
+
+
 def _shape(types: Iterable[str]) -> str:
     return rf"^{_BASE}(?:{_alternatives(types)})(?:/{ID}{_VERSION}|\?[^\s]*)$"
 

@@ -22,10 +22,19 @@ CODES: dict[str, str] = {
     "required-binding": "code-invalid",
     "reference-format": "value",
     "reference-target": "structure",
+    "reference-aggregation": "structure",
     "element-id": "structure",
     "contained-id": "structure",
     "contained-reference": "not-found",
     "depth": "too-costly",
+    "fixed-value": "value",
+    "pattern-value": "value",
+    "value-range": "value",
+    "max-length": "too-long",
+    "profile-type": "structure",
+    "slice-unknown": "structure",
+    "slice-order": "structure",
+    "unknown-profile": "not-found",
 }
 
 #: JSON Schema keyword → the rule it breaks where its schema names none, and what to say.
@@ -47,7 +56,9 @@ KEYWORDS: dict[str, tuple[str, str]] = {
 }
 
 
-def ruled(schema: dict[str, Any], key: str, text: str, element: str = "", code: str = "") -> dict[str, Any]:
+def ruled(
+    schema: dict[str, Any], key: str, text: str, element: str = "", code: str = "", profile: str = ""
+) -> dict[str, Any]:
     """`schema`, saying which rule its own keywords express.
 
     Args:
@@ -56,8 +67,16 @@ def ruled(schema: dict[str, Any], key: str, text: str, element: str = "", code: 
         text: what is wrong, in words.
         element: the FHIRPath name of the child it is about, when it stands on the parent.
         code: issue code; that of `CODES` by default.
+        profile: canonical URL of the profile whose rule it is.
     """
-    rule = {"key": key, "text": text, "code": code or CODES.get(key, "invariant"), "keywords": sorted(schema)}
+    rule: dict[str, Any] = {
+        "key": key,
+        "text": text,
+        "code": code or CODES.get(key, "invariant"),
+        "keywords": sorted(schema),
+    }
     if element:
         rule["element"] = element
+    if profile:
+        rule["profile"] = profile
     return {**schema, "x-rule": rule}

@@ -51,6 +51,8 @@ def steps(path: str) -> Mapping[str, Step]:
     Raises:
         KeyError: nothing of that name is defined.
     """
+    if path == STRING:
+        return {}
     if "." not in path and definitions.types()[path].kind == "primitive-type":
         return {k: v for k, v in steps("Element").items()}
     table: dict[str, Step] = {}

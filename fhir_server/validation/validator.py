@@ -5,58 +5,91 @@ https://hl7.org/fhir/R4/validation.html. A resource that is right costs one run;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema_rs
 import msgspec
 
 from fhir_server.fhir import definitions
-from fhir_server.fhir.outcome import Issue
-from fhir_server.validation import contained, explain, invariants, narrative
-from fhir_server.validation.aligned import KEYWORD, Aligned
-from fhir_server.validation.compile import Schema, schema
-from fhir_server.validation.primitives import REGISTRY
+from fhir_server.fhir.outcome import Issue, Severity
+from fhir_server.validation import contained, explain, invariants
+from fhir_server.validation.compile import schema
+from fhir_server.validation.conformance import Conformance
+from fhir_server.validation.engine import compiled
+from fhir_server.validation.profiles import Profiles
 
 Tree = dict[str, Any]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Validator:
-    """Judges resources; holds no state but what is compiled, and may be shared by threads."""
+    """Judges resources by base R4 and by the profiles of a registry; may be shared by threads."""
 
-    def validate(self, tree: Tree, type: str | None = None) -> list[Issue]:
+    def __init__(
+        self,
+        profiles: Profiles | None = None,
+        *,
+        unknown: Literal["warning", "error"] = "warning",
+        lenient: frozenset[str] = frozenset(),
+    ) -> None:
+        """A validator of base R4, and of profiles where a registry is given.
+
+        Args:
+            profiles: those that `meta.profile` may claim; without a registry claims are not looked at.
+            unknown: what a claim to a profile that is not known is.
+            lenient: keys of rules of profiles that only warn.
+        """
+        self.conformance = Conformance(profiles) if profiles is not None else None
+        self.unknown = unknown
+        self.lenient = lenient
+
+    def validate(self, tree: Tree, type: str | None = None, profiles: Sequence[str] = ()) -> list[Issue]:
         """Everything that is wrong with `tree`, errors and warnings; an empty list when all is well.
 
         Args:
             tree: a resource of `fhir.json.parse`, decimals as `Decimal`.
             type: what it must be (`Patient`); any resource type by default.
+            profiles: canonicals it must conform to, whether it claims them or not.
         """
-        return list(_resource(tree, type))
+        return list(_resource(tree, type, self, profiles))
+
+    def profiled(
+        self, tree: Tree, type: str, at: str, root: Tree, asked: Sequence[str], sound: bool
+    ) -> Iterator[Issue]:
+        """What the profiles that `tree` claims, and those in `asked`, find wrong with it."""
+        if self.conformance is None:
+            return
+        for canonical in dict.fromkeys((*asked, *_claims(tree))):
+            if not self.conformance.knows(canonical):
+                yield self._unknown(canonical in asked, at)
+            elif self.conformance.type(canonical) != type:
+                text = f"The profile constrains another type than {type}."
+                yield Issue("error", "structure", text, at, "profile-type", canonical)
+            else:
+                for issue in self.conformance.issues(tree, canonical, at, root, sound):
+                    yield replace(issue, severity="warning") if issue.key in self.lenient else issue
+
+    def _unknown(self, asked: bool, at: str) -> Issue:
+        severity: Severity = "error" if asked else self.unknown
+        where = at if asked else f"{at}.meta.profile"
+        return Issue(severity, "not-found", "The profile is not known to this server.", where, "unknown-profile")
+
+
+_BASE = Validator()
 
 
 def validate(tree: Tree) -> list[Issue]:
     """Everything that base R4 finds wrong with the resource `tree`; an empty list when all is well."""
-    return list(_resource(tree, None))
+    return list(_resource(tree, None, _BASE))
 
 
-def compiled(schema: Schema) -> jsonschema_rs.Validator:
-    """`schema` ready to run, with this package's formats and keyword."""
-    return jsonschema_rs.Draft202012Validator(
-        schema,
-        registry=_registry(),
-        formats={"xhtml": narrative.is_safe},
-        validate_formats=True,
-        keywords={KEYWORD: Aligned},
-        # Rust's own engine: linear time for every pattern, whoever wrote the value.
-        pattern_options=jsonschema_rs.RegexOptions(),
-    )
-
-
-@cache
-def _registry() -> jsonschema_rs.Registry:
-    return jsonschema_rs.Registry(list(REGISTRY.items()))
+def _claims(tree: Tree) -> list[str]:
+    meta = tree.get("meta")
+    claims = meta.get("profile") if isinstance(meta, dict) else None
+    return [c for c in claims if isinstance(c, str)] if isinstance(claims, list) else []
 
 
 @cache
@@ -64,7 +97,7 @@ def _compiled(type: str) -> jsonschema_rs.Validator:
     return compiled(schema(type))
 
 
-def _resource(tree: Tree, asked: str | None) -> Iterator[Issue]:
+def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[str] = ()) -> Iterator[Issue]:
     type = tree.get("resourceType")
     if not isinstance(type, str) or type not in definitions.resource_types():
         yield _untyped(tree, asked or "Resource")
@@ -72,7 +105,7 @@ def _resource(tree: Tree, asked: str | None) -> Iterator[Issue]:
     if asked is not None and type != asked:
         yield Issue("error", "structure", f"A {asked} is asked for here.", f"{asked}.resourceType", "resource-type")
         return
-    yield from _judged(tree, type, type, tree)
+    yield from _judged(tree, type, type, tree, by, profiles)
 
 
 def _untyped(tree: Tree, at: str) -> Issue:
@@ -80,7 +113,7 @@ def _untyped(tree: Tree, at: str) -> Issue:
     return Issue("error", "structure", text, f"{at}.resourceType", "resource-type")
 
 
-def _judged(tree: Tree, type: str, at: str, root: Tree) -> Iterator[Issue]:
+def _judged(tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles: Sequence[str] = ()) -> Iterator[Issue]:
     """The issues of one resource and of those inside it, each by its own type.
 
     Args:
@@ -88,6 +121,8 @@ def _judged(tree: Tree, type: str, at: str, root: Tree) -> Iterator[Issue]:
         type: its type, one of R4's.
         at: its FHIRPath.
         root: the resource that contains it, itself when none does.
+        by: whose profiles and settings apply.
+        profiles: canonicals it must conform to besides those it claims.
     """
     nested = list(_nested(tree, type, at))
     alone = _without_nested(tree, type) if nested and type in ("Bundle", "Parameters") else tree
@@ -101,12 +136,13 @@ def _judged(tree: Tree, type: str, at: str, root: Tree) -> Iterator[Issue]:
     if body.count(b'"id":') > 1:
         yield from contained.duplicate_ids(tree, at)
     yield from invariants.issues(tree, type, at, body, root, sound)
+    yield from by.profiled(tree, type, at, root, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and "div" not in (tree.get("text") or ()):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:
         inner = resource.get("resourceType")
         if inner in definitions.resource_types():
-            yield from _judged(resource, inner, here, tree if container else resource)
+            yield from _judged(resource, inner, here, tree if container else resource, by)
         elif "resourceType" in resource:
             yield _untyped(resource, here)
 

@@ -21,8 +21,8 @@ from fhir_server.fhir.json import parse
 from fhir_server.validation import narrative
 from fhir_server.validation.aligned import KEYWORD, misaligned
 from fhir_server.validation.compile import schema
+from fhir_server.validation.engine import compiled
 from fhir_server.validation.primitives import REGISTRY
-from fhir_server.validation.validator import compiled
 from tests.examples import examples_folder
 
 

@@ -1,0 +1,136 @@
+"""Whether a resource conforms to a profile, beyond what its type asks.
+
+https://hl7.org/fhir/R4/validation.html#profile. Profiles are compiled when first asked for, and kept until the registry
+changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jsonschema_rs
+
+from fhir_server.fhir.fhirpath.nodes import Node
+from fhir_server.fhir.fhirpath.nodes import root as root_node
+from fhir_server.fhir.outcome import Issue
+from fhir_server.validation import explain
+from fhir_server.validation.engine import compiled as ready
+from fhir_server.validation.invariants import Scene
+from fhir_server.validation.profiled import Asked, Hop, Profiled, compiled
+from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.walking import Place
+
+Tree = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Ready:
+    """A compiled profile with its schema, and the conditions of its slices, made ready to run."""
+
+    profile: Profiled
+    judge: jsonschema_rs.Validator
+    conditions: dict[int, jsonschema_rs.Validator] = field(default_factory=dict)
+
+    def holds(self, condition: dict[str, Any], item: Any) -> bool:
+        judge = self.conditions.get(id(condition))
+        if judge is None:
+            judge = self.conditions[id(condition)] = ready({**condition, "$defs": self.profile.schema["$defs"]})
+        return bool(judge.is_valid(item))
+
+
+class Conformance:
+    """Judges resources by the profiles of a registry."""
+
+    def __init__(self, profiles: Profiles) -> None:
+        self.profiles = profiles
+        self._ready: dict[str, _Ready] = {}
+        self._generation = profiles.generation
+
+    def knows(self, canonical: str) -> bool:
+        """Whether the profile is in the registry."""
+        return self.profiles.find(canonical) is not None
+
+    def type(self, canonical: str) -> str | None:
+        """The type a known profile constrains."""
+        found = self.profiles.find(canonical)
+        return str(found["type"]) if found else None
+
+    def issues(self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool = True) -> list[Issue]:
+        """What the profile finds wrong with `tree`.
+
+        Args:
+            tree: a resource.
+            canonical: of a known profile of its type.
+            at: its FHIRPath.
+            root: the resource that contains it, itself when none does.
+            sound: base R4 finds nothing wrong with its structure.
+
+        Raises:
+            Invalid: the profile builds on one that cannot be judged by.
+        """
+        one = self._compiled(canonical)
+        found: list[Issue] = []
+        if not one.judge.is_valid(tree):
+            found = explain.issues(one.judge.iter_errors(tree), one.profile.schema, one.profile.type, at)
+        node = root_node(tree)
+        scene = Scene(node, node if root is tree else root_node(root), sound and not found)
+        return found + list(self._asked(one, tree, at, scene, 0))
+
+    def _compiled(self, canonical: str) -> _Ready:
+        if self._generation != self.profiles.generation:
+            self._ready.clear()
+            self._generation = self.profiles.generation
+        one = self._ready.get(canonical)
+        if one is None:
+            definition = self.profiles.find(canonical)
+            if definition is None:
+                raise KeyError(canonical)
+            profile = compiled(definition, self.profiles)
+            one = self._ready[canonical] = _Ready(profile, ready(profile.schema))
+        return one
+
+    def _asked(self, one: _Ready, value: Any, at: str, scene: Scene, depth: int) -> Iterator[Issue]:
+        for asked in one.profile.asked:
+            for here, item in _reached(one, value, at, asked.way):
+                yield from self._judged(asked, item, here, one.profile.url, scene, depth)
+
+    def _judged(self, asked: Asked, item: Any, at: str, url: str, scene: Scene, depth: int) -> Iterator[Issue]:
+        if asked.invariant is not None:
+            issue = asked.invariant.broken(Place(at, item, asked.path), _within(item, scene))
+            if issue:
+                yield replace(issue, profile=url)
+        elif asked.profile is not None and depth < _MAX_PROFILES and self.knows(asked.profile):
+            yield from self._asked(self._compiled(asked.profile), item, at, _within(item, scene), depth + 1)
+
+
+#: Profiles of types inside profiles of types; data is never nested deeper than this.
+_MAX_PROFILES = 64
+
+
+def _within(item: Any, scene: Scene) -> Scene:
+    """A resource inside another is the `%resource` of its own rules."""
+    if isinstance(item, dict) and "resourceType" in item and item is not scene.resource.value:
+        inner: Node = root_node(item)
+        return Scene(inner, inner, scene.sound)
+    return scene
+
+
+def _reached(one: _Ready, value: Any, at: str, way: tuple[Hop, ...]) -> Iterator[tuple[str, Any]]:
+    """The values at the end of a way, with their FHIRPaths."""
+    if not way:
+        yield at, value
+        return
+    hop, *rest = way
+    for key in hop.keys if isinstance(value, dict) else ():
+        for here, item in _items(value.get(key), f"{at}.{hop.name}"):
+            if hop.condition is None or one.holds(hop.condition, item):
+                yield from _reached(one, item, here, tuple(rest))
+
+
+def _items(value: Any, at: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list):
+        yield from ((f"{at}[{n}]", item) for n, item in enumerate(value) if item is not None)
+    elif value is not None:
+        yield at, value

@@ -1,0 +1,32 @@
+"""A JSON Schema of this package, ready to run in Rust.
+
+https://json-schema.org/draft/2020-12/json-schema-core
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jsonschema_rs
+
+from fhir_server.validation import aligned, narrative, ordering
+from fhir_server.validation.primitives import REGISTRY
+
+
+def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
+    """`schema` ready to run, with this package's formats and keywords."""
+    return jsonschema_rs.Draft202012Validator(
+        schema,
+        registry=_registry(),
+        formats={"xhtml": narrative.is_safe},
+        validate_formats=True,
+        keywords={aligned.KEYWORD: aligned.Aligned, ordering.KEYWORD: ordering.Ordered},
+        # Rust's own engine: linear time for every pattern, whoever wrote the value.
+        pattern_options=jsonschema_rs.RegexOptions(),
+    )
+
+
+@cache
+def _registry() -> jsonschema_rs.Registry:
+    return jsonschema_rs.Registry(list(REGISTRY.items()))
