@@ -5,12 +5,8 @@ https://hl7.org/fhir/R4/xml.html, https://hl7.org/fhir/R4/json.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-
 import msgspec
 
-from fhir_server.fhir.outcome import Issue, Malformed
 from fhir_server.fhir.xml_reader import Position, Reader
 from fhir_server.fhir.xml_writer import Writer
 
@@ -49,19 +45,3 @@ def positions(xml: bytes, max_depth: int = 64) -> dict[str, Position]:
         Malformed: as `to_json`.
     """
     return Reader(xml, max_depth, places=True).positions
-
-
-def located(issues: Iterable[Issue], xml: bytes) -> tuple[Issue, ...]:
-    """`issues` of a resource that came as `xml`, each with the place of its element, or of the nearest around it."""
-    try:
-        places = positions(xml)
-    except Malformed:
-        return tuple(issues)
-    return tuple(issue if issue.line is not None else _located(issue, places) for issue in issues)
-
-
-def _located(issue: Issue, places: dict[str, Position]) -> Issue:
-    path = issue.expression or ""
-    while path and path not in places:
-        path = path.rpartition(".")[0]
-    return replace(issue, line=places[path][0], column=places[path][1]) if path else issue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Issue, Malformed
-from fhir_server.fhir.xml import located, positions, to_json, to_xml
+from fhir_server.fhir.xml import positions, to_json, to_xml
 from tests.examples import examples_folder
 
 NS = 'xmlns="http://hl7.org/fhir"'
@@ -239,12 +239,6 @@ def test_positions_name_each_element_by_its_path() -> None:
     assert places["Patient.name[0]"] == (2, 1)
     assert places["Patient.name[0].given[1]"] == (3, 1)
     assert places["Patient.deceased"] == places["Patient.deceasedBoolean"] == (4, 1)
-
-
-def test_an_issue_found_later_is_placed_at_its_element_or_the_nearest_around_it() -> None:
-    xml = patient('\n<name><given value="A"/></name>')
-    issues = located([Issue("error", "value", "", "Patient.name[0].family"), Issue("error", "value", "")], xml)
-    assert [(i.line, i.column) for i in issues] == [(2, 1), (None, None)]
 
 
 @pytest.mark.parametrize(
