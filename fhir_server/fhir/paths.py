@@ -219,7 +219,7 @@ def _child(child: Child, rest: _Steps, at: Shape) -> _Emit | None:
     by_key = {key: emit for key, emit in emits if emit is not None}
 
     def choose(value: Any, found: Pairs, resource: Any) -> None:
-        for key in by_key.keys() & value.keys():
+        for key in sorted(by_key.keys() & value.keys()):
             by_key[key](value, found, resource)
 
     return choose

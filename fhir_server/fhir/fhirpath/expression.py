@@ -20,6 +20,7 @@ from fhir_server.fhir.fhirpath.registry import Collection, Truth
 from fhir_server.fhir.fhirpath.syntax import Tree
 
 Input = dict[str, Any] | Node
+_LONGEST_KEPT = 500  #: characters; of R4's invariants the longest has 366
 
 
 class Expression:
@@ -124,9 +125,8 @@ def _node(tree: Input) -> Node:
         raise EvaluationError("FHIRPath starts from a resource, and this is none of R4.") from None
 
 
-@lru_cache(maxsize=4096)
 def compile(expression: str, type: str | None = None) -> Expression:
-    """`expression` ready to be evaluated.
+    """`expression` ready to be evaluated; kept for the next time unless it is long.
 
     Args:
         expression: FHIRPath.
@@ -137,8 +137,15 @@ def compile(expression: str, type: str | None = None) -> Expression:
         MalformedExpression: not FHIRPath, an unknown function or type, or with `type` an unknown element.
         KeyError: R4 has no such `type`.
     """
+    return _kept(expression, type) if len(expression) <= _LONGEST_KEPT else _compiled(expression, type)
+
+
+def _compiled(expression: str, type: str | None) -> Expression:
     tree = parse(expression)
     compiled = Expression(expression, tree)
     if type is not None:
         semantics.check(tree, type)
     return compiled
+
+
+_kept = lru_cache(maxsize=2048)(_compiled)

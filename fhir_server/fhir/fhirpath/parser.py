@@ -26,6 +26,7 @@ from fhir_server.fhir.fhirpath.syntax import (
     Variable,
 )
 
+_LONGEST_KEPT = 1_500  #: characters
 MAX_HEIGHT = 100  #: of the tree; each level costs a few Python frames when it is evaluated
 
 #: Operator → how tightly it binds. `is` stands below the inequalities, as HL7's own test suite has it (`1 > 2 is
@@ -69,17 +70,23 @@ CALENDAR = {
 }
 
 
-@lru_cache(maxsize=4096)
 def parse(text: str) -> Tree:
-    """The tree of `text`.
+    """The tree of `text`; kept for the next time unless it is very long, as a client may send thousands of them.
 
     Raises:
         MalformedExpression: it is not FHIRPath, or nested deeper than `MAX_HEIGHT`.
     """
+    return _kept(text) if len(text) <= _LONGEST_KEPT else _parsed(text)
+
+
+def _parsed(text: str) -> Tree:
     parser = _Parser(words(corrected(text)))
     tree = parser.expression(0)
     parser.expect("end", "")
     return tree
+
+
+_kept = lru_cache(maxsize=1024)(_parsed)
 
 
 class _Parser:
