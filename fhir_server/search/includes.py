@@ -244,9 +244,7 @@ class _Search:
                     continue
                 yield Refers(code, f"{version.type}/{version.id}")
                 if self.registry.get(version.type, "url") is not None:
-                    yield from (
-                        Refers(code, word.value) for word in unpack(version.packed).words if word.param == "url"
-                    )
+                    yield from _canonically(code, version)
 
     async def _find(self, scope: Scope) -> None:
         left = self.limit - len(self.found)
@@ -272,6 +270,14 @@ class _Search:
 def references(registry: Registry, type: str) -> list[str]:
     """The codes of the reference parameters of `type`."""
     return [code for code, param in registry.of(type).items() if param.type == "reference"]
+
+
+def _canonically(code: str, version: Version) -> Iterator[Filter]:
+    """References to a resource by its canonical URL: with its business version, or with none."""
+    words = unpack(version.packed).words
+    business = [word.value for word in words if word.param == "version"]
+    for url in (word.value for word in words if word.param == "url"):
+        yield from (Refers(code, url, one) for one in ("", *business))
 
 
 def _of_version(business: str) -> Filter:

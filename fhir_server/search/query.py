@@ -168,7 +168,7 @@ def condition(type: str, criteria: str | Sequence[Pair], place: Place) -> Filter
     draft = _Draft(reading, (type,), [(name, value) for name, value in pairs if value], place.settings, None)
     if draft.problems:
         raise _refusal(draft.problems)
-    return draft.query().scope[type]
+    return draft.query().scope.get(type, NOTHING)
 
 
 def _decoded(text: str) -> list[Pair]:
@@ -208,6 +208,9 @@ class _Draft:
         # Which types are searched decides what the other parameters mean, so `_type` is read before them.
         for name, value in sorted(pairs, key=_types_first):
             self._take(name, value)
+        if self.used and self.used[0][0] == "_type":
+            names = [name for name, _ in pairs]
+            self.used.sort(key=lambda pair: names.index(pair[0]))
         self._check()
 
     def query(self) -> Query:

@@ -80,5 +80,7 @@ def prefixed(value: str) -> tuple[str, str]:
     rest = _LETTERS.sub("", value, count=1)
     prefix = value[: len(value) - len(rest)]
     if prefix and prefix not in PREFIXES:
-        raise InvalidParameter(f"{prefix[:20]!r} is not a prefix; they are {', '.join(sorted(PREFIXES))}.")
+        # More than two letters are no mistyped prefix but a value, which an error does not repeat.
+        said = f"{prefix} is not a prefix" if len(prefix) == 2 else "The value starts with letters that are no prefix"
+        raise InvalidParameter(f"{said}; prefixes are {', '.join(sorted(PREFIXES))}.")
     return prefix or "eq", rest
