@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from fhir_server.cli.journal import KEPT, Journal
 from fhir_server.cli.journal import Progress as FileProgress
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import INTERRUPTED, WRONG, Data, Processes, Store, err, out, refuse, settings
-from fhir_server.cli.sources import digest, files, parts
+from fhir_server.cli.sources import Part, digest, files, parts
 from fhir_server.settings import Settings
 
 if TYPE_CHECKING:
-    from fhir_server.cli.loading import Loader, Outcome
+    from fhir_server.cli.loading import Job, Outcome
 
 #: Below so many bytes, starting worker processes takes longer than they save.
 SMALL = 1_500_000
@@ -77,61 +77,43 @@ class _Run:
         from fhir_server.cli.writing import loader
 
         self._listen()
-        total = sum(file.stat().st_size for file in self._files)
-        bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=err
-        )
-        async with AsyncExitStack() as stack:
-            pump = await stack.enter_async_context(loader(self._settings, self._processes))
-            stack.enter_context(bar)
-            task = bar.add_task("", total=total)
-            behind = 0
-            for file in self._files:
-                bar.update(task, description=file.name)
-                await self._one(pump, file, lambda end, start=behind: bar.update(task, completed=start + end))  # type: ignore[misc]
-                behind += file.stat().st_size
-                bar.update(task, completed=behind)
-                if self.stopped:
-                    return
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        async with loader(self._settings, self._processes) as pump:
+            with Progress(*columns, console=err) as bar:
+                task = bar.add_task("", total=sum(file.stat().st_size for file in self._files))
+                await pump.load(self._jobs(bar, task), lambda: self.stopped)
 
-    async def _one(self, pump: Loader, file: Path, at: Callable[[int], None]) -> None:
-        name = digest(file)
-        progress = self._journal.of(name, file)
-        if self._again:
-            progress = FileProgress(file.name, progress.salt)
-        if progress.done:
-            err.print(f"{file}: loaded before ({progress.loaded:,} resources); --again loads it once more.")
-            self._count_before(file, progress)
-            return
-        self._count_before(file, progress)
-        await pump.load(
-            parts(file, progress.lines),
-            f"{name}/{progress.salt}",
-            lambda outcome: self._report(file, name, progress, outcome, at),
-            lambda: self.stopped,
-        )
-        if not self.stopped:
-            progress.done = True
-            self._journal.keep(name, progress)
+    def _jobs(self, bar: Progress, task: TaskID) -> Iterator[Job]:
+        """The parts of all files, one file after the other, so that the next is prepared while this one is written."""
+        from fhir_server.cli.loading import Job
 
-    def _count_before(self, file: Path, progress: FileProgress) -> None:
-        self.refusals += progress.refusals
-        self._refused += [f"{file}, {reason}" for reason in progress.refused]
+        behind = 0
+        for file in self._files:
+            loading = _File(self._journal, file, self._again)
+            self._count(loading, loading.progress.refused, loading.progress.refusals)
+            if loading.progress.done:
+                err.print(f"{file}: loaded before ({loading.progress.loaded:,} resources); --again loads it once more.")
+            else:
+                at = self._reporter(loading, bar, task, behind)
+                for part in loading.parts():
+                    yield Job(part, loading.key, at)
+                self._count(loading, loading.unreadable, len(loading.unreadable))
+            behind += file.stat().st_size
 
-    def _report(
-        self, file: Path, name: str, progress: FileProgress, outcome: Outcome, at: Callable[[int], None]
-    ) -> None:
-        progress.lines = outcome.part.first + outcome.part.count - 1
-        progress.loaded += outcome.written + outcome.unchanged
-        progress.refusals += len(outcome.refused)
-        said = [f"{refusal.place}: {refusal.reason}" for refusal in outcome.refused]
-        progress.refused += said[: KEPT - len(progress.refused)]
-        self.written += outcome.written
-        self.unchanged += outcome.unchanged
-        self.refusals += len(outcome.refused)
-        self._refused += [f"{file}, {reason}" for reason in said]
-        self._journal.keep(name, progress)
-        at(outcome.part.end)
+    def _reporter(self, loading: _File, bar: Progress, task: TaskID, behind: int) -> Callable[[Outcome], None]:
+        def report(outcome: Outcome) -> None:
+            said = [f"{refusal.place}: {refusal.reason}" for refusal in outcome.refused]
+            self.written += outcome.written
+            self.unchanged += outcome.unchanged
+            self._count(loading, said, len(said))
+            loading.reported(outcome, said)
+            bar.update(task, description=loading.file.name, completed=behind + outcome.part.end)
+
+        return report
+
+    def _count(self, loading: _File, said: list[str], number: int) -> None:
+        self.refusals += number
+        self._refused += [f"{loading.file}, {reason}" for reason in said]
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -153,3 +135,45 @@ class _Run:
             err.print(f"refused: {reason}", markup=False)
         if self.refusals > SHOWN:
             err.print(f"… and {self.refusals - SHOWN:,} more.")
+
+
+class _File:
+    """One file on its way, and its page of the journal."""
+
+    def __init__(self, journal: Journal, file: Path, again: bool) -> None:
+        self.file = file
+        self.unreadable: list[str] = []
+        self._journal = journal
+        self._digest = digest(file)
+        self.progress = journal.of(self._digest, file)
+        if again:
+            self.progress = FileProgress(file.name, self.progress.salt)
+        self.key = f"{self._digest}/{self.progress.salt}"
+        self._waiting = 0
+        self._read = False
+
+    def parts(self) -> Iterator[Part]:
+        """What is left of it; a file that cannot be read to its end says so in `unreadable`."""
+        try:
+            for part in parts(self.file, self.progress.lines):
+                self._waiting += 1
+                yield part
+        except (OSError, EOFError, zlib.error) as error:
+            self.unreadable.append(f"the rest of the file: {error}")
+            return
+        self._read = True
+        self._keep()
+
+    def reported(self, outcome: Outcome, refused: list[str]) -> None:
+        """A part of it is durable; parts come in order."""
+        progress = self.progress
+        progress.lines = outcome.part.first + outcome.part.count - 1
+        progress.loaded += outcome.written + outcome.unchanged
+        progress.refusals += len(refused)
+        progress.refused += refused[: KEPT - len(progress.refused)]
+        self._waiting -= 1
+        self._keep()
+
+    def _keep(self) -> None:
+        self.progress.done = self._read and not self._waiting
+        self._journal.keep(self._digest, self.progress)

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fhir_server.access.repository import Repository
 from fhir_server.cli.preparation import Prepared, Preparer, Refusal, Row, begin, prepare
@@ -44,6 +44,20 @@ class Outcome:
     written: int = 0
     unchanged: int = 0
     refused: list[Refusal] = field(default_factory=list)
+
+
+class Job(NamedTuple):
+    """A part to load.
+
+    Attributes:
+        part: what.
+        key: makes the ids of resources that have none.
+        report: called once what became of the part is durable.
+    """
+
+    part: Part
+    key: str
+    report: Callable[[Outcome], None]
 
 
 class Preparing(Protocol):
@@ -92,32 +106,30 @@ class Loader:
         self._ahead = ahead
         self.defines = False
 
-    async def load(
-        self, parts: Iterable[Part], key: str, report: Callable[[Outcome], None], stopped: Callable[[], bool]
-    ) -> None:
-        """Load `parts`; `report` is called for each in order once it is durable; stops between parts when `stopped()`.
+    async def load(self, jobs: Iterable[Job], stopped: Callable[[], bool]) -> None:
+        """Do `jobs`, reporting each in order; stops between two when `stopped()`.
 
         Raises:
             Unavailable, InsufficientStorage: the store took no more; what was reported is there.
         """
-        source = iter(parts)
-        prepared: deque[tuple[Part, Future[Prepared]]] = deque()
-        writing: deque[asyncio.Task[Outcome]] = deque()
+        source = iter(jobs)
+        prepared: deque[tuple[Job, Future[Prepared]]] = deque()
+        writing: deque[tuple[Job, asyncio.Task[Outcome]]] = deque()
         try:
             while not stopped():
-                while len(prepared) < self._ahead and (part := next(source, None)) is not None:
-                    prepared.append((part, self._preparing(part, key)))
+                while len(prepared) < self._ahead and (job := next(source, None)) is not None:
+                    prepared.append((job, self._preparing(job.part, job.key)))
                 if not prepared:
                     break
-                part, future = prepared.popleft()
+                job, future = prepared.popleft()
                 ready = await asyncio.wrap_future(future)
-                writing.append(asyncio.create_task(self._write(part, ready)))
-                while len(writing) >= WRITING:
-                    report(await writing.popleft())
+                writing.append((job, asyncio.create_task(self._write(job.part, ready))))
+                if len(writing) >= WRITING:
+                    await _reported(writing)
             while writing:
-                report(await writing.popleft())
+                await _reported(writing)
         finally:
-            await asyncio.gather(*writing, return_exceptions=True)
+            await asyncio.gather(*(task for _, task in writing), return_exceptions=True)
 
     async def _write(self, part: Part, prepared: Prepared) -> Outcome:
         outcome = Outcome(part, refused=list(prepared.refused))
@@ -164,6 +176,11 @@ class Loader:
                 if attempt == PATIENCE:
                     raise
                 await asyncio.sleep(PAUSE)
+
+
+async def _reported(writing: deque[tuple[Job, asyncio.Task[Outcome]]]) -> None:
+    job, task = writing.popleft()
+    job.report(await task)
 
 
 def _without_repeats(rows: list[Row]) -> list[list[Row]]:

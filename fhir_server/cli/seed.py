@@ -79,6 +79,7 @@ async def _fill(
 ) -> int:
     from fhir_server.access.grant import OPEN
     from fhir_server.app import opened
+    from fhir_server.cli.loading import Job
     from fhir_server.cli.writing import loader
     from fhir_server.store.filters import EVERYTHING
 
@@ -98,7 +99,7 @@ async def _fill(
                 bar.update(task, completed=outcome.part.end)
                 outcomes.append(outcome)
 
-            await pump.load(parts(people), "seed", report, lambda: False)
+            await pump.load((Job(part, "seed", report) for part in parts(people)), lambda: False)
     return _summary(outcomes, patients, time.monotonic() - began)
 
 

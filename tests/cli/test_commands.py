@@ -236,3 +236,23 @@ def test_what_is_not_a_sound_backup_changes_nothing(tmp_path: Path) -> None:
 def test_an_unknown_type_is_refused_by_reindex(tmp_path: Path) -> None:
     refused = run("reindex", "--type", "Patients", "--data", tmp_path)
     assert refused.exit_code == 2 and "Patients" in refused.output
+
+
+def test_a_file_cut_short_is_loaded_as_far_as_it_goes_and_refused_by_name(tmp_path: Path) -> None:
+    whole = gzip.compress(b"\n".join(map(serialize, people(2000))))
+    (tmp_path / "cut.ndjson.gz").write_bytes(whole[:-200])
+    done = run("load", tmp_path / "cut.ndjson.gz", "--data", tmp_path / "var")
+    assert done.exit_code == 1 and "the rest of the file" in done.output
+    assert 0 < count(tmp_path / "var") <= 2000
+
+
+def test_several_files_are_loaded_and_the_refusals_of_each_are_told_apart(tmp_path: Path) -> None:
+    bad = {"resourceType": "Patient", "active": "yes"}
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.ndjson", *people(3))
+    write(tmp_path / "in" / "b.ndjson", bad)
+    done = run("load", tmp_path / "in", "--data", tmp_path / "var")
+    assert done.exit_code == 1
+    assert "b.ndjson, line 1" in done.output and "a.ndjson, line" not in done.output
+    again = run("load", tmp_path / "in", "--data", tmp_path / "var")
+    assert again.exit_code == 1 and "b.ndjson, line 1" in again.output
