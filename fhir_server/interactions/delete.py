@@ -12,7 +12,7 @@ from fhir_server.interactions import conditional, hooks, integrity, statement
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import retried
-from fhir_server.store.protocol import Version
+from fhir_server.store.protocol import Guard, Version
 
 
 async def delete(request: Request, context: Context) -> Response:
@@ -74,7 +74,7 @@ async def doomed(request: Request, context: Context, type: str, id: str) -> Vers
     return before
 
 
-async def matches(request: Request, context: Context, type: str) -> tuple[list[Version], list[conditional.Guard]]:
+async def matches(request: Request, context: Context, type: str) -> tuple[list[Version], list[Guard]]:
     """The versions a conditional delete ends, and the guard that these are all."""
     if statement.conditional_delete(type) == "multiple":
         many = await conditional.all_matching(context, type, request.query)
@@ -85,8 +85,8 @@ async def matches(request: Request, context: Context, type: str) -> tuple[list[V
 
 def answered(version: Version | None, context: Context) -> Response:
     """The answer to a deletion: no body but where an OperationOutcome is preferred."""
-    shown = {} if version is None else {"version": version.version, "at": version.at}
+    number, at = (version.version, version.at) if version else (None, None)
     if context.prefer != "OperationOutcome":
-        return Response(204, **shown)
+        return Response(204, version=number, at=at)
     said = Issue("information", "informational", "Deleted." if version else "There was nothing to delete.")
-    return Response(200, msgspec.json.encode(outcome([said])), **shown)
+    return Response(200, msgspec.json.encode(outcome([said])), version=number, at=at)

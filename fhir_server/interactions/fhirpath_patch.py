@@ -152,12 +152,12 @@ def _parts(parameter: Any, where: str) -> dict[str, Any]:
 
 def _plain(part: dict[str, Any], name: str, where: str) -> str | int:
     value = next((part[key] for key in _PARTS[name] if key in part), None)
-    expected: type = int if _PARTS[name][0] == "valueInteger" else str
-    if not isinstance(value, expected) or isinstance(value, bool):
-        raise Malformed(f"The part {name} has no {_PARTS[name][0]}.", where, code="value")
-    if isinstance(value, int) and value < 0:
-        raise Malformed(f"The part {name} is negative.", where, code="value")
-    return value
+    if _PARTS[name][0] == "valueInteger":
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    elif isinstance(value, str):
+        return value
+    raise Malformed(f"The part {name} has no usable {_PARTS[name][0]}.", where, code="value")
 
 
 def _nodes(resource: dict[str, Any], expression: Expression) -> list[Node]:

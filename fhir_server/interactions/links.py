@@ -14,6 +14,9 @@ from typing import Any
 from fhir_server.fhir.fhirpath.shapes import Shape, shape
 from fhir_server.fhir.references import walk_references
 
+#: Whether a body may hold a reference by search criteria; escapes in it count as one.
+BY_CRITERIA = re.compile(rb'"reference"\s*:\s*"(?:[A-Z][A-Za-z]+\?|[^"]*\\)')
+
 #: Element types whose value is a link, beside `Reference.reference`.
 LINKS = frozenset({"uri", "url", "oid", "uuid"})
 

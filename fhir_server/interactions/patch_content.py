@@ -119,7 +119,7 @@ def _put(found: dict[str, Any], content: Content, many: bool, where: str) -> Non
 
 
 def shapes_of(holder: Shape, name: str) -> dict[str, Shape]:
-    """JSON key → shape of the element called `name` (`value`, `value[x]`, `valueQuantity`); empty when there is none."""
+    """JSON key → shape of the element called `name` (`value`, `value[x]`, `valueQuantity`); empty for none."""
     child = holder.children.get(name.removesuffix("[x]"))
     if child is not None:
         return dict(child.choice) if child.choice is not None else {child.key: child.shape}

@@ -161,17 +161,18 @@ def _made(holder: Node) -> dict[str, Any]:
         return members
     if not holder.shape.primitive or holder.parent is None:
         raise Misfit("the element is not an object.")
-    holder.extra = {}
+    made: dict[str, Any] = {}
+    holder.extra = made
     place, above = of(holder), _members(holder.parent)
     key = next(key for key in place.shapes if key in above)
     if holder.index < 0:
-        above["_" + key] = holder.extra
+        above["_" + key] = made
     else:
         extras = list(above.get("_" + key) or ())
         extras.extend([None] * (len(above[key]) - len(extras)))
-        extras[holder.index] = holder.extra
+        extras[holder.index] = made
         above["_" + key] = extras
-    return holder.extra
+    return made
 
 
 def _set(members: dict[str, Any], content: Content) -> None:

@@ -20,7 +20,8 @@ SYSTEM = frozenset({"transaction", "batch", "search-system", "history-system"})
 @cache
 def published() -> dict[str, Any]:
     """The statement as it is written in `capability/`; not to be changed by the caller."""
-    return msgspec.json.decode((definitions.folder("capability") / "CapabilityStatement.json").read_bytes())
+    body = (definitions.folder("capability") / "CapabilityStatement.json").read_bytes()
+    return msgspec.json.decode(body, type=dict[str, Any])
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid, Malformed
-from fhir_server.interactions import entries, hooks
+from fhir_server.interactions import entries, hooks, links
 from fhir_server.interactions.batch import ORDER
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 from fhir_server.interactions.transaction_plan import Plan, Planned
@@ -38,12 +38,12 @@ async def transaction(bundle: dict[str, Any], request: Request, context: Context
 
     async def attempt() -> Response:
         tree = given.pop() if given else parse(request.body, context.settings.max_depth)
-        return await _attempt(tree, context, dispatch)
+        return await _attempt(tree, request.body, context, dispatch)
 
     return await retried(attempt)
 
 
-async def _attempt(bundle: dict[str, Any], context: Context, dispatch: Handler) -> Response:
+async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispatch: Handler) -> Response:
     plan = Plan(context)
     found = _entries(bundle, plan)
     plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle)]
@@ -52,7 +52,7 @@ async def _attempt(bundle: dict[str, Any], context: Context, dispatch: Handler) 
         if entry not in reads:
             await plan.resolve(entry)
     plan.require_distinct()
-    await plan.link()
+    await plan.link(links.BY_CRITERIA.search(body) is not None)
     for n, planned in enumerate(plan.planned):
         await plan.judge(planned)
         if n % TURN == TURN - 1:

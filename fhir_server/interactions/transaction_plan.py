@@ -118,8 +118,8 @@ class Plan:
                 self.problems.append((told, planned.entry))
             seen |= own
 
-    async def link(self) -> None:
-        """Settle the links between entries, and the references by search criteria."""
+    async def link(self, by_criteria: bool) -> None:
+        """Settle the links between entries, and the references by search criteria where there may be any."""
         places: dict[str, str] = {}
         for planned in self.planned:
             place, url = f"{planned.type}/{planned.id}", planned.entry.full_url
@@ -130,7 +130,8 @@ class Plan:
                 self.problems.append((told, planned.entry))
         for planned in self.planned:
             if planned.tree is not None:
-                await self._conditional_references(planned)
+                if by_criteria:
+                    await self._conditional_references(planned)
                 if places:
                     links.rewrite(planned.tree, places, planned.entry.full_url)
 
@@ -241,7 +242,8 @@ class Plan:
     async def _conditional_delete(self, entry: Entry, type: str) -> Planned:
         self.context.repository.require(type, "d")
         versions, guards = await delete.matches(entry.request, self.context, type)
-        for version in versions or [None]:
+        judged_against: list[Version | None] = [*versions] or [None]
+        for version in judged_against:
             require_match(entry.request, version)
         self.guards += guards
         return Planned(entry, type, method="DELETE" if versions else None, doomed=versions)

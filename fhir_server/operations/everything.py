@@ -1,14 +1,14 @@
 """All that is known of a patient: the compartment, and what it refers to outside of it.
 
 https://hl7.org/fhir/R4/patient-operation-everything.html. Without `_count` the answer is one Bundle, up to `MOST`
-resources; beyond, and with `_count`, it comes in pages, each with what its own resources refer to (some more than once).
+resources; beyond, and with `_count`, it comes in pages, each with what its own resources refer to.
 """
 
 from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from fhir_server.fhir import dates
+from fhir_server.fhir import dates, definitions
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.fhir.subsetting import subset
 from fhir_server.interactions import shaping, statement
@@ -18,7 +18,7 @@ from fhir_server.operations.invocation import Invocation
 from fhir_server.search.bundle import INCLUDE, MATCH, Link, entry, searchset, url
 from fhir_server.search.compartments import OWNER, compartment_filter, compartment_types
 from fhir_server.search.cursors import START, identity, open_cursor, sign
-from fhir_server.store.filters import NOTHING, And, Filter, Missing, Not, Or, Range, both, either
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Missing, Not, Or, Range, both, either
 from fhir_server.store.protocol import Page
 
 #: Resources in the one Bundle of a call without `_count`; a large record is a tenth of it.
@@ -87,7 +87,7 @@ async def everything(call: Invocation, context: Context) -> Response:
     return Response(200, searchset(rows, links, len(page.versions) if whole else None))
 
 
-#: In the compartment by a reference of theirs, and yet followed to: a Practitioner's role is needed to read the record.
+#: In a compartment by a reference of theirs, and yet followed to: a Group may hold many patients.
 _SHARED = frozenset({"Group"})
 
 
@@ -102,22 +102,19 @@ def _scope(call: Invocation, context: Context) -> dict[str, Filter]:
         if asked and type not in asked:
             continue
         inside = compartment_filter("Patient", call.id, type) if call.id is not None else _of_any(type)
-        where = both(inside, limits["_since"], NEVER if type == "Patient" else _care(type, limits["care"], context))
+        where = both(
+            inside, limits["_since"], EVERYTHING if type == "Patient" else _care(type, limits["care"], context)
+        )
         if where != NOTHING:
             found[type] = where
     return found
 
 
-NEVER: Filter = And(())
-
-
 def _of_any(type: str) -> Filter:
     """What of a type is in some patient's compartment."""
-    from fhir_server.fhir.definitions import compartments
-
     if type == "Patient":
-        return And(())
-    params = [param for param in compartments()["Patient"].get(type, ()) if param != OWNER]
+        return EVERYTHING
+    params = [param for param in definitions.compartments()["Patient"].get(type, ()) if param != OWNER]
     return either([Not(Missing(param)) for param in params]) if params else NOTHING
 
 
@@ -126,10 +123,10 @@ def _limits(call: Invocation, context: Context) -> dict[str, Filter]:
     low, high = _interval(call, "start", zone), _interval(call, "end", zone)
     since = _interval(call, "_since", zone)
     return {
-        "_since": Range("_lastUpdated", low_from=since[0]) if since else And(()),
+        "_since": Range("_lastUpdated", low_from=since[0]) if since else EVERYTHING,
         "care": Range("", low_to=high[1] if high else None, high_from=low[0] if low else None)
         if low or high
-        else And(()),
+        else EVERYTHING,
     }
 
 
@@ -140,7 +137,7 @@ def _care(type: str, limit: Filter, context: Context) -> Filter:
     known = context.repository.registry.of(type)
     param = next((code for code in CARE if code in known and known[code].type == "date"), None)
     if param is None:
-        return And(())
+        return EVERYTHING
     return Or((Missing(param), Range(param, low_to=limit.low_to, high_from=limit.high_from)))
 
 
