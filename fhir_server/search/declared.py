@@ -129,7 +129,7 @@ def _of_clause(parameter: SearchParameter, clause: str, base: str, registry: Reg
     start = "DomainResource" if base == "Resource" and clause.startswith("DomainResource") else base
     found = yield from _compiled("expression", clause, start)
     if parameter.type == "composite":
-        path = found.leaves[0].path if found else base
+        path = found.leaves[0].owner if found and found.leaves else base
         yield from _of_components(parameter, path, base, registry)
     elif found and not _written(parameter, found):
         types = ", ".join(dict.fromkeys(leaf.type for leaf in found.leaves))

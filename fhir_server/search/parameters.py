@@ -15,12 +15,26 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from fhir_server.fhir.definitions import SearchParameter, resource_types, search_parameters, types
+from msgspec.structs import replace
+
+from fhir_server.fhir.definitions import Component, SearchParameter, resource_types, search_parameters, types
 
 #: Examples of how a SearchParameter looks, which the package publishes beside the real ones.
 EXAMPLES = frozenset(
     f"http://hl7.org/fhir/SearchParameter/{name}" for name in ("example", "example-extension", "example-reference")
 )
+_PUBLISHED = "http://hl7.org/fhir/SearchParameter/"
+#: Composites whose components the standard publishes wrongly: the two of one swapped, a type misspelt in another.
+CORRECTED = {
+    f"{_PUBLISHED}DocumentReference-relationship": (
+        Component(f"{_PUBLISHED}DocumentReference-relation", "code"),
+        Component(f"{_PUBLISHED}DocumentReference-relatesto", "target"),
+    ),
+    f"{_PUBLISHED}Observation-code-value-date": (
+        Component(f"{_PUBLISHED}clinical-code", "code"),
+        Component(f"{_PUBLISHED}Observation-value-date", "value.as(dateTime) | value.as(Period)"),
+    ),
+}
 #: Parameters of the search page itself, for which the standard publishes no SearchParameter resource.
 UNPUBLISHED = (
     SearchParameter(url="", code="_has", type="special", base=("Resource",), name="_has"),
@@ -198,7 +212,7 @@ def _by_base() -> dict[str, dict[str, SearchParameter]]:
 @cache
 def _published() -> tuple[SearchParameter, ...]:
     return tuple(
-        parameter
+        replace(parameter, component=CORRECTED.get(parameter.url, parameter.component))
         for parameter in search_parameters()
         if parameter.url not in EXAMPLES and (parameter.expression or parameter.code in WITHOUT_EXPRESSION)
     )

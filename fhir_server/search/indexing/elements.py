@@ -20,6 +20,11 @@ class Leaf(NamedTuple):
     path: str
     type: str
 
+    @property
+    def owner(self) -> str:
+        """What a further path starts from: a data type, or the path of a backbone element."""
+        return self.path if self.type in ("BackboneElement", "Element") or self.path == self.type else self.type
+
 
 class Reached(NamedTuple):
     """What a path reaches.
@@ -64,7 +69,7 @@ def reached(clause: str, type: str) -> Reached | None:
         found = taken
         if number == 0:
             narrowed = _taken(found, following) if following[0] in _NARROWING else None
-            roots = tuple(dict.fromkeys(_member(leaf, step[0]) for leaf in narrowed or found))
+            roots = _roots(narrowed or found, step[0])
     return Reached(roots, found)
 
 
@@ -100,7 +105,7 @@ def _taken(found: tuple[Leaf, ...], step: tuple[str, str]) -> tuple[Leaf, ...] |
 
 
 def _below(parent: Leaf, name: str) -> Iterator[Leaf]:
-    owner = parent.path if parent.type in ("BackboneElement", "Element") or parent.path == parent.type else parent.type
+    owner = parent.owner
     if owner.partition(".")[0] not in types():
         return
     below = children(owner)
@@ -119,6 +124,12 @@ def _leaves(element: Element) -> Iterator[Leaf]:
 def _open(type: str) -> bool:
     """Whether what is below cannot be known here: a resource inside another."""
     return type in ("Resource", "DomainResource")
+
+
+def _roots(found: tuple[Leaf, ...], name: str) -> tuple[str, ...]:
+    if name in _KEEPING or name in _NARROWING:
+        return ()
+    return tuple(dict.fromkeys(_member(leaf, name.removesuffix("()")) for leaf in found))
 
 
 def _member(leaf: Leaf, name: str) -> str:

@@ -127,7 +127,7 @@ def _composite(
 ) -> tuple[Step, tuple[str, ...]]:
     """A step that writes a group for each element of `clause` in which every part has a value."""
     whole = reached(clause, type)
-    path = whole.leaves[0].path if whole else type
+    path = whole.leaves[0].owner if whole and whole.leaves else type
     elements = compile_path(clause, type) if path != type else None
     written = [_part(f"{parameter.code}${n}", part, path, type) for n, part in enumerate(parts, start=1)]
     writing = [write for write, _ in written]
