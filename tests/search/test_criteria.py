@@ -247,8 +247,24 @@ H = L + DAY - 1
         ("ne", Or((Range("birthdate", low_to=L - 1), Range("birthdate", high_from=H + 1)))),
         ("gt", Range("birthdate", high_from=H + 1)),
         ("lt", Range("birthdate", low_to=L - 1)),
-        ("ge", Or((Range("birthdate", high_from=H + 1), Range("birthdate", low_from=L, high_to=H)))),
-        ("le", Or((Range("birthdate", low_to=L - 1), Range("birthdate", low_from=L, high_to=H)))),
+        (
+            "ge",
+            And(
+                (
+                    Range("birthdate", high_from=L),
+                    Or((Range("birthdate", high_from=H + 1), Range("birthdate", low_from=L, high_to=H))),
+                )
+            ),
+        ),
+        (
+            "le",
+            And(
+                (
+                    Range("birthdate", low_to=H),
+                    Or((Range("birthdate", low_to=L - 1), Range("birthdate", low_from=L, high_to=H))),
+                )
+            ),
+        ),
         ("sa", Range("birthdate", low_from=H + 1)),
         ("eb", Range("birthdate", high_to=L - 1)),
     ],

@@ -13,7 +13,7 @@ from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.search.reading import Asked, Meaning, Modifier, Modifiers
 from fhir_server.search.values import split
-from fhir_server.store.filters import Filter, Or, Together, either
+from fhir_server.store.filters import And, Filter, Or, Together, either
 
 
 def _together(meanings: dict[str, Meaning], asked: Asked, value: str) -> Filter:
@@ -45,7 +45,8 @@ def components(asked: Asked) -> list[SearchParameter]:
 
 def in_one_group(asked: Asked, parts: Sequence[Filter]) -> Filter:
     """One element meeting all `parts`. Alternatives inside a part become alternatives of the whole."""
-    choices = [part.parts if isinstance(part, Or) else (part,) for part in parts]
+    flat = [one for part in parts for one in (part.parts if isinstance(part, And) else (part,))]
+    choices = [part.parts if isinstance(part, Or) else (part,) for part in flat]
     asked.reading.spend(prod(len(choice) for choice in choices))
     return either([Together(chosen) for chosen in product(*choices)])
 

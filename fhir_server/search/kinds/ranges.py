@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.fhir.outcome import InvalidParameter
-from fhir_server.store.filters import Filter, Range, either
+from fhir_server.store.filters import Filter, Range, both, either
 
 PREFIXES = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
 _LETTERS = re.compile(r"[A-Za-z]*")
@@ -54,11 +54,14 @@ _MEANINGS: Mapping[str, Callable[[Rows, Bounds], Filter]] = {
     "ne": lambda rows, asked: either([rows.within(low_to=asked.before), rows.within(high_from=asked.after)]),
     "gt": lambda rows, asked: rows.within(high_from=asked.after),
     "lt": lambda rows, asked: rows.within(low_to=asked.before),
-    "ge": lambda rows, asked: either(
-        [rows.within(high_from=asked.after), rows.within(low_from=asked.low, high_to=asked.high)]
+    # What both alternatives have in common is said first: by it an engine finds rows in one walk of its index.
+    "ge": lambda rows, asked: both(
+        rows.within(high_from=asked.low),
+        either([rows.within(high_from=asked.after), rows.within(low_from=asked.low, high_to=asked.high)]),
     ),
-    "le": lambda rows, asked: either(
-        [rows.within(low_to=asked.before), rows.within(low_from=asked.low, high_to=asked.high)]
+    "le": lambda rows, asked: both(
+        rows.within(low_to=asked.high),
+        either([rows.within(low_to=asked.before), rows.within(low_from=asked.low, high_to=asked.high)]),
     ),
     "sa": lambda rows, asked: rows.within(low_from=asked.after),
     "eb": lambda rows, asked: rows.within(high_to=asked.before),
