@@ -14,10 +14,18 @@ from fhir_server.validation.rules import CODES
 from fhir_server.validation.walking import places
 
 Tree = Mapping[str, Any]
+_REFERENCES = frozenset(("Reference",))
 
 
-def issues(tree: Tree, type: str, at: str) -> list[Issue]:
-    """The rules of containment that `tree`, a resource with contained resources or `#` references, breaks."""
+def issues(tree: Tree, type: str, at: str, body: bytes) -> list[Issue]:
+    """The rules of containment that `tree`, a resource with contained resources or `#` references, breaks.
+
+    Args:
+        tree: the resource.
+        type: its type.
+        at: its FHIRPath.
+        body: its JSON, to see at once that all that is contained is referred to.
+    """
     inside = [c if isinstance(c, dict) else {} for c in _list(tree.get("contained"))]
     links = list(_links(tree, type, at))
     for position, resource in enumerate(inside):
@@ -25,7 +33,7 @@ def issues(tree: Tree, type: str, at: str) -> list[Issue]:
             links += _links(resource, resource["resourceType"], f"{at}.contained[{position}]")
     return [
         *_each(inside, at),
-        *_unreferenced(tree, inside, at),
+        *(() if _all_named(inside, body) else _unreferenced(tree, inside, at)),
         *_dangling(links, inside),
     ]
 
@@ -39,6 +47,11 @@ def duplicate_ids(tree: Tree, at: str) -> Iterator[Issue]:
         if id in seen:
             yield _issue("element-id", "The id of another element of the same resource", place)
         seen.add(id)
+
+
+def _all_named(inside: list[dict[str, Any]], body: bytes) -> bool:
+    # A resource that refers to itself counts as referred to in dom-3 as well.
+    return all(f'"#{resource.get("id")}"'.encode() in body for resource in inside)
 
 
 def _each(inside: list[dict[str, Any]], at: str) -> Iterator[Issue]:
@@ -92,8 +105,8 @@ def _dangling(links: list[tuple[str, str, tuple[str, ...]]], inside: list[dict[s
 
 def _links(tree: Tree, type: str, at: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """References to contained resources: where, `#id`, and the types the element allows (empty: any)."""
-    for place in places(tree, type, at):
-        link = place.value.get("reference") if place.path == "Reference" else None
+    for place in places(tree, type, at, _REFERENCES):
+        link = place.value.get("reference")
         if isinstance(link, str) and link.startswith("#"):
             targets = place.step.type.targets if place.step and place.step.type else ()
             yield place.at, link, () if "Resource" in targets else targets

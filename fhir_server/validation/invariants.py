@@ -6,9 +6,9 @@ https://hl7.org/fhir/R4/conformance-rules.html#constraints
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
@@ -19,13 +19,15 @@ from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.steps import STRING, Step, is_primitive, steps
-from fhir_server.validation.walking import Place, places
+from fhir_server.validation.steps import STRING, Step, steps
+from fhir_server.validation.walking import Place, places, reached
 
 #: Stated by the schema or by `contained.py` and `narrative.py`, and so not asked again.
 ELSEWHERE = frozenset(("ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ref-1", "txt-1", "txt-2"))
 
-_GUARD = re.compile(r"(\w+)(?:\.hasValue\(\)\.not\(\)|\.exists\(\)\.not\(\)|\.empty\(\))")
+_GUARD = re.compile(
+    r"(\w+)(?:\.(?:where\(\)|select\(\)|\w+))*?(?:\.hasValue\(\)\.not\(\)|\.exists\(\)\.not\(\)|\.empty\(\))"
+)
 _IMPLIES = re.compile(r"(?:\w+\.)?(\w+)(?:\.exists\(\)| is \w+) implies ")
 #: A function of text asked of one child, and nothing else: of a child that is absent it is neither true nor false.
 _OF_TEXT = re.compile(r"(\w+)\.(?:contains|matches|startsWith)\([^()]*(?:\([^']*'\)|'[^']*')?\)(?:\.not\(\))?")
@@ -70,6 +72,8 @@ class Invariant:
         """The issue when the invariant does not hold at `place`; None when it does."""
         if self.needs and not self._can_fail(place):
             return None
+        if self.key == "per-1" and _in_order(place.value):
+            return None
         parent = None if place.value is scene.resource.value else scene.resource
         node = Node(place.value, shape("string" if place.path == STRING else place.path), parent=parent)
         try:
@@ -111,6 +115,14 @@ def evaluated(path: str) -> tuple[Invariant, ...]:
     )
 
 
+def _in_order(period: Mapping[str, Any]) -> bool:
+    """Whether a Period's ends, written alike and with the same zone, are in order as they are read: most are."""
+    start, end = period.get("start"), period.get("end")
+    if not isinstance(start, str) or not isinstance(end, str) or len(start) != len(end):
+        return False
+    return start <= end and (len(start) <= 10 or start[19:] == end[19:])
+
+
 def _constraints(path: str) -> tuple[definitions.Constraint, ...]:
     own = definitions.elements(path.partition(".")[0])[path].constraints
     return tuple(c for c in own if c.key not in ELSEWHERE)
@@ -121,8 +133,16 @@ def _needs(expression: str, names: set[str]) -> tuple[str, ...]:
     alone = _IMPLIES.match(expression) or _OF_TEXT.fullmatch(expression)
     if alone:
         return tuple(n for n in alone.groups() if n in names)
-    found = [m[1] for term in _alternatives(expression) if (m := _GUARD.fullmatch(term))]
+    found = [m[1] for term in _alternatives(expression) if (m := _GUARD.fullmatch(_bare(term)))]
     return tuple(n for n in found if n in names)
+
+
+def _bare(term: str) -> str:
+    """`term` with what stands inside its parentheses left out: `a.where(b = 'c').empty()` is `a.where().empty()`."""
+    before = ""
+    while before != term:
+        before, term = term, re.sub(r"\((?:[^()']|'(?:[^'\\]|\\.)*'|\(\))+\)", "()", term)
+    return term
 
 
 def _alternatives(expression: str) -> list[str]:
@@ -139,38 +159,39 @@ def _alternatives(expression: str) -> list[str]:
 
 
 @cache
-def triggers(type: str) -> tuple[bytes, ...]:
-    """JSON keys, as they stand in the bytes, without any of which no invariant below the root can fail."""
-    found: set[str] = set()
-    for path, keys in _reached(type).items():
-        for rule in _all_rules(path, keys):
-            found |= rule
-    return tuple(f'"{k}":'.encode() for k in sorted(found))
+def triggers(type: str) -> tuple[tuple[frozenset[str], frozenset[str], str], ...]:
+    """Where below the root an invariant can fail: for each, two sets of JSON keys, and a path.
+
+    The first keys are those its element needs to have, the second those that lead to such an element: it can fail only
+    where one of either is there.
+    """
+    found = []
+    for path, keys in reached(type).items():
+        table = steps(path)
+        for rule in evaluated(path):
+            needed = frozenset(k for k, s in table.items() if s.name in rule.needs[-1:])
+            found.append((needed or keys, keys, path))
+    for path in (type, *reached(type)):
+        for key, step in steps(path).items():
+            if _element_rules(step.element):
+                found.append((frozenset({key}), frozenset({key}), step.path))
+    return tuple(found)
 
 
-def _all_rules(path: str, keys: set[str]) -> Iterator[set[str]]:
-    table = steps(path)
-    for rule in evaluated(path):
-        needed = rule.needs[-1:]
-        yield {k for k, s in table.items() if s.name in needed} or keys
-    for step in table.values():
-        if _element_rules(step.element):
-            yield {k for k, s in table.items() if s.element is step.element}
+@cache
+def _keys(type: str) -> re.Pattern[bytes]:
+    """Finds the keys that `triggers` names in the bytes of a resource; what looks like one in a text does no harm."""
+    keys = {k for needed, leading, _ in triggers(type) for k in needed | leading}
+    return re.compile(b'"(' + b"|".join(k.encode() for k in sorted(keys)) + b')":')
 
 
-def _reached(type: str) -> dict[str, set[str]]:
-    """Every path below `type`, with the JSON keys that lead to it."""
-    found: dict[str, set[str]] = {}
-    waiting = [type]
-    while waiting:
-        for key, step in steps(waiting.pop()).items():
-            if step.path == "Resource" or (step.type and is_primitive(step.type.code) and not step.sibling):
-                continue
-            if step.path not in found:
-                found[step.path] = set()
-                waiting.append(step.path)
-            found[step.path].add(key)
-    return found
+@lru_cache(maxsize=4096)
+def _failing(type: str, there: frozenset[bytes]) -> frozenset[str]:
+    """The paths at which some invariant can fail, by the keys that are there."""
+    keys = {k.decode() for k in there}
+    return frozenset(
+        p for needed, leading, p in triggers(type) if not (keys.isdisjoint(needed) or keys.isdisjoint(leading))
+    )
 
 
 def _element_rules(element: definitions.Element) -> tuple[definitions.Constraint, ...]:
@@ -193,12 +214,12 @@ def issues(
         root: what `%rootResource` is, when `tree` is contained.
         sound: its structure is right.
     """
-    deep = any(key in body for key in triggers(type))
-    if not deep and not evaluated(type):
+    paths = _failing(type, frozenset(_keys(type).findall(body)))
+    if not paths and not evaluated(type):
         return []
     resource = root_node(tree)
     scene = Scene(resource, resource if root is None or root is tree else root_node(root), sound)
-    found = places(tree, type, at) if deep else iter((Place(at, tree, type),))
+    found = places(tree, type, at, paths | {type}) if paths else iter((Place(at, tree, type),))
     return [i for place in found for i in _broken(place, scene)]
 
 

@@ -21,6 +21,9 @@ _ELEMENTS = frozenset(
         "thead tr tt ul var"
     ).split()
 )
+#: The same as the parser names them, with their namespace.
+_NAMES = frozenset(f"{XHTML} {name}" for name in _ELEMENTS)
+_ROOT, _IMAGE = f"{XHTML} div", f"{XHTML} img"
 _ATTRIBUTES = frozenset(
     (
         "abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff "
@@ -61,13 +64,13 @@ def is_safe(div: object) -> bool:
 
 class _Reader:
     def __init__(self) -> None:
-        self.depth = 0
+        self.begun = False
         self.content = False
+        self.parser = expat.ParserCreate(namespace_separator=" ")
 
     def parse(self, div: str) -> None:
-        parser = expat.ParserCreate(namespace_separator=" ")
+        parser = self.parser
         parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
         parser.StartDoctypeDeclHandler = self._doctype
         parser.ProcessingInstructionHandler = self._instruction
@@ -75,21 +78,28 @@ class _Reader:
         parser.Parse(div.encode("utf-8", "surrogatepass"), True)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        space, _, local = name.rpartition(" ")
-        if space != XHTML:
-            raise _Unsafe(f"the element {local[:20]} is not in the namespace {XHTML}")
-        if (self.depth == 0 and local != "div") or local not in _ELEMENTS:
-            raise _Unsafe(f"the element {local[:20]} is not allowed" if self.depth else "its root is not a div")
-        self.depth += 1
-        self.content = self.content or local == "img"
+        if name not in _NAMES:
+            self._refuse(name)
+        if not self.begun:
+            if name != _ROOT:
+                raise _Unsafe("its root is not a div")
+            self.begun = True
+        if name == _IMAGE:
+            self.content = True
         for attribute, value in attributes.items():
             _judge(attribute, value)
 
-    def _end(self, name: str) -> None:
-        self.depth -= 1
+    def _refuse(self, name: str) -> None:
+        space, _, local = name.rpartition(" ")
+        if space != XHTML:
+            raise _Unsafe(f"the element {local[:20]} is not in the namespace {XHTML}")
+        raise _Unsafe(f"the element {local[:20]} is not allowed")
 
     def _text(self, text: str) -> None:
-        self.content = self.content or not text.isspace()
+        if not text.isspace():
+            self.content = True
+            # One character is enough: the rest of the text is not asked for.
+            self.parser.CharacterDataHandler = None
 
     def _doctype(self, *_: Any) -> None:
         raise _Unsafe("a document type declaration is not allowed")
@@ -99,7 +109,9 @@ class _Reader:
 
 
 def _judge(attribute: str, value: str) -> None:
-    name = attribute.replace("http://www.w3.org/XML/1998/namespace ", "xml:")
+    name = attribute
+    if name not in _ATTRIBUTES:
+        name = attribute.replace("http://www.w3.org/XML/1998/namespace ", "xml:")
     if name not in _ATTRIBUTES:
         raise _Unsafe(f"the attribute {name[:20]} is not allowed")
     if name in _LINKS and _ACTIVE.match(value):

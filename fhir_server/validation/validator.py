@@ -132,8 +132,8 @@ def _judged(tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles:
         yield from explain.issues(judge.iter_errors(alone), schema(type), type, at)
     body = _encode(alone)
     if root is tree and ("contained" in tree or b'"reference":"#' in body):
-        yield from contained.issues(tree, type, at)
-    if body.count(b'"id":') > 1:
+        yield from contained.issues(tree, type, at, body)
+    if body.count(b'"id":') > 1 + len(nested):
         yield from contained.duplicate_ids(tree, at)
     yield from invariants.issues(tree, type, at, body, root, sound)
     yield from by.profiled(tree, type, at, root, profiles, sound)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from fhir_server.validation.steps import STRING, Step, is_primitive, steps
@@ -22,24 +23,51 @@ class Place:
     step: Step | None = None
 
 
-def places(tree: Mapping[str, Any], path: str, at: str, step: Step | None = None) -> Iterator[Place]:
-    """Every complex element of `tree`, itself first, in document order.
+def places(
+    tree: Mapping[str, Any], path: str, at: str, targets: frozenset[str], step: Step | None = None
+) -> Iterator[Place]:
+    """The complex elements of `tree` that `targets` names, itself first, in document order.
 
     Args:
         tree: an object of a resource.
         path: a type's name or backbone element's path.
         at: FHIRPath of `tree`.
-        step: the property it was found at.
+        targets: the paths of the elements looked for; only what leads to one of them is entered.
+        step: the property `tree` was found at.
     """
-    yield Place(at, tree, path, step)
-    table = steps(path)
+    if path in targets:
+        yield Place(at, tree, path, step)
+    table = _leading(path, targets)
     for key, value in tree.items():
         found = table.get(key)
-        if found is None or found.path == "Resource" or not isinstance(value, dict | list):
-            continue
-        if _is_complex(found):
+        if found is not None:
             for position, item in items(value, found, f"{at}.{found.name}"):
-                yield from places(item, found.path, position, found)
+                yield from places(item, found.path, position, targets, found)
+
+
+@cache
+def reached(path: str) -> Mapping[str, frozenset[str]]:
+    """Every path below `path`, with the JSON keys that lead to it. Nested resources are not entered."""
+    found: dict[str, set[str]] = {}
+    waiting = [path]
+    while waiting:
+        for key, step in steps(waiting.pop()).items():
+            if step.path == "Resource" or not _is_complex(step):
+                continue
+            if step.path not in found:
+                found[step.path] = set()
+                waiting.append(step.path)
+            found[step.path].add(key)
+    return {p: frozenset(keys) for p, keys in found.items()}
+
+
+@lru_cache(maxsize=4096)
+def _leading(path: str, targets: frozenset[str]) -> Mapping[str, Step]:
+    return {
+        k: s
+        for k, s in steps(path).items()
+        if s.path != "Resource" and _is_complex(s) and (s.path in targets or not targets.isdisjoint(reached(s.path)))
+    }
 
 
 def items(value: Any, step: Step, at: str) -> Iterator[tuple[str, dict[str, Any]]]:
