@@ -6,7 +6,6 @@ https://hl7.org/fhir/R4/search.html#string. The same folding is applied to what 
 from __future__ import annotations
 
 import re
-import string
 import unicodedata
 from html import unescape
 
@@ -15,12 +14,6 @@ _LETTERS = {
     "œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ħ": "h", "ı": "i", "ŋ": "n", "ŧ": "t",
     "ĸ": "k", "ə": "e", "ß": "ss",
 }  # fmt: skip
-#: One step for ASCII: capitals to small letters, all that is neither letter nor digit to a space.
-_ASCII = {
-    code: (char.lower() if (char := chr(code)) in string.ascii_letters or char in string.digits else " ")
-    for code in range(128)
-}
-_APART = str.maketrans(_LETTERS)
 _tags = re.compile(r"<[^<>]*>").sub
 _LONGEST_TEXT = 1_000_000
 #: Characters of a string that are indexed: an index of whole chapters would serve nobody.
@@ -33,10 +26,7 @@ def fold(text: str) -> str:
     "Jean-Pierre d'Artagnan" and "JEAN PIERRE D’ARTAGNAN" are both "jean pierre d artagnan"; "Cœur" is "coeur". Text of
     punctuation alone folds to "".
     """
-    if text.isascii():
-        return text.lower() if text.isalnum() else " ".join(text.translate(_ASCII).split())
-    apart = unicodedata.normalize("NFKD", text.casefold().translate(_APART)).casefold()
-    return " ".join("".join(map(_plain, apart)).split())
+    return text.lower() if text.isascii() and text.isalnum() else " ".join(text.translate(_table).split())
 
 
 def spellings(text: str) -> tuple[str, ...]:
@@ -61,6 +51,15 @@ def without_markup(xhtml: str) -> str:
     return unescape(text) if "&" in text else text
 
 
+class _Table(dict[int, str]):
+    """What each character is folded to, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", chr(code)).casefold())
+        found = self[code] = "".join(_LETTERS.get(char) or _plain(char) for char in apart)
+        return found
+
+
 def _plain(char: str) -> str:
     if char.isalnum():
         return char
@@ -68,4 +67,5 @@ def _plain(char: str) -> str:
     return "" if unicodedata.category(char) == "Mn" else " "
 
 
+_table = _Table()
 _inner = re.compile(r"(?<=\w)['’‘ʼ`´.‐‑-](?=\w)").sub
