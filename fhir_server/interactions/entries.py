@@ -67,12 +67,19 @@ def rows_of(bundle: dict[str, Any], context: Context) -> list[Any]:
 
 def envelope(bundle: dict[str, Any]) -> list[Issue]:
     """What is wrong with the Bundle itself, its entries' resources left aside: errors only."""
-    rows = [
-        {k: v for k, v in row.items() if k != "resource"} if isinstance(row, dict) else row
-        for row in bundle.get("entry", ())
-    ]
+    rows = [_bare(row) for row in bundle.get("entry", ())]
     bare = {**bundle, "entry": rows} if rows else {k: v for k, v in bundle.items() if k != "entry"}
     return [issue for issue in validate(bare) if issue.severity in ("error", "fatal")]
+
+
+#: Stands for an entry that `read` refuses, so that the entry is refused once and alone.
+_ELSEWHERE = {"request": {"method": "GET", "url": "Patient"}}
+
+
+def _bare(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict) or not isinstance(row.get("request"), dict):
+        return _ELSEWHERE
+    return {key: value for key, value in row.items() if key != "resource"}
 
 
 def read(row: Any, number: int, context: Context) -> Entry:

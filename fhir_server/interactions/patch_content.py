@@ -44,14 +44,16 @@ def content_of(part: dict[str, Any], shapes: Mapping[str, Shape], where: str) ->
     """
     if isinstance(part.get("part"), list):
         [(key, expected), *others] = shapes.items()
-        if others or "." not in expected.path:
-            raise Invalid("The place holds a data type, which has no parts.", where, code="processing")
+        # Backbone elements and extensions cannot be a value[x] of Parameters; parts can make any complex type.
+        if others or expected.primitive:
+            raise Invalid("The place holds a primitive or a choice, which has no parts.", where, code="processing")
         return Content(key, _backbone(part["part"], expected, where))
     if "resource" in part:
         return _resource(part["resource"], shapes, where)
     key, value, extra = _value(part, where)
     given = _types()[key]
-    for name, expected in shapes.items():
+    # A choice is of the very type where it has it: `string` would also fit an earlier `code`.
+    for name, expected in sorted(shapes.items(), key=lambda item: item[1].name != given):
         if _fits(given, expected):
             return Content(name, deepcopy(value), deepcopy(extra))
     raise Invalid(f"A {given} cannot stand there.", where, code="processing")
