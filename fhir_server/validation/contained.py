@@ -29,7 +29,8 @@ def issues(tree: Tree, type: str, at: str, body: bytes) -> list[Issue]:
     inside = [c if isinstance(c, dict) else {} for c in _list(tree.get("contained"))]
     links = list(_links(tree, type, at))
     for position, resource in enumerate(inside):
-        if resource.get("resourceType") in definitions.resource_types():
+        type_inside = resource.get("resourceType")
+        if isinstance(type_inside, str) and type_inside in definitions.resource_types():
             links += _links(resource, resource["resourceType"], f"{at}.contained[{position}]")
     return [
         *_each(inside, at),
@@ -92,13 +93,13 @@ def _unreferenced(tree: Tree, inside: list[dict[str, Any]], at: str) -> Iterator
 
 
 def _dangling(links: list[tuple[str, str, tuple[str, ...]]], inside: list[dict[str, Any]]) -> Iterator[Issue]:
-    types = {f"#{r['id']}": r.get("resourceType") for r in inside if isinstance(r.get("id"), str)}
+    types = {f"#{r['id']}": str(r.get("resourceType")) for r in inside if isinstance(r.get("id"), str)}
     for place, link, targets in links:
         if link == "#":
             continue
         if link not in types:
             yield Issue("error", "invariant", "No contained resource has this id.", place, "ref-1")
-        elif targets and types[link] in definitions.resource_types() - set(targets):
+        elif targets and types[link] not in targets and types[link] in definitions.resource_types():
             text = "The contained resource is not of a type this element allows"
             yield _issue("reference-target", text, f"{place}.reference")
 

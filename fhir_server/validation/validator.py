@@ -108,6 +108,11 @@ def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[s
     yield from _judged(tree, type, type, tree, by, profiles)
 
 
+def _has_narrative(tree: Tree) -> bool:
+    text = tree.get("text")
+    return isinstance(text, dict) and "div" in text
+
+
 def _untyped(tree: Tree, at: str) -> Issue:
     text = "Not a resource type of R4." if "resourceType" in tree else "A resource says its resourceType."
     return Issue("error", "structure", text, f"{at}.resourceType", "resource-type")
@@ -137,14 +142,20 @@ def _judged(tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles:
         yield from contained.duplicate_ids(tree, at)
     yield from invariants.issues(tree, type, at, body, root, sound)
     yield from by.profiled(tree, type, at, root, profiles, sound)
-    if root is tree and type not in _NO_NARRATIVE and "div" not in (tree.get("text") or ()):
+    if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:
-        inner = resource.get("resourceType")
-        if inner in definitions.resource_types():
-            yield from _judged(resource, inner, here, tree if container else resource, by)
-        elif "resourceType" in resource:
-            yield _untyped(resource, here)
+        yield from _inside(resource, here, tree if container else resource, by)
+
+
+def _inside(resource: Tree, at: str, root: Tree, by: Validator) -> Iterator[Issue]:
+    type = resource.get("resourceType")
+    if not isinstance(type, str):
+        return  # its holder has said so
+    if type in definitions.resource_types():
+        yield from _judged(resource, type, at, root, by)
+    else:
+        yield _untyped(resource, at)
 
 
 #: The resource types that are not DomainResources; a contained resource should have no narrative either.

@@ -1,0 +1,48 @@
+"""Whatever stands where: issues, and never an exception. https://hl7.org/fhir/R4/validation.html"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from fhir_server.fhir.json import parse
+from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.validator import Validator
+from tests.examples import examples_folder
+from tests.validation.test_reference import EXAMPLES, _mutated
+from tests.validation.test_rules import BUNDLE, PARAMETERS, PATIENT
+
+ODD: list[Any] = [None, [], {}, [[]], [{}], {"a": {}}, "", 1, True, ["Patient"], {"id": ["a"]}, [None, None]]
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, "RULES"])
+def test_mutations_never_raise(name: str):
+    folder = examples_folder()
+    if folder is None:
+        pytest.skip("HL7's examples are not here and could not be fetched")
+    source = random.Random(name)
+    trees = [PATIENT, BUNDLE, PARAMETERS] if name == "RULES" else [parse((folder / f"{name}.json").read_bytes())]
+    judge = Validator(Profiles())
+    for _ in range(150):
+        changed = source.choice(trees)
+        for _ in range(source.choice([1, 2, 5])):
+            changed = _mutated(changed, source)
+        if isinstance(changed, dict):
+            judge.validate(changed)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize(
+    "path", ["resourceType", "id", "meta", "text", "contained", "name", "extension", "identifier", "_birthDate", "link"]
+)
+def test_an_odd_value_anywhere_is_an_issue_and_no_exception(path: str, odd: Any):
+    assert Validator(Profiles()).validate({**PATIENT, path: odd})
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("path", ["resourceType", "id", "meta", "contained", "name"])
+def test_an_odd_value_in_a_contained_resource_is_an_issue(path: str, odd: Any):
+    tree = {**PATIENT, "contained": [{**PATIENT["contained"][0], path: odd}]}
+    assert Validator(Profiles()).validate(tree)
