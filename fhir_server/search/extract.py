@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.fhir.references import parse
-from fhir_server.search.indexing.content import content, narrative
+from fhir_server.search.indexing.content import texts
 from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
 from fhir_server.search.indexing.rows import Rows
 from fhir_server.search.parameters import Registry
@@ -51,7 +51,7 @@ def extract(type: str, tree: dict[str, Any], registry: Registry, base_url: str =
         if member in _BESIDE:
             _take(_BESIDE[member], tree, rows)
     _take(plan.always, tree, rows)
-    return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), narrative(tree), content(tree))
+    return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), *texts(tree))
 
 
 def _take(steps: tuple[Step, ...], tree: dict[str, Any], rows: Rows) -> None:

@@ -76,7 +76,7 @@ def test_the_short_way_of_ascii_is_the_long_one(text: str) -> None:
     assert fold(text + " é") == f"{fold(text)} e".strip()
 
 
-def test_words_come_once_in_their_order() -> None:
+def test_words_come_once() -> None:
     assert words("Le patient, le Médecin; LE PATIENT") == ["le", "patient", "medecin"]
 
 

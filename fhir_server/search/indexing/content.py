@@ -14,12 +14,18 @@ from fhir_server.search.text import without_markup, words
 _MACHINE = frozenset(
     {"id", "reference", "system", "url", "fullUrl", "data", "hash", "div", "resourceType", "versionId"}
 )
-#: A date, or a URI: found by their own parameters.
-_not_words = re.compile(r"\d{4}-\d\d|[a-z][a-z0-9+.-]*:[^\s]+$").match
+#: A date, or a URI: found by their own parameters. All strings are looked at in one pass, each between line ends.
+_without_dates = re.compile(r"\n(?:\d{4}-\d\d[^\n]*|[a-z][a-z0-9+.-]*:\S+(?=\n))").sub
 
 
-def content(tree: dict[str, Any]) -> str:
-    """The folded words of every string in a resource, its narrative included; each once, one space between them."""
+def texts(tree: dict[str, Any]) -> tuple[str, str]:
+    """The folded words of a resource's narrative, and of every string in it; each once, one space between them."""
+    narrative = _narrative(tree)
+    return " ".join(words(narrative)), " ".join(words(f"{_strings(tree)}\n{narrative}"))
+
+
+def _strings(tree: dict[str, Any]) -> str:
+    """Every string in a resource that is for people, a line each."""
     found: list[str] = []
     pending: list[Any] = [tree]
     while pending:
@@ -33,16 +39,10 @@ def content(tree: dict[str, Any]) -> str:
             elif kind is list:
                 pending += [one for one in value if one.__class__ is dict]
                 found += [one for one in value if one.__class__ is str]
-    found += _narratives(tree)
-    return " ".join(words("\n".join([text for text in found if not _not_words(text)])))
+    return _without_dates("\n", "\n".join(["", *found, ""]))
 
 
-def narrative(tree: dict[str, Any]) -> str:
-    """The folded words of a resource's narrative; each once, one space between them."""
-    return " ".join([word for text in _narratives(tree) for word in words(text)])
-
-
-def _narratives(tree: dict[str, Any]) -> list[str]:
+def _narrative(tree: dict[str, Any]) -> str:
     text = tree.get("text")
     div = text.get("div") if isinstance(text, dict) else None
-    return [without_markup(div)] if isinstance(div, str) else []
+    return without_markup(div) if isinstance(div, str) else ""

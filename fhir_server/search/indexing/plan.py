@@ -174,9 +174,17 @@ def _part(code: str, part: Part, path: str, type: str) -> tuple[_Part, tuple[str
     return write, () if outside else tuple(root for clause in found for root in clause.roots)
 
 
+def _deceased(tree: dict[str, Any]) -> list[tuple[Any, str]]:
+    return [("deceasedDateTime" in tree or tree.get("deceasedBoolean") is True, "boolean")]
+
+
+#: The standard's one expression that is more than a path, written out: it is evaluated for every Patient.
+_WRITTEN_OUT: Mapping[str, Find] = {"Patient.deceased.exists() and Patient.deceased != false": _deceased}
+
+
 def _clauses(expression: str, type: str) -> Iterator[_Clause]:
     for clause in clauses(expression, type):
-        find = compile_path(clause, type)
+        find = _WRITTEN_OUT.get(clause) or compile_path(clause, type)
         if find is not None:
             found = reached(clause, type)
             code = next((leaf.path for leaf in found.leaves if leaf.type == "code"), "") if found else ""
