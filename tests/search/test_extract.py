@@ -10,11 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhir_server.fhir.dates import interval
 from fhir_server.search.extract import extract
 from fhir_server.search.parameters import Registry
 from fhir_server.store.filters import BEGINNING, END
+from fhir_server.store.matching import pack, unpack
 from tests.search.rows_of import BASE, REGISTRY, index, spans, words
 
 UCUM = "http://unitsofmeasure.org"
@@ -368,3 +371,26 @@ def test_an_element_that_is_not_as_its_type_says_leaves_the_others(wrong: Any) -
 def test_the_zone_of_the_registry_counts_for_dates_without_one() -> None:
     in_paris = extract("Patient", a("Patient", birthDate="1980-07-01"), Registry())
     assert [s.low for s in in_paris.spans] == [interval("1980-06-30T22:00:00Z", REGISTRY.zone)[0]]
+
+
+MEMBERS = st.sampled_from(
+    "code coding system value unit low high start end reference identifier display text name given family telecom use contact meta "
+    "tag profile component valueQuantity valueString valueSampledData origin data factor effectiveTiming event repeat boundsPeriod "
+    "position latitude longitude contained resourceType id entry resource securityContext subject relatesTo target div url extension".split()
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text(max_size=5) | st.sampled_from(["Patient/1", "#", "2020", "1 E 2", "<", "Patient"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4),
+    max_leaves=25,
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(
+        ["Patient", "Observation", "Location", "Bundle", "DocumentReference", "ValueSet", "Binary", "Device"]
+    ),
+    st.dictionaries(MEMBERS, JSON, max_size=6),
+)
+def test_whatever_stands_in_a_resource_its_index_can_be_stored(type: str, members: dict[str, Any]) -> None:
+    found = extract(type, {**members, "resourceType": type}, REGISTRY, BASE)
+    assert unpack(pack(found)) == found

@@ -146,12 +146,13 @@ def _group(node: dict[str, Any], tree: dict[str, Any], rows: Rows, parts: list[_
     """Write one group, or none of it when a part has no value: it could not be found."""
     words, spans = len(rows.words), len(rows.spans)
     rows.group = rows.groups = rows.groups + 1
+    whole = False
     try:
         whole = all(part(node, tree, rows) for part in parts)
     finally:
         rows.group = 0
-    if not whole:
-        del rows.words[words:], rows.spans[spans:]
+        if not whole:
+            del rows.words[words:], rows.spans[spans:]
 
 
 _Part = Callable[[dict[str, Any], dict[str, Any], Rows], bool]
