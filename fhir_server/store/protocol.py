@@ -233,8 +233,13 @@ class Records(Protocol):
 class Engine(Protocol):
     """An opened engine: both protocols, and what operating it takes."""
 
-    store: Store
-    records: Records
+    @property
+    def store(self) -> Store:
+        """Versions of resources."""
+
+    @property
+    def records(self) -> Records:
+        """Short-lived and secret things."""
 
     async def backup(self, target: Path) -> None:
         """A consistent copy at `target`, while writing goes on."""
