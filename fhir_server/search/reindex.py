@@ -25,8 +25,10 @@ from fhir_server.store.filters import EVERYTHING, Index
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Position, Records, Store, Version
 
+#: Resources indexed in one write of the store.
+BATCH = 320
 #: Resources indexed between two turns of the event loop: some milliseconds.
-BATCH = 64
+SLICE = 32
 #: How long a worker that died keeps others from going on.
 LEASE_SECONDS = 30.0
 #: How often progress is written down, and the lease renewed.
@@ -133,7 +135,12 @@ class Indexing:
         after: Position | None = job.position
         page = await self._store.walk(job.types, after, BATCH)
         live = [version for version in page.versions if not version.deleted]
-        await self._store.reindex([(one, indexed_anew(one, self._watch.registry, self._base)) for one in live])
+        entries: list[tuple[Version, Index]] = []
+        for number, version in enumerate(live, start=1):
+            entries.append((version, indexed_anew(version, self._watch.registry, self._base)))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+        await self._store.reindex(entries)
         job = msgspec.structs.replace(job, done=job.done + len(live), position=page.next)
         if page.next is not None:
             return job

@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.fhir.definitions import SearchParameter, resource_types
 from fhir_server.search.indexing.elements import reached
-from fhir_server.search.parameters import WITHOUT_EXPRESSION, Registry, bases_of, clauses
+from fhir_server.search.parameters import WITHOUT_EXPRESSION, Registry, bases_of, clauses, described
 
 EVERY = {"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_content", "_filter", "_has", "_list", "_query", "_type"}  # fmt: skip
 
@@ -168,3 +168,19 @@ def test_what_was_compiled_is_forgotten_with_every_change() -> None:
     assert registry.replace({"http://a.example/nickname": (a_parameter(), "pending")})
     assert registry.compiled == {}
     assert not registry.replace({"http://a.example/nickname": (a_parameter(), "pending")})
+
+
+@pytest.mark.parametrize(
+    "code, expected",
+    [
+        (
+            "gender",
+            {"name": "gender", "definition": "http://hl7.org/fhir/SearchParameter/individual-gender", "type": "token"},
+        ),
+        ("_has", {"name": "_has", "type": "special"}),
+    ],
+)
+def test_a_parameter_is_described_for_the_capability_statement(code: str, expected: dict[str, str]) -> None:
+    parameter = Registry().get("Patient", code)
+    assert parameter is not None
+    assert described(parameter) == expected
