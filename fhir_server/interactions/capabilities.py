@@ -19,6 +19,7 @@ from fhir_server.interactions import statement
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.shaping import part
 from fhir_server.search.parameters import Registry, described
+from fhir_server.search.query import REFUSED
 from fhir_server.settings import Settings
 
 MODES = frozenset({"full", "normative", "terminology"})
@@ -57,7 +58,7 @@ def completed(base: str, registry: Registry, cors: bool) -> dict[str, Any]:
     [rest] = published["rest"]
     included, reverse = _includes(registry)
     resources = [_resource(row, registry, included, reverse) for row in rest["resource"]]
-    common = [described(p) for p in registry.of("Resource").values()]
+    common = _searched(registry, "Resource")
     return {
         **published,
         "date": _SINCE,
@@ -76,6 +77,11 @@ def software_version() -> str:
         return version("fhir-server")
     except PackageNotFoundError:
         return "0"
+
+
+def _searched(registry: Registry, type: str) -> list[dict[str, Any]]:
+    """The parameters of a type that a search may use."""
+    return [described(parameter) for code, parameter in registry.of(type).items() if code not in REFUSED]
 
 
 Names = Mapping[str, list[str]]
@@ -99,7 +105,7 @@ def _includes(registry: Registry) -> tuple[Names, Names]:
 
 def _resource(row: dict[str, Any], registry: Registry, included: Names, reverse: Names) -> dict[str, Any]:
     type = row["type"]
-    own = [described(parameter) for parameter in registry.of(type).values()]
+    own = _searched(registry, type)
     found = {**row, "searchInclude": ["*", *included[type]], "searchRevInclude": reverse[type], "searchParam": own}
     operations = found.pop("operation", None)
     found = {key: value for key, value in found.items() if value}

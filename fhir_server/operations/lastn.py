@@ -1,7 +1,8 @@
 """The latest observations of each kind.
 
 https://hl7.org/fhir/R4/observation-operation-lastn.html. Kinds are codes that are the same by system and code, or
-joined by an observation that carries both; without a coding, texts that are the same. Equal times at the end are all given.
+joined by an observation that carries both; without a coding, texts that are the same. Of equal times at the end all are
+given.
 """
 
 from __future__ import annotations

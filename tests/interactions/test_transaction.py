@@ -6,6 +6,8 @@ import asyncio
 import base64
 import gzip
 import json
+import re
+import tarfile
 from typing import Any
 
 import pytest
@@ -320,3 +322,33 @@ async def test_a_whole_life_of_synthea_s_loads_and_is_found(server: Server, numb
     observations = (await server.get(f"Observation?patient={patient['id']}&_summary=count")).json["total"]
     assert observations == (await server.get("Observation?_summary=count")).json["total"]
     assert b"urn:uuid" not in (await server.get("Claim?_count=1000")).response.body
+
+
+@pytest.mark.parametrize(
+    "name", ["Bundle-example-td2-1-remplacement.json", "Bundle-example-td2-iti65-lot-soumission.json"]
+)
+async def test_the_dmp_s_own_lots_load_once_the_patient_is_there(server: Server, name: str) -> None:
+    bundle = dmp_example(name)
+    refused = await server.post("", bundle)
+    # Their subject is a reference by criteria, which must match one Patient.
+    assert refused.status == 412 and "not-found" in refused.codes and await counted(server) == 0
+    [(system, value), *_] = re.findall(r'"Patient\?identifier=([^|"]+)\|(\w+)"', json.dumps(bundle))
+    await server.post("Patient", {"resourceType": "Patient", "identifier": [{"system": system, "value": value}]})
+    for entry in bundle["entry"]:
+        if entry["request"]["method"] == "PATCH":
+            id = entry["request"]["url"].partition("/")[2]
+            replaced = dmp_example("DocumentReference-doc-x-id.json")
+            assert (await server.put(f"DocumentReference/{id}", {**replaced, "id": id})).status == 201
+    answer = await server.post("", bundle)
+    assert answer.status == 200, answer.json
+
+
+def dmp_example(name: str) -> Json:
+    data = shared_data()
+    if data is None:
+        pytest.skip("the national guides are not beside the checkout")
+    with tarfile.open(data / "ig" / "ans.fhir.fr.pdsm4dmp-0.1.0.tgz") as archive:
+        member = archive.extractfile(f"package/example/{name}")
+        assert member is not None
+        found: Json = json.load(member)
+        return found

@@ -1,0 +1,139 @@
+"""https://hl7.org/fhir/R4/operations.html, https://hl7.org/fhir/R4/resource-operation-meta.html, -validate.html"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.interactions.calls import Server
+
+Json = dict[str, Any]
+
+
+def parameters(**values: Any) -> Json:
+    """A Parameters resource: a dict value is a whole parameter, `value[x]` or `resource`."""
+    return {"resourceType": "Parameters", "parameter": [{"name": name, **value} for name, value in values.items()]}
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status"),
+    [
+        ("GET", "$nothing", 404),
+        ("GET", "Patient/$nothing", 404),
+        ("GET", "Observation/$everything", 404),
+        ("GET", "Patient/1/$lastn", 404),
+        ("GET", "Foo/$meta", 404),
+        ("GET", "Patient/1/$meta-add", 405),
+        ("DELETE", "Patient/$meta", 405),
+        ("GET", "Patient/1/$everything?nothing=1", 400),
+        ("GET", "Patient/1/$everything?start=2020&start=2021", 400),
+        ("GET", "Patient/1/$everything?start=", 400),
+        ("POST", "Patient/1/$meta-add", 400),
+        ("GET", "Patient/1/$everything?start=x", 400),
+        ("GET", "Patient/1/$everything?_count=0", 400),
+        ("GET", "Patient/1/$everything?_type=Foo", 400),
+        ("GET", "Patient/1/$everything?_cursor=x", 400),
+        ("GET", "Patient/none/$everything", 404),
+        ("GET", "Patient/$validate", 400),
+        ("GET", "Patient/1/$validate?mode=x", 400),
+        ("GET", "Patient/1/$validate?resource=x", 400),
+    ],
+)
+async def test_a_call_that_does_not_fit_the_definition_is_refused(
+    server: Server, method: str, url: str, status: int
+) -> None:
+    await server.put("Patient/1", {"resourceType": "Patient", "id": "1"})
+    assert (await server.call(method, url)).status == status
+
+
+TAG, OTHER = {"system": "urn:t", "code": "a"}, {"system": "urn:t", "code": "b", "display": "B"}
+
+
+async def test_meta_is_added_as_to_a_set_and_taken_away_again(server: Server) -> None:
+    await server.put("Patient/1", {"resourceType": "Patient", "id": "1", "meta": {"tag": [TAG]}})
+    add = parameters(
+        meta={"valueMeta": {"tag": [{**TAG, "display": "seen"}, OTHER], "profile": ["http://example.org/p"]}}
+    )
+    added = await server.post("Patient/1/$meta-add", add)
+    meta = added.json["parameter"][0]["valueMeta"]
+    assert (added.status, meta["versionId"], meta["tag"], meta["profile"]) == (
+        200,
+        "2",
+        [TAG, OTHER],
+        ["http://example.org/p"],
+    )
+    assert (await server.post("Patient/1/$meta-add", add)).json["parameter"][0]["valueMeta"]["versionId"] == "2"
+    assert (await server.get("Patient?_tag=urn:t|b&_summary=count")).json["total"] == 1
+    taken = await server.post(
+        "Patient/1/$meta-delete", parameters(meta={"valueMeta": {"tag": [TAG, {"code": "none"}]}})
+    )
+    assert taken.json["parameter"][0]["valueMeta"]["tag"] == [OTHER]
+    assert (await server.get("Patient/1/_history/1/$meta")).json["parameter"][0]["valueMeta"]["tag"] == [TAG]
+    assert (await server.post("Patient/1/$meta-add", add, if_match='W/"1"')).status == 412
+    assert (await server.post("Patient/2/$meta-add", add)).status == 404
+    assert (await server.post("Patient/1/$meta-add", parameters(meta={"valueString": "x"}))).status == 400
+
+
+async def test_meta_of_a_type_and_of_all_is_what_is_in_use(server: Server) -> None:
+    await server.put("Patient/1", {"resourceType": "Patient", "id": "1", "meta": {"tag": [TAG]}})
+    await server.put(
+        "Basic/1", {"resourceType": "Basic", "id": "1", "code": {"text": "x"}, "meta": {"tag": [OTHER, TAG]}}
+    )
+    assert (await server.get("Patient/$meta")).json["parameter"][0]["valueMeta"] == {"tag": [TAG]}
+    assert (await server.get("$meta")).json["parameter"][0]["valueMeta"] == {"tag": [TAG, OTHER]}
+
+
+GOOD, BAD = (
+    {"resourceType": "Patient", "id": "1", "gender": "male"},
+    {"resourceType": "Patient", "id": "1", "gender": "x"},
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "right"),
+    [
+        ("Patient/$validate", GOOD, True),
+        ("Patient/$validate", BAD, False),
+        ("Patient/$validate", parameters(resource={"resource": GOOD}), True),
+        ("Patient/$validate", parameters(resource={"resource": BAD}), False),
+        ("Patient/$validate", parameters(mode={"valueCode": "create"}, resource={"resource": GOOD}), True),
+        ("Patient/1/$validate", parameters(mode={"valueCode": "update"}, resource={"resource": GOOD}), True),
+        (
+            "Patient/1/$validate",
+            parameters(mode={"valueCode": "update"}, resource={"resource": {**GOOD, "id": "2"}}),
+            False,
+        ),
+        ("Patient/1/$validate", parameters(mode={"valueCode": "delete"}), True),
+        ("Patient/1/$validate", None, True),
+        ("Observation/$validate", GOOD, False),
+        ("Patient/$validate?profile=http://hl7.org/fhir/StructureDefinition/Patient", GOOD, True),
+        ("Patient/$validate?profile=http://example.org/unknown", GOOD, False),
+    ],
+)
+async def test_validate_tells_what_is_wrong_and_writes_nothing(
+    server: Server, url: str, body: Any, right: bool
+) -> None:
+    await server.put("Patient/1", {"resourceType": "Patient", "id": "1"})
+    answer = await server.post(url, body)
+    assert (answer.status, answer.json["resourceType"]) == (200, "OperationOutcome")
+    assert any(issue["severity"] == "error" for issue in answer.json["issue"]) is not right
+    assert (await server.get("Patient/1")).version == 1
+
+
+async def test_explain_says_how_a_search_is_understood(server: Server) -> None:
+    answer = await server.get("Patient/$explain?name=durand&_sort=birthdate")
+    names = [row["name"] for row in answer.json["parameter"]]
+    assert answer.status == 200 and "criterion" in names and "plan" in names
+    assert (await server.get("Patient/$explain?nothing=1")).status == 400
+
+
+async def test_reindex_says_how_far_each_added_parameter_is(server: Server) -> None:
+    parameter = {
+        "resourceType": "SearchParameter", "url": "http://example.org/sp", "name": "X", "status": "active", "description": "x",
+        "code": "x", "base": ["Patient"], "type": "string", "expression": "Patient.name.given",
+    }  # fmt: skip
+    await server.post("SearchParameter", parameter)
+    answer = await server.post("$reindex", None)
+    assert answer.json["parameter"][-1] == {"name": "pending", "valueInteger": 1}
+    assert (await server.get("$reindex")).status == 405
