@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_server.store.embedded import candidates, search
+from fhir_server.store.embedded import candidates, connections, search
 from fhir_server.store.filters import (
     BEGINNING,
     END,
@@ -49,7 +49,24 @@ TYPES = ("A", "B", "C")
 PARAMS = ("p", "q", "near", "near$2", "c$1", "c$2")
 IDS = tuple("12345")
 #: Signs that mean something to LIKE, GLOB, FTS5, JSON or SQL, and the ends of Unicode's planes.
-VALUES = ("a", "ab", "a%", "a_b", "A*", "a/b", "a/", "x'y", 'x"y', "", "é", "a\U0010ffff", "a\ud7ff", "A/1", "B/2", "C/3")
+VALUES = (
+    "a",
+    "ab",
+    "a%",
+    "a_b",
+    "A*",
+    "a/b",
+    "a/",
+    "x'y",
+    'x"y',
+    "",
+    "é",
+    "a\U0010ffff",
+    "a\ud7ff",
+    "A/1",
+    "B/2",
+    "C/3",
+)
 SYSTEMS = ("", "s", "http://s.example/x", "urn:oid:1.2", "1")
 DAY = 86_400_000_000
 NUMBERS = (0, 1, 2, 2.5, 3, 10, DAY, 40 * DAY, 41 * DAY, -5, BEGINNING, END)
@@ -234,18 +251,22 @@ async def paged(engine: Engine, scope: dict[str, Filter], sort: tuple[Sort, ...]
         after = page.next
 
 
-#: Name, few, driven, walk: small figures make the planner's every way be taken with a handful of resources.
-PLANS = [("usual", 200, 2000, 20_000), ("walked", 0, -1, 1), ("walked to the end", 0, -1, 1000), ("driven", 1, 10**9, 1)]
+#: Name, and figures of the planner: small ones make every way be taken with a handful of resources.
+PLANS = [
+    ("usual", 200, 20_000, 500, 100_000, 150, 2_000),
+    ("walked", 0, 0, -1, 10**9, 150, 2_000),
+    ("walked in vain", 0, 0, -1, 0, 0, 1),
+    ("driven", 1, 10**9, 10**9, 0, 150, 2_000),
+]
 
 
-@pytest.mark.parametrize(("_", "few", "driven", "walk"), PLANS, ids=[plan[0] for plan in PLANS])
+@pytest.mark.parametrize("plan", PLANS, ids=[plan[0] for plan in PLANS])
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_finds_counts_orders_and_pages_as_the_filters_mean(
-    name: str, _: str, few: int, driven: int, walk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, plan: tuple[str, int, int, int, int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidates, "FEW", few)
-    monkeypatch.setattr(search, "_DRIVEN", driven)
-    monkeypatch.setattr(search, "_WALK", walk)
+    for place, figure in zip(FIGURES, plan[1:], strict=True):
+        monkeypatch.setattr(*place, figure)
     with asyncio.Runner() as runner:
         folders = count()
 
@@ -257,6 +278,14 @@ def test_an_engine_finds_counts_orders_and_pages_as_the_filters_mean(
         agree()
 
 
+FIGURES = (
+    (candidates, "FEW"),
+    (candidates, "MANY"),
+    (search, "_DRIVEN"),
+    (search, "_LEAST"),
+    (search, "_JUDGING"),
+    (connections, "_INSTRUCTIONS"),
+)
 EXAMPLES = 60
 
 

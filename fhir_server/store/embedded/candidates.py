@@ -7,8 +7,9 @@ condition then refuses. How many there are is counted up to a cap, so that choos
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import degrees, inf
+import time
+from dataclasses import dataclass, replace
+from math import degrees, inf, prod
 
 import apsw
 
@@ -46,8 +47,11 @@ from fhir_server.store.matching import EARTH
 
 #: Up to this many candidates are simply all looked at.
 FEW = 200
-#: Counting stops here at first, and here when nothing was few.
-_CAPS = (FEW, 20_000)
+#: Counting stops here when none was few.
+MANY = 20_000
+#: How long the number of a type's resources is remembered, and where counting them stops.
+_TOTALS_SECONDS = 60.0
+_MOST_COUNTED = 500_000
 #: In what order kinds of filters are counted: those that are usually selective first, since a few candidates end the search.
 _RANK: dict[type, int] = {Id: 0, Refers: 1, Token: 2, String: 3, LinkedFrom: 5, Linked: 5}
 
@@ -61,14 +65,16 @@ class Candidates:
         exact: whether all of them satisfy the filter, which then need not be asked again.
         how: the index used, for people.
         source: the filter it was made of.
-        count: how many there are; the cap when there are more; None when not counted.
+        count: how many there are, or `MANY` when there are more; 0 when not counted.
+        share: about which part of all resources satisfies the whole filter; only known when candidates are not few.
     """
 
     sql: Sql
     exact: bool
     how: str
     source: Filter
-    count: int | None = None
+    count: int = 0
+    share: float = 0.0
 
 
 class Chooser:
@@ -78,25 +84,41 @@ class Chooser:
         """`compiler` is for the file of `connection`."""
         self._connection = connection
         self._compiler = compiler
+        self._totals: dict[tuple[str, ...], tuple[int, float]] = {}
 
-    def smallest(self, where: Filter, frame: Frame) -> Candidates | None:
-        """The smallest set of candidates, counted; None when no index narrows `where`."""
+    def smallest(self, where: Filter, frame: Frame, caps: Sequence[int] = CAPS) -> Candidates | None:
+        """The smallest set of candidates, counted up to each of `caps` in turn; None when no index narrows `where`."""
         parts = where.parts if isinstance(where, And) else (where,)
-        ranked = sorted((*parts, *_windows(parts)), key=lambda part: _RANK.get(type(part), 4))
+        windows = _windows(parts)
+        ranked = sorted((*parts, *windows), key=lambda part: _RANK.get(type(part), 4))
         sets = [found for part in ranked if (found := self.candidates(part, frame)) is not None]
         best: Candidates | None = None
-        for cap in _CAPS:
-            for found in sets:
-                count = self._count(found, cap if best is None else min(cap, best.count or cap))
-                if best is None or count < (best.count or 0):
-                    best = Candidates(found.sql, found.exact, found.how, found.source, count)
-                if count < FEW // 8:
-                    return best
-            if best is None or (best.count or 0) < cap:
+        for found in sets:
+            count = self._count(found, FEW if best is None else best.count or 0)
+            if best is None or count < best.count:
+                best = replace(found, count=count)
+            if count <= FEW // 8:
                 return best
-            if cap != _CAPS[-1]:
-                best = None
-        return best
+        if best is None or best.count < FEW:
+            return best
+        counted = [replace(found, count=self._count(found, MANY)) for found in sets]
+        total = max(1, self.total(frame))
+        # As if the parts had nothing to do with each other; what a window joins counts once.
+        joined = {window.param for window in windows if isinstance(window, Window)}
+        alone = [one for one in counted if not (isinstance(one.source, Range) and one.source.param in joined)]
+        share = prod(min(1.0, one.count / total) for one in alone)
+        return replace(min(counted, key=lambda one: one.count), share=share)
+
+    def total(self, frame: Frame) -> int:
+        """About how many current resources there are of the types of `frame`."""
+        known = self._totals.get(frame.types)
+        if known is not None and time.monotonic() - known[1] < _TOTALS_SECONDS:
+            return known[0]
+        kind = self._compiler.types(frame.types, "r.type")
+        text = f"SELECT count(*) FROM (SELECT 1 FROM resource r WHERE {kind.text} AND r.live=1 LIMIT ?)"
+        total: int = self._connection.execute(text, (_MOST_COUNTED,)).get
+        self._totals[frame.types] = (total, time.monotonic())
+        return total
 
     def candidates(self, where: Filter, frame: Frame) -> Candidates | None:
         """A set of candidates for `where`, not counted; None when no index narrows it."""
@@ -174,7 +196,10 @@ class Chooser:
         reach = degrees(where.radius_metres / EARTH) * 1.000001 + 1e-9
         param = self._compiler.param(where.param, frame.types, "w.param")
         values = (where.latitude - reach, where.latitude + reach)
-        text = f"SELECT w.rid FROM span w INDEXED BY span_low WHERE {param.text} AND w.low BETWEEN ? AND ?"
+        text = (
+            f"SELECT w.rid FROM span w INDEXED BY span_low"
+            f" WHERE {param.text} AND w.form IN (0,1,2) AND w.low BETWEEN ? AND ?"
+        )
         return _set(text, values, False, "span_low", where) if param != FALSE else _set(_NONE, (), True, "", where)
 
     def _text(self, where: Text) -> Candidates | None:
@@ -241,7 +266,7 @@ class Chooser:
     def matching(self, where: Filter, frame: Frame) -> Candidates | None:
         """The current resources (`rid`, `id`) that satisfy `where`, if an index narrows it."""
         best = self.smallest(where, frame)
-        if best is None or (best.count or 0) >= _CAPS[-1]:
+        if best is None or best.count >= MANY:
             return None
         row = frame.row
         demanded = [
@@ -264,6 +289,11 @@ class Window:
     """Several ranges of one parameter, which one span meets, unless the resource has more than one."""
 
     one: Range
+
+    @property
+    def param(self) -> str:
+        """The parameter they are of."""
+        return self.one.param
 
 
 def remaining(where: Filter, found: Candidates) -> Filter:
@@ -302,17 +332,18 @@ _NONE = "SELECT 0 AS rid WHERE 0"
 def _arms(where: Range) -> list[tuple[str, str, tuple[int | float, ...]]]:
     """The index, further bounds for it, and their values, for each select that together find a range's rows.
 
-    A row's low is never above its high, so a bound on one end bounds the other.
+    A row's low is never above its high, so a bound on one end bounds the other; and a short row that reaches an instant
+    began not long before it.
     """
     top = min(inf if b is None else b for b in (where.low_to, where.high_to))
     below = () if top == inf else (top,)
     upper = "" if top == inf else " AND w.low<=?"
     if where.low_from is not None or where.high_from is None:
-        return [("span_low", upper, below)]
+        return [("span_low", " AND w.form IN (0,1,2)" + upper, below)]
     start = where.high_from
     return [
-        ("span_low", " AND w.low>=?" + upper, (start, *below)),
-        ("span_high", " AND w.low<w.high AND w.form=1 AND w.high<? AND w.low<?", (start + SHORT + 1, start)),
+        ("span_low", " AND w.form IN (0,1,2) AND w.low>=?" + upper, (start, *below)),
+        ("span_low", " AND w.form=1 AND w.low>=? AND w.low<?", (start - SHORT - 1, start)),
         ("span_high", " AND w.low<w.high AND w.form=2 AND w.low<?", (start,)),
     ]
 

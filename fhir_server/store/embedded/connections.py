@@ -6,7 +6,11 @@ https://sqlite.org/wal.html, https://sqlite.org/rescode.html
 from __future__ import annotations
 
 import errno
+import time
+from collections.abc import Callable
+from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
@@ -22,7 +26,44 @@ PRAGMA mmap_size=1073741824;
 PRAGMA temp_store=MEMORY;
 PRAGMA foreign_keys=OFF;
 """
+#: SQLite asks whether to go on each time it has done this many instructions: some dozens of microseconds.
+_INSTRUCTIONS = 2_000
+
+T = TypeVar("T")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Clock:
+    """Ends what a connection is doing when its time is over, or when it has done more than it was worth trying."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        """Watch `connection`; nothing is limited yet."""
+        self._deadline = inf
+        self._left = inf
+        self._given_up = False
+        connection.set_progress_handler(self._is_over, _INSTRUCTIONS)
+
+    def start(self, seconds: float) -> None:
+        """What is begun now may take `seconds`; then it raises `apsw.InterruptError`."""
+        self._deadline = time.monotonic() + seconds
+        self._left = inf
+
+    def attempt(self, attempt: Callable[[], T], instructions: float) -> T | None:
+        """What `attempt` returns, or None when it took more than about that many of SQLite's instructions."""
+        self._left, self._given_up = instructions, False
+        try:
+            return attempt()
+        except apsw.InterruptError:
+            if self._given_up:
+                return None
+            raise
+        finally:
+            self._left = inf
+
+    def _is_over(self) -> bool:
+        self._left -= _INSTRUCTIONS
+        self._given_up = self._left < 0
+        return self._given_up or time.monotonic() > self._deadline
 
 
 def open_writer(path: Path, busy_seconds: float) -> apsw.Connection:
@@ -59,7 +100,7 @@ def _open(path: Path, busy_seconds: float) -> apsw.Connection:
 
 def said(error: apsw.Error, connection: apsw.Connection | None = None) -> FhirError:
     """What a client is told of a storage error: 503 or 507, with `Retry-After`, and no detail of the file system."""
-    number = connection.system_errno() if connection is not None else 0
+    number = connection.system_errno if connection is not None else 0
     if isinstance(error, apsw.FullError) or (isinstance(error, apsw.IOError) and number in _FULL):
         return InsufficientStorage("The disk of the store is full; nothing was written.", headers={"Retry-After": "60"})
     for kind, status, words, seconds in _WORDS:

@@ -13,7 +13,7 @@ from fhir_server.store.embedded.batch import METHODS, Batch
 from fhir_server.store.embedded.check import defects
 from fhir_server.store.embedded.checkpoints import Checkpoints
 from fhir_server.store.embedded.conditions import FALSE, Frame
-from fhir_server.store.embedded.connections import open_writer, said
+from fhir_server.store.embedded.connections import Clock, open_writer, said
 from fhir_server.store.embedded.history import History
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.readers import Readers
@@ -166,7 +166,7 @@ def open_engine(
         connection.close()
         raise
     names = Names()
-    search = Search(connection, names)
+    search = Search(connection, names, Clock(connection))
     readers = Readers(path, names, threads, busy_seconds, deadline_seconds)
     writer = Writer(connection, names, lambda _, guard: _holds(search, guard), max_pending)
     checkpoints = Checkpoints(path, connection, busy_seconds)

@@ -89,7 +89,7 @@ class History:
             return []
         best = self._search.chooser.smallest(where, Frame(types))
         kind = compiler.types(types, "r.type")
-        if best is not None and (best.count or 0) <= _FEW:
+        if best is not None and best.count <= _FEW:
             return [self._driven(best, kind, condition, bounds)]
         return [
             Sql(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
@@ -17,12 +16,10 @@ from typing import TypeVar
 
 import apsw
 
-from fhir_server.store.embedded.connections import open_reader, said
+from fhir_server.store.embedded.connections import Clock, open_reader, said
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.search import Search
 
-#: SQLite asks whether to go on each time it has done this many instructions: about a millisecond.
-_INSTRUCTIONS = 50_000
 #: How long a read may hold the event loop.
 _INLINE_SECONDS = 0.015
 
@@ -30,14 +27,13 @@ T = TypeVar("T")
 
 
 class Reader:
-    """A connection with a clock."""
+    """A connection, and the searches on it."""
 
     def __init__(self, path: Path, names: Names, busy_seconds: float) -> None:
         """Open the file."""
         self.connection = open_reader(path, busy_seconds)
-        self.search = Search(self.connection, names)
-        self._deadline = 0.0
-        self.connection.set_progress_handler(self._is_late, _INSTRUCTIONS)
+        self._clock = Clock(self.connection)
+        self._search = Search(self.connection, names, self._clock)
 
     def run(self, read: Callable[[Search], T], seconds: float) -> T:
         """What `read` returns.
@@ -45,11 +41,8 @@ class Reader:
         Raises:
             apsw.InterruptError: it took longer than `seconds`.
         """
-        self._deadline = time.monotonic() + seconds
-        return read(self.search)
-
-    def _is_late(self) -> bool:
-        return time.monotonic() > self._deadline
+        self._clock.start(seconds)
+        return read(self._search)
 
 
 class Readers:

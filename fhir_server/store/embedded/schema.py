@@ -51,7 +51,7 @@ CREATE INDEX word_value ON word(param, value, rid, qualifier, grp);
 CREATE TABLE span(rid INTEGER NOT NULL, param INTEGER NOT NULL, low NOT NULL, high NOT NULL, code TEXT NOT NULL,
     system NOT NULL, grp INTEGER NOT NULL, form INTEGER NOT NULL, many INTEGER NOT NULL,
     PRIMARY KEY(rid, param, low, high, code, system, grp)) WITHOUT ROWID;
-CREATE INDEX span_low ON span(param, low, rid, high, code, system, grp);
+CREATE INDEX span_low ON span(param, form, low, rid, high, code, system, grp);
 CREATE INDEX span_high ON span(param, form, high, rid, low, code, system, grp) WHERE low < high;
 CREATE INDEX span_many ON span(param, rid) WHERE many;
 

@@ -1,8 +1,8 @@
 """Finding and counting: from a filter to the numbers of the resources of one page, by the cheaper of two ways.
 
-*Driven*: an index gives candidates, each is judged, what is left is sorted. *Walked*: resources are met in the order asked for
-and judged until the page is full. Few candidates are driven. Many are walked for as long as looking at all of them would
-take, which fills the page at once when matches are common; only then are they driven.
+*Driven*: an index gives candidates, each is judged, what is left is sorted. *Walked*: resources are met in the order asked
+for and judged until the page is full. Few candidates are driven. Many are walked when the page should be full before as many
+have been looked at; a walk that goes on longer than that is given up, and they are driven after all.
 """
 
 from __future__ import annotations
@@ -13,26 +13,31 @@ import apsw
 import msgspec
 
 from fhir_server.store.embedded.batch import METHODS
-from fhir_server.store.embedded.candidates import FEW, Candidates, Chooser, remaining
+from fhir_server.store.embedded.candidates import MANY, Candidates, Chooser, remaining
 from fhir_server.store.embedded.conditions import FALSE, Compiler, Frame, Sql, conjunction
+from fhir_server.store.embedded.connections import Clock
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.sorting import Key, after, checked, keys, order, precedes
-from fhir_server.store.embedded.walking import Row, walk
+from fhir_server.store.embedded.walking import Row, walk, walked_index
 from fhir_server.store.filters import EVERYTHING, Filter
 from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version
 
-#: Candidates up to this many are driven without trying a walk.
-_DRIVEN = FEW * 10
-#: How many resources a walk looks at before candidates, if there are any, are counted again or driven.
-_WALK = 20_000
+#: Candidates up to this many are driven without thought of a walk.
+_DRIVEN = 500
+#: About how many of SQLite's instructions it takes to judge one resource, and the least that a walk is tried for.
+_JUDGING = 150
+_LEAST = 100_000
+#: The page that `explain` speaks of.
+DEFAULT_PAGE = 20
 
 
 class Search:
     """Runs searches on one connection."""
 
-    def __init__(self, connection: apsw.Connection, names: Names) -> None:
-        """`names` may be shared with other connections to the same file."""
+    def __init__(self, connection: apsw.Connection, names: Names, clock: Clock) -> None:
+        """`names` may be shared with other connections to the same file; `clock` is this connection's."""
         self.connection = connection
+        self.clock = clock
         self.compiler = Compiler(connection, names)
         self.chooser = Chooser(connection, self.compiler)
         self._kinds: dict[int, str] = {}
@@ -92,22 +97,20 @@ class Search:
         lines: list[str] = []
         for where, types in self._groups(scope):
             label = types[0] if len(types) == 1 else f"{len(types)} types"
-            best = self.chooser.smallest(where, Frame(types))
+            best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
+            these = keys(tuple(sort) or NEWEST, types, self.compiler)
             if best is None:
                 lines.append(f"{label}: no index narrows the filter")
             else:
-                many = f"{best.count}" if (best.count or 0) < _WALK else f"at least {best.count}"
+                many = f"{best.count}" if best.count < MANY else f"at least {best.count}"
                 lines.append(f"{label}: {many} candidates by index {best.how}")
-            these = keys(tuple(sort) or NEWEST, types, self.compiler)
-            if (best is None or (best.count or 0) > _DRIVEN) and self._walkable(these):
-                lines.append(
-                    f"{label}: walks index {_walked_index(these[0])}, judging each resource, until the page is full"
-                )
-            elif best is not None:
-                lines.append(f"{label}: each candidate is judged; what is left is sorted")
+            if self._is_walked(types, best, these, DEFAULT_PAGE):
+                index = walked_index(these[0])
+                lines.append(f"{label}: walks index {index}, judging each resource, until the page is full")
             else:
-                lines.append(f"{label}: all resources are judged and sorted")
-            lines += [f"{label}: {step}" for step in self._steps(where, types, best, these)]
+                which = "all resources are" if best is None else "each candidate is"
+                lines.append(f"{label}: {which} judged; what is left is sorted")
+            lines += [f"{label}: {step}" for step in self._steps(where, types, best)]
         return lines or ["nothing is stored of the types asked for"]
 
     def _groups(self, scope: Scope) -> list[tuple[Filter, tuple[str, ...]]]:
@@ -134,20 +137,42 @@ class Search:
         if position is not None:
             checked(position, these)
         best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
-        walkable = self._walkable(these)
-        if not walkable or (best is not None and (best.count or 0) <= _DRIVEN):
+        if not self._is_walked(types, best, these, count):
             return self._driven(where, types, best, these, position, count)
         if len(types) == 1:
             return self._walked(where, types, best, these, position, count)
-        rows: list[Row] = []
-        for type in types:
-            alone = keys(sort, (type,), self.compiler)
-            best = None if where == EVERYTHING else self.chooser.smallest(where, Frame((type,)))
-            rows += self._walked(where, (type,), best, alone, position, count)
+        # Each type has a part of the index to itself.
+        rows = [row for type in types for row in self._group(where, (type,), sort, position, count)]
         return _merged(rows, these, count)
 
-    def _walkable(self, these: Sequence[Key]) -> bool:
-        return len(these) == 1 and (these[0].own or these[0].param != FALSE)
+    def _is_walked(self, types: tuple[str, ...], best: Candidates | None, these: Sequence[Key], count: int) -> bool:
+        if len(these) != 1 or not (these[0].own or these[0].param != FALSE):
+            return False
+        if best is None or best.count >= MANY:
+            return True
+        return best.count > _DRIVEN and count < best.count * best.share
+
+    def _walked(
+        self,
+        where: Filter,
+        types: tuple[str, ...],
+        best: Candidates | None,
+        these: Sequence[Key],
+        position: Position | None,
+        count: int,
+    ) -> list[Row]:
+        kind = self.compiler.types(types, "r.type")
+        condition = conjunction([kind, self.compiler.condition(where, Frame(types))])
+        if condition == FALSE:
+            return []
+
+        def attempt() -> list[Row]:
+            return walk(self.connection, condition, these[0], position, count)
+
+        if best is None:
+            return attempt()
+        rows = self.clock.attempt(attempt, max(_LEAST, best.count * _JUDGING))
+        return self._driven(where, types, best, these, position, count) if rows is None else rows
 
     def _driven(
         self,
@@ -182,46 +207,24 @@ class Search:
         source = f"(SELECT DISTINCT rid FROM ({best.sql.text})) c CROSS JOIN resource r ON r.rid=c.rid"
         return Sql(source, best.sql.values), conjunction([*live, rest])
 
-    def _walked(
-        self,
-        where: Filter,
-        types: tuple[str, ...],
-        best: Candidates | None,
-        these: Sequence[Key],
-        position: Position | None,
-        count: int,
-    ) -> list[Row]:
-        if best is not None and (best.count or 0) <= _DRIVEN:
-            return self._driven(where, types, best, these, position, count)
-        condition = self.compiler.condition(where, Frame(types))
-        if condition == FALSE:
-            return []
-        budget = None if best is None else max(best.count or 0, _WALK)
-        kind = self.compiler.types(types, "r.type")
-        rows = walk(self.connection, conjunction([kind, condition]), these[0], position, count, budget)
-        if rows is None:
-            return self._driven(where, types, best, these, position, count)
-        return rows
-
     def _count(self, where: Filter, types: tuple[str, ...], limit: int | None) -> int:
         best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
-        source, demanded = self._judged(where, types, best)
-        if limit is not None:
-            # A limit that is met early makes looking at resources as they come cheaper than gathering candidates.
-            if best is not None and (best.count or 0) > max(limit, _DRIVEN):
-                walked, all_of_it = self._judged(where, types, None)
-                text = f"SELECT count(*) FROM (SELECT 1 FROM (SELECT * FROM {walked.text} LIMIT ?) r WHERE {all_of_it.text} LIMIT ?)"
-                found: int = self.connection.execute(
-                    text, (*walked.values, best.count or 0, *all_of_it.values, limit)
-                ).get
-                if found == limit:
-                    return limit
-            text = f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {demanded.text} LIMIT ?)"
-            return int(self.connection.execute(text, (*source.values, *demanded.values, limit)).get)
-        text = f"SELECT count(*) FROM {source.text} WHERE {demanded.text}"
-        return int(self.connection.execute(text, (*source.values, *demanded.values)).get)
+        if limit is None:
+            return self._counted(*self._judged(where, types, best), "")
+        if best is not None and best.count > max(limit, _DRIVEN):
+            # Looking at resources as they come is cheaper than gathering candidates, if so many match.
+            walked = self._judged(where, types, None)
+            total = self.clock.attempt(lambda: self._counted(*walked, f"LIMIT {limit:d}"), best.count * _JUDGING)
+            if total is not None:
+                return total
+        return self._counted(*self._judged(where, types, best), f"LIMIT {limit:d}")
 
-    def _steps(self, where: Filter, types: tuple[str, ...], best: Candidates | None, these: Sequence[Key]) -> list[str]:
+    def _counted(self, source: Sql, demanded: Sql, limit: str) -> int:
+        text = f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {demanded.text} {limit})"
+        total: int = self.connection.execute(text, (*source.values, *demanded.values)).get
+        return total
+
+    def _steps(self, where: Filter, types: tuple[str, ...], best: Candidates | None) -> list[str]:
         source, demanded = self._judged(where, types, best)
         if demanded == FALSE:
             return ["nothing can match"]
@@ -238,9 +241,3 @@ FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value CROSS JOIN content 
 def _merged(rows: list[Row], these: Sequence[Key], count: int) -> list[Row]:
     rows.sort(key=lambda row: precedes(these, (*row[1:], row[0])))
     return rows[:count]
-
-
-def _walked_index(key: Key) -> str:
-    if key.own:
-        return "resource_id" if key.sort.param == "_id" else "resource_newest"
-    return "word_value" if key.sort.kind == "word" else "span_low"

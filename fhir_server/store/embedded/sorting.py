@@ -89,7 +89,8 @@ def precedes(these: Sequence[Key], row: Position) -> tuple[object, ...]:
     """A value by which Python sorts rows of several searches as SQLite sorted each."""
     parts: list[object] = []
     for key, value in zip(these, row, strict=False):
-        parts += [value is None, _Reversed(value) if key.descending and value is not None else value or 0]
+        missing = value is None
+        parts += [missing, 0 if missing else _Reversed(value) if key.descending else value]
     return (*parts, -(row[-1] or 0) if these[0].descending else row[-1])  # type: ignore[operator]
 
 
@@ -98,7 +99,7 @@ class _Reversed:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Value) -> None:
+    def __init__(self, value: Value | None) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:

@@ -24,58 +24,33 @@ class _Lane(NamedTuple):
     order: str
 
 
-def walk(
-    connection: apsw.Connection, condition: Sql, key: Key, position: Position | None, count: int, budget: int | None
-) -> list[Row] | None:
-    """The first `count` resources after `position` that satisfy `condition`, in the order of `key`.
+def walk(connection: apsw.Connection, condition: Sql, key: Key, position: Position | None, count: int) -> list[Row]:
+    """The first `count` resources of one type after `position` that satisfy `condition`, in the order of `key`.
 
     Args:
         connection: to read with.
-        condition: on row `r`.
+        condition: on row `r`, its type included.
         key: the only sort key.
         position: where the page before ended.
         count: how many rows are wanted.
-        budget: how many resources may be looked at in each lane; None for any number.
-
-    Returns:
-        The rows, or None when the budget ended before the page was full or all was seen.
     """
     rows: list[Row] = []
     for lanes in _stages(key, position):
         wanted = count - len(rows)
-        if not wanted:
-            break
-        found: list[Row] = []
-        for lane in lanes:
-            part = _step(connection, lane, condition, wanted, budget)
-            if part is None:
-                return None
-            found += part
-        if len(lanes) > 1:
-            # Only lanes of greatest-first intervals come in several, and each row has its value.
-            found.sort(key=lambda row: (row[1], row[0]), reverse=True)  # type: ignore[arg-type,return-value]
-        rows += found[:wanted]
+        if wanted:
+            found = [row for lane in lanes for row in _step(connection, lane, condition, wanted)]
+            if len(lanes) > 1:
+                found.sort(key=lambda row: (row[1], row[0]), reverse=key.descending)
+            rows += found[:wanted]
     return rows
 
 
-def _step(connection: apsw.Connection, lane: _Lane, condition: Sql, count: int, budget: int | None) -> list[Row] | None:
-    met = conjunction([lane.met, Sql("r.live=1")])
-    if budget is None:
-        text = (
-            f"SELECT r.rid, {lane.column} FROM {lane.source} WHERE {met.text} AND {condition.text}"
-            f" ORDER BY {lane.order} LIMIT ?"
-        )
-        return connection.execute(text, (*met.values, *condition.values, count)).fetchall()
+def _step(connection: apsw.Connection, lane: _Lane, condition: Sql, count: int) -> list[Row]:
     text = (
-        f"SELECT r.rid, r.k0 FROM (SELECT r.rid, r.id, r.at, r.type, {lane.column} AS k0 FROM {lane.source}"
-        f" WHERE {met.text} ORDER BY {lane.order} LIMIT ?) r WHERE {condition.text} LIMIT ?"
+        f"SELECT r.rid, {lane.column} FROM {lane.source} WHERE {lane.met.text} AND r.live=1 AND {condition.text}"
+        f" ORDER BY {lane.order} LIMIT ?"
     )
-    found: list[Row] = connection.execute(text, (*met.values, budget, *condition.values, count)).fetchall()
-    if len(found) < count:
-        seen = f"SELECT count(*) FROM (SELECT 1 FROM {lane.source} WHERE {met.text} LIMIT ?)"
-        if connection.execute(seen, (*met.values, budget)).get == budget:
-            return None
-    return found
+    return connection.execute(text, (*lane.met.values, *condition.values, count)).fetchall()
 
 
 def _stages(key: Key, position: Position | None) -> Sequence[Sequence[_Lane]]:
@@ -133,13 +108,20 @@ def _valued(key: Key, position: Position | None) -> list[_Lane]:
 #: For each column that is walked: the indexes that together hold its order, its name there, and which rows they give.
 _INDEXES = {
     "value": (("word_value", "value", ""),),
-    "low": (("span_low", "low", ""),),
+    "low": tuple(("span_low", "low", f"k.form={form}") for form in (0, 1, 2)),
     "high": (
-        ("span_low", "low", "k.low=k.high"),
+        ("span_low", "low", "k.form=0"),
         ("span_high", "high", "k.low<k.high AND k.form=1"),
         ("span_high", "high", "k.low<k.high AND k.form=2"),
     ),
 }
+
+
+def walked_index(key: Key) -> str:
+    """The name of the index by which `key` is walked, for people."""
+    if key.own:
+        return "resource_id" if key.sort.param == "_id" else "resource_newest"
+    return _INDEXES[key.column][0][0]
 
 
 def _beyond(column: str, value: object, descending: bool) -> Sql:

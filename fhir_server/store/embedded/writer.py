@@ -6,9 +6,11 @@ Group commit: while one transaction is made durable the next callers gather, so 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -25,6 +27,8 @@ from fhir_server.store.protocol import Guard, Stale, Write
 _FULL = 1_000
 #: How often what has expired is thrown away.
 _SWEEP_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 Task = Callable[[Batch, apsw.Connection], Any]
 
@@ -83,16 +87,11 @@ class Writer:
     def _run(self) -> None:
         going = True
         while going:
-            try:
-                first = self._jobs.get(timeout=_SWEEP_SECONDS)
-            except Empty:
-                first = None
-                jobs: list[Job] = []
-            else:
-                jobs, going = self._gather(first)
+            jobs: list[Job] = []
+            with suppress(Empty):
+                jobs, going = self._gather(self._jobs.get(timeout=_SWEEP_SECONDS))
             if jobs:
-                self._write(jobs)
-                _deliver(jobs)
+                self._answer(jobs)
             self._sweep()
 
     def _gather(self, job: Job | None) -> tuple[list[Job], bool]:
@@ -110,12 +109,21 @@ class Writer:
                 return jobs, True
         return jobs, False
 
+    def _answer(self, jobs: list[Job]) -> None:
+        try:
+            self._write(jobs)
+        except Exception:
+            # Whatever went wrong while failing, nobody may wait for ever, and the next transaction must be possible.
+            _log.exception("The writer could not undo a transaction")
+            _fail(jobs, Unavailable("The store could not answer.", headers={"Retry-After": "5"}))
+        _deliver(jobs)
+
     def _write(self, jobs: list[Job]) -> None:
         try:
             self._commit(jobs)
         except apsw.Error as error:
             self._undo()
-            if isinstance(error, apsw.SQLError | apsw.TooBigError) and len(jobs) > 1:
+            if isinstance(error, apsw.SQLError | apsw.TooBigError | apsw.InterruptError) and len(jobs) > 1:
                 self._one_by_one(jobs)
             else:
                 _fail(jobs, said(error, self._connection))
@@ -150,23 +158,21 @@ class Writer:
     def _undo(self) -> None:
         self._names.rollback()
         if self._connection.in_transaction:
-            try:
+            # SQLite may have rolled back by itself.
+            with suppress(apsw.Error):
                 self._connection.execute("ROLLBACK")
-            except apsw.Error:  # SQLite has rolled back by itself.
-                return
 
     def _sweep(self) -> None:
         if time.monotonic() - self._swept < _SWEEP_SECONDS:
             return
         self._swept = time.monotonic()
-        try:
+        # Expired records are never shown: if this fails, the next sweep will do.
+        with suppress(apsw.Error):
             self._connection.execute(
                 "DELETE FROM record WHERE (kind, key) IN"
                 " (SELECT kind, key FROM record WHERE expires IS NOT NULL AND expires <= ? LIMIT 10000)",
                 (time.time(),),
             )
-        except apsw.Error:  # Expired records are never shown; the next sweep tries again.
-            return
 
 
 def _fail(jobs: list[Job], error: Exception) -> None:
