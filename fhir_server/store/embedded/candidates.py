@@ -86,8 +86,8 @@ class Chooser:
         self._compiler = compiler
         self._totals: dict[tuple[str, ...], tuple[int, float]] = {}
 
-    def smallest(self, where: Filter, frame: Frame, caps: Sequence[int] = CAPS) -> Candidates | None:
-        """The smallest set of candidates, counted up to each of `caps` in turn; None when no index narrows `where`."""
+    def smallest(self, where: Filter, frame: Frame) -> Candidates | None:
+        """The smallest set of candidates, counted; None when no index narrows `where`."""
         parts = where.parts if isinstance(where, And) else (where,)
         windows = _windows(parts)
         ranked = sorted((*parts, *windows), key=lambda part: _RANK.get(type(part), 4))
