@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fhir_server.fhir.fhirpath.shapes import Shape, shape
@@ -76,23 +76,19 @@ class _Links:
 
 def _walk(node: dict[str, Any] | list[Any], trail: Trail, resource: dict[str, Any], links: _Links) -> None:
     """Follow everything; `trail` is the keys from `resource`, the nearest resource above, without indexes."""
-    if isinstance(node, list):
-        for n, value in enumerate(node):
-            _visit(node, n, value, trail, resource, links)
-        return
-    if "resourceType" in node and node is not resource:
+    named = isinstance(node, dict)
+    if isinstance(node, dict) and "resourceType" in node and node is not resource:
         resource, trail = node, ()
-    for key, value in node.items():
-        _visit(node, key, value, (*trail, key), resource, links)
-
-
-def _visit(holder: Any, at: str | int, value: Any, trail: Trail, resource: dict[str, Any], links: _Links) -> None:
-    if isinstance(value, str):
-        place = _narrative(value, links) if at == "div" else links(value)
-        if place is not None and _is_link(resource, trail):
-            holder[at] = place
-    elif isinstance(value, dict | list):
-        _walk(value, trail, resource, links)
+    items: Iterable[tuple[Any, Any]] = node.items() if isinstance(node, dict) else enumerate(node)
+    holder: Any = node
+    for at, value in items:
+        kind = value.__class__
+        if kind is str:
+            place = _narrative(value, links) if at == "div" else links(value)
+            if place is not None and _is_link(resource, (*trail, at) if named else trail):
+                holder[at] = place
+        elif kind is dict or kind is list:
+            _walk(value, (*trail, at) if named else trail, resource, links)
 
 
 def _narrative(div: str, links: _Links) -> str | None:
