@@ -18,6 +18,10 @@ from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.opening import open_engine
 from fhir_server.store.protocol import Engine, Records
+from fhir_server.validation.following import Following
+from fhir_server.validation.levels import Levels
+from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.validator import Validator
 
 if TYPE_CHECKING:
     from fhir_server.http.application import Application
@@ -32,12 +36,16 @@ class House:
         settings: what it was opened with.
         engine: the store and the records.
         watch: keeps the search parameters in force in step with the store.
+        following: keeps the profiles in force in step with the store.
+        validator: judges resources by base R4 and those profiles.
         cursor_key: what page links are signed with; the same for every worker and every start.
     """
 
     settings: Settings
     engine: Engine
     watch: Watch
+    following: Following
+    validator: Validator
     cursor_key: bytes
     _asgi: Application | None = None
 
@@ -64,8 +72,10 @@ class House:
             Unauthorized: there is no authorization server in this build, and the server is not open.
         """
         await self.watch.refresh()
+        await self.following.refresh()
+        grant = self._grant()
         return Context(
-            repository=self.repository(self._grant(), call.base),
+            repository=self.repository(grant, call.base),
             settings=self.settings,
             base=call.base,
             strict=call.strict,
@@ -74,6 +84,8 @@ class House:
             cursor_key=self.cursor_key,
             watch=self.watch,
             operate=_operate,
+            validator=self.validator.for_client(grant.client or ""),
+            following=self.following,
         )
 
     def _grant(self) -> Grant:
@@ -94,7 +106,11 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     try:
         watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records)
         await watch.refresh(now=True)
-        yield House(settings, engine, watch, await _secret(engine.records, "cursor"))
+        following = Following(Profiles(), engine.store, engine.records)
+        await following.refresh(now=True)
+        levels = Levels(settings.profile_levels)
+        validator = Validator(following.profiles, unknown=settings.unknown_profiles, levels=levels)
+        yield House(settings, engine, watch, following, validator, await _secret(engine.records, "cursor"))
     finally:
         await engine.close()
 

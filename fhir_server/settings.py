@@ -26,6 +26,13 @@ class Settings(BaseSettings):
         "strict", description="Unknown search parameters: refused or ignored."
     )
     referential_integrity: bool = Field(False, description="Refuse references to local resources that are not there.")
+    unknown_profiles: Literal["warning", "error"] = Field(
+        "warning", description="What a claim in `meta.profile` to a profile that is not known is."
+    )
+    profile_levels: dict[str, Literal["strict", "lenient", "off"]] = Field(
+        {},
+        description="How strictly profiles are held to, as JSON: a canonical or `*`, then `@client` for one caller.",
+    )
     default_page: int = Field(20, ge=1, description="Resources in a page when `_count` is not given.")
     max_page: int = Field(1000, ge=1, description="The most resources in a page; a larger `_count` is lowered to it.")
     max_includes: int = Field(2000, ge=1, description="The most included resources beside a page.")

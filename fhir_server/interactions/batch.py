@@ -34,7 +34,7 @@ async def batch(bundle: dict[str, Any], context: Context, dispatch: Handler) -> 
     rows = entries.rows_of(bundle, context)
     answers: list[bytes] = [b""] * len(rows)
     waiting: list[entries.Entry] = []
-    wrong = _wrong(bundle)
+    wrong = _wrong(bundle, context)
     for number, row in enumerate(rows):
         try:
             if number in wrong:
@@ -66,14 +66,14 @@ async def _answer(entry: entries.Entry, context: Context, dispatch: Handler) -> 
         return entries.refused(error, entry)
 
 
-def _wrong(bundle: dict[str, Any]) -> dict[int, list[Issue]]:
+def _wrong(bundle: dict[str, Any], context: Context) -> dict[int, list[Issue]]:
     """What is wrong with each entry beside its resource.
 
     Raises:
         Invalid: something is wrong with the Bundle beside its entries (422).
     """
     found: dict[int, list[Issue]] = {}
-    issues = entries.envelope(bundle)
+    issues = entries.envelope(bundle, context)
     for issue in issues:
         at = _PLACE.match(issue.expression or "")
         if at is None:

@@ -65,11 +65,17 @@ def rows_of(bundle: dict[str, Any], context: Context) -> list[Any]:
     return rows
 
 
-def envelope(bundle: dict[str, Any]) -> list[Issue]:
-    """What is wrong with the Bundle itself, its entries' resources left aside: errors only."""
+def envelope(bundle: dict[str, Any], context: Context | None = None) -> list[Issue]:
+    """What is wrong with the Bundle itself, its entries' resources left aside: errors only.
+
+    The profiles that the Bundle claims judge it whole: what they ask of its entries is asked of the resources too.
+    """
     rows = [_bare(row) for row in bundle.get("entry", ())]
     bare = {**bundle, "entry": rows} if rows else {k: v for k, v in bundle.items() if k != "entry"}
-    return [issue for issue in validate(bare) if issue.severity in ("error", "fatal")]
+    found = list(validate(bare))
+    if context is not None and context.validator is not None and not any(i.severity == "error" for i in found):
+        found += context.validator.profiled(bundle, "Bundle", "Bundle", bundle, (), True)
+    return [issue for issue in found if issue.severity in ("error", "fatal")]
 
 
 #: Stands for an entry that `read` refuses, so that the entry is refused once and alone.

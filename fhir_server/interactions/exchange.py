@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fhir_server.search.activation import Watch
     from fhir_server.search.reading import Terminology
     from fhir_server.settings import Settings
+    from fhir_server.validation.following import Following
+    from fhir_server.validation.validator import Validator
 
 FHIR_JSON = "application/fhir+json"
 FHIR_XML = "application/fhir+xml"
@@ -81,6 +83,8 @@ class Context:
         watch: is told of every SearchParameter written, so that all workers follow; None where nothing does.
         operate: what runs a `$name`; None where operations are not wired. They stand above the interactions, and a
             Bundle entry may ask for one, so the way to them is handed down.
+        validator: judges what is written, profiles included, for this caller; None judges by base R4 alone.
+        following: is told of every StructureDefinition written, so that all workers follow; None where nothing does.
     """
 
     repository: Repository
@@ -93,6 +97,8 @@ class Context:
     cursor_key: bytes = b""
     watch: Watch | None = None
     operate: Handler | None = None
+    validator: Validator | None = None
+    following: Following | None = None
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]

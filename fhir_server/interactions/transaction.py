@@ -46,7 +46,7 @@ async def transaction(bundle: dict[str, Any], request: Request, context: Context
 async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispatch: Handler) -> Response:
     plan = Plan(context)
     found = _entries(bundle, plan)
-    plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle)]
+    plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle, context)]
     reads = [entry for entry in found if _is_read(entry)]
     for entry in sorted(found, key=lambda entry: ORDER[entry.request.method]):
         if entry not in reads:

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.fhir.outcome import Conflict, Invalid, Issue, Malformed, outcome
+from fhir_server.fhir.outcome import Conflict, FhirError, Invalid, Issue, Malformed, outcome
 from fhir_server.interactions import binary, hooks
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.store.protocol import Stale, Version
-from fhir_server.validation.validator import validate
+from fhir_server.validation.validator import Validator
 
 T = TypeVar("T")
 
@@ -68,16 +68,40 @@ def require_id(id: str) -> None:
         raise Malformed("An id is 1 to 64 letters, digits, '-' and '.'.", "Resource.id", code="value")
 
 
+_BASE = Validator()
+
+
+def verdict(context: Context, tree: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
+    """Everything to be said of a resource that is to be written, or of which `$validate` is asked: one code for both.
+
+    Args:
+        context: for the profiles in force, and how strictly this caller is held to them.
+        tree: the resource.
+        profiles: canonicals it must conform to besides those it claims.
+    """
+    issues = (context.validator or _BASE).validate(tree, profiles=profiles)
+    if not is_refused(issues):
+        try:
+            hooks.judge(context, tree)
+        except FhirError as error:
+            issues += error.issues
+    return issues
+
+
+def is_refused(issues: Sequence[Issue]) -> bool:
+    """Whether one of the issues is an error."""
+    return any(issue.severity in ("error", "fatal") for issue in issues)
+
+
 def judged(context: Context, tree: dict[str, Any]) -> list[Issue]:
     """What validation says beside errors: warnings and information.
 
     Raises:
         Invalid: with all the issues at once, when one of them is an error (422).
     """
-    issues = list(validate(tree))
-    if any(issue.severity in ("error", "fatal") for issue in issues):
+    issues = verdict(context, tree)
+    if is_refused(issues):
         raise Invalid(issues=issues)
-    hooks.judge(context, tree)
     return issues
 
 

@@ -14,8 +14,8 @@ from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, Issue, outcome
 from fhir_server.interactions import integrity
 from fhir_server.interactions.exchange import Context, Response
+from fhir_server.interactions.writing import verdict
 from fhir_server.operations.invocation import Invocation
-from fhir_server.validation.validator import validate as judged
 
 MODES = frozenset({"create", "update", "delete", "profile"})
 
@@ -24,7 +24,7 @@ async def validate(call: Invocation, context: Context) -> Response:
     """200 with an OperationOutcome of all that is wrong, or one that says that all is well.
 
     Raises:
-        InvalidParameter: no resource, a mode R4 does not have, or a mode that needs an instance (400).
+        InvalidParameter: no resource, a mode R4 does not have, or one without what it needs (400).
         NotFound, Gone: the instance is not there (404, 410).
     """
     mode, resource = call.inputs.one("mode"), call.inputs.complex.get("resource")
@@ -32,6 +32,8 @@ async def validate(call: Invocation, context: Context) -> Response:
         raise InvalidParameter("mode is create, update, delete or profile.", "http.mode")
     if mode in ("update", "delete") and call.id is None:
         raise InvalidParameter(f"The mode {mode} is asked of an instance.", "http.mode")
+    if mode == "profile" and call.inputs.one("profile") is None:
+        raise InvalidParameter("The mode profile names a profile.", "http.profile", code="required")
     issues = await _deletable(call, context) if mode == "delete" else await _issues(call, context, mode, resource)
     return Response(200, msgspec.json.encode(outcome(issues)))
 
@@ -46,7 +48,7 @@ async def _issues(call: Invocation, context: Context, mode: str | None, tree: di
         tree = parse(stored.body, context.settings.max_depth)
     if tree.get("resourceType") != type:
         return [Issue("error", "invalid", f"The resource is not a {type}, which the URL says it is.", "resourceType")]
-    issues = [*judged(tree), *_profile(call, type)]
+    issues = verdict(context, tree, _profiles(call, type))
     if mode == "update" and tree.get("id") != call.id:
         issues.append(Issue("error", "value", "The resource's id is not the URL's.", f"{type}.id"))
     try:
@@ -56,12 +58,10 @@ async def _issues(call: Invocation, context: Context, mode: str | None, tree: di
     return issues
 
 
-def _profile(call: Invocation, type: str) -> list[Issue]:
-    """What is to be said of the profile asked for: the base type's own is always judged."""
+def _profiles(call: Invocation, type: str) -> list[str]:
+    """The profile asked for, unless it is the base type's own, which is always judged."""
     asked = call.inputs.one("profile")
-    if asked is None or asked.partition("|")[0] == SPECIFICATION + type:
-        return []
-    return [Issue("error", "not-supported", "This server does not know the profile asked for.", "http.profile")]
+    return [] if asked is None or asked.partition("|")[0] == SPECIFICATION + type else [asked]
 
 
 async def _deletable(call: Invocation, context: Context) -> list[Issue]:

@@ -145,7 +145,7 @@ def _one(step: Step) -> Schema:
 
 
 def _narrowed(step: Step) -> str:
-    assert step.type is not None  # noqa: S101 - narrowing for mypy: `_one` has dealt with backbone elements
+    assert step.type is not None
     if step.type.profiles == (definitions.SPECIFICATION + "SimpleQuantity",):
         return "Quantity:simple"
     if step.type.code == "Reference" and references.targets(step.type.targets):

@@ -14,12 +14,13 @@ import jsonschema_rs
 
 from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.nodes import root as root_node
-from fhir_server.fhir.outcome import Issue
+from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.validation import explain
 from fhir_server.validation.engine import compiled as ready
 from fhir_server.validation.invariants import Scene
 from fhir_server.validation.profiled import Asked, Hop, Profiled, compiled
 from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.snapshots import Definition
 from fhir_server.validation.walking import Place
 
 Tree = dict[str, Any]
@@ -107,6 +108,34 @@ class Conformance:
 
 #: Profiles of types inside profiles of types; data is never nested deeper than this.
 _MAX_PROFILES = 64
+
+
+def tried(definition: Definition, profiles: Profiles) -> None:
+    """Compile a profile that is not in the registry yet, so that what would fail later fails now.
+
+    Raises:
+        Invalid: it cannot be judged by, with the reason.
+    """
+    try:
+        ready(compiled(definition, _With(profiles, definition)).schema)
+    except (ValueError, RecursionError) as error:
+        text = f"{definition['url']} cannot be compiled: {type(error).__name__}."
+        raise Invalid(text, "StructureDefinition.differential", key="profile-elements") from None
+
+
+class _With(Profiles):
+    """A registry and one profile more, which is not written into it."""
+
+    def __init__(self, profiles: Profiles, definition: Definition) -> None:
+        super().__init__()
+        self._base = profiles
+        self._one = definition
+
+    def find(self, canonical: str) -> Definition | None:
+        url, _, version = canonical.partition("|")
+        if url == self._one["url"] and version in ("", self._one.get("version", "")):
+            return self._one
+        return self._base.find(canonical)
 
 
 def _within(item: Any, scene: Scene) -> Scene:

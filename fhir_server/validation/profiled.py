@@ -68,7 +68,7 @@ def compiled(definition: Definition, profiles: Profiles) -> Profiled:
     """
     build = _Build(profiles)
     pointer = build.profile_schema(definition["url"] + _version(definition))
-    assert pointer is not None  # noqa: S101 - the profile is in the registry it is asked from
+    assert pointer is not None
     name = build.names[definition["url"]]
     schema = {"$schema": DRAFT, **pointer, "$defs": build.defs}
     return Profiled(definition["url"], definition["type"], schema, build.asked.get(name, []), build.unknown)
@@ -258,7 +258,7 @@ class _Build:
         )
 
     def _of_type(self, node: Node, step: Step, way: tuple[Hop, ...], path: str, asked: list[Asked]) -> list[Schema]:
-        assert step.type is not None  # noqa: S101 - narrowing for mypy
+        assert step.type is not None
         found: list[Schema] = []
         types = [t for t in node.types if t.get("code") == step.type.code or step.path == "Resource"]
         if step.path == "Resource" and types and "Resource" not in {t.get("code") for t in types}:

@@ -1,4 +1,4 @@
-"""The profiles this server knows: R4's own, read when first asked for, and those added while it runs.
+"""The profiles this server knows: R4's own and those that come with it, read when asked for, and those added later.
 
 https://hl7.org/fhir/R4/profiling.html. A profile that nothing could be judged by is refused when
 it is added, with the reason.
@@ -14,7 +14,9 @@ import msgspec
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.fhirpath.expression import compile
+from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid
+from fhir_server.validation.shipped import shipped
 from fhir_server.validation.snapshots import MAX_ELEMENTS, Definition, Node, elements, snapshot
 from fhir_server.validation.steps import STRING, is_primitive, steps
 
@@ -23,7 +25,7 @@ class Profiles:
     """A registry of StructureDefinitions by canonical, with and without version."""
 
     def __init__(self) -> None:
-        self._added: dict[str, dict[str, Definition]] = {}
+        self._added: dict[str, dict[str, Definition | bytes]] = {}
         self._snapshots: dict[tuple[str, str], Node] = {}
         #: Counts changes, so that what was compiled from an earlier state can be let go.
         self.generation = 0
@@ -35,9 +37,13 @@ class Profiles:
             Invalid: it cannot be judged by; the issue names its element and the reason.
         """
         check(definition, self)
-        versions = self._added.setdefault(definition["url"], {})
-        versions.pop(str(definition.get("version", "")), None)
-        versions[str(definition.get("version", ""))] = definition
+        self.hold(definition["url"], str(definition.get("version", "")), definition)
+
+    def hold(self, url: str, version: str, definition: Definition | bytes) -> None:
+        """Make a profile usable that was checked before; its JSON is read when it is first asked for."""
+        versions = self._added.setdefault(url, {})
+        versions.pop(version, None)
+        versions[version] = definition
         self._changed()
 
     def remove(self, canonical: str) -> bool:
@@ -52,13 +58,30 @@ class Profiles:
         self._changed()
         return bool(gone)
 
+    def drop(self, url: str, version: str) -> None:
+        """Forget one version of an added profile; `remove` reads a canonical, where no version means all."""
+        versions = self._added.get(url, {})
+        versions.pop(version, None)
+        if not versions:
+            self._added.pop(url, None)
+        self._changed()
+
     def find(self, canonical: str) -> Definition | None:
         """The profile of `url` or `url|version`; without version the last one added. None when it is not known."""
         url, _, version = canonical.partition("|")
         versions = self._added.get(url)
-        if versions:
-            return versions.get(version) if version else next(reversed(versions.values()))
-        return _own().get(url) if version in ("", definitions.FHIR_VERSION) else None
+        if versions and (not version or version in versions):
+            return self._read(versions, version or next(reversed(versions)))
+        found = shipped(url) or _own().get(url)
+        own = definitions.FHIR_VERSION if url.startswith(definitions.SPECIFICATION) else ""
+        return found if found and version in ("", found.get("version", own)) else None
+
+    @staticmethod
+    def _read(versions: dict[str, Definition | bytes], version: str) -> Definition:
+        found = versions[version]
+        if isinstance(found, bytes):
+            found = versions[version] = parse(found, max_depth=1000)
+        return found
 
     def snapshot(self, definition: Definition) -> Node:
         """Everything a profile of this registry says, its bases included."""
@@ -69,7 +92,7 @@ class Profiles:
 
     def __iter__(self) -> Iterator[Definition]:
         """The added profiles, all versions."""
-        return (d for versions in self._added.values() for d in versions.values())
+        return (self._read(versions, v) for versions in self._added.values() for v in list(versions))
 
     def _changed(self) -> None:
         self._snapshots.clear()

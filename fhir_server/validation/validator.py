@@ -6,7 +6,6 @@ https://hl7.org/fhir/R4/validation.html. A resource that is right costs one run;
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -14,11 +13,12 @@ import jsonschema_rs
 import msgspec
 
 from fhir_server.fhir import definitions
-from fhir_server.fhir.outcome import Issue, Severity
+from fhir_server.fhir.outcome import FhirError, Issue, Severity
 from fhir_server.validation import contained, explain, invariants
 from fhir_server.validation.compile import schema
 from fhir_server.validation.conformance import Conformance
 from fhir_server.validation.engine import compiled
+from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import Profiles
 
 Tree = dict[str, Any]
@@ -34,17 +34,29 @@ class Validator:
         *,
         unknown: Literal["warning", "error"] = "warning",
         lenient: frozenset[str] = frozenset(),
+        levels: Levels | None = None,
     ) -> None:
         """A validator of base R4, and of profiles where a registry is given.
 
         Args:
             profiles: those that `meta.profile` may claim; without a registry claims are not looked at.
             unknown: what a claim to a profile that is not known is.
-            lenient: keys of rules of profiles that only warn.
+            lenient: rules of every profile that only warn: `key`, or `key@Type.element`.
+            levels: how strictly each profile is held to; strictly by default.
         """
+        self.profiles = profiles
         self.conformance = Conformance(profiles) if profiles is not None else None
         self.unknown = unknown
         self.lenient = lenient
+        self.levels = levels or Levels()
+
+    def for_client(self, client: str) -> Validator:
+        """This validator as it judges what one caller's system sends; what is compiled is shared."""
+        if client == self.levels.client or not self.levels.table:
+            return self
+        found = Validator(unknown=self.unknown, lenient=self.lenient, levels=self.levels.for_client(client))
+        found.profiles, found.conformance = self.profiles, self.conformance
+        return found
 
     def validate(self, tree: Tree, type: str | None = None, profiles: Sequence[str] = ()) -> list[Issue]:
         """Everything that is wrong with `tree`, errors and warnings; an empty list when all is well.
@@ -61,16 +73,29 @@ class Validator:
     ) -> Iterator[Issue]:
         """What the profiles that `tree` claims, and those in `asked`, find wrong with it."""
         if self.conformance is None:
+            yield from (self._unknown(True, at) for _ in asked)
             return
         for canonical in dict.fromkeys((*asked, *_claims(tree))):
+            level = self.levels.of(canonical)
+            if level == "off" and canonical not in asked:
+                continue
             if not self.conformance.knows(canonical):
                 yield self._unknown(canonical in asked, at)
             elif self.conformance.type(canonical) != type:
                 text = f"The profile constrains another type than {type}."
                 yield Issue("error", "structure", text, at, "profile-type", canonical)
             else:
-                for issue in self.conformance.issues(tree, canonical, at, root, sound):
-                    yield replace(issue, severity="warning") if issue.key in self.lenient else issue
+                found = self._conforming(tree, canonical, at, root, sound)
+                yield from relaxed(found, canonical, self.lenient) if self.lenient or level == "lenient" else found
+
+    def _conforming(self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool) -> list[Issue]:
+        assert self.conformance is not None
+        try:
+            return self.conformance.issues(tree, canonical, at, root, sound)
+        except FhirError as error:
+            # It was right when it was added; a profile that it builds on has changed since.
+            text = f"The profile cannot be judged by: {error}"
+            return [Issue("warning", "not-supported", text, f"{at}.meta.profile", "unknown-profile", canonical)]
 
     def _unknown(self, asked: bool, at: str) -> Issue:
         severity: Severity = "error" if asked else self.unknown
