@@ -131,10 +131,17 @@ Position = tuple[int | float | str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of an ordered result: `versions` in order, and where the next part starts (None: there is no more)."""
+    """Part of an ordered result.
+
+    Attributes:
+        versions: in order.
+        next: where the next part starts; None: there is no more.
+        total: how many the whole result has, when finding this part told; None when it must be counted.
+    """
 
     versions: tuple[Version, ...]
     next: Position | None = None
+    total: int | None = None
 
 
 #: What to search: a filter for each resource type. A type that is not there is not searched.

@@ -13,17 +13,19 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
 import pytest
 
 from fhir_server.fhir.outcome import FhirError, InsufficientStorage, TooCostly, Unavailable
+from fhir_server.store.embedded import connections
 from fhir_server.store.embedded.backup import restore
 from fhir_server.store.embedded.engine import EmbeddedEngine, open_engine
 from fhir_server.store.embedded.schema import VERSION
 from fhir_server.store.filters import EVERYTHING, And, LinkedFrom, Not, Span, String, Token, Word
-from fhir_server.store.protocol import Delete
+from fhir_server.store.protocol import Delete, Sort
 from tests.examples import ROOT
 from tests.store.making import a_put, an_index, defects, found, stored
 
@@ -221,6 +223,25 @@ async def test_a_read_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         await engine.store.count({"Patient": And((hard, hard))})
     assert await engine.store.read("Patient", "p1") is not None
     await engine.close()
+
+
+async def test_a_page_given_up_at_any_moment_leaves_the_next_read_unharmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The clock is looked at before every instruction, the last one's included.
+    monkeypatch.setattr(connections, "_INSTRUCTIONS", 1)
+    engine = open_engine(tmp_path / "store.sqlite")
+    await stored(engine, "Patient", {f"p{n}": an_index(Word("name", f"n{n}")) for n in range(300)})
+    reader = engine._readers._inline
+    for microseconds in range(0, 8000, 20):
+        with suppress(apsw.InterruptError):
+            reader.run(lambda search: search.find({"Patient": EVERYTHING}, NAMES, None, 50), microseconds / 1e6)
+        assert not reader.connection.in_transaction
+    assert len((await engine.store.find({"Patient": EVERYTHING}, NAMES)).versions) == 50
+    await engine.close()
+
+
+NAMES = (Sort("name", "word"), Sort("_id", "own"))
 
 
 async def test_a_copy_made_while_writing_restores_to_a_sound_store(engine: EmbeddedEngine, tmp_path: Path) -> None:

@@ -88,9 +88,12 @@ class Chooser:
 
     def smallest(self, where: Filter, frame: Frame) -> Candidates | None:
         """The smallest set of candidates, counted; None when no index narrows `where`."""
+        return self.sized(frame, self.few(where, frame))
+
+    def few(self, where: Filter, frame: Frame) -> tuple[Candidates, ...]:
+        """The one set of candidates that is few; or all sets there are, of which none is, not counted further."""
         parts = where.parts if isinstance(where, And) else (where,)
-        windows = _windows(parts)
-        ranked = sorted((*parts, *windows), key=lambda part: _RANK.get(type(part), 4))
+        ranked = sorted((*parts, *_windows(parts)), key=lambda part: _RANK.get(type(part), 4))
         sets = [found for part in ranked if (found := self.candidates(part, frame)) is not None]
         best: Candidates | None = None
         for found in sets:
@@ -98,13 +101,19 @@ class Chooser:
             if best is None or count < best.count:
                 best = replace(found, count=count)
             if count <= FEW // 8:
-                return best
+                return (best,)
         if best is None or best.count < FEW:
-            return best
-        counted = [replace(found, count=self._count(found, MANY)) for found in sets]
+            return (best,) if best is not None else ()
+        return tuple(replace(found, count=FEW) for found in sets)
+
+    def sized(self, frame: Frame, sets: tuple[Candidates, ...], most: int = MANY) -> Candidates | None:
+        """The smallest of `sets`, which `few` gave, counted up to `most`, with the share of the filter if it is not few."""
+        if not sets or are_few(sets):
+            return sets[0] if sets else None
+        counted = [replace(found, count=self._count(found, most)) for found in sets]
         total = max(1, self.total(frame))
         # As if the parts had nothing to do with each other; what a window joins counts once.
-        joined = {window.param for window in windows if isinstance(window, Window)}
+        joined = {one.source.param for one in sets if isinstance(one.source, Window)}  # type: ignore[union-attr]
         alone = [one for one in counted if not (isinstance(one.source, Range) and one.source.param in joined)]
         share = prod(min(1.0, one.count / total) for one in alone)
         return replace(min(counted, key=lambda one: one.count), share=share)
@@ -282,6 +291,11 @@ class Chooser:
             f" CROSS JOIN resource {row} ON {row}.rid=c{row}.rid WHERE {sql.text}"
         )
         return _set(text, (*best.sql.values, *sql.values), True, best.how, where)
+
+
+def are_few(sets: tuple[Candidates, ...]) -> bool:
+    """Whether `Chooser.few` found a set of few candidates."""
+    return bool(sets) and sets[0].count < FEW
 
 
 @dataclass(frozen=True, slots=True)

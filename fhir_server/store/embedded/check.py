@@ -59,16 +59,13 @@ async def _read(readers: Readers, read: Callable[[Search], Any]) -> Any:
 
 def _compared(search: Search, after: int) -> tuple[list[str], int | None]:
     """The defects of the next resources after number `after`, and where to go on."""
-    search.connection.execute("BEGIN")
-    try:
+    with search.clock.snapshot():
         rows = search.connection.execute(
             "SELECT r.rid, r.type, r.id, r.vid, r.at, r.size, c.bytes FROM resource r JOIN content c ON c.seq=r.seq"
             " WHERE r.rid>? ORDER BY r.rid LIMIT ?",
             (after, _CHUNK),
         ).fetchall()
         found = [f"{search.kind(row[1])}/{row[2]}: {words}" for row in rows for words in _of(search, row)]
-    finally:
-        search.connection.execute("COMMIT")
     return found, rows[-1][0] if len(rows) == _CHUNK else None
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +39,7 @@ class Clock:
 
     def __init__(self, connection: apsw.Connection) -> None:
         """Watch `connection`; nothing is limited yet."""
+        self._connection = connection
         self._deadline = inf
         self._left = inf
         self._given_up = False
@@ -59,6 +61,17 @@ class Clock:
             raise
         finally:
             self._left = inf
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read inside is of one moment."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # An end that was itself ended for being late would leave the connection inside the transaction.
+            self._deadline = self._left = inf
+            self._connection.execute("COMMIT")
 
     def _is_over(self) -> bool:
         self._left -= _INSTRUCTIONS

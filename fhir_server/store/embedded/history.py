@@ -40,16 +40,13 @@ class History:
         """Arguments and result as `Store.history`."""
         before = _before(position)
         execute = self._search.connection.execute
-        execute("BEGIN")
-        try:
+        with self._search.clock.snapshot():
             rows = []
             for sql in self._selections(scope, id, since, at, before):
                 text = f"SELECT v.seq, v.type, v.rid, v.vid, v.at, v.method, v.size FROM {sql.text}"
                 rows += execute(f"{text} ORDER BY v.seq DESC LIMIT ?", (*sql.values, count + 1)).fetchall()
             rows.sort(reverse=True)
             versions = tuple([self._version(row) for row in rows[:count]])
-        finally:
-            execute("COMMIT")
         more = len(rows) > count > 0
         return Page(versions, (rows[count - 1][0],) if more else None)
 

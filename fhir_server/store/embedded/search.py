@@ -1,19 +1,21 @@
 """Finding and counting: from a filter to the numbers of the resources of one page, by the cheaper of two ways.
 
 *Driven*: an index gives candidates, each is judged, what is left is sorted. *Walked*: resources are met in the order asked
-for and judged until the page is full. Few candidates are driven. Many are walked when the page should be full before as many
-have been looked at; a walk that goes on longer than that is given up, and they are driven after all.
+for and judged until the page is full. Few candidates are driven. Otherwise a short walk is tried, which fills the page at once
+when matches are common; then they are counted, and walked on if the page should be full before as many have been looked at.
+A walk that goes on longer than that is given up, and they are driven after all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import apsw
 import msgspec
 
 from fhir_server.store.embedded.batch import METHODS
-from fhir_server.store.embedded.candidates import MANY, Candidates, Chooser, remaining
+from fhir_server.store.embedded.candidates import MANY, Candidates, Chooser, are_few, remaining
 from fhir_server.store.embedded.conditions import FALSE, Compiler, Frame, Sql, conjunction
 from fhir_server.store.embedded.connections import Clock
 from fhir_server.store.embedded.names import Names
@@ -31,6 +33,13 @@ _LEAST = 100_000
 DEFAULT_PAGE = 20
 
 
+class Found(NamedTuple):
+    """(rid, key, …) of resources in order; and how many there are in all, when finding them told."""
+
+    rows: list[Row]
+    total: int | None
+
+
 class Search:
     """Runs searches on one connection."""
 
@@ -45,15 +54,12 @@ class Search:
     def find(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Page:
         """A page of the current resources in `scope`. Arguments and result as `Store.find`."""
         sort = tuple(sort) or NEWEST
-        self.connection.execute("BEGIN")
-        try:
-            rows = self._rows(scope, sort, position, count + 1)
+        with self.clock.snapshot():
+            rows, total = self._rows(scope, sort, position, count + 1)
             versions = self.versions([row[0] for row in rows[:count]])
-        finally:
-            self.connection.execute("COMMIT")
         # One more than asked for was looked up, only to know whether it is there.
         last = rows[count - 1] if len(rows) > count > 0 else None
-        return Page(versions, (*last[1:], last[0]) if last else None)
+        return Page(versions, (*last[1:], last[0]) if last else None, total)
 
     def count(self, scope: Scope, limit: int | None) -> int:
         """How many resources are in `scope`, at most `limit`."""
@@ -104,7 +110,7 @@ class Search:
             else:
                 many = f"{best.count}" if best.count < MANY else f"at least {best.count}"
                 lines.append(f"{label}: {many} candidates by index {best.how}")
-            if self._is_walked(types, best, these, DEFAULT_PAGE):
+            if self._is_walked(best, these, DEFAULT_PAGE):
                 index = walked_index(these[0])
                 lines.append(f"{label}: walks index {index}, judging each resource, until the page is full")
             else:
@@ -121,32 +127,33 @@ class Search:
                 groups.setdefault(where, []).append(type)
         return [(where, tuple(types)) for where, types in groups.items()]
 
-    def _rows(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> list[Row]:
-        """(rid, key, …) of the first `count` resources after `position`."""
+    def _rows(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Found:
+        """The first `count` resources after `position`."""
         groups = self._groups(scope)
         if len(groups) == 1:
             where, types = groups[0]
             return self._group(where, types, sort, position, count)
-        rows = [row for where, types in groups for row in self._group(where, types, sort, position, count)]
-        return _merged(rows, keys(sort, (), self.compiler), count)
+        parts = [self._group(where, types, sort, position, count) for where, types in groups]
+        return _merged(parts, keys(sort, (), self.compiler), count)
 
     def _group(
         self, where: Filter, types: tuple[str, ...], sort: Sequence[Sort], position: Position | None, count: int
-    ) -> list[Row]:
+    ) -> Found:
         these = keys(sort, types, self.compiler)
         if position is not None:
             checked(position, these)
-        best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
-        if not self._is_walked(types, best, these, count):
+        sets = () if where == EVERYTHING else self.chooser.few(where, Frame(types))
+        if not _is_walkable(these) or are_few(sets):
+            best = self.chooser.sized(Frame(types), sets)
             return self._driven(where, types, best, these, position, count)
         if len(types) == 1:
-            return self._walked(where, types, best, these, position, count)
+            return self._walked(where, types, sets, these, position, count)
         # Each type has a part of the index to itself.
-        rows = [row for type in types for row in self._group(where, (type,), sort, position, count)]
-        return _merged(rows, these, count)
+        parts = [self._group(where, (type,), sort, position, count) for type in types]
+        return _merged(parts, these, count)
 
-    def _is_walked(self, types: tuple[str, ...], best: Candidates | None, these: Sequence[Key], count: int) -> bool:
-        if len(these) != 1 or not (these[0].own or these[0].param != FALSE):
+    def _is_walked(self, best: Candidates | None, these: Sequence[Key], count: int) -> bool:
+        if not _is_walkable(these):
             return False
         if best is None or best.count >= MANY:
             return True
@@ -156,23 +163,29 @@ class Search:
         self,
         where: Filter,
         types: tuple[str, ...],
-        best: Candidates | None,
+        sets: tuple[Candidates, ...],
         these: Sequence[Key],
         position: Position | None,
         count: int,
-    ) -> list[Row]:
+    ) -> Found:
         kind = self.compiler.types(types, "r.type")
         condition = conjunction([kind, self.compiler.condition(where, Frame(types))])
         if condition == FALSE:
-            return []
+            return Found([], 0)
 
         def attempt() -> list[Row]:
             return walk(self.connection, condition, these[0], position, count)
 
-        if best is None:
-            return attempt()
-        rows = self.clock.attempt(attempt, max(_LEAST, best.count * _JUDGING))
-        return self._driven(where, types, best, these, position, count) if rows is None else rows
+        if not sets:
+            return Found(attempt(), None)
+        rows = self.clock.attempt(attempt, _LEAST)
+        if rows is None:
+            best = self.chooser.sized(Frame(types), sets)
+            if best is not None and self._is_walked(best, these, count) and best.count * _JUDGING > _LEAST:
+                rows = self.clock.attempt(attempt, best.count * _JUDGING)
+            if rows is None:
+                return self._driven(where, types, best, these, position, count)
+        return Found(rows, None)
 
     def _driven(
         self,
@@ -182,20 +195,23 @@ class Search:
         these: Sequence[Key],
         position: Position | None,
         count: int,
-    ) -> list[Row]:
+    ) -> Found:
         source, demanded = self._judged(where, types, best)
         if demanded == FALSE:
-            return []
+            return Found([], 0)
         names = [f"k{n}" for n in range(len(these))]
         beyond = after(position, these, names, "rid")
         columns = ", ".join(f"{key.sql} AS {name}" for key, name in zip(these, names, strict=True))
-        text = f"SELECT r.rid AS rid, {columns} FROM {source.text} WHERE {demanded.text}"
+        # All of them are looked at: how many there are costs nothing more.
+        text = f"SELECT r.rid AS rid, {columns}, count(*) OVER () AS n FROM {source.text} WHERE {demanded.text}"
         values = (*source.values, *demanded.values)
         if beyond is not None:
             text = f"WITH m AS MATERIALIZED ({text}) SELECT * FROM m WHERE {beyond.text}"
             values = (*values, *beyond.values)
         text += f" ORDER BY {order(these, names, 'rid')} LIMIT ?"
-        return self.connection.execute(text, (*values, count)).fetchall()
+        rows: list[Row] = self.connection.execute(text, (*values, count)).fetchall()
+        total = rows[0][-1] if rows else 0 if position is None else None
+        return Found([row[:-1] for row in rows], total)  # type: ignore[arg-type]
 
     def _judged(self, where: Filter, types: tuple[str, ...], best: Candidates | None) -> tuple[Sql, Sql]:
         """The tables that candidates are read from, and what is demanded of row `r`."""
@@ -208,16 +224,10 @@ class Search:
         return Sql(source, best.sql.values), conjunction([*live, rest])
 
     def _count(self, where: Filter, types: tuple[str, ...], limit: int | None) -> int:
-        best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
-        if limit is None:
-            return self._counted(*self._judged(where, types, best), "")
-        if best is not None and best.count > max(limit, _DRIVEN):
-            # Looking at resources as they come is cheaper than gathering candidates, if so many match.
-            walked = self._judged(where, types, None)
-            total = self.clock.attempt(lambda: self._counted(*walked, f"LIMIT {limit:d}"), best.count * _JUDGING)
-            if total is not None:
-                return total
-        return self._counted(*self._judged(where, types, best), f"LIMIT {limit:d}")
+        sets = () if where == EVERYTHING else self.chooser.few(where, Frame(types))
+        # Candidates are judged as the index gives them: when all sets are large, the limit is met in any of them.
+        best = self.chooser.sized(Frame(types), sets, MANY if limit is None else min(MANY, 2 * limit))
+        return self._counted(*self._judged(where, types, best), "" if limit is None else f"LIMIT {limit:d}")
 
     def _counted(self, source: Sql, demanded: Sql, limit: str) -> int:
         text = f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {demanded.text} {limit})"
@@ -238,6 +248,12 @@ SELECT r.type, r.id, r.vid, r.at, r.method, r.size, c.bytes
 FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value CROSS JOIN content c ON c.seq = r.seq"""
 
 
-def _merged(rows: list[Row], these: Sequence[Key], count: int) -> list[Row]:
+def _is_walkable(these: Sequence[Key]) -> bool:
+    return len(these) == 1 and (these[0].own or these[0].param != FALSE)
+
+
+def _merged(parts: Sequence[Found], these: Sequence[Key], count: int) -> Found:
+    rows = [row for part in parts for row in part.rows]
     rows.sort(key=lambda row: precedes(these, (*row[1:], row[0])))
-    return rows[:count]
+    totals = [part.total for part in parts if part.total is not None]
+    return Found(rows[:count], sum(totals) if len(totals) == len(parts) else None)
