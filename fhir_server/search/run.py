@@ -84,10 +84,10 @@ async def _total(query: Query, repository: Reader, cursor: Cursor, page: Page, l
     if cursor.after is None and page.next is None:
         return len(page.versions)
     if query.results.total in ("accurate", "estimate"):
-        return await repository.count(query.scope)
+        return await repository.count(query.scope) if page.total is None else page.total
     if limit == 0:
         return None
-    counted = await repository.count(query.scope, limit + 1)
+    counted = await repository.count(query.scope, limit + 1) if page.total is None else page.total
     return counted if counted <= limit else None
 
 
