@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -64,6 +66,23 @@ class House:
         if self._asgi is None:
             self._asgi = _application(self)
         return self._asgi
+
+    @asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        """While the block runs, search parameters added at run time are indexed in the background.
+
+        Every worker offers; a lease in the records lets one at a time do it.
+        """
+        from fhir_server.search.reindex import Indexing
+
+        indexing = Indexing(self.engine.store, self.engine.records, self.watch, self.settings.base_url)
+        task = asyncio.create_task(indexing.attend())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def context(self, call: Call) -> Context:
         """The context of one call.

@@ -100,6 +100,7 @@ class _Worker:
             try:
                 stack.enter_context(occupied(self._settings))
                 house = await stack.enter_async_context(opened(self._settings))
+                await stack.enter_async_context(house.attended())
             except Exception as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 err.print(f"The server cannot start: {error}")

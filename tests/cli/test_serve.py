@@ -7,6 +7,8 @@ import re
 import signal
 import socket
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,10 +71,9 @@ def test_open_by_variable_is_refused_there_as_well(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "0.0.0.0" in refused.stderr
 
 
-def test_without_tokens_and_without_open_it_says_so_and_stops(tmp_path: Path) -> None:
-    refused = run("serve", "--data", tmp_path)
-    assert refused.returncode == 2
-    assert "authorization server" in refused.stderr and "--open" in refused.stderr
+def test_off_this_machine_it_needs_to_know_its_public_address(tmp_path: Path) -> None:
+    refused = run("serve", "--host", "0.0.0.0", "--data", tmp_path)
+    assert refused.returncode == 2 and "FHIR_BASE_URL" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -123,3 +124,38 @@ def test_an_idle_connection_does_not_hold_up_the_stop(tmp_path: Path) -> None:
         assert idle.recv(100)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_a_search_parameter_added_while_it_runs_is_indexed_in_the_background(tmp_path: Path) -> None:
+    # https://hl7.org/fhir/R4/searchparameter.html
+    added = {
+        "resourceType": "SearchParameter",
+        "url": "http://example.org/SearchParameter/patient-town",
+        "name": "town",
+        "status": "active",
+        "description": "Town of birth",
+        "code": "birth-town",
+        "base": ["Patient"],
+        "type": "string",
+        "expression": "Patient.extension('http://example.org/birth-town').value",
+    }
+    town = {"url": "http://example.org/birth-town", "valueString": "Étretat"}
+    with serving(tmp_path / "data") as (_, address):
+        sent(f"{address}/fhir/Patient", {"resourceType": "Patient", "extension": [town]})
+        sent(f"{address}/fhir/SearchParameter", added)
+        search = f"{address}/fhir/Patient?birth-town=etretat"
+        until(lambda: answers(search))
+        assert json.loads(fetched(search))["total"] == 1
+
+
+def sent(address: str, resource: dict[str, object]) -> None:
+    body = json.dumps(resource).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/fhir+json"})
+    urllib.request.urlopen(request, timeout=20).close()
+
+
+def answers(address: str) -> bool:
+    try:
+        return bool(fetched(address))
+    except urllib.error.HTTPError:
+        return False
