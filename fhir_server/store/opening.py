@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store.concepts import Concepts
 from fhir_server.store.protocol import Engine
 
 
@@ -27,3 +28,15 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     path = Path(rest[1:])
     path.parent.mkdir(parents=True, exist_ok=True)
     return open_embedded(path, max_pending=max_pending, deadline_seconds=deadline_seconds)
+
+
+def open_concepts(folder: Path) -> Concepts:
+    """Where terminology stands ready, in a file of `folder`: derived, so that no backup needs it.
+
+    Raises:
+        Unavailable: it cannot be opened.
+    """
+    from fhir_server.store.embedded.concepts import EmbeddedConcepts
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return EmbeddedConcepts(folder / "concepts.sqlite")

@@ -1,0 +1,186 @@
+"""Finds code systems, value sets and maps by canonical, and keeps the few that were looked at lately.
+
+https://hl7.org/fhir/R4/references.html#canonical
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from fhir_server.fhir.outcome import FhirError, Invalid, NotFound
+from fhir_server.store.concepts import Artifact, Concepts, Kind
+from fhir_server.terminology.library import Library, tree
+
+_TREES = 256
+Content = Literal["not-present", "example", "fragment", "complete", "supplement"]
+
+
+class Unknown(NotFound):
+    """A canonical that neither R4 nor this server defines (404)."""
+
+
+class Unexpandable(Invalid):
+    """A value set whose members cannot be told: it needs what is not here, or has too many (422)."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A code system that is here.
+
+    Attributes:
+        artifact: where its concepts are.
+        content: how much of it is here, as CodeSystem.content says.
+        case_sensitive: whether codes differ by case.
+        numbers: its own number and those of its supplements.
+        head: the resource without its concepts.
+    """
+
+    artifact: Artifact
+    content: Content
+    case_sensitive: bool
+    numbers: tuple[int, ...]
+    head: dict[str, Any]
+
+    @property
+    def canonical(self) -> str:
+        """URL and version."""
+        a = self.artifact
+        return f"{a.url}|{a.version}" if a.version else a.url
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """A value set; `key` is another for every content."""
+
+    tree: dict[str, Any]
+    key: str
+
+    @property
+    def url(self) -> str:
+        """Its canonical URL, "" for none."""
+        return str(self.tree.get("url", ""))
+
+
+class Catalogue:
+    """What is known, by canonical."""
+
+    def __init__(self, library: Library) -> None:
+        """Nothing is looked at yet."""
+        self._library = library
+        self._generation = -1
+        self._found: dict[tuple[str, str], Any] = {}
+
+    @property
+    def concepts(self) -> Concepts:
+        """Where the concepts are."""
+        return self._library.concepts
+
+    def artifact(self, kind: Kind, canonical: str, version: str = "") -> Artifact | None:
+        """By `url`, `url|version` or `Type/id`; without a version the latest, the server's own before R4's."""
+        url, _, own = canonical.partition("|")
+        wanted = own or version
+        if url.startswith(f"{kind}/"):
+            return self.concepts.artifact(url)
+        candidates = self.concepts.artifacts(kind, url)
+        return next((a for a in candidates if not wanted or _agrees(a.version, wanted)), None)
+
+    def system(self, canonical: str, version: str = "") -> System | None:
+        """A code system that is here."""
+        key = ("system", f"{canonical}|{version}")
+        cached = self._cached()
+        if key not in cached:
+            found = self.artifact("CodeSystem", canonical, version)
+            cached[key] = found and self._system(found)
+        known: System | None = cached[key]
+        return known
+
+    def _system(self, found: Artifact) -> System:
+        head = tree(found)
+        more = [s.number for s in self.concepts.supplements(found.url) if _adds(s.supplements, found.version)]
+        content = head.get("content", "complete")
+        return System(found, content, bool(head.get("caseSensitive", True)), (found.number, *more), head)
+
+    def value_set(self, canonical: str, version: str = "") -> ValueSet | None:
+        """A value set that is here, or one that a code system or its URL implies."""
+        key = ("value-set", f"{canonical}|{version}")
+        cached = self._cached()
+        if key not in cached:
+            found = self.artifact("ValueSet", canonical, version)
+            cached[key] = ValueSet(tree(found), f"{found.source}@{found.stamp}") if found else self._implied(canonical)
+        known: ValueSet | None = cached[key]
+        return known
+
+    def _implied(self, canonical: str) -> ValueSet | None:
+        """R4 codesystem.html#CodeSystem.valueSet and the `?fhir_vs` of https://hl7.org/fhir/R4/snomedct.html#implicit."""
+        url, mark, rest = canonical.partition("|")[0].partition("?fhir_vs")
+        if mark:
+            return self._below(canonical, url, rest)
+        for artifact in self.concepts.all("CodeSystem"):
+            if artifact.supplements or url.encode() not in artifact.body:
+                continue
+            if str(tree(artifact).get("valueSet", "")).partition("|")[0] == url:
+                return self._whole(canonical, {"system": artifact.url})
+        return None
+
+    def _below(self, canonical: str, url: str, rest: str) -> ValueSet | None:
+        if self.system(url) is None or not (rest.startswith("=isa/") or not rest):
+            return None
+        include: dict[str, Any] = {"system": url}
+        if rest:
+            include["filter"] = [{"property": "concept", "op": "is-a", "value": rest.removeprefix("=isa/")}]
+        return self._whole(canonical, include)
+
+    def _whole(self, canonical: str, include: dict[str, Any]) -> ValueSet:
+        url, _, version = canonical.partition("|")
+        found = {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
+        return ValueSet(found | ({"version": version} if version else {}), f"implied {canonical}")
+
+    def _cached(self) -> dict[tuple[str, str], Any]:
+        if self._generation != self._library.generation or len(self._found) > _TREES:
+            self._generation, self._found = self._library.generation, {}
+        return self._found
+
+
+def given(resource: dict[str, Any]) -> ValueSet:
+    """A value set that came with the question.
+
+    Raises:
+        Invalid: it is none.
+    """
+    if resource.get("resourceType") != "ValueSet":
+        raise Invalid("This is not a ValueSet.", "valueSet")
+    try:
+        whole = msgspec.json.encode(resource, order="deterministic")
+    except (TypeError, ValueError) as error:
+        raise Invalid("This is not a ValueSet.", "valueSet") from error
+    return ValueSet(resource, f"given {hashlib.sha256(whole).hexdigest()}")
+
+
+def required(found: ValueSet | None, url: str) -> ValueSet:
+    """The value set.
+
+    Raises:
+        Unknown: there is none.
+    """
+    if found is None:
+        raise unknown("value set", url)
+    return found
+
+
+def unknown(what: str, canonical: str) -> FhirError:
+    """The error that says so."""
+    return Unknown(f"The {what} {canonical[:200]} is not known here.")
+
+
+def _agrees(version: str, wanted: str) -> bool:
+    # Versions are told apart by their parts: 2.1 is any 2.1.x, as national bindings are written.
+    return version == wanted or version.startswith(wanted + ".") or version.startswith(wanted + "-")
+
+
+def _adds(supplements: str, version: str) -> bool:
+    wanted = supplements.partition("|")[2]
+    return not wanted or _agrees(version, wanted)

@@ -1,0 +1,82 @@
+"""The filters of a value set's include, each as a condition on a concept.
+
+https://hl7.org/fhir/R4/valueset-filter-operator.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fhir_server.fhir.fhirpath.errors import EvaluationError
+from fhir_server.fhir.fhirpath.patterns import found as matches
+from fhir_server.fhir.outcome import Invalid
+from fhir_server.store.concepts import Above, Below, Carries, Condition, Has, Matches, Not
+
+
+def conditions(filters: Any) -> tuple[Condition, ...]:
+    """All of `ValueSet.compose.include.filter`.
+
+    Raises:
+        Invalid: a filter lacks a part, or has an operator R4 does not have.
+    """
+    if not isinstance(filters, list):
+        raise Invalid("filter is an array.", _WHERE)
+    return tuple(_condition(one) for one in filters)
+
+
+_WHERE = "ValueSet.compose.include.filter"
+
+
+def _condition(row: Any) -> Condition:
+    parts = [row.get(name) if isinstance(row, dict) else None for name in ("property", "op", "value")]
+    property, op, value = (part if isinstance(part, str) else "" for part in parts)
+    make = _OPERATORS.get(op)
+    if not property or not value or make is None:
+        raise Invalid("A filter has a property, an operator of R4 and a value.", _WHERE)
+    # R4 codesystem.html#filters: `concept` and `code` both name the concept itself.
+    return make("code" if property == "concept" else property, value)
+
+
+def _equal(property: str, value: str) -> Condition:
+    # A boolean property that is not there says what false says.
+    return Not(Has(property, ("true",))) if value == "false" else Has(property, (value,))
+
+
+def _among(property: str, value: str) -> Condition:
+    return Has(property, tuple(one.strip() for one in value.split(",") if one.strip()))
+
+
+def _regex(property: str, value: str) -> Condition:
+    pattern = f"^(?:{value})$"
+    try:
+        matches(pattern, "")
+    except EvaluationError as error:
+        raise Invalid(str(error), f"{_WHERE}.value") from error
+    return Matches(property, partial(_tested, pattern))
+
+
+def _tested(pattern: str, text: str) -> bool:
+    try:
+        return matches(pattern, text)
+    except EvaluationError:
+        return False
+
+
+def _exists(property: str, value: str) -> Condition:
+    return Carries(property) if value == "true" else Not(Carries(property))
+
+
+#: Operator → the condition of a property and a value.
+_OPERATORS: dict[str, Callable[[str, str], Condition]] = {
+    "=": _equal,
+    "is-a": lambda _, value: Below(value),
+    "descendent-of": lambda _, value: Below(value, itself=False),
+    "is-not-a": lambda _, value: Not(Below(value)),
+    "generalizes": lambda _, value: Above(value),
+    "regex": _regex,
+    "in": _among,
+    "not-in": lambda property, value: Not(_among(property, value)),
+    "exists": _exists,
+}
