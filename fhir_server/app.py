@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -18,8 +19,9 @@ from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.search.activation import Watch
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
-from fhir_server.store.opening import open_engine
+from fhir_server.store.opening import open_concepts, open_engine
 from fhir_server.store.protocol import Engine, Records
+from fhir_server.terminology.service import Terminology
 from fhir_server.validation.following import Following
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles import Profiles
@@ -40,6 +42,7 @@ class House:
         watch: keeps the search parameters in force in step with the store.
         following: keeps the profiles in force in step with the store.
         validator: judges resources by base R4 and those profiles.
+        terminology: what codes mean.
         cursor_key: what page links are signed with; the same for every worker and every start.
     """
 
@@ -48,6 +51,7 @@ class House:
     watch: Watch
     following: Following
     validator: Validator
+    terminology: Terminology
     cursor_key: bytes
     _asgi: Application | None = None
 
@@ -92,6 +96,7 @@ class House:
         """
         await self.watch.refresh()
         await self.following.refresh()
+        await self.terminology.follow()
         grant = self._grant()
         return Context(
             repository=self.repository(grant, call.base),
@@ -102,6 +107,7 @@ class House:
             request_id=call.request_id,
             cursor_key=self.cursor_key,
             watch=self.watch,
+            terminology=self.terminology,
             operate=_operate,
             validator=self.validator.for_client(grant.client or ""),
             following=self.following,
@@ -122,6 +128,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     engine = open_engine(
         settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds
     )
+    terminology = Terminology(lambda: open_concepts(_beside(settings)), engine.store)
     try:
         watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records)
         await watch.refresh(now=True)
@@ -129,9 +136,15 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         await following.refresh(now=True)
         levels = Levels(settings.profile_levels)
         validator = Validator(following.profiles, unknown=settings.unknown_profiles, levels=levels)
-        yield House(settings, engine, watch, following, validator, await _secret(engine.records, "cursor"))
+        yield House(settings, engine, watch, following, validator, terminology, await _secret(engine.records, "cursor"))
     finally:
+        terminology.library.close()
         await engine.close()
+
+
+def _beside(settings: Settings) -> Path:
+    """The folder of the store's file, so that two stores never share what was derived from one of them."""
+    return Path(settings.store_url.removeprefix("sqlite:///")).parent
 
 
 async def _secret(records: Records, name: str) -> bytes:
