@@ -68,20 +68,16 @@ def matches(where: Filter, index: Index, id: str = "", at: int = 0, linked: Link
             return any(matches(part, index, id, at, linked) for part in where.parts)
         case Not():
             return not matches(where.part, index, id, at, linked)
-        case Id():
-            return id in where.ids
         case Linked() | LinkedFrom():
             if linked is None:
                 raise ValueError("A link cannot be judged by one resource's index alone.")
             return linked(where)
         case Together():
-            return any(
-                all(matches(part, one, id, at, linked) for part in where.parts) for one in _by_group(index).values()
-            )
-        case Range(param="_lastUpdated"):
-            return _in_range(where, Span("_lastUpdated", at, at))
+            return any(matches(And(where.parts), one, id, at, linked) for one in _by_group(index))
+        case Id():
+            return id in where.ids
         case _:
-            return _of_rows(where, index)
+            return _of_rows(where, index, at)
 
 
 def distance(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
@@ -95,8 +91,10 @@ def distance(latitude: float, longitude: float, other_latitude: float, other_lon
 _Leaf = Token | String | Refers | Uri | Range | Near | Text | Missing
 
 
-def _of_rows(where: _Leaf, index: Index) -> bool:
+def _of_rows(where: _Leaf, index: Index, at: int) -> bool:
     match where:
+        case Range(param="_lastUpdated"):
+            return _in_range(where, Span("_lastUpdated", at, at))
         case Range():
             return any(_in_range(where, span) for span in index.spans if span.param == where.param)
         case Near():
@@ -104,7 +102,8 @@ def _of_rows(where: _Leaf, index: Index) -> bool:
         case Text():
             return (set(getattr(index, where.where).split(" ")) - {""}).issuperset(where.words)
         case Missing():
-            return where.param not in OWN and all(row.param != where.param for row in (*index.words, *index.spans))
+            codes = {word.param for word in index.words} | {span.param for span in index.spans}
+            return where.param not in OWN and where.param not in codes
         case _:
             return any(_is_word(where, word) for word in index.words if word.param == where.param)
 
@@ -155,12 +154,12 @@ def _is_near(where: Near, index: Index) -> bool:
     )
 
 
-def _by_group(index: Index) -> dict[int, Index]:
-    groups = {row.group for row in (*index.words, *index.spans)}
-    return {
-        group: Index(
+def _by_group(index: Index) -> list[Index]:
+    groups = {word.group for word in index.words} | {span.group for span in index.spans}
+    return [
+        Index(
             tuple(word for word in index.words if word.group == group),
             tuple(span for span in index.spans if span.group == group),
         )
         for group in groups
-    }
+    ]

@@ -1,8 +1,8 @@
 """One transaction that holds many callers' writes: judged one after the other, written in a few statements.
 
-Statements, not rows, are what costs: apsw lets go of Python's lock around every step, and taking it back from a busy event
-loop can last milliseconds. So a batch reads what it must know in one statement and inserts each table's rows with one, rows
-travelling as JSON and bodies as an array of bytes.
+Statements, not rows, are what costs: apsw lets go of Python's lock around every step, and taking it back from a busy
+event loop can last milliseconds. So a batch reads what it must know in one statement and inserts each table's rows
+with one, rows travelling as JSON and bodies as an array of bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _NUMBER = {method: number for number, method in enumerate(METHODS)}
 _json: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 _STATE = """
-SELECT json_group_array(json_array(j.key, r.rid, r.vid, CASE WHEN j.value->>2 THEN hex(substr(c.bytes, r.size + 1)) END))
+SELECT json_group_array(
+    json_array(j.key, r.rid, r.vid, CASE WHEN j.value->>2 THEN hex(substr(c.bytes, r.size + 1)) END))
 FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value->>0 AND r.id = j.value->>1
 LEFT JOIN content c ON j.value->>2 AND c.seq = r.seq"""
 _CONTENT = "INSERT INTO content(seq, bytes) SELECT ? + rowid, value FROM carray(?)"
@@ -63,7 +64,7 @@ Judge = Callable[[apsw.Connection, Guard], bool]
 
 
 class _State(NamedTuple):
-    """What a resource has become so far: its number, its latest version, and its packed index if a deletion needs it."""
+    """What a resource has become so far: its number, its latest version, and its index if a deletion needs it."""
 
     rid: int
     vid: int
@@ -97,7 +98,7 @@ class Batch:
         self.at = max(int(time.time() * 1000), last)
         self._stamp = instant(self.at).encode()
         self._states = self._read(writes)
-        # Rows waiting for `flush`: bodies and versions in order of seq, the rest by resource, so that the last one counts.
+        # Rows waiting for `flush`: bodies and versions in order of seq; the rest by resource, so that the last counts.
         self._bodies: list[bytes] = []
         self._versions: list[tuple[int, ...]] = []
         self._resources: dict[int, tuple[int | str, ...]] = {}

@@ -1,32 +1,21 @@
-"""Which resources could satisfy a filter, as a sub-select that an index answers: where a selective search starts.
+"""Which resources could satisfy a filter, as a sub-select that an index answers: where selective searches start.
 
-A set of candidates holds every resource that satisfies the filter it was made of; it may hold others, which the filter's
-condition then refuses. How many there are is counted up to a cap, so that choosing costs microseconds.
+A set of candidates holds every resource that satisfies the filter it was made of; it may hold others, which the
+filter's condition then refuses. How many there are is counted up to a cap, so that choosing costs microseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import degrees, inf, prod
 
 import apsw
 
-from fhir_server.store.embedded.conditions import (
-    FALSE,
-    Compiler,
-    Frame,
-    Sql,
-    Targets,
-    Tokens,
-    among,
-    conjunction,
-    gathered,
-    milliseconds,
-    starting,
-)
+from fhir_server.store.embedded.conditions import Compiler, Frame, Targets, Tokens, gathered, milliseconds
 from fhir_server.store.embedded.schema import SHORT
+from fhir_server.store.embedded.sql import FALSE, Sql, among, conjunction, starting
 from fhir_server.store.filters import (
     And,
     Filter,
@@ -46,14 +35,30 @@ from fhir_server.store.filters import (
 from fhir_server.store.matching import EARTH
 
 #: Up to this many candidates are simply all looked at.
-FEW = 200
+FEW = 1_000
 #: Counting stops here when none was few.
 MANY = 20_000
 #: How long the number of a type's resources is remembered, and where counting them stops.
 _TOTALS_SECONDS = 60.0
 _MOST_COUNTED = 500_000
-#: In what order kinds of filters are counted: those that are usually selective first, since a few candidates end the search.
+#: In what order kinds of filters are counted: the usually selective first, since a few candidates end the search.
 _RANK: dict[type, int] = {Id: 0, Refers: 1, Token: 2, String: 3, LinkedFrom: 5, Linked: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Several ranges of one parameter, which one span meets, unless the resource has more than one."""
+
+    one: Range
+
+    @property
+    def param(self) -> str:
+        """The parameter they are of."""
+        return self.one.param
+
+
+#: A filter, or what several parts of one are looked up as.
+Part = Filter | Tokens | Targets | Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Candidates:
     sql: Sql
     exact: bool
     how: str
-    source: Filter
+    source: Part
     count: int = 0
     share: float = 0.0
 
@@ -92,7 +97,7 @@ class Chooser:
 
     def few(self, where: Filter, frame: Frame) -> tuple[Candidates, ...]:
         """The one set of candidates that is few; or all sets there are, of which none is, not counted further."""
-        parts = where.parts if isinstance(where, And) else (where,)
+        parts: tuple[Part, ...] = where.parts if isinstance(where, And) else (where,)
         ranked = sorted((*parts, *_windows(parts)), key=lambda part: _RANK.get(type(part), 4))
         sets = [found for part in ranked if (found := self.candidates(part, frame)) is not None]
         best: Candidates | None = None
@@ -100,20 +105,20 @@ class Chooser:
             count = self._count(found, FEW if best is None else best.count or 0)
             if best is None or count < best.count:
                 best = replace(found, count=count)
-            if count <= FEW // 8:
+            if count <= FEW // 40:
                 return (best,)
         if best is None or best.count < FEW:
             return (best,) if best is not None else ()
         return tuple(replace(found, count=FEW) for found in sets)
 
     def sized(self, frame: Frame, sets: tuple[Candidates, ...], most: int = MANY) -> Candidates | None:
-        """The smallest of `sets`, which `few` gave, counted up to `most`, with the share of the filter if it is not few."""
+        """The smallest of `sets`, which `few` gave, counted up to `most`; with the filter's share, if it is not few."""
         if not sets or are_few(sets):
             return sets[0] if sets else None
         counted = [replace(found, count=self._count(found, most)) for found in sets]
         total = max(1, self.total(frame))
         # As if the parts had nothing to do with each other; what a window joins counts once.
-        joined = {one.source.param for one in sets if isinstance(one.source, Window)}  # type: ignore[union-attr]
+        joined = {one.source.param for one in sets if isinstance(one.source, Window)}
         alone = [one for one in counted if not (isinstance(one.source, Range) and one.source.param in joined)]
         share = prod(min(1.0, one.count / total) for one in alone)
         return replace(min(counted, key=lambda one: one.count), share=share)
@@ -129,8 +134,23 @@ class Chooser:
         self._totals[frame.types] = (total, time.monotonic())
         return total
 
-    def candidates(self, where: Filter, frame: Frame) -> Candidates | None:
+    def candidates(self, where: Part, frame: Frame) -> Candidates | None:
         """A set of candidates for `where`, not counted; None when no index narrows it."""
+        match where:
+            case And() | Together():
+                return self._narrowest(where, frame)
+            case Or():
+                return self._union(where, frame)
+            case Window():
+                return self._window(where, frame)
+            case Linked():
+                return self._linked(where, frame)
+            case LinkedFrom():
+                return self._linked_from(where, frame)
+            case _:
+                return self._leaf(where, frame)
+
+    def _leaf(self, where: Part, frame: Frame) -> Candidates | None:
         match where:
             case Id():
                 kind = self._compiler.types(frame.types, "x.type")
@@ -138,22 +158,14 @@ class Chooser:
                 return _set(f"SELECT x.rid FROM resource x WHERE {sql.text}", sql.values, True, "resource_id", where)
             case Range(param="_lastUpdated"):
                 return self._instants(where, frame)
-            case Token() | Tokens() | String() | Refers() | Targets() | Uri():
-                return self._words(where, frame)
             case Range():
                 return self._spans(where, frame)
             case Near():
                 return self._near(where, frame)
             case Text():
                 return self._text(where)
-            case And() | Together() | Window():
-                return self._narrowest(where, frame)
-            case Or():
-                return self._union(where, frame)
-            case Linked():
-                return self._linked(where, frame)
-            case LinkedFrom():
-                return self._linked_from(where, frame)
+            case Token() | Tokens() | String() | Refers() | Targets() | Uri():
+                return self._words(where, frame)
             case _:
                 return None
 
@@ -182,7 +194,7 @@ class Chooser:
         count: int = self._connection.execute(text, (*found.sql.values, cap)).get
         return count
 
-    def _words(self, where: Filter, frame: Frame) -> Candidates:
+    def _words(self, where: Filter | Tokens | Targets, frame: Frame) -> Candidates:
         param = self._compiler.param(where.param, frame.types, "w.param")  # type: ignore[union-attr]
         sql = conjunction([param, self._compiler.word(where)])
         text = f"SELECT w.rid FROM word w INDEXED BY word_value WHERE {sql.text}"
@@ -218,13 +230,13 @@ class Chooser:
         text = "SELECT text.rowid AS rid FROM text WHERE text MATCH ?"
         return _set(text, (query,), False, "text", where) if query else _set(_NONE, (), True, "text", where)
 
-    def _narrowest(self, where: And | Together | Window, frame: Frame) -> Candidates | None:
-        if isinstance(where, Window):
-            return self._window(where, frame)
+    def _narrowest(self, where: And | Together, frame: Frame) -> Candidates | None:
         if not where.parts:
             return None
         best = self.smallest(And(where.parts), frame)
-        return best and Candidates(best.sql, best.exact and where.parts == (best.source,), best.how, where)
+        # The parts of a composite must be met in one group, which no single set of candidates says.
+        alone = isinstance(where, And) and where.parts == (best and best.source,)
+        return best and Candidates(best.sql, best.exact and alone, best.how, where)
 
     def _window(self, where: Window, frame: Frame) -> Candidates | None:
         one = self._spans(where.one, frame)
@@ -298,18 +310,6 @@ def are_few(sets: tuple[Candidates, ...]) -> bool:
     return bool(sets) and sets[0].count < FEW
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Several ranges of one parameter, which one span meets, unless the resource has more than one."""
-
-    one: Range
-
-    @property
-    def param(self) -> str:
-        """The parameter they are of."""
-        return self.one.param
-
-
 def remaining(where: Filter, found: Candidates) -> Filter:
     """What must still be asked of `found`, which are candidates for `where` or for one of its parts."""
     if not found.exact:
@@ -321,12 +321,12 @@ def remaining(where: Filter, found: Candidates) -> Filter:
     return where
 
 
-def _windows(parts: Iterable[Filter]) -> list[Filter]:
+def _windows(parts: Iterable[Part]) -> list[Part]:
     ranges: dict[str, list[Range]] = {}
     for part in parts:
         if isinstance(part, Range) and part.code is None and part.system is None:
             ranges.setdefault(part.param, []).append(part)
-    windows: list[Filter] = []
+    windows: list[Part] = []
     for param, several in ranges.items():
         if len(several) > 1:
             merged = Range(
@@ -336,7 +336,7 @@ def _windows(parts: Iterable[Filter]) -> list[Filter]:
                 max((r.high_from for r in several if r.high_from is not None), default=None),
                 min((r.high_to for r in several if r.high_to is not None), default=None),
             )
-            windows.append(merged if param == "_lastUpdated" else Window(merged))  # type: ignore[arg-type]
+            windows.append(merged if param == "_lastUpdated" else Window(merged))
     return windows
 
 
@@ -375,5 +375,5 @@ def _union(arms: Sequence[Sql]) -> tuple[str, tuple[str | int | float, ...]]:
     return text, tuple(value for arm in arms for value in arm.values)
 
 
-def _set(text: str, values: Sequence[str | int | float], exact: bool, how: str, source: Filter) -> Candidates:
+def _set(text: str, values: Sequence[str | int | float], exact: bool, how: str, source: Part) -> Candidates:
     return Candidates(Sql(text, tuple(values)), exact, how, source)

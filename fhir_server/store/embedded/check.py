@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _QUERIES = (
     ("resource {} points to a version that is not its own or not there",
      "SELECT r.rid FROM resource r LEFT JOIN version v ON v.seq=r.seq AND v.rid=r.rid AND v.vid=r.vid AND v.at=r.at"
      " AND v.type=r.type AND v.method=r.method AND v.size=r.size WHERE v.seq IS NULL"),
-    (f"resource {{}} is live after a deletion, or not live without one",
+    ("resource {} is live after a deletion, or not live without one",
      f"SELECT rid FROM resource WHERE live<>(method<>{DELETE})"),
     ("the versions of resource {} have a gap",
      "SELECT r.rid FROM resource r WHERE r.vid<>(SELECT count(*) FROM version v WHERE v.rid=r.rid)"
@@ -40,27 +41,27 @@ _QUERIES = (
 
 async def defects(path: Path, readers: Readers) -> AsyncIterator[str]:
     """Each defect in words; nothing when all is sound. Reads everything once, in pieces, while others work."""
-    for row in await _read(readers, lambda search: search.connection.execute("PRAGMA integrity_check").fetchall()):
+    for row in await _rows(readers, "PRAGMA integrity_check"):
         if row[0] != "ok":
             yield f"{path.name}: {row[0]}"
     for words, query in _QUERIES:
-        for (number,) in await _read(readers, lambda search, query=query: search.connection.execute(query).fetchall()):
+        for (number,) in await _rows(readers, query):
             yield words.format(number)
     rid: int | None = 0
     while rid is not None:
-        found, rid = await _read(readers, lambda search, rid=rid: _compared(search, rid))
+        found, rid = await readers.slowly(partial(_compared, after=rid), patient=True)
         for defect in found:
             yield defect
 
 
-async def _read(readers: Readers, read: Callable[[Search], Any]) -> Any:
-    return await readers.slowly(read, patient=True)
+async def _rows(readers: Readers, query: str) -> list[Any]:
+    return await readers.slowly(lambda search: search.connection.execute(query).fetchall(), patient=True)
 
 
 def _compared(search: Search, after: int) -> tuple[list[str], int | None]:
     """The defects of the next resources after number `after`, and where to go on."""
     with search.clock.snapshot():
-        rows = search.connection.execute(
+        rows: list[Any] = search.connection.execute(
             "SELECT r.rid, r.type, r.id, r.vid, r.at, r.size, c.bytes FROM resource r JOIN content c ON c.seq=r.seq"
             " WHERE r.rid>? ORDER BY r.rid LIMIT ?",
             (after, _CHUNK),

@@ -1,7 +1,8 @@
 """Moving what the write-ahead log holds into the main file, beside the writing and not within it.
 
 https://sqlite.org/wal.html#ckpt. SQLite by itself does this inside some unlucky commit, which then takes hundreds of
-milliseconds. Here a thread does it; the writer helps only when the log has grown far beyond what the thread keeps up with.
+milliseconds. Here a thread does it; the writer helps only when the log has grown far beyond what the thread keeps up
+with.
 """
 
 from __future__ import annotations

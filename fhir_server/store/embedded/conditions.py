@@ -1,21 +1,21 @@
 """A filter as an SQL condition on one resource: what is asked of each candidate.
 
-Every value of a client travels as a bound parameter; only numbers of our own stand in the text. `store/matching.py` says what
-each condition must mean.
+Every value of a client travels as a bound parameter; only numbers of our own stand in the text. `store/matching.py`
+says what each condition must mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, degrees, floor
 from typing import NamedTuple
 
 import apsw
-import msgspec
 
 from fhir_server.fhir.outcome import TooCostly
 from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.sql import FALSE, TRUE, Sql, among, conjunction, disjunction, negation, one_of, starting
 from fhir_server.store.filters import (
     And,
     Filter,
@@ -36,22 +36,8 @@ from fhir_server.store.filters import (
 )
 from fhir_server.store.matching import EARTH, OWN
 
-Value = str | int | float
-
-
-class Sql(NamedTuple):
-    """A piece of SQL and the values of its question marks, in order."""
-
-    text: str
-    values: tuple[Value, ...] = ()
-
-
-TRUE = Sql("1")
-FALSE = Sql("0")
 #: SQLite refuses expressions nested deeper than 1,000; a chain nests several levels for each of its links.
 _DEEPEST = 40
-#: SQLite allows 32,766 bound values.
-_MOST_VALUES = 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +77,13 @@ class Compiler:
 
     def types(self, types: Iterable[str], column: str) -> Sql:
         """That `column` is the number of one of `types`."""
-        return _one_of(column, (self.type(type) for type in types))
+        return one_of(column, (self.type(type) for type in types))
 
     def param(self, param: str, types: Iterable[str], column: str) -> Sql:
         """That `column` is the number of `param` in one of `types`; FALSE when no row has ever had it."""
-        return _one_of(column, (self._names.find(self._connection, type, param) for type in types))
+        return one_of(column, (self._names.find(self._connection, type, param) for type in types))
 
-    def condition(self, where: Filter, frame: Frame) -> Sql:
+    def condition(self, where: Filter | Tokens | Targets, frame: Frame) -> Sql:
         """`where`, of the resource that `frame` names.
 
         Raises:
@@ -110,20 +96,12 @@ class Compiler:
                 return disjunction([self.condition(part, frame) for part in gathered(where.parts)])
             case Not():
                 return negation(self.condition(where.part, frame))
-            case Id():
-                return among(f"{frame.row}.id", where.ids)
-            case Range(param="_lastUpdated"):
-                return _instants(where, f"{frame.row}.at")
-            case Token() | Tokens() | String() | Refers() | Targets() | Uri():
-                return self._word(where, frame)
-            case Range():
-                return self._span(where, frame)
-            case Missing():
-                return self._missing(where, frame)
+            case Together() | Linked() | LinkedFrom():
+                return self._joined(where, frame)
             case _:
-                return self._special(where, frame)
+                return self._leaf(where, frame)
 
-    def word(self, where: Filter, row: str = "w") -> Sql:
+    def word(self, where: Filter | Tokens | Targets, row: str = "w") -> Sql:
         """What a leaf demands of the value and qualifier of a row of `word`."""
         match where:
             case Token():
@@ -135,20 +113,24 @@ class Compiler:
                 return conjunction([Sql(f"{row}.value=?", (where.target,)), self._qualifier(where.version, row)])
             case Targets():
                 return conjunction([among(f"{row}.value", where.targets), self._qualifier(where.version, row)])
-            case Uri(how="below"):
-                return disjunction([Sql(f"{row}.value=?", (where.value,)), starting(f"{row}.value", where.value + "/")])
             case Uri():
-                return Sql(f"{row}.value=?", (where.value,))
-            case String(how="starts"):
+                below = starting(f"{row}.value", where.value + "/") if where.how == "below" else FALSE
+                return disjunction([Sql(f"{row}.value=?", (where.value,)), below])
+            case String():
+                return self._string(where, row)
+        raise TypeError(where)
+
+    def _string(self, where: String, row: str) -> Sql:
+        match where.how:
+            case "starts":
                 return starting(f"{row}.value", where.value)
-            case String(how="contains"):
+            case "contains":
                 return Sql(f"instr({row}.value, ?) > 0", (where.value,))
-            case String(how="ends"):
+            case "ends":
                 # A suffix longer than the value is compared with all of it, and differs.
                 return Sql(f"(?='' OR substr({row}.value, -length(?))=?)", (where.value, where.value, where.value))
-            case String():
+            case "exact":
                 return self._qualifier(where.value, row)
-        raise TypeError(where)
 
     def span(self, where: Range, row: str = "w") -> Sql:
         """What a range demands of a row of `span`."""
@@ -169,9 +151,9 @@ class Compiler:
         reach = degrees(where.radius_metres / EARTH) * 1.000001 + 1e-9
         east = self.param(where.param + "$2", types, "e.param")
         chord = (
-            "pow(sin((radians({row}.low)-radians(?))/2),2)"
-            "+cos(radians(?))*cos(radians({row}.low))*pow(sin((radians(e.low)-radians(?))/2),2)"
-        ).format(row=row)
+            f"pow(sin((radians({row}.low)-radians(?))/2),2)"
+            f"+cos(radians(?))*cos(radians({row}.low))*pow(sin((radians(e.low)-radians(?))/2),2)"
+        )
         return Sql(
             f"{row}.low BETWEEN ? AND ? AND EXISTS(SELECT 1 FROM span e WHERE e.rid={row}.rid AND {east.text}"
             f" AND e.grp={row}.grp AND {2 * EARTH!r}*asin(sqrt(min(1.0,{chord})))<=?)",
@@ -198,7 +180,7 @@ class Compiler:
         number = self._names.find_qualifier(self._connection, value)
         return FALSE if number is None else Sql(f"{row}.{column}=?", (number,))
 
-    def _word(self, where: Filter, frame: Frame) -> Sql:
+    def _word(self, where: Filter | Tokens | Targets, frame: Frame) -> Sql:
         param: str = where.param  # type: ignore[union-attr]
         return _exists("word", frame, [self.param(param, frame.types, "w.param"), self.word(where)])
 
@@ -211,21 +193,37 @@ class Compiler:
         param = self.param(where.param, frame.types, "w.param")
         return negation(disjunction([_exists("word", frame, [param]), _exists("span", frame, [param])]))
 
-    def _special(self, where: Filter, frame: Frame) -> Sql:
+    def _leaf(self, where: Filter | Tokens | Targets, frame: Frame) -> Sql:
         match where:
+            case Id():
+                return among(f"{frame.row}.id", where.ids)
+            case Range(param="_lastUpdated"):
+                return _instants(where, f"{frame.row}.at")
+            case Range():
+                return self._span(where, frame)
+            case Missing():
+                return self._missing(where, frame)
             case Near():
-                param = self.param(where.param, frame.types, "w.param")
-                across = self.param(where.param + "$2", frame.types, "e.param")
-                return FALSE if across == FALSE else _exists("span", frame, [param, self.near(where, frame.types, "w")])
+                return self._near(where, frame)
             case Text():
                 return self._text(where, frame)
+            case _:
+                return self._word(where, frame)
+
+    def _joined(self, where: Together | Linked | LinkedFrom, frame: Frame) -> Sql:
+        match where:
             case Together():
                 return self._together(where, frame)
             case Linked():
                 return self._linked(where, replace(frame, group=""))
             case LinkedFrom():
                 return self._linked_from(where, replace(frame, group=""))
-        raise TypeError(where)
+
+    def _near(self, where: Near, frame: Frame) -> Sql:
+        if self.param(where.param + "$2", frame.types, "e.param") == FALSE:
+            return FALSE
+        param = self.param(where.param, frame.types, "w.param")
+        return _exists("span", frame, [param, self.near(where, frame.types, "w")])
 
     def _text(self, where: Text, frame: Frame) -> Sql:
         if not where.words:
@@ -294,13 +292,13 @@ class Targets:
     version: str | None
 
 
-def gathered(parts: Sequence[Filter]) -> list[Filter]:
+def gathered(parts: Sequence[Filter]) -> list[Filter | Tokens | Targets]:
     """The parts of an `Or` with those that differ only in a value made one: thousands of codes are one look-up."""
     if len(parts) < 3:
         return list(parts)
     codes: dict[tuple[str, str | None], list[str]] = {}
     targets: dict[tuple[str, str | None], list[str]] = {}
-    rest: list[Filter] = []
+    rest: list[Filter | Tokens | Targets] = []
     for part in parts:
         if isinstance(part, Token) and part.code is not None:
             codes.setdefault((part.param, part.system), []).append(part.code)
@@ -308,49 +306,9 @@ def gathered(parts: Sequence[Filter]) -> list[Filter]:
             targets.setdefault((part.param, part.version), []).append(part.target)
         else:
             rest.append(part)
-    rest += [Tokens(param, tuple(values), system) for (param, system), values in codes.items()]  # type: ignore[misc]
-    rest += [Targets(param, tuple(values), version) for (param, version), values in targets.items()]  # type: ignore[misc]
+    rest += [Tokens(param, tuple(values), system) for (param, system), values in codes.items()]
+    rest += [Targets(param, tuple(values), version) for (param, version), values in targets.items()]
     return rest
-
-
-def conjunction(parts: Sequence[Sql]) -> Sql:
-    """All of `parts`."""
-    if FALSE in parts:
-        return FALSE
-    return _balanced([part for part in parts if part != TRUE], " AND ", TRUE)
-
-
-def disjunction(parts: Sequence[Sql]) -> Sql:
-    """Any of `parts`."""
-    if TRUE in parts:
-        return TRUE
-    return _balanced([part for part in parts if part != FALSE], " OR ", FALSE)
-
-
-def negation(part: Sql) -> Sql:
-    """Not `part`."""
-    if part in (TRUE, FALSE):
-        return FALSE if part == TRUE else TRUE
-    return Sql(f"NOT ({part.text})", part.values)
-
-
-def among(column: str, values: Sequence[str]) -> Sql:
-    """That `column` is one of `values`, however many."""
-    if not values:
-        return FALSE
-    if len(values) == 1:
-        return Sql(f"{column}=?", (values[0],))
-    return Sql(f"{column} IN (SELECT value FROM json_each(?))", (msgspec.json.encode(values).decode(),))
-
-
-def starting(column: str, prefix: str) -> Sql:
-    """That `column` starts with `prefix`, as a range of the index; no sign of it is special."""
-    if not prefix:
-        return TRUE
-    beyond = _after(prefix)
-    if beyond is None:
-        return Sql(f"{column}>=?", (prefix,))
-    return Sql(f"({column}>=? AND {column}<?)", (prefix, beyond))
 
 
 def milliseconds(where: Range) -> tuple[int | None, int | None]:
@@ -384,47 +342,8 @@ def _thousandth(bound: float) -> _Thousandth | float:
     return _Thousandth(bound) if isinstance(bound, int) else bound / 1000
 
 
-def _after(prefix: str) -> str | None:
-    """The least string greater than every string that starts with `prefix`; None when there is none."""
-    for place in range(len(prefix) - 1, -1, -1):
-        code = ord(prefix[place]) + 1
-        if code <= 0x10FFFF:
-            # Surrogates are not characters: the next one after U+D7FF is U+E000.
-            return prefix[:place] + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
-    return None
-
-
 def _exists(table: str, frame: Frame, parts: list[Sql]) -> Sql:
     inner = conjunction([*parts, Sql(f"w.grp={frame.group}")] if frame.group else parts)
     if inner == FALSE:
         return FALSE
     return Sql(f"EXISTS(SELECT 1 FROM {table} w WHERE w.rid={frame.row}.rid AND {inner.text})", inner.values)
-
-
-def _one_of(column: str, numbers: Iterable[int | None]) -> Sql:
-    known = [str(number) for number in numbers if number is not None]
-    if not known:
-        return FALSE
-    return Sql(f"{column}={known[0]}") if len(known) == 1 else Sql(f"{column} IN ({','.join(known)})")
-
-
-def _balanced(parts: Sequence[Sql], joint: str, empty: Sql) -> Sql:
-    if len(parts) < 2:
-        return parts[0] if parts else empty
-    values: list[Value] = []
-    for part in parts:
-        values += part.values
-    if len(values) > _MOST_VALUES:
-        raise TooCostly("The query has more values than the store can compare at once.")
-    return Sql(_nested([part.text for part in parts], joint), tuple(values))
-
-
-def _nested(texts: Sequence[str], joint: str) -> str:
-    # A long chain of OR is as deep as it is long; halves keep it within SQLite's depth.
-    if len(texts) <= 16:
-        return "(" + joint.join(texts) + ")"
-    half = len(texts) // 2
-    return "(" + _nested(texts[:half], joint) + joint + _nested(texts[half:], joint) + ")"
-
-
-Condition = Callable[[Filter, Frame], Sql]

@@ -17,7 +17,7 @@ import apsw
 
 from fhir_server.fhir.outcome import FhirError, InsufficientStorage, TooCostly, Unavailable
 
-#: Pages of 4 KiB: a resource touches some dozens of leaves, each of which a commit writes whole (8 KiB halves the creates/s).
+#: Pages of 4 KiB: a resource touches some dozens of leaves, each of which a commit writes whole.
 #: synchronous=FULL: what was acknowledged survives a power cut, not only a crash of this process.
 _COMMON = """
 PRAGMA page_size=4096;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import apsw
@@ -12,7 +13,7 @@ from fhir_server.store.embedded.backup import copy
 from fhir_server.store.embedded.batch import METHODS, Batch
 from fhir_server.store.embedded.check import defects
 from fhir_server.store.embedded.checkpoints import Checkpoints
-from fhir_server.store.embedded.conditions import FALSE, Frame
+from fhir_server.store.embedded.conditions import Frame
 from fhir_server.store.embedded.connections import Clock, open_writer, said
 from fhir_server.store.embedded.history import History
 from fhir_server.store.embedded.names import Names
@@ -20,6 +21,7 @@ from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.records import EmbeddedRecords
 from fhir_server.store.embedded.schema import prepare
 from fhir_server.store.embedded.search import Search
+from fhir_server.store.embedded.sql import FALSE
 from fhir_server.store.embedded.walking import Row
 from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.filters import Index
@@ -168,7 +170,7 @@ def open_engine(
     names = Names()
     search = Search(connection, names, Clock(connection))
     readers = Readers(path, names, threads, busy_seconds, deadline_seconds)
-    writer = Writer(connection, names, lambda _, guard: _holds(search, guard), max_pending)
+    writer = Writer(connection, names, lambda _, guard: _holds(search, guard, deadline_seconds), max_pending)
     checkpoints = Checkpoints(path, connection, busy_seconds)
     return EmbeddedEngine(
         EmbeddedStore(writer, readers),
@@ -209,6 +211,11 @@ def _walk(search: Search, types: Sequence[str], after: Position | None, count: i
     return Page(versions, (rows[count - 1][0],) if len(rows) > count > 0 else None)
 
 
-def _holds(search: Search, guard: Guard) -> bool:
+def _holds(search: Search, guard: Guard, seconds: float) -> bool:
     """Whether the current resources that match are exactly those of the guard, as its transaction sees them."""
-    return search.ids(guard.where, Frame((guard.type,)), len(guard.ids) + 1) == guard.ids
+    search.clock.start(seconds)
+    try:
+        return search.ids(guard.where, Frame((guard.type,)), len(guard.ids) + 1) == guard.ids
+    finally:
+        # What the transaction goes on to write is not to be ended.
+        search.clock.start(inf)

@@ -1,17 +1,20 @@
 """Versions in the reverse order of their commits, deletions included.
 
-https://hl7.org/fhir/R4/http.html#history. `seq` is that order, and instants rise with it, so a bound in time is a bound of `seq`.
+https://hl7.org/fhir/R4/http.html#history. `seq` is that order, and instants rise with it, so a bound in time is a
+bound of `seq`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.embedded.batch import METHODS
 from fhir_server.store.embedded.candidates import Candidates
-from fhir_server.store.embedded.conditions import FALSE, Frame, Sql, conjunction
+from fhir_server.store.embedded.conditions import Frame
 from fhir_server.store.embedded.search import Search
+from fhir_server.store.embedded.sql import FALSE, Sql, conjunction
 from fhir_server.store.filters import EVERYTHING, And, Filter, Id
 from fhir_server.store.protocol import Page, Position, Scope, Version
 
@@ -41,7 +44,7 @@ class History:
         before = _before(position)
         execute = self._search.connection.execute
         with self._search.clock.snapshot():
-            rows = []
+            rows: list[Any] = []
             for sql in self._selections(scope, id, since, at, before):
                 text = f"SELECT v.seq, v.type, v.rid, v.vid, v.at, v.method, v.size FROM {sql.text}"
                 rows += execute(f"{text} ORDER BY v.seq DESC LIMIT ?", (*sql.values, count + 1)).fetchall()

@@ -1,7 +1,7 @@
 """The numbers that stand for resource types, search parameters and URIs in the rows, and a cache of them.
 
-A number, once committed, never changes its meaning, so what is cached stays true in every process. What a transaction adds is
-staged until it commits.
+A number, once committed, never changes its meaning, so what is cached stays true in every process. What a transaction
+adds is staged until it commits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who reads: one connection on the event loop for what is short, a few threads for what is not.
 
-A short read costs less than handing it to a thread. What is expected to be short and is not is stopped after some milliseconds
-and begun again in a thread, where it may take until its deadline.
+A short read costs less than handing it to a thread. What is expected to be short and is not is stopped after some
+milliseconds and begun again in a thread, where it may take until its deadline.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import Any
 import apsw
 
 from fhir_server.store.embedded.batch import Batch
-from fhir_server.store.embedded.conditions import conjunction, starting
 from fhir_server.store.embedded.readers import Readers
+from fhir_server.store.embedded.sql import conjunction, starting
 from fhir_server.store.embedded.writer import Writer
 
 _PUT = "INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES(?, ?, ?, ?)"
@@ -81,7 +81,10 @@ class EmbeddedRecords:
             f" AND {here.text} ORDER BY key"
         )
         values: tuple[Any, ...] = (kind, time.time(), *here.values)
-        return await self._readers.quickly(lambda search: search.connection.execute(text, values).fetchall())
+        found: list[Any] = await self._readers.quickly(
+            lambda search: search.connection.execute(text, values).fetchall()
+        )
+        return found
 
 
 def _get(connection: apsw.Connection, kind: str, key: str) -> bytes | None:

@@ -1,25 +1,26 @@
 """Finding and counting: from a filter to the numbers of the resources of one page, by the cheaper of two ways.
 
-*Driven*: an index gives candidates, each is judged, what is left is sorted. *Walked*: resources are met in the order asked
-for and judged until the page is full. Few candidates are driven. Otherwise a short walk is tried, which fills the page at once
-when matches are common; then they are counted, and walked on if the page should be full before as many have been looked at.
-A walk that goes on longer than that is given up, and they are driven after all.
+*Driven*: an index gives candidates, each is judged, what is left is sorted. *Walked*: resources are met in the order
+asked for and judged until the page is full. Few candidates are driven. Otherwise a short walk is tried, which fills
+the page at once when matches are common; then they are counted, and walked on if the page should be full before as
+many have been looked at. A walk that goes on longer than that is given up, and they are driven after all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 import msgspec
 
 from fhir_server.store.embedded.batch import METHODS
 from fhir_server.store.embedded.candidates import MANY, Candidates, Chooser, are_few, remaining
-from fhir_server.store.embedded.conditions import FALSE, Compiler, Frame, Sql, conjunction
+from fhir_server.store.embedded.conditions import Compiler, Frame
 from fhir_server.store.embedded.connections import Clock
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.sorting import Key, after, checked, keys, order, precedes
+from fhir_server.store.embedded.sql import FALSE, Sql, conjunction
 from fhir_server.store.embedded.walking import Row, walk, walked_index
 from fhir_server.store.filters import EVERYTHING, Filter
 from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version
@@ -72,18 +73,18 @@ class Search:
 
     def ids(self, where: Filter, frame: Frame, limit: int) -> frozenset[str]:
         """The ids of the current resources satisfying `where`, `limit` at most."""
-        if FALSE == self.compiler.types(frame.types, "r.type"):
+        if self.compiler.types(frame.types, "r.type") == FALSE:
             return frozenset()
         source, demanded = self._judged(where, frame.types, self.chooser.smallest(where, frame))
         text = f"SELECT r.id FROM {source.text} WHERE {demanded.text} LIMIT ?"
-        rows = self.connection.execute(text, (*source.values, *demanded.values, limit)).fetchall()
-        return frozenset(id for (id,) in rows)
+        rows: list[Any] = self.connection.execute(text, (*source.values, *demanded.values, limit)).fetchall()
+        return frozenset([id for (id,) in rows])
 
     def versions(self, rids: Sequence[int | float | str | None]) -> tuple[Version, ...]:
         """The current versions of the resources with these numbers, same order."""
         if not rids:
             return ()
-        found = self.connection.execute(_CURRENT, (msgspec.json.encode(rids).decode(),)).fetchall()
+        found: list[Any] = self.connection.execute(_CURRENT, (msgspec.json.encode(rids).decode(),)).fetchall()
         return tuple(
             [
                 Version(self.kind(type), id, vid, at, METHODS[method], blob[:size], blob[size:])

@@ -1,7 +1,8 @@
 """Sort keys as SQL: the value by which a resource is ordered, and what comes after a place in that order.
 
-A resource without a value comes last in either direction (R4 leaves it open, https://hl7.org/fhir/R4/search.html#sort); ties
-are broken by the resource's own number, in the direction of the first key.
+A resource without a value comes last in either direction (R4 leaves it open,
+https://hl7.org/fhir/R4/search.html#sort); ties are broken by the resource's own number, in the direction of the first
+key.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_server.fhir.outcome import InvalidParameter
-from fhir_server.store.embedded.conditions import FALSE, Compiler, Sql, Value, conjunction, disjunction
+from fhir_server.store.embedded.conditions import Compiler
+from fhir_server.store.embedded.sql import FALSE, Sql, Value, conjunction, disjunction
 from fhir_server.store.protocol import Position, Sort
 
 

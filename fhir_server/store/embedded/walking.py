@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import apsw
 
-from fhir_server.store.embedded.conditions import TRUE, Sql, Value, conjunction
 from fhir_server.store.embedded.sorting import Key
+from fhir_server.store.embedded.sql import TRUE, Sql, Value, conjunction
 from fhir_server.store.protocol import Position
 
 #: The number of a resource, then its sort keys.
