@@ -18,6 +18,8 @@ from fhir_server.fhir.outcome import Malformed
 #: What stands in `meta.lastUpdated` until the engine writes the instant of the commit over it.
 PLACEHOLDER = "0000-00-00T00:00:00.000Z"
 _META = b'"lastUpdated":"'
+#: The mark some systems put before UTF-8; RFC 8259 §8.1 lets a reader pass over it.
+BOM = b"\xef\xbb\xbf"
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -34,7 +36,7 @@ def parse(body: bytes, max_depth: int = 64) -> dict[str, Any]:
             `max_depth`.
     """
     try:
-        text = body.decode("utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "utf-8")
+        text = body.decode("utf-8-sig" if body.startswith(BOM) else "utf-8")
         tree = _decoder.decode(text.strip(" \t\r\n"))
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8.") from None
@@ -72,7 +74,7 @@ def stamped(body: bytes, id: str, version: int) -> tuple[bytes, int]:
         id: its logical id.
         version: its new version number.
     """
-    members = _members.decode(body)
+    members = _members.decode(body.removeprefix(BOM))
     meta = _members.decode(members["meta"]) if "meta" in members else {}
     meta.pop("versionId", None)
     meta.pop("lastUpdated", None)

@@ -16,8 +16,9 @@ from fhir_server.fhir.outcome import Malformed
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Request, Response
 from fhir_server.store.protocol import Version
 
-#: Media types that carry the Binary resource itself rather than its content.
-RESOURCE_TYPES = frozenset({"", FHIR_JSON, FHIR_XML, "application/json", "application/xml", "text/json", "text/xml"})
+#: Media types that carry the Binary resource itself rather than its content. The generic types are not among them: the
+#: wire has looked at what they hold, and calls a resource by FHIR's own type.
+RESOURCE_TYPES = frozenset({"", FHIR_JSON, FHIR_XML})
 #: Header by which the wire says that the client wants the content, not the resource.
 RAW = "accept-raw"
 

@@ -7,6 +7,7 @@ creates one is judged again and finds the other's resource.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from fhir_server.store.protocol import Guard, Version
 
 #: What `If-None-Exist` holds (`identifier=a|1&active=true`), or the decoded pairs of a URL's query.
 Criteria = str | Sequence[tuple[str, str]]
+
+_IN_FRONT = re.compile(r"\A\s*[^?=&]*\?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ def filter_of(context: Context, type: str, criteria: Criteria) -> Filter:
         PreconditionFailed: no criteria at all (412).
         InvalidParameter, NotSupported: a parameter is not understood (400).
     """
-    # Clients send the header with the type and the `?` in front.
-    return condition(type, criteria.rpartition("?")[2] if isinstance(criteria, str) else criteria, context)
+    # Clients send the header with the type and the `?` in front; a `?` may also stand in a value.
+    return condition(type, _IN_FRONT.sub("", criteria) if isinstance(criteria, str) else criteria, context)
 
 
 async def matching(context: Context, type: str, criteria: Criteria, ended: frozenset[str] = frozenset()) -> Match:

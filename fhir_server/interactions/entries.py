@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed, TooLarge
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
+from fhir_server.search.query import decoded, unescaped
 from fhir_server.validation.validator import validate
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -38,11 +38,13 @@ class Entry:
         number: its place, from 0.
         request: what it asks; its resource is already parsed.
         full_url: what the other entries call the resource; "" for nothing.
+        bare: whether the answer is wanted without its body: a HEAD.
     """
 
     number: int
     request: Request
     full_url: str = ""
+    bare: bool = False
 
     @property
     def where(self) -> str:
@@ -107,7 +109,8 @@ def read(row: Any, number: int, context: Context) -> Entry:
     headers = {HEADERS[name]: value for name, value in said.items() if name in HEADERS and isinstance(value, str)}
     request = Request("GET" if method == "HEAD" else method, path, query, headers=headers)
     full_url = row.get("fullUrl", "")
-    return Entry(number, _with_body(request, row.get("resource"), where), full_url if isinstance(full_url, str) else "")
+    body = _with_body(request, row.get("resource"), where)
+    return Entry(number, body, full_url if isinstance(full_url, str) else "", method == "HEAD")
 
 
 def target(url: Any, base: str, where: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
@@ -123,11 +126,10 @@ def target(url: Any, base: str, where: str) -> tuple[tuple[str, ...], tuple[tupl
         raise Malformed("The url is not one of this server.", where, code="value")
     path, _, query = relative.partition("#")[0].partition("?")
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=1000)
-        segments = tuple(unquote(part, errors="strict") for part in path.strip("/").split("/") if part)
+        segments = tuple(unescaped(part) for part in path.strip("/").split("/") if part)
+        return segments, tuple(decoded(query))
     except ValueError:
         raise Malformed("The url cannot be decoded.", where, code="value") from None
-    return segments, tuple(pairs)
 
 
 def located(error: FhirError, entry: Entry) -> list[Issue]:
@@ -161,7 +163,7 @@ def answered(entry: Entry, response: Response, context: Context) -> bytes:
     if response.at is not None:
         said["lastModified"] = instant(response.at)
     parts = []
-    body = response.body if response.media_type == FHIR_JSON else b""
+    body = response.body if response.media_type == FHIR_JSON and not entry.bare else b""
     if body and _is_outcome(entry, response, context):
         said["outcome"] = msgspec.Raw(body)
     elif body:

@@ -11,7 +11,7 @@ from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
-from fhir_server.fhir.json import parse
+from fhir_server.fhir.json import BOM, parse
 from fhir_server.fhir.outcome import Invalid, Malformed
 
 #: The most operations in one patch: each may copy what it moves.
@@ -32,7 +32,7 @@ def read(body: bytes, max_depth: int = 64) -> Callable[[dict[str, Any]], Any]:
         Malformed: not a JSON Patch (400).
     """
     # The document is an array, and `parse` reads objects.
-    operations = parse(b'{"patch":%s}' % body.removeprefix(b"\xef\xbb\xbf"), max_depth + 1)
+    operations = parse(b'{"patch":%s}' % body.removeprefix(BOM), max_depth + 1)
     if set(operations) != {"patch"} or not isinstance(operations["patch"], list):
         raise Malformed("A JSON Patch is an array of operations.", "patch")
     if len(operations["patch"]) > MAX_OPERATIONS:

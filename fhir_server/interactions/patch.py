@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.fhir.outcome import Gone, Invalid, Issue, NotFound, UnsupportedMediaType
+from fhir_server.fhir.outcome import Gone, Invalid, Issue, Malformed, NotFound, UnsupportedMediaType
 from fhir_server.interactions import conditional, fhirpath_patch, hooks, integrity, json_patch
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Context, Request, Response
 from fhir_server.interactions.preconditions import require_match
@@ -28,7 +28,7 @@ async def patch(request: Request, context: Context) -> Response:
     Raises:
         NotFound, Gone: nothing to patch (404, 410).
         UnsupportedMediaType: neither kind of patch (415).
-        Malformed: the patch is not one (400).
+        Malformed: there is no patch, or it is not one (400).
         Invalid: the patch does not apply, or what it makes is not valid (422).
         PreconditionFailed: `If-Match` names another version (412).
     """
@@ -65,6 +65,8 @@ async def conditional_patch(request: Request, context: Context) -> Response:
 def change_of(request: Request, context: Context) -> Change:
     """What the body asks to change, by its media type (R4 http.html#patch)."""
     depth = context.settings.max_depth
+    if not request.body and request.resource is None:
+        raise Malformed("A patch was expected, and there is no body.", code="required")
     if request.content_type == "application/json-patch+json":
         return json_patch.read(request.body, depth)
     if request.content_type in _FHIR:

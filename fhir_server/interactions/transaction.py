@@ -53,6 +53,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
             await plan.resolve(entry)
     plan.require_distinct()
     await plan.link(links.BY_CRITERIA.search(body) is not None)
+    await plan.require_conditions()
     for n, planned in enumerate(plan.planned):
         await plan.judge(planned)
         if n % TURN == TURN - 1:

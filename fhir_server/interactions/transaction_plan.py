@@ -20,14 +20,21 @@ from fhir_server.fhir.outcome import (
     NotFound,
     PreconditionFailed,
 )
-from fhir_server.interactions import conditional, delete, integrity, links, patch, statement, update
+from fhir_server.interactions import (
+    conditional,
+    delete,
+    integrity,
+    links,
+    patch,
+    statement,
+    transaction_conditions,
+    update,
+)
 from fhir_server.interactions.entries import Entry
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import judged, require_id, require_type
-from fhir_server.search.extract import extract
 from fhir_server.store.filters import Filter
-from fhir_server.store.matching import matches
 from fhir_server.store.protocol import Guard, Version, Write
 
 
@@ -85,7 +92,8 @@ class Plan:
         self.guards: list[Guard] = []
         self.present: set[str] = set()
         self.ended: set[str] = set()
-        self._conditions: dict[tuple[str, str], Planned] = {}
+        self._conditions: dict[tuple[str, Filter], Planned] = {}
+        self._unmet: list[tuple[Planned, Filter]] = []
 
     @property
     def writes(self) -> list[Write]:
@@ -117,6 +125,23 @@ class Plan:
                 )
                 self.problems.append((told, planned.entry))
             seen |= own
+
+    async def require_conditions(self) -> None:
+        """What was made because nothing matched is the only one that matches when all is written."""
+        if not self._unmet:
+            return
+        types = {planned.type for planned, _ in self._unmet}
+        registry, base = self.context.repository.registry, self.context.base
+        made = [
+            transaction_conditions.written(p.type, p.id, p.tree, registry, base)
+            for p in self.planned
+            if p.tree is not None and p.type in types
+        ]
+        asked = [(planned.type, planned.id, where) for planned, where in self._unmet]
+        for n in await transaction_conditions.broken(asked, made):
+            entry = self._unmet[n][0].entry
+            told = MultipleMatches("Another entry's resource matches the condition too.", f"{entry.where}.request")
+            self.problems.append((told, entry))
 
     async def link(self, by_criteria: bool) -> None:
         """Settle the links between entries, and the references by search criteria where there may be any."""
@@ -182,13 +207,15 @@ class Plan:
         planned = Planned(entry, type, self.context.repository.new_id(), "POST", tree, status=201)
         if criteria is None:
             return planned
-        twin = self._conditions.setdefault((type, criteria), planned)
+        where = conditional.filter_of(self.context, type, criteria)
+        twin = self._conditions.setdefault((type, where), planned)
         if twin is not planned:
             # The first of two entries with the same condition makes or finds what the second then finds.
             return Planned(entry, type, twin.id, twin=twin)
         match = await conditional.matching(self.context, type, criteria, self._ended(type))
         self.guards.append(match.guard)
         if match.version is None:
+            self._unmet.append((planned, where))
             return planned
         planned.found = await self.context.repository.read(type, match.version.id)
         planned.id, planned.method, planned.tree, planned.status = planned.found.id, None, None, 200
@@ -206,9 +233,13 @@ class Plan:
     async def _conditional_update(self, entry: Entry, type: str) -> Planned:
         self.context.repository.require(type, "u")
         tree = _resource(entry, type)
-        id, before, guard = await update.target(self.context, type, tree, entry.request.query, self._ended(type))
+        criteria = entry.request.query
+        id, before, guard = await update.target(self.context, type, tree, criteria, self._ended(type))
         self.guards.append(guard)
-        return self._updated(entry, type, id, tree, before)
+        planned = self._updated(entry, type, id, tree, before)
+        if planned.status == 201:
+            self._unmet.append((planned, conditional.filter_of(self.context, type, criteria)))
+        return planned
 
     def _updated(self, entry: Entry, type: str, id: str, tree: dict[str, Any], before: Version | None) -> Planned:
         require_match(entry.request, before)
@@ -279,7 +310,9 @@ class Plan:
         return f"{type}/{own[0].id}"
 
     def _satisfies(self, planned: Planned, tree: dict[str, Any], where: Filter) -> bool:
-        return matches(where, extract(planned.type, tree, self.context.repository.registry), planned.id, 0)
+        registry, base = self.context.repository.registry, self.context.base
+        made = transaction_conditions.written(planned.type, planned.id, tree, registry, base)
+        return transaction_conditions.satisfies(made, where)
 
 
 def type_of(error: FhirError) -> type[FhirError]:

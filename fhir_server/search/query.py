@@ -6,11 +6,12 @@ understood, all of it at once; lenient reading leaves it out, says so in the ans
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, Issue, NotSupported, PreconditionFailed, TooCostly
@@ -29,6 +30,8 @@ Pair = tuple[str, str]
 
 #: Parameters of one query. The longest form a person fills in has fewer than a tenth.
 MAX_PARAMETERS = 256
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: Parameters of the wire: they say how the answer is written, and are repeated in its links.
 WIRE = frozenset({"_format", "_pretty"})
 #: R4 search.html#query: a server SHALL refuse a named query it does not know, whatever the handling.
@@ -153,7 +156,7 @@ def condition(type: str, criteria: str | Sequence[Pair], place: Place) -> Filter
         PreconditionFailed: no criteria (R4 http.html: they are not selective enough).
         InvalidParameter, NotSupported: not understood; a parameter that shapes results, and chooses nothing, included.
     """
-    pairs = _decoded(criteria) if isinstance(criteria, str) else list(criteria)
+    pairs = _pairs(criteria) if isinstance(criteria, str) else list(criteria)
     if not any(value for _, value in pairs):
         raise PreconditionFailed("The criteria choose nothing: they would match every resource.")
     shaping = [name for name, _ in pairs if name.partition(":")[0] in RESULT_PARAMETERS]
@@ -171,9 +174,37 @@ def condition(type: str, criteria: str | Sequence[Pair], place: Place) -> Filter
     return draft.query().scope.get(type, NOTHING)
 
 
-def _decoded(text: str) -> list[Pair]:
+def decoded(text: str) -> list[Pair]:
+    """The pairs of a query without `?`, decoded as strictly as the query of a request's own URL.
+
+    Raises:
+        ValueError: a percent sign that escapes nothing, not UTF-8, a control character, or too many pairs.
+    """
+    parts = [part for part in text.split("&") if part]
+    if len(parts) > MAX_PARAMETERS:
+        raise ValueError("too many parameters")
+    named = [part.replace("+", " ").partition("=") for part in parts]
+    return [(unescaped(name), unescaped(value)) for name, _, value in named]
+
+
+def unescaped(text: str) -> str:
+    """Part of a URL with its percent escapes decoded.
+
+    Raises:
+        ValueError: a percent sign that escapes nothing, not UTF-8, or a control character.
+    """
+    if "%" in text:
+        if _BAD_ESCAPE.search(text):
+            raise ValueError("a percent sign that escapes nothing")
+        text = unquote(text, errors="strict")
+    if not text.isprintable() and _CONTROL.search(text):
+        raise ValueError("a control character")
+    return text
+
+
+def _pairs(text: str) -> list[Pair]:
     try:
-        return parse_qsl(text.removeprefix("?"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+        return decoded(text.removeprefix("?"))
     except ValueError:
         raise InvalidParameter("The criteria are not a query in UTF-8.") from None
 

@@ -65,6 +65,22 @@ async def test_conditions_of_entries_are_held(server: Server) -> None:
     assert [entry["response"]["status"][:3] for entry in answer.json["entry"]] == ["412", "304", "304", "200"]
 
 
+async def test_a_head_is_answered_without_the_resource(server: Server) -> None:
+    """http.html#head"""
+    await server.put("Patient/a", {"resourceType": "Patient", "id": "a"})
+    for kind in ("batch", "transaction"):
+        answer = await server.post("", batch(asks("HEAD", "Patient/a"), type=kind))
+        [entry] = answer.json["entry"]
+        assert set(entry) == {"response"} and entry["response"]["etag"] == 'W/"1"'
+
+
+@pytest.mark.parametrize("url", ["Patient/%zz", "Patient/%ff", "Patient/%00", "Patient?name=%zz", "Patient?name=%00"])
+async def test_a_url_that_cannot_be_decoded_is_refused_in_an_entry_too(server: Server, url: str) -> None:
+    """RFC 3986 §2.1"""
+    answer = await server.post("", batch(asks("GET", url)))
+    assert answer.json["entry"][0]["response"]["status"].startswith("400")
+
+
 async def test_what_was_written_is_given_back_when_preferred(server: Server) -> None:
     body = batch(asks("PUT", "Patient/a", PATIENT))
     assert "resource" not in (await server.post("", body)).json["entry"][0]

@@ -59,12 +59,29 @@ async def test_the_client_gets_the_body_it_prefers(server: Server, prefer: str, 
     assert (answer.json or {}).get("resourceType") == kind
 
 
-@pytest.mark.parametrize("criteria", ["identifier=urn:ids|7", "?identifier=urn:ids|7", "Patient?identifier=urn:ids|7"])
+@pytest.mark.parametrize(
+    "criteria",
+    ["identifier=urn:ids|7", "?identifier=urn:ids|7", "Patient?identifier=urn:ids|7", "identifier=urn%3Aids%7C7"],
+)
 async def test_a_conditional_create_makes_one_and_then_finds_it(server: Server, criteria: str) -> None:
     first = await server.post("Patient", PATIENT, if_none_exist=criteria)
     second = await server.post("Patient", {**PATIENT, "active": True}, if_none_exist=criteria)
     assert (first.status, second.status) == (201, 200)
     assert (second.id, second.version, "active" in second.json) == (first.id, 1, False)
+
+
+async def test_a_question_mark_in_the_criteria_is_part_of_their_value(server: Server) -> None:
+    asking = {"resourceType": "Patient", "identifier": [{"system": "http://example.org/ids?of=us", "value": "7"}]}
+    made = [
+        await server.post("Patient", asking, if_none_exist="identifier=http://example.org/ids?of=us|7") for _ in "12"
+    ]
+    assert [answer.status for answer in made] == [201, 200]
+
+
+async def test_a_byte_order_mark_is_passed_over(server: Server) -> None:
+    """RFC 8259 §8.1"""
+    made = await server.post("Patient", b'\xef\xbb\xbf{"resourceType":"Patient","active":true}')
+    assert made.status == 201 and (await server.get(f"Patient/{made.id}")).json["active"] is True
 
 
 async def test_a_conditional_create_with_several_matches_is_412(server: Server) -> None:
@@ -76,7 +93,17 @@ async def test_a_conditional_create_with_several_matches_is_412(server: Server) 
 
 @pytest.mark.parametrize(
     ("criteria", "status"),
-    [("", 412), ("identifier=", 412), ("nothing=1", 400), ("_count=1", 400), ("birthdate=x", 400)],
+    [
+        ("", 412),
+        ("identifier=", 412),
+        ("nothing=1", 400),
+        ("_count=1", 400),
+        ("birthdate=x", 400),
+        ("identifier=%zz", 400),
+        ("identifier=%ff", 400),
+        ("identifier=%00", 400),
+        ("&".join(["active=true"] * 300), 400),
+    ],
 )
 async def test_criteria_that_choose_nothing_are_refused_even_leniently(
     server: Server, criteria: str, status: int

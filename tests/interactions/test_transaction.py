@@ -151,6 +151,62 @@ async def test_two_entries_with_the_same_condition_make_one_resource(server: Ser
     assert (await server.get(place(answer, 2))).json["subject"]["reference"] == place(answer, 0)
 
 
+async def test_the_same_condition_written_otherwise_is_the_same(server: Server) -> None:
+    answer = await server.post(
+        "",
+        transaction(
+            asks("POST", "Patient", PATIENT, ifNoneExist="identifier=urn:ids|7"),
+            asks("POST", "Patient", PATIENT, ifNoneExist="Patient?identifier=urn%3Aids%7C7"),
+        ),
+    )
+    assert statuses(answer) == ["201", "200"] and place(answer, 0) == place(answer, 1)
+
+
+CONDITIONAL = asks("POST", "Patient", PATIENT, ifNoneExist="identifier=urn:ids|7")
+BY_NAME = {**PATIENT, "name": [{"family": "Durand"}]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (asks("PUT", "Patient?identifier=urn:ids|7", PATIENT), asks("PUT", "Patient?identifier=urn:ids|7", PATIENT)),
+        (CONDITIONAL, asks("PUT", "Patient?identifier=urn:ids|7", PATIENT)),
+        (CONDITIONAL, asks("POST", "Patient", PATIENT)),
+        (CONDITIONAL, asks("POST", "Patient", BY_NAME, ifNoneExist="family=durand")),
+        (asks("POST", "Patient", BY_NAME, ifNoneExist="family=durand"), asks("POST", "Patient", BY_NAME)),
+        (CONDITIONAL, asks("PUT", "Patient/mine", {**PATIENT, "id": "mine"})),
+    ],
+)
+async def test_a_condition_that_another_entry_makes_untrue_is_refused(
+    server: Server, first: Json, second: Json
+) -> None:
+    """http.html#trules: identities that overlap fail the transaction, those resolved by criteria too."""
+    for entries in ((first, second), (second, first)):
+        answer = await server.post("", transaction(*entries))
+        assert (answer.status, set(answer.codes)) == (412, {"multiple-matches"})
+    assert await counted(server) == 0
+
+
+async def test_many_conditions_are_held_against_each_other(server: Server) -> None:
+    asked = [
+        asks(
+            "POST",
+            "Patient",
+            {"resourceType": "Patient", "identifier": [{"system": "urn:ids", "value": str(n)}]},
+            ifNoneExist=f"identifier=urn:ids|{n}",
+        )
+        for n in range(300)
+    ]
+    assert set(statuses(await server.post("", transaction(*asked)))) == {"201"}
+
+
+@pytest.mark.parametrize("criteria", ["organization.name=x", "_has:Observation:patient:code=x", "identifier=a?b|1"])
+async def test_a_reference_by_any_criteria_that_match_nothing_is_412(server: Server, criteria: str) -> None:
+    entry = asks("POST", "Observation", an_observation(f"Patient?{criteria}"))
+    answer = await server.post("", transaction(entry, asks("POST", "Patient", PATIENT)))
+    assert (answer.status, answer.codes) == (412, ["not-found"]) and await counted(server) == 0
+
+
 @pytest.mark.parametrize(("there", "status"), [(0, 412), (1, 200), (2, 412)])
 async def test_a_reference_by_criteria_means_the_one_that_matches(server: Server, there: int, status: int) -> None:
     for n in range(there):

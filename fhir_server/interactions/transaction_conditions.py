@@ -1,0 +1,107 @@
+"""Conditions of a transaction that its own entries could make untrue: what nothing matched must match one at the end.
+
+https://hl7.org/fhir/R4/http.html#trules: an outcome never depends on the order of the entries, and no two of them are
+the same resource. The engine's guards speak of what was stored before; here the entries are held against each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.fhir.outcome import TooCostly
+from fhir_server.search.extract import extract
+from fhir_server.search.parameters import Registry
+from fhir_server.store.filters import And, Filter, Index, Or, Refers, Token
+from fhir_server.store.matching import matches
+
+#: The most comparisons of an entry with a condition in one transaction.
+MOST = 500_000
+#: Comparisons before others get their turn on the event loop.
+TURN = 5_000
+
+#: A word row an index must have: (param, value).
+Needed = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A resource that a transaction would write: its type, id and index rows."""
+
+    type: str
+    id: str
+    index: Index
+
+
+def written(type: str, id: str, tree: dict[str, Any], registry: Registry, base: str) -> Written:
+    """What `tree` could be found by, once it is written."""
+    return Written(type, id, extract(type, tree, registry, base))
+
+
+def satisfies(found: Written, where: Filter) -> bool:
+    """Whether a resource of the transaction would match; links to other resources are not followed."""
+    return matches(where, found.index, found.id, 0, lambda _: False)
+
+
+async def broken(conditions: Sequence[tuple[str, str, Filter]], all_written: Sequence[Written]) -> list[int]:
+    """Which conditions another resource of the transaction matches too.
+
+    Args:
+        conditions: (type, id of the resource made because nothing matched, the condition) of each.
+        all_written: the resources of the transaction.
+
+    Returns:
+        Indexes into `conditions`, in order.
+
+    Raises:
+        TooCostly: the conditions are of kinds that need more than `MOST` comparisons.
+    """
+    by_type, by_word = _tables(all_written)
+    found, compared = [], 0
+    for n, (type, id, where) in enumerate(conditions):
+        words = needed(where)
+        likely = by_type.get(type, []) if words is None else list(_having(by_word, type, words))
+        compared += len(likely)
+        if compared > MOST:
+            raise TooCostly("The entries' conditions are too many to be held against each other.", "Bundle.entry")
+        if compared // TURN != (compared - len(likely)) // TURN:
+            await asyncio.sleep(0)
+        if any(other.id != id and satisfies(other, where) for other in likely):
+            found.append(n)
+    return found
+
+
+def needed(where: Filter) -> frozenset[Needed] | None:
+    """Words of which whatever matches has at least one; None where that cannot be said."""
+    match where:
+        case Token(code=str() as code):
+            return frozenset({(where.param, code)})
+        case Refers():
+            return frozenset({(where.param, where.target)})
+        case And():
+            return next((words for part in where.parts if (words := needed(part)) is not None), None)
+        case Or():
+            each = [needed(part) for part in where.parts]
+            known = [words for words in each if words is not None]
+            return frozenset().union(*known) if len(known) == len(each) else None
+    return None
+
+
+_ByWord = dict[tuple[str, Needed], list[Written]]
+
+
+def _tables(all_written: Sequence[Written]) -> tuple[dict[str, list[Written]], _ByWord]:
+    by_type: dict[str, list[Written]] = {}
+    by_word: _ByWord = {}
+    for one in all_written:
+        by_type.setdefault(one.type, []).append(one)
+        for word in {(word.param, word.value) for word in one.index.words}:
+            by_word.setdefault((one.type, word), []).append(one)
+    return by_type, by_word
+
+
+def _having(by_word: _ByWord, type: str, words: frozenset[Needed]) -> Iterator[Written]:
+    for word in words:
+        yield from by_word.get((type, word), ())

@@ -1,0 +1,67 @@
+"""What only shows when the wire and the interactions meet: https://hl7.org/fhir/R4/http.html, binary.html#rest"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.http.whole import whole
+
+CDA = b'<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.3"/></ClinicalDocument>'
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with whole(tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/xml", CDA),
+        ("application/xml; charset=utf-8", CDA),
+        ("application/json", b'{"a": 1.10}'),
+        ("text/json", b"[1,2]"),
+        ("application/pdf", b"%PDF-1.4 \x00\xff"),
+        ("text/html", b"<p>x</p>"),
+    ],
+)
+async def test_content_of_a_binary_comes_back_as_it_went_in(
+    client: httpx.AsyncClient, content_type: str, body: bytes
+) -> None:
+    made = await client.post("Binary", content=body, headers={"content-type": content_type})
+    assert made.status_code == 201
+    got = await client.get(made.headers["content-location"], headers={"accept": content_type.partition(";")[0]})
+    assert (got.content, got.headers["content-type"]) == (body, content_type)
+    put = await client.put("Binary/mine", content=body, headers={"content-type": content_type})
+    assert put.status_code == 201 and put.json()["contentType"] == content_type
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/fhir+json", "text/json"])
+async def test_a_binary_resource_is_one_in_any_of_its_media_types(client: httpx.AsyncClient, content_type: str) -> None:
+    body = b'{"resourceType":"Binary","contentType":"text/plain","data":"aGk="}'
+    made = await client.post("Binary", content=body, headers={"content-type": content_type})
+    assert made.status_code == 201
+    got = await client.get(made.headers["content-location"], headers={"accept": "text/plain"})
+    assert got.content == b"hi"
+
+
+@pytest.mark.parametrize("content_type", ["application/json-patch+json", "application/fhir+json", None])
+async def test_a_patch_without_a_body_is_400(client: httpx.AsyncClient, content_type: str | None) -> None:
+    await client.put("Patient/a", json={"resourceType": "Patient", "id": "a"})
+    headers = {"content-type": content_type} if content_type else {}
+    answer = await client.patch("Patient/a", headers=headers)
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "required")
+
+
+@pytest.mark.parametrize("path", ["Patient", "Patient/$validate", ""])
+async def test_a_byte_order_mark_is_passed_over(client: httpx.AsyncClient, path: str) -> None:
+    """RFC 8259 §8.1"""
+    type = "Patient" if path else "Bundle"
+    body = b'\xef\xbb\xbf{"resourceType":"%s"%s}' % (type.encode(), b"" if path else b',"type":"batch"')
+    answer = await client.post(path, content=body, headers={"content-type": "application/fhir+json"})
+    assert answer.status_code in (200, 201)
