@@ -107,7 +107,7 @@ instants = st.none() | st.sampled_from((0, 2**60, BEGINNING, END))
 leaves: st.SearchStrategy[Filter] = st.one_of(
     st.builds(Id, st.lists(st.sampled_from((*IDS, "none")), max_size=3).map(tuple)),
     st.builds(Token, st.sampled_from(PARAMS), st.none() | st.sampled_from(VALUES), st.none() | st.sampled_from(SYSTEMS)),
-    st.builds(String, st.sampled_from(PARAMS), st.sampled_from(VALUES), st.sampled_from(("starts", "contains", "exact"))),
+    st.builds(String, st.sampled_from(PARAMS), st.sampled_from(VALUES), st.sampled_from(("starts", "contains", "ends", "exact"))),
     st.builds(Refers, st.sampled_from(PARAMS), st.sampled_from(VALUES), st.none() | st.sampled_from(SYSTEMS)),
     st.builds(Uri, st.sampled_from(PARAMS), st.sampled_from(VALUES), st.sampled_from(("equal", "below"))),
     st.builds(
@@ -273,7 +273,9 @@ def test_an_engine_finds_counts_orders_and_pages_as_the_filters_mean(
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
         @given(writes, st.lists(st.tuples(filters, sorts), min_size=1, max_size=6), st.integers(1, 4))
         def agree(todo: Any, asked: Any, size: int) -> None:
-            runner.run(_agree(name, tmp_path / str(next(folders)), todo, asked, size))
+            folder = tmp_path / str(next(folders))
+            folder.mkdir()
+            runner.run(_agree(name, folder, todo, asked, size))
 
         agree()
 
@@ -286,11 +288,10 @@ FIGURES = (
     (search, "_JUDGING"),
     (connections, "_INSTRUCTIONS"),
 )
-EXAMPLES = 60
+EXAMPLES = 80
 
 
 async def _agree(name: str, folder: Path, todo: Any, asked: Any, size: int) -> None:
-    folder.mkdir()
     engine = ENGINES[name](folder)
     try:
         model = await filled(engine, todo)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fhir_server.fhir.json import instant
+from fhir_server.fhir.outcome import FhirError, TooCostly
 from fhir_server.store.filters import EVERYTHING, NOTHING, And, Id, Linked, Or, Range, Refers, Span, Text, Token, Word
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Delete, Engine, Guard, Sort, Stale
@@ -260,8 +261,6 @@ async def test_a_page_is_stable_while_others_write(engine: Engine) -> None:
 
 @pytest.mark.parametrize("after", [(), (1,), ("x", "y"), (1, 2, 3), (None, None), (10**40, 1), (1, True)])
 async def test_a_position_of_another_search_is_refused(engine: Engine, after: tuple[object, ...]) -> None:
-    from fhir_server.fhir.outcome import FhirError
-
     await stored(engine, "Patient", {"a": OPEN})
     with pytest.raises(FhirError) as refused:
         await engine.store.find({"Patient": EVERYTHING}, after=after)  # type: ignore[arg-type]
@@ -285,21 +284,19 @@ async def test_ten_thousand_alternatives_are_one_search(engine: Engine) -> None:
     await stored(engine, "Patient", {"a": an_index(Word("identifier", "9999", "urn:x")), "b": OPEN})
     many = range(10_000)
     filters = [
-        Id(tuple(map(str, many)) + ("a",)),
-        Or(tuple(Id((f"{n}",)) for n in many) + (Id(("a",)),)),
+        Id((*map(str, many), "a")),
+        Or((*[Id((f"{n}",)) for n in many], Id(("a",)))),
         Or(tuple(Token("identifier", f"{n}", "urn:x") for n in many)),
         Or(tuple(Token("identifier", f"{n}") for n in many)),
         And(tuple(Token("identifier", "9999") for n in range(1000))),
-        Or(tuple(Refers("subject", f"{n}") for n in many) + (Token("identifier", "9999"),)),
-        Or(tuple(Range("date", n, n) for n in range(5000)) + (Token("identifier", "9999"),)),
+        Or((*[Refers("subject", f"{n}") for n in many], Token("identifier", "9999"))),
+        Or((*[Range("date", n, n) for n in range(5000)], Token("identifier", "9999"))),
     ]
     for where in filters:
         assert await found(engine, "Patient", where) == ["a"], where.__class__
 
 
 async def test_links_of_a_depth_nobody_needs_are_too_costly(engine: Engine) -> None:
-    from fhir_server.fhir.outcome import TooCostly
-
     await stored(engine, "Patient", {"a": an_index(Word("link", "Patient/a"))})
     where: object = EVERYTHING
     for _ in range(20):

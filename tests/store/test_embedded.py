@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -57,7 +56,7 @@ async def test_a_killed_process_loses_nothing_it_acknowledged_and_leaves_no_half
     acknowledged: list[str] = []
     for life in range(5):
         child = a_load(path, f"life{life}", 1_000_000)
-        time.sleep(dice.uniform(0.05, 0.5))
+        await asyncio.sleep(dice.uniform(0.05, 0.5))
         child.send_signal(signal.SIGKILL)
         acknowledged += printed(child)
     engine = open_engine(path)
@@ -125,7 +124,7 @@ async def test_a_full_disk_refuses_writes_with_507_and_goes_on_when_there_is_roo
 async def test_a_file_that_may_not_grow_refuses_writes_with_507(engine: EmbeddedEngine, tmp_path: Path) -> None:
     await stored(engine, "Patient", {"a": an_index()})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    size = max(path.stat().st_size for path in tmp_path.iterdir())
+    size = largest(tmp_path)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 60_000, hard))
     try:
         with pytest.raises(InsufficientStorage):
@@ -136,6 +135,10 @@ async def test_a_file_that_may_not_grow_refuses_writes_with_507(engine: Embedded
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     await stored(engine, "Patient", {"c": an_index()})
     assert await defects(engine) == []
+
+
+def largest(folder: Path) -> int:
+    return max(path.stat().st_size for path in folder.iterdir())
 
 
 async def test_a_file_locked_by_another_process_is_503_and_free_again_afterwards(
