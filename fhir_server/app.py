@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
-from fhir_server.fhir.outcome import FhirError, Unauthorized
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.search.activation import Watch
 from fhir_server.search.parameters import Registry
@@ -28,8 +27,11 @@ from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.validator import Validator
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
+    from fhir_server.smart.authorization import Authorization
 
 
 @dataclass(slots=True)
@@ -54,6 +56,16 @@ class House:
     terminology: Terminology
     cursor_key: bytes
     _asgi: Application | None = None
+    _authorization: Authorization | None = None
+
+    @property
+    def authorization(self) -> Authorization:
+        """Who gets in; made when it is first asked for, since an open server needs none."""
+        if self._authorization is None:
+            from fhir_server.smart.authorization import Authorization
+
+            self._authorization = Authorization(self.settings, self.engine.records, lambda: self.registry)
+        return self._authorization
 
     @property
     def registry(self) -> Registry:
@@ -92,12 +104,12 @@ class House:
         """The context of one call.
 
         Raises:
-            Unauthorized: there is no authorization server in this build, and the server is not open.
+            Unauthorized: the server is not open, and there is no valid token.
         """
         await self.watch.refresh()
         await self.following.refresh()
         await self.terminology.follow()
-        grant = self._grant()
+        grant = await self._grant(call)
         return Context(
             repository=self.repository(grant, call.base),
             settings=self.settings,
@@ -113,13 +125,22 @@ class House:
             following=self.following,
         )
 
-    def _grant(self) -> Grant:
-        if not self.settings.open:
-            raise Unauthorized("A token is required.", headers={"WWW-Authenticate": "Bearer"})
-        return _TRACED if self.settings.audit == "on" else OPEN
+    async def _grant(self, call: Call) -> Grant:
+        if self.settings.open:
+            return _TRACED if self.settings.audit == "on" else OPEN
+        if "authorization" not in call.headers and (call.path == ("metadata",) or call.method == "OPTIONS"):
+            # R4 security.html: what the server can do, and how to get a token for it, is for everyone.
+            return _NOBODY
+        return await self.authorization.authenticate(call.headers, call.base)
+
+    async def close(self) -> None:
+        """Let go of what was made on the way."""
+        if self._authorization is not None:
+            self._authorization.close()
 
 
 _TRACED = replace(OPEN, traced=True)
+_NOBODY = Grant(traced=False)
 
 
 @asynccontextmanager
@@ -136,7 +157,13 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         await following.refresh(now=True)
         levels = Levels(settings.profile_levels)
         validator = Validator(following.profiles, unknown=settings.unknown_profiles, levels=levels)
-        yield House(settings, engine, watch, following, validator, terminology, await _secret(engine.records, "cursor"))
+        house = House(
+            settings, engine, watch, following, validator, terminology, await _secret(engine.records, "cursor")
+        )
+        try:
+            yield house
+        finally:
+            await house.close()
     finally:
         terminology.library.close()
         await engine.close()
@@ -164,7 +191,16 @@ def _application(house: House) -> Application:
             return str(error)
         return None
 
-    return build(house.settings, traced, house.context, check=check)
+    return build(house.settings, traced, house.context, routers=_routers(house), check=check)
+
+
+def _routers(house: House) -> list[APIRouter]:
+    """The routes of authorization; an open server has none, and says so by their absence."""
+    if house.settings.open:
+        return []
+    from fhir_server.http.smart.routes import routers
+
+    return routers(house.authorization)
 
 
 async def _operate(request: Request, context: Context) -> Response:

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."
     )
+    loopback_keys: bool = Field(False, description="For development: let a client's `jwks_uri` be on this machine.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )

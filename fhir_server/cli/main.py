@@ -6,6 +6,7 @@ import typer
 
 from fhir_server.cli.backup import backup
 from fhir_server.cli.check import check
+from fhir_server.cli.clients import client
 from fhir_server.cli.load import load
 from fhir_server.cli.reindex import reindex
 from fhir_server.cli.restore import restore
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 for command in (serve, seed, load, reindex, backup, restore, check):
     app.command()(command)
+app.add_typer(client, name="client")
 
 
 def main() -> None:

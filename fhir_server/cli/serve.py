@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 Message = MutableMapping[str, Any]
 Asgi = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
-NO_AUTHORIZATION = (
-    "There is no authorization server in this build, so nobody could get a token.\n"
-    "To try the server without tokens, on this machine only: fhir-server serve --open"
+NO_BASE = (
+    "FHIR_BASE_URL is not set: tokens are bound to the public URL of the FHIR base, which must not be whatever\n"
+    "a client writes in its Host header. Set it to e.g. https://fhir.example/fhir."
 )
 
 
@@ -49,8 +49,8 @@ def serve(
     chosen = settings(host=host, port=port, data=data, store=store, workers=workers, open=open)
     if chosen.open and not is_loopback(chosen.host):
         refuse(f"--open is refused on {chosen.host}: without tokens the server listens on this machine only.")
-    if not chosen.open:
-        refuse(NO_AUTHORIZATION, USAGE)
+    if not chosen.open and not chosen.base_url and not is_loopback(chosen.host):
+        refuse(NO_BASE, USAGE)
     _export(chosen)
     listener = _listen(chosen)
     address = _address(chosen, listener)
@@ -165,6 +165,8 @@ def _announce(address: str, chosen: Settings) -> None:
     out.print(f"Pages            {address}/")
     out.print(f"Capabilities     {address}/fhir/metadata")
     out.print(f"Store            {chosen.store_url} ({chosen.workers} worker{'s' * (chosen.workers > 1)})")
+    if not chosen.open:
+        out.print(f"Authorization    {address}/fhir/.well-known/smart-configuration")
     if chosen.open:
         out.print("Open: anyone on this machine may read and write everything. Use invented data only.")
 

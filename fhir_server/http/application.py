@@ -27,6 +27,7 @@ from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
 
 Scope = MutableMapping[str, Any]
+WELL_KNOWN = PREFIX + "/.well-known/"
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -50,7 +51,9 @@ class Application:
         """One ASGI connection."""
         if scope["type"] == "http":
             path: str = scope["path"]
-            if path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/"):
+            # SMART's discovery is under the FHIR base (RFC 8615) and is no interaction of FHIR's.
+            own = path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")
+            if own and not path.startswith(WELL_KNOWN):
                 await self.wire(scope, receive, send)
             else:
                 await self._front(scope, receive, send)

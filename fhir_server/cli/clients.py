@@ -1,0 +1,126 @@
+"""`fhir-server client`: which software may ask for tokens.
+
+RFC 6749 §2, https://hl7.org/fhir/smart-app-launch/client-authentication.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import msgspec
+import typer
+
+from fhir_server.cli.occupancy import occupied
+from fhir_server.cli.options import WRONG, Data, Store, out, refuse, settings
+from fhir_server.settings import Settings
+from fhir_server.smart.clients import Client, Kind, RecordedClients
+from fhir_server.smart.scopes import SPECIAL, read
+from fhir_server.smart.secret import digest, made
+
+if TYPE_CHECKING:
+    from fhir_server.app import House
+
+T = TypeVar("T")
+
+client = typer.Typer(help="Software that may ask for tokens.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Client id.")]
+
+
+@client.command()
+def add(
+    id: Id,
+    name: Annotated[str, typer.Option(help="Shown to people; the id without one.")] = "",
+    redirect: Annotated[list[str] | None, typer.Option(help="Redirect URI, matched exactly; may be repeated.")] = None,
+    scope: Annotated[str, typer.Option(help="The most it may be granted: SMART scopes separated by spaces.")] = "",
+    jwks: Annotated[Path | None, typer.Option(help="File with its public keys (JWKS).", exists=True)] = None,
+    jwks_uri: Annotated[str | None, typer.Option(help="https URL of its public keys.")] = None,
+    secret: Annotated[bool, typer.Option("--secret", help="It proves who it is with a secret, printed once.")] = False,
+    launch: Annotated[str | None, typer.Option(help="URL that opens it on a patient (EHR launch).")] = None,
+    introspects: Annotated[bool, typer.Option("--introspects", help="It may ask about tokens of others.")] = False,
+    data: Data = None,
+    store: Store = None,
+) -> None:
+    """Let software in: public without keys or --secret; with keys and no redirect URI, a backend service."""
+    unknown = [one for one in scope.split() if one not in SPECIAL and read(one) is None]
+    if unknown:
+        refuse(f"Not a SMART scope: {', '.join(unknown)}.")
+    keyed = jwks is not None or jwks_uri is not None
+    if keyed and secret:
+        refuse("A client has keys or a secret, not both.")
+    if not redirect and not keyed:
+        refuse("Without keys a client needs a --redirect URI.")
+    word = made() if secret else None
+    kind: Kind = "confidential-asymmetric" if keyed else "confidential-symmetric" if secret else "public"
+    made_client = Client(
+        id,
+        name or id,
+        kind,
+        secret_hash=digest(word) if word else None,
+        jwks=_jwks(jwks) if jwks else None,
+        jwks_uri=jwks_uri,
+        redirect_uris=tuple(redirect or ()),
+        scopes=tuple(scope.split()),
+        grants=("authorization_code", "refresh_token") if redirect else ("client_credentials",),
+        launch_uri=launch,
+        introspects=introspects,
+    )
+    if not _with(settings(data=data, store=store), lambda clients: clients.add(made_client)):
+        refuse(f"There is a client {id} already.", WRONG)
+    out.print(f"{id}: {kind}, {' and '.join(made_client.grants)}.")
+    if word:
+        out.print(f"Secret (not shown again): {word}")
+
+
+@client.command("list")
+def list_(data: Data = None, store: Store = None) -> None:
+    """Show every client."""
+    for one in _with(settings(data=data, store=store), lambda clients: clients.list()):
+        out.print(f"{one.id}\t{one.status}\t{one.kind}\t{one.name}\t{' '.join(one.scopes)}")
+
+
+@client.command()
+def suspend(id: Id, data: Data = None, store: Store = None) -> None:
+    """Give a client no more tokens; those it has end within a second."""
+    if not _with(settings(data=data, store=store), lambda clients: clients.set_status(id, "suspended")):
+        refuse(f"There is no client {id}.", WRONG)
+
+
+@client.command()
+def resume(id: Id, data: Data = None, store: Store = None) -> None:
+    """Let a suspended or draft client in."""
+    if not _with(settings(data=data, store=store), lambda clients: clients.set_status(id, "active")):
+        refuse(f"There is no client {id}.", WRONG)
+
+
+def _jwks(file: Path) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except (msgspec.DecodeError, OSError):
+        refuse(f"{file} is not JSON.")
+    keys = found.get("keys")
+    if not isinstance(keys, list) or not keys:
+        refuse(f"{file} is not a JWKS: it has no keys.")
+    if any(not isinstance(key, dict) or "d" in key or "k" in key for key in keys):
+        refuse(f"{file} holds a private key: give the public ones only.")
+    return found
+
+
+def _with(chosen: Settings, use: Callable[[RecordedClients], Awaitable[T]]) -> T:
+    return opened_with(chosen, lambda house: use(RecordedClients(house.engine.records)))
+
+
+def opened_with(chosen: Settings, use: Callable[[House], Awaitable[T]]) -> T:
+    """What `use` gives of an opened server."""
+
+    async def run() -> T:
+        from fhir_server.app import opened
+
+        async with opened(chosen) as house:
+            return await use(house)
+
+    with occupied(chosen):
+        return asyncio.run(run())

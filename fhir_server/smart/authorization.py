@@ -1,0 +1,104 @@
+"""The authorization server, put together over the records of one opened store.
+
+https://hl7.org/fhir/smart-app-launch/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fhir_server.access.grant import Grant
+from fhir_server.search.parameters import Registry
+from fhir_server.settings import Settings
+from fhir_server.smart.accounts import Accounts
+from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.bridge import Bridge
+from fhir_server.smart.client_keys import ClientKeys
+from fhir_server.smart.clients import Clients, RecordedClients
+from fhir_server.smart.identity_token import IdentityTokens
+from fhir_server.smart.keys import Keys
+from fhir_server.smart.revision import Revision
+from fhir_server.smart.sessions import Sessions
+from fhir_server.smart.tokens import Tokens
+from fhir_server.smart.verify import Verifier
+from fhir_server.store.protocol import Records
+
+if TYPE_CHECKING:
+    from fhir_server.smart.requests import Reply
+    from fhir_server.smart.token import Server
+
+
+class Authorization:
+    """How software and people get in.
+
+    Attributes:
+        clients: software that may ask for tokens.
+        accounts: of people.
+        tokens: what was issued and still holds.
+        sessions: of people in their browsers.
+        keys: that id_tokens are signed with.
+        verifier: says who holds a token.
+        bridge: to the threads that judge.
+    """
+
+    def __init__(
+        self, settings: Settings, records: Records, registry: Callable[[], Registry], clients: Clients | None = None
+    ) -> None:
+        """`registry` gives the search parameters in force; `clients`, when they are not kept in the records."""
+        self.settings = settings
+        self.records = records
+        self.clients: Clients = clients or RecordedClients(records)
+        self.accounts = Accounts(records)
+        self.tokens = Tokens(records)
+        self.sessions = Sessions(records)
+        self.keys = Keys(settings.data / "keys" / "signing.json")
+        self.verifier = Verifier(self.tokens, self.clients, self.accounts, Revision(records), settings, registry)
+        self.bridge = Bridge()
+        self.identity = IdentityTokens(self.keys, self.accounts)
+
+    @cached_property
+    def server(self) -> Server:
+        """Authlib's server; imported when it is first needed, since that takes a third of a second."""
+        from fhir_server.smart.token import Server
+
+        return Server(
+            self.bridge,
+            self.records,
+            self.tokens,
+            self.clients,
+            ClientKeys(self.settings.loopback_keys),
+            self.sessions,
+            self.identity,
+            self.verifier.place,
+        )
+
+    async def authenticate(self, headers: Mapping[str, str], base: str) -> Grant:
+        """The caller of the FHIR base: as `Verifier.authenticate`."""
+        return await self.verifier.authenticate(headers, base)
+
+    async def token(self, pairs: Iterable[tuple[str, str]], headers: Mapping[str, str], addresses: Addresses) -> Reply:
+        """The answer of the token endpoint to a form."""
+        return await self._judged("token", pairs, headers, addresses)
+
+    async def introspect(
+        self, pairs: Iterable[tuple[str, str]], headers: Mapping[str, str], addresses: Addresses
+    ) -> Reply:
+        """The answer of the introspection endpoint to a form."""
+        return await self._judged("introspection", pairs, headers, addresses)
+
+    async def revoke(self, pairs: Iterable[tuple[str, str]], headers: Mapping[str, str], addresses: Addresses) -> Reply:
+        """The answer of the revocation endpoint to a form."""
+        return await self._judged("revocation", pairs, headers, addresses)
+
+    async def _judged(
+        self, endpoint: str, pairs: Iterable[tuple[str, str]], headers: Mapping[str, str], addresses: Addresses
+    ) -> Reply:
+        from fhir_server.smart.endpoints import judge
+
+        return await self.bridge.run(lambda: judge(self.server, endpoint, list(pairs), headers, addresses))
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self.bridge.close()

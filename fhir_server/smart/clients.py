@@ -1,0 +1,113 @@
+"""Software that may ask for tokens: what is known of each, and where it is found.
+
+RFC 6749 §2, RFC 7591 §2, https://hl7.org/fhir/smart-app-launch/client-authentication.html
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from fhir_server.smart.revision import changed
+from fhir_server.smart.secret import digest
+from fhir_server.store.protocol import Records
+
+Kind = Literal["public", "confidential-symmetric", "confidential-asymmetric"]
+#: A draft was registered by its publisher and reviewed by nobody: it gets no token.
+Status = Literal["active", "draft", "suspended"]
+
+#: Kind of client → the one way it proves who it is (RFC 7591 `token_endpoint_auth_method`).
+METHODS: dict[str, str] = {
+    "public": "none",
+    "confidential-symmetric": "client_secret_basic",
+    "confidential-asymmetric": "private_key_jwt",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One piece of software.
+
+    Attributes:
+        id: client id.
+        name: shown to people on the consent page.
+        kind: how it proves who it is.
+        status: only an active client gets or uses tokens.
+        secret_hash: digest of the secret of a symmetric client.
+        jwks: public keys of an asymmetric client, inline; or they are at `jwks_uri`.
+        jwks_uri: https URL of its public keys.
+        redirect_uris: matched exactly.
+        scopes: the most it may be granted.
+        grants: OAuth grant types it may use.
+        launch_uri: where an EHR launch opens it.
+        logo_uri: never fetched by the server.
+        introspects: whether it may ask about tokens that were not issued to it (a resource server).
+        registration_hash: digest of its RFC 7592 registration access token.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    status: Status = "active"
+    secret_hash: str | None = None
+    jwks: dict[str, Any] | None = None
+    jwks_uri: str | None = None
+    redirect_uris: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ("authorization_code", "refresh_token")
+    launch_uri: str | None = None
+    logo_uri: str | None = None
+    introspects: bool = False
+    registration_hash: str | None = None
+
+    def has_secret(self, secret: str) -> bool:
+        """Whether `secret` is its own, in constant time."""
+        return self.secret_hash is not None and hmac.compare_digest(self.secret_hash, digest(secret))
+
+
+class Clients(Protocol):
+    """Where clients are found. A suspension must be followed by `revision.changed`."""
+
+    async def get(self, client_id: str) -> Client | None:
+        """The client, whatever its status; None when there is none."""
+
+
+class RecordedClients:
+    """Clients kept in the records."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def get(self, client_id: str) -> Client | None:
+        """The client, whatever its status; None when there is none."""
+        found = await self._records.get("client", client_id)
+        return None if found is None else msgspec.json.decode(found, type=Client)
+
+    async def add(self, client: Client) -> bool:
+        """Keep a new client; False when the id is taken."""
+        return await self._records.add("client", client.id, msgspec.json.encode(client))
+
+    async def replace(self, client: Client) -> None:
+        """Keep what has changed of a client, for every worker within a second."""
+        await self._records.put("client", client.id, msgspec.json.encode(client))
+        await changed(self._records)
+
+    async def set_status(self, client_id: str, status: Status) -> bool:
+        """Suspend a client or let it in again; False when there is none."""
+        found = await self.get(client_id)
+        if found is None:
+            return False
+        await self.replace(replace(found, status=status))
+        return True
+
+    async def remove(self, client_id: str) -> None:
+        """Forget a client and, within a second, its tokens."""
+        await self._records.take("client", client_id)
+        await changed(self._records)
+
+    async def list(self) -> list[Client]:
+        """Every client, by id."""
+        return [msgspec.json.decode(value, type=Client) for _, value in await self._records.list("client")]

@@ -1,0 +1,79 @@
+"""Fetches a document from an address that somebody else wrote down, without becoming their way into our network.
+
+OWASP ASVS 12.6 (server-side request forgery), RFC 7591 §5: https only, no private address, the address that was
+checked is the one connected to, no redirect, limits on size and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+LARGEST = 64 * 1024
+SECONDS = 5.0
+
+
+class Refused(Exception):
+    """The address may not be fetched, or did not answer as it must; says which in words without the answer."""
+
+
+async def fetch(url: str, loopback: bool = False) -> bytes:
+    """The body at `url`.
+
+    Args:
+        url: https, on a public address.
+        loopback: for development: http and https on this machine's own address are let through.
+
+    Raises:
+        Refused: see the class.
+    """
+    import httpx
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.username or parts.fragment or not host:
+        raise Refused("The address is not a plain URL.")
+    address = await _checked(host, parts.port or (443 if parts.scheme == "https" else 80), parts.scheme, loopback)
+    # The checked address is put in the URL: resolving again could give another one (DNS rebinding).
+    literal = f"[{address}]" if ":" in address else address
+    target = parts._replace(netloc=f"{literal}:{parts.port}" if parts.port else literal).geturl()
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=SECONDS) as client,
+            client.stream(
+                "GET",
+                target,
+                headers={"Host": parts.netloc, "Accept": "application/json"},
+                extensions={"sni_hostname": host},
+            ) as answer,
+        ):
+            if answer.status_code != 200:
+                raise Refused(f"It answered {answer.status_code}.")
+            body = b""
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > LARGEST:
+                    raise Refused(f"It is longer than {LARGEST} bytes.")
+            return body
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise Refused(f"It could not be fetched: {type(error).__name__}.") from None
+
+
+async def _checked(host: str, port: int, scheme: str, loopback: bool) -> str:
+    """An address of `host` that may be connected to; all of them must be allowed."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise Refused("The host has no address.") from None
+    addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
+    own = bool(addresses) and all(one.is_loopback for one in addresses)
+    if own and loopback and scheme in ("http", "https"):
+        return str(addresses[0])
+    if scheme != "https":
+        raise Refused("Only https is fetched.")
+    if not addresses or not all(one.is_global and not one.is_multicast for one in addresses):
+        raise Refused("The host is not on the public network.")
+    return str(addresses[0])

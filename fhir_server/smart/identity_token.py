@@ -1,0 +1,51 @@
+"""Who signed in, told to an app that asked: the id_token and the userinfo answer.
+
+OpenID Connect Core §2 and §5.3, https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#scopes-for-requesting-identity-data
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fhir_server.smart import lifetimes
+from fhir_server.smart.accounts import Accounts
+from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.keys import Keys
+from fhir_server.smart.tokens import Family
+
+
+class IdentityTokens:
+    """Makes them."""
+
+    def __init__(self, keys: Keys, accounts: Accounts) -> None:
+        self._keys = keys
+        self._accounts = accounts
+
+    def signed(self, claims: dict[str, Any]) -> str:
+        """The id_token of `claims`: a millisecond of arithmetic, for a worker thread."""
+        return self._keys.sign(claims)
+
+    async def about(self, family: Family, addresses: Addresses, nonce: str | None) -> dict[str, Any]:
+        """The claims of an id_token for the family's client."""
+        now = int(time.time())
+        claims = {
+            "iss": addresses.issuer,
+            "aud": family.client,
+            "iat": now,
+            "exp": now + lifetimes.ACCESS,
+            "auth_time": family.auth_time,
+            **await self.claims(family),
+        }
+        return {**claims, "nonce": nonce} if nonce else claims
+
+    async def claims(self, family: Family) -> dict[str, Any]:
+        """What the granted scopes let the app know of the person; `sub` always."""
+        account = await self._accounts.get(family.account)
+        claims: dict[str, Any] = {"sub": family.account}
+        if account is not None and "fhirUser" in family.scope:
+            claims["fhirUser"] = f"{family.base}/{account.subject}"
+        if account is not None and "profile" in family.scope:
+            claims["name"] = account.name
+            claims["profile"] = f"{family.base}/{account.subject}"
+        return claims

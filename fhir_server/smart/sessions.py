@@ -1,0 +1,97 @@
+"""A person's session in their browser: a random cookie, its digest kept, ended by idleness, by age or by signing out.
+
+OWASP ASVS 3.3 and 3.4; RFC 6265 §4.1.2.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
+
+from fhir_server.smart import lifetimes
+from fhir_server.smart.revision import changed
+from fhir_server.smart.secret import digest, made
+from fhir_server.store.protocol import Records
+
+#: How strongly the person proved who they are: a password alone, two factors, or an identity provider.
+Strength = Literal["password", "two-factors", "provider"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session.
+
+    Attributes:
+        account: account id.
+        began: when the person proved who they are, seconds since 1970 (`auth_time`).
+        seen: last request.
+        strength: how they did.
+        role: the PractitionerRole they chose to act in.
+    """
+
+    account: str
+    began: float
+    seen: float
+    strength: Strength = "password"
+    role: str | None = None
+
+
+class Sessions:
+    """Sessions kept in the records."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def begin(self, account: str, strength: Strength, role: str | None = None) -> str:
+        """A new session; the cookie's value."""
+        cookie, now = made(), time.time()
+        await self._keep(digest(cookie), Session(account, now, now, strength, role))
+        return cookie
+
+    async def of(self, cookie: str | None) -> Session | None:
+        """The session of a cookie, which is thereby seen; None when there is none or it has ended."""
+        if not cookie or len(cookie) > 200:
+            return None
+        key = digest(cookie)
+        found = await self._read(key)
+        if found is not None and time.time() - found.seen > lifetimes.SESSION_IDLE / 30:
+            # Written once a minute at most, not with each page.
+            found = replace(found, seen=time.time())
+            await self._keep(key, found)
+        return found
+
+    async def lives(self, key: str) -> bool:
+        """Whether the session with this digest goes on. Refreshing a token is not being there, so it is not seen."""
+        return await self._read(key) is not None
+
+    async def choose(self, cookie: str, session: Session, role: str) -> None:
+        """Remember the role a professional acts in."""
+        await self._keep(digest(cookie), replace(session, role=role))
+
+    async def end(self, cookie: str) -> None:
+        """Sign out: what hangs on the session can no longer be refreshed."""
+        await self._records.take("session", digest(cookie))
+        await changed(self._records)
+
+    async def end_all(self, account: str) -> None:
+        """Sign an account out everywhere, such as after a change of password."""
+        for key, value in await self._records.list("session"):
+            if msgspec.json.decode(value, type=Session).account == account:
+                await self._records.take("session", key)
+        await changed(self._records)
+
+    async def _read(self, key: str) -> Session | None:
+        value = await self._records.get("session", key)
+        found = None if value is None else msgspec.json.decode(value, type=Session)
+        now = time.time()
+        if found is None or now - found.began > lifetimes.SESSION or now - found.seen > lifetimes.SESSION_IDLE:
+            return None
+        return found
+
+    async def _keep(self, key: str, session: Session) -> None:
+        left = session.began + lifetimes.SESSION - time.time()
+        if left > 0:
+            await self._records.put("session", key, msgspec.json.encode(session), left)

@@ -1,0 +1,257 @@
+"""The token endpoint: a code, a refresh token or a client's own credentials become an access token.
+
+RFC 6749 §4.1.3, §4.4 and §6, RFC 7636, https://hl7.org/fhir/smart-app-launch/app-launch.html#obtain-access-token,
+https://hl7.org/fhir/smart-app-launch/backend-services.html. Authlib checks in its own order; codes and refresh tokens
+are taken in the middle of it, so of many simultaneous requests one finds something.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    grants,
+)
+from authlib.oauth2.rfc7636 import CodeChallenge
+
+from fhir_server.search.query import Place
+from fhir_server.smart import lifetimes, scopes
+from fhir_server.smart.assertion import assertion
+from fhir_server.smart.bridge import Bridge
+from fhir_server.smart.client_keys import ClientKeys
+from fhir_server.smart.clients import Clients
+from fhir_server.smart.identity_token import IdentityTokens
+from fhir_server.smart.introspection import Introspection
+from fhir_server.smart.requests import Asked, Caller, Reply
+from fhir_server.smart.revocation import Revocation
+from fhir_server.smart.sessions import Sessions
+from fhir_server.smart.tokens import Code, Family, Tokens
+from fhir_server.store.protocol import Records
+
+T = TypeVar("T")
+
+#: RFC 6749 §5.1: what a token answer says to caches.
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class Server(AuthorizationServer):  # type: ignore[misc]
+    """Authlib's authorization server over our records."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        records: Records,
+        tokens: Tokens,
+        clients: Clients,
+        keys: ClientKeys,
+        sessions: Sessions,
+        identity: IdentityTokens,
+        place: Callable[[str], Place],
+    ) -> None:
+        """`place` says where granular scopes of a FHIR base are judged."""
+        super().__init__()
+        self.bridge = bridge
+        self.tokens = tokens
+        self.sessions = sessions
+        self.identity = identity
+        self.place = place
+        self._clients = clients
+        self.register_client_auth_method("private_key_jwt", assertion(bridge, records, keys))
+        self.register_grant(_Code, [Challenge()])
+        self.register_grant(_Refresh)
+        self.register_grant(_ClientCredentials)
+        self.register_endpoint(Introspection)
+        self.register_endpoint(Revocation)
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What the loop gives."""
+        return self.bridge.wait(coroutine)
+
+    def query_client(self, client_id: str) -> Caller | None:
+        """An active client."""
+        found = self.wait(self._clients.get(client_id)) if len(client_id) <= 200 else None
+        return Caller(found) if found is not None and found.status == "active" else None
+
+    def validate_requested_scope(self, scope: str | None) -> None:
+        """Nothing is refused here: what cannot be granted is left out, and the answer says what was."""
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens."""
+
+    def create_oauth2_request(self, request: Asked) -> Asked:
+        """It is one already."""
+        return request
+
+    def handle_response(self, status: int, body: Any, headers: Any) -> Reply:
+        """The library's answer as ours."""
+        return Reply(status, dict(body) if isinstance(body, dict) else {}, {**dict(headers), **NO_STORE})
+
+    def handle_error_response(self, request: Asked, error: OAuth2Error) -> Reply:
+        """The error as RFC 6749 §5.2 has it; who failed to authenticate does not learn whether the client exists."""
+        if isinstance(error, InvalidClientError):
+            error = InvalidClientError("The client did not authenticate.", status_code=401)
+        status, body, headers = error(None)
+        return Reply(status, dict(body), {**dict(headers), **NO_STORE})
+
+    def answer(self, judge: Callable[[], Any], request: Asked) -> Reply:
+        """`judge`'s answer; what the library does not expect of a request is a bad one. Only inside `Bridge.run`."""
+        try:
+            found: Reply = judge()
+            return found
+        except OAuth2Error as error:
+            return self.handle_error_response(request, error)
+        except (ValueError, KeyError, TypeError):
+            return self.handle_error_response(request, InvalidRequestError("The request is malformed."))
+
+
+class Challenge(CodeChallenge):  # type: ignore[misc]
+    """PKCE with S256 for every client: RFC 9700 §2.1.1, SMART App Launch 2.2 `code-challenge-methods`."""
+
+    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
+    SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        """Refuse a request without an S256 challenge."""
+        form = grant.request.form
+        if "code_challenge" not in form or form.get("code_challenge_method") != "S256":
+            raise InvalidRequestError("A code_challenge with code_challenge_method S256 is required.")
+        super().validate_code_challenge(grant, redirect_uri)
+
+    def get_authorization_code_challenge(self, authorization_code: Taken) -> str:
+        """As it was asked with."""
+        return authorization_code.code.challenge
+
+    def get_authorization_code_challenge_method(self, authorization_code: Taken) -> str:
+        """The only one."""
+        return "S256"
+
+
+class Taken:
+    """A code that was taken, as Authlib asks about it."""
+
+    def __init__(self, code: Code, family: Family) -> None:
+        self.code = code
+        self.family = family
+
+    def get_redirect_uri(self) -> str:
+        """Which must come again."""
+        return self.code.redirect_uri
+
+    def get_scope(self) -> str:
+        """Everything granted."""
+        return " ".join(self.family.scope)
+
+
+class _Code(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+    """RFC 6749 §4.1."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt", "client_secret_basic", "none")
+
+    def validate_token_request(self) -> None:
+        if len(self.request.form.get("code", "")) > 200:
+            raise InvalidGrantError()
+        super().validate_token_request()
+
+    def query_authorization_code(self, code: str, client: Caller) -> Taken | None:
+        found = self.server.wait(self.server.tokens.take_code(code, client.client.id))
+        family = None if found is None else self.server.wait(self.server.tokens.family(found.family))
+        if found is None or family is None or family.base != self.request.addresses.base:
+            return None
+        return Taken(found, family)
+
+    def delete_authorization_code(self, authorization_code: Taken) -> None:
+        """It was taken."""
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        taken: Taken = self.request.authorization_code
+        return 200, _answer(self, taken.family, taken.family.scope, taken.code.nonce), self.TOKEN_RESPONSE_HEADER
+
+
+class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
+    """RFC 6749 §6, with rotation: RFC 9700 §4.14.2."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = _Code.TOKEN_ENDPOINT_AUTH_METHODS
+
+    def validate_token_request(self) -> None:
+        client = self._validate_request_client()
+        self.request.client = client
+        token = self.request.form.get("refresh_token", "")
+        if not 0 < len(token) <= 200:
+            raise InvalidGrantError()
+        family = self._family(token, client)
+        if family is None or family.base != self.request.addresses.base:
+            raise InvalidGrantError()
+        asked = scopes.split(self.request.form.get("scope")) or list(family.scope)
+        if not set(asked) <= set(scopes.meet(asked, family.scope)):
+            raise InvalidScopeError()
+        self.request.granted = {"family": family, "scope": tuple(asked)}
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        family, scope = self.request.granted["family"], self.request.granted["scope"]
+        return 200, _answer(self, family, scope, None), self.TOKEN_RESPONSE_HEADER
+
+    def _family(self, token: str, client: Caller) -> Family | None:
+        """The authorization behind a refresh token, which is used up; None when it has ended, or its session has."""
+        taken = self.server.wait(self.server.tokens.take_refresh(token, client.client.id))
+        family: Family | None = None if taken is None else self.server.wait(self.server.tokens.family(taken.family))
+        if taken is None or family is None or taken.expires <= time.time():
+            return None
+        if family.session is not None and not self.server.wait(self.server.sessions.lives(family.session)):
+            return None
+        return family
+
+
+class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
+    """RFC 6749 §4.4 as SMART backend services: a signed assertion and system scopes."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt",)
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        client = self.client.client
+        base = self.request.addresses.base
+        asked = scopes.of_levels(scopes.split(self.request.form.get("scope")), "system")
+        scope = tuple(scopes.understood(scopes.meet(asked, client.scopes), self.server.place(base)))
+        if not scope:
+            raise InvalidScopeError()
+        token = self.server.wait(self.server.tokens.issue(client.id, base, scope, None))
+        return 200, _bearer(token, scope), self.TOKEN_RESPONSE_HEADER
+
+
+def _bearer(token: str, scope: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": lifetimes.ACCESS,
+        "scope": " ".join(scope),
+    }
+
+
+def _answer(grant: Any, family: Family, scope: tuple[str, ...], nonce: str | None) -> dict[str, Any]:
+    """The token answer of an authorization: app-launch.html#response-5."""
+    server: Server = grant.server
+    addresses = grant.request.addresses
+    client = family.client
+    access = server.wait(server.tokens.issue(client, addresses.base, scope, family.id))
+    answer = {**_bearer(access, scope), **family.context}
+    if family.patient and any(one.startswith(("patient/", "launch")) for one in family.scope):
+        answer["patient"] = family.patient
+    seconds = _refreshable(family)
+    if seconds and grant.client.check_grant_type("refresh_token"):
+        answer["refresh_token"] = server.wait(server.tokens.issue_refresh(client, family.id, seconds))
+    if "openid" in scope:
+        answer["id_token"] = server.identity.signed(server.wait(server.identity.about(family, addresses, nonce)))
+    return answer
+
+
+def _refreshable(family: Family) -> int:
+    if "offline_access" in family.scope:
+        return lifetimes.OFFLINE
+    return lifetimes.ONLINE if "online_access" in family.scope else 0

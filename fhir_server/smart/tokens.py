@@ -1,0 +1,193 @@
+"""Codes, access and refresh tokens as they are kept: under the digest of what the client holds, taken, never reread.
+
+RFC 6749 §4.1.2 and §10.5, RFC 9700 §4.14.2. A *family* is one authorization and everything it gave: it ends when a
+code or a refresh token comes back a second time, since then two parties hold it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from fhir_server.access.grant import Purpose
+from fhir_server.smart import lifetimes
+from fhir_server.smart.revision import changed
+from fhir_server.smart.secret import digest, made
+from fhir_server.store.protocol import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One authorization by a person.
+
+    Attributes:
+        id: random; not shown to anyone.
+        client: client id.
+        account: id of the account that authorized.
+        base: the FHIR base it is for (audience).
+        scope: everything granted, each scope once.
+        patient: id of the patient in context.
+        role: PractitionerRole the person acts in.
+        purpose: of use; `reason` why, in words.
+        session: digest of the session it hangs on; None when it outlives the session (`offline_access`).
+        auth_time: when the person signed in, seconds since 1970.
+        context: further parameters of the token answer: encounter, fhirContext, intent, need_patient_banner…
+    """
+
+    id: str
+    client: str
+    account: str
+    base: str
+    scope: tuple[str, ...]
+    patient: str | None = None
+    role: str | None = None
+    purpose: Purpose | None = None
+    reason: str | None = None
+    session: str | None = None
+    auth_time: int = 0
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An authorization code: what it was asked with."""
+
+    family: str
+    client: str
+    redirect_uri: str
+    challenge: str
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An access token.
+
+    Attributes:
+        client: client id.
+        family: the authorization behind it; None for software alone.
+        base: audience.
+        scope: what it allows, which may be less than the family's.
+        issued, expires: seconds since 1970.
+    """
+
+    client: str
+    family: str | None
+    base: str
+    scope: tuple[str, ...]
+    issued: int
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """A refresh token."""
+
+    client: str
+    family: str
+    expires: int
+
+
+class Tokens:
+    """Everything that was issued and still holds."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def begin(self, family: Family, redirect_uri: str, challenge: str, nonce: str | None) -> str:
+        """Keep an authorization; its code."""
+        code = made()
+        key = digest(code)
+        await self._records.put("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY)
+        # What the code belonged to outlives it, so that a second redemption is known for what it is.
+        await self._records.put("code-family", key, family.id.encode(), lifetimes.FAMILY)
+        kept = Code(family.id, family.client, redirect_uri, challenge, nonce)
+        await self._records.put("code", key, msgspec.json.encode(kept), lifetimes.CODE)
+        return code
+
+    async def take_code(self, code: str, client: str) -> Code | None:
+        """The code's own data, once, to the client it was made for. A second time ends the family."""
+        found: Code | None = await self._take("code", code, client, Code)
+        return found
+
+    async def take_refresh(self, token: str, client: str) -> Refresh | None:
+        """The refresh token's data, once, to the client it was made for. A second time ends the family."""
+        found: Refresh | None = await self._take("refresh", token, client, Refresh)
+        return found
+
+    async def _take(self, kind: str, secret: str, client: str, shape: type[Any]) -> Any:
+        key = digest(secret)
+        seen = await self._records.get(kind, key)
+        if seen is not None and msgspec.json.decode(seen, type=shape).client != client:
+            return None
+        taken = await self._records.take(kind, key)
+        if taken is not None:
+            return msgspec.json.decode(taken, type=shape)
+        if (family := await self._records.get(f"{kind}-family", key)) is not None:
+            await self._reused(family.decode(), client)
+        return None
+
+    async def _reused(self, family: str, client: str) -> None:
+        found = await self.family(family)
+        if found is not None and found.client == client:
+            await self.end(family)
+
+    async def family(self, id: str) -> Family | None:
+        """The authorization; None when it has ended."""
+        found = await self._records.get("family", id)
+        return None if found is None else msgspec.json.decode(found, type=Family)
+
+    async def end(self, family: str) -> None:
+        """End an authorization and everything it gave, on every worker within a second."""
+        await self._records.take("family", family)
+        await changed(self._records)
+
+    async def end_where(self, client: str | None = None, account: str | None = None) -> int:
+        """End every authorization of a client, of an account, or of an account for a client; how many there were."""
+        ended = 0
+        for id, value in await self._records.list("family"):
+            found = msgspec.json.decode(value, type=Family)
+            if (client is None or found.client == client) and (account is None or found.account == account):
+                await self._records.take("family", id)
+                ended += 1
+        await changed(self._records)
+        return ended
+
+    async def issue(self, client: str, base: str, scope: tuple[str, ...], family: str | None) -> str:
+        """A new access token."""
+        now = int(time.time())
+        token = made()
+        kept = Access(client, family, base, scope, now, now + lifetimes.ACCESS)
+        await self._records.put("access", digest(token), msgspec.json.encode(kept), lifetimes.ACCESS)
+        return token
+
+    async def issue_refresh(self, client: str, family: str, seconds: int) -> str:
+        """A new refresh token, of use for `seconds`."""
+        token = made()
+        key = digest(token)
+        kept = Refresh(client, family, int(time.time()) + seconds)
+        await self._records.put("refresh-family", key, family.encode(), lifetimes.FAMILY)
+        await self._records.put("refresh", key, msgspec.json.encode(kept), seconds)
+        return token
+
+    async def access(self, token: str) -> Access | None:
+        """The access token's data; None when it has expired, was revoked or its authorization has ended."""
+        found = await self._records.get("access", digest(token))
+        kept = None if found is None else msgspec.json.decode(found, type=Access)
+        if kept is None or kept.expires <= time.time():
+            return None
+        return kept if kept.family is None or await self.family(kept.family) is not None else None
+
+    async def refresh(self, token: str) -> Refresh | None:
+        """The refresh token's data, without using it."""
+        found = await self._records.get("refresh", digest(token))
+        kept = None if found is None else msgspec.json.decode(found, type=Refresh)
+        return kept if kept is not None and await self.family(kept.family) is not None else None
+
+    async def revoke_access(self, token: str) -> None:
+        """End one access token, on every worker within a second."""
+        await self._records.take("access", digest(token))
+        await changed(self._records)

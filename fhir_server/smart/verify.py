@@ -1,0 +1,145 @@
+"""From a bearer token to the Grant that everything below is held to.
+
+RFC 6750 §2.1 and §3.1. A verified token is remembered until it expires or until some access, anywhere, has ended
+(`revision`): the warm path is a dictionary and a clock, and a suspension, revocation or withdrawal still cuts within
+a second on every worker. A refusal never says why in detail.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fhir_server.access.grant import Grant, Purpose
+from fhir_server.fhir.outcome import Unauthorized
+from fhir_server.search.parameters import Registry
+from fhir_server.search.query import Place
+from fhir_server.settings import Settings
+from fhir_server.smart import scopes
+from fhir_server.smart.accounts import Accounts
+from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.clients import Clients
+from fhir_server.smart.revision import Revision
+from fhir_server.smart.tokens import Access, Family, Tokens
+
+#: Tokens remembered by one worker; beyond, all are read again.
+REMEMBERED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """The search parameters in force, as a `Place` asks for them."""
+
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Where the constraints of granular scopes are read: a `search.query.Place`."""
+
+    repository: _Registered
+    base: str
+    settings: Settings
+
+
+class Verifier:
+    """Says who holds a token."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        clients: Clients,
+        accounts: Accounts,
+        revision: Revision,
+        settings: Settings,
+        registry: Callable[[], Registry],
+    ) -> None:
+        """`registry` gives the search parameters in force."""
+        self._tokens = tokens
+        self._clients = clients
+        self._accounts = accounts
+        self._revision = revision
+        self._settings = settings
+        self._registry = registry
+        self._traced = settings.audit != "off"
+        self._known: dict[tuple[str, str], tuple[float, Grant]] = {}
+        self._number = 0
+
+    async def authenticate(self, headers: Mapping[str, str], base: str) -> Grant:
+        """The caller.
+
+        Args:
+            headers: of the request, by lower-case name.
+            base: the FHIR base asked, which the token must be for.
+
+        Raises:
+            Unauthorized: no token, or not a valid one; with `WWW-Authenticate` (RFC 6750 §3).
+        """
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise _refusal(base)
+        if self._revision.due and await self._revision.look() != self._number:
+            self._known.clear()
+            self._number = self._revision.number
+        known = self._known.get((token, base))
+        if known is not None and known[0] > time.time():
+            return known[1]
+        return await self._read(token, base)
+
+    def place(self, base: str) -> Place:
+        """Where constraints are read for `base`."""
+        return Judged(_Registered(self._registry()), base, self._settings)
+
+    async def _read(self, token: str, base: str) -> Grant:
+        number = self._revision.number
+        access = await self._tokens.access(token) if 0 < len(token) <= 512 else None
+        if access is None or access.base != base:
+            raise _refusal(base, "invalid_token")
+        client = await self._clients.get(access.client)
+        if client is None or client.status != "active":
+            raise _refusal(base, "invalid_token")
+        grant = await self._grant(access, base)
+        # Kept only if nothing ended meanwhile: what was read may be older than the mark of today.
+        if number == self._revision.number == self._number:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[token, base] = (access.expires, grant)
+        return grant
+
+    async def _grant(self, access: Access, base: str) -> Grant:
+        if access.family is None:
+            held = scopes.of_levels(access.scope, "system")
+            return Grant(
+                scopes.compiled(held, self.place(base)), client=access.client, purpose="HOPERAT", traced=self._traced
+            )
+        family = await self._tokens.family(access.family)
+        account = await self._accounts.get(family.account) if family is not None else None
+        if family is None or account is None or not account.open:
+            raise _refusal(base, "invalid_token")
+        wards = frozenset(account.wards)
+        if family.patient and not account.professional and family.patient not in account.patients:
+            # A delegation that has ended: the person may no longer act for this patient.
+            raise _refusal(base, "invalid_token")
+        held = scopes.of_levels(access.scope, "patient", "user")
+        return Grant(
+            scopes=scopes.compiled(held, self.place(base)),
+            subject=account.subject,
+            role=family.role,
+            client=access.client,
+            patient=family.patient,
+            wards=wards,
+            purpose=family.purpose or _purpose(family, account.professional),
+            reason=family.reason,
+            traced=self._traced,
+        )
+
+
+def _purpose(family: Family, professional: bool) -> Purpose:
+    return "TREAT" if professional else "PATRQT"
+
+
+def _refusal(base: str, error: str = "") -> Unauthorized:
+    said = f'Bearer realm="{Addresses(base).issuer}"' + (f', error="{error}"' if error else "")
+    words = "The token is not valid." if error else "A token is required."
+    return Unauthorized(words, headers={"WWW-Authenticate": said})
