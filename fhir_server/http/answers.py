@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
@@ -113,6 +114,9 @@ def failure(error: FhirError) -> Response:
     return Response(error.status, error.body(), headers=error.headers)
 
 
+_SUBJECT = re.compile(r"Parameters\.parameter\[\d+\]\.resource")
+
+
 def placed(response: Response, xml: bytes) -> Response:
     """`response` with the line and column of each issue in the XML the client sent, if it is an OperationOutcome."""
     if not response.body.startswith(b'{"resourceType":"OperationOutcome"'):
@@ -122,8 +126,12 @@ def placed(response: Response, xml: bytes) -> Response:
     except Malformed:
         return response
     outcome = msgspec.json.decode(response.body)
+    # What an operation is asked about may stand in a parameter: its own paths start there.
+    inside = next((path for path in places if _SUBJECT.fullmatch(path)), "")
     for issue in outcome["issue"]:
         path = next(iter(issue.get("expression", ())), "")
+        if inside and path and not path.startswith("Parameters"):
+            path = inside + path[len(path.partition(".")[0]) :]
         while path and path not in places:
             path = path.rpartition(".")[0]
         if path and "location" not in issue:

@@ -21,6 +21,7 @@ from fhir_server.interactions.shaping import part
 from fhir_server.search.parameters import Registry, described
 from fhir_server.search.query import REFUSED
 from fhir_server.settings import Settings
+from fhir_server.validation.profiles import Profiles
 
 MODES = frozenset({"full", "normative", "terminology"})
 #: When this process first spoke of itself; a statement says since when it holds.
@@ -42,22 +43,30 @@ async def capabilities(request: Request, context: Context) -> Response:
 
 
 @lru_cache(maxsize=8)
-def _encoded(base: str, registry: Registry, generation: int, cors: bool) -> bytes:
-    # `generation` is in the key only: a registry that has changed is described anew.
-    return msgspec.json.encode(completed(base, registry, cors))
+def _encoded(
+    base: str, registry: Registry, generation: int, cors: bool, profiles: Profiles | None, profiled: int
+) -> bytes:
+    # `generation` and `profiled` are in the key only: a registry that has changed is described anew.
+    return msgspec.json.encode(completed(base, registry, cors, profiles))
 
 
 def _statement(context: Context, registry: Registry) -> bytes:
     settings: Settings = context.settings
-    return _encoded(context.base, registry, registry.generation, bool(settings.cors_origins))
+    profiles = context.validator.profiles if context.validator else None
+    changes = profiles.generation if profiles else 0
+    return _encoded(context.base, registry, registry.generation, bool(settings.cors_origins), profiles, changes)
 
 
-def completed(base: str, registry: Registry, cors: bool) -> dict[str, Any]:
+def completed(base: str, registry: Registry, cors: bool, profiles: Profiles | None = None) -> dict[str, Any]:
     """The statement with everything that is known only while the server runs."""
+    supported = profiles.supported() if profiles else {}
     published = statement.published()
     [rest] = published["rest"]
     included, reverse = _includes(registry)
-    resources = [_resource(row, registry, included, reverse) for row in rest["resource"]]
+    resources = [
+        {**_resource(row, registry, included, reverse), **_profiled(supported.get(row["type"]))}
+        for row in rest["resource"]
+    ]
     common = _searched(registry, "Resource")
     return {
         **published,
@@ -77,6 +86,10 @@ def software_version() -> str:
         return version("fhir-server")
     except PackageNotFoundError:
         return "0"
+
+
+def _profiled(canonicals: list[str] | None) -> dict[str, Any]:
+    return {"supportedProfile": canonicals} if canonicals else {}
 
 
 def _searched(registry: Registry, type: str) -> list[dict[str, Any]]:

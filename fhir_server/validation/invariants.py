@@ -33,6 +33,10 @@ _IMPLIES = re.compile(r"(?:\w+\.)?(\w+)(?:\.exists\(\)| is \w+) implies ")
 _OF_TEXT = re.compile(r"(\w+)\.(?:contains|matches|startsWith)\([^()]*(?:\([^']*'\)|'[^']*')?\)(?:\.not\(\))?")
 
 
+#: The language itself keeps no long expression; those of profiles are few, and asked again and again.
+_ready = lru_cache(maxsize=1024)(compile)
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What an invariant is judged within.
@@ -77,7 +81,7 @@ class Invariant:
         parent = None if place.value is scene.resource.value else scene.resource
         node = Node(place.value, shape("string" if place.path == STRING else place.path), parent=parent)
         try:
-            truth = compile(self.expression, self.type).truth(node, root=scene.root)
+            truth = _ready(self.expression, self.type).truth(node, root=scene.root)
         except FhirError:
             # The element is not what the expression takes for granted; its own rule has said so.
             return None

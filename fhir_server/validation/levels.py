@@ -48,16 +48,24 @@ class Levels:
         return replace(self, client=client)
 
 
-def relaxed(issues: Iterable[Issue], canonical: str, rules: frozenset[str] = frozenset()) -> list[Issue]:
-    """`issues` of a profile with those of its lenient rules made warnings.
+def relaxed(issues: Iterable[Issue], url: str, levels: Levels, rules: frozenset[str] = frozenset()) -> list[Issue]:
+    """`issues` as the levels of their profiles have it: lenient rules made warnings, and those of a profile off gone.
 
     Args:
-        issues: what the profile finds wrong.
-        canonical: the profile's, with version or without.
+        issues: what a profile finds wrong, or base R4 with a resource that claims it.
+        url: the profile's; an issue that names another, which the profile asks for, is held to that one's level.
+        levels: how strictly each profile is held to.
         rules: more lenient rules than those `profiles/lenient.json` names: `key`, or `key@Type.element`.
     """
-    named = rules | lenient_rules(canonical.partition("|")[0])
-    return [replace(issue, severity="warning") if _is_named(issue, named) else issue for issue in issues]
+    found = []
+    for issue in issues:
+        whose = issue.profile or url
+        level = levels.of(whose)
+        if level == "off" and whose != url:
+            continue
+        named = rules | lenient_rules(whose) if level == "lenient" else rules
+        found.append(replace(issue, severity="warning") if _is_named(issue, named) else issue)
+    return found
 
 
 def lenient_rules(url: str) -> frozenset[str]:
@@ -66,8 +74,18 @@ def lenient_rules(url: str) -> frozenset[str]:
 
 
 def _is_named(issue: Issue, rules: frozenset[str]) -> bool:
+    if issue.severity != "error" or issue.key is None or not rules:
+        return False
     where = _INDEX.sub("", issue.expression or "")
-    return issue.severity == "error" and (issue.key in rules or f"{issue.key}@{where}" in rules)
+    return issue.key in rules or any(
+        _stands_at(where, r.partition("@")) for r in rules if r.startswith(issue.key + "@")
+    )
+
+
+def _stands_at(where: str, rule: tuple[str, str, str]) -> bool:
+    """Whether a path is the rule's, in the resource itself or in one that is an entry or contained."""
+    inside = rule[2].partition(".")[2]
+    return where == rule[2] or where.endswith((f".resource.{inside}", f".contained.{inside}"))
 
 
 @cache

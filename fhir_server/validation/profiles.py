@@ -17,6 +17,7 @@ from fhir_server.fhir.fhirpath.expression import compile
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid
 from fhir_server.validation.shipped import shipped
+from fhir_server.validation.shipped import supported as shipped_by_type
 from fhir_server.validation.snapshots import MAX_ELEMENTS, Definition, Node, elements, snapshot
 from fhir_server.validation.steps import STRING, is_primitive, steps
 
@@ -94,6 +95,14 @@ class Profiles:
         """The added profiles, all versions."""
         return (self._read(versions, v) for versions in self._added.values() for v in list(versions))
 
+    def supported(self) -> dict[str, list[str]]:
+        """Resource type → canonicals of the profiles of it, those that come with the server and those added."""
+        found = {type: dict.fromkeys(urls) for type, urls in shipped_by_type().items()}
+        for definition in self:
+            if definition.get("kind") == "resource":
+                found.setdefault(definition["type"], {})[definition["url"]] = None
+        return {type: sorted(urls) for type, urls in found.items()}
+
     def _changed(self) -> None:
         self._snapshots.clear()
         self.generation += 1
@@ -148,7 +157,8 @@ def _cycle(definition: Definition, profiles: Profiles) -> None:
     canonical = str(definition.get("baseDefinition", ""))
     while canonical:
         if canonical.partition("|")[0] in seen:
-            raise Invalid(f"The bases of {definition['url']} form a circle.", key="profile-cycle")
+            text = f"The bases of {definition['url']} form a circle."
+            raise Invalid(text, "StructureDefinition.baseDefinition", key="profile-cycle")
         seen.add(canonical.partition("|")[0])
         canonical = str((profiles.find(canonical) or {}).get("baseDefinition", ""))
 
@@ -173,7 +183,8 @@ def _check_paths(node: Node, path: str, url: str) -> None:
     for name, child in node.children.items():
         into = leads_to(path, name, child)
         if into is None:
-            raise Invalid(f"{url}: {path} has no element {name[:100]}.", key="profile-path")
+            text = f"{url}: {path} has no element {name[:100]}."
+            raise Invalid(text, "StructureDefinition.differential", key="profile-path")
         for one in (child, *child.slices.values()):
             for target in into if one is child or not one.types else (leads_to(path, name, one) or into):
                 _check_paths_into(one, target, url, len(into) > 1)

@@ -87,10 +87,16 @@ def _into(node: Node, path: str, first: str, rest: list[str], kind: str, known: 
 def _property(child: Node, key: str, step: Step, rest: list[str], kind: str, known: Known) -> Schema | None:
     if kind == "type" and not rest and len(child.types) and step.type and step.element.name.endswith("[x]"):
         return {"required": [key]} if step.type.code in {t.get("code") for t in child.types} else None
-    inner = _along(child, step.path, rest, kind, known)
+    inner = _along(child, _resource_type(child) if step.path == "Resource" else step.path, rest, kind, known)
     if inner is None:
         return None
     return {"required": [key], "properties": {key: {"contains": inner} if step.repeats else inner}}
+
+
+def _resource_type(node: Node) -> str:
+    """The one type of resource an element may hold; `Resource` where it may hold several."""
+    codes = {str(t.get("code")) for t in node.types}
+    return next(iter(codes)) if len(codes) == 1 and codes <= definitions.resource_types() else "Resource"
 
 
 def _table(path: str) -> Mapping[str, Step]:

@@ -72,7 +72,8 @@ def _sources(definition: Definition, find: Find) -> Iterator[list[dict[str, Any]
     while current is not None:
         url = current["url"]
         if url in seen or len(seen) > MAX_BASES:
-            raise Invalid(f"The bases of {definition['url']} form a circle or go too deep.", key="profile-cycle")
+            text = f"The bases of {definition['url']} form a circle or go too deep."
+            raise Invalid(text, "StructureDefinition.baseDefinition", key="profile-cycle")
         seen.append(url)
         base = find(current.get("baseDefinition", ""))
         complete = elements(current, "snapshot")
@@ -97,7 +98,8 @@ def _add(root: Node, element: dict[str, Any]) -> None:
     node = root
     steps = way(element)
     if len(steps) > MAX_DEPTH:
-        raise Invalid(f"The element {element.get('path', '')[:200]} is nested too deep.", key="profile-depth")
+        text = f"The element {element.get('path', '')[:200]} is nested too deep."
+        raise Invalid(text, "StructureDefinition.differential", key="profile-depth")
     for name, slice in steps:
         node = node.children.setdefault(name, Node(name))
         if slice:
@@ -116,7 +118,7 @@ def way(element: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     path = element.get("path")
     if not isinstance(path, str) or not path:
-        raise Invalid("An element of a profile has no path.", key="profile-path")
+        raise Invalid("An element of a profile has no path.", "StructureDefinition.differential", key="profile-path")
     parts = str(element.get("id") or "").split(".")
     names = path.split(".")
     if len(parts) != len(names):

@@ -66,7 +66,8 @@ class Validator:
             type: what it must be (`Patient`); any resource type by default.
             profiles: canonicals it must conform to, whether it claims them or not.
         """
-        return list(_resource(tree, type, self, profiles))
+        # A Bundle's profile may say of an entry what the entry's own says.
+        return list(dict.fromkeys(_resource(tree, type, self, profiles)))
 
     def profiled(
         self, tree: Tree, type: str, at: str, root: Tree, asked: Sequence[str], sound: bool
@@ -86,7 +87,16 @@ class Validator:
                 yield Issue("error", "structure", text, at, "profile-type", canonical)
             else:
                 found = self._conforming(tree, canonical, at, root, sound)
-                yield from relaxed(found, canonical, self.lenient) if self.lenient or level == "lenient" else found
+                url = canonical.partition("|")[0]
+                yield from relaxed(found, url, self.levels, self.lenient) if found else found
+
+    def forgiving(self, tree: Tree, issues: list[Issue]) -> list[Issue]:
+        """What base R4 finds wrong with `tree`, as the lenient profiles that it claims have it."""
+        if issues and self.conformance is not None and self.levels.table:
+            for canonical in _claims(tree):
+                if self.levels.of(canonical) == "lenient":
+                    issues = relaxed(issues, canonical.partition("|")[0], self.levels)
+        return issues
 
     def _conforming(self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool) -> list[Issue]:
         assert self.conformance is not None
@@ -156,22 +166,31 @@ def _judged(tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles:
         profiles: canonicals it must conform to besides those it claims.
     """
     nested = list(_nested(tree, type, at))
-    alone = _without_nested(tree, type) if nested and type in ("Bundle", "Parameters") else tree
-    judge = _compiled(type)
-    sound = judge.is_valid(alone)
-    if not sound:
-        yield from explain.issues(judge.iter_errors(alone), schema(type), type, at)
-    body = _encode(alone)
-    if root is tree and ("contained" in tree or b'"reference":"#' in body):
-        yield from contained.issues(tree, type, at, body)
-    if body.count(b'"id":') > 1 + len(nested):
-        yield from contained.duplicate_ids(tree, at)
-    yield from invariants.issues(tree, type, at, body, root, sound)
+    found, sound = _by_type(tree, type, at, root, nested)
+    yield from by.forgiving(tree, found)
     yield from by.profiled(tree, type, at, root, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:
         yield from _inside(resource, here, tree if container else resource, by)
+
+
+Nested = tuple[str, Tree, bool]
+
+
+def _by_type(tree: Tree, type: str, at: str, root: Tree, nested: list[Nested]) -> tuple[list[Issue], bool]:
+    """What base R4 finds wrong with one resource, and whether its structure is right."""
+    alone = _without_nested(tree, type) if nested and type in ("Bundle", "Parameters") else tree
+    judge = _compiled(type)
+    sound = judge.is_valid(alone)
+    found = [] if sound else explain.issues(judge.iter_errors(alone), schema(type), type, at)
+    body = _encode(alone)
+    if root is tree and ("contained" in tree or b'"reference":"#' in body):
+        found += contained.issues(tree, type, at, body)
+    if body.count(b'"id":') > 1 + len(nested):
+        found += contained.duplicate_ids(tree, at)
+    found += invariants.issues(tree, type, at, body, root, sound)
+    return found, sound
 
 
 def _inside(resource: Tree, at: str, root: Tree, by: Validator) -> Iterator[Issue]:
@@ -188,7 +207,7 @@ def _inside(resource: Tree, at: str, root: Tree, by: Validator) -> Iterator[Issu
 _NO_NARRATIVE = frozenset(("Bundle", "Binary", "Parameters"))
 
 
-def _nested(tree: Tree, type: str, at: str) -> Iterator[tuple[str, Tree, bool]]:
+def _nested(tree: Tree, type: str, at: str) -> Iterator[Nested]:
     """The resources directly inside `tree`: FHIRPath, resource, and whether it is contained."""
     if type == "Bundle":
         for here, entry in _objects(tree.get("entry"), f"{at}.entry"):
@@ -203,13 +222,13 @@ def _nested(tree: Tree, type: str, at: str) -> Iterator[tuple[str, Tree, bool]]:
             yield here, resource, True
 
 
-def _parameters(holder: Mapping[str, Any], name: str, at: str) -> Iterator[tuple[str, Tree, bool]]:
+def _parameters(holder: Mapping[str, Any], name: str, at: str) -> Iterator[Nested]:
     for here, parameter in _objects(holder.get(name), f"{at}.{name}"):
         yield from _held(parameter, "resource", here)
         yield from _parameters(parameter, "part", here)
 
 
-def _held(holder: Tree, name: str, at: str) -> Iterator[tuple[str, Tree, bool]]:
+def _held(holder: Tree, name: str, at: str) -> Iterator[Nested]:
     resource = holder.get(name)
     if isinstance(resource, dict):
         yield f"{at}.{name}", resource, False
