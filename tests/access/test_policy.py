@@ -116,3 +116,10 @@ def test_a_binary_with_a_security_context_is_judged_by_the_document() -> None:
     grant = Grant((scope("patient/*.rs"),), patient="alice")
     document = rule(grant, "DocumentReference", "r")
     assert rule(grant, "Binary", "r") == Linked("_securityContext", "DocumentReference", document)
+
+
+@pytest.mark.parametrize(("verb", "allowed"), [("c", True), ("r", True), ("s", True), ("u", False), ("d", False)])
+def test_a_trace_is_written_and_read_and_never_changed_by_a_caller_it_could_name(verb: str, allowed: bool) -> None:
+    system = Grant((Scope("system", "*", VERBS),), client="archive")
+    assert rule(system, "AuditEvent", verb) == (EVERYTHING if allowed else NOTHING)
+    assert rule(OPEN, "AuditEvent", verb) == EVERYTHING
