@@ -36,6 +36,12 @@ STANDARD = (
     "Resource-validate",
     "Composition-document",
     "Observation-lastn",
+    "ValueSet-expand",
+    "ValueSet-validate-code",
+    "CodeSystem-validate-code",
+    "CodeSystem-lookup",
+    "CodeSystem-subsumes",
+    "ConceptMap-translate",
 )
 KEPT = (
     "resourceType",
@@ -90,11 +96,17 @@ def standard(package: Path, id: str) -> dict[str, Any]:
     source = json.loads((package / f"OperationDefinition-{id}.json").read_text())
     found = {key: source[key] for key in KEPT if key in source}
     found["affectsState"] = id in CHANGING
-    parameters = [{key: one[key] for key in PARAMETER if key in one} for one in source.get("parameter", [])]
+    parameters = [parameter(one) for one in source.get("parameter", [])]
     if id == "Resource-validate":
         # R4 names no level for a resource of any type in a batch; the type level serves it.
         found["instance"] = True
     return {**found, "parameter": parameters}
+
+
+def parameter(source: dict[str, Any]) -> dict[str, Any]:
+    """A parameter, with its parts."""
+    found = {key: source[key] for key in PARAMETER if key in source}
+    return found | ({"part": [parameter(part) for part in source["part"]]} if "part" in source else {})
 
 
 def own(definition: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import InvalidParameter, Malformed
 from fhir_server.interactions.exchange import Context, Request, Response
@@ -157,7 +158,7 @@ def _is_subject(tree: dict[str, Any], known: dict[str, Parameter]) -> bool:
 
 def _resource(found: Inputs, known: dict[str, Parameter], tree: dict[str, Any]) -> None:
     """R4 operations.html: a lone parameter that is a resource may be the body itself."""
-    taken = [p.name for p in known.values() if p.type == "Resource"]
+    taken = [p.name for p in known.values() if p.type in ("Resource", tree["resourceType"])]
     if not taken:
         raise Malformed("The body of this operation is a Parameters resource.", "resourceType", code="invalid")
     found.complex[taken[0]] = tree
@@ -185,9 +186,13 @@ def _row(found: Inputs, known: dict[str, Parameter], row: Any, where: str, open_
 def _complex(found: Inputs, parameter: Parameter, key: str | None, value: dict[str, Any], where: str) -> None:
     if parameter.name in found.complex:
         raise InvalidParameter(f"The parameter {parameter.name} stands once.", where)
-    if (parameter.type == "Resource") != (key is None) or (key is not None and key != f"value{parameter.type}"):
+    if _is_resource(parameter) != (key is None) or (key is not None and key != f"value{parameter.type}"):
         raise InvalidParameter(f"The parameter {parameter.name} is a {parameter.type}.", where)
     found.complex[parameter.name] = value
+
+
+def _is_resource(parameter: Parameter) -> bool:
+    return parameter.type == "Resource" or parameter.type in definitions.resource_types()
 
 
 def _is_primitive(parameter: Parameter) -> bool:

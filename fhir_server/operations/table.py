@@ -16,11 +16,16 @@ from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.operations import (
     document,
     everything,
+    expand,
     explain,
     lastn,
+    lookup,
     meta,
     reindex,
+    subsumes,
+    translate,
     validate,
+    validate_code,
 )
 from fhir_server.operations.invocation import Definition, Invocation, Operation, inputs
 
@@ -33,6 +38,12 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "Resource-validate": (validate.validate, False),
     "Composition-document": (document.document, False),
     "Observation-lastn": (lastn.lastn, True),
+    "ValueSet-expand": (expand.expand, False),
+    "ValueSet-validate-code": (validate_code.in_value_set, False),
+    "CodeSystem-validate-code": (validate_code.in_code_system, False),
+    "CodeSystem-lookup": (lookup.lookup, False),
+    "CodeSystem-subsumes": (subsumes.subsumes, False),
+    "ConceptMap-translate": (translate.translate, False),
     "reindex": (reindex.reindex, False),
     "explain": (explain.explain, True),
 }

@@ -28,8 +28,9 @@ class Testing:
         self._tests: dict[int, Test] = {}
         self._numbers = count(1)
 
-    def __call__(self, number: Any, text: Any) -> bool:
+    def __call__(self, *given: Any) -> int:
         """What SQLite calls."""
+        number, text = given
         return self._tests[number](text)
 
     @contextmanager

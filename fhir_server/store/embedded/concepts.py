@@ -51,7 +51,7 @@ class EmbeddedConcepts:
         except apsw.Error as error:
             raise said(error) from error
         for connection in (self._writer, self._reader):
-            connection.create_scalar_function("tested", self._tests.__call__, 2)
+            connection.create_scalar_function("tested", self._tests, 2)
 
     def close(self) -> None:
         """As `Concepts.close`."""

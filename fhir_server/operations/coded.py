@@ -1,0 +1,128 @@
+"""What the terminology operations have in common: which code is asked about, of which value set, in which language.
+
+https://hl7.org/fhir/R4/terminology-service.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.outcome import InvalidParameter, NotSupported
+from fhir_server.interactions.exchange import Context, Response
+from fhir_server.operations.invocation import Inputs, Invocation
+from fhir_server.terminology.catalogue import System, ValueSet, given, required, unknown
+from fhir_server.terminology.service import Terminology
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A code as the caller gave it; "" where a part was not."""
+
+    system: str
+    version: str
+    code: str
+    display: str
+
+
+async def terminology(context: Context, type: str) -> Terminology:
+    """The terminology, in step with what is stored.
+
+    Raises:
+        NotSupported: there is none here.
+        Forbidden: the caller may not read `type`.
+    """
+    context.repository.require(type, "r")
+    found = context.terminology
+    if not isinstance(found, Terminology):
+        raise NotSupported("This server has no terminology.")
+    await found.refresh()
+    return found
+
+
+async def value_set(call: Invocation, context: Context, known: Terminology) -> ValueSet:
+    """The value set asked for: the instance, the one given, or by URL.
+
+    Raises:
+        NotFound, Gone: there is none (404, 410).
+        InvalidParameter: none is named (400).
+    """
+    if call.id is not None:
+        stored = await context.repository.read("ValueSet", call.id)
+        return given(parse(stored.body, context.settings.max_depth))
+    resource, url = call.inputs.complex.get("valueSet"), call.inputs.one("url")
+    if call.inputs.one("context") is not None:
+        raise NotSupported("This server does not bind contexts to value sets.", "http.context")
+    if resource is not None:
+        return given(resource)
+    if url is None:
+        raise InvalidParameter("Which value set is needed: url, valueSet, or an instance.", "http.url", code="required")
+    return required(known.catalogue.value_set(url, call.inputs.one("valueSetVersion") or ""), url)
+
+
+def codings(inputs: Inputs) -> list[Given]:
+    """The code asked about: one, or every coding of a concept.
+
+    Raises:
+        InvalidParameter: none, or several ways of saying it at once (400).
+    """
+    ways = [inputs.one("code"), inputs.complex.get("coding"), inputs.complex.get("codeableConcept")]
+    if sum(way is not None for way in ways) != 1:
+        raise InvalidParameter("One of code, coding or codeableConcept is needed.", "http.code", code="required")
+    code, coding, concept = inputs.one("code"), inputs.complex.get("coding"), inputs.complex.get("codeableConcept")
+    if code is not None:
+        version = inputs.one("systemVersion") or inputs.one("version") or ""
+        return [Given(inputs.one("system") or "", version, code, inputs.one("display") or "")]
+    rows = [coding] if coding is not None else (concept or {}).get("coding")
+    if not isinstance(rows, list) or not rows:
+        raise InvalidParameter("The concept has no coding.", "http.codeableConcept", code="required")
+    return [as_given(row, "coding") for row in rows]
+
+
+def as_given(row: Any, name: str) -> Given:
+    """A Coding.
+
+    Raises:
+        InvalidParameter: it has no code, or parts that are no text (400).
+    """
+    parts = [row.get(part, "") if isinstance(row, dict) else None for part in ("system", "version", "code", "display")]
+    if not all(isinstance(part, str) for part in parts) or not parts[2]:
+        raise InvalidParameter("A coding has a system and a code.", f"http.{name}")
+    return Given(*(str(part) for part in parts))
+
+
+async def code_system(call: Invocation, context: Context, known: Terminology, url: str, version: str) -> System:
+    """The code system of the instance called, or by URL.
+
+    Raises:
+        NotFound, Gone: it is not here (404, 410).
+        InvalidParameter: none is named (400).
+    """
+    if call.id is not None:
+        await context.repository.read("CodeSystem", call.id)
+        url, version = f"CodeSystem/{call.id}", ""
+    elif not url:
+        raise InvalidParameter("Which code system is needed.", "http.system", code="required")
+    found = known.catalogue.system(url, version)
+    if found is None:
+        raise unknown("code system", url)
+    return found
+
+
+def flag(inputs: Inputs, name: str) -> bool | None:
+    """A boolean parameter; None when it was not given.
+
+    Raises:
+        InvalidParameter: it is neither true nor false (400).
+    """
+    found = inputs.one(name)
+    if found not in (None, "true", "false"):
+        raise InvalidParameter(f"{name} is true or false.", f"http.{name}")
+    return None if found is None else found == "true"
+
+
+def answer(*rows: tuple[str, str, Any]) -> Response:
+    """Parameters of (name, `value[x]` or `part`, value); what is None or empty text is left out."""
+    parameters = [{"name": name, key: value} for name, key, value in rows if value is not None and value != ""]
+    return Response(200, serialize({"resourceType": "Parameters", "parameter": parameters}))

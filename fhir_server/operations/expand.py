@@ -1,0 +1,173 @@
+"""The codes of a value set.
+
+https://hl7.org/fhir/R4/valueset-operation-expand.html. Codes come flat and in the order of the value set;
+`excludeNested=false` nests those of a hierarchy, where the whole expansion is on one page.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from fhir_server.fhir.json import instant, serialize
+from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.interactions.exchange import Context, Response
+from fhir_server.operations.coded import flag, terminology, value_set
+from fhir_server.operations.invocation import Inputs, Invocation
+from fhir_server.store.concepts import Member, Wanted
+from fhir_server.terminology.catalogue import System, Unexpandable, ValueSet
+from fhir_server.terminology.composing import Expansion, Pins
+from fhir_server.terminology.service import Terminology
+from fhir_server.terminology.speaking import speaks, spoken
+
+#: Codes in one answer; more are asked for in pages.
+MOST = 10_000
+_HEAD = ("url", "identifier", "version", "name", "title", "status", "experimental", "date", "publisher")
+#: Parameters that change what the expansion is, and are said in it.
+_SAID = (
+    ("filter", "valueString"), ("activeOnly", "valueBoolean"), ("displayLanguage", "valueCode"),
+    ("includeDesignations", "valueBoolean"), ("excludeNested", "valueBoolean"), ("excludeNotForUI", "valueBoolean"),
+    ("offset", "valueInteger"), ("count", "valueInteger"), ("designation", "valueString"),
+    ("exclude-system", "valueUri"), ("system-version", "valueUri"), ("force-system-version", "valueUri"),
+)  # fmt: skip
+
+
+async def expand(call: Invocation, context: Context) -> Response:
+    """200 with the value set and its expansion.
+
+    Raises:
+        NotFound, Gone: there is no such value set (404, 410).
+        Unexpandable: it has too many codes for one answer, or codes that are not here (422).
+    """
+    known = await terminology(context, "ValueSet")
+    found = await value_set(call, context, known)
+    inputs = call.inputs
+    expansion = await known.expansion(found, _pins(inputs))
+    _require_versions(expansion, inputs)
+    offset, count = _number(inputs, "offset"), _number(inputs, "count")
+    wanted = Wanted(
+        text=inputs.one("filter") or "",
+        active_only=bool(flag(inputs, "activeOnly")) or not expansion.inactive,
+        selectable_only=bool(flag(inputs, "excludeNotForUI")),
+        without=tuple(inputs.all("exclude-system")),
+    )
+    most = MOST if count is None else min(count, MOST)
+    total, members = await known.aside(lambda: known.concepts.page(expansion.number, wanted, offset or 0, most))
+    if count is None and total - (offset or 0) > MOST:
+        raise Unexpandable(f"There are {total} codes: ask for pages with count, or use filter.", code="too-costly")
+    nested = flag(inputs, "excludeNested") is False and len(members) == total and not wanted.text
+    contains = await known.aside(lambda: _contains(known, expansion, members, inputs, nested))
+    body = _value_set(found, inputs)
+    body["expansion"] = {
+        "identifier": f"urn:uuid:{uuid.uuid4()}",
+        "timestamp": instant(time.time_ns() // 1_000_000),
+        "total": total,
+        **({} if offset is None and count is None else {"offset": offset or 0}),
+        "parameter": [*_said(inputs), *({"name": "version", "valueUri": one} for one in expansion.systems)],
+        "contains": contains,
+    }
+    for name in ("parameter", "contains"):
+        if not body["expansion"][name]:
+            del body["expansion"][name]
+    return Response(200, serialize(body))
+
+
+def _pins(inputs: Inputs) -> Pins:
+    pins = dict(_versioned(inputs, "system-version"))
+    return pins | {"!" + url: version for url, version in _versioned(inputs, "force-system-version")}
+
+
+def _versioned(inputs: Inputs, name: str) -> Iterator[tuple[str, str]]:
+    for value in inputs.values.get(name, ()):
+        url, _, version = value.partition("|")
+        if not url or not version:
+            raise InvalidParameter(f"{name} is [system]|[version].", f"http.{name}")
+        yield url, version
+
+
+def _require_versions(expansion: Expansion, inputs: Inputs) -> None:
+    for url, version in _versioned(inputs, "check-system-version"):
+        other = [one for one in expansion.systems if one.startswith(url + "|") and one != f"{url}|{version}"]
+        if other:
+            raise Unexpandable(f"The value set uses {other[0]}.", "http.check-system-version", code="exception")
+
+
+def _number(inputs: Inputs, name: str) -> int | None:
+    text = inputs.one(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise InvalidParameter(f"{name} is a whole number from 0.", f"http.{name}")
+    return int(text)
+
+
+def _value_set(found: ValueSet, inputs: Inputs) -> dict[str, Any]:
+    if flag(inputs, "includeDefinition"):
+        return {key: value for key, value in found.tree.items() if key not in ("text", "expansion", "meta")}
+    head = {key: found.tree[key] for key in _HEAD if key in found.tree}
+    return {"resourceType": "ValueSet", "status": "active", **head}
+
+
+def _said(inputs: Inputs) -> Iterator[dict[str, Any]]:
+    for name, key in _SAID:
+        for text in inputs.values.get(name, ()):
+            value: Any = text
+            if key == "valueBoolean":
+                value = text == "true"
+            elif key == "valueInteger":
+                value = int(text)
+            yield {"name": name, key: value}
+
+
+def _contains(
+    known: Terminology, expansion: Expansion, members: Any, inputs: Inputs, nested: bool
+) -> list[dict[str, Any]]:
+    systems = {s.artifact.number: s for s in map(known.catalogue.system, expansion.systems) if s}
+    rows = [_row(known, systems.get(member.concept.artifact), member, inputs) for member in members]
+    return _nested(known, members, rows) if nested else rows
+
+
+def _row(known: Terminology, system: System | None, member: Member, inputs: Inputs) -> dict[str, Any]:
+    found = member.concept
+    said = spoken(known.concepts, system, found, member.display, member.extra)
+    row: dict[str, Any] = {"system": found.system}
+    if found.abstract:
+        row["abstract"] = True
+    if found.inactive:
+        row["inactive"] = True
+    if system is not None and system.artifact.version:
+        row["version"] = system.artifact.version
+    row["code"] = found.code
+    display = said.called(inputs.one("displayLanguage"))
+    if display:
+        row["display"] = display
+    wanted = inputs.all("designation")
+    if said.designation and (flag(inputs, "includeDesignations") or wanted):
+        chosen = [d for d in said.designation if not wanted or any(_is_wanted(d, one) for one in wanted)]
+        if chosen:
+            row["designation"] = [{k: d[k] for k in ("language", "use", "value") if k in d} for d in chosen]
+    return row if found.system else {key: value for key, value in row.items() if key != "system"}
+
+
+def _is_wanted(designation: dict[str, Any], token: str) -> bool:
+    """R4: `urn:ietf:bcp:47|fr` asks for a language, `system|code` for a use."""
+    system, _, code = token.rpartition("|")
+    if system in ("", "urn:ietf:bcp:47"):
+        return speaks(designation, code)
+    use = designation.get("use", {})
+    return bool(use.get("system") == system and use.get("code") == code)
+
+
+def _nested(known: Terminology, members: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    before: dict[tuple[int, str], dict[str, Any]] = {}
+    roots: list[dict[str, Any]] = []
+    for member, row in zip(members, rows, strict=True):
+        concept = member.concept
+        parents, _ = known.concepts.neighbours(concept.artifact, concept.code)
+        # Only under what came before it, so that a cycle nests nothing.
+        above = next((before[concept.artifact, p] for p in parents if (concept.artifact, p) in before), None)
+        (roots if above is None else above.setdefault("contains", [])).append(row)
+        before[concept.artifact, concept.code] = row
+    return roots

@@ -1,0 +1,117 @@
+"""Whether a code is in a value set or a code system, and rightly called.
+
+https://hl7.org/fhir/R4/valueset-operation-validate-code.html, https://hl7.org/fhir/R4/codesystem-operation-validate-code.html.
+The answer is 200 whatever it says; of a concept with several codings, one that is right is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fhir_server.fhir.outcome import InvalidParameter, NotSupported
+from fhir_server.interactions.exchange import Context, Response
+from fhir_server.operations.coded import Given, answer, code_system, codings, flag, terminology, value_set
+from fhir_server.operations.invocation import Invocation
+from fhir_server.terminology.catalogue import System, ValueSet
+from fhir_server.terminology.grammars import GRAMMARS
+from fhir_server.terminology.service import Terminology
+from fhir_server.terminology.speaking import Spoken, spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of one coding."""
+
+    result: bool
+    message: str = ""
+    display: str = ""
+
+
+async def in_value_set(call: Invocation, context: Context) -> Response:
+    """200 with result, message and display.
+
+    Raises:
+        NotFound, Gone: there is no such value set (404, 410).
+        InvalidParameter: a code without its system, or no code (400).
+    """
+    known = await terminology(context, "ValueSet")
+    asked = codings(call.inputs)
+    found = await value_set(call, context, known)
+    if call.inputs.one("code") is not None and not asked[0].system:
+        raise InvalidParameter("A code needs its system.", "http.system", code="required")
+    return await _answered(call, known, asked, lambda one: _member(known, found, one))
+
+
+async def in_code_system(call: Invocation, context: Context) -> Response:
+    """200 with result, message and display.
+
+    Raises:
+        NotFound, Gone: there is no such code system (404, 410).
+        InvalidParameter: no code, or no code system (400).
+    """
+    known = await terminology(context, "CodeSystem")
+    asked = codings(call.inputs)
+    if "codeSystem" in call.inputs.complex:
+        raise NotSupported("A code system is stored before it is asked.", "http.codeSystem")
+    url = call.inputs.one("url") or asked[0].system
+    version = call.inputs.one("version") or asked[0].version
+    if call.id is None and url in GRAMMARS:
+        return await _answered(call, known, asked, lambda one: Verdict(GRAMMARS[url](one.code), "", one.code))
+    system = await code_system(call, context, known, url, version)
+    return await _answered(call, known, asked, lambda one: _defined(known, system, one))
+
+
+async def _answered(
+    call: Invocation, known: Terminology, asked: list[Given], judge: Callable[[Given], Verdict]
+) -> Response:
+    def judged() -> list[Verdict]:
+        return [_named(call, known, one, judge(one)) for one in asked]
+
+    verdicts = await known.aside(judged)
+    verdict = next((one for one in verdicts if one.result), verdicts[0])
+    return answer(
+        ("result", "valueBoolean", verdict.result),
+        ("message", "valueString", verdict.message),
+        ("display", "valueString", verdict.display),
+    )
+
+
+def _member(known: Terminology, found: ValueSet, one: Given) -> Verdict:
+    holds = known.composer.contains(found, one.system or " ", one.code)
+    if holds is None:
+        return Verdict(False, "Whether the code is in the value set cannot be told: not all of it is here.")
+    if not holds:
+        return Verdict(False, "The code is not in the value set.")
+    return Verdict(True)
+
+
+def _defined(known: Terminology, system: System, one: Given) -> Verdict:
+    if one.system and one.system != system.artifact.url:
+        return Verdict(False, "The code is of another code system.")
+    found = known.concepts.concept(system.artifact.number, one.code, any_case=not system.case_sensitive)
+    if found is None and system.content != "complete":
+        return Verdict(False, "Whether the code exists cannot be told: not all of the code system is here.")
+    return Verdict(found is not None, "" if found else "The code is not in the code system.")
+
+
+def _named(call: Invocation, known: Terminology, one: Given, verdict: Verdict) -> Verdict:
+    """The verdict with the display, and with what is wrong about the one that was given."""
+    url = one.system or call.inputs.one("url") or (f"CodeSystem/{call.id}" if call.type == "CodeSystem" else "")
+    said = _spoken(known, url, one)
+    if not verdict.result or said is None:
+        return verdict
+    display = said.called(call.inputs.one("displayLanguage"))
+    if said.concept.abstract and flag(call.inputs, "abstract") is False:
+        return Verdict(False, "The code is abstract.", display)
+    if one.display and said.display and not said.answers_to(one.display):
+        return Verdict(False, f"The display is not that of the code, which is {display!r}.", display)
+    return Verdict(True, "The code is inactive." if said.concept.inactive else "", display)
+
+
+def _spoken(known: Terminology, url: str, one: Given) -> Spoken | None:
+    system = known.catalogue.system(url, one.version) if url else None
+    if system is None:
+        return None
+    found = known.concepts.concept(system.artifact.number, one.code, any_case=not system.case_sensitive)
+    return spoken(known.concepts, system, found) if found else None
