@@ -8,6 +8,7 @@ from fhir_server.cli.backup import backup
 from fhir_server.cli.check import check
 from fhir_server.cli.clients import client
 from fhir_server.cli.load import load
+from fhir_server.cli.profiles import profiles
 from fhir_server.cli.reindex import reindex
 from fhir_server.cli.restore import restore
 from fhir_server.cli.seed import seed
@@ -24,6 +25,8 @@ app = typer.Typer(
 for command in (serve, seed, load, reindex, backup, restore, check):
     app.command()(command)
 app.add_typer(client, name="client")
+
+app.add_typer(profiles)
 
 
 def main() -> None:
