@@ -174,12 +174,14 @@ def _announce(address: str, chosen: Settings) -> None:
 def _run(chosen: Settings, listener: socket.socket) -> int:
     import uvicorn
 
+    from fhir_server.http.protocol import Connection
+
     config = uvicorn.Config(
         "fhir_server.cli.serve:application",
         factory=True,
         workers=chosen.workers,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         access_log=False,

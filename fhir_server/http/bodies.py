@@ -25,6 +25,13 @@ class Disconnected(Exception):
     """The client went away before its body was whole: nothing is owed to it."""
 
 
+class Late(FhirError):
+    """The body did not come in time."""
+
+    status = 408
+    code = "timeout"
+
+
 async def whole(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
     """The request's body, unpacked if it came compressed.
 

@@ -71,12 +71,14 @@ class Incoming:
         query: decoded pairs without the wire's own, once `read`.
         wanted: what to answer in; JSON until negotiation succeeds.
         pretty: `_pretty`.
+        awaited: whether the body is still on its way.
         xml: the XML body, for placing issues in it; b"" for none.
         own: pairs for the pages alone (`lang`, `view`), once `read`.
         raw_query: the query as it came, for the pages' own links.
     """
 
     __slots__ = (
+        "awaited",
         "headers",
         "method",
         "own",
@@ -101,6 +103,7 @@ class Incoming:
         self.raw_query: bytes = scope["query_string"]
         self.wanted: Accepted = _JSON
         self.pretty = False
+        self.awaited = False
         self.xml = b""
 
     def read(self, prefix: int) -> None:

@@ -114,8 +114,7 @@ class Wire:
             return await self._refused(incoming, failure(error), base)
         except TimeoutError:
             self._log.warning("timeout", request_id=incoming.request_id)
-            late = Unavailable("The request took too long and was ended.", code="timeout", headers={"Retry-After": "5"})
-            return await self._refused(incoming, failure(late), base)
+            return await self._refused(incoming, failure(_late(incoming)), base)
         except Exception as error:
             # What went wrong may quote what the client sent: only its kind and place are logged.
             self._log.error("unexpected", request_id=incoming.request_id, error=place(error))
@@ -137,7 +136,9 @@ class Wire:
         if method in _READING:
             request = Request(method, path, incoming.query, headers=incoming.for_handlers())
             return await self._dispatch(request, context)
+        incoming.awaited = True
         body = await bodies.whole(receive, incoming.headers, self._settings.max_body_bytes)
+        incoming.awaited = False
         header = incoming.headers.get("content-type", "")
         if method == "POST" and path[-1:] == ("_search",):
             return await self._search(incoming, body, header, context)
@@ -193,6 +194,13 @@ def _without_dispatch(incoming: Incoming, base: str) -> Response | None:
     if bare and incoming.wanted.format == "html":
         return Response(303, headers={"Location": base.removesuffix(PREFIX) + "/"})
     return None
+
+
+def _late(incoming: Incoming) -> FhirError:
+    """What a request that took too long is told: RFC 9110 §15.5.9 when it was the client that did."""
+    if incoming.awaited:
+        return bodies.Late("The body took too long to come.", headers={"Connection": "close"})
+    return Unavailable("The request took too long and was ended.", code="timeout", headers={"Retry-After": "5"})
 
 
 def place(error: BaseException) -> str:
