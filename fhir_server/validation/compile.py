@@ -36,10 +36,11 @@ def schema(type: str) -> Schema:
         if name not in defs:
             defs[name], led_to = _definition(name)
             missing.extend(led_to)
-    return {"$schema": DRAFT, "$ref": _pointer(type), "$defs": defs}
+    return {"$schema": DRAFT, "$ref": pointer(type), "$defs": defs}
 
 
-def _pointer(name: str) -> str:
+def pointer(name: str) -> str:
+    """Where a type stands in a schema: `#/$defs/Patient`."""
     return "#/$defs/" + name.replace("~", "~0").replace("/", "~1")
 
 
@@ -73,8 +74,8 @@ def _defined(name: str) -> Schema:
         never = ruled(
             {"not": {"required": ["comparator"]}}, "sqty-1", "A simple quantity has no comparator", "comparator"
         )
-        return {"allOf": [{"$ref": _pointer(base)}, never]}
-    return {"allOf": [{"$ref": _pointer(base)}, references.targets(limits.split(",")) or {}]}
+        return {"allOf": [{"$ref": pointer(base)}, never]}
+    return {"allOf": [{"$ref": pointer(base)}, references.targets(limits.split(",")) or {}]}
 
 
 _RESOURCE: Schema = {
@@ -134,13 +135,13 @@ def _array(step: Step, item: Schema) -> Schema:
 def _one(step: Step) -> Schema:
     """The schema of one value of the property."""
     if step.sibling:
-        return {"$ref": _pointer("_")}
+        return {"$ref": pointer("_")}
     if step.type is None:
-        return {"$ref": _pointer(step.path)}
+        return {"$ref": pointer(step.path)}
     extra = bindings.required(step.element, step.type.code)
     if step.type.code == "code" and extra:
         return {"type": "string", "minLength": 1, **extra}
-    value = {"$ref": _pointer(_narrowed(step))}
+    value = {"$ref": pointer(_narrowed(step))}
     return {"allOf": [value, extra]} if extra else value
 
 
@@ -175,7 +176,7 @@ def _aligned(step: Step) -> Schema:
         "then": {
             "properties": {
                 name: nullable,
-                "_" + name: _array(step, {"if": {"type": "null"}, "else": {"$ref": _pointer("_")}}),
+                "_" + name: _array(step, {"if": {"type": "null"}, "else": {"$ref": pointer("_")}}),
             },
             **ruled({KEYWORD: name}, "primitive-array", "Values and extensions are not in step", name),
         },

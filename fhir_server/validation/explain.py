@@ -23,7 +23,7 @@ Kind = jsonschema_rs.ValidationErrorKind
 
 
 def issues(
-    errors: Iterable[jsonschema_rs.ValidationError], schema: Mapping[str, Any], path: str, at: str
+    errors: Iterable[jsonschema_rs.ValidationError], schema: Mapping[str, Any], path: str, at: str, skip: int = 0
 ) -> list[Issue]:
     """The issues that `errors` stand for, each rule said once at each place.
 
@@ -32,6 +32,7 @@ def issues(
         schema: the JSON Schema that was compiled.
         path: the type judged.
         at: FHIRPath of the object judged.
+        skip: how many steps lead to the object from what was judged.
     """
     found: dict[tuple[str | None, str | None], Issue] = {}
     unreadable: set[tuple[str | int, ...]] = set()
@@ -43,7 +44,7 @@ def issues(
         # A number where a code belongs is not also an unknown code, nor does an empty object also lack its children.
         if tuple(error.instance_path) in unreadable and _keyword(error) not in _NOTHING:
             continue
-        for issue in _issues(error, schema, path, at):
+        for issue in _issues(error, schema, path, at, skip):
             found.setdefault((issue.key, issue.expression), issue)
     return list(found.values())
 
@@ -52,9 +53,11 @@ def _keyword(error: jsonschema_rs.ValidationError) -> str:
     return str(error.schema_path[-1]) if error.schema_path else ""
 
 
-def _issues(error: jsonschema_rs.ValidationError, schema: Mapping[str, Any], path: str, at: str) -> Iterator[Issue]:
+def _issues(
+    error: jsonschema_rs.ValidationError, schema: Mapping[str, Any], path: str, at: str, skip: int
+) -> Iterator[Issue]:
     keyword = _keyword(error)
-    place = expression(path, at, error.instance_path)
+    place = expression(path, at, error.instance_path[skip:])
     rule = _rule(schema, error)
     kind = error.kind
     if isinstance(kind, Kind.AdditionalProperties):

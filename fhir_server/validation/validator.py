@@ -6,18 +6,15 @@ https://hl7.org/fhir/R4/validation.html. A resource that is right costs one run;
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal
 
-import jsonschema_rs
 import msgspec
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import contained, explain, invariants
-from fhir_server.validation.compile import schema
+from fhir_server.validation import contained, invariants
 from fhir_server.validation.conformance import Conformance
-from fhir_server.validation.engine import compiled
+from fhir_server.validation.judges import Judges
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import Profiles
 
@@ -127,10 +124,7 @@ def _claims(tree: Tree) -> list[str]:
     return [c for c in claims if isinstance(c, str)] if isinstance(claims, list) else []
 
 
-# A compiled type holds about 4 MB: few types are in use at once, and another is compiled in 15 ms.
-@lru_cache(maxsize=48)
-def _compiled(type: str) -> jsonschema_rs.Validator:
-    return compiled(schema(type))
+_JUDGES = Judges()
 
 
 def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[str] = ()) -> Iterator[Issue]:
@@ -181,9 +175,9 @@ Nested = tuple[str, Tree, bool]
 def _by_type(tree: Tree, type: str, at: str, root: Tree, nested: list[Nested]) -> tuple[list[Issue], bool]:
     """What base R4 finds wrong with one resource, and whether its structure is right."""
     alone = _without_nested(tree, type) if nested and type in ("Bundle", "Parameters") else tree
-    judge = _compiled(type)
-    sound = judge.is_valid(alone)
-    found = [] if sound else explain.issues(judge.iter_errors(alone), schema(type), type, at)
+    judge = _JUDGES.of(type)
+    sound = judge.is_valid(alone, type)
+    found = [] if sound else judge.issues(alone, type, at)
     body = _encode(alone)
     if root is tree and ("contained" in tree or b'"reference":"#' in body):
         found += contained.issues(tree, type, at, body)
