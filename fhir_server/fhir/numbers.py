@@ -32,8 +32,9 @@ def parse(text: str) -> Decimal:
 def implicit_range(text: str) -> tuple[float, float]:
     """The numbers that `text` equals at the precision it is written with: 100 is [99.5, 100.5).
 
-    Both ends are inside what is returned: the upper one is the last double below the excluded bound. A search for 1e2
-    means [95, 105) in the specification's own table, so a whole mantissa with an exponent counts as having one decimal.
+    Both ends are inside what is returned: the upper one is the last double below the excluded bound, or the number's own.
+    A search for 1e2 means [95, 105) in the specification's own table, so a whole mantissa with an exponent counts as
+    having one decimal.
 
     Raises:
         ValueError: not a number.
@@ -45,7 +46,8 @@ def implicit_range(text: str) -> tuple[float, float]:
         precise.prec = 2 * _LONGEST + 10
         half = Decimal(5).scaleb(int(exponent or 0) - decimals - 1)
         low, high = number - half, number + half
-    return as_float(low), math.nextafter(as_float(high), -math.inf)
+    # Of more digits than a double has, the bounds may be the number's own double: it is inside all the same.
+    return as_float(low), max(math.nextafter(as_float(high), -math.inf), as_float(number))
 
 
 def as_float(number: Decimal | int | float) -> float:

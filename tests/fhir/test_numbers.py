@@ -67,6 +67,14 @@ def test_a_number_is_in_its_own_range(number: Decimal) -> None:
     assert low <= as_float(number) <= high
 
 
+@pytest.mark.parametrize(
+    "text", ["82.89267047053877", "144.29773201163158", "0.1234567890123456789", "-7.00000000000000000001"]
+)
+def test_a_number_of_more_digits_than_a_double_has_is_in_its_own_range(text: str) -> None:
+    low, high = implicit_range(text)
+    assert low <= float(text) <= high
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_a_number_or_a_value_error(text: str) -> None:
     try:
