@@ -1,0 +1,26 @@
+"""The project's own TestScripts pass on the project's own server. https://hl7.org/fhir/R4/testscript.html"""
+
+from __future__ import annotations
+
+import pytest
+
+from fhir_server.conformance.client import Client
+from fhir_server.conformance.report import report
+from fhir_server.conformance.runner import run
+from fhir_server.conformance.script import Script, load, shipped
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.validation.validator import validate
+
+SCRIPTS = load([shipped()])
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.id)
+async def test_our_server_passes_it_twice_and_the_report_is_valid(script: Script, client: Client) -> None:
+    for _ in range(2):  # What a run leaves behind is not in the way of the next.
+        done = await run(script, client)
+        actions = [*done.setup, *(action for test in done.tests for action in test.actions), *done.teardown]
+        assert [(a.title, a.result, a.message) for a in actions if a.result != "pass"] == []
+        assert done.result == "pass" and not done.skipped
+    tree = parse(serialize(report(done)))
+    assert not [issue for issue in validate(tree) if issue.severity == "error"]
+    assert tree["score"] == 100
