@@ -7,6 +7,7 @@ import typer
 from fhir_server.cli.backup import backup
 from fhir_server.cli.check import check
 from fhir_server.cli.clients import client
+from fhir_server.cli.conformance import conformance
 from fhir_server.cli.load import load
 from fhir_server.cli.profiles import profiles
 from fhir_server.cli.reindex import reindex
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (serve, seed, load, reindex, backup, restore, check):
+for command in (serve, seed, load, reindex, backup, restore, check, conformance):
     app.command()(command)
 app.add_typer(client, name="client")
 
