@@ -26,6 +26,7 @@ _EXPANDING_SECONDS = 20.0
 _ARTIFACT = "SELECT aid, kind, url, version, source, stamp, supplements, body FROM artifact"
 _CONCEPT = "c.cid, c.aid, u.url, c.code, c.display, c.inactive, c.abstract, c.extra"
 _FROM = "FROM concept c CROSS JOIN uri u ON u.sys=c.sys"
+_JOINS = "CROSS JOIN concept c ON c.cid=m.cid CROSS JOIN uri u ON u.sys=c.sys"
 _WALK = {
     # UNION, not UNION ALL: a cycle ends where it began.
     "below": "WITH RECURSIVE w(x) AS (VALUES(?) UNION SELECT p.cid FROM w CROSS JOIN parent p ON p.pcid=w.x)",
@@ -173,12 +174,16 @@ class EmbeddedConcepts:
     def page(self, expansion: int, wanted: Wanted, offset: int, count: int) -> tuple[int, Sequence[Member]]:
         """As `Concepts.page`."""
         text, bound = _wanted(expansion, wanted)
-        total = self._rows(f"SELECT count(*) {text}", bound)[0][0]
+        # A count that asks nothing of the concepts themselves need not look at them.
+        plain = not (wanted.active_only or wanted.selectable_only or wanted.without)
+        counted = text.replace(_JOINS, "") if plain else text
+        total = self._rows(f"SELECT count(*) {counted}", bound)[0][0]
         if not count:
             return total, []
-        columns = f"SELECT {_CONCEPT}, m.display, m.extra {text} ORDER BY m.n LIMIT ? OFFSET ?"
-        rows = self._rows(columns, [*bound, count, offset])
-        return total, [Member(_found(row), row[8] or "", _json(row[9])) for row in rows]
+        rows = f"SELECT m.n, m.cid, m.display, m.extra {counted} ORDER BY m.n LIMIT ? OFFSET ?"
+        columns = f"SELECT {_CONCEPT}, m.display, m.extra FROM ({rows}) m {_JOINS} ORDER BY m.n"
+        found = self._rows(columns, [*bound, count, offset])
+        return total, [Member(_found(row), row[8] or "", _json(row[9])) for row in found]
 
     def codings(self, expansion: int, limit: int) -> Sequence[tuple[str, str]]:
         """As `Concepts.codings`."""
@@ -269,8 +274,7 @@ def _wanted(expansion: int, wanted: Wanted) -> tuple[str, list[Any]]:
     for system in wanted.without:
         wheres.append("u.url<>?")
         bound.append(system)
-    joins = "CROSS JOIN concept c ON c.cid=m.cid CROSS JOIN uri u ON u.sys=c.sys"
-    return f"{start} {joins} WHERE {' AND '.join(wheres)}", bound
+    return f"{start} {_JOINS} WHERE {' AND '.join(wheres)}", bound
 
 
 def _words(text: str) -> str:
