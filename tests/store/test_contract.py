@@ -308,6 +308,16 @@ async def test_links_of_a_depth_nobody_needs_are_too_costly(engine: Engine) -> N
         await found(engine, "Patient", where)  # type: ignore[arg-type]
 
 
+async def test_what_nothing_can_match_matches_nothing(engine: Engine) -> None:
+    await stored(engine, "Patient", {"a": an_index(Word("tag", "x"), Span("date", 1, 5))})
+    never = And((Range("date", high_from=2), Token("tag", "x", "http://never.example")))
+    assert await found(engine, "Patient", never) == []
+    assert await engine.store.count({"Patient": never}) == 0
+    assert await engine.store.count({"Patient": never}, 10) == 0
+    assert await history_of(engine, {"Patient": never}) == []
+    await engine.store.transact([a_put("Patient", "b")], [Guard("Patient", never, frozenset())])
+
+
 async def test_text_that_was_replaced_is_not_found(engine: Engine) -> None:
     await stored(engine, "Patient", {"a": an_index(narrative="chat noir"), "b": an_index()})
     assert await found(engine, "Patient", Text("narrative", ("noir", "chat"))) == ["a"]

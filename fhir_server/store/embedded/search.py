@@ -76,6 +76,8 @@ class Search:
         if self.compiler.types(frame.types, "r.type") == FALSE:
             return frozenset()
         source, demanded = self._judged(where, frame.types, self.chooser.smallest(where, frame))
+        if demanded == FALSE:
+            return frozenset()
         text = f"SELECT r.id FROM {source.text} WHERE {demanded.text} LIMIT ?"
         rows: list[Any] = self.connection.execute(text, (*source.values, *demanded.values, limit)).fetchall()
         return frozenset([id for (id,) in rows])
@@ -231,6 +233,8 @@ class Search:
         return self._counted(*self._judged(where, types, best), "" if limit is None else f"LIMIT {limit:d}")
 
     def _counted(self, source: Sql, demanded: Sql, limit: str) -> int:
+        if demanded == FALSE:
+            return 0
         text = f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {demanded.text} {limit})"
         total: int = self.connection.execute(text, (*source.values, *demanded.values)).get
         return total
