@@ -32,7 +32,7 @@ def parse(text: str) -> Decimal:
 def implicit_range(text: str) -> tuple[float, float]:
     """The numbers that `text` equals at the precision it is written with: 100 is [99.5, 100.5).
 
-    Both ends are inside what is returned: the upper one is the last double below the excluded bound, or the number's own.
+    Both ends are inside what is returned: the upper one is the last double below the excluded one, or the number's own.
     A search for 1e2 means [95, 105) in the specification's own table, so a whole mantissa with an exponent counts as
     having one decimal.
 

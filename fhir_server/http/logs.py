@@ -5,8 +5,11 @@ https://www.structlog.org
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -31,6 +34,7 @@ def configure(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=_level(settings), format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    _requests.open(machine, settings.log_level in ("debug", "info"))
     # uvicorn's own access log writes whole URLs, and URLs of searches hold what is searched for.
     logging.getLogger("uvicorn.access").disabled = True
 
@@ -38,6 +42,79 @@ def configure(settings: Settings) -> None:
 def logger(name: str) -> Any:
     """A structured logger whose lines say which part of the server wrote them."""
     return structlog.get_logger(part=name)
+
+
+def request(request_id: str, method: str, path: str, interaction: str, status: int, seconds: float) -> None:
+    """Write the line of one request that was answered.
+
+    Args:
+        request_id: as the answer's header says it.
+        method: of HTTP.
+        path: its template, never a value of the client's.
+        interaction: FHIR's name of it.
+        status: of HTTP.
+        seconds: it took.
+    """
+    _requests.write(
+        {
+            "part": "http",
+            "request_id": request_id,
+            "method": method,
+            "path": path,
+            "interaction": interaction,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+        }
+    )
+
+
+class _Requests:
+    """The lines of requests: there is one for each, so they are put together by hand and written many at a time."""
+
+    #: How long a line may wait, in seconds, and how many may.
+    LONGEST_WAIT = 0.2
+    MOST = 500
+
+    def __init__(self) -> None:
+        self._open = False
+        self._machine = False
+        self._wanted = True
+        self._lines: list[str] = []
+
+    def open(self, machine: bool, wanted: bool) -> None:
+        """Write lines as the settings say; until then they go the way of all others, one by one."""
+        if not self._open:
+            atexit.register(self.flush)
+        self._open, self._machine, self._wanted = True, machine, wanted
+
+    def write(self, fields: dict[str, str | int | float]) -> None:
+        """One line, now or within `LONGEST_WAIT`."""
+        if not self._open:
+            structlog.get_logger().info("request", **fields)
+            return
+        if not self._wanted:
+            return
+        moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        if self._machine:
+            line = _json({**fields, "event": "request", "level": "info", "timestamp": moment})
+        else:
+            line = f"{moment} [info     ] request {' '.join([f'{name}={value}' for name, value in fields.items()])}"
+        self._lines.append(line)
+        if len(self._lines) >= self.MOST:
+            self.flush()
+        elif len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(self.LONGEST_WAIT, self.flush)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._lines:
+            text = "\n".join([*self._lines, ""])
+            self._lines.clear()
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+_requests = _Requests()
 
 
 def _level(settings: Settings) -> int:

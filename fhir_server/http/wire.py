@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, Unavailable, UnsupportedMediaType
-from fhir_server.http import bodies
+from fhir_server.http import bodies, logs
 from fhir_server.http.answers import Answer, answer, failure, placed
 from fhir_server.http.calls import Incoming, MakeContext
 from fhir_server.http.cors import METHODS, Cors
@@ -84,15 +84,8 @@ class Wire:
         seconds = perf_counter() - started
         interaction, type, template = described(incoming.method, incoming.path)
         self.metrics.answered(interaction, type, found.status, seconds)
-        self._log.info(
-            "request",
-            request_id=incoming.request_id,
-            method=incoming.method if incoming.method in _METHODS else "other",
-            path=template,
-            interaction=interaction,
-            status=found.status,
-            ms=round(seconds * 1000, 2),
-        )
+        method = incoming.method if incoming.method in _METHODS else "other"
+        logs.request(incoming.request_id, method, template, interaction, found.status, seconds)
 
     async def _answer(self, incoming: Incoming, receive: bodies.Receive) -> Answer:
         base = self._base
