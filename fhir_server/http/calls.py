@@ -101,7 +101,7 @@ class Incoming:
         self.query: tuple[tuple[str, str], ...] = ()
         self.own: tuple[tuple[str, str], ...] = ()
         self.raw_query: bytes = scope["query_string"]
-        self.wanted: Accepted = _JSON
+        self.wanted: Accepted = AS_JSON
         self.pretty = False
         self.awaited = False
         self.xml = b""
@@ -165,7 +165,8 @@ class Incoming:
         )
 
 
-_JSON = accepted(None, None)
+#: What is wanted when nothing is said.
+AS_JSON = accepted(None, None)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:

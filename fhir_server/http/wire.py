@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, Protocol
 
-from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, Unavailable, UnsupportedMediaType
+from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotAcceptable, Unavailable, UnsupportedMediaType
 from fhir_server.http import bodies, logs
 from fhir_server.http.answers import Answer, answer, failure, placed
-from fhir_server.http.calls import Incoming, MakeContext
+from fhir_server.http.calls import AS_JSON, Incoming, MakeContext
 from fhir_server.http.cors import METHODS, Cors
 from fhir_server.http.logs import logger
 from fhir_server.http.metrics import Metrics
@@ -169,7 +169,13 @@ class Wire:
             else:
                 response = self._page(incoming, response, base)
         packs = "accept-encoding" in incoming.headers and takes_gzip(incoming.headers["accept-encoding"])
-        return await answer(response, wanted, incoming.pretty, base, packs)
+        try:
+            return await answer(response, wanted, incoming.pretty, base, packs)
+        except NotAcceptable:
+            if incoming.method in ("GET", "HEAD") and response.status < 400:
+                raise
+            # What was done is done, and what was refused is refused for its own reason: JSON can say either.
+            return await answer(response, AS_JSON, incoming.pretty, base, packs)
 
     async def _refused(self, incoming: Incoming, response: Response, base: str) -> Answer:
         try:

@@ -65,3 +65,17 @@ async def test_a_byte_order_mark_is_passed_over(client: httpx.AsyncClient, path:
     body = b'\xef\xbb\xbf{"resourceType":"%s"%s}' % (type.encode(), b"" if path else b',"type":"batch"')
     answer = await client.post(path, content=body, headers={"content-type": "application/fhir+json"})
     assert answer.status_code in (200, 201)
+
+
+XML = {"accept": "application/fhir+xml"}
+
+
+async def test_what_xml_cannot_say_is_told_in_json_when_something_was_done_or_refused(
+    client: httpx.AsyncClient,
+) -> None:
+    """XML 1.0 §2.2: a JSON string may hold characters that XML has no way to write."""
+    refused = await client.post("Patient", json={"resourceType": "Patient", "\x1f": 1}, headers=XML)
+    assert (refused.status_code, refused.json()["resourceType"]) == (422, "OperationOutcome")
+    made = await client.post("Patient", json={"resourceType": "Patient", "name": [{"text": "\uffff"}]}, headers=XML)
+    assert (made.status_code, made.json()["name"][0]["text"]) == (201, "\uffff")
+    assert (await client.get(made.headers["content-location"], headers=XML)).status_code == 406
