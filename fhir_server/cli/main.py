@@ -14,6 +14,7 @@ from fhir_server.cli.reindex import reindex
 from fhir_server.cli.restore import restore
 from fhir_server.cli.seed import seed
 from fhir_server.cli.serve import serve
+from fhir_server.cli.terminology import terminology
 
 app = typer.Typer(
     name="fhir-server",
@@ -28,6 +29,7 @@ for command in (serve, seed, load, reindex, backup, restore, check, conformance)
 app.add_typer(client, name="client")
 
 app.add_typer(profiles)
+app.add_typer(terminology)
 
 
 def main() -> None:
