@@ -1,0 +1,115 @@
+"""A server killed under load: what it acknowledged is there afterwards, and no transaction is there by half.
+
+https://hl7.org/fhir/R4/http.html#trules: a transaction succeeds or fails as one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.server import command, environment, run, until
+
+CLIENTS = 16
+#: Answers to wait for before the process is killed: enough that many writes are under way together.
+ACKNOWLEDGED = 150
+
+
+@contextmanager
+def serving(data: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server process and its FHIR base."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            command("serve", "--open", "--port", "0", "--data", data),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+        )
+    try:
+        until(lambda: process.poll() is not None or b"Open:" in log.read_bytes())
+        found = re.search(r"FHIR base\s+(http://\S+)", log.read_text())
+        assert found, log.read_text()
+        yield process, found[1]
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def pair(name: str) -> dict[str, Any]:
+    """A transaction of two resources, one of which refers to the other."""
+    patient = {"resourceType": "Patient", "id": f"p-{name}", "active": True}
+    group = {"resourceType": "Group", "type": "person", "actual": True, "member": [{"entity": {"reference": "urn:p"}}]}
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"fullUrl": "urn:p", "resource": patient, "request": {"method": "PUT", "url": f"Patient/p-{name}"}},
+            {"resource": {**group, "id": f"g-{name}"}, "request": {"method": "PUT", "url": f"Group/g-{name}"}},
+        ],
+    }
+
+
+async def load(process: subprocess.Popen[bytes], base: str, name: str) -> list[str]:
+    """Write until the server is gone; the names of what it acknowledged: `c…` creates, `t…` transactions."""
+    done: list[str] = []
+
+    async def one(client: httpx.AsyncClient, number: int) -> None:
+        n = 0
+        while True:
+            n, own = n + 1, f"{name}-{number}-{n}"
+            made = await client.put(f"{base}/Basic/c-{own}", json=basic(own))
+            assert made.status_code == 201, made.text
+            done.append(f"c-{own}")
+            both = await client.post(base, json=pair(own))
+            assert both.status_code == 200, both.text
+            done.append(f"t-{own}")
+            if len(done) >= ACKNOWLEDGED and process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+
+    async with httpx.AsyncClient(timeout=30) as client:
+        ended = await asyncio.gather(*(one(client, n) for n in range(CLIENTS)), return_exceptions=True)
+    assert all(isinstance(error, httpx.TransportError) for error in ended), ended
+    return done
+
+
+def basic(own: str) -> dict[str, Any]:
+    return {"resourceType": "Basic", "id": f"c-{own}", "code": {"text": own}}
+
+
+@pytest.mark.parametrize("rounds", [2])
+def test_a_killed_server_has_all_it_acknowledged_and_nothing_by_half(tmp_path: Path, rounds: int) -> None:
+    data = tmp_path / "data"
+    acknowledged: list[str] = []
+    for n in range(rounds):
+        with serving(data, tmp_path / f"log{n}") as (process, base):
+            acknowledged += asyncio.run(load(process, base, f"r{n}"))
+            assert process.wait(30) == -signal.SIGKILL
+    assert len(acknowledged) >= rounds * ACKNOWLEDGED
+    with serving(data, tmp_path / "log") as (_, base):
+        basics, patients, groups = (ids(base, type) for type in ("Basic", "Patient", "Group"))
+    assert {name for name in acknowledged if name[0] == "c"} <= basics
+    assert {f"p-{name[2:]}" for name in acknowledged if name[0] == "t"} <= patients
+    assert {name[2:] for name in patients} == {name[2:] for name in groups}
+    checked = run("check", "--data", data)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def ids(base: str, type: str) -> set[str]:
+    """The id of each resource of a type, page after page."""
+    found: set[str] = set()
+    url: str | None = f"{base}/{type}?_count=500"
+    while url:
+        page = httpx.get(url, timeout=30).json()
+        found |= {entry["resource"]["id"] for entry in page.get("entry", ())}
+        url = next((link["url"] for link in page["link"] if link["relation"] == "next"), None)
+    return found
