@@ -156,7 +156,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         following = Following(Profiles(), engine.store, engine.records)
         await following.refresh(now=True)
         levels = Levels(settings.profile_levels)
-        validator = Validator(following.profiles, unknown=settings.unknown_profiles, levels=levels)
+        validator = Validator(following.profiles, unknown=settings.unknown_profiles, levels=levels, codes=terminology)
         house = House(
             settings, engine, watch, following, validator, terminology, await _secret(engine.records, "cursor")
         )
@@ -199,8 +199,13 @@ def _routers(house: House) -> list[APIRouter]:
     if house.settings.open:
         return []
     from fhir_server.http.smart.routes import routers
+    from fhir_server.smart.patients import find
 
-    return routers(house.authorization)
+    place = house.authorization.verifier.place
+    return routers(
+        house.authorization,
+        lambda account, asked: find(house.repository, place(house.settings.base_url), account, asked),
+    )
 
 
 async def _operate(request: Request, context: Context) -> Response:

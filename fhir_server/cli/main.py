@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from fhir_server.cli.accounts import account
 from fhir_server.cli.backup import backup
 from fhir_server.cli.check import check
 from fhir_server.cli.clients import client
 from fhir_server.cli.conformance import conformance
+from fhir_server.cli.keys import keys
 from fhir_server.cli.load import load
 from fhir_server.cli.profiles import profiles
 from fhir_server.cli.reindex import reindex
@@ -27,6 +29,8 @@ app = typer.Typer(
 for command in (serve, seed, load, reindex, backup, restore, check, conformance):
     app.command()(command)
 app.add_typer(client, name="client")
+app.add_typer(account, name="account")
+app.add_typer(keys, name="keys")
 
 app.add_typer(profiles)
 app.add_typer(terminology)

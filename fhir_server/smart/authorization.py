@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.grant import Grant
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
 from fhir_server.smart.accounts import Accounts
 from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.asks import Asks
 from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.client_keys import ClientKeys
 from fhir_server.smart.clients import Clients, RecordedClients
 from fhir_server.smart.identity_token import IdentityTokens
-from fhir_server.smart.keys import Keys
+from fhir_server.smart.keys import Keys, key_file
+from fhir_server.smart.people import People
 from fhir_server.smart.revision import Revision
 from fhir_server.smart.sessions import Sessions
 from fhir_server.smart.tokens import Tokens
@@ -41,6 +43,8 @@ class Authorization:
         keys: that id_tokens are signed with.
         verifier: says who holds a token.
         bridge: to the threads that judge.
+        people: signs them in.
+        asks: authorization requests and launches in progress.
     """
 
     def __init__(
@@ -53,9 +57,11 @@ class Authorization:
         self.accounts = Accounts(records)
         self.tokens = Tokens(records)
         self.sessions = Sessions(records)
-        self.keys = Keys(settings.data / "keys" / "signing.json")
+        self.keys = Keys(key_file(settings.data))
         self.verifier = Verifier(self.tokens, self.clients, self.accounts, Revision(records), settings, registry)
         self.bridge = Bridge()
+        self.people = People(records, self.accounts)
+        self.asks = Asks(records)
         self.identity = IdentityTokens(self.keys, self.accounts)
 
     @cached_property
@@ -91,6 +97,16 @@ class Authorization:
     async def revoke(self, pairs: Iterable[tuple[str, str]], headers: Mapping[str, str], addresses: Addresses) -> Reply:
         """The answer of the revocation endpoint to a form."""
         return await self._judged("revocation", pairs, headers, addresses)
+
+    async def userinfo(self, header: str, addresses: Addresses) -> dict[str, Any] | None:
+        """The claims for a bearer token with the scope openid; None when it is no such token."""
+        scheme, _, token = header.partition(" ")
+        access = await self.tokens.access(token) if scheme.lower() == "bearer" and 0 < len(token) <= 512 else None
+        if access is None or access.family is None or "openid" not in access.scope or access.base != addresses.base:
+            return None
+        await self.verifier.authenticate({"authorization": header}, addresses.base)
+        family = await self.tokens.family(access.family)
+        return None if family is None else await self.identity.claims(family)
 
     async def _judged(
         self, endpoint: str, pairs: Iterable[tuple[str, str]], headers: Mapping[str, str], addresses: Addresses

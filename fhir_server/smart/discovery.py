@@ -10,29 +10,79 @@ from typing import Any
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.client_keys import ALGORITHMS
 from fhir_server.smart.clients import METHODS
+from fhir_server.smart.keys import ALGORITHM
 
 #: https://hl7.org/fhir/smart-app-launch/conformance.html#capabilities
 CAPABILITIES = [
+    "authorize-post",
+    "launch-ehr",
+    "launch-standalone",
+    "client-public",
+    "client-confidential-symmetric",
     "client-confidential-asymmetric",
+    "sso-openid-connect",
+    "context-banner",
+    "context-ehr-patient",
+    "context-ehr-encounter",
+    "context-standalone-patient",
+    "permission-offline",
+    "permission-online",
+    "permission-patient",
+    "permission-user",
+    "permission-v1",
     "permission-v2",
 ]
 #: Shown as examples: every resource type has the like, with search constraints too.
 SCOPES = [
+    "openid",
+    "fhirUser",
+    "profile",
+    "launch",
+    "launch/patient",
+    "launch/encounter",
+    "offline_access",
+    "online_access",
+    "patient/*.rs",
+    "patient/*.cruds",
+    "user/*.rs",
+    "user/*.cruds",
     "system/*.rs",
     "system/*.cruds",
 ]
-GRANTS = ["client_credentials"]
 
 
 def configuration(addresses: Addresses) -> dict[str, Any]:
     """`.well-known/smart-configuration`, under the FHIR base."""
+    return {**_common(addresses), "capabilities": CAPABILITIES}
+
+
+def openid(addresses: Addresses) -> dict[str, Any]:
+    """`.well-known/openid-configuration`, under the issuer."""
     return {
+        **_common(addresses),
+        "userinfo_endpoint": addresses.at("userinfo"),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "response_modes_supported": ["query"],
+        "claims_supported": ["sub", "fhirUser", "name", "profile", "auth_time"],
+        "prompt_values_supported": ["none", "login", "consent"],
+        "request_uri_parameter_supported": False,
+    }
+
+
+def _common(addresses: Addresses) -> dict[str, Any]:
+    return {
+        "issuer": addresses.issuer,
+        "jwks_uri": addresses.at("jwks"),
+        "authorization_endpoint": addresses.at("authorize"),
         "token_endpoint": addresses.at("token"),
-        "token_endpoint_auth_methods_supported": [METHODS[kind] for kind in ("confidential-asymmetric",)],
+        "token_endpoint_auth_methods_supported": list(METHODS.values()),
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "grant_types_supported": GRANTS,
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
         "scopes_supported": SCOPES,
         "introspection_endpoint": addresses.at("introspect"),
         "revocation_endpoint": addresses.at("revoke"),
-        "capabilities": CAPABILITIES,
     }

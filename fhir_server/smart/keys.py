@@ -24,6 +24,11 @@ ALGORITHM = "RS256"
 BITS = 2048
 
 
+def key_file(data: Path) -> Path:
+    """Where the keys are in a data folder."""
+    return data / "keys" / "signing.json"
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """One key of the file: its private JWK, and when it was retired (seconds since 1970; None: it signs)."""

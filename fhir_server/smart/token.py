@@ -33,6 +33,7 @@ from fhir_server.smart.introspection import Introspection
 from fhir_server.smart.requests import Asked, Caller, Reply
 from fhir_server.smart.revocation import Revocation
 from fhir_server.smart.sessions import Sessions
+from fhir_server.smart.smart_request import SmartRequest
 from fhir_server.smart.tokens import Code, Family, Tokens
 from fhir_server.store.protocol import Records
 
@@ -65,7 +66,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         self.place = place
         self._clients = clients
         self.register_client_auth_method("private_key_jwt", assertion(bridge, records, keys))
-        self.register_grant(_Code, [Challenge()])
+        self.register_grant(_Code, [Challenge(), SmartRequest()])
         self.register_grant(_Refresh)
         self.register_grant(_ClientCredentials)
         self.register_endpoint(Introspection)

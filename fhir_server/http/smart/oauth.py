@@ -5,6 +5,7 @@ https://hl7.org/fhir/smart-app-launch/app-launch.html, RFC 6749 §3.2, RFC 7009,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -54,6 +55,26 @@ def router(authorization: Authorization) -> APIRouter:
     @routes.get(f"{FHIR}/.well-known/smart-configuration")
     async def smart_configuration(request: Request) -> JSONResponse:
         return JSONResponse(discovery.configuration(addresses(request, base_url)), headers=_PUBLIC)
+
+    @routes.get("/.well-known/openid-configuration")
+    async def openid_configuration(request: Request) -> JSONResponse:
+        return JSONResponse(discovery.openid(addresses(request, base_url)), headers=_PUBLIC)
+
+    @routes.get("/auth/jwks")
+    async def jwks() -> JSONResponse:
+        # A thread: the first call may make the key, which takes a quarter of a second.
+        return JSONResponse(await asyncio.to_thread(authorization.keys.jwks), headers=_PUBLIC)
+
+    @routes.api_route("/auth/userinfo", methods=["GET", "POST"])
+    async def userinfo(request: Request) -> JSONResponse:
+        where = addresses(request, base_url)
+        claims = await authorization.userinfo(request.headers.get("authorization", ""), where)
+        if claims is None:
+            said = f'Bearer realm="{where.issuer}", error="invalid_token"'
+            return JSONResponse(
+                {"error": "invalid_token"}, 401, {"WWW-Authenticate": said, "Cache-Control": "no-store"}
+            )
+        return JSONResponse(claims, headers={"Cache-Control": "no-store"})
 
     for name, endpoint in (
         ("token", authorization.token),

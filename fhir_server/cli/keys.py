@@ -1,0 +1,21 @@
+"""`fhir-server keys`: the keys that id_tokens are signed with."""
+
+from __future__ import annotations
+
+import typer
+
+from fhir_server.cli.options import Data, out, settings
+from fhir_server.smart.keys import Keys, key_file
+
+keys = typer.Typer(help="Keys that id_tokens are signed with.", no_args_is_help=True)
+
+
+@keys.callback()
+def _keys() -> None:
+    """Keys that id_tokens are signed with."""
+
+
+@keys.command()
+def rotate(data: Data = None) -> None:
+    """Sign with a new key from now on, while the server serves; the old one stays published for its time."""
+    out.print(f"Signing key: {Keys(key_file(settings(data=data).data)).rotate()}")

@@ -1,0 +1,112 @@
+"""An app's authorization request, kept while the person signs in, chooses and decides.
+
+https://hl7.org/fhir/smart-app-launch/app-launch.html#obtain-authorization-code, RFC 9700 §4.7: it belongs to the
+browser that brought it, by a cookie, and ends with one decision.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from fhir_server.smart import lifetimes
+from fhir_server.smart.secret import digest, made
+from fhir_server.store.protocol import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request, already found right.
+
+    Attributes:
+        id: unguessable; travels in the pages' addresses.
+        browser: digest of the browser's own cookie.
+        client, redirect_uri, state, challenge, nonce, base: as asked; `base` is the audience.
+        scope: asked and allowed to the client.
+        prompt: of OpenID Connect, "" when not given.
+        max_age: seconds since sign-in that are too many; None for any.
+        created: seconds since 1970.
+        patient: chosen, or given by the launch.
+        account: who launched it; nobody else may go on.
+        context: from the launch, for the token answer.
+    """
+
+    id: str
+    browser: str
+    client: str
+    redirect_uri: str
+    state: str
+    challenge: str
+    base: str
+    scope: tuple[str, ...]
+    nonce: str | None = None
+    prompt: str = ""
+    max_age: int | None = None
+    created: float = 0
+    patient: str | None = None
+    account: str | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def needs_patient(self) -> bool:
+        """Whether a patient must be in context."""
+        return "launch/patient" in self.scope or any(one.startswith("patient/") for one in self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """An EHR launch: what an app is opened on. https://hl7.org/fhir/smart-app-launch/app-launch.html#launch-app-ehr-launch
+
+    Attributes:
+        client: the app opened; account: who opens it.
+        patient: id of the patient in context.
+        context: further parameters of the token answer (encounter, fhirContext, intent…).
+    """
+
+    client: str
+    account: str
+    patient: str | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+class Asks:
+    """Requests and launches kept in the records."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def keep(self, ask: Ask) -> None:
+        """Keep a request, or what was chosen for it."""
+        left = ask.created + lifetimes.ASK - time.time()
+        if left > 0:
+            await self._records.put("ask", digest(ask.id), msgspec.json.encode(ask), left)
+
+    async def of(self, id: str, browser: str | None) -> Ask | None:
+        """The request, for the browser that brought it."""
+        value = await self._records.get("ask", digest(id)) if len(id) <= 200 else None
+        found = None if value is None else msgspec.json.decode(value, type=Ask)
+        return found if found is not None and browser and found.browser == digest(browser) else None
+
+    async def decide(self, ask: Ask) -> bool:
+        """End the request; False when it was ended already: one decision each."""
+        return await self._records.take("ask", digest(ask.id)) is not None
+
+    async def choose(self, ask: Ask, patient: str) -> Ask:
+        """The request with its patient chosen."""
+        changed = replace(ask, patient=patient)
+        await self.keep(changed)
+        return changed
+
+    async def launch(self, launch: Launch) -> str:
+        """Keep a launch; its opaque, single-use `launch` parameter."""
+        secret = made()
+        await self._records.put("launch", digest(secret), msgspec.json.encode(launch), lifetimes.LAUNCH)
+        return secret
+
+    async def take_launch(self, secret: str) -> Launch | None:
+        """The launch, once."""
+        value = await self._records.take("launch", digest(secret)) if len(secret) <= 200 else None
+        return None if value is None else msgspec.json.decode(value, type=Launch)

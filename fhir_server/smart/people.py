@@ -1,0 +1,140 @@
+"""How a person proves who they are to this server itself: password, second factor, first activation, and limits.
+
+OWASP ASVS 2.1 (passwords), 2.2 (limits), 2.4 (argon2id), 2.8 (TOTP, RFC 6238). An unknown login costs and answers the
+same as a wrong password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from fhir_server.smart import lifetimes
+from fhir_server.smart.accounts import Account, Accounts
+from fhir_server.smart.secret import digest, made
+from fhir_server.smart.sessions import Strength
+from fhir_server.store.protocol import Records
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+#: Failures within `lifetimes.LOCK` after which a login, and an address, are refused without being looked at.
+FAILURES_OF_LOGIN, FAILURES_OF_ADDRESS = 5, 50
+SHORTEST, LONGEST = 12, 128
+
+Refusal = Literal["wrong", "locked"]
+
+
+class WeakPassword(Exception):
+    """A new password is too short or too long."""
+
+
+class People:
+    """Signs people in."""
+
+    def __init__(self, records: Records, accounts: Accounts) -> None:
+        self._records = records
+        self._accounts = accounts
+
+    async def sign_in(
+        self, login: str, password: str, code: str, source: str
+    ) -> tuple[Account, Strength | Literal["activate"]] | Refusal:
+        """The account and how strongly it was proven; "activate" when what was given is its provisional code.
+
+        Args:
+            login, password: as typed.
+            code: of the second factor, "" when none was typed.
+            source: network address of the person.
+        """
+        keys = (("login", digest(login.strip().casefold()), FAILURES_OF_LOGIN), ("from", source, FAILURES_OF_ADDRESS))
+        # Counted before the password is looked at: simultaneous guesses cannot all pass under the limit.
+        if not all([await self._admitted(f"{kind}:{key}", limit) for kind, key, limit in keys]):
+            return "locked"
+        account = await self._accounts.by_login(login)
+        found = await self._proven(account, password[: LONGEST + 1], code)
+        if found is None or account is None:
+            return "wrong"
+        await self._records.take("failures", f"login:{keys[0][1]}")
+        return account, found
+
+    async def provisional(self, account: Account) -> str:
+        """A new one-time code for the first activation, to be handed to the person by another way."""
+        code = made()[:16]
+        until = time.time() + lifetimes.PROVISIONAL
+        await self._accounts.replace(replace(account, provisional=digest(code), provisional_until=until))
+        return code
+
+    async def set_password(self, account: Account, password: str, totp: str | None = None) -> Account:
+        """The account with a new password, and a second factor when `totp` (its secret) is given.
+
+        Raises:
+            WeakPassword: shorter than `SHORTEST` or longer than `LONGEST` characters.
+        """
+        if not SHORTEST <= len(password) <= LONGEST:
+            raise WeakPassword(f"A password has {SHORTEST} to {LONGEST} characters.")
+        hashed = await asyncio.to_thread(_hasher().hash, password)
+        changed = replace(account, password=hashed, provisional=None, totp=totp or account.totp)
+        await self._accounts.replace(changed)
+        return changed
+
+    async def _proven(self, account: Account | None, password: str, code: str) -> Strength | Literal["activate"] | None:
+        hashed = account.password if account is not None and account.password else _nobody()
+        right = await asyncio.to_thread(_matches, hashed, password)
+        if account is None or not account.open:
+            return None
+        if account.provisional == digest(password) and time.time() < account.provisional_until:
+            return "activate"
+        if not right or account.password is None:
+            return None
+        if account.totp is None:
+            return "password"
+        return "two-factors" if await self.second_factor(account.id, account.totp, code) else None
+
+    async def second_factor(self, account: str, secret: str, code: str) -> bool:
+        """Whether `code` is of now, or of 30 seconds around it, and was not used before."""
+        import pyotp
+
+        right = code.isascii() and code.isdigit() and pyotp.TOTP(secret).verify(code, valid_window=1)
+        # RFC 6238 §5.2: a code is accepted once.
+        return right and await self._records.add("totp", f"{account}:{code}", b"", 120)
+
+    async def _admitted(self, key: str, limit: int) -> bool:
+        """Count one more attempt; False once there are more than `limit`. Attempts are forgotten together."""
+        while True:
+            before = await self._records.get("failures", key)
+            if before is None:
+                if await self._records.add("failures", key, msgspec.json.encode(1), lifetimes.LOCK):
+                    return True
+                continue
+            count = msgspec.json.decode(before, type=int)
+            if count >= limit:
+                return False
+            if await self._records.swap("failures", key, before, msgspec.json.encode(count + 1)):
+                return True
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher
+
+    # OWASP's password storage parameters for argon2id: 19 MiB, two passes, one lane.
+    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+
+@cache
+def _nobody() -> str:
+    return _hasher().hash(made())
+
+
+def _matches(hashed: str, password: str) -> bool:
+    from argon2.exceptions import VerificationError
+
+    try:
+        return _hasher().verify(hashed, password)
+    except VerificationError:
+        return False
