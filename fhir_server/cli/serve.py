@@ -6,6 +6,7 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import urllib.error
@@ -72,6 +73,8 @@ def application() -> Asgi:
 
     chosen = Settings()
     configure(chosen)
+    # A long search in a thread waits this long for the event loop at each of its rows; Python's own 5 ms make it seconds.
+    sys.setswitchinterval(0.0005)
     return _Worker(chosen)
 
 

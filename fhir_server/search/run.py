@@ -78,16 +78,21 @@ async def _beside(
 
 
 async def _total(query: Query, repository: Reader, cursor: Cursor, page: Page, limit: int) -> int | None:
-    """Matches in all: exact, or None where the query does without or counting would go past the limit."""
+    """Matches in all: exact, or None where the query does without or counting would go past the limit.
+
+    What finding the page told is said whatever the limit: it cost nothing.
+    """
     if query.results.total == "none":
         return None
     if cursor.after is None and page.next is None:
         return len(page.versions)
-    if query.results.total in ("accurate", "estimate"):
-        return await repository.count(query.scope) if page.total is None else page.total
-    if limit == 0:
+    if limit == 0 and query.results.total is None:
         return None
-    counted = await repository.count(query.scope, limit + 1) if page.total is None else page.total
+    if page.total is not None:
+        return page.total
+    if query.results.total in ("accurate", "estimate"):
+        return await repository.count(query.scope)
+    counted = await repository.count(query.scope, limit + 1)
     return counted if counted <= limit else None
 
 

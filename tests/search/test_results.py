@@ -165,6 +165,8 @@ async def test_several_keys_are_applied_in_turn(server: SmallServer) -> None:
         ("Patient?_count=2", 100, 7),
         ("Patient?_count=2", 7, 7),
         ("Patient?_count=2", 6, None),
+        # Few candidates are all looked at, which tells their number.
+        ("Patient?_id=p0,p1,p2&_count=2", 1, 3),
         ("Patient?_count=2", 0, None),
         ("Patient?_count=10", 0, 7),
         ("Patient?_count=2&_total=none", 100, None),
