@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from fhir_server.cli.options import WRONG, err, out, refuse
@@ -99,11 +100,11 @@ def _free(name: str, taken: list[str]) -> str:
 
 def _summary(runs: list[Run]) -> None:
     table = Table(
-        "Script", "Result", "Tests passed", title=f"FHIR conformance of {runs[0].server}", title_justify="left"
+        "Script", "Result", "Tests passed", title=escape(f"FHIR conformance of {runs[0].server}"), title_justify="left"
     )
     for run in runs:
         passed = sum(test.result == "pass" for test in run.tests)
-        table.add_row(run.script.title, SAID[run.result], f"{passed} of {len(run.tests)}")
+        table.add_row(escape(run.script.title), SAID[run.result], f"{passed} of {len(run.tests)}")
     out.print(table)
     for run in runs:
         for line in _wrong(run):

@@ -17,9 +17,10 @@ _LISTS = ("format", "patchFormat", "implementationGuide")
 _ROWS = {"interaction": "code", "searchParam": "name", "operation": "name"}
 _CODES = ("searchInclude", "searchRevInclude", "referencePolicy", "supportedProfile", "compartment")
 #: Flags that are met when the server says the same.
-_FLAGS = ("readHistory", "updateCreate", "conditionalCreate", "conditionalUpdate", "versioning")
+_FLAGS = ("readHistory", "updateCreate", "conditionalCreate", "conditionalUpdate")
 #: What meets a weaker claim: https://hl7.org/fhir/R4/valueset-conditional-delete-status.html and …-read-status.html
 _AT_LEAST: dict[str, tuple[str, ...]] = {
+    "versioning": ("no-version", "versioned", "versioned-update"),
     "conditionalDelete": ("not-supported", "single", "multiple"),
     "conditionalRead": ("not-supported", "modified-since", "full-support"),
 }

@@ -140,7 +140,7 @@ async def _unmet(script: Script, client: Client) -> str:
         return ""  # A statement that is not at hand cannot be held against a server.
     operation = {"type": {"code": "capabilities"}}
     _, answer = await client.send(request(operation, client.base, _nothing, str))
-    absent = [what for tree in required for what in lacking(answer.resource(), tree)]
+    absent = list(dict.fromkeys(what for tree in required for what in lacking(answer.resource(), tree)))
     return f"The server does not claim: {', '.join(absent[:10])}." if absent else ""
 
 

@@ -17,5 +17,6 @@ BASE = "http://fhir.test/fhir"
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
     """A client of a real server on an empty store, without a network between."""
     async with opened(Settings(data=tmp_path / "store", open=True)) as house:
-        async with Client(BASE, transport=httpx.ASGITransport(app=house.asgi)) as found:  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=house.asgi)  # type: ignore[arg-type]
+        async with Client(BASE, transport=transport) as found:
             yield found
