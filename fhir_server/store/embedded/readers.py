@@ -20,8 +20,9 @@ from fhir_server.store.embedded.connections import Clock, open_reader, said
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.search import Search
 
-#: How long a read may hold the event loop.
-_INLINE_SECONDS = 0.015
+#: How long a read may hold the event loop. A few milliseconds are usual; on a busy machine the same work takes several
+#: times that, and beginning it again in a thread would cost more than both.
+_INLINE_SECONDS = 0.04
 
 T = TypeVar("T")
 
