@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.definitions import Element, folder
+from fhir_server.validation import shipped
 from fhir_server.validation.rules import ruled
 
 _TEXT = "Not a code of the required value set"
@@ -71,7 +72,17 @@ def bound(value_set: str, type: str) -> dict[str, Any] | None:
 @cache
 def known(value_set: str) -> dict[str, list[str]] | None:
     """System → codes (empty: any) of a value set that R4 can enumerate, None for the others."""
-    return _SYSTEMS.get(value_set) or _listed().get(value_set)
+    return _SYSTEMS.get(value_set) or _listed().get(value_set) or _shipped(value_set)
+
+
+def _shipped(value_set: str) -> dict[str, list[str]] | None:
+    """The codes of a value set that comes with the server and lists them all."""
+    if value_set.startswith("http://hl7.org/fhir/"):
+        return None
+    tree = shipped.of(value_set, "ValueSet") or {}
+    include = tree.get("compose", {}).get("include", [])
+    listed = {i["system"]: [c["code"] for c in i["concept"]] for i in include if "concept" in i}
+    return listed if listed and len(listed) == len(include) else None
 
 
 @cache

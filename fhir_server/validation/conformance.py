@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import jsonschema_rs
 
+from fhir_server.fhir import definitions
+from fhir_server.fhir.fhirpath.environment import Services
 from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.outcome import Invalid, Issue
@@ -41,11 +43,24 @@ class _Ready:
         return bool(judge.is_valid(item))
 
 
+class Codes(Protocol):
+    """What the terminology answers; None where it cannot tell."""
+
+    def member_of(self, value: Any, type: str, value_set: str) -> bool | None:
+        """Whether a code, Coding or CodeableConcept is in a value set."""
+
+    def subsumes(self, url: str, code: str, other: str) -> bool | None:
+        """Whether, in a code system, a code subsumes another."""
+
+
 class Conformance:
     """Judges resources by the profiles of a registry."""
 
-    def __init__(self, profiles: Profiles) -> None:
+    def __init__(self, profiles: Profiles, codes: Codes | None = None) -> None:
+        """`codes` answers what is asked of value sets; nothing is asked without it but what comes with the server."""
         self.profiles = profiles
+        self._codes = codes
+        self._services = [self._serving(depth) for depth in range(_MAX_WITHIN)]
         self._ready: dict[str, _Ready] = {}
         self._generation = profiles.generation
 
@@ -58,7 +73,9 @@ class Conformance:
         found = self.profiles.find(canonical)
         return str(found["type"]) if found else None
 
-    def issues(self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool = True) -> list[Issue]:
+    def issues(
+        self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool = True, within: int = 0
+    ) -> list[Issue]:
         """What the profile finds wrong with `tree`.
 
         Args:
@@ -67,6 +84,7 @@ class Conformance:
             at: its FHIRPath.
             root: the resource that contains it, itself when none does.
             sound: base R4 finds nothing wrong with its structure.
+            within: how many `conformsTo` led here.
 
         Raises:
             Invalid: the profile builds on one that cannot be judged by.
@@ -76,8 +94,25 @@ class Conformance:
         if not one.judge.is_valid(tree):
             found = explain.issues(one.judge.iter_errors(tree), one.profile.schema, one.profile.type, at)
         node = root_node(tree)
-        scene = Scene(node, node if root is tree else root_node(root), sound and not found)
+        scene = Scene(node, node if root is tree else root_node(root), sound and not found, self._services[within])
         return found + list(self._asked(one, tree, at, scene, 0))
+
+    def _serving(self, within: int) -> Services:
+        """What invariants may ask of us, `within` so many `conformsTo`."""
+
+        def conforms_to(value: Any, type: str, canonical: str) -> bool | None:
+            name = canonical.removeprefix(definitions.SPECIFICATION)
+            if name in definitions.types():
+                return type.rpartition(".")[2] == name
+            if within + 1 >= _MAX_WITHIN or not isinstance(value, dict) or not self.knows(canonical):
+                return None
+            if self.type(canonical) != type.rpartition(".")[2]:
+                return False
+            found = self.issues(value, canonical, type, value, True, within + 1)
+            return not any(issue.severity == "error" for issue in found)
+
+        codes = self._codes
+        return Services(codes.member_of if codes else None, codes.subsumes if codes else None, conforms_to)
 
     def _compiled(self, canonical: str) -> _Ready:
         if self._generation != self.profiles.generation:
@@ -102,10 +137,16 @@ class Conformance:
             issue = asked.invariant.broken(Place(at, item, asked.path), _within(item, scene))
             if issue:
                 yield replace(issue, profile=url)
+        elif asked.binding is not None:
+            issue = asked.binding.broken(item, asked.path, at, scene.services)
+            if issue:
+                yield replace(issue, profile=url)
         elif asked.profile is not None and depth < _MAX_PROFILES and self.knows(asked.profile):
             yield from self._asked(self._compiled(asked.profile), item, at, _within(item, scene), depth + 1)
 
 
+#: `conformsTo` inside `conformsTo`: deeper is not answered.
+_MAX_WITHIN = 4
 #: Profiles of types inside profiles of types; data is never nested deeper than this.
 _MAX_PROFILES = 64
 
@@ -142,7 +183,7 @@ def _within(item: Any, scene: Scene) -> Scene:
     """A resource inside another is the `%resource` of its own rules."""
     if isinstance(item, dict) and "resourceType" in item and item is not scene.resource.value:
         inner: Node = root_node(item)
-        return Scene(inner, inner, scene.sound)
+        return Scene(inner, inner, scene.sound, scene.services)
     return scene
 
 

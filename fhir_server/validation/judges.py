@@ -1,4 +1,4 @@
-"""The compiled types in use: those asked for together are compiled together, so that they share what they have in common.
+"""The compiled types in use: those asked for together are compiled together, and share what they have in common.
 
 A type alone holds 4 MB, nearly all of it data types that every resource has; forty types in one hold 45 MB. A new type
 is compiled alone, in 15 ms, and joins the others once there are some.

@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.validation import bindings, references, slices
+from fhir_server.validation.coded import Bound, bound
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.invariants import ELSEWHERE, Invariant
+from fhir_server.validation.limits import limits
 from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.rules import ruled
 from fhir_server.validation.snapshots import Definition, Node
@@ -34,19 +36,21 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What FHIRPath or another profile has to say of the elements at the end of a way.
+    """What FHIRPath, a value set or another profile has to say of the elements at the end of a way.
 
     Attributes:
         way: from the profile's root.
         path: where the children of those elements are defined.
         invariant: to hold there; None when it is a profile.
         profile: canonical of a profile whose invariants hold there too; its schema is already part of ours.
+        binding: whose codes they must have.
     """
 
     way: tuple[Hop, ...]
     path: str
     invariant: Invariant | None = None
     profile: str | None = None
+    binding: Bound | None = None
 
 
 @dataclass(slots=True)
@@ -90,7 +94,6 @@ class _Build:
         self.current = ""
 
     # What `slices.Known` asks for.
-
     def profile_node(self, canonical: str) -> Node | None:
         definition = self.profiles.find(canonical)
         return self.profiles.snapshot(definition) if definition else None
@@ -131,6 +134,8 @@ class _Build:
         """What is asked of one value of an element, children included."""
         found = [*self._said(node, path), *self._bound(node, path)]
         self._invariants(node, path, way, asked, found)
+        asked += [Asked(way, path, binding=b) for b in bound(node.facts, path)]
+        asked += [Asked(way, path, invariant=i) for i in limits(node, path)]
         table = {} if path == "Resource" else steps(path)
         for name, child in node.children.items():
             found += self._child(name, child, table, way, asked)

@@ -7,7 +7,7 @@ the guides' canonicals; `profiles/ens` what no guide has, under our own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -36,11 +36,16 @@ def _bodies() -> Mapping[str, tuple[_Head, bytes]]:
     return found
 
 
-@cache
 def shipped(url: str) -> Mapping[str, Any] | None:
     """The StructureDefinition of a canonical without version; None where none comes with the server."""
+    return of(url, "StructureDefinition")
+
+
+@lru_cache(maxsize=512)
+def of(url: str, type: str) -> Mapping[str, Any] | None:
+    """The resource of a canonical without version and a type (`ValueSet`); None where none comes with the server."""
     head, body = _bodies().get(url, (None, b""))
-    if head is None or head.resourceType != "StructureDefinition":
+    if head is None or head.resourceType != type:
         return None
     tree: dict[str, Any] = msgspec.json.decode(body)
     return tree

@@ -13,7 +13,7 @@ import msgspec
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
 from fhir_server.validation import contained, invariants
-from fhir_server.validation.conformance import Conformance
+from fhir_server.validation.conformance import Codes, Conformance
 from fhir_server.validation.judges import Judges
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import Profiles
@@ -32,6 +32,7 @@ class Validator:
         unknown: Literal["warning", "error"] = "warning",
         lenient: frozenset[str] = frozenset(),
         levels: Levels | None = None,
+        codes: Codes | None = None,
     ) -> None:
         """A validator of base R4, and of profiles where a registry is given.
 
@@ -40,9 +41,10 @@ class Validator:
             unknown: what a claim to a profile that is not known is.
             lenient: rules of every profile that only warn: `key`, or `key@Type.element`.
             levels: how strictly each profile is held to; strictly by default.
+            codes: what value sets hold, beyond those that come with the server.
         """
         self.profiles = profiles
-        self.conformance = Conformance(profiles) if profiles is not None else None
+        self.conformance = Conformance(profiles, codes) if profiles is not None else None
         self.unknown = unknown
         self.lenient = lenient
         self.levels = levels or Levels()
