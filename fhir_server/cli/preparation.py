@@ -268,5 +268,5 @@ def begin(settings: Settings, registry: Registry) -> None:
 
 def prepare(part: Part, key: str) -> Prepared:
     """`Preparer.prepare` in a worker process."""
-    assert _preparer is not None  # noqa: S101 — `begin` ran first
+    assert _preparer is not None
     return _preparer.prepare(part, key)

@@ -73,7 +73,7 @@ def application() -> Asgi:
 
     chosen = Settings()
     configure(chosen)
-    # A long search in a thread waits this long for the event loop at each of its rows; Python's own 5 ms make it seconds.
+    # A long search in a thread waits this long for the event loop at each row; Python's own 5 ms make it seconds.
     sys.setswitchinterval(0.0005)
     return _Worker(chosen)
 

@@ -84,7 +84,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class String:
-    """A word row of `param` compared with `value`: folded for "starts", "contains" and "ends", as written for "exact"."""
+    """A word row of `param` compared with `value`: as written for "exact", folded for the others."""
 
     param: str
     value: str

@@ -47,7 +47,7 @@ CREATE TABLE word(rid INTEGER NOT NULL, param INTEGER NOT NULL, value TEXT NOT N
     grp INTEGER NOT NULL, PRIMARY KEY(rid, param, value, qualifier, grp)) WITHOUT ROWID;
 CREATE INDEX word_value ON word(param, value, rid, qualifier, grp);
 -- `form` is 0 for a point, 1 for an interval no longer than SHORT, 2 beyond: an interval that holds an instant began
--- at most SHORT before it, or is one of the few of form 2. `many`: the resource has other spans of this parameter, so
+-- at most SHORT before it, or is one of the few of form 2. `many`: the resource has other spans of the parameter, so
 -- that two bounds may be met by two rows.
 CREATE TABLE span(rid INTEGER NOT NULL, param INTEGER NOT NULL, low NOT NULL, high NOT NULL, code TEXT NOT NULL,
     system NOT NULL, grp INTEGER NOT NULL, form INTEGER NOT NULL, many INTEGER NOT NULL,
