@@ -25,9 +25,11 @@ run: $(VENV)/.run
 	@exec $(BIN)/fhir-server serve --open
 
 test: $(VENV)/.dev $(VENV)/.browser lint
+	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
 
 test-all: $(VENV)/.dev $(VENV)/.browser lint
+	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
 
 bench: $(VENV)/.run

@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 import tarfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "hl7.fhir.r4.examples-4.0.1.tgz"
@@ -24,17 +26,19 @@ def examples_folder() -> Path | None:
     npm = shutil.which("npm")
     if npm is None:
         return None
-    parent = folder.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    fetched = subprocess.run(
-        [npm, "pack", "hl7.fhir.r4.examples@4.0.1", "--silent"], cwd=parent, capture_output=True, check=False
-    )
-    package = parent / PACKAGE
-    if fetched.returncode or hashlib.sha256(package.read_bytes()).hexdigest() != SHA256:
-        return None
-    with tarfile.open(package) as archive:
-        archive.extractall(parent, filter="data")
-    package.unlink()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Fetched aside and moved into place whole: of several test processes each sees all of it or none.
+    with TemporaryDirectory(dir=folder.parent) as aside:
+        fetched = subprocess.run(
+            [npm, "pack", "hl7.fhir.r4.examples@4.0.1", "--silent"], cwd=aside, capture_output=True, check=False
+        )
+        package = Path(aside) / PACKAGE
+        if fetched.returncode or hashlib.sha256(package.read_bytes()).hexdigest() != SHA256:
+            return None
+        with tarfile.open(package) as archive:
+            archive.extractall(aside, filter="data")
+        with suppress(OSError):  # another process was first
+            (Path(aside) / "package").rename(folder)
     return folder if folder.is_dir() else None
 
 
@@ -43,3 +47,8 @@ def shared_data() -> Path | None:
     """The folder of real bundles and national guides beside the checkout, or None."""
     folder = Path(os.environ.get("FHIR_TEST_DATA", ROOT.parent / "shared" / "data"))
     return folder if folder.is_dir() else None
+
+
+if __name__ == "__main__":
+    # Before the tests are collected, since each test process would otherwise fetch them for itself.
+    print(examples_folder() or "The published examples could not be fetched: tests that need them are skipped.")

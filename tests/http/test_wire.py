@@ -209,13 +209,13 @@ async def test_a_body_over_the_limit_is_not_read_to_its_end() -> None:
 @pytest.mark.parametrize(
     ("coding", "body", "status"),
     [
-        ("gzip", gzip.compress(b"{}"), 201),
-        ("GZIP", gzip.compress(b"{}"), 201),
+        ("gzip", gzip.compress(b"{}", mtime=0), 201),
+        ("GZIP", gzip.compress(b"{}", mtime=0), 201),
         ("identity", b"{}", 201),
-        ("gzip", gzip.compress(b"{") + gzip.compress(b"}"), 201),
-        ("gzip", gzip.compress(b"0" * 10_000_000), 413),
+        ("gzip", gzip.compress(b"{", mtime=0) + gzip.compress(b"}", mtime=0), 201),
+        ("gzip", gzip.compress(b"0" * 10_000_000, mtime=0), 413),
         ("gzip", b"{}", 400),
-        ("gzip", gzip.compress(b'{"a":"bcdefgh"}')[:-9], 400),
+        ("gzip", gzip.compress(b'{"a":"bcdefgh"}', mtime=0)[:-9], 400),
         ("deflate", zlib.compress(b"{}"), 415),
         ("br", b"{}", 415),
     ],
