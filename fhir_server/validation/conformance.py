@@ -22,6 +22,7 @@ from fhir_server.validation.engine import compiled as ready
 from fhir_server.validation.invariants import Scene
 from fhir_server.validation.profiled import Asked, Hop, Profiled, compiled
 from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.sampling import errors
 from fhir_server.validation.snapshots import Definition
 from fhir_server.validation.walking import Place
 
@@ -92,7 +93,8 @@ class Conformance:
         one = self._compiled(canonical)
         found: list[Issue] = []
         if not one.judge.is_valid(tree):
-            found = explain.issues(one.judge.iter_errors(tree), one.profile.schema, one.profile.type, at)
+            found = explain.issues(errors(one.judge.iter_errors, tree), one.profile.schema, one.profile.type, at)
+            found = found or [explain.somewhere(at, canonical.partition("|")[0])]
         node = root_node(tree)
         scene = Scene(node, node if root is tree else root_node(root), sound and not found, self._services[within])
         return found + list(self._asked(one, tree, at, scene, 0))

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/references.html#contained (dom-2 to dom-5, ref-1), https
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from fhir_server.validation.walking import places
 
 Tree = Mapping[str, Any]
 _REFERENCES = frozenset(("Reference",))
+#: So many contained resources are looked for in the body one by one; more are counted together.
+_FEW = 50
 
 
 def issues(tree: Tree, type: str, at: str, body: bytes) -> list[Issue]:
@@ -52,7 +55,7 @@ def duplicate_ids(tree: Tree, at: str) -> Iterator[Issue]:
 
 def _all_named(inside: list[dict[str, Any]], body: bytes) -> bool:
     # A resource that refers to itself counts as referred to in dom-3 as well.
-    return all(f'"#{resource.get("id")}"'.encode() in body for resource in inside)
+    return len(inside) < _FEW and all(f'"#{resource.get("id")}"'.encode() in body for resource in inside)
 
 
 def _each(inside: list[dict[str, Any]], at: str) -> Iterator[Issue]:
@@ -85,10 +88,12 @@ def _unreferenced(tree: Tree, inside: list[dict[str, Any]], at: str) -> Iterator
     """dom-3: a contained resource is referred to by some other part, or refers to the resource around it."""
     outside = {s for k, v in tree.items() if k != "contained" for s in _strings(v)}
     said = [set(_strings(resource)) for resource in inside]
+    sayers = Counter(link for links in said for link in links)
     for position, resource in enumerate(inside):
-        id = resource.get("id")
-        others = outside.union(*(s for p, s in enumerate(said) if p != position))
-        if isinstance(id, str) and f"#{id}" not in others and "#" not in said[position]:
+        id, own = resource.get("id"), said[position]
+        link = f"#{id}"
+        referred = link in outside or sayers[link] > (link in own)
+        if isinstance(id, str) and not referred and "#" not in own:
             yield _issue("dom-3", "Nothing refers to this contained resource", f"{at}.contained[{position}]")
 
 

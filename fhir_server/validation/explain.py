@@ -7,6 +7,7 @@ what is written here never repeats a value of the resource.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -19,6 +20,8 @@ from fhir_server.validation.walking import expression
 
 #: Keywords that say there is nothing to judge: no other rule is broken at the same place.
 _NOTHING = frozenset(("type", "minLength", "minItems", "minProperties"))
+#: The most issues told of one resource's structure: a body of nothing but mistakes must not cost the server its memory.
+MOST = 1000
 Kind = jsonschema_rs.ValidationErrorKind
 
 
@@ -36,7 +39,7 @@ def issues(
     """
     found: dict[tuple[str | None, str | None], Issue] = {}
     unreadable: set[tuple[str | int, ...]] = set()
-    listed = list(errors)
+    listed = list(islice(errors, MOST))
     for error in listed:
         if _keyword(error) in _NOTHING:
             unreadable.add(tuple(error.instance_path))
@@ -44,9 +47,17 @@ def issues(
         # A number where a code belongs is not also an unknown code, nor does an empty object also lack its children.
         if tuple(error.instance_path) in unreadable and _keyword(error) not in _NOTHING:
             continue
-        for issue in _issues(error, schema, path, at, skip):
+        for issue in islice(_issues(error, schema, path, at, skip), MOST):
             found.setdefault((issue.key, issue.expression), issue)
+        if len(found) >= MOST:
+            break
     return list(found.values())
+
+
+def somewhere(at: str, profile: str | None = None) -> Issue:
+    """What is told of a resource so large that its mistakes stand beyond what is looked through."""
+    text = "Something beyond the first items of its arrays is not what its definition asks for."
+    return Issue("error", "structure", text, at, "type", profile)
 
 
 def _keyword(error: jsonschema_rs.ValidationError) -> str:

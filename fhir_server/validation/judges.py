@@ -17,6 +17,7 @@ from fhir_server.fhir.outcome import Issue
 from fhir_server.validation import explain
 from fhir_server.validation.compile import DRAFT, pointer, schema
 from fhir_server.validation.engine import compiled
+from fhir_server.validation.sampling import errors
 
 #: Types compiled alone before they join the others, and the most types that are kept.
 ALONE = 6
@@ -39,7 +40,8 @@ class Judge:
 
     def issues(self, tree: Tree, type: str, at: str) -> list[Issue]:
         """What is wrong with its structure; `at` is its FHIRPath."""
-        return explain.issues(self.engine.iter_errors({type: tree}), self.schema, type, at, skip=1)
+        found = errors(lambda part: self.engine.iter_errors({type: part}), tree)
+        return explain.issues(found, self.schema, type, at, skip=1) or [explain.somewhere(at)]
 
 
 class Judges:

@@ -12,7 +12,7 @@ import msgspec
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import contained, invariants
+from fhir_server.validation import contained, explain, invariants
 from fhir_server.validation.conformance import Codes, Conformance
 from fhir_server.validation.judges import Judges
 from fhir_server.validation.levels import Levels, relaxed
@@ -66,7 +66,7 @@ class Validator:
             profiles: canonicals it must conform to, whether it claims them or not.
         """
         # A Bundle's profile may say of an entry what the entry's own says.
-        return list(dict.fromkeys(_resource(tree, type, self, profiles)))
+        return list(dict.fromkeys(told(_resource(tree, type, self, profiles))))
 
     def profiled(
         self, tree: Tree, type: str, at: str, root: Tree, asked: Sequence[str], sound: bool
@@ -117,7 +117,22 @@ _BASE = Validator()
 
 def validate(tree: Tree) -> list[Issue]:
     """Everything that base R4 finds wrong with the resource `tree`; an empty list when all is well."""
-    return list(_resource(tree, None, _BASE))
+    return list(told(_resource(tree, None, _BASE)))
+
+
+def told(issues: Iterator[Issue]) -> Iterator[Issue]:
+    """As many of `issues` as one answer tells: all that is wrong up to a limit, which then says so itself."""
+    errors = others = 0
+    for issue in issues:
+        if issue.severity in ("error", "fatal"):
+            errors += 1
+            yield issue
+            if errors == explain.MOST:
+                yield Issue("information", "incomplete", f"More than {errors} problems; the rest was not looked for.")
+                return
+        elif others < explain.MOST:
+            others += 1
+            yield issue
 
 
 def _claims(tree: Tree) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.json import parse
+from fhir_server.validation.explain import MOST
 from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.validator import Validator
 from tests.examples import examples_folder
@@ -46,3 +47,40 @@ def test_an_odd_value_anywhere_is_an_issue_and_no_exception(path: str, odd: Any)
 def test_an_odd_value_in_a_contained_resource_is_an_issue(path: str, odd: Any):
     tree = {**PATIENT, "contained": [{**PATIENT["contained"][0], path: odd}]}
     assert Validator(Profiles()).validate(tree)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"resourceType": "Patient", "extension": [0] * 50_000},
+        {"resourceType": "Patient", "name": [{"famil": "x"}] * 50_000},
+        {"resourceType": "Patient", **{f"k{n}": 0 for n in range(50_000)}},
+        {"resourceType": "Patient", "name": [*[{"family": "x"}] * 50_000, {"famil": "x"}]},
+        {"resourceType": "Patient", "contained": [{"resourceType": "Basic", "id": f"b{n}"} for n in range(20_000)]},
+        {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"resource": {"resourceType": "Patient", "x": 1}}] * 9_000,
+        },
+    ],
+    ids=["items", "elements", "members", "the last alone", "contained", "entries"],
+)
+def test_a_body_of_nothing_but_mistakes_is_refused_within_bounds(tree: dict[str, Any]) -> None:
+    found = Validator(Profiles()).validate(tree)
+    assert any(issue.severity == "error" for issue in found)
+    assert len(found) <= 2 * MOST + 1
+
+
+def test_what_is_right_may_be_as_large_as_it_likes() -> None:
+    names = [{"family": "x", "given": ["y", "z"]}] * 30_000
+    found = Validator(Profiles()).validate({"resourceType": "Patient", "name": names})
+    assert [issue.key for issue in found] == ["dom-6"]
+
+
+@pytest.mark.parametrize("count", [3, 80])
+def test_contained_resources_are_referred_to_however_many_they_are(count: int) -> None:
+    inside = [{"resourceType": "Organization", "id": f"o{n}", "name": "x"} for n in range(count)]
+    practitioners = [{"reference": f"#o{n}"} for n in range(count - 1)]
+    tree = {"resourceType": "Patient", "contained": inside, "generalPractitioner": practitioners}
+    keys = [issue.key for issue in Validator(Profiles()).validate(tree)]
+    assert keys.count("dom-3") == 1
