@@ -162,8 +162,8 @@ class _Code(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         super().validate_token_request()
 
     def query_authorization_code(self, code: str, client: Caller) -> Taken | None:
+        family = self.server.wait(self.server.tokens.family_of("code", code))
         found = self.server.wait(self.server.tokens.take_code(code, client.client.id))
-        family = None if found is None else self.server.wait(self.server.tokens.family(found.family))
         if found is None or family is None or family.base != self.request.addresses.base:
             return None
         return Taken(found, family)
@@ -201,8 +201,8 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
 
     def _family(self, token: str, client: Caller) -> Family | None:
         """The authorization behind a refresh token, which is used up; None when it has ended, or its session has."""
+        family: Family | None = self.server.wait(self.server.tokens.family_of("refresh", token))
         taken = self.server.wait(self.server.tokens.take_refresh(token, client.client.id))
-        family: Family | None = None if taken is None else self.server.wait(self.server.tokens.family(taken.family))
         if taken is None or family is None or taken.expires <= time.time():
             return None
         if family.session is not None and not self.server.wait(self.server.sessions.lives(family.session)):

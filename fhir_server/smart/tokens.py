@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -112,6 +112,15 @@ class Tokens:
         """The code's own data, once, to the client it was made for. A second time ends the family."""
         found: Code | None = await self._take("code", code, client, Code)
         return found
+
+    async def family_of(self, kind: Literal["code", "refresh"], secret: str) -> Family | None:
+        """The authorization behind a code or refresh token.
+
+        Read before the secret is taken: whoever takes it then has it, although a second redeemer at the same moment
+        ends the family.
+        """
+        id = await self._records.get(f"{kind}-family", digest(secret))
+        return None if id is None else await self.family(id.decode())
 
     async def take_refresh(self, token: str, client: str) -> Refresh | None:
         """The refresh token's data, once, to the client it was made for. A second time ends the family."""
