@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     max_includes: int = Field(2000, ge=1, description="The most included resources beside a page.")
     max_links: int = Field(50_000, ge=1, description="The most targets a chained parameter may have.")
     exact_total_limit: int = Field(
-        200, ge=0, description="Without `_total`, totals that cost extra are counted up to this many matches only."
+        1_000, ge=0, description="Without `_total`, totals that cost extra are counted up to this many matches only."
     )
     max_body_bytes: int = Field(50_000_000, ge=1024, description="The largest request body, in bytes.")
     max_bundle_entries: int = Field(5_000, ge=1, description="The most entries of a batch or transaction.")
