@@ -44,13 +44,18 @@ class Clock:
         """Watch `connection`; nothing is limited yet."""
         self._connection = connection
         self._deadline = inf
+        self._worked_until = inf
         self._left = inf
         self._given_up = False
         connection.set_progress_handler(self._is_over, _INSTRUCTIONS)
 
-    def start(self, seconds: float) -> None:
-        """What is begun now may take `seconds`; then it raises `apsw.InterruptError`."""
+    def start(self, seconds: float, work: float = inf) -> None:
+        """What is begun now may take `seconds`, and `work` seconds of this thread's own processor time.
+
+        Then it raises `apsw.InterruptError`.
+        """
         self._deadline = time.monotonic() + seconds
+        self._worked_until = inf if work == inf else time.thread_time() + work
         self._left = inf
 
     def attempt(self, attempt: Callable[[], T], instructions: float) -> T | None:
@@ -73,13 +78,15 @@ class Clock:
             yield
         finally:
             # An end that was itself ended for being late would leave the connection inside the transaction.
-            self._deadline = self._left = inf
+            self._deadline = self._worked_until = self._left = inf
             self._connection.execute("COMMIT")
 
     def _is_over(self) -> bool:
         self._left -= _INSTRUCTIONS
         self._given_up = self._left < 0
-        return self._given_up or time.monotonic() > self._deadline
+        if self._given_up or time.monotonic() > self._deadline:
+            return True
+        return self._worked_until != inf and time.thread_time() > self._worked_until
 
 
 def open_writer(path: Path, busy_seconds: float) -> apsw.Connection:

@@ -20,9 +20,11 @@ from fhir_server.store.embedded.connections import Clock, open_reader, said
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.search import Search
 
-#: How long a read may hold the event loop. A few milliseconds are usual; on a busy machine the same work takes several
-#: times that, and beginning it again in a thread would cost more than both.
-_INLINE_SECONDS = 0.04
+#: How much work a read may do on the event loop, in seconds of processor time. A few milliseconds are usual; on a busy
+#: machine the same work takes several times as long, and beginning it again in a thread would cost more than both.
+_INLINE_WORK = 0.04
+#: How long it may take, waiting for the disk or the processor included.
+_INLINE_SECONDS = 0.4
 
 T = TypeVar("T")
 
@@ -36,13 +38,13 @@ class Reader:
         self._clock = Clock(self.connection)
         self._search = Search(self.connection, names, self._clock)
 
-    def run(self, read: Callable[[Search], T], seconds: float) -> T:
+    def run(self, read: Callable[[Search], T], seconds: float, work: float = inf) -> T:
         """What `read` returns.
 
         Raises:
-            apsw.InterruptError: it took longer than `seconds`.
+            apsw.InterruptError: it took longer than `seconds`, or more than `work` seconds of processor time.
         """
-        self._clock.start(seconds)
+        self._clock.start(seconds, work)
         return read(self._search)
 
 
@@ -66,7 +68,7 @@ class Readers:
             Unavailable: the file cannot be read.
         """
         try:
-            return self._inline.run(read, _INLINE_SECONDS)
+            return self._inline.run(read, _INLINE_SECONDS, _INLINE_WORK)
         except apsw.InterruptError:
             return await self.slowly(read)
         except apsw.Error as error:
