@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.access.grant import Purpose
 from fhir_server.smart import lifetimes
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
@@ -32,6 +33,7 @@ class Ask:
         patient: chosen, or given by the launch.
         account: who launched it; nobody else may go on.
         context: from the launch, for the token answer.
+        purpose: of use, when the professional or the app says one; `reason` why, in words asked on a page, never a URL.
     """
 
     id: str
@@ -49,6 +51,8 @@ class Ask:
     patient: str | None = None
     account: str | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    purpose: Purpose | None = None
+    reason: str | None = None
 
     @property
     def needs_patient(self) -> bool:
@@ -64,12 +68,15 @@ class Launch:
         client: the app opened; account: who opens it.
         patient: id of the patient in context.
         context: further parameters of the token answer (encounter, fhirContext, intent…).
+        purpose, reason: of use, as said where it was opened.
     """
 
     client: str
     account: str
     patient: str | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    purpose: Purpose | None = None
+    reason: str | None = None
 
 
 class Asks:
@@ -97,6 +104,12 @@ class Asks:
     async def choose(self, ask: Ask, patient: str) -> Ask:
         """The request with its patient chosen."""
         changed = replace(ask, patient=patient)
+        await self.keep(changed)
+        return changed
+
+    async def say_why(self, ask: Ask, purpose: Purpose, reason: str | None) -> Ask:
+        """The request with its purpose of use, and the reason of one that needs it."""
+        changed = replace(ask, purpose=purpose, reason=reason)
         await self.keep(changed)
         return changed
 

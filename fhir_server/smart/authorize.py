@@ -15,6 +15,7 @@ import msgspec
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
 
+from fhir_server.access.grant import Purpose
 from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.accounts import Account
 from fhir_server.smart.addresses import Addresses
@@ -26,7 +27,9 @@ from fhir_server.smart.token import Server
 from fhir_server.smart.tokens import Family
 from fhir_server.store.protocol import Records
 
-Step = Literal["sign-in", "role", "patient", "consent", "done"]
+Step = Literal["sign-in", "role", "patient", "purpose", "consent", "done"]
+#: Purposes of use an app may ask for by name (`purpose_of_use`); why is asked on a page, never taken from a URL.
+ASKED: dict[str, Purpose] = {"TREAT": "TREAT", "ETREAT": "ETREAT", "BTG": "BTG"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ def _ask(server: Server, asks: Asks, request: Asked, browser: str) -> Ask:
         patient=launch.patient if launch else None,
         account=launch.account if launch else None,
         context=context,
+        purpose=(launch.purpose if launch else None) or ASKED.get(form.get("purpose_of_use", "")),
+        reason=launch.reason if launch else None,
     )
 
 
@@ -124,7 +129,19 @@ def step(ask: Ask, session: Session | None, account: Account | None, approved: b
         return "role"
     if ask.needs_patient and ask.patient is None:
         return "patient"
+    if account.professional and ask.purpose is not None and not purposeful(ask.purpose, ask.reason, session):
+        return "purpose"
     return "done" if approved and "consent" not in ask.prompt.split() else "consent"
+
+
+def purposeful(purpose: Purpose, reason: str | None, session: Session) -> bool:
+    """Whether a professional may act for `purpose`: breaking the glass needs a reason, regulation its centre's session.
+
+    CSP R1111-43 and PGSSI-S: what is opened in an emergency is explained, and the record's holder is told.
+    """
+    if purpose == "BTG":
+        return bool(reason)
+    return purpose != "ETREAT" or session.regulation
 
 
 def _too_old(ask: Ask, session: Session) -> bool:
@@ -179,6 +196,8 @@ async def granted(
         scope=held,
         patient=ask.patient if ask.needs_patient or ask.account else None,
         role=session.role or (account.roles[0] if len(account.roles) == 1 else None),
+        purpose=ask.purpose if account.professional else None,
+        reason=ask.reason if account.professional else None,
         session=None if "offline_access" in held else digest(cookie),
         auth_time=int(session.began),
         context={"need_patient_banner": ask.account is None, **ask.context} if ask.patient else ask.context,

@@ -30,6 +30,7 @@ class Session:
         seen: last request.
         strength: how they did.
         role: the PractitionerRole they chose to act in.
+        regulation: whether the provider said that they work in a medical regulation centre (SAMU, centre 15).
     """
 
     account: str
@@ -37,6 +38,7 @@ class Session:
     seen: float
     strength: Strength = "password"
     role: str | None = None
+    regulation: bool = False
 
 
 class Sessions:
@@ -76,6 +78,12 @@ class Sessions:
         await self._records.take("session", digest(cookie))
         await changed(self._records)
 
+    async def of_account(self, account: str) -> list[tuple[str, Session]]:
+        """The sessions of an account that go on, with the digest of each, last seen first."""
+        found = [(key, msgspec.json.decode(value, type=Session)) for key, value in await self._records.list("session")]
+        going_on = [(key, one) for key, one in found if one.account == account and _holds(one)]
+        return sorted(going_on, key=lambda pair: -pair[1].seen)
+
     async def end_all(self, account: str) -> None:
         """Sign an account out everywhere, such as after a change of password."""
         for key, value in await self._records.list("session"):
@@ -86,12 +94,14 @@ class Sessions:
     async def _read(self, key: str) -> Session | None:
         value = await self._records.get("session", key)
         found = None if value is None else msgspec.json.decode(value, type=Session)
-        now = time.time()
-        if found is None or now - found.began > lifetimes.SESSION or now - found.seen > lifetimes.SESSION_IDLE:
-            return None
-        return found
+        return found if found is not None and _holds(found) else None
 
     async def _keep(self, key: str, session: Session) -> None:
         left = session.began + lifetimes.SESSION - time.time()
         if left > 0:
             await self._records.put("session", key, msgspec.json.encode(session), left)
+
+
+def _holds(session: Session) -> bool:
+    now = time.time()
+    return now - session.began <= lifetimes.SESSION and now - session.seen <= lifetimes.SESSION_IDLE
