@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import OPEN, Grant
@@ -123,6 +123,7 @@ class House:
             operate=_operate,
             validator=self.validator.for_client(grant.client or ""),
             following=self.following,
+            security=_opened if self.settings.open else _security,
         )
 
     async def _grant(self, call: Call) -> Grant:
@@ -206,6 +207,18 @@ def _routers(house: House) -> list[APIRouter]:
         house.authorization,
         lambda account, asked: find(house.repository, place(house.settings.base_url), account, asked),
     )
+
+
+def _security(base: str) -> Mapping[str, Any]:
+    from fhir_server.smart.capability import security
+
+    return security(base)
+
+
+def _opened(base: str) -> Mapping[str, Any]:
+    from fhir_server.smart.capability import opened
+
+    return opened(base)
 
 
 async def _operate(request: Request, context: Context) -> Response:

@@ -16,7 +16,7 @@ import msgspec
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions import statement
-from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.exchange import Context, Request, Response, Security
 from fhir_server.interactions.shaping import part
 from fhir_server.search.parameters import Registry, described
 from fhir_server.search.query import REFUSED
@@ -44,21 +44,31 @@ async def capabilities(request: Request, context: Context) -> Response:
 
 @lru_cache(maxsize=8)
 def _encoded(
-    base: str, registry: Registry, generation: int, cors: bool, profiles: Profiles | None, profiled: int
+    base: str,
+    registry: Registry,
+    generation: int,
+    cors: bool,
+    profiles: Profiles | None,
+    profiled: int,
+    security: Security | None,
 ) -> bytes:
     # `generation` and `profiled` are in the key only: a registry that has changed is described anew.
-    return msgspec.json.encode(completed(base, registry, cors, profiles))
+    return msgspec.json.encode(completed(base, registry, cors, profiles, security))
 
 
 def _statement(context: Context, registry: Registry) -> bytes:
     settings: Settings = context.settings
     profiles = context.validator.profiles if context.validator else None
     changes = profiles.generation if profiles else 0
-    return _encoded(context.base, registry, registry.generation, bool(settings.cors_origins), profiles, changes)
+    cors = bool(settings.cors_origins)
+    return _encoded(context.base, registry, registry.generation, cors, profiles, changes, context.security)
 
 
-def completed(base: str, registry: Registry, cors: bool, profiles: Profiles | None = None) -> dict[str, Any]:
+def completed(
+    base: str, registry: Registry, cors: bool, profiles: Profiles | None = None, security: Security | None = None
+) -> dict[str, Any]:
     """The statement with everything that is known only while the server runs."""
+    secured = {**(security(base) if security else {}), "cors": cors}
     supported = profiles.supported() if profiles else {}
     published = statement.published()
     [rest] = published["rest"]
@@ -73,9 +83,7 @@ def completed(base: str, registry: Registry, cors: bool, profiles: Profiles | No
         "date": _SINCE,
         "software": {"name": "fhir-server", "version": software_version()},
         "implementation": {"description": "FHIR R4 server", "url": base},
-        "rest": [
-            {**rest, "security": {**rest["security"], "cors": cors}, "resource": resources, "searchParam": common}
-        ],
+        "rest": [{**rest, "security": {**rest["security"], **secured}, "resource": resources, "searchParam": common}],
     }
 
 

@@ -85,6 +85,7 @@ class Context:
             Bundle entry may ask for one, so the way to them is handed down.
         validator: judges what is written, profiles included, for this caller; None judges by base R4 alone.
         following: is told of every StructureDefinition written, so that all workers follow; None where nothing does.
+        security: says how callers get in, for the CapabilityStatement; None where that is not known.
     """
 
     repository: Repository
@@ -99,6 +100,9 @@ class Context:
     operate: Handler | None = None
     validator: Validator | None = None
     following: Following | None = None
+    security: Security | None = None
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]
+#: From a FHIR base to members of `CapabilityStatement.rest.security`.
+Security = Callable[[str], Mapping[str, Any]]

@@ -1,0 +1,40 @@
+"""What `/metadata` says of authorization: https://hl7.org/fhir/R4/capabilitystatement.html (rest.security)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.smart.space import BASE, ROOT, Space, serving
+
+URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+
+
+async def test_a_closed_server_says_where_tokens_come_from_and_discovery_agrees(space: Space) -> None:
+    statement = (await space.fhir("GET", "metadata")).json()
+    [rest] = statement["rest"]
+    security = rest["security"]
+    assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
+    [uris] = [one for one in security["extension"] if one["url"] == URIS]
+    said = {part["url"]: part["valueUri"] for part in uris["extension"]}
+    found = (await space.http.get(f"{BASE}/.well-known/smart-configuration")).json()
+    for name in ("authorize", "token"):
+        assert said[name] == found[f"{name}_endpoint" if name == "token" else "authorization_endpoint"]
+    assert all(uri.startswith(f"{ROOT}/auth/") for uri in said.values())
+
+
+async def test_an_open_server_names_no_service(tmp_path: Path) -> None:
+    async with serving(tmp_path, open=True) as space:
+        [rest] = (await space.fhir("GET", "metadata")).json()["rest"]
+        assert "service" not in rest["security"]
+        assert "extension" not in rest["security"]
+
+
+@pytest.mark.parametrize(("origins", "said"), [((), False), (("https://app.example",), True)])
+async def test_cors_is_said_only_where_a_browser_is_answered(
+    tmp_path: Path, origins: tuple[str, ...], said: bool
+) -> None:
+    async with serving(tmp_path, cors_origins=origins) as space:
+        [rest] = (await space.fhir("GET", "metadata")).json()["rest"]
+        assert rest["security"]["cors"] is said
