@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."
     )
+    outbox: SecretStr = Field(
+        SecretStr(""),
+        description="Where notices to people go: smtp://USER:PASSWORD@HOST:PORT, smtps://…, or empty for files.",
+    )
+    outbox_from: str = Field("ne-pas-repondre@localhost", description="Address that notices to people come from.")
     loopback_keys: bool = Field(False, description="For development: let a client's `jwks_uri` be on this machine.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."

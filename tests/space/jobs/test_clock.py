@@ -1,0 +1,78 @@
+"""Jobs are done when they are due, once, by whichever worker is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from fhir_server.fhir.outcome import Unavailable
+from fhir_server.space.jobs.clock import Clock, Job
+from fhir_server.store.opening import open_engine
+from fhir_server.store.protocol import Records
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def records(tmp_path: Path) -> AsyncIterator[Records]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'fhir.sqlite'}", max_pending=100, deadline_seconds=30)
+    yield engine.records
+    await engine.close()
+
+
+class Days:
+    """A clock's hands that a test moves."""
+
+    def __init__(self) -> None:
+        self.today = datetime(2026, 1, 1, tzinfo=UTC)
+        self.done: list[datetime] = []
+
+    def __call__(self) -> datetime:
+        return self.today
+
+    async def work(self, now: datetime) -> int:
+        await asyncio.sleep(0.01)
+        self.done.append(now)
+        return 3
+
+
+async def test_a_job_is_done_at_first_and_then_when_its_time_has_come(records: Records) -> None:
+    days = Days()
+    clock = Clock(records, [Job("sweep", DAY, days.work)], days)
+    assert await clock.run() == {"sweep": 3}
+    assert await clock.run() == {}
+    days.today += DAY - timedelta(seconds=1)
+    assert await clock.run() == {}
+    days.today += timedelta(seconds=1)
+    assert await clock.run() == {"sweep": 3}
+    assert days.done == [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)]
+
+
+async def test_of_many_workers_one_does_it(records: Records) -> None:
+    days = Days()
+    clocks = [Clock(records, [Job("sweep", DAY, days.work)], days) for _ in range(8)]
+    assert sorted(map(len, await asyncio.gather(*(clock.run() for clock in clocks)))) == [0] * 7 + [1]
+    assert len(days.done) == 1
+
+
+async def test_a_job_that_failed_is_tried_again_and_the_clock_goes_on(records: Records) -> None:
+    tried, done = 0, asyncio.Event()
+
+    async def fails_once(now: datetime) -> int:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise Unavailable("The store is busy.")
+        done.set()
+        return 1
+
+    clock = Clock(records, [Job("sweep", DAY, fails_once)])
+    attending = asyncio.create_task(clock.attend(0.01))
+    async with asyncio.timeout(5):
+        await done.wait()
+    attending.cancel()
+    assert tried == 2
