@@ -5,8 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class IdentityProvider(BaseModel):
+    """An identity provider people may sign in with, over OpenID Connect: one entry of `FHIR_IDENTITY_PROVIDERS`.
+
+    Attributes:
+        id: in the addresses of this server, such as the one to register with the provider: /auth/with/{id}/callback.
+        kind: whose claims it speaks: Pro Santé Connect's, FranceConnect+'s, or those of OpenID Connect alone.
+        name: shown on the sign-in page.
+        issuer: its issuer, under which its configuration is found.
+        client_id: of this server there.
+        client_secret_file, client_secret_variable: a file, or an environment variable, that holds the secret.
+        scope, acr_values: asked for; empty for what the kind needs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]{0,31}$")
+    kind: Literal["psc", "franceconnect", "oidc"]
+    name: str = Field(min_length=1, max_length=100)
+    issuer: str = Field(pattern=r"^https?://[^\s?#]+$")
+    client_id: str = Field(min_length=1)
+    client_secret_file: Path | None = None
+    client_secret_variable: str = ""
+    scope: str = ""
+    acr_values: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -65,6 +91,15 @@ class Settings(BaseSettings):
     )
     outbox_from: str = Field("ne-pas-repondre@localhost", description="Address that notices to people come from.")
     loopback_keys: bool = Field(False, description="For development: let a client's `jwks_uri` be on this machine.")
+    identity_providers: tuple[IdentityProvider, ...] = Field(
+        (), description="OpenID Connect providers people may sign in with, as a JSON list; see Identity providers."
+    )
+    simulators: bool = Field(
+        False, description="On loopback only: simulate Pro Santé Connect and FranceConnect+ for demonstrations."
+    )
+    registration: Literal["on", "off"] = Field(
+        "on", description="Dynamic registration of draft apps, which reach no real data (RFC 7591)."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )

@@ -9,7 +9,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import httpx
 
 LARGEST = 64 * 1024
 SECONDS = 5.0
@@ -17,6 +23,15 @@ SECONDS = 5.0
 
 class Refused(Exception):
     """The address may not be fetched, or did not answer as it must; says which in words without the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an address answered: its HTTP status, its media type without parameters, and its body."""
+
+    status: int
+    media_type: str
+    body: bytes
 
 
 async def fetch(url: str, loopback: bool = False) -> bytes:
@@ -29,37 +44,75 @@ async def fetch(url: str, loopback: bool = False) -> bytes:
     Raises:
         Refused: see the class.
     """
+    answer = await send(url, loopback=loopback)
+    if answer.status != 200:
+        raise Refused(f"It answered {answer.status}.")
+    return answer.body
+
+
+async def send(
+    url: str,
+    *,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    loopback: bool = False,
+    within: httpx.AsyncBaseTransport | None = None,
+) -> Answer:
+    """What `url` answers to a GET, or to a POST of `content`.
+
+    Args:
+        url: https, on a public address.
+        content: body of a POST.
+        headers: besides Host and Accept.
+        loopback: as for `fetch`.
+        within: asked instead of the network: a part of this very process, whose address is then not looked up.
+
+    Raises:
+        Refused: see the class.
+    """
     import httpx
 
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.username or parts.fragment or not host:
         raise Refused("The address is not a plain URL.")
-    address = await _checked(host, parts.port or (443 if parts.scheme == "https" else 80), parts.scheme, loopback)
-    # The checked address is put in the URL: resolving again could give another one (DNS rebinding).
-    literal = f"[{address}]" if ":" in address else address
-    target = parts._replace(netloc=f"{literal}:{parts.port}" if parts.port else literal).geturl()
+    target = url if within is not None else await _pinned(url, loopback)
+    given = {"Accept": "application/json", **(headers or {}), "Host": parts.netloc}
     try:
         async with (
             asyncio.timeout(SECONDS),
-            httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=SECONDS) as client,
+            httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=SECONDS, transport=within) as client,
             client.stream(
-                "GET",
+                "GET" if content is None else "POST",
                 target,
-                headers={"Host": parts.netloc, "Accept": "application/json"},
+                content=content,
+                headers=given,
                 extensions={"sni_hostname": host},
             ) as answer,
         ):
-            if answer.status_code != 200:
-                raise Refused(f"It answered {answer.status_code}.")
             body = b""
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > LARGEST:
                     raise Refused(f"It is longer than {LARGEST} bytes.")
-            return body
+            media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+            return Answer(answer.status_code, media_type, body)
     except (httpx.HTTPError, TimeoutError) as error:
         raise Refused(f"It could not be fetched: {type(error).__name__}.") from None
+
+
+async def _pinned(url: str, loopback: bool) -> str:
+    """`url` with the checked address in it: resolving again could give another one (DNS rebinding)."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        raise Refused("The address is not a plain URL.") from None
+    address = await _checked(
+        parts.hostname or "", port or (443 if parts.scheme == "https" else 80), parts.scheme, loopback
+    )
+    literal = f"[{address}]" if ":" in address else address
+    return parts._replace(netloc=f"{literal}:{port}" if port else literal).geturl()
 
 
 async def _checked(host: str, port: int, scheme: str, loopback: bool) -> str:
