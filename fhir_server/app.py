@@ -192,7 +192,8 @@ def _application(house: House) -> Application:
             return str(error)
         return None
 
-    return build(house.settings, traced, house.context, routers=_routers(house), check=check)
+    registered = None if house.settings.open else house.authorization.origins.known
+    return build(house.settings, traced, house.context, routers=_routers(house), check=check, registered=registered)
 
 
 def _routers(house: House) -> list[APIRouter]:

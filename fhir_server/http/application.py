@@ -17,7 +17,7 @@ from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotFound
 from fhir_server.http import health, metrics
 from fhir_server.http.answers import failure
 from fhir_server.http.calls import MakeContext
-from fhir_server.http.cors import Cors
+from fhir_server.http.cors import Cors, Registered
 from fhir_server.http.front import Front
 from fhir_server.http.metrics_shared import Folder
 from fhir_server.http.pages import reference
@@ -72,6 +72,7 @@ def build(
     gauges: Mapping[str, Callable[[], float]] | None = None,
     counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None,
     demo: Sequence[tuple[str, str]] = (),
+    registered: Registered | None = None,
 ) -> Application:
     """The application.
 
@@ -85,12 +86,14 @@ def build(
         gauges: values for `/metrics` by name, such as the writes waiting for the store.
         counts: resources by type, for the home page; None to leave them out.
         demo: (login, who that is) of demonstration accounts, for the home page.
+        registered: origins of registered apps, which may call from a browser.
     """
     shared = Folder(settings.data / "metrics", os.getppid(), os.getpid()) if settings.workers > 1 else None
     counted = metrics.Metrics(gauges, shared)
     readiness = health.Readiness(check)
     pages = Pages(settings, counts, demo)
-    wire = Wire(settings, dispatch, make_context, counted, pages.page)
+    cors = Cors(settings.cors_origins, registered)
+    wire = Wire(settings, dispatch, make_context, counted, pages.page, cors)
     fastapi = FastAPI(
         title="FHIR server", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, redirect_slashes=False
     )
@@ -103,7 +106,7 @@ def build(
     fastapi.add_exception_handler(FhirError, _fhir_error)
     fastapi.add_exception_handler(Exception, _fhir_error)
     fastapi.add_exception_handler(HTTPException, _http_error)
-    return Application(fastapi, wire, readiness, Cors(settings.cors_origins))
+    return Application(fastapi, wire, readiness, cors)
 
 
 def _metrics(counted: metrics.Metrics) -> Callable[[], Awaitable[Response]]:

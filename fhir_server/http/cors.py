@@ -1,44 +1,57 @@
 """Which web pages of other origins may call, and what a browser asks beforehand.
 
-https://fetch.spec.whatwg.org/#http-cors-protocol
+https://fetch.spec.whatwg.org/#http-cors-protocol,
+https://hl7.org/fhir/smart-app-launch/app-launch.html#considerations-for-cross-origin-resource-sharing-cors-support:
+what is public is for every page; everything else for pages of the settings and of registered apps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+
+from fhir_server.fhir.outcome import FhirError
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS = (
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, "
     "Prefer, X-Request-Id, X-Security-Context"
 )
-_EXPOSED = "Content-Location, ETag, Last-Modified, Location, Retry-After, X-Request-Id"
+_EXPOSED = "Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"
 _A_DAY = "86400"
+#: How each public address ends: discovery, capabilities and the keys that id_tokens are checked with.
+_PUBLIC = ("/metadata", "/.well-known/smart-configuration", "/.well-known/openid-configuration", "/auth/jwks")
+
+#: Gives the origins of registered apps.
+Registered = Callable[[], Awaitable[frozenset[str]]]
+Pairs = list[tuple[bytes, bytes]]
 
 
 class Cors:
-    """The origins of the settings; no origin at all unless they name one."""
+    """Who may call from a browser."""
 
-    def __init__(self, origins: tuple[str, ...]) -> None:
-        """`origins` as browsers send them (`https://app.example`), or ("*",) for any."""
+    def __init__(self, origins: tuple[str, ...], registered: Registered | None = None) -> None:
+        """`origins` of the settings as browsers send them (`https://app.example`), or ("*",) for any."""
         self._origins = frozenset(origins)
         self._any = "*" in self._origins
+        self._registered = registered
 
-    def headers(self, origin: str | None) -> list[tuple[bytes, bytes]]:
-        """Headers for an answer to a page of `origin`; empty when it may not read it."""
-        if origin is None or not self._allows(origin):
+    async def headers(self, origin: str | None, path: str) -> Pairs:
+        """Headers for an answer from `path` to a page of `origin`; empty when it may not read it."""
+        if origin is None:
             return []
         # Tokens travel in Authorization, which the page sets itself: no cookie is ever needed, so `*` is enough.
-        allowed = "*" if self._any else origin
+        public = self._any or path.endswith(_PUBLIC)
+        if not public and not await self._allows(origin):
+            return []
         return [
-            (b"access-control-allow-origin", allowed.encode("latin-1")),
+            (b"access-control-allow-origin", b"*" if public else origin.encode("latin-1")),
             (b"access-control-expose-headers", _EXPOSED.encode()),
             (b"vary", b"Origin"),
         ]
 
-    def preflight(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]] | None:
-        """Headers of the answer to a preflight, besides `headers`; None when it is not one from an allowed origin."""
-        if "access-control-request-method" not in headers or not self.headers(headers.get("origin")):
+    async def preflight(self, headers: Mapping[str, str], path: str) -> Pairs | None:
+        """Headers of the answer to a preflight, besides `headers`; None when it is not one from who may call `path`."""
+        if "access-control-request-method" not in headers or not await self.headers(headers.get("origin"), path):
             return None
         return [
             (b"access-control-allow-methods", METHODS.encode()),
@@ -46,5 +59,11 @@ class Cors:
             (b"access-control-max-age", _A_DAY.encode()),
         ]
 
-    def _allows(self, origin: str) -> bool:
-        return self._any or origin in self._origins
+    async def _allows(self, origin: str) -> bool:
+        if origin in self._origins:
+            return True
+        try:
+            return self._registered is not None and origin in await self._registered()
+        except FhirError:
+            # A store that cannot be asked now is what the answer itself will say.
+            return False

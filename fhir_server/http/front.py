@@ -37,9 +37,9 @@ class Front:
         """Answer one request."""
         started = perf_counter()
         incoming = Incoming(scope)
-        if incoming.method == "OPTIONS" and (preflight := self._cors.preflight(incoming.headers)) is not None:
-            allowed = [*preflight, *self._cors.headers(incoming.headers["origin"])]
-            await Answer(204, allowed, b"").send(send, head=False)
+        cors = await self._cors.headers(incoming.headers.get("origin"), scope["path"])
+        if incoming.method == "OPTIONS" and (preflight := await self._cors.preflight(incoming.headers, scope["path"])):
+            await Answer(204, [*preflight, *cors], b"").send(send, head=False)
             return
         status = 0
 
@@ -47,7 +47,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *self._own(incoming, message.get("headers", ()))]
+                message["headers"] = [*message.get("headers", ()), *_own(incoming, message.get("headers", ())), *cors]
             await send(message)
 
         try:
@@ -57,14 +57,9 @@ class Front:
             if not status:
                 status = 500
                 failed = failure(FhirError("The server failed."))
-                headers = [(b"content-type", b"application/fhir+json"), *self._own(incoming, ())]
+                headers = [(b"content-type", b"application/fhir+json"), *_own(incoming, ()), *cors]
                 await Answer(500, headers, failed.body).send(send, incoming.method == "HEAD")
         self._note(scope, incoming, status, perf_counter() - started)
-
-    def _own(self, incoming: Incoming, given: Any) -> list[tuple[bytes, bytes]]:
-        names = {name.lower() for name, _ in given}
-        own = [*_SAFE, (b"content-security-policy", POLICY.encode()), (b"x-request-id", incoming.request_id.encode())]
-        return [*(pair for pair in own if pair[0] not in names), *self._cors.headers(incoming.headers.get("origin"))]
 
     def _note(self, scope: MutableMapping[str, Any], incoming: Incoming, status: int, seconds: float) -> None:
         # The route's own path, never the address: what follows it may name someone.
@@ -74,3 +69,10 @@ class Front:
             self._log.info(
                 "request", request_id=incoming.request_id, path=path, status=status, ms=round(seconds * 1000, 2)
             )
+
+
+def _own(incoming: Incoming, given: Any) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer, but for those `given` by the route itself."""
+    names = {name.lower() for name, _ in given}
+    own = [*_SAFE, (b"content-security-policy", POLICY.encode()), (b"x-request-id", incoming.request_id.encode())]
+    return [pair for pair in own if pair[0] not in names]

@@ -53,7 +53,13 @@ class Wire:
     """
 
     def __init__(
-        self, settings: Settings, dispatch: Handler, make_context: MakeContext, metrics: Metrics, page: Renders
+        self,
+        settings: Settings,
+        dispatch: Handler,
+        make_context: MakeContext,
+        metrics: Metrics,
+        page: Renders,
+        cors: Cors,
     ) -> None:
         """`dispatch` runs an interaction in the context that `make_context` makes; `page` renders for people."""
         self.metrics = metrics
@@ -61,7 +67,7 @@ class Wire:
         self._dispatch = dispatch
         self._make_context = make_context
         self._page = page
-        self._cors = Cors(settings.cors_origins)
+        self._cors = cors
         self._base = settings.base_url.rstrip("/")
         self._strict = settings.handling == "strict"
         self._log = logger("http")
@@ -72,10 +78,10 @@ class Wire:
         incoming = Incoming(scope)
         self.metrics.in_progress += 1
         try:
-            found = await self._answer(incoming, receive)
+            found = await self._answer(incoming, receive, scope["path"])
             found.headers.append((b"x-request-id", incoming.request_id.encode()))
             if "origin" in incoming.headers:
-                found.headers += self._cors.headers(incoming.headers["origin"])
+                found.headers += await self._cors.headers(incoming.headers["origin"], scope["path"])
             await found.send(send, incoming.method == "HEAD")
         except bodies.Disconnected:
             return
@@ -87,10 +93,10 @@ class Wire:
         method = incoming.method if incoming.method in _METHODS else "other"
         logs.request(incoming.request_id, method, template, interaction, found.status, seconds)
 
-    async def _answer(self, incoming: Incoming, receive: bodies.Receive) -> Answer:
+    async def _answer(self, incoming: Incoming, receive: bodies.Receive, path: str) -> Answer:
         base = self._base
         try:
-            if incoming.method == "OPTIONS" and (preflight := self._cors.preflight(incoming.headers)) is not None:
+            if incoming.method == "OPTIONS" and (preflight := await self._cors.preflight(incoming.headers, path)):
                 return Answer(204, preflight, b"")
             self._admit(incoming)
             incoming.read(len(PREFIX))

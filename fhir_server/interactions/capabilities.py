@@ -60,7 +60,7 @@ def _statement(context: Context, registry: Registry) -> bytes:
     settings: Settings = context.settings
     profiles = context.validator.profiles if context.validator else None
     changes = profiles.generation if profiles else 0
-    cors = bool(settings.cors_origins)
+    cors = bool(settings.cors_origins) or not settings.open
     return _encoded(context.base, registry, registry.generation, cors, profiles, changes, context.security)
 
 

@@ -20,6 +20,7 @@ from fhir_server.smart.client_keys import ClientKeys
 from fhir_server.smart.clients import Clients, RecordedClients
 from fhir_server.smart.identity_token import IdentityTokens
 from fhir_server.smart.keys import Keys, key_file
+from fhir_server.smart.origins import Origins
 from fhir_server.smart.people import People
 from fhir_server.smart.revision import Revision
 from fhir_server.smart.sessions import Sessions
@@ -45,6 +46,7 @@ class Authorization:
         bridge: to the threads that judge.
         people: signs them in.
         asks: authorization requests and launches in progress.
+        origins: of registered apps' pages.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Authorization:
         self.bridge = Bridge()
         self.people = People(records, self.accounts)
         self.asks = Asks(records)
+        self.origins = Origins(records)
         self.identity = IdentityTokens(self.keys, self.accounts)
 
     @cached_property

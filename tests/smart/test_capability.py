@@ -31,10 +31,12 @@ async def test_an_open_server_names_no_service(tmp_path: Path) -> None:
         assert "extension" not in rest["security"]
 
 
-@pytest.mark.parametrize(("origins", "said"), [((), False), (("https://app.example",), True)])
+@pytest.mark.parametrize(
+    ("open", "origins", "said"), [(True, (), False), (True, ("https://app.example",), True), (False, (), True)]
+)
 async def test_cors_is_said_only_where_a_browser_is_answered(
-    tmp_path: Path, origins: tuple[str, ...], said: bool
+    tmp_path: Path, open: bool, origins: tuple[str, ...], said: bool
 ) -> None:
-    async with serving(tmp_path, cors_origins=origins) as space:
+    async with serving(tmp_path, open=open, cors_origins=origins) as space:
         [rest] = (await space.fhir("GET", "metadata")).json()["rest"]
         assert rest["security"]["cors"] is said
