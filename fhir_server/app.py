@@ -200,14 +200,11 @@ def _routers(house: House) -> list[APIRouter]:
     """The routes of authorization; an open server has none, and says so by their absence."""
     if house.settings.open:
         return []
+    from fhir_server.http.pages.routes import Pages
     from fhir_server.http.smart.routes import routers
-    from fhir_server.smart.patients import find
+    from fhir_server.http.smart.visit import Entrance
 
-    place = house.authorization.verifier.place
-    return routers(
-        house.authorization,
-        lambda account, asked: find(house.repository, place(house.settings.base_url), account, asked),
-    )
+    return routers(Entrance(house.authorization, Pages(house.settings), house.repository))
 
 
 def _security(base: str) -> Mapping[str, Any]:

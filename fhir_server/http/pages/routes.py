@@ -20,7 +20,7 @@ from fhir_server.fhir.definitions import FHIR_VERSION
 from fhir_server.http.calls import Incoming
 from fhir_server.http.pages.links import linked
 from fhir_server.http.pages.views import view, with_parameter
-from fhir_server.http.pages.words import language, said
+from fhir_server.http.pages.words import Language, language, said
 from fhir_server.interactions.exchange import Response
 from fhir_server.settings import Settings
 
@@ -56,7 +56,7 @@ class Pages:
         chosen = language(asked.get("lang"), incoming.headers.get("accept-language"))
         query = incoming.raw_query.decode("latin-1")
         here = f"{base}/{'/'.join(incoming.path)}" + (f"?{query}" if query else "")
-        body = _rendered(template, chosen, here, {**values, "status": response.status})
+        body = self._rendered(template, chosen, here, {**values, "status": response.status})
         headers = {**response.headers, "Content-Security-Policy": POLICY, "Content-Language": chosen}
         return replace(response, body=body.encode(), media_type="text/html; charset=utf-8", headers=headers)
 
@@ -71,14 +71,27 @@ class Pages:
         }
         return self.rendered("home.html", request, values)
 
-    def rendered(self, template: str, request: Request, values: dict[str, Any]) -> str:
-        """A page that is not an answer of FHIR's."""
+    def rendered(
+        self, template: str, request: Request, values: Mapping[str, Any], chosen: Language | None = None
+    ) -> str:
+        """A page that is not an answer of FHIR's; `chosen`: its language, when it is known already."""
         base = self.settings.base_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}/fhir"
-        chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
-        return _rendered(template, chosen, str(request.url), {"base": base, **values})
+        if chosen is None:
+            chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
+        return self._rendered(template, chosen, str(request.url), {"base": base, **values})
+
+    def _rendered(self, template: str, chosen: Language, here: str, values: Mapping[str, Any]) -> str:
+        # An open server has nobody to sign in, and none of the pages behind it.
+        common = {"people": not self.settings.open, "moment": self._moments(chosen)}
+        return _rendered(template, chosen, here, {**common, **values})
+
+    def _moments(self, chosen: Language) -> Callable[[Any], str]:
+        from fhir_server.http.pages.moments import moment
+
+        return lambda given: moment(given, chosen, self.settings.default_timezone)
 
 
-def _rendered(template: str, chosen: Any, here: str, values: dict[str, Any]) -> str:
+def _rendered(template: str, chosen: Language, here: str, values: dict[str, Any]) -> str:
     base = values["base"]
     root = base.removesuffix("/fhir")
     return (
@@ -87,6 +100,7 @@ def _rendered(template: str, chosen: Any, here: str, values: dict[str, Any]) -> 
         .render(
             lang=chosen,
             t=said(chosen),
+            say=lambda fr, en: fr if chosen == "fr" else en,
             root=root,
             here=here,
             set=lambda name, value, address=here: with_parameter(address, name, value),

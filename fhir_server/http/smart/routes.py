@@ -1,4 +1,4 @@
-"""Every route of authorization.
+"""Every route of authorization, and of the pages behind it.
 
 https://hl7.org/fhir/smart-app-launch/
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from fhir_server.http.pages.routes import Pages
 from fhir_server.http.smart import oauth, people
-from fhir_server.smart.authorization import Authorization
+from fhir_server.http.smart.visit import Entrance
 
 
-def routers(authorization: Authorization, find: people.Find) -> list[APIRouter]:
-    """The routes over one authorization server; `find` looks for patients as a professional may see them."""
-    return [oauth.router(authorization), people.router(authorization, Pages(authorization.settings), find)]
+def routers(entrance: Entrance) -> list[APIRouter]:
+    """The routes over one authorization server and its store."""
+    return [oauth.router(entrance.authorization), people.router(entrance)]

@@ -1,0 +1,43 @@
+"""The answer to the app, once each request: a code, or an error.
+
+RFC 6749 §4.1.2, RFC 9207
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fastapi.responses import Response
+
+from fhir_server.http.smart.visit import Visit, see_other
+
+if TYPE_CHECKING:
+    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.asks import Ask
+    from fhir_server.smart.sessions import Session
+
+
+async def grant(visit: Visit, ask: Ask, session: Session, account: Account, scope: Sequence[str]) -> Response:
+    """To the app with a code for `scope`; refused when the request was decided already."""
+    from fhir_server.smart.authorize import granted
+
+    if not visit.cookie or not await visit.authorization.asks.decide(ask):
+        return visit.foreign()
+    found = await granted(visit.authorization.server, ask, account, session, visit.cookie, scope)
+    return visit.known(see_other(found.location))
+
+
+async def refuse(visit: Visit, ask: Ask, error: str, description: str) -> Response:
+    """To the app with an error; refused when the request was decided already."""
+    from fhir_server.smart.authorize import refused
+
+    if not await visit.authorization.asks.decide(ask):
+        return visit.foreign()
+    return visit.known(see_other(refused(ask, error, description).location))
+
+
+async def name_of(visit: Visit, ask: Ask) -> str:
+    """What the app that asks is called."""
+    client = await visit.authorization.clients.get(ask.client)
+    return client.name if client else ask.client

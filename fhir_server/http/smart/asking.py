@@ -1,0 +1,80 @@
+"""An app asks: its request is read, and each step that is left has its page, until the app is answered.
+
+https://hl7.org/fhir/smart-app-launch/app-launch.html#obtain-authorization-code
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from fastapi.responses import Response
+
+from fhir_server.http.smart import choosing, consenting, purposes, signing
+from fhir_server.http.smart.answering import grant, refuse
+from fhir_server.http.smart.oauth import form
+from fhir_server.http.smart.visit import Visit, see_other
+
+if TYPE_CHECKING:
+    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.asks import Ask
+    from fhir_server.smart.sessions import Session
+
+ENDED = "The request has ended. Start again from the app."
+#: Step → its page.
+SHOWN: dict[str, Callable[[Visit, Ask, Session | None, Account | None], Awaitable[Response]]] = {
+    "sign-in": signing.asked,
+    "role": choosing.show_roles,
+    "patient": choosing.show_patients,
+    "purpose": purposes.asked,
+    "consent": consenting.show,
+}
+#: Step that would need a person → the error when the app wants none asked (OpenID Connect Core §3.1.2.6).
+_UNASKED = {"sign-in": "login_required", "consent": "consent_required"}
+
+
+async def authorize(visit: Visit) -> Response:
+    """An app's request comes in."""
+    from fhir_server.smart.authorize import Redirect, Unsafe, read
+
+    request, server = visit.request, visit.authorization
+    pairs: Sequence[tuple[str, str]] | None
+    pairs = await form(request) if request.method == "POST" else request.query_params.multi_items()
+    if pairs is None:
+        return visit.refused("The body is not a form.", 400)
+    owned = list(pairs)
+    found = await server.bridge.run(lambda: read(server.server, server.asks, owned, visit.addresses, visit.browser))
+    match found:
+        case Unsafe():
+            return visit.refused(found.reason, 400)
+        case Redirect():
+            return visit.known(see_other(found.location))
+        case _:
+            return visit.on(found)
+
+
+async def go_on(visit: Visit) -> Response:
+    """The page of the step that is next, or the answer to the app."""
+    from fhir_server.smart import authorize
+
+    ask = await visit.ask()
+    if ask is None:
+        return visit.refused(ENDED, 400)
+    session, account = await visit.session()
+    if account is not None and session is not None and not authorize.allowed(ask, account):
+        return await refuse(visit, ask, "access_denied", "This account cannot go on with the request.")
+    ask = await _own(visit, ask, account)
+    approved = await consenting.granted(visit, ask, account) if account is not None else None
+    next_step = authorize.step(ask, session, account, approved is not None)
+    if next_step == "done" and session is not None and account is not None and approved is not None:
+        return await grant(visit, ask, session, account, approved)
+    if "none" in ask.prompt.split():
+        return await refuse(visit, ask, _UNASKED.get(next_step, "interaction_required"), "A person must be asked.")
+    return await SHOWN[next_step](visit, ask, session, account)
+
+
+async def _own(visit: Visit, ask: Ask, account: Account | None) -> Ask:
+    """Somebody who acts for one patient alone has no choice to make."""
+    if account is not None and ask.needs_patient and ask.patient is None and len(account.patients) == 1:
+        return await visit.authorization.asks.choose(ask, account.patients[0])
+    return ask

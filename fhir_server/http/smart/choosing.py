@@ -1,0 +1,63 @@
+"""A professional says in which exercise they act; a person says for which patient.
+
+https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import Response
+
+from fhir_server.http.smart.answering import name_of
+from fhir_server.http.smart.visit import Visit, first
+
+if TYPE_CHECKING:
+    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.asks import Ask
+    from fhir_server.smart.sessions import Session
+
+
+async def show_roles(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
+    """The exercises of the person, in words."""
+    from fhir_server.smart import roles
+
+    found = await roles.find(visit.entrance.repository, account) if account is not None else ()
+    return visit.page("smart/role", {"roles": found, "client": await name_of(visit, ask)}, ask)
+
+
+async def role(visit: Visit) -> Response:
+    """The exercise chosen."""
+    given, ask = await visit.posted(), await visit.ask()
+    session, account = await visit.session()
+    if given is None or session is None or account is None or not visit.cookie:
+        return visit.foreign()
+    chosen = first(given, "role")
+    if chosen in account.roles:
+        await visit.authorization.sessions.choose(visit.cookie, session, chosen)
+    return visit.on(ask)
+
+
+async def show_patients(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
+    """The patients the person may choose, those of a name when one is given."""
+    asked = visit.request.query_params.get("name", "")[:100]
+    found = await visit.entrance.patients(account, asked) if account is not None else ()
+    values: dict[str, Any] = {
+        "patients": found,
+        "asked": asked,
+        "account": account,
+        "client": await name_of(visit, ask),
+    }
+    return visit.page("smart/patient", values, ask)
+
+
+async def patient(visit: Visit) -> Response:
+    """The patient chosen."""
+    given, ask = await visit.posted(), await visit.ask()
+    _, account = await visit.session()
+    if given is None or account is None or ask is None or ask.patient is not None:
+        return visit.foreign()
+    chosen = first(given, "patient")
+    if await visit.entrance.may_choose(account, chosen):
+        await visit.authorization.asks.choose(ask, chosen)
+    return visit.on(ask)

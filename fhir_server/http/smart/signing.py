@@ -1,0 +1,96 @@
+"""Sign in with a login, a password and a second factor; the first password of an account; sign out.
+
+OWASP ASVS 2 and 3.2: a new session has a new cookie, and an error says no more than that something was wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from fastapi.responses import Response
+
+from fhir_server.http.smart.answering import name_of
+from fhir_server.http.smart.visit import Visit, first, see_other
+from fhir_server.smart.people import LONGEST, WeakPassword
+from fhir_server.smart.secret import digest, made
+
+if TYPE_CHECKING:
+    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.asks import Ask
+    from fhir_server.smart.sessions import Session
+
+#: How long the page of a first password may stay open, in seconds.
+ACTIVATION = 600
+
+
+def _page(
+    visit: Visit, ask: Ask | None, status: int = 200, client: str = "", error: str = "", login: str = ""
+) -> Response:
+    keep = urlencode({"ask": ask.id} if ask else {"then": visit.after})
+    providers = [{"name": name, "href": f"{path}?{keep}"} for name, path in visit.entrance.providers]
+    values = {"client": client, "error": error, "login": login, "keep": keep, "providers": providers}
+    return visit.page("smart/sign-in", values, ask, status)
+
+
+async def asked(visit: Visit, ask: Ask, _session: Session | None, _account: Account | None) -> Response:
+    """The sign-in page, for an app."""
+    return _page(visit, ask, client=await name_of(visit, ask))
+
+
+async def show(visit: Visit) -> Response:
+    """The sign-in page, for somebody who comes without an app."""
+    return _page(visit, None)
+
+
+async def sign_in(visit: Visit) -> Response:
+    """Login, password, and a second factor."""
+    given, ask = await visit.posted(), await visit.ask()
+    if given is None:
+        return visit.foreign()
+    login, password, code = (first(given, name, most) for name, most in _FIELDS)
+    source = visit.request.client.host if visit.request.client else ""
+    found = await visit.authorization.people.sign_in(login, password, code.replace(" ", ""), source)
+    if isinstance(found, str):
+        return _page(visit, ask, 429 if found == "locked" else 403, error=found, login=login)
+    account, strength = found
+    if strength == "activate":
+        key = made()
+        await visit.authorization.records.put("activation", digest(key), account.id.encode(), ACTIVATION)
+        return visit.page("smart/activate", {"key": key, "error": ""}, ask)
+    cookie = await visit.authorization.sessions.begin(account.id, strength)
+    # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
+    if visit.cookie:
+        await visit.authorization.sessions.end(visit.cookie)
+    return visit.signed_in(visit.on(ask), cookie)
+
+
+#: Field → the most characters of it that are looked at; a longer password is wrong, not cut to a right one.
+_FIELDS = (("login", 200), ("password", LONGEST + 1), ("code", 20))
+
+
+async def activate(visit: Visit) -> Response:
+    """The first password of an account."""
+    given, ask = await visit.posted(), await visit.ask()
+    if given is None:
+        return visit.foreign()
+    records, key = visit.authorization.records, first(given, "key")
+    id = await records.get("activation", digest(key))
+    account = await visit.authorization.accounts.get(id.decode()) if id else None
+    if account is None or account.provisional is None:
+        return visit.foreign()
+    try:
+        await visit.authorization.people.set_password(account, first(given, "password", LONGEST + 1))
+    except WeakPassword:
+        return visit.page("smart/activate", {"key": key, "error": "weak"}, ask, 400)
+    await records.take("activation", digest(key))
+    return _page(visit, ask, error="activated", login=account.login)
+
+
+async def sign_out(visit: Visit) -> Response:
+    """End the session."""
+    if await visit.posted() is None:
+        return visit.foreign()
+    if visit.cookie:
+        await visit.authorization.sessions.end(visit.cookie)
+    return visit.signed_out(see_other("/"))
