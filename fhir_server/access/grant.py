@@ -44,7 +44,8 @@ class Grant:
 
     Attributes:
         scopes: what it allows; no scope, nothing.
-        subject: the person, as a reference ("Practitioner/1", "Patient/1", "RelatedPerson/1"); None for software alone.
+        subject: the person, as a reference ("Practitioner/1", "Patient/1", "RelatedPerson/1"; "Person/1" for staff of
+            the catalogue); None for software alone.
         role: the PractitionerRole the person acts in, as a reference.
         client: the software's client id, which is also its `Device`; None in open mode.
         patient: id of the patient in context, when there is one.
@@ -52,6 +53,8 @@ class Grant:
         purpose: purpose of use (http://terminology.hl7.org/CodeSystem/v3-ActReason).
         reason: why, in words; compulsory for BTG.
         traced: whether what is done with it leaves AuditEvents.
+        duties: of staff: "publisher", "verifier", "commission", "administrator".
+        organization: a publisher's, as a reference ("Organization/1").
     """
 
     scopes: tuple[Scope, ...] = ()
@@ -63,6 +66,13 @@ class Grant:
     purpose: Purpose | None = None
     reason: str | None = None
     traced: bool = True
+    duties: frozenset[str] = frozenset()
+    organization: str | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether this is the server's own work, or an open server's caller: no person and no software is named."""
+        return self is OPEN or (ALL in self.scopes and self.client is None and self.subject is None)
 
     @property
     def unrestricted(self) -> bool:

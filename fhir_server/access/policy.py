@@ -19,6 +19,7 @@ from fhir_server.store.filters import (
     LinkedFrom,
     Not,
     Or,
+    Refers,
     Token,
     both,
     either,
@@ -37,12 +38,55 @@ DIRECTORY = frozenset(
 )
 
 
+_OWN = "https://fhir-server.example/CodeSystem"
+#: An app of the catalogue.
+APP = Token("type", "application", f"{_OWN}/ens-app")
+#: An app that is on line: the catalogue that everybody may read.
+ON_LINE = And((APP, Token("status", "active", "http://hl7.org/fhir/device-status")))
+#: A patient's consent to a purpose of an app.
+PURPOSE_CONSENT = Token("category", "purpose", f"{_OWN}/ens-consent-kind")
+#: The file of an app on its way into the catalogue.
+REFERENCING = Token("code", "referencing", f"{_OWN}/ens-task")
+
+#: Type → what of it the space itself keeps: no token creates, updates or deletes it, whatever its scopes. Apps, what
+#: patients accept of them, and their referencing change by their own workflow alone, which leaves a trace of each step.
+KEPT: dict[str, Filter] = {"Device": APP, "Consent": PURPOSE_CONSENT, "Task": REFERENCING}
+#: Type → what of it only those who work on the catalogue see, among people.
+INTERNAL: dict[str, Filter] = {"Device": And((APP, Not(ON_LINE))), "Task": REFERENCING}
+#: Type → what staff of the catalogue see, and the parameter by which it is a publisher's own.
+DESK: dict[str, tuple[Filter, str]] = {"Device": (APP, "organization"), "Task": (REFERENCING, "requester")}
+
+#: What everybody may read without a token: apps on line, and who publishes them.
+PUBLIC = Grant(
+    scopes=(
+        Scope("system", "Device", frozenset("rs"), ON_LINE),
+        Scope("system", "Organization", frozenset("rs"), LinkedFrom("Device", "organization", ON_LINE)),
+    ),
+    traced=False,
+)
+
+
+def chooses_ids(grant: Grant, type: str) -> bool:
+    """Whether the caller may make resources of `type` under ids of their own: nothing of it is hidden from them."""
+    if type in KEPT and not grant.own:
+        return all(_granted(grant, type, verb) == EVERYTHING for verb in "rcu")
+    return all(rule(grant, type, verb) == EVERYTHING for verb in "cu")
+
+
 @lru_cache(maxsize=4096)
 def rule(grant: Grant, type: str, verb: str) -> Filter:
     """What of `type` the caller may `verb` (a letter of `cruds`); `NOTHING` when no scope speaks of it."""
     if type == "AuditEvent" and verb in "ud" and grant.traced:
         # A trace is never rewritten by anyone it could name, whatever their scopes: R4 auditevent.html, security note.
         return NOTHING
+    granted = _granted(grant, type, verb)
+    if verb in "cud" and type in KEPT and not grant.own:
+        return both(granted, Not(KEPT[type]))
+    return granted
+
+
+def _granted(grant: Grant, type: str, verb: str) -> Filter:
+    """What the scopes give."""
     if grant.unrestricted:
         return EVERYTHING
     if type == "Binary":
@@ -79,9 +123,25 @@ def _reach(grant: Grant, scope: Scope, type: str, verb: str) -> Filter:
     if grant.subject is None:
         return NOTHING
     if grant.subject.startswith(("Practitioner/", "PractitionerRole/")):
-        return EVERYTHING
+        return Not(INTERNAL[type]) if type in INTERNAL else EVERYTHING
+    if grant.subject.startswith("Person/"):
+        return _at_desk(grant, type, verb)
     own = {grant.subject.removeprefix("Patient/")} if grant.subject.startswith("Patient/") else set()
     return _of_patients(grant.wards | own, type, verb)
+
+
+def _at_desk(grant: Grant, type: str, verb: str) -> Filter:
+    """What staff of the catalogue see: the directory, and apps and their files by duty; nobody's health data."""
+    if verb not in "rs":
+        return NOTHING
+    if type in DIRECTORY:
+        return EVERYTHING
+    if type not in DESK or not grant.duties:
+        return NOTHING
+    all_of_them, param = DESK[type]
+    if grant.duties != {"publisher"}:
+        return all_of_them
+    return And((all_of_them, Refers(param, grant.organization))) if grant.organization else NOTHING
 
 
 def _of_patients(ids: frozenset[str], type: str, verb: str) -> Filter:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from fhir_server.access.audit import Traces
 from fhir_server.access.grant import OPEN, Grant
-from fhir_server.access.policy import WRITER, narrow, rule
+from fhir_server.access.policy import KEPT, WRITER, narrow, rule
 from fhir_server.fhir.json import stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.extract import extract
@@ -124,10 +124,18 @@ class Repository:
             type: resource type.
             id: logical id.
             verb: the letter of `cruds` it is to be judged for; writers ask with the verb they mean to use.
+
+        Raises:
+            Forbidden: no scope for it on the type, or the caller sees it and nobody's token may write it (`KEPT`).
         """
         self.require(type, verb)
         version = await self._store.read(type, id)
-        if version is None or not await self._sees(version, verb):
+        if version is None:
+            return None
+        if not await self._sees(version, verb):
+            # What the space keeps is no secret to those who may read it: they are told that it is kept.
+            if verb in "ud" and version.type in KEPT and self.allows(type, "r") and await self._sees(version, "r"):
+                raise Forbidden(f"This {type} is kept by the space: it changes by its own operations.")
             return None
         return version
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.access.policy import rule
+from fhir_server.access.policy import chooses_ids
 from fhir_server.fhir.outcome import Conflict, Malformed, MethodNotAllowed, NotFound
 from fhir_server.interactions import conditional, hooks, integrity, statement
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import incoming, judged, require_id, retried, written
-from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Guard, Version
 
 
@@ -88,7 +87,7 @@ async def previous(context: Context, type: str, id: str) -> Version | None:
     repository = context.repository
     before = await repository.current(type, id, "u")
     if before is None:
-        if any(rule(repository.grant, type, verb) != EVERYTHING for verb in "cu"):
+        if not chooses_ids(repository.grant, type):
             raise NotFound(f"There is no such {type}.")
         if not statement.allows(type, "updateCreate"):
             raise MethodNotAllowed(f"A {type} gets its id from the server.", headers={"Allow": "GET, HEAD"})

@@ -1,21 +1,26 @@
 """Accounts of people: who they are in the data, and what they prove themselves with.
 
 OWASP ASVS 2. A professional's subject is a `Practitioner`, a patient's a `Patient`, a representative's or caregiver's
-a `RelatedPerson`; `wards` are the patients they may act for.
+a `RelatedPerson`; `wards` are the patients they may act for. Staff of the catalogue are a `Person` with duties.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import msgspec
 
-from fhir_server.smart.revision import changed
+from fhir_server.access.revision import changed
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
 
-_SUBJECT = re.compile(r"(Patient|Practitioner|RelatedPerson)/[A-Za-z0-9\-.]{1,64}")
+#: What staff of the catalogue do: CSP R1111-38, arrêté of 23 June 2022.
+Duty = Literal["publisher", "verifier", "commission", "administrator"]
+DUTIES: tuple[Duty, ...] = get_args(Duty)
+
+_SUBJECT = re.compile(r"(Patient|Practitioner|RelatedPerson|Person)/[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,15 @@ class Account:
         id: random; also the `sub` of id_tokens.
         login: as typed, compared without case.
         name: shown on pages.
-        subject: "Practitioner/1", "Patient/1" or "RelatedPerson/1".
+        subject: "Practitioner/1", "Patient/1", "RelatedPerson/1", or "Person/1" for staff of the catalogue.
         wards: ids of patients the person may act for, besides themself.
         roles: PractitionerRole references ("PractitionerRole/1"); with several the person chooses.
         password: argon2id hash; None until activated.
         provisional: digest of the provisional code of a first activation, until `provisional_until` (s since 1970).
         totp: base32 secret of the second factor; None without one.
         open: whether it may be used.
+        duties: of staff: each of `DUTIES`.
+        organization: the publisher a "publisher" works for: "Organization/1".
     """
 
     id: str
@@ -46,6 +53,8 @@ class Account:
     provisional_until: float = 0
     totp: str | None = None
     open: bool = True
+    duties: tuple[Duty, ...] = ()
+    organization: str | None = None
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -57,6 +66,11 @@ class Account:
     def professional(self) -> bool:
         """Whether the person is a professional, who may open any patient they find."""
         return self.subject.startswith("Practitioner/")
+
+    @property
+    def staff(self) -> bool:
+        """Whether the person works on the catalogue, and sees nobody's health data."""
+        return self.subject.startswith("Person/")
 
 
 class Accounts:
@@ -84,17 +98,35 @@ class Accounts:
         """Remember which account an identity provider's subject is."""
         await self._records.put("identity", digest(f"{issuer}\n{subject}"), account.encode())
 
+    async def of_subject(self, subject: str) -> Account | None:
+        """The account of somebody of the data, such as "Practitioner/1"; the first that was made, of several."""
+        id = await self._records.get("account-of", subject)
+        return None if id is None else await self.get(id.decode())
+
+    async def bind(self, issuer: str, subject: str, account: str) -> bool:
+        """As `link`, unless another identity of the same issuer has the account: then False."""
+        identity = digest(f"{issuer}\n{subject}").encode()
+        key = f"{account}\n{issuer}"
+        if not await self._records.add("identity-of", key, identity):
+            if await self._records.get("identity-of", key) != identity:
+                return False
+        await self.link(issuer, subject, account)
+        return True
+
     async def add(self, account: Account) -> bool:
         """Keep a new account; False when the login is taken.
 
         Raises:
-            ValueError: the subject is not a reference to a person.
+            ValueError: the subject is not a reference to a person, or a publisher has no organization.
         """
         if not _SUBJECT.fullmatch(account.subject):
-            raise ValueError("The subject is Patient/id, Practitioner/id or RelatedPerson/id.")
+            raise ValueError("The subject is Patient/id, Practitioner/id, RelatedPerson/id or Person/id.")
+        if "publisher" in account.duties and account.organization is None:
+            raise ValueError("A publisher works for an organization.")
         if not await self._records.add("login", _key(account.login), account.id.encode()):
             return False
         await self._records.put("account", account.id, msgspec.json.encode(account))
+        await self._records.add("account-of", account.subject, account.id.encode())
         return True
 
     async def replace(self, account: Account) -> None:

@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.grant import Grant
+from fhir_server.access.revision import Revision
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
 from fhir_server.smart.accounts import Accounts
 from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.app_rights import AppRights
 from fhir_server.smart.asks import Asks
 from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.client_keys import ClientKeys
@@ -22,10 +24,10 @@ from fhir_server.smart.identity_token import IdentityTokens
 from fhir_server.smart.keys import Keys, key_file
 from fhir_server.smart.origins import Origins
 from fhir_server.smart.people import People
-from fhir_server.smart.revision import Revision
 from fhir_server.smart.sessions import Sessions
 from fhir_server.smart.tokens import Tokens
 from fhir_server.smart.verify import Verifier
+from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Authorization:
         tokens: what was issued and still holds.
         sessions: of people in their browsers.
         keys: that id_tokens are signed with.
+        rights: what apps of the catalogue get of the scopes they hold.
         verifier: says who holds a token.
         bridge: to the threads that judge.
         people: signs them in.
@@ -50,9 +53,17 @@ class Authorization:
     """
 
     def __init__(
-        self, settings: Settings, records: Records, registry: Callable[[], Registry], clients: Clients | None = None
+        self,
+        settings: Settings,
+        records: Records,
+        registry: Callable[[], Registry],
+        clients: Clients | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
-        """`registry` gives the search parameters in force; `clients`, when they are not kept in the records."""
+        """`registry` gives the search parameters in force; `clients`, when they are not kept in the records.
+
+        `catalogue` has the apps that clients may be; without it those clients get nothing.
+        """
         self.settings = settings
         self.records = records
         self.clients: Clients = clients or RecordedClients(records)
@@ -60,7 +71,10 @@ class Authorization:
         self.tokens = Tokens(records)
         self.sessions = Sessions(records)
         self.keys = Keys(key_file(settings.data))
-        self.verifier = Verifier(self.tokens, self.clients, self.accounts, Revision(records), settings, registry)
+        self.rights = AppRights(catalogue)
+        self.verifier = Verifier(
+            self.tokens, self.clients, self.accounts, Revision(records), settings, registry, self.rights
+        )
         self.bridge = Bridge()
         self.people = People(records, self.accounts)
         self.asks = Asks(records)

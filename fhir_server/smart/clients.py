@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from fhir_server.smart.revision import changed
+from fhir_server.access.revision import changed
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
 
@@ -46,6 +46,8 @@ class Client:
         logo_uri: never fetched by the server.
         introspects: whether it may ask about tokens that were not issued to it (a resource server).
         registration_hash: digest of its RFC 7592 registration access token.
+        device: id of its Device when it is an app of the catalogue, whose status and purposes then govern
+            (`catalogue_clients`); None for software certified outside it.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Client:
     logo_uri: str | None = None
     introspects: bool = False
     registration_hash: str | None = None
+    device: str | None = None
 
     def has_secret(self, secret: str) -> bool:
         """Whether `secret` is its own, in constant time."""

@@ -11,8 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from fhir_server.access.grant import Purpose
+from fhir_server.access.revision import changed
 from fhir_server.smart import lifetimes
-from fhir_server.smart.revision import changed
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
 
@@ -31,6 +32,7 @@ class Session:
         strength: how they did.
         role: the PractitionerRole they chose to act in.
         regulation: whether the provider said that they work in a medical regulation centre (SAMU, centre 15).
+        reason: why they signed in, when the provider was told.
     """
 
     account: str
@@ -39,6 +41,12 @@ class Session:
     strength: Strength = "password"
     role: str | None = None
     regulation: bool = False
+    reason: str | None = None
+
+    @property
+    def purpose(self) -> Purpose | None:
+        """The purpose of use that the session itself gives: a regulation centre's is an emergency."""
+        return "ETREAT" if self.regulation else None
 
 
 class Sessions:
@@ -72,6 +80,11 @@ class Sessions:
     async def choose(self, cookie: str, session: Session, role: str) -> None:
         """Remember the role a professional acts in."""
         await self._keep(digest(cookie), replace(session, role=role))
+
+    async def qualify(self, cookie: str, regulation: bool, reason: str | None) -> None:
+        """Remember what the provider said of the circumstances of a new session."""
+        if (found := await self._read(digest(cookie))) is not None:
+            await self._keep(digest(cookie), replace(found, regulation=regulation, reason=reason))
 
     async def end(self, cookie: str) -> None:
         """Sign out: what hangs on the session can no longer be refreshed."""

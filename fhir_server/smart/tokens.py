@@ -13,8 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 from fhir_server.access.grant import Purpose
+from fhir_server.access.revision import changed
 from fhir_server.smart import lifetimes
-from fhir_server.smart.revision import changed
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
 

@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.access.grant import Grant, Purpose
+from fhir_server.access.revision import Revision
 from fhir_server.fhir.outcome import Unauthorized
 from fhir_server.search.parameters import Registry
 from fhir_server.search.query import Place
 from fhir_server.settings import Settings
 from fhir_server.smart import scopes
-from fhir_server.smart.accounts import Accounts
+from fhir_server.smart.accounts import Account, Accounts
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.clients import Clients
-from fhir_server.smart.revision import Revision
-from fhir_server.smart.tokens import Access, Family, Tokens
+from fhir_server.smart.app_rights import AppRights
+from fhir_server.smart.clients import Client, Clients
+from fhir_server.smart.tokens import Access, Tokens
 
 #: Tokens remembered by one worker; beyond, all are read again.
 REMEMBERED = 50_000
@@ -54,14 +55,16 @@ class Verifier:
         revision: Revision,
         settings: Settings,
         registry: Callable[[], Registry],
+        rights: AppRights,
     ) -> None:
-        """`registry` gives the search parameters in force."""
+        """`registry` gives the search parameters in force; `rights` says what apps of the catalogue get."""
         self._tokens = tokens
         self._clients = clients
         self._accounts = accounts
         self._revision = revision
         self._settings = settings
         self._registry = registry
+        self._rights = rights
         self._traced = settings.audit != "off"
         self._known: dict[tuple[str, str], tuple[float, Grant]] = {}
         self._number = 0
@@ -99,7 +102,7 @@ class Verifier:
         client = await self._clients.get(access.client)
         if client is None or client.status != "active":
             raise _refusal(base, "invalid_token")
-        grant = await self._grant(access, base)
+        grant = await self._grant(client, access, base)
         # Kept only if nothing ended meanwhile: what was read may be older than the mark of today.
         if number == self._revision.number == self._number:
             if len(self._known) >= REMEMBERED:
@@ -107,9 +110,9 @@ class Verifier:
             self._known[token, base] = (access.expires, grant)
         return grant
 
-    async def _grant(self, access: Access, base: str) -> Grant:
+    async def _grant(self, client: Client, access: Access, base: str) -> Grant:
         if access.family is None:
-            held = scopes.of_levels(access.scope, "system")
+            held = await self._rights.held(client, scopes.of_levels(access.scope, "system"), None, None)
             return Grant(
                 scopes.compiled(held, self.place(base)), client=access.client, purpose="HOPERAT", traced=self._traced
             )
@@ -121,7 +124,8 @@ class Verifier:
         if family.patient and not account.professional and family.patient not in account.patients:
             # A delegation that has ended: the person may no longer act for this patient.
             raise _refusal(base, "invalid_token")
-        held = scopes.of_levels(access.scope, "patient", "user")
+        granted = scopes.of_levels(access.scope, "patient", "user")
+        held = await self._rights.held(client, granted, account, family.patient)
         return Grant(
             scopes=scopes.compiled(held, self.place(base)),
             subject=account.subject,
@@ -129,14 +133,16 @@ class Verifier:
             client=access.client,
             patient=family.patient,
             wards=wards,
-            purpose=family.purpose or _purpose(family, account.professional),
+            purpose=family.purpose or _purpose(account),
             reason=family.reason,
             traced=self._traced,
+            duties=frozenset(account.duties) if account.staff else frozenset(),
+            organization=account.organization,
         )
 
 
-def _purpose(family: Family, professional: bool) -> Purpose:
-    return "TREAT" if professional else "PATRQT"
+def _purpose(account: Account) -> Purpose:
+    return "TREAT" if account.professional else "HOPERAT" if account.staff else "PATRQT"
 
 
 def _refusal(base: str, error: str = "") -> Unauthorized:

@@ -1,0 +1,61 @@
+"""What a token of a catalogue's app gives now: the scopes it holds, met with purposes, consents and the app's status.
+
+Consent is asked of patients, representatives and caregivers; professionals' apps are held to purposes and status, and
+the policy holds everybody to their own rights. An app of one audience gives the other nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from fhir_server.smart.accounts import Account
+from fhir_server.smart.clients import Client
+from fhir_server.smart.scopes import SPECIAL
+from fhir_server.space.catalogue import rights
+from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.consents import Consents
+
+
+class AppRights:
+    """Judges by the catalogue and the consents of one opened store."""
+
+    def __init__(self, catalogue: Catalogue | None) -> None:
+        """Without a catalogue the clients that say they are of it get nothing."""
+        self._catalogue = catalogue
+        self._consents = Consents(catalogue) if catalogue is not None else None
+
+    async def app(self, client: Client) -> App | None:
+        """The app that the client is; None when it is not of the catalogue, or no more there."""
+        if client.device is None or self._catalogue is None:
+            return None
+        found = await self._catalogue.get(client.device)
+        return found if found is not None and found.client == client.id else None
+
+    async def held(
+        self, client: Client, scope: Sequence[str], account: Account | None, patient: str | None
+    ) -> tuple[str, ...]:
+        """The scopes that give something now; all of them for a client outside the catalogue.
+
+        Args:
+            client: the software.
+            scope: granted before, or asked for.
+            account: the person; None for software alone.
+            patient: id of the patient in context.
+        """
+        if client.device is None:
+            return tuple(scope)
+        app = await self.app(client)
+        now = datetime.now(UTC)
+        if app is None or self._catalogue is None or self._consents is None:
+            return ()
+        if account is None:
+            return rights.effective(app, scope, None, now)
+        if account.staff or account.professional != (app.audience == "professional"):
+            return rights.effective(app, [one for one in scope if one in SPECIAL], {}, now)
+        invented = patient is not None and app.status == "PRESERIE" and await self._catalogue.synthetic(patient)
+        if account.professional:
+            return rights.effective(app, scope, None, now, invented)
+        decisions = await self._consents.decided(patient, app) if patient is not None else {}
+        return rights.effective(app, scope, decisions, now, invented)

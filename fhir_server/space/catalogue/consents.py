@@ -1,0 +1,185 @@
+"""What patients accept of the catalogue's apps, purpose by purpose, kept as Consents.
+
+https://hl7.org/fhir/R4/consent.html. One Consent for each patient, app and purpose, under an id made of the three, so
+that two decisions at once are two versions of one resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_server.access.policy import PURPOSE_CONSENT
+from fhir_server.access.revision import changed
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.space.catalogue import decisions
+from fhir_server.space.catalogue.apps import App, Purpose
+from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.decisions import Decision, consent_id
+from fhir_server.store.filters import Filter, Refers, Token, both
+from fhir_server.store.protocol import Put, Stale
+
+#: Consents read at once.
+_PAGE = 500
+#: How often a decision that another overtook is made again.
+_ATTEMPTS = 20
+_ACTIVE = Token("status", "active")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An app that a patient decided on, as "Mes applications" shows it.
+
+    Attributes:
+        app: as referenced now.
+        decisions: by purpose code; codes the app no longer has are among them.
+    """
+
+    app: App
+    decisions: Mapping[str, Decision]
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is accepted at present."""
+        return any(decision.permit for decision in self.decisions.values())
+
+
+class Consents:
+    """The consents of one opened store."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Kept where the catalogue is."""
+        self._catalogue = catalogue
+
+    async def decided(self, patient: str, app: App) -> dict[str, Decision]:
+        """What the patient (id) decided on the app, by purpose code; a purpose never asked about is not there."""
+        found = await self._found(both(_of(patient), Refers("actor", app.reference)))
+        return {purpose: decision for _, purpose, decision in found}
+
+    async def decide(self, patient: str, app: App, accepted: Collection[str], performer: str) -> dict[str, Decision]:
+        """Keep a decision on every purpose of the app: those whose code is in `accepted` are, the others are not.
+
+        A purpose that was accepted before and is not any more is withdrawn. Every worker follows within a second.
+
+        Args:
+            patient: id.
+            app: as it was shown.
+            accepted: codes of purposes of it; others are passed over.
+            performer: who decides: "Patient/1", or "RelatedPerson/1" for them.
+        """
+
+        def judge(purpose: Purpose, before: Decision | None) -> Decision | None:
+            if purpose.code in accepted:
+                return _accepted(app, purpose, before, performer)
+            return _declined(app, purpose, before, performer)
+
+        await self._write(patient, app, app.purposes, judge)
+        return await self.decided(patient, app)
+
+    async def withdraw(self, patient: str, app: App, purpose: str | None, performer: str) -> bool:
+        """Withdraw a purpose (code), or all; True when nothing is accepted any more, and the app's tokens should end.
+
+        Purposes that the app no longer has are withdrawn too. Every worker follows within a second; refresh tokens
+        then give nothing. `smart.withdrawal.withdraw` also ends the authorizations.
+        """
+        known = await self.decided(patient, app)
+        codes = [code for code in known if purpose in (None, code)]
+        old = [app.purpose(code) or Purpose(code, code, ("read",)) for code in codes]
+        now = _now()
+
+        def judge(_: Purpose, before: Decision | None) -> Decision | None:
+            if before is None or not before.permit:
+                return None
+            return replace(before, permit=False, refused=False, when=now, performer=performer)
+
+        await self._write(patient, app, old, judge)
+        return not any(one.permit for one in (await self.decided(patient, app)).values())
+
+    async def of(self, patient: str) -> list[Shared]:
+        """Every app the patient (id) decided on, by name; those that are in the catalogue no more too."""
+        by_app: dict[str, dict[str, Decision]] = {}
+        for device, purpose, decision in await self._found(_of(patient)):
+            by_app.setdefault(device, {})[purpose] = decision
+        found = [Shared(app, by_app[id]) for id in by_app if (app := await self._catalogue.get(id)) is not None]
+        return sorted(found, key=lambda one: (one.app.name.casefold(), one.app.id))
+
+    async def active(self) -> dict[str, set[str]]:
+        """Ids of patients → ids of the apps (Devices) they accept something of: for the reminder every 90 days."""
+        found: dict[str, set[str]] = {}
+        async for tree in self._trees(_ACTIVE):
+            device, _, _ = decisions.read(tree)
+            found.setdefault(_patient(tree), set()).add(device)
+        return found
+
+    async def patients_of(self, app: App) -> set[str]:
+        """Ids of the patients who accept something of the app: for notices of its changes."""
+        where = both(_ACTIVE, Refers("actor", app.reference))
+        return {_patient(tree) async for tree in self._trees(where)}
+
+    async def _found(self, where: Filter) -> list[tuple[str, str, Decision]]:
+        return [decisions.read(tree) async for tree in self._trees(where)]
+
+    async def _trees(self, where: Filter) -> Any:
+        after = None
+        repository = self._catalogue.repository
+        while True:
+            page = await repository.store.find({"Consent": both(PURPOSE_CONSENT, where)}, after=after, count=_PAGE)
+            for version in page.versions:
+                yield parse(version.body)
+            after = page.next
+            if after is None:
+                return
+
+    async def _write(
+        self, patient: str, app: App, purposes: Iterable[Purpose], judge: Callable[[Purpose, Decision | None], Any]
+    ) -> None:
+        chosen = list(purposes)
+        for _ in range(_ATTEMPTS):
+            puts = [put for purpose in chosen if (put := await self._put(patient, app, purpose, judge)) is not None]
+            try:
+                if puts:
+                    await self._catalogue.repository.transact(puts)
+                    await changed(self._catalogue.records)
+                return
+            except Stale:
+                continue
+        raise Stale
+
+    async def _put(
+        self, patient: str, app: App, purpose: Purpose, judge: Callable[[Purpose, Decision | None], Any]
+    ) -> Put | None:
+        repository = self._catalogue.repository
+        id = consent_id(patient, app.id, purpose.code)
+        before = await repository.store.read("Consent", id)
+        known = decisions.read(parse(before.body))[2] if before is not None and not before.deleted else None
+        decision = judge(purpose, known)
+        if decision is None or decision == known:
+            return None
+        tree = decisions.written(patient, app, purpose, decision)
+        return await repository.put("Consent", id, tree, serialize(tree), before)
+
+
+def _accepted(app: App, purpose: Purpose, before: Decision | None, performer: str) -> Decision | None:
+    if before is not None and before.permit and before.terms == purpose.terms and before.version == app.version:
+        return None
+    return Decision(True, _now(), app.version, performer, purpose.scopes, purpose.terms)
+
+
+def _declined(app: App, purpose: Purpose, before: Decision | None, performer: str) -> Decision | None:
+    if before is not None and not before.permit and before.terms == purpose.terms and before.refused:
+        return None
+    return Decision(False, _now(), app.version, performer, (), purpose.terms, refused=True)
+
+
+def _of(patient: str) -> Filter:
+    return Refers("patient", f"Patient/{patient}")
+
+
+def _patient(tree: Mapping[str, Any]) -> str:
+    return str(tree["patient"]["reference"]).removeprefix("Patient/")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
