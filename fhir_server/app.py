@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
     from fhir_server.smart.authorization import Authorization
+    from fhir_server.space.catalogue.catalogue import Catalogue
+    from fhir_server.space.catalogue.consents import Consents
 
 
 @dataclass(slots=True)
@@ -57,15 +59,44 @@ class House:
     cursor_key: bytes
     _asgi: Application | None = None
     _authorization: Authorization | None = None
+    _catalogue: Catalogue | None = None
+    _consents: Consents | None = None
 
     @property
     def authorization(self) -> Authorization:
         """Who gets in; made when it is first asked for, since an open server needs none."""
         if self._authorization is None:
             from fhir_server.smart.authorization import Authorization
+            from fhir_server.smart.catalogue_clients import CatalogueClients
 
-            self._authorization = Authorization(self.settings, self.engine.records, lambda: self.registry)
+            records = self.engine.records
+            self._authorization = Authorization(
+                self.settings,
+                records,
+                lambda: self.registry,
+                clients=CatalogueClients(records, self.catalogue),
+                catalogue=self.catalogue,
+            )
         return self._authorization
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The referenced apps; made when it is first asked for."""
+        if self._catalogue is None:
+            from fhir_server.space.catalogue.catalogue import Catalogue
+
+            store, records = self.engine.store, self.engine.records
+            self._catalogue = Catalogue(store, records, lambda: self.registry, self.settings.base_url)
+        return self._catalogue
+
+    @property
+    def consents(self) -> Consents:
+        """What patients accept of them."""
+        if self._consents is None:
+            from fhir_server.space.catalogue.consents import Consents
+
+            self._consents = Consents(self.catalogue)
+        return self._consents
 
     @property
     def registry(self) -> Registry:
