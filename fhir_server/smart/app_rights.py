@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from fhir_server.smart.accounts import Account
+from fhir_server.smart.accounts import Account, Accounts
 from fhir_server.smart.clients import Client
 from fhir_server.smart.scopes import SPECIAL
+from fhir_server.smart.tokens import Family
 from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.catalogue import Catalogue
@@ -21,9 +22,10 @@ from fhir_server.space.catalogue.consents import Consents
 class AppRights:
     """Judges by the catalogue and the consents of one opened store."""
 
-    def __init__(self, catalogue: Catalogue | None) -> None:
+    def __init__(self, catalogue: Catalogue | None, accounts: Accounts) -> None:
         """Without a catalogue the clients that say they are of it get nothing."""
         self._catalogue = catalogue
+        self._accounts = accounts
         self._consents = Consents(catalogue) if catalogue is not None else None
 
     async def app(self, client: Client) -> App | None:
@@ -59,3 +61,14 @@ class AppRights:
             return rights.effective(app, scope, None, now, invented)
         decisions = await self._consents.decided(patient, app) if patient is not None else {}
         return rights.effective(app, scope, decisions, now, invented)
+
+    async def of_family(self, client: Client, family: Family, scope: Sequence[str]) -> tuple[str, ...]:
+        """As `held`, for a person's authorization; () when their account is closed, or nothing about data is left."""
+        if client.device is None:
+            return tuple(scope)
+        account = await self._accounts.get(family.account)
+        if account is None or not account.open:
+            return ()
+        found = await self.held(client, scope, account, family.patient)
+        asked = any(one not in SPECIAL for one in scope)
+        return found if not asked or any(one not in SPECIAL for one in found) else ()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fhir_server.access.grant import Grant
+from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.repository import Repository
 from fhir_server.access.revision import Revision
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
@@ -20,17 +21,22 @@ from fhir_server.smart.asks import Asks
 from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.client_keys import ClientKeys
 from fhir_server.smart.clients import Clients, RecordedClients
+from fhir_server.smart.consenting import Consenting
 from fhir_server.smart.identity_token import IdentityTokens
 from fhir_server.smart.keys import Keys, key_file
 from fhir_server.smart.origins import Origins
 from fhir_server.smart.people import People
 from fhir_server.smart.sessions import Sessions
 from fhir_server.smart.tokens import Tokens
+from fhir_server.smart.traces import AccessTraces
 from fhir_server.smart.verify import Verifier
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:
+    import httpx
+
+    from fhir_server.smart.federation.sign_in import Federation
     from fhir_server.smart.requests import Reply
     from fhir_server.smart.token import Server
 
@@ -50,6 +56,8 @@ class Authorization:
         people: signs them in.
         asks: authorization requests and launches in progress.
         origins: of registered apps' pages.
+        consenting: asks people about the purposes of the catalogue's apps.
+        traces: of what is decided about access.
     """
 
     def __init__(
@@ -59,10 +67,14 @@ class Authorization:
         registry: Callable[[], Registry],
         clients: Clients | None = None,
         catalogue: Catalogue | None = None,
+        repository: Callable[[Grant, str], Repository] | None = None,
+        within: Callable[[], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
         """`registry` gives the search parameters in force; `clients`, when they are not kept in the records.
 
-        `catalogue` has the apps that clients may be; without it those clients get nothing.
+        `catalogue` has the apps that clients may be; without it those clients get nothing. `repository` is the store
+        as a grant sees it from a base: without it nothing is traced and nobody signs in through a provider. `within`
+        is how this process asks its own simulators.
         """
         self.settings = settings
         self.records = records
@@ -71,7 +83,7 @@ class Authorization:
         self.tokens = Tokens(records)
         self.sessions = Sessions(records)
         self.keys = Keys(key_file(settings.data))
-        self.rights = AppRights(catalogue)
+        self.rights = AppRights(catalogue, self.accounts)
         self.verifier = Verifier(
             self.tokens, self.clients, self.accounts, Revision(records), settings, registry, self.rights
         )
@@ -80,6 +92,33 @@ class Authorization:
         self.asks = Asks(records)
         self.origins = Origins(records)
         self.identity = IdentityTokens(self.keys, self.accounts)
+        self.consenting = Consenting(records, self.clients, catalogue)
+        self.traces = AccessTraces(repository, settings.audit != "off")
+        self._repository = repository
+        self._within = within
+
+    @cached_property
+    def federation(self) -> Federation | None:
+        """Sign-in through identity providers; None when there are none. Made when the first page asks.
+
+        Raises:
+            ValueError: a provider is not configured as it must be.
+        """
+        from fhir_server.smart.federation.discovery import Discovery
+        from fhir_server.smart.federation.sign_in import Federation
+
+        repository = self._repository
+        if repository is None or not (self.settings.identity_providers or self.settings.simulators):
+            return None
+        return Federation(
+            self.settings,
+            self.records,
+            self.accounts,
+            self.sessions,
+            lambda base: repository(OPEN, base),
+            self.verifier.place,
+            Discovery(self.settings.loopback_keys, self._within() if self._within else None),
+        )
 
     @cached_property
     def server(self) -> Server:
@@ -95,6 +134,7 @@ class Authorization:
             self.sessions,
             self.identity,
             self.verifier.place,
+            self.rights,
         )
 
     async def authenticate(self, headers: Mapping[str, str], base: str) -> Grant:

@@ -178,6 +178,12 @@ class Approvals:
         for key, _ in await self._records.list("approval", f"{account}\n{client}\n"):
             await self._records.take("approval", key)
 
+    async def forget(self, client: str, patient: str) -> None:
+        """Forget everything anybody allowed an app on a patient."""
+        for key, _ in await self._records.list("approval"):
+            if key.split("\n")[1:] == [client, patient]:
+                await self._records.take("approval", key)
+
 
 def _key(ask: Ask, account: str) -> str:
     return f"{account}\n{ask.client}\n{ask.patient or ''}"
@@ -186,15 +192,23 @@ def _key(ask: Ask, account: str) -> str:
 async def granted(
     server: Server, ask: Ask, account: Account, session: Session, cookie: str, scope: Sequence[str]
 ) -> Redirect:
-    """The code, on its way to the app: what the person accepted of what was asked."""
-    held = tuple(one for one in ask.scope if one in scope)
+    """The code, on its way to the app: what the person accepted of what was asked.
+
+    Of an app of the catalogue no more than its purposes, its status and the patient's consents give; where that is
+    nothing, the answer is `access_denied`.
+    """
+    patient = ask.patient if ask.needs_patient or ask.account else None
+    accepted = tuple(one for one in ask.scope if one in scope)
+    held = await server.held(ask.client, accepted, account, patient)
+    if not scopes.of_levels(held, "patient", "user") and scopes.of_levels(ask.scope, "patient", "user"):
+        return refused(ask, "access_denied", "Nothing of what was asked was granted.")
     family = Family(
         id=made(),
         client=ask.client,
         account=account.id,
         base=ask.base,
         scope=held,
-        patient=ask.patient if ask.needs_patient or ask.account else None,
+        patient=patient,
         role=session.role or (account.roles[0] if len(account.roles) == 1 else None),
         purpose=ask.purpose if account.professional else None,
         reason=ask.reason if account.professional else None,

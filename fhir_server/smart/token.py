@@ -24,6 +24,8 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from fhir_server.search.query import Place
 from fhir_server.smart import lifetimes, scopes
+from fhir_server.smart.accounts import Account
+from fhir_server.smart.app_rights import AppRights
 from fhir_server.smart.assertion import assertion
 from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.client_keys import ClientKeys
@@ -56,14 +58,16 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         sessions: Sessions,
         identity: IdentityTokens,
         place: Callable[[str], Place],
+        rights: AppRights,
     ) -> None:
-        """`place` says where granular scopes of a FHIR base are judged."""
+        """`place` says where granular scopes of a FHIR base are judged, `rights` what apps of the catalogue get."""
         super().__init__()
         self.bridge = bridge
         self.tokens = tokens
         self.sessions = sessions
         self.identity = identity
         self.place = place
+        self.rights = rights
         self._clients = clients
         self.register_client_auth_method("private_key_jwt", assertion(bridge, records, keys))
         self.register_grant(_Code, [Challenge(), SmartRequest()])
@@ -80,6 +84,15 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         """An active client."""
         found = self.wait(self._clients.get(client_id)) if len(client_id) <= 200 else None
         return Caller(found) if found is not None and found.status == "active" else None
+
+    async def held(
+        self, client_id: str, scope: tuple[str, ...], account: Account, patient: str | None
+    ) -> tuple[str, ...]:
+        """As `AppRights.held`; () when there is no such client, or it is not active."""
+        client = await self._clients.get(client_id)
+        if client is None or client.status != "active":
+            return ()
+        return await self.rights.held(client, scope, account, patient)
 
     def validate_requested_scope(self, scope: str | None) -> None:
         """Nothing is refused here: what cannot be granted is left out, and the answer says what was."""
@@ -173,7 +186,8 @@ class _Code(grants.AuthorizationCodeGrant):  # type: ignore[misc]
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         taken: Taken = self.request.authorization_code
-        return 200, _answer(self, taken.family, taken.family.scope, taken.code.nonce), self.TOKEN_RESPONSE_HEADER
+        scope = _now(self, taken.family, taken.family.scope)
+        return 200, _answer(self, taken.family, scope, taken.code.nonce), self.TOKEN_RESPONSE_HEADER
 
 
 class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
@@ -193,7 +207,7 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         asked = scopes.split(self.request.form.get("scope")) or list(family.scope)
         if not set(asked) <= set(scopes.meet(asked, family.scope)):
             raise InvalidScopeError()
-        self.request.granted = {"family": family, "scope": tuple(asked)}
+        self.request.granted = {"family": family, "scope": _now(self, family, tuple(asked))}
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         family, scope = self.request.granted["family"], self.request.granted["scope"]
@@ -233,6 +247,16 @@ def _bearer(token: str, scope: tuple[str, ...]) -> dict[str, Any]:
         "expires_in": lifetimes.ACCESS,
         "scope": " ".join(scope),
     }
+
+
+def _now(grant: Any, family: Family, scope: tuple[str, ...]) -> tuple[str, ...]:
+    """What of `scope` still gives something: the answer says what a withdrawn purpose took away (RFC 6749 §5.1)."""
+    server: Server = grant.server
+    caller: Caller = grant.request.client
+    held = server.wait(server.rights.of_family(caller.client, family, scope))
+    if scope and not held:
+        raise InvalidGrantError("Nothing of what was granted is left.")
+    return held
 
 
 def _answer(grant: Any, family: Family, scope: tuple[str, ...], nonce: str | None) -> dict[str, Any]:

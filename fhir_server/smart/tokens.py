@@ -154,12 +154,17 @@ class Tokens:
         await self._records.take("family", family)
         await changed(self._records)
 
-    async def end_where(self, client: str | None = None, account: str | None = None) -> int:
-        """End every authorization of a client, of an account, or of an account for a client; how many there were."""
+    async def end_where(self, client: str | None = None, account: str | None = None, patient: str | None = None) -> int:
+        """End every authorization of a client, of an account, on a patient (id), or of all that is given at once.
+
+        Returns:
+            How many there were.
+        """
+        wanted = (("client", client), ("account", account), ("patient", patient))
         ended = 0
         for id, value in await self._records.list("family"):
             found = msgspec.json.decode(value, type=Family)
-            if (client is None or found.client == client) and (account is None or found.account == account):
+            if all(value is None or getattr(found, name) == value for name, value in wanted):
                 await self._records.take("family", id)
                 ended += 1
         await changed(self._records)

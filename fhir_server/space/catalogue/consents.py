@@ -58,8 +58,15 @@ class Consents:
         found = await self._found(both(_of(patient), Refers("actor", app.reference)))
         return {purpose: decision for _, purpose, decision in found}
 
-    async def decide(self, patient: str, app: App, accepted: Collection[str], performer: str) -> dict[str, Decision]:
-        """Keep a decision on every purpose of the app: those whose code is in `accepted` are, the others are not.
+    async def decide(
+        self,
+        patient: str,
+        app: App,
+        accepted: Collection[str],
+        performer: str,
+        shown: Collection[str] | None = None,
+    ) -> dict[str, Decision]:
+        """Keep a decision on each purpose shown: those whose code is in `accepted` are accepted, the others refused.
 
         A purpose that was accepted before and is not any more is withdrawn. Every worker follows within a second.
 
@@ -68,14 +75,19 @@ class Consents:
             app: as it was shown.
             accepted: codes of purposes of it; others are passed over.
             performer: who decides: "Patient/1", or "RelatedPerson/1" for them.
+            shown: codes of the purposes that were asked about; None for all.
+
+        Returns:
+            Every decision of the patient on the app, by purpose code.
         """
+        asked = [one for one in app.purposes if shown is None or one.code in shown]
 
         def judge(purpose: Purpose, before: Decision | None) -> Decision | None:
             if purpose.code in accepted:
                 return _accepted(app, purpose, before, performer)
             return _declined(app, purpose, before, performer)
 
-        await self._write(patient, app, app.purposes, judge)
+        await self._write(patient, app, asked, judge)
         return await self.decided(patient, app)
 
     async def withdraw(self, patient: str, app: App, purpose: str | None, performer: str) -> bool:

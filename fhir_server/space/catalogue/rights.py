@@ -71,7 +71,7 @@ def accepted(app: App, purpose: Purpose, decision: Decision, now: datetime) -> I
     return smart.meet(decision.scopes, purpose.scopes)
 
 
-def current(app: App, purpose: Purpose, decisions: Mapping[str, Decision]) -> bool:
+def current(purpose: Purpose, decisions: Mapping[str, Decision]) -> bool:
     """Whether the patient has decided, yes or no, on the purpose as it is referenced now."""
     decision = decisions.get(purpose.code)
     return decision is not None and decision.terms == purpose.terms and (decision.permit or decision.refused)
