@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fhir_server.smart.authorization import Authorization
     from fhir_server.space.catalogue.catalogue import Catalogue
     from fhir_server.space.catalogue.consents import Consents
+    from fhir_server.space.jobs.clock import Clock, Now
 
 
 @dataclass(slots=True)
@@ -114,22 +115,39 @@ class House:
             self._asgi = _application(self)
         return self._asgi
 
+    def clock(self, now: Now | None = None) -> Clock:
+        """What runs the jobs that are due; `now` says what time it is, when it is not now."""
+        from fhir_server.space.jobs.clock import Clock, system
+        from fhir_server.space.jobs.outbox import Outbox, carrier
+        from fhir_server.space.jobs.table import jobs
+
+        way = carrier(self.settings.outbox.get_secret_value(), self.settings.data / "outbox")
+        outbox = Outbox(self.engine.records, way, self.settings.outbox_from)
+        base = self.settings.base_url or f"http://{self.settings.host}:{self.settings.port}/fhir"
+        link = base.rstrip("/").removesuffix("/fhir") + "/mes-applications"
+        return Clock(self.engine.records, jobs(self.catalogue, self.consents, outbox, link), now or system)
+
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:
-        """While the block runs, search parameters added at run time are indexed in the background.
+        """While the block runs, search parameters added at run time are indexed, and jobs done when they are due.
 
         Every worker offers; a lease in the records lets one at a time do it.
         """
         from fhir_server.search.reindex import Indexing
 
         indexing = Indexing(self.engine.store, self.engine.records, self.watch, self.settings.base_url)
-        task = asyncio.create_task(indexing.attend())
+        tasks = [asyncio.create_task(indexing.attend()), asyncio.create_task(self._jobs())]
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _jobs(self) -> None:
+        # What is due can wait until the first requests of a start are answered.
+        await asyncio.sleep(_JOBS_AFTER)
+        await self.clock().attend()
 
     async def context(self, call: Call) -> Context:
         """The context of one call.
@@ -171,6 +189,8 @@ class House:
             self._authorization.close()
 
 
+#: Seconds between a start and the first look at what is due.
+_JOBS_AFTER = 20.0
 _TRACED = replace(OPEN, traced=True)
 _NOBODY = Grant(traced=False)
 

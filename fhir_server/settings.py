@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -59,6 +59,16 @@ class Settings(BaseSettings):
         {},
         description="How strictly profiles are held to, as JSON: a canonical or `*`, then `@client` for one caller.",
     )
+    terminology_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+        description="FHIR base of a terminology server asked for codes that are not here; empty for none.",
+    )
+    terminology_header: SecretStr = Field(
+        SecretStr(""), description="Header sent to it, as `Name: value`: a token stays out of the command line."
+    )
+    terminology_seconds: float = Field(3.0, gt=0, le=60, description="How long it is waited for, in seconds.")
+    terminology_cache_seconds: int = Field(86_400, ge=0, description="How long its answers are kept, in seconds.")
     default_page: int = Field(20, ge=1, description="Resources in a page when `_count` is not given.")
     max_page: int = Field(1000, ge=1, description="The most resources in a page; a larger `_count` is lowered to it.")
     max_includes: int = Field(2000, ge=1, description="The most included resources beside a page.")
@@ -104,6 +114,13 @@ class Settings(BaseSettings):
         "info", description="Least severe log line written."
     )
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
+
+    @field_validator("outbox")
+    @classmethod
+    def _way(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(("smtp://", "smtps://")):
+            raise ValueError("it is smtp://HOST:PORT, smtps://HOST:PORT, or empty for files")
+        return url
 
     @property
     def store_url(self) -> str:

@@ -9,6 +9,7 @@ from fhir_server.cli.backup import backup
 from fhir_server.cli.check import check
 from fhir_server.cli.clients import client
 from fhir_server.cli.conformance import conformance
+from fhir_server.cli.jobs import jobs
 from fhir_server.cli.keys import keys
 from fhir_server.cli.load import load
 from fhir_server.cli.profiles import profiles
@@ -31,6 +32,7 @@ for command in (serve, seed, load, reindex, backup, restore, check, conformance)
 app.add_typer(client, name="client")
 app.add_typer(account, name="account")
 app.add_typer(keys, name="keys")
+app.add_typer(jobs, name="jobs")
 
 app.add_typer(profiles)
 app.add_typer(terminology)

@@ -34,7 +34,7 @@ class Job:
 
     Attributes:
         name: names it in the records.
-        every: at least this long after it was done last.
+        every: at least this long after it was done last; zero for what is looked at each time, by every worker.
         run: does it, being told the time; says how much it did.
     """
 
@@ -56,18 +56,15 @@ class Clock:
         """Do what is due; job → how much was done. A job that fails is tried again at the next look."""
         done: dict[str, int] = {}
         for job in self._jobs:
-            if not await self._due(job):
-                continue
-            if not await self._records.add("job-lease", job.name, b"1", LEASE_SECONDS):
-                continue
-            try:
-                # Another worker may have done it between the look and the lease.
-                if await self._due(job):
-                    now = self._now()
-                    done[job.name] = await job.run(now)
-                    await self._records.put("job", job.name, now.isoformat().encode())
-            finally:
-                await self._records.take("job-lease", job.name)
+            if not job.every:
+                done[job.name] = await job.run(self._now())
+            elif await self._due(job) and await self._records.add("job-lease", job.name, b"1", LEASE_SECONDS):
+                try:
+                    # Another worker may have done it between the look and the lease.
+                    if await self._due(job):
+                        done[job.name] = await self._do(job)
+                finally:
+                    await self._records.take("job-lease", job.name)
         return done
 
     async def attend(self, every_seconds: float = LOOK_SECONDS) -> None:
@@ -77,6 +74,12 @@ class Clock:
             with suppress(FhirError):
                 await self.run()
             await asyncio.sleep(every_seconds)
+
+    async def _do(self, job: Job) -> int:
+        now = self._now()
+        done = await job.run(now)
+        await self._records.put("job", job.name, now.isoformat().encode())
+        return done
 
     async def _due(self, job: Job) -> bool:
         last = await self._records.get("job", job.name)

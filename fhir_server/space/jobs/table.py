@@ -1,0 +1,32 @@
+"""Every job, and how often it is done."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.consents import Consents
+from fhir_server.space.jobs.apps import AppNotices
+from fhir_server.space.jobs.clock import Job
+from fhir_server.space.jobs.outbox import Outbox
+
+DAY = timedelta(days=1)
+
+
+def jobs(catalogue: Catalogue, consents: Consents, outbox: Outbox, link: str) -> list[Job]:
+    """What is to be done, in this order: what is sent comes last.
+
+    Args:
+        catalogue, consents, outbox: of one opened store.
+        link: address of the page "Mes applications".
+    """
+    notices = AppNotices(catalogue, consents, outbox, link)
+
+    async def send(now: datetime) -> int:
+        return await outbox.send(lambda: now)
+
+    return [
+        Job("synchronised-apps", DAY, notices.synchronised),
+        Job("reconsent", DAY, notices.reconsent),
+        Job("outbox", timedelta(0), send),
+    ]
