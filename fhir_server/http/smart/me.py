@@ -41,15 +41,15 @@ async def change_password(visit: Visit) -> Response:
     given, session, account = await _sent(visit)
     if given is None or session is None or account is None:
         return visit.foreign()
-    proven = await _proven(visit, account, given)
-    if isinstance(proven, str):
-        return await _page(visit, session, account, 403, error=proven, form="password")
+    strength, error = await _proven(visit, account, given)
+    if strength is None:
+        return await _page(visit, session, account, 403, error=error, form="password")
     try:
         await visit.authorization.people.set_password(account, first(given, "new", LONGEST + 1))
     except WeakPassword:
         return await _page(visit, session, account, 400, error="weak", form="password")
     await visit.authorization.sessions.end_all(account.id)
-    cookie = await visit.authorization.sessions.begin(account.id, proven, session.role)
+    cookie = await visit.authorization.sessions.begin(account.id, strength, session.role)
     return visit.signed_in(_done("password"), cookie)
 
 
@@ -58,9 +58,9 @@ async def start_second_factor(visit: Visit) -> Response:
     given, session, account = await _sent(visit)
     if given is None or session is None or account is None or account.totp is not None:
         return visit.foreign()
-    proven = await _proven(visit, account, given)
-    if isinstance(proven, str):
-        return await _page(visit, session, account, 403, error=proven, form="second-factor")
+    strength, error = await _proven(visit, account, given)
+    if strength is None:
+        return await _page(visit, session, account, 403, error=error, form="second-factor")
     import pyotp
 
     await visit.authorization.records.put("totp-draft", account.id, pyotp.random_base32().encode(), DRAFT)
@@ -97,9 +97,9 @@ async def remove_second_factor(visit: Visit) -> Response:
     given, session, account = await _sent(visit)
     if given is None or session is None or account is None or account.totp is None:
         return visit.foreign()
-    proven = await _proven(visit, account, given)
-    if isinstance(proven, str):
-        return await _page(visit, session, account, 403, error=proven, form="second-factor")
+    strength, error = await _proven(visit, account, given)
+    if strength is None:
+        return await _page(visit, session, account, 403, error=error, form="second-factor")
     await visit.authorization.accounts.replace(replace(account, totp=None))
     return _done("removed")
 
@@ -128,15 +128,15 @@ async def _sent(visit: Visit) -> tuple[Form | None, Session | None, Account | No
     return (await visit.posted(), *await visit.session())
 
 
-async def _proven(visit: Visit, account: Account, given: Form) -> Strength | str:
-    """How strongly the person just proved again who they are; "wrong" or "locked" when they did not."""
+async def _proven(visit: Visit, account: Account, given: Form) -> tuple[Strength | None, str]:
+    """How strongly the person just proved again who they are; None and "wrong" or "locked" when they did not."""
     source = visit.request.client.host if visit.request.client else ""
     code = first(given, "code", 20).replace(" ", "")
     password = first(given, "current", LONGEST + 1)
     found = await visit.authorization.people.sign_in(account.login, password, code, source)
     if isinstance(found, str):
-        return found
-    return "wrong" if found[1] == "activate" else found[1]
+        return None, found
+    return (None, "wrong") if found[1] == "activate" else (found[1], "")
 
 
 def _done(what: str) -> Response:
