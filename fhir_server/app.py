@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.policy import PUBLIC
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Context, Request, Response
@@ -181,6 +182,8 @@ class House:
         if "authorization" not in call.headers and (call.path == ("metadata",) or call.method == "OPTIONS"):
             # R4 security.html: what the server can do, and how to get a token for it, is for everyone.
             return _NOBODY
+        if "authorization" not in call.headers and _is_public(call):
+            return PUBLIC
         return await self.authorization.authenticate(call.headers, call.base)
 
     async def close(self) -> None:
@@ -193,6 +196,15 @@ class House:
 _JOBS_AFTER = 20.0
 _TRACED = replace(OPEN, traced=True)
 _NOBODY = Grant(traced=False)
+
+
+def _is_public(call: Call) -> bool:
+    """Whether it reads or searches the catalogue as it is now; what it was before is not for everyone."""
+    if call.path[:1] not in (("Device",), ("Organization",)):
+        return False
+    if call.method == "POST":
+        return call.path[1:] == ("_search",)
+    return call.method in ("GET", "HEAD") and len(call.path) <= 2 and not call.path[-1].startswith(("_", "$"))
 
 
 @asynccontextmanager
