@@ -100,6 +100,7 @@ DOCUMENT: dict[str, Any] = {
 SIMPLE: dict[str, Any] = {
     "resourceType": "DocumentReference",
     "meta": {"profile": [PDSM + "pdsm-simplified-publish"]},
+    "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:8c2f0c5e-8f6c-4f0a-9d0f-6f0c2b6a1e11"},
     "status": "current",
     "subject": {"identifier": {"system": DEMO, "value": "269054958815780"}},
     "date": "2024-01-10T10:00:00+01:00",
@@ -152,9 +153,7 @@ SUBMISSION: dict[str, Any] = {
         {"url": MHD + "ihe-designationType", "valueCodeableConcept": concept(nos("TRE_R209-TypeActivite"), "07")},
         {"url": MHD + "ihe-sourceId", "valueIdentifier": {"system": "urn:oid:1.2.250.1.213.1.1.1", "value": "S1"}},
     ],
-    "identifier": [
-        {"use": "usual", "system": "urn:ietf:rfc:3986", "value": "urn:uuid:3c2f0c5e-8f6c-4f0a-9d0f-6f0c2b6a1e11"}
-    ],
+    "identifier": [{"use": "usual", "system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.250.1.213.1.1.1.99.1"}],
     "status": "current",
     "mode": "working",
     "code": concept(LIST_TYPES, "submissionset"),

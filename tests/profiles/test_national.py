@@ -16,31 +16,22 @@ from fhir_server.validation.profiles import Profiles, check
 from fhir_server.validation.shipped import resources, shipped, supported
 from fhir_server.validation.validator import Validator, validate
 from tests.profiles import resources as r
+from tests.profiles.judging import ASIDE, JUDGE, Rule, errors, said, valid
 from tests.profiles.resources import changed, concept, nos, reliability
 
-JUDGE = Validator(Profiles(), unknown="error")
-#: What a validator says of nearly everything, and that is not about these profiles.
-ASIDE = {"dom-6"}
-
-
-def errors(tree: dict[str, Any], judge: Validator = JUDGE) -> set[tuple[str | None, str | None]]:
-    return {(i.key, i.expression) for i in judge.validate(tree) if i.severity == "error"}
-
-
-VALID = {name: tree for name, tree in vars(r).items() if isinstance(tree, dict) and "resourceType" in tree}
+VALID = valid(r)
 
 
 @pytest.mark.parametrize("name", VALID)
 def test_a_valid_resource_of_each_profile_passes_without_a_word(name: str):
-    assert [i for i in JUDGE.validate(VALID[name]) if i.key not in ASIDE] == []
+    assert said(VALID[name]) == []
 
 
 D, P, L, B, C = "DocumentReference", "Patient", "List", "Bundle", "Communication"
 OTHER = concept("http://example.org/codes", "x")
 NIA = {"use": "temp", "system": "urn:oid:1.2.250.1.213.1.4.9", "value": "269054958815780"}
 HOLDER = {"reference": "Patient/2"}
-#: Resource, what is changed, into what (None: taken away), the rule, and where.
-RULES: list[tuple[dict[str, Any], str, Any, str, str]] = [
+RULES: list[Rule] = [
     # PDSm comprehensive
     (
         r.DOCUMENT,

@@ -133,6 +133,7 @@ SIMPLIFIED = r.PDSM + "pdsm-simplified-publish"
             None,
             {
                 ("cardinality-max", "DocumentReference.content[0].attachment.url"),
+                ("cardinality-max", "DocumentReference.identifier"),
                 ("cardinality-min", "DocumentReference.content[0].attachment.data"),
             },
         ),

@@ -38,7 +38,7 @@ from fhir_server.space.population.districts import District, Professional
 from fhir_server.space.population.papers import paper
 from fhir_server.space.population.people import MAJORITY_YEARS, Person
 from fhir_server.space.population.tables import documents, lines, wheel
-from fhir_server.space.population.world import World, instant, unique, workday
+from fhir_server.space.population.world import World, instant, unique, unique_oid, workday
 
 #: How far back documents go, in days.
 DEPTH = 1095
@@ -287,7 +287,7 @@ def _lot(
             },
         ],
         "identifier": [
-            {"use": "usual", "system": URI, "value": unique(rng)},
+            {"use": "usual", "system": URI, "value": unique_oid(rng)},
             {"use": "official", "system": URI, "value": unique(rng)},
         ],
         "status": "current",

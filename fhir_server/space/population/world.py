@@ -60,6 +60,11 @@ def unique(rng: Random) -> str:
     return f"urn:uuid:{uuid.UUID(int=rng.getrandbits(128), version=4)}"
 
 
+def unique_oid(rng: Random) -> str:
+    """A random UUID as an OID, `urn:oid:2.25.…` (ITU-T X.667): what IHE asks of a submission set's unique id."""
+    return f"urn:oid:2.25.{uuid.UUID(int=rng.getrandbits(128), version=4).int}"
+
+
 def instant(day: date, hour: int, minute: int) -> str:
     """A moment of French legal time, with its offset: `2024-01-10T10:00:00+01:00`."""
     return datetime.combine(day, time(hour, minute), PARIS).isoformat()
