@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import msgspec
-
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import contained, explain, invariants
+from fhir_server.validation import explain
 from fhir_server.validation.conformance import Codes, Conformance
-from fhir_server.validation.judges import Judges
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.structure import Nested, explained, is_right
 
 Tree = dict[str, Any]
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Validator:
@@ -65,6 +62,8 @@ class Validator:
             type: what it must be (`Patient`); any resource type by default.
             profiles: canonicals it must conform to, whether it claims them or not.
         """
+        if not profiles and type in (None, tree.get("resourceType")) and _is_plainly_right(tree, self.conformance):
+            return []
         # A Bundle's profile may say of an entry what the entry's own says.
         return list(dict.fromkeys(told(_resource(tree, type, self, profiles))))
 
@@ -117,7 +116,7 @@ _BASE = Validator()
 
 def validate(tree: Tree) -> list[Issue]:
     """Everything that base R4 finds wrong with the resource `tree`; an empty list when all is well."""
-    return list(told(_resource(tree, None, _BASE)))
+    return [] if _is_plainly_right(tree, None) else list(told(_resource(tree, None, _BASE)))
 
 
 def told(issues: Iterator[Issue]) -> Iterator[Issue]:
@@ -141,9 +140,6 @@ def _claims(tree: Tree) -> list[str]:
     return [c for c in claims if isinstance(c, str)] if isinstance(claims, list) else []
 
 
-_JUDGES = Judges()
-
-
 def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[str] = ()) -> Iterator[Issue]:
     type = tree.get("resourceType")
     if not isinstance(type, str) or type not in definitions.resource_types():
@@ -153,6 +149,19 @@ def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[s
         yield Issue("error", "structure", f"A {asked} is asked for here.", f"{asked}.resourceType", "resource-type")
         return
     yield from _judged(tree, type, type, tree, by, profiles)
+
+
+def _is_plainly_right(tree: Tree, profiles: object) -> bool:
+    """Whether nothing at all is to be said of `tree`, as of most resources, which are then judged at once.
+
+    What makes others than base R4 speak (claims to profiles) or is judged in parts (entries) is left to `_resource`.
+    """
+    type = tree.get("resourceType")
+    if not isinstance(type, str) or type not in definitions.resource_types() or type in _NO_NARRATIVE:
+        return False
+    if profiles is not None and ("meta" in tree or "contained" in tree):
+        return False
+    return _has_narrative(tree) and is_right(tree, type, tree)
 
 
 def _has_narrative(tree: Tree) -> bool:
@@ -165,7 +174,9 @@ def _untyped(tree: Tree, at: str) -> Issue:
     return Issue("error", "structure", text, f"{at}.resourceType", "resource-type")
 
 
-def _judged(tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles: Sequence[str] = ()) -> Iterator[Issue]:
+def _judged(
+    tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles: Sequence[str] = (), known: bool = False
+) -> Iterator[Issue]:
     """The issues of one resource and of those inside it, each by its own type.
 
     Args:
@@ -175,41 +186,27 @@ def _judged(tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles:
         root: the resource that contains it, itself when none does.
         by: whose profiles and settings apply.
         profiles: canonicals it must conform to besides those it claims.
+        known: it is right by base R4, and so is all that it contains.
     """
     nested = list(_nested(tree, type, at))
-    found, sound = _by_type(tree, type, at, root, nested)
-    yield from by.forgiving(tree, found)
+    right = known or is_right(tree, type, root)
+    sound = True
+    if not right:
+        found, sound = explained(tree, type, at, root, nested)
+        yield from by.forgiving(tree, found)
     yield from by.profiled(tree, type, at, root, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:
-        yield from _inside(resource, here, tree if container else resource, by)
+        yield from _inside(resource, here, tree if container else resource, by, right and container)
 
 
-Nested = tuple[str, Tree, bool]
-
-
-def _by_type(tree: Tree, type: str, at: str, root: Tree, nested: list[Nested]) -> tuple[list[Issue], bool]:
-    """What base R4 finds wrong with one resource, and whether its structure is right."""
-    alone = _without_nested(tree, type) if nested and type in ("Bundle", "Parameters") else tree
-    judge = _JUDGES.of(type)
-    sound = judge.is_valid(alone, type)
-    found = [] if sound else judge.issues(alone, type, at)
-    body = _encode(alone)
-    if root is tree and ("contained" in tree or b'"reference":"#' in body):
-        found += contained.issues(tree, type, at, body)
-    if body.count(b'"id":') > 1 + len(nested):
-        found += contained.duplicate_ids(tree, at)
-    found += invariants.issues(tree, type, at, body, root, sound)
-    return found, sound
-
-
-def _inside(resource: Tree, at: str, root: Tree, by: Validator) -> Iterator[Issue]:
+def _inside(resource: Tree, at: str, root: Tree, by: Validator, known: bool) -> Iterator[Issue]:
     type = resource.get("resourceType")
     if not isinstance(type, str):
         return  # its holder has said so
     if type in definitions.resource_types():
-        yield from _judged(resource, type, at, root, by)
+        yield from _judged(resource, type, at, root, by, known=known)
     else:
         yield _untyped(resource, at)
 
@@ -250,25 +247,3 @@ def _objects(value: Any, at: str) -> Iterator[tuple[str, Tree]]:
         for position, item in enumerate(value):
             if isinstance(item, dict):
                 yield f"{at}[{position}]", item
-
-
-def _without_nested(tree: Tree, type: str) -> Tree:
-    """`tree` with each nested resource cut down to its type, so that its content is not read twice."""
-    return {k: _cut(v) if k in ("entry", "parameter") else v for k, v in tree.items()}
-
-
-def _cut(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_cut(v) for v in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        k: _stub(v) if k in ("resource", "outcome") else _cut(v) if k in ("part", "response") else v
-        for k, v in value.items()
-    }
-
-
-def _stub(resource: Any) -> Any:
-    if not isinstance(resource, dict) or not resource:
-        return resource
-    return {"resourceType": resource["resourceType"]} if "resourceType" in resource else {"id": ""}
