@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from fhir_server.fhir import definitions
-from fhir_server.validation import bindings, invariants, primitives, references
+from fhir_server.validation import bindings, invariants, primitives, references, within
 from fhir_server.validation.aligned import KEYWORD
 from fhir_server.validation.rules import ruled
 from fhir_server.validation.steps import Step, choices, steps
@@ -75,9 +75,13 @@ def _defined(name: str) -> Schema:
             {"not": {"required": ["comparator"]}}, "sqty-1", "A simple quantity has no comparator", "comparator"
         )
         return {"allOf": [{"$ref": pointer(base)}, never]}
-    return {"allOf": [{"$ref": pointer(base)}, references.targets(limits.split(",")) or {}]}
+    types = limits.split(",")
+    inside = {"properties": {"reference": within.linked(types)}}
+    return {"allOf": [{"$ref": pointer(base)}, references.targets(types) or {}, inside]}
 
 
+#: eld-3: FHIRPath is asked of objects only.
+_MOST = ruled({"pattern": r"^(?:\*|\+?[0-9]+)$"}, "eld-3", "The most of an element is a number or *", code="invariant")
 _RESOURCE: Schema = {
     "type": "object",
     "properties": {"resourceType": {"type": "string"}},
@@ -97,13 +101,18 @@ def _object(path: str) -> Schema:
         *_hollow(path, table),
         *_one_choice(path, table),
         *invariants.structural(path),
+        *within.asked(path),
     ]
     aligned = {k for s in held for k in (s.name, "_" + s.name)}
     properties: Schema = {k: True if k in aligned else _property(s) for k, s in table.items()}
     if path in definitions.resource_types():
         properties["resourceType"] = {"const": path}
     if path == "Reference":
-        properties["reference"] = {"allOf": [properties["reference"], references.literal()]}
+        properties["reference"] = {"allOf": [properties["reference"], references.literal(), within.linked()]}
+    if path == "ElementDefinition":
+        properties["max"] = {"allOf": [properties["max"], _MOST]}
+    if "id" in properties and path not in definitions.resource_types():
+        properties["id"] = {"allOf": [properties["id"], within.identified()]}
     found: Schema = {
         "type": "object",
         "minProperties": 1,
@@ -134,6 +143,11 @@ def _array(step: Step, item: Schema) -> Schema:
 
 def _one(step: Step) -> Schema:
     """The schema of one value of the property."""
+    more = within.asked_on(step)
+    return {"allOf": [_value(step), more]} if more else _value(step)
+
+
+def _value(step: Step) -> Schema:
     if step.sibling:
         return {"$ref": pointer("_")}
     if step.type is None:

@@ -13,11 +13,16 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation.rules import CODES
 from fhir_server.validation.walking import places
+from fhir_server.validation.within import Run
 
 Tree = Mapping[str, Any]
 _REFERENCES = frozenset(("Reference",))
 #: So many contained resources are looked for in the body one by one; more are counted together.
 _FEW = 50
+#: Snapshot and differential name the same elements by the same ids: sdf-16 and sdf-17 judge them.
+NAMED_TWICE = frozenset(("StructureDefinition",))
+#: What a contained resource's meta does not say.
+_NOT_INSIDE = frozenset(("versionId", "lastUpdated", "security", "_versionId", "_lastUpdated"))
 
 
 def issues(tree: Tree, type: str, at: str, body: bytes) -> list[Issue]:
@@ -42,10 +47,36 @@ def issues(tree: Tree, type: str, at: str, body: bytes) -> list[Issue]:
     ]
 
 
+def is_right(tree: Tree, run: Run, inside: list[Run]) -> bool:
+    """Whether nothing can be wrong between `tree` and what it contains; what this leaves open, `issues` decides.
+
+    Args:
+        tree: the resource.
+        run: what was noted of it.
+        inside: what was noted of each resource it contains, in order.
+    """
+    resources = tree.get("contained", ())
+    if len(resources) >= _FEW or not all(map(_may_be_contained, resources)):
+        return False
+    types = {"#" + resource["id"]: resource["resourceType"] for resource in resources}
+    said = set()
+    for one in (run, *inside):
+        for link, allowed in one.links:
+            if link != "#" and (link not in types or (allowed and types[link] not in allowed)):
+                return False
+            said.add(link)
+    return len(types) == len(resources) and said.issuperset(types)
+
+
+def _may_be_contained(resource: Tree) -> bool:
+    meta = resource.get("meta", {})
+    return "id" in resource and "contained" not in resource and meta.keys().isdisjoint(_NOT_INSIDE)
+
+
 def duplicate_ids(tree: Tree, at: str) -> Iterator[Issue]:
     """An element's id stands once in its resource; contained resources have their own."""
-    if tree.get("resourceType") == "StructureDefinition":
-        return  # snapshot and differential name the same elements by the same ids: sdf-16 and sdf-17 judge them
+    if tree.get("resourceType") in NAMED_TWICE:
+        return
     seen: set[str] = set()
     for place, id in _element_ids(tree, at, True):
         if id in seen:

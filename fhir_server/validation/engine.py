@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from fhir_server.validation import aligned, narrative, ordering
+from fhir_server.validation import aligned, narrative, ordering, within
 from fhir_server.validation.primitives import REGISTRY
 
 
@@ -21,7 +21,12 @@ def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
         registry=_registry(),
         formats={"xhtml": narrative.is_safe},
         validate_formats=True,
-        keywords={aligned.KEYWORD: aligned.Aligned, ordering.KEYWORD: ordering.Ordered},
+        keywords={
+            aligned.KEYWORD: aligned.Aligned,
+            ordering.KEYWORD: ordering.Ordered,
+            within.INVARIANT: within.Held,
+            within.NOTED: within.Noted,
+        },
         # Rust's own engine: linear time for every pattern, whoever wrote the value.
         pattern_options=jsonschema_rs.RegexOptions(),
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.fhirpath.environment import NO_SERVICES, Services
@@ -20,7 +20,7 @@ from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.steps import STRING, Step, steps
+from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 from fhir_server.validation.walking import Place, places, reached
 
 #: Stated by the schema or by `contained.py` and `narrative.py`, and so not asked again.
@@ -54,6 +54,14 @@ class Scene:
     services: Services = NO_SERVICES
 
 
+class Within(Protocol):
+    """What knows the scene."""
+
+    @property
+    def scene(self) -> Scene:
+        """What an invariant is judged within."""
+
+
 #: What the answer to may be unknown here; an invariant that asks it, and has no answer, is not broken.
 _UNSURE = re.compile(r"\b(?:memberOf|conformsTo|subsumes|subsumedBy|resolve)\(")
 
@@ -80,26 +88,42 @@ class Invariant:
 
     def broken(self, place: Place, scene: Scene) -> Issue | None:
         """The issue when the invariant does not hold at `place`; None when it does."""
-        if self.needs and not self._can_fail(place):
+        if self.needs and not self._can_fail(place.value):
             return None
-        if self.key == "per-1" and _in_order(place.value):
+        if self.holds(place.value, place.path, _At(scene)):
             return None
-        parent = None if place.value is scene.resource.value else scene.resource
-        node = Node(place.value, shape("string" if place.path == STRING else place.path), parent=parent)
+        return Issue(self.severity, "invariant", self.human, place.at, self.key)
+
+    def holds(self, value: Mapping[str, Any], path: str, within: Within) -> bool:
+        """Whether it is true of an element, by what can be known here.
+
+        Args:
+            value: the element; it has the children that the invariant needs.
+            path: where its children are defined.
+            within: gives the scene when it is needed; most elements are judged without.
+        """
+        if self.key == "per-1" and in_order(value):
+            return True
+        scene = within.scene
+        parent = None if value is scene.resource.value else scene.resource
+        node = Node(value, shape("string" if path == STRING else path), parent=parent)
         try:
             truth = _ready(self.expression, self.type).truth(node, root=scene.root, services=scene.services)
         except FhirError:
             # The element is not what the expression takes for granted; its own rule has said so.
-            return None
-        if truth or (
-            truth is None and (self.severity == "warning" or not scene.sound or _UNSURE.search(self.expression))
-        ):
-            return None
-        return Issue(self.severity, "invariant", self.human, place.at, self.key)
+            return True
+        if truth is None:
+            return self.severity == "warning" or not scene.sound or _UNSURE.search(self.expression) is not None
+        return truth
 
-    def _can_fail(self, place: Place) -> bool:
-        there = {s.name for k, s in steps(self.type).items() if k in place.value}
+    def _can_fail(self, value: Mapping[str, Any]) -> bool:
+        there = {s.name for k, s in steps(self.type).items() if k in value}
         return there.issuperset(self.needs)
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    scene: Scene
 
 
 @cache
@@ -127,7 +151,7 @@ def evaluated(path: str) -> tuple[Invariant, ...]:
     )
 
 
-def _in_order(period: Mapping[str, Any]) -> bool:
+def in_order(period: Mapping[str, Any]) -> bool:
     """Whether a Period's ends, written alike and with the same zone, are in order as they are read: most are."""
     start, end = period.get("start"), period.get("end")
     if not isinstance(start, str) or not isinstance(end, str) or len(start) != len(end):
@@ -207,8 +231,11 @@ def _failing(type: str, there: frozenset[bytes]) -> frozenset[str]:
 
 
 def _element_rules(element: definitions.Element) -> tuple[definitions.Constraint, ...]:
-    """Constraints that stand on an element that is of some type (`Organization.telecom`), not on a backbone element."""
-    if definitions.children(element.path):
+    """Constraints that stand on an element that is of some type (`Organization.telecom`), not on a backbone element.
+
+    Those of a primitive are in the schema (`compile.py`).
+    """
+    if definitions.children(element.path) or all(is_primitive(t.code) for t in element.types):
         return ()
     return tuple(c for c in element.constraints if c.key not in ELSEWHERE and c.expression)
 
@@ -238,7 +265,7 @@ def issues(
 def _broken(place: Place, scene: Scene) -> Iterator[Issue]:
     rules = evaluated(place.path)
     if place.step is not None:
-        rules += _on_element(place.step)
+        rules += on_element(place.step)
     for rule in rules:
         issue = rule.broken(place, scene)
         if issue:
@@ -246,6 +273,7 @@ def _broken(place: Place, scene: Scene) -> Iterator[Issue]:
 
 
 @cache
-def _on_element(step: Step) -> tuple[Invariant, ...]:
+def on_element(step: Step) -> tuple[Invariant, ...]:
+    """The invariants that stand on a property of some type (`Organization.telecom`), beside those of its type."""
     found = _element_rules(step.element)
     return tuple(Invariant(c.key, c.severity, c.human, c.expression or "", step.path) for c in found)

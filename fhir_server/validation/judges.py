@@ -6,7 +6,6 @@ is compiled alone, in 15 ms, and joins the others once there are some.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -18,12 +17,13 @@ from fhir_server.validation import explain
 from fhir_server.validation.compile import DRAFT, pointer, schema
 from fhir_server.validation.engine import compiled
 from fhir_server.validation.sampling import errors
+from fhir_server.validation.within import RUNNING, Run
 
 #: Types compiled alone before they join the others, and the most types that are kept.
 ALONE = 6
 KEPT = 64
 
-Tree = Mapping[str, Any]
+Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,21 @@ class Judge:
     schema: dict[str, Any]
     engine: jsonschema_rs.Validator
     names: frozenset[str]
+
+    def run(self, tree: Tree, type: str, root: Tree) -> Run | None:
+        """What was noted on the way when the structure and all invariants of `tree` are right; None when not all is.
+
+        Args:
+            tree: a resource.
+            type: its type.
+            root: what contains it, itself when nothing does.
+        """
+        outer = RUNNING.run
+        RUNNING.run = run = Run(tree, root)
+        try:
+            return run if self.engine.is_valid({type: tree}) else None
+        finally:
+            RUNNING.run = outer
 
     def is_valid(self, tree: Tree, type: str) -> bool:
         """Whether the structure of a resource of `type` is right."""

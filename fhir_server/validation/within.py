@@ -1,0 +1,138 @@
+"""What is judged or noted while a compiled schema runs: invariants in FHIRPath where they can fail, ids, links inside.
+
+https://hl7.org/fhir/R4/conformance-rules.html#constraints. The engine already goes through every element of a resource;
+a keyword of our own at those with invariants spares a second walk. Where a keyword fails, `invariants.py` tells what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import local
+from typing import Any
+
+from fhir_server.fhir.fhirpath.nodes import root as root_node
+from fhir_server.validation import invariants
+from fhir_server.validation.invariants import Invariant, Scene
+from fhir_server.validation.steps import Step, steps
+
+Schema = dict[str, Any]
+INVARIANT = "x-invariant"
+NOTED = "x-noted"
+
+
+class Run:
+    """One run of a schema over one resource, and what it noted.
+
+    Attributes:
+        ids: those of elements.
+        links: the references to something contained, each with the types its element allows (empty: any).
+    """
+
+    __slots__ = ("_root", "_scene", "_tree", "ids", "links")
+
+    def __init__(self, tree: dict[str, Any], root: dict[str, Any]) -> None:
+        """A run over `tree`, which is contained in `root`, or is `root` itself."""
+        self._tree = tree
+        self._root = root
+        self._scene: Scene | None = None
+        self.ids: list[str] = []
+        self.links: list[tuple[str, tuple[str, ...]]] = []
+
+    @property
+    def has_one_id_twice(self) -> bool:
+        """Whether two elements seem to have the same id."""
+        return len(set(self.ids)) < len(self.ids)
+
+    @property
+    def scene(self) -> Scene:
+        """What its invariants are judged within, made when the first is asked."""
+        if self._scene is None:
+            resource = root_node(self._tree)
+            self._scene = Scene(resource, resource if self._root is self._tree else root_node(self._root), True)
+        return self._scene
+
+
+class _Running(local):
+    run: Run | None = None
+
+
+#: The run of this thread. Where there is none, the keywords let everything pass: a schema alone says structure only.
+RUNNING = _Running()
+
+
+def asked(path: str) -> list[Schema]:
+    """The invariants of the elements defined at `path`, each where it can fail."""
+    return [_where(rule, {INVARIANT: [path, rule.key]}) for rule in invariants.evaluated(path)]
+
+
+def asked_on(step: Step) -> Schema | None:
+    """The invariants that a property adds to those of its type; None when it adds none."""
+    rules = invariants.on_element(step)
+    owner = step.element.path.rpartition(".")[0]
+    key = next((k for k, s in steps(owner).items() if s == step), "")
+    return {INVARIANT: [owner, "", key]} if rules else None
+
+
+def identified() -> Schema:
+    """A fragment that notes the id of an element."""
+    return {NOTED: None}
+
+
+def linked(types: Iterable[str] = ()) -> Schema:
+    """A fragment that notes a `Reference.reference` to something contained, and the types it may be of (none: any)."""
+    return {"if": {"pattern": "^#"}, "then": {NOTED: [*types]}}
+
+
+def _where(rule: Invariant, then: Schema) -> Schema:
+    table = steps(rule.type)
+    needed = [[k for k, s in table.items() if s.name == name] for name in rule.needs]
+    if not needed:
+        return then
+    there = [{"required": k} if len(k) == 1 else {"anyOf": [{"required": [one]} for one in k]} for k in needed]
+    return {"if": {"allOf": there}, "then": then}
+
+
+class Held:
+    """The custom keyword `x-invariant`, in the shape jsonschema-rs asks for.
+
+    Its value is `[path, key]`, an invariant of a type or backbone element, or `[path, "", property]`.
+    """
+
+    def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
+        """Find the invariants."""
+        path, key, *name = value
+        if name:
+            step = steps(path)[name[0]]
+            self.path, self.rules = step.path, invariants.on_element(step)
+        else:
+            self.path, self.rules = path, tuple(r for r in invariants.evaluated(path) if r.key == key)
+        self.period = value == ["Period", "per-1"]
+
+    def validate(self, instance: Any) -> None:
+        """Raise ValueError when one does not hold."""
+        if instance.__class__ is not dict or (self.period and invariants.in_order(instance)):
+            return
+        run = RUNNING.run
+        if run is None:
+            return
+        for rule in self.rules:
+            if not rule.holds(instance, self.path, run):
+                raise ValueError(rule.key)
+
+
+class Noted:
+    """The custom keyword `x-noted`, in the shape jsonschema-rs asks for; it never fails. Its value: see `linked`."""
+
+    def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
+        """Hold what is noted."""
+        self.types = None if value is None else tuple(value)
+
+    def validate(self, instance: Any) -> None:
+        """Note one more."""
+        run = RUNNING.run
+        if run is None:
+            return
+        if self.types is None:
+            run.ids.append(instance)
+        else:
+            run.links.append((instance, self.types))
