@@ -268,36 +268,6 @@ CONSENT = consent(
 OPPOSITION = consent("opposition", provision={"type": "deny"})
 CLOSURE = consent("closure", provision={"type": "deny", "period": {"start": "2024-01-10"}})
 
-WEIGHT: dict[str, Any] = {
-    "resourceType": "Observation",
-    "meta": {"profile": [MES + "mesures-fr-observation-body-weight"]},
-    "status": "final",
-    "code": concept("http://loinc.org", "29463-7"),
-    "subject": {"reference": "Patient/1"},
-    "effectiveDateTime": "2024-01-10",
-    "valueQuantity": {"value": 70, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
-}
-PRESSURE: dict[str, Any] = {
-    "resourceType": "Observation",
-    "meta": {"profile": [MES + "mesures-fr-observation-bp"]},
-    "status": "final",
-    "code": concept("http://loinc.org", "85354-9"),
-    "subject": {"reference": "Patient/1"},
-    "effectiveDateTime": "2024-01-10",
-    "component": [
-        {
-            "code": concept("http://loinc.org", code),
-            "valueQuantity": {"value": value, "system": "http://unitsofmeasure.org", "code": "mm[Hg]"},
-        }
-        for code, value in (("8480-6", 120), ("8462-4", 80))
-    ],
-}
-MEASURES: dict[str, Any] = {
-    "resourceType": "Bundle",
-    "meta": {"profile": [MES + "mesures-bundle-flux-alimentation"]},
-    "type": "transaction",
-    "entry": [entry(WEIGHT)],
-}
 TEAM: dict[str, Any] = {
     "resourceType": "CareTeam",
     "meta": {"profile": [CDS + "cds-ihe-careteam"]},

@@ -146,15 +146,10 @@ RULES: list[Rule] = [
     ),
     (r.SCHEDULE, "extension.0.extension.0.url", "other", "cardinality-min", "Schedule.extension[0].extension"),
     (r.APPOINTMENT, "specialty.0", OTHER, "fr-core-appointment-specialty", "Appointment.specialty[0]"),
-    # Care team, measures
+    # Care team
     (r.TEAM, "name", None, "cardinality-min", "CareTeam.name"),
     (r.TEAM, "period.start", "2024", "", ""),
     (r.TEAM, "participant.0.member", None, "cardinality-min", "CareTeam.participant[0].member"),
-    (r.WEIGHT, "code", concept("http://loinc.org", "8302-2"), "mesures-code", "Observation.code"),
-    (r.WEIGHT, "valueQuantity.code", "[lb_av]", "mesures-unit", "Observation.value.code"),
-    (r.PRESSURE, "component.1.code", concept("http://loinc.org", "8480-6"), "cardinality-max", "Observation.component"),
-    (r.MEASURES, "entry.1", r.entry(r.WEIGHT), "cardinality-max", f"{B}.entry"),
-    (r.MEASURES, "entry.0.request.method", "PUT", "fixed-value", f"{B}.entry[0].request.method"),
     # Ours
     (r.MESSAGE, "sender", HOLDER, "ens-message-close", C),
     (r.MESSAGE, "payload", None, "cardinality-min", f"{C}.payload"),
