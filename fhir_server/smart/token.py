@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import (
@@ -208,6 +208,20 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         if not set(asked) <= set(scopes.meet(asked, family.scope)):
             raise InvalidScopeError()
         self.request.granted = {"family": family, "scope": _now(self, family, tuple(asked))}
+
+    def authenticate_token_endpoint_client(self) -> Caller:
+        """The client; one that says nothing of itself is the public one its refresh token was issued to.
+
+        SMART's request for a refresh has no `client_id`: app-launch.html#refresh-access-token.
+        """
+        form, headers = self.request.form, self.request.headers
+        if "Authorization" in headers or {"client_id", "client_assertion", "client_secret"} & form.keys():
+            return cast(Caller, super().authenticate_token_endpoint_client())
+        family = self.server.wait(self.server.tokens.family_of("refresh", form.get("refresh_token", "")[:200]))
+        caller: Caller | None = self.server.query_client(family.client) if family is not None else None
+        if caller is None or caller.client.kind != "public":
+            raise InvalidClientError()
+        return caller
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         family, scope = self.request.granted["family"], self.request.granted["scope"]

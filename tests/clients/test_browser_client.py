@@ -1,0 +1,76 @@
+"""npm's `fhirclient` in a page of another origin, in Chromium: a public app without any server of its own.
+
+https://hl7.org/fhir/smart-app-launch/app-launch.html, https://fetch.spec.whatwg.org/#http-cors-protocol
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from tests.clients.install import WHY_NOT, modules
+from tests.clients.served import PASSWORD, Served
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)"),
+    pytest.mark.skipif(modules() is None, reason=WHY_NOT),
+]
+SCOPES = "openid fhirUser launch/patient offline_access patient/*.rs"
+
+
+class Files(SimpleHTTPRequestHandler):
+    """The pages beside this file, and the library's own build for browsers."""
+
+    def translate_path(self, path: str) -> str:
+        if path == "/fhir-client.js":
+            return str((modules() or Path()) / "node_modules" / "fhirclient" / "build" / "fhir-client.pure.min.js")
+        return super().translate_path(path)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def app() -> Iterator[str]:
+    """The origin of the page."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=Path(__file__).parent / "js"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield await chromium.new_page(locale="fr-FR")
+        await chromium.close()
+
+
+async def test_a_page_of_another_origin_launches_reads_searches_and_refreshes(
+    served: Served, app: str, page: Page
+) -> None:
+    await asyncio.to_thread(served.register, "js-page", f"{app}/index.html", SCOPES)
+    await page.goto(f"{app}/launch.html?{urlencode({'client': 'js-page', 'scope': SCOPES, 'iss': served.base})}")
+    await page.get_by_label("Identifiant").fill("nathalie")
+    await page.get_by_label("Mot de passe, ou code provisoire").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Autoriser").click()
+    await page.wait_for_url(f"{app}/index.html*")
+    await page.wait_for_function("document.getElementById('told').textContent")
+    said = json.loads(await page.inner_text("#told"))
+    weights = said.pop("weights")
+    assert weights[:5] == ["w1", "w2", "w3", "w4", "w5"]
+    assert said == {"patient": "p1", "user": "Patient", "refreshed": True, "again": "p1", "other": 404}
