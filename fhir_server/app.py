@@ -256,7 +256,16 @@ def _application(house: House) -> Application:
         return None
 
     registered = None if house.settings.open else house.authorization.origins.known
-    return build(house.settings, traced, house.context, routers=_routers(house), check=check, registered=registered)
+    gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending)}
+    return build(
+        house.settings,
+        traced,
+        house.context,
+        routers=_routers(house),
+        check=check,
+        gauges=gauges,
+        registered=registered,
+    )
 
 
 def _routers(house: House) -> list[APIRouter]:

@@ -248,6 +248,10 @@ class Engine(Protocol):
     def records(self) -> Records:
         """Short-lived and secret things."""
 
+    @property
+    def pending(self) -> int:
+        """How many writes of this process wait for the store."""
+
     async def backup(self, target: Path) -> None:
         """A consistent copy at `target`, while writing goes on."""
 

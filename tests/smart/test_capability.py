@@ -31,6 +31,10 @@ async def test_an_open_server_names_no_service(tmp_path: Path) -> None:
         assert "extension" not in rest["security"]
 
 
+async def test_the_writes_that_wait_for_the_store_are_told_to_operators(space: Space) -> None:
+    assert "fhir_store_pending_writes 0.0" in (await space.http.get(f"{ROOT}/metrics")).text
+
+
 @pytest.mark.parametrize(
     ("open", "origins", "said"), [(True, (), False), (True, ("https://app.example",), True), (False, (), True)]
 )

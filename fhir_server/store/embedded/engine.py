@@ -117,6 +117,11 @@ class EmbeddedEngine:
     _connection: apsw.Connection
     _checkpoints: Checkpoints
 
+    @property
+    def pending(self) -> int:
+        """How many writes wait."""
+        return self._writer.pending
+
     async def backup(self, target: Path) -> None:
         """A consistent copy at `target`, while writing goes on.
 

@@ -70,6 +70,11 @@ class Writer:
         loop = asyncio.get_running_loop()
         return await self._submit(Job(loop.create_future(), loop, task=task))
 
+    @property
+    def pending(self) -> int:
+        """How many jobs wait."""
+        return self._jobs.qsize()
+
     def close(self) -> None:
         """Finish what was accepted, then end the thread."""
         self._closed = True
