@@ -214,7 +214,7 @@ def test_a_message_that_answers_another_is_of_the_same_conversation(
 
 
 def test_apps_come_in_all_five_statuses(everyone: dict[str, list[dict[str, Any]]]) -> None:
-    statuses = {d["extension"][0]["valueCoding"]["code"] for d in everyone["Device"]}
+    statuses = {d["extension"][0]["valueCode"] for d in everyone["Device"]}
     assert statuses == {"EN_LIGNE", "HORS_LIGNE", "PRESERIE", "SUSPENDUE", "DEREFERENCEE"}
 
 

@@ -1,50 +1,69 @@
-"""The catalogue: publishers, referenced apps in each of the five statuses, and people's consents to share with them.
+"""The catalogue: publishers, referenced apps in each of the five statuses, staff, and people's consents to purposes.
 
-No national profile says how an app is a Device: the extension and code system here are this project's own.
+No national profile says how an app is a Device: our profiles https://fhir-server.example/StructureDefinition/ens-app and
+ens-consent-purpose are this project's own, read and written by `space.catalogue`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from random import Random
+from typing import Any, cast
 
-from fhir_server.space.population.codes import CLASS, LOINC, OWN, coding, concept, reference
+from fhir_server.space.catalogue import apps as devices
+from fhir_server.space.catalogue import decisions
+from fhir_server.space.catalogue.apps import Action, App, Category, Purpose, Status
+from fhir_server.space.catalogue.decisions import Decision
 from fhir_server.space.population.people import Person
 from fhir_server.space.population.tables import rows
-from fhir_server.space.population.world import World, instant
+from fhir_server.space.population.world import PARIS, World
 
-STATUS = f"{OWN}/CodeSystem/app-status"
-FINALITY = f"{OWN}/CodeSystem/finality"
-#: Status of the national catalogue → words, and Device.status.
-STATUSES = {
-    "EN_LIGNE": ("En ligne", "active"),
-    "HORS_LIGNE": ("Hors ligne", "inactive"),
-    "PRESERIE": ("Présérie", "active"),
-    "SUSPENDUE": ("Suspendue", "inactive"),
-    "DEREFERENCEE": ("Déréférencée", "inactive"),
-}
-SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
-CATEGORY = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
-ACTION = "http://terminology.hl7.org/CodeSystem/consentaction"
-PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+#: Days a convention had run on the reference day, and lasts.
+_BEGAN, _LASTS = 400, 1500
+#: Statuses under which people could have consented.
+_SHARED = ("EN_LIGNE", "SUSPENDUE")
 
 
 def apps(world: World) -> Iterator[dict[str, Any]]:
-    """Each publisher's Organization, then each app's Device."""
+    """Each publisher's Organization, the Person of each member of staff, then each app's Device."""
     for name, id in _publishers(world).items():
         yield {"resourceType": "Organization", "id": id, "active": True, "name": name}
-    for number, row in enumerate(rows("apps"), 1):
-        yield _device(world, row, number)
+    for number, row in enumerate(rows("staff"), 1):
+        yield _member(world, row, number)
+    for row, app in zip(rows("apps"), _apps(world), strict=True):
+        yield devices.written(app, {"expirationDate": row["retired"]} if row["retired"] else None)
 
 
 def writers(world: World) -> dict[str, str]:
     """Measure code → id of the app on line that writes it."""
-    return {
-        row["category"]: world.id("dev", number)
-        for number, row in enumerate(rows("apps"), 1)
-        if row["action"] == "write" and row["status"] == "EN_LIGNE"
-    }
+    found = [(p, app.id) for app in _apps(world) if app.status == "EN_LIGNE" for p in app.purposes]
+    return {c.code: id for p, id in found if "write" in p.actions for c in p.categories}
+
+
+def consents(world: World, person: Person) -> Iterator[dict[str, Any]]:
+    """What a person with an activated space decided on apps, one Consent for each purpose; some withdrawn since."""
+    rng = world.rng("consents", person.number)
+    if not person.activated:
+        return
+    for app in _apps(world):
+        if app.status in _SHARED and app.purposes and app.audience == "patient" and rng.random() < 0.12:
+            day = world.day - timedelta(days=rng.randint(10, 700))
+            when = datetime.combine(day, time(20, rng.randrange(60)), PARIS)
+            for purpose in app.purposes:
+                decision = _decision(world, rng, person, app, purpose, when)
+                yield decisions.written(world.id("pat", person.number), app, purpose, decision)
+
+
+def _decision(world: World, rng: Random, person: Person, app: App, purpose: Purpose, when: datetime) -> Decision:
+    holder = f"Patient/{world.id('pat', person.number)}"
+    accepted = Decision(True, when, app.version, holder, purpose.scopes, purpose.terms)
+    drawn = rng.random()
+    if drawn < 0.1:
+        return replace(accepted, permit=False, scopes=(), refused=True)
+    return replace(accepted, permit=False) if drawn < 0.22 else accepted
 
 
 def _publishers(world: World) -> dict[str, str]:
@@ -52,78 +71,59 @@ def _publishers(world: World) -> dict[str, str]:
     return {name: world.id("pub", order) for order, name in enumerate(names, 1)}
 
 
-def _device(world: World, row: dict[str, str], number: int) -> dict[str, Any]:
-    words, status = STATUSES[row["status"]]
+def _member(world: World, row: dict[str, str], number: int) -> dict[str, Any]:
+    given, _, family = row["name"].partition(" ")
     found: dict[str, Any] = {
-        "resourceType": "Device",
-        "id": world.id("dev", number),
-        "extension": [
-            {
-                "url": f"{OWN}/StructureDefinition/reference-status",
-                "valueCoding": coding(STATUS, row["status"], words),
-            },
-            {
-                "url": f"{OWN}/StructureDefinition/finality",
-                "extension": [
-                    {"url": "code", "valueCoding": coding(FINALITY, row["finality"], row["finality_label"])},
-                    {"url": "action", "valueCode": row["action"]},
-                ],
-            },
-        ],
-        "identifier": [{"system": f"{OWN}/clients", "value": f"{row['finality']}-{number}"}],
-        "status": status,
-        "deviceName": [{"name": row["name"], "type": "user-friendly-name"}],
-        "version": [{"value": row["version"]}],
-        "owner": reference("Organization", _publishers(world)[row["publisher"]]),
-        "url": f"https://{row['finality']}.example/",
+        "resourceType": "Person",
+        "id": world.id("staff", number),
+        "active": True,
+        "name": [{"family": family, "given": [given]}],
     }
-    if row["retired"]:
-        found["expirationDate"] = row["retired"]
+    if row["publisher"]:
+        found["managingOrganization"] = {"reference": f"Organization/{_publishers(world)[row['publisher']]}"}
     return found
 
 
-def consents(world: World, person: Person) -> Iterator[dict[str, Any]]:
-    """What a person with an activated space let apps do, one Consent for each purpose; some withdrawn since."""
-    rng = world.rng("consents", person.number)
-    if not person.activated:
-        return
-    for number, row in enumerate(rows("apps"), 1):
-        if row["status"] in ("EN_LIGNE", "SUSPENDUE") and rng.random() < 0.12:
-            since = world.day - timedelta(days=rng.randint(10, 700))
-            yield _consent(world, person, row, number, instant(since, 20, rng.randrange(60)), rng.random() < 0.15)
+@cache
+def _of_seed(seed: int, start: date, end: date) -> tuple[App, ...]:
+    """The apps of a seed, with the first and last day of their conventions."""
+    publishers = list(dict.fromkeys(row["publisher"] for row in rows("apps")))
+    return tuple(
+        App(
+            id=f"s{seed}-dev-{number}",
+            # Two populations may share a store, and no two apps a client id.
+            client=row["client"] if seed == 1 else f"{row['client']}-s{seed}",
+            name=row["name"],
+            publisher=f"Organization/s{seed}-pub-{publishers.index(row['publisher']) + 1}",
+            version=row["version"],
+            status=cast(Status, row["status"]),
+            categories=tuple(row["categories"].split()),
+            audience="professional" if row["audience"] == "professional" else "patient",
+            exchanges=row["exchanges"] == "yes",
+            purposes=tuple(_purpose(one) for one in rows("app-purposes") if one["client"] == row["client"]),
+            description=row["description"],
+            url=f"https://{row['client']}.example/",
+            privacy_url=f"https://{row['client']}.example/confidentialite",
+            convention_start=None if row["status"] == "PRESERIE" else start,
+            convention_end=None if row["status"] == "PRESERIE" else end,
+            safety=("Données de santé chez un hébergeur certifié HDS",),
+        )
+        for number, row in enumerate(rows("apps"), 1)
+    )
 
 
-def _consent(
-    world: World, person: Person, row: dict[str, str], number: int, when: str, withdrawn: bool
-) -> dict[str, Any]:
-    holder = reference("Patient", world.id("pat", person.number))
-    provision: dict[str, Any] = {
-        "type": "permit",
-        "period": {"start": when},
-        "actor": [
-            {
-                "role": concept(PARTICIPATION, "IRCP", "information recipient"),
-                "reference": reference("Device", world.id("dev", number)),
-            }
-        ],
-        "action": [
-            concept(ACTION, "collect", "Collect") if row["action"] == "write" else concept(ACTION, "access", "Access")
-        ],
-        "purpose": [coding(FINALITY, row["finality"], row["finality_label"])],
-    }
-    if row["category"]:
-        system = LOINC if row["action"] == "write" else CLASS
-        provision["code"] = [{"coding": [{"system": system, "code": row["category"]}]}]
-    return {
-        "resourceType": "Consent",
-        "id": world.id("con", person.number, number),
-        "identifier": [{"system": f"{OWN}/consents", "value": world.id("con", person.number, number)}],
-        "status": "inactive" if withdrawn else "active",
-        "scope": concept(SCOPE, "patient-privacy", "Privacy Consent"),
-        "category": [concept(CATEGORY, "infa", "Information Access")],
-        "patient": holder,
-        "dateTime": when,
-        "performer": [holder],
-        "policy": [{"uri": f"{OWN}/policies/{row['finality']}"}],
-        "provision": provision,
-    }
+def _apps(world: World) -> tuple[App, ...]:
+    began = world.day - timedelta(days=_BEGAN)
+    return _of_seed(world.seed, began, began + timedelta(days=_LASTS))
+
+
+def _purpose(row: dict[str, str]) -> Purpose:
+    return Purpose(
+        code=row["code"],
+        label=row["label"],
+        actions=tuple(cast(Action, action) for action in row["actions"].split()),
+        categories=tuple(Category(row["system"], code) for code in row["categories"].split()),
+        justification=row["justification"],
+        retention=row["retention"],
+        scopes=tuple(row["scopes"].split()),
+    )
