@@ -276,7 +276,8 @@ def _routers(house: House) -> list[APIRouter]:
     from fhir_server.http.smart.routes import routers
     from fhir_server.http.smart.visit import Entrance
 
-    return routers(Entrance(house.authorization, Pages(house.settings), house.repository))
+    pages = Pages(house.settings)
+    return routers(Entrance(house.authorization, pages, house.repository, house.catalogue, house.consents))
 
 
 def _security(base: str) -> Mapping[str, Any]:

@@ -64,7 +64,7 @@ async def go_on(visit: Visit) -> Response:
     if account is not None and session is not None and not authorize.allowed(ask, account):
         return await refuse(visit, ask, "access_denied", "This account cannot go on with the request.")
     ask = await _own(visit, ask, account)
-    approved = await consenting.granted(visit, ask, account) if account is not None else None
+    approved = await visit.authorization.consenting.granted(ask, account) if account is not None else None
     next_step = authorize.step(ask, session, account, approved is not None)
     if next_step == "done" and session is not None and account is not None and approved is not None:
         return await grant(visit, ask, session, account, approved)

@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
+from fhir_server.fhir.json import parse
 from fhir_server.http.pages.routes import POLICY, Pages
 from fhir_server.http.pages.words import Language, language
 from fhir_server.http.smart.oauth import addresses, form
@@ -25,6 +26,9 @@ from fhir_server.smart.asks import Ask
 from fhir_server.smart.authorization import Authorization
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.sessions import Session
+from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.consents import Consents
 
 #: Name of a field → its values; a form of ours is small.
 Form = Mapping[str, Sequence[str]]
@@ -42,13 +46,24 @@ class Entrance:
         authorization: who gets in.
         pages: the templates.
         repository: the store as a grant may see it.
+        catalogue: the referenced apps.
+        consents: what patients accept of them.
         providers: (name shown, path) of identity providers, for the sign-in page.
     """
 
     authorization: Authorization
     pages: Pages
     repository: Callable[[Grant], Repository]
+    catalogue: Catalogue
+    consents: Consents
     providers: tuple[tuple[str, str], ...] = ()
+
+    async def publisher(self, app: App) -> str:
+        """What the publisher of an app is called."""
+        type, _, id = app.publisher.partition("/")
+        found = await self.catalogue.repository.store.read("Organization", id) if type == "Organization" else None
+        name = parse(found.body).get("name") if found is not None and not found.deleted else None
+        return str(name or app.publisher)
 
     async def patients(self, account: Account, asked: str) -> Sequence[tuple[str, str]]:
         """(id, label) of patients the account may choose, by name or by "id:" and an id."""
