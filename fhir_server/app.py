@@ -28,10 +28,12 @@ from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.validator import Validator
 
 if TYPE_CHECKING:
+    import httpx
     from fastapi import APIRouter
 
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
+    from fhir_server.simulators.routes import Simulators
     from fhir_server.smart.authorization import Authorization
     from fhir_server.space.catalogue.catalogue import Catalogue
     from fhir_server.space.catalogue.consents import Consents
@@ -61,6 +63,7 @@ class House:
     cursor_key: bytes
     _asgi: Application | None = None
     _authorization: Authorization | None = None
+    _simulators: Simulators | None = None
     _catalogue: Catalogue | None = None
     _consents: Consents | None = None
 
@@ -78,6 +81,8 @@ class House:
                 lambda: self.registry,
                 clients=CatalogueClients(records, self.catalogue),
                 catalogue=self.catalogue,
+                repository=self.repository,
+                within=lambda: _within(self),
             )
         return self._authorization
 
@@ -99,6 +104,19 @@ class House:
 
             self._consents = Consents(self.catalogue)
         return self._consents
+
+    @property
+    def simulators(self) -> Simulators:
+        """The simulated identity providers, over the people of the data; made when they are first asked for."""
+        if self._simulators is None:
+            from fhir_server.http.smart.oauth import addresses
+            from fhir_server.simulators.people import People
+            from fhir_server.simulators.routes import Simulators
+
+            base = self.settings.base_url
+            people = People(self.repository, lambda: self.authorization.verifier.place(base))
+            self._simulators = Simulators(self.engine.records, people, lambda request: addresses(request, base).issuer)
+        return self._simulators
 
     @property
     def registry(self) -> Registry:
@@ -275,9 +293,32 @@ def _routers(house: House) -> list[APIRouter]:
     from fhir_server.http.pages.routes import Pages
     from fhir_server.http.smart.routes import routers
     from fhir_server.http.smart.visit import Entrance
+    from fhir_server.smart.federation.providers import configured
 
+    own = [house.simulators.router()] if simulated(house.settings) else []
+    providers = tuple((one.name, f"/auth/with/{one.id}") for one in configured(house.settings))
     pages = Pages(house.settings)
-    return routers(Entrance(house.authorization, pages, house.repository, house.catalogue, house.consents))
+    entrance = Entrance(house.authorization, pages, house.repository, house.catalogue, house.consents, providers)
+    return [*routers(entrance), *own]
+
+
+def _within(house: House) -> httpx.AsyncBaseTransport:
+    """How this process asks its own simulators: without a network."""
+    import httpx
+
+    return httpx.ASGITransport(house.simulators.asgi())
+
+
+def simulated(settings: Settings) -> bool:
+    """Whether the simulators of identity providers are served.
+
+    Raises:
+        ValueError: they are asked for on an address that is not this machine's own: anyone could be anyone.
+    """
+    loopback = settings.host in ("localhost", "::1") or settings.host.startswith("127.")
+    if settings.simulators and not loopback:
+        raise ValueError(f"FHIR_SIMULATORS is refused on {settings.host}: they are for this machine only.")
+    return settings.simulators
 
 
 def _security(base: str) -> Mapping[str, Any]:

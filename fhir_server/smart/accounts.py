@@ -107,9 +107,9 @@ class Accounts:
         """As `link`, unless another identity of the same issuer has the account: then False."""
         identity = digest(f"{issuer}\n{subject}").encode()
         key = f"{account}\n{issuer}"
-        if not await self._records.add("identity-of", key, identity):
-            if await self._records.get("identity-of", key) != identity:
-                return False
+        first = await self._records.add("identity-of", key, identity)
+        if not first and await self._records.get("identity-of", key) != identity:
+            return False
         await self.link(issuer, subject, account)
         return True
 

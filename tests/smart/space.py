@@ -103,8 +103,10 @@ class Space:
     async def put(self, resource: dict[str, Any]) -> dict[str, Any]:
         """A resource with an id, kept by the server's own hand."""
         repository = self.house.repository(base=BASE)
-        put = repository.put(resource["resourceType"], resource["id"], resource, json.dumps(resource).encode(), None)
-        await repository.transact([await put])
+        type, id = resource["resourceType"], resource["id"]
+        before = await repository.current(type, id)
+        put = await repository.put(type, id, resource, json.dumps(resource).encode(), before)
+        await repository.transact([put])
         return resource
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from fhir_server.http.smart import asking, choosing, consenting, launching, me, purposes, signing
+from fhir_server.http.smart import asking, choosing, consenting, federated, launching, me, purposes, signing
 from fhir_server.http.smart.visit import Entrance, Handler, Route, Visit
 
 ROUTES: tuple[Route, ...] = (
@@ -27,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/auth/purpose", purposes.choose),
     ("POST", "/auth/consent", consenting.decide),
     ("POST", "/auth/launch", launching.launch),
+    *federated.ROUTES,
     *me.ROUTES,
 )
 

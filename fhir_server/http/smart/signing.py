@@ -91,6 +91,11 @@ async def sign_out(visit: Visit) -> Response:
     """End the session."""
     if await visit.posted() is None:
         return visit.foreign()
+    federation, leaving = visit.authorization.federation, None
     if visit.cookie:
         await visit.authorization.sessions.end(visit.cookie)
+        leaving = await federation.leaving(visit.cookie, visit.addresses) if federation else None
+    if leaving is not None:
+        provider, location = leaving
+        return visit.signed_out(visit.page("smart/signed-out", {"provider": provider, "leaving": location}))
     return visit.signed_out(see_other("/"))

@@ -1,0 +1,64 @@
+"""Sign in with an identity provider: the way there, and what is done with who comes back.
+
+OpenID Connect Core §3.1, RFC 9700 §4.7. The way there is a link, not a form: a form's answer may lead nowhere but here.
+"""
+
+from __future__ import annotations
+
+from fastapi.responses import Response
+
+from fhir_server.http.smart.visit import Route, Visit, see_other
+from fhir_server.smart.asks import Ask
+from fhir_server.smart.traces import Trace
+
+
+async def begin(visit: Visit) -> Response:
+    """Off to the provider."""
+    federation = visit.authorization.federation
+    provider = federation.provider(visit.request.path_params["provider"]) if federation else None
+    if federation is None or provider is None:
+        return visit.refused("There is nothing at this address.", 404)
+    ask = await visit.ask()
+    location = await federation.begin(provider, visit.browser, ask.id if ask else "", visit.after, visit.addresses)
+    return _lost(visit, ask) if location is None else visit.known(see_other(location))
+
+
+async def finish(visit: Visit) -> Response:
+    """Back from the provider, signed in or not."""
+    federation = visit.authorization.federation
+    provider = federation.provider(visit.request.path_params["provider"]) if federation else None
+    if federation is None or provider is None:
+        return visit.refused("There is nothing at this address.", 404)
+    pairs = visit.request.query_params.multi_items()
+    arrival = await federation.finish(provider, pairs, visit.browser, visit.addresses)
+    ask = await visit.authorization.asks.of(arrival.ask, visit.browser) if arrival.ask else None
+    account = arrival.account
+    trace = Trace(
+        "sign-in",
+        subject=account.subject if account else None,
+        client=ask.client if ask else None,
+        address=visit.request.client.host if visit.request.client else "",
+        failed=account is None,
+        why=arrival.why,
+    )
+    await visit.authorization.traces.leave(trace, visit.addresses.base)
+    if account is None:
+        return _lost(visit, ask)
+    # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
+    if visit.cookie:
+        await visit.authorization.sessions.end(visit.cookie)
+    on = f"/auth/continue?ask={ask.id}" if ask else arrival.after
+    return visit.signed_in(visit.known(see_other(on)), arrival.cookie)
+
+
+def _lost(visit: Visit, ask: Ask | None) -> Response:
+    """The same words whatever was wrong: they tell nobody who is known here."""
+    return visit.page(
+        "smart/not-recognised", {"again": f"/auth/continue?ask={ask.id}" if ask else "/auth/sign-in"}, ask, 403
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    ("GET", "/auth/with/{provider}", begin),
+    ("GET", "/auth/with/{provider}/callback", finish),
+)
