@@ -57,6 +57,7 @@ def main(facts: dict[str, Any]) -> None:
         write(code_system(name, url, [*own, *MORE.get(name, ())], facts["oids"].get(name[:7].rstrip("-"))))
     for name, title, key, oid in SETS:
         write(value_set(name, title, codes[key], facts["oids"].get(oid)))
+    write(concept_map(codes["types"], codes["classes"]))
 
 
 def rows(facts: dict[str, Any]) -> dict[str, list[Row]]:
@@ -80,6 +81,7 @@ def code_system(name: str, url: str, own: Iterable[Row], oid: str | None) -> dic
         "name": name.replace("-", "_"),
         "title": name,
         "status": "active",
+        "language": "fr",
         "caseSensitive": True,
         "content": "fragment" if concepts else "not-present",
         **({"concept": [concepts[code] for code in sorted(concepts)]} if concepts else {}),
@@ -102,6 +104,28 @@ def value_set(name: str, title: str, own: Iterable[Row], oid: str | None) -> dic
         "title": title,
         "status": "active",
         "compose": {"include": include},
+    }
+
+
+def concept_map(types: Iterable[Row], classes: Iterable[Row]) -> dict[str, Any]:
+    """ASS_X16: the class (DocumentReference.category) of each type of document."""
+    labels = {row["code"]: row["display"] for row in classes}
+    target = next(row["system"] for row in classes)
+    elements: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(types, key=lambda one: (one["system"], one["code"])):
+        to = {"code": row["class"], "display": labels[row["class"]], "equivalence": "wider"}
+        elements.setdefault(row["system"], []).append({**concept(row), "target": [to]})
+    return {
+        "resourceType": "ConceptMap",
+        "id": "ASS-X16-CorrespondanceType-Classe-DMP",
+        "url": f"{NOS}ASS_X16-CorrespondanceType-Classe-DMP/FHIR/ASS-X16-CorrespondanceType-Classe-DMP",
+        "version": VERSION,
+        "name": "ASS_X16_CorrespondanceType_Classe_DMP",
+        "title": "Classe de chaque type de document du DMP",
+        "status": "active",
+        "sourceCanonical": f"{NOS}JDV_J66-TypeCode-DMP/FHIR/JDV-J66-TypeCode-DMP",
+        "targetCanonical": f"{NOS}JDV_J57-ClassCode-DMP/FHIR/JDV-J57-ClassCode-DMP",
+        "group": [{"source": system, "target": target, "element": rows} for system, rows in sorted(elements.items())],
     }
 
 

@@ -1,15 +1,20 @@
-"""What a write changes in the server itself: what can be searched by SearchParameters, and judged by profiles.
+"""What a write changes in the server itself: searches by SearchParameters, profiles, what codes mean.
 
-https://hl7.org/fhir/R4/searchparameter.html, https://hl7.org/fhir/R4/structuredefinition.html
+https://hl7.org/fhir/R4/searchparameter.html, https://hl7.org/fhir/R4/structuredefinition.html,
+https://hl7.org/fhir/R4/terminology-service.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.declared import check
 from fhir_server.store.protocol import Version
+from fhir_server.terminology.resources import KINDS
+from fhir_server.terminology.service import Terminology
 from fhir_server.validation.following import refuse
 
 
@@ -26,9 +31,35 @@ def judge(context: Context, tree: dict[str, Any]) -> None:
         refuse(tree, context.following.profiles)
 
 
+async def informed(context: Context, judge: Callable[[], list[Issue]]) -> list[Issue]:
+    """The issues that `judge` finds, once the terminology knows what it asks, since a judgement itself cannot wait.
+
+    It is judged again where the terminology did not know yet. What another terminology server is asked for and does not
+    answer refuses nothing, and is a warning.
+    """
+    known = context.terminology
+    if not isinstance(known, Terminology):
+        return judge()
+    issues, asked = known.listen(judge)
+    for _ in range(_TURNS):
+        if not asked:
+            break
+        await known.learn(asked)
+        issues, asked = known.listen(judge)
+    return issues + [Issue("warning", "incomplete", _UNTOLD.format(url), key=_KEY) for url in known.untold()]
+
+
+#: The first turn may make R4's own code systems ready, the second ask another server.
+_TURNS = 2
+_KEY = "binding-untold"
+_UNTOLD = "Whether codes are in {} was not judged: the terminology server that is asked for it does not answer."
+
+
 async def written(context: Context, *versions: Version) -> None:
     """Versions were made, deletions among them."""
     if context.watch is not None and any(version.type == "SearchParameter" for version in versions):
         await context.watch.announce()
     if context.following is not None and any(version.type == "StructureDefinition" for version in versions):
         await context.following.announce()
+    if isinstance(context.terminology, Terminology) and any(version.type in KINDS for version in versions):
+        await context.terminology.written()

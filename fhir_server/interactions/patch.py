@@ -85,7 +85,7 @@ async def changed(
     before = await patchable(context, type, id)
     require_match(request, before)
     tree = applied(before, change, context)
-    issues = judged(context, tree)
+    issues = await judged(context, tree)
     return await context.repository.put(type, id, tree, serialize(tree), before, "PATCH"), tree, issues
 
 

@@ -177,7 +177,7 @@ class Plan:
             self.problems.append((error, planned.entry))
 
     async def _put(self, planned: Planned, tree: dict[str, Any]) -> None:
-        planned.issues = judged(self.context, tree)
+        planned.issues = await judged(self.context, tree)
         self.guards += await integrity.guards(self.context, tree, frozenset(self.present), frozenset(self.ended))
         assert planned.method is not None and planned.method != "DELETE"
         put = await self.context.repository.put(

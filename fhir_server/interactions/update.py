@@ -31,7 +31,7 @@ async def update(request: Request, context: Context) -> Response:
     context.repository.require(type, "u")
     tree, body = incoming(request, context, type, id)
     require_same_id(tree, id)
-    issues = judged(context, tree)
+    issues = await judged(context, tree)
 
     async def attempt() -> Response:
         before = await previous(context, type, id)
@@ -56,7 +56,7 @@ async def conditional_update(request: Request, context: Context) -> Response:
     repository = context.repository
     repository.require(type, "u")
     tree, body = incoming(request, context, type)
-    issues = judged(context, tree)
+    issues = await judged(context, tree)
 
     async def attempt() -> Response:
         id, before, guard = await target(context, type, tree, request.query)

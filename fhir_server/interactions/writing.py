@@ -71,7 +71,7 @@ def require_id(id: str) -> None:
 _BASE = Validator()
 
 
-def verdict(context: Context, tree: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
+async def verdict(context: Context, tree: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
     """Everything to be said of a resource that is to be written, or of which `$validate` is asked: one code for both.
 
     Args:
@@ -79,7 +79,8 @@ def verdict(context: Context, tree: dict[str, Any], profiles: Sequence[str] = ()
         tree: the resource.
         profiles: canonicals it must conform to besides those it claims.
     """
-    issues = (context.validator or _BASE).validate(tree, profiles=profiles)
+    validator = context.validator or _BASE
+    issues = await hooks.informed(context, lambda: validator.validate(tree, profiles=profiles))
     if not is_refused(issues):
         try:
             hooks.judge(context, tree)
@@ -93,13 +94,13 @@ def is_refused(issues: Sequence[Issue]) -> bool:
     return any(issue.severity in ("error", "fatal") for issue in issues)
 
 
-def judged(context: Context, tree: dict[str, Any]) -> list[Issue]:
+async def judged(context: Context, tree: dict[str, Any]) -> list[Issue]:
     """What validation says beside errors: warnings and information.
 
     Raises:
         Invalid: with all the issues at once, when one of them is an error (422).
     """
-    issues = verdict(context, tree)
+    issues = await verdict(context, tree)
     if is_refused(issues):
         raise Invalid(issues=issues)
     return issues

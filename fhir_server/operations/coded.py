@@ -12,7 +12,8 @@ from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Inputs, Invocation
-from fhir_server.terminology.catalogue import System, ValueSet, given, required, unknown
+from fhir_server.terminology.catalogue import Lent, System, ValueSet, given, required, unknown
+from fhir_server.terminology.composing import Composer, Pins
 from fhir_server.terminology.service import Terminology
 
 
@@ -58,7 +59,24 @@ async def value_set(call: Invocation, context: Context, known: Terminology) -> V
         return given(resource)
     if url is None:
         raise InvalidParameter("Which value set is needed: url, valueSet, or an instance.", "http.url", code="required")
-    return required(known.catalogue.value_set(url, call.inputs.one("valueSetVersion") or ""), url)
+    version = call.inputs.one("valueSetVersion") or ""
+    lent = Lent(known.catalogue, map(given, call.inputs.several.get("tx-resource", ())))
+    return required(lent.value_set(url, version), url)
+
+
+def composer(call: Invocation, known: Terminology) -> tuple[Composer, Pins]:
+    """What reads compositions for this call, with the value sets it brought, and a mark of these.
+
+    Raises:
+        NotSupported: it brought something else (400).
+    """
+    rows = call.inputs.several.get("tx-resource")
+    if not rows:
+        return known.composer, {}
+    if any(row.get("resourceType") != "ValueSet" for row in rows):
+        raise NotSupported("Only value sets are taken with the question.", "http.tx-resource")
+    lent = Lent(known.catalogue, map(given, rows))
+    return Composer(lent), {"tx-resource": lent.key}
 
 
 def codings(inputs: Inputs) -> list[Given]:

@@ -14,7 +14,7 @@ from typing import Any
 from fhir_server.fhir.json import instant, serialize
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import flag, terminology, value_set
+from fhir_server.operations.coded import composer, flag, terminology, value_set
 from fhir_server.operations.invocation import Inputs, Invocation
 from fhir_server.store.concepts import Member, Wanted
 from fhir_server.terminology.catalogue import System, Unexpandable, ValueSet
@@ -44,7 +44,8 @@ async def expand(call: Invocation, context: Context) -> Response:
     known = await terminology(context, "ValueSet")
     found = await value_set(call, context, known)
     inputs = call.inputs
-    expansion = await known.expansion(found, _pins(inputs))
+    reading, mark = composer(call, known)
+    expansion = await known.aside(lambda: reading.expansion(found, _pins(inputs) | mark))
     _require_versions(expansion, inputs)
     offset, count = _number(inputs, "offset"), _number(inputs, "count")
     wanted = Wanted(

@@ -54,11 +54,15 @@ class Inputs:
     Attributes:
         values: primitives as text, by name, in order; search parameters of an open operation among them.
         complex: data types and resources, by name.
+        several: data types and resources that may stand more than once, by name, in order.
+        parts: parameters made of parts, by name, in order: each its parts' values by name.
         pairs: what stood in the URL, and the primitives of a body, in order.
     """
 
     values: dict[str, list[str]] = field(default_factory=dict)
     complex: dict[str, dict[str, Any]] = field(default_factory=dict)
+    several: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    parts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     pairs: list[tuple[str, str]] = field(default_factory=list)
 
     def one(self, name: str) -> str | None:
@@ -153,12 +157,14 @@ def _is_subject(tree: dict[str, Any], known: dict[str, Parameter]) -> bool:
     """Whether Parameters are themselves what is to be validated: none of theirs is one of the operation's."""
     rows = tree.get("parameter")
     names = {row.get("name") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
-    return any(p.type == "Resource" for p in known.values()) and bool(names) and names.isdisjoint(known)
+    return (
+        any(p.type == "Resource" and p.max == "1" for p in known.values()) and bool(names) and names.isdisjoint(known)
+    )
 
 
 def _resource(found: Inputs, known: dict[str, Parameter], tree: dict[str, Any]) -> None:
     """R4 operations.html: a lone parameter that is a resource may be the body itself."""
-    taken = [p.name for p in known.values() if p.type in ("Resource", tree["resourceType"])]
+    taken = [p.name for p in known.values() if p.type in ("Resource", tree["resourceType"]) and p.max == "1"]
     if not taken:
         raise Malformed("The body of this operation is a Parameters resource.", "resourceType", code="invalid")
     found.complex[taken[0]] = tree
@@ -171,6 +177,9 @@ def _row(found: Inputs, known: dict[str, Parameter], row: Any, where: str, open_
     parameter = known.get(name)
     if parameter is None and not open_ended:
         raise InvalidParameter(f"The operation has no parameter {name[:64]}.", where, code="not-supported")
+    if parameter is not None and parameter.type is None:
+        found.parts.setdefault(name, []).append(_parts(row, where))
+        return
     key = next((key for key in row if key.startswith("value")), None)
     value = row.get("resource") if key is None else row[key]
     if isinstance(value, dict) and parameter is not None and not _is_primitive(parameter):
@@ -183,12 +192,23 @@ def _row(found: Inputs, known: dict[str, Parameter], row: Any, where: str, open_
         found.pairs.append((name, text))
 
 
+def _parts(row: dict[str, Any], where: str) -> dict[str, Any]:
+    rows = row.get("part")
+    if not isinstance(rows, list) or not all(isinstance(part, dict) for part in rows):
+        raise InvalidParameter(f"The parameter {row['name'][:64]} is made of parts.", where)
+    values = ((part.get("name"), next((v for k, v in part.items() if k.startswith("value")), None)) for part in rows)
+    return {name: value for name, value in values if isinstance(name, str)}
+
+
 def _complex(found: Inputs, parameter: Parameter, key: str | None, value: dict[str, Any], where: str) -> None:
-    if parameter.name in found.complex:
+    if parameter.name in found.complex and parameter.max == "1":
         raise InvalidParameter(f"The parameter {parameter.name} stands once.", where)
     if _is_resource(parameter) != (key is None) or (key is not None and key != f"value{parameter.type}"):
         raise InvalidParameter(f"The parameter {parameter.name} is a {parameter.type}.", where)
-    found.complex[parameter.name] = value
+    if parameter.max == "1":
+        found.complex[parameter.name] = value
+    else:
+        found.several.setdefault(parameter.name, []).append(value)
 
 
 def _is_resource(parameter: Parameter) -> bool:

@@ -11,7 +11,7 @@ from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.coded import Given, answer, code_system, codings, terminology
 from fhir_server.operations.invocation import Invocation
-from fhir_server.terminology.catalogue import System, unknown
+from fhir_server.terminology.catalogue import System, no_code, unknown
 from fhir_server.terminology.grammars import GRAMMARS
 from fhir_server.terminology.service import Terminology
 from fhir_server.terminology.speaking import Spoken, speaks, spoken
@@ -37,7 +37,7 @@ async def lookup(call: Invocation, context: Context) -> Response:
     system = await code_system(call, context, known, one.system, version)
     found = known.concepts.concept(system.artifact.number, one.code, any_case=not system.case_sensitive)
     if found is None:
-        raise unknown("code", one.code)
+        raise no_code(system, one.code)
     said = spoken(known.concepts, system, found)
     wanted = frozenset(call.inputs.all("property"))
     language = call.inputs.one("displayLanguage")

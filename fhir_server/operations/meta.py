@@ -113,7 +113,7 @@ async def _changed(
         if wanted == current:
             return returned("return", "valueMeta", current)
         tree["meta"] = wanted
-        judged(context, tree)
+        await judged(context, tree)
         put = await context.repository.put(type, id, tree, serialize(tree), before, _METHOD)
         [version] = await context.repository.transact([put])
         made = parse(version.body, context.settings.max_depth)["meta"]

@@ -10,7 +10,7 @@ from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.coded import Given, answer, as_given, code_system, terminology
 from fhir_server.operations.invocation import Inputs, Invocation
 from fhir_server.store.concepts import Found
-from fhir_server.terminology.catalogue import System, unknown
+from fhir_server.terminology.catalogue import System, no_code
 from fhir_server.terminology.service import Terminology
 
 #: No concept of any code system known has more ancestors.
@@ -47,7 +47,7 @@ def _side(inputs: Inputs, letter: str) -> Given:
 def _found(known: Terminology, system: System, code: str) -> Found:
     found = known.concepts.concept(system.artifact.number, code, any_case=not system.case_sensitive)
     if found is None:
-        raise unknown("code", code)
+        raise no_code(system, code)
     return found
 
 

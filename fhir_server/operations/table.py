@@ -27,7 +27,8 @@ from fhir_server.operations import (
     validate,
     validate_code,
 )
-from fhir_server.operations.invocation import Definition, Invocation, Operation, inputs
+from fhir_server.operations.elsewhere import or_elsewhere
+from fhir_server.operations.invocation import Definition, Invocation, Operation, Parameter, inputs
 
 #: Id of the OperationDefinition → what does it, and whether search parameters are among its own.
 OPERATIONS: dict[str, tuple[Operation, bool]] = {
@@ -38,14 +39,21 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "Resource-validate": (validate.validate, False),
     "Composition-document": (document.document, False),
     "Observation-lastn": (lastn.lastn, True),
-    "ValueSet-expand": (expand.expand, False),
-    "ValueSet-validate-code": (validate_code.in_value_set, False),
-    "CodeSystem-validate-code": (validate_code.in_code_system, False),
-    "CodeSystem-lookup": (lookup.lookup, False),
-    "CodeSystem-subsumes": (subsumes.subsumes, False),
-    "ConceptMap-translate": (translate.translate, False),
+    "ValueSet-expand": (or_elsewhere(expand.expand, "ValueSet/$expand"), False),
+    "ValueSet-validate-code": (or_elsewhere(validate_code.in_value_set, "ValueSet/$validate-code"), False),
+    "CodeSystem-validate-code": (or_elsewhere(validate_code.in_code_system, "CodeSystem/$validate-code"), False),
+    "CodeSystem-lookup": (or_elsewhere(lookup.lookup, "CodeSystem/$lookup"), False),
+    "CodeSystem-subsumes": (or_elsewhere(subsumes.subsumes, "CodeSystem/$subsumes"), False),
+    "ConceptMap-translate": (or_elsewhere(translate.translate, "ConceptMap/$translate"), False),
     "reindex": (reindex.reindex, False),
     "explain": (explain.explain, True),
+}
+
+_LENT = Parameter("tx-resource", "in", 0, "*", "Resource")
+#: Parameters taken beside those of the definition: value sets the caller brings, and what later releases have.
+FURTHER: dict[str, tuple[Parameter, ...]] = {
+    "ValueSet-expand": (_LENT, Parameter("property", "in", 0, "*", "string")),
+    "ValueSet-validate-code": (_LENT,),
 }
 
 #: Number of segments before `$name` → the level, as the OperationDefinition names it.
@@ -79,7 +87,8 @@ def published() -> dict[str, Definition]:
     """The OperationDefinitions of `capability/`, by id."""
     folder = definitions.folder("capability")
     read = msgspec.json.Decoder(Definition).decode
-    return {id: read((folder / f"OperationDefinition-{id}.json").read_bytes()) for id in OPERATIONS}
+    found = {id: read((folder / f"OperationDefinition-{id}.json").read_bytes()) for id in OPERATIONS}
+    return {id: msgspec.structs.replace(d, parameter=d.parameter + FURTHER.get(id, ())) for id, d in found.items()}
 
 
 def _found(path: tuple[str, ...]) -> tuple[Definition, Operation, bool]:

@@ -48,7 +48,7 @@ async def _issues(call: Invocation, context: Context, mode: str | None, tree: di
         tree = parse(stored.body, context.settings.max_depth)
     if tree.get("resourceType") != type:
         return [Issue("error", "invalid", f"The resource is not a {type}, which the URL says it is.", "resourceType")]
-    issues = verdict(context, tree, _profiles(call, type))
+    issues = await verdict(context, tree, _profiles(call, type))
     if mode == "update" and tree.get("id") != call.id:
         issues.append(Issue("error", "value", "The resource's id is not the URL's.", f"{type}.id"))
     try:

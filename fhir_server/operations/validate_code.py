@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import Given, answer, code_system, codings, flag, terminology, value_set
+from fhir_server.operations.coded import Given, answer, code_system, codings, composer, flag, terminology, value_set
+from fhir_server.operations.elsewhere import Untold
 from fhir_server.operations.invocation import Invocation
 from fhir_server.terminology.catalogue import System, ValueSet
+from fhir_server.terminology.composing import Composer
 from fhir_server.terminology.grammars import GRAMMARS
 from fhir_server.terminology.service import Terminology
 from fhir_server.terminology.speaking import Spoken, spoken
@@ -26,6 +28,7 @@ class Verdict:
     result: bool
     message: str = ""
     display: str = ""
+    told: bool = True
 
 
 async def in_value_set(call: Invocation, context: Context) -> Response:
@@ -40,7 +43,8 @@ async def in_value_set(call: Invocation, context: Context) -> Response:
     found = await value_set(call, context, known)
     if call.inputs.one("code") is not None and not asked[0].system:
         raise InvalidParameter("A code needs its system.", "http.system", code="required")
-    return await _answered(call, known, asked, lambda one: _member(known, found, one))
+    reading, _ = composer(call, known)
+    return await _answered(call, known, asked, lambda one: _member(reading, found, one))
 
 
 async def in_code_system(call: Invocation, context: Context) -> Response:
@@ -70,17 +74,20 @@ async def _answered(
 
     verdicts = await known.aside(judged)
     verdict = next((one for one in verdicts if one.result), verdicts[0])
-    return answer(
+    found = answer(
         ("result", "valueBoolean", verdict.result),
         ("message", "valueString", verdict.message),
         ("display", "valueString", verdict.display),
     )
+    if known.outside is not None and not verdict.result and not all(one.told for one in verdicts):
+        raise Untold(found)
+    return found
 
 
-def _member(known: Terminology, found: ValueSet, one: Given) -> Verdict:
-    holds = known.composer.contains(found, one.system or " ", one.code)
+def _member(reading: Composer, found: ValueSet, one: Given) -> Verdict:
+    holds = reading.contains(found, one.system or " ", one.code)
     if holds is None:
-        return Verdict(False, "Whether the code is in the value set cannot be told: not all of it is here.")
+        return Verdict(False, "Whether the code is in the value set cannot be told: not all of it is here.", told=False)
     if not holds:
         return Verdict(False, "The code is not in the value set.")
     return Verdict(True)
@@ -91,7 +98,7 @@ def _defined(known: Terminology, system: System, one: Given) -> Verdict:
         return Verdict(False, "The code is of another code system.")
     found = known.concepts.concept(system.artifact.number, one.code, any_case=not system.case_sensitive)
     if found is None and system.content != "complete":
-        return Verdict(False, "Whether the code exists cannot be told: not all of the code system is here.")
+        return Verdict(False, "Whether the code exists cannot be told: not all of the code system is here.", told=False)
     return Verdict(found is not None, "" if found else "The code is not in the code system.")
 
 

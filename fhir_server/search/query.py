@@ -14,7 +14,15 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from fhir_server.fhir.definitions import resource_types
-from fhir_server.fhir.outcome import FhirError, InvalidParameter, Issue, NotSupported, PreconditionFailed, TooCostly
+from fhir_server.fhir.outcome import (
+    FhirError,
+    InvalidParameter,
+    Issue,
+    NotSupported,
+    PreconditionFailed,
+    TooCostly,
+    Unavailable,
+)
 from fhir_server.search.compartments import compartment_filter
 from fhir_server.search.criteria import OWN, criterion
 from fhir_server.search.cursors import identity
@@ -265,7 +273,7 @@ class _Draft:
                 self.notes.append(Issue("warning", "informational", f"{name[:64]} has no value and was left out."))
                 return
             self._understand(name, value)
-        except TooCostly as error:
+        except (TooCostly, Unavailable) as error:
             raise _located(name, error) from None
         except FhirError as error:
             if name.partition(":")[0] in REFUSED:
@@ -358,7 +366,7 @@ def _issue(name: str, error: FhirError, severity: str = "error") -> Issue:
 
 
 def _located(name: str, error: FhirError) -> FhirError:
-    return error.__class__(issues=[_issue(name, error)])
+    return error.__class__(issues=[_issue(name, error)], headers=error.headers)
 
 
 def _refusal(problems: Iterable[Problem]) -> FhirError:

@@ -216,5 +216,11 @@ class Concepts(Protocol):
     def codings(self, expansion: int, limit: int) -> Sequence[tuple[str, str]]:
         """(system, code) of the members."""
 
+    def answer(self, key: str) -> tuple[int, bytes] | None:
+        """When an answer of another server was kept (Unix seconds), and the answer; None where there is none."""
+
+    def keep(self, key: str, at: int, value: bytes) -> None:
+        """Keep an answer of another server; those that are too many or too large are let go. For a thread."""
+
     def close(self) -> None:
         """Let go of the file."""

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/references.html#canonical
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -145,6 +146,34 @@ class Catalogue:
         return self._found
 
 
+class Lent(Catalogue):
+    """A catalogue with value sets that came with a question, for that question only."""
+
+    def __init__(self, catalogue: Catalogue, lent: Iterable[ValueSet]) -> None:
+        """Those of `lent` stand before what is known under the same canonical."""
+        super().__init__(catalogue._library)
+        self._base = catalogue
+        self._lent = {value_set.url: value_set for value_set in lent}
+
+    @property
+    def key(self) -> str:
+        """Another for every content of what is lent; "" for nothing."""
+        return hashlib.sha256(" ".join(sorted(v.key for v in self._lent.values())).encode()).hexdigest()
+
+    def system(self, canonical: str, version: str = "") -> System | None:
+        """As of the catalogue itself."""
+        return self._base.system(canonical, version)
+
+    def value_set(self, canonical: str, version: str = "") -> ValueSet | None:
+        """One that is lent, else as of the catalogue itself."""
+        url, _, own = canonical.partition("|")
+        lent = self._lent.get(url)
+        wanted = own or version
+        if lent is not None and (not wanted or _agrees(str(lent.tree.get("version", "")), wanted)):
+            return lent
+        return self._base.value_set(canonical, version)
+
+
 def given(resource: dict[str, Any]) -> ValueSet:
     """A value set that came with the question.
 
@@ -174,6 +203,12 @@ def required(found: ValueSet | None, url: str) -> ValueSet:
 def unknown(what: str, canonical: str) -> FhirError:
     """The error that says so."""
     return Unknown(f"The {what} {canonical[:200]} is not known here.")
+
+
+def no_code(system: System, code: str) -> FhirError:
+    """The error that says that a code system has no such code, or that what is here of it has none."""
+    text = f"The code {code[:200]} is not in {system.artifact.url[:200]}"
+    return NotFound(f"{text}.") if system.content == "complete" else Unknown(f"{text} as far as it is here.")
 
 
 def _agrees(version: str, wanted: str) -> bool:

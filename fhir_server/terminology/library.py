@@ -1,11 +1,16 @@
-"""Keeps the store of concepts in step with the resources: R4's own once, the server's whenever they change."""
+"""Keeps the store of concepts in step with the resources: what comes with the server once, the rest when it changes.
+
+With the server come R4's own code systems, value sets and maps, the national ones and ours (`profiles/`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -20,6 +25,10 @@ from fhir_server.terminology.resources import KINDS, artifact, concepts
 
 _SCOPE: Scope = {kind: EVERYTHING for kind in KINDS}
 _FILES = ("code-systems", "value-sets", "concept-maps")
+#: Folders of `profiles/` beside R4's own, a resource a file.
+_SHIPPED = ("national", "ens")
+#: How the source of what comes with the server begins.
+_OURS = ("core/", "shipped/")
 #: Resources looked at at once: a code system may be tens of megabytes.
 _PAGE = 50
 
@@ -42,6 +51,7 @@ class Library:
         self._since = 0
         self._due = 0.0
         self._lock = asyncio.Lock()
+        self._following: asyncio.Task[None] | None = None
 
     @cached_property
     def concepts(self) -> Concepts:
@@ -50,6 +60,8 @@ class Library:
 
     def close(self) -> None:
         """Let go of the file, if it was opened."""
+        if self._following is not None:
+            self._following.cancel()
         if "concepts" in self.__dict__:
             self.concepts.close()
 
@@ -58,17 +70,26 @@ class Library:
         """Whether it was in step once."""
         return self._count >= 0
 
-    async def refresh(self, every_seconds: float = 0.0) -> None:
-        """Take over what was written since; the answer to what follows holds all that was stored before.
+    async def follow(self, every_seconds: float, patience_seconds: float) -> None:
+        """Take over what was written, unless that was done so recently; a large code system is taken over meanwhile.
 
         Args:
-            every_seconds: do nothing when it was done so recently.
+            every_seconds: how long what is known may be out of date.
+            patience_seconds: how long to wait; what takes longer goes on, and what was known before is in force.
         """
-        if every_seconds and monotonic() < self._due:
+        if monotonic() < self._due:
             return
+        self._due = monotonic() + every_seconds
+        if self._following is None or self._following.done():
+            self._following = asyncio.create_task(self.refresh())
+        done, _ = await asyncio.wait({self._following}, timeout=patience_seconds)
+        for task in done:
+            task.result()
+
+    async def refresh(self) -> None:
+        """Take over what was written since; the answer to what follows holds all that was stored before."""
         # Every write, a deletion included, is one version more.
         count = await self._store.history_count(_SCOPE)
-        self._due = monotonic() + every_seconds
         if count == self._count:
             return
         async with self._lock:
@@ -84,14 +105,20 @@ class Library:
 
     def _standard(self) -> None:
         source = (folder("profiles") / "hl7.fhir.r4.core" / "source.json").read_bytes()
-        mark = f"1 {msgspec.json.decode(source)['sha256']}"
-        if self.concepts.mark() == mark:
+        core = f"1 {msgspec.json.decode(source)['sha256']}"
+        shipped = list(_shipped())
+        mark = f"{core} {hashlib.sha256(b''.join(shipped)).hexdigest()}"
+        before = self.concepts.mark()
+        if before == mark:
             return
-        gone = [source for source in self.concepts.stamps() if source.startswith("core/")]
-        self.concepts.load(_core(mark), gone, mark)
+        # R4's own take seconds: a new release of the server has them already.
+        anew: tuple[str, ...] = ("shipped/",) if before.startswith(f"{core} ") else _OURS
+        gone = [source for source in self.concepts.stamps() if source.startswith(anew)]
+        loaded = _ours(shipped, mark) if anew != _OURS else chain(_core(core), _ours(shipped, mark))
+        self.concepts.load(loaded, gone, mark)
 
     async def _everything(self) -> None:
-        known = {source: stamp for source, stamp in self.concepts.stamps().items() if not source.startswith("core/")}
+        known = {source: stamp for source, stamp in self.concepts.stamps().items() if not source.startswith(_OURS)}
         after: Position | None = None
         while True:
             page = await self._store.find(_SCOPE, after=after, count=_PAGE)
@@ -155,6 +182,20 @@ def _core(stamp: str) -> Iterator[Loaded]:
                 id = msgspec.json.decode(line, type=_Id)
                 found = artifact(f"core/{id.resourceType}/{id.id}", stamp, line)
                 yield found, concepts(line) if found.kind == "CodeSystem" else ()
+
+
+def _shipped() -> Iterator[bytes]:
+    for name in _SHIPPED:
+        for kind in KINDS:
+            for file in sorted((folder("profiles") / name).glob(f"{kind}-*.json")):
+                yield file.read_bytes()
+
+
+def _ours(bodies: Iterable[bytes], stamp: str) -> Iterator[Loaded]:
+    for body in bodies:
+        id = msgspec.json.decode(body, type=_Id)
+        found = artifact(f"shipped/{id.resourceType}/{id.id}", stamp, body)
+        yield found, concepts(body) if found.kind == "CodeSystem" else ()
 
 
 class _Id(msgspec.Struct):

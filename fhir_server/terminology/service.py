@@ -12,14 +12,22 @@ from typing import Any, TypeVar
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.protocol import Store
-from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, ValueSet, required, unknown
+from fhir_server.terminology import asking
+from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, Unknown, ValueSet, required, unknown
 from fhir_server.terminology.composing import Composer, Expansion, Pins
+from fhir_server.terminology.external import External, Place
 from fhir_server.terminology.library import Library
+from fhir_server.terminology.outside import Outside, Question
 
 Coding = tuple[str, str]
 #: More codes than any query can hold; one more tells the asker that there are too many.
 _MANY = 20_000
 _REMEMBERED = 50_000
+#: How long a request waits for what others wrote to be taken over; most of it takes a hundredth of that.
+_PATIENCE_SECONDS = 0.5
+
+#: Direction of subsumption → the filter of a value set that says so.
+_FILTERS = {"below": "is-a", "above": "generalizes"}
 
 T = TypeVar("T")
 
@@ -31,16 +39,25 @@ class Terminology:
         library: keeps it in step with the resources.
         catalogue: finds code systems and value sets.
         composer: reads value sets.
+        outside: what another server says of codes that are not here; None where there is no other.
     """
 
-    def __init__(self, concepts: Callable[[], Concepts], store: Store) -> None:
-        """Nothing is opened or read before the first question."""
+    def __init__(self, concepts: Callable[[], Concepts], store: Store, place: Place | None = None) -> None:
+        """Nothing is opened or read before the first question.
+
+        Args:
+            concepts: opens the store of concepts.
+            store: where the resources are.
+            place: of another server that is asked for what is not here.
+        """
         self.library = Library(concepts, store)
         self.catalogue = Catalogue(self.library)
         self.composer = Composer(self.catalogue)
+        self.outside = Outside(External(place, self.library), self.catalogue) if place else None
         self._wanted = False
         self._answers: dict[tuple[str, str, str], bool | None] = {}
         self._generation = -1
+        self._open: set[Question] = set()
 
     @property
     def concepts(self) -> Concepts:
@@ -52,9 +69,14 @@ class Terminology:
         await self.library.refresh()
 
     async def follow(self) -> None:
-        """Take over what was written within the last second; nothing while nobody has asked anything."""
+        """Take over what was written until a second ago; nothing while nobody has asked anything."""
         if self._wanted or self.library.ready:
-            await self.library.refresh(every_seconds=1.0)
+            await self.library.follow(1.0, _PATIENCE_SECONDS)
+
+    async def written(self) -> None:
+        """Take over what this worker wrote just now, so that the next request is judged by it."""
+        if self._wanted or self.library.ready:
+            await self.library.refresh()
 
     async def members(self, url: str) -> Collection[Coding]:
         """The codings of a value set, by canonical or relative URL.
@@ -63,8 +85,18 @@ class Terminology:
             Unknown, Unexpandable: there is none, or its members cannot be told.
         """
         await self.refresh()
-        expansion = await self.expansion(required(self.catalogue.value_set(url), url))
+        try:
+            expansion = await self.expansion(required(self.catalogue.value_set(url), url))
+        except (Unknown, Unexpandable) as error:
+            if self.outside is None or not is_elsewhere(error):
+                raise
+            return await self._asked(asking.subject(self.catalogue, url))
         return self.concepts.codings(expansion.number, _MANY)
+
+    async def _asked(self, rows: list[dict[str, Any]]) -> Collection[Coding]:
+        assert self.outside is not None
+        rows.append(asking.text("count", "integer", _MANY))
+        return asking.codings(await self.outside.external.ask("ValueSet/$expand", rows))
 
     async def below(self, system: str, code: str) -> Collection[Coding]:
         """The coding and all it subsumes.
@@ -87,9 +119,13 @@ class Terminology:
         if not url:
             raise Unexpandable("Subsumption needs a system: [system]|[code].", code="required")
         system = self.catalogue.system(url)
+        found: Collection[str] = ()
+        if system is not None:
+            found = self.concepts.related(system.artifact.number, self.spelled(system, code), direction, _MANY)
+        if not found and self.outside is not None and (system is None or system.content != "complete"):
+            return await self._asked(asking.filtered(url, _FILTERS[direction], code))
         if system is None:
             raise unknown("code system", url)
-        found = self.concepts.related(system.artifact.number, self.spelled(system, code), direction, _MANY)
         if not found:
             raise unknown("code", code)
         return [(url, one) for one in found]
@@ -106,14 +142,40 @@ class Terminology:
             code: as it stands in the element.
         """
         self._wanted = True
+        key = value_set, system, code
         if not self.library.ready:
+            self._open.add(key)
             return None
         if self._generation != self.library.generation or len(self._answers) > _REMEMBERED:
             self._generation, self._answers = self.library.generation, {}
-        key = value_set, system, code
+            if self.outside is not None:
+                self.outside.forget()
         if key not in self._answers:
             self._answers[key] = self._judged(value_set, system, code)
-        return self._answers[key]
+        answer = self._answers[key]
+        # A code without its system says too little to be asked about elsewhere.
+        if answer is None and self.outside is not None and system.strip():
+            answer, asked = self.outside.answer(key)
+            if not asked:
+                self._open.add(key)
+        return answer
+
+    def listen(self, judge: Callable[[], T]) -> tuple[T, set[Question]]:
+        """What `judge` says, and which of its questions had no answer yet that `learn` may find."""
+        self._open = set()
+        said = judge()
+        return said, self._open
+
+    async def learn(self, questions: Collection[Question]) -> None:
+        """Come to know what was asked: from the resources where they were not read yet, else from another server."""
+        if not self.library.ready:
+            await self.refresh()
+        elif self.outside is not None:
+            await self.outside.learn(questions)
+
+    def untold(self) -> list[str]:
+        """The value sets that another server should have told of since this was last read, and did not."""
+        return self.outside.untold() if self.outside is not None else []
 
     def _judged(self, url: str, system: str, code: str) -> bool | None:
         try:
@@ -144,6 +206,12 @@ class Terminology:
         known = self.concepts.concept(system.artifact.number, code, any_case=not system.case_sensitive)
         return known.code in above if above and known else None
 
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        self.library.close()
+        if self.outside is not None:
+            await self.outside.external.close()
+
     async def expansion(self, value_set: ValueSet, pins: Pins | None = None) -> Expansion:
         """The value set expanded, in a thread where that is yet to be done.
 
@@ -162,3 +230,8 @@ class Terminology:
             return code
         found = self.concepts.concept(system.artifact.number, code, any_case=True)
         return found.code if found else code
+
+
+def is_elsewhere(error: FhirError) -> bool:
+    """Whether an error says that something is not here which another server may have."""
+    return isinstance(error, Unknown | Unexpandable) and error.issues[0].code == "not-found"

@@ -15,6 +15,7 @@ import msgspec
 
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store.concepts import Artifact, Concept, Found, Kind, Member, Part, Wanted
+from fhir_server.store.embedded import concept_answers
 from fhir_server.store.embedded.concept_conditions import Testing, condition, excluding, taking
 from fhir_server.store.embedded.concept_loading import TABLES, VERSION, loaded
 from fhir_server.store.embedded.connections import said
@@ -86,7 +87,7 @@ class EmbeddedConcepts:
             Artifact(*row) for row in self._rows(_ARTIFACT + " WHERE url=? AND kind=? AND source<>''", (url, kind))
         ]
         found.sort(key=lambda one: _natural(one.version), reverse=True)
-        found.sort(key=lambda one: one.source.startswith("core/"))
+        found.sort(key=lambda one: one.source.startswith(("core/", "shipped/")))
         return found
 
     def artifact(self, source: str) -> Artifact | None:
@@ -190,6 +191,18 @@ class EmbeddedConcepts:
         text, bound = _wanted(expansion, Wanted())
         return self._rows(f"SELECT u.url, c.code {text} LIMIT ?", [*bound, limit])
 
+    def answer(self, key: str) -> tuple[int, bytes] | None:
+        """As `Concepts.answer`."""
+        try:
+            return concept_answers.kept(self._reader, key)
+        except apsw.Error as error:
+            raise said(error) from error
+
+    def keep(self, key: str, at: int, value: bytes) -> None:
+        """As `Concepts.keep`."""
+        with self._writing() as db:
+            concept_answers.keep(db, key, at, value)
+
     def _rows(self, text: str, bound: Sequence[Any]) -> list[Any]:
         try:
             return self._reader.execute(text, bound).fetchall()
@@ -236,6 +249,7 @@ def _prepare(db: apsw.Connection) -> None:
         raise Unavailable("The file of concepts is another version's: delete it, it is made again.")
     if not version:
         db.execute(TABLES)
+    db.execute(concept_answers.TABLE)
     db.execute("COMMIT")
 
 
