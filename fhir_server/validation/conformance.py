@@ -6,7 +6,7 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,8 +18,11 @@ from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.validation import explain
-from fhir_server.validation.engine import compiled as ready
+from fhir_server.validation.around import Around
 from fhir_server.validation.invariants import Scene
+from fhir_server.validation.judging import NOW, View
+from fhir_server.validation.judging import compiled as ready
+from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiled import Asked, Hop, Profiled, compiled
 from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.sampling import errors
@@ -27,6 +30,7 @@ from fhir_server.validation.snapshots import Definition
 from fhir_server.validation.walking import Place
 
 Tree = dict[str, Any]
+STRICT = Levels()
 
 
 @dataclass(slots=True)
@@ -61,7 +65,6 @@ class Conformance:
         """`codes` answers what is asked of value sets; nothing is asked without it but what comes with the server."""
         self.profiles = profiles
         self._codes = codes
-        self._services = [self._serving(depth) for depth in range(_MAX_WITHIN)]
         self._ready: dict[str, _Ready] = {}
         self._generation = profiles.generation
 
@@ -75,7 +78,13 @@ class Conformance:
         return str(found["type"]) if found else None
 
     def issues(
-        self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool = True, within: int = 0
+        self,
+        tree: Tree,
+        canonical: str,
+        at: str,
+        around: Around | None = None,
+        sound: bool = True,
+        levels: Levels = STRICT,
     ) -> list[Issue]:
         """What the profile finds wrong with `tree`.
 
@@ -83,24 +92,81 @@ class Conformance:
             tree: a resource.
             canonical: of a known profile of its type.
             at: its FHIRPath.
-            root: the resource that contains it, itself when none does.
+            around: the resource that contains it and the Bundle it is in; by default it stands alone.
             sound: base R4 finds nothing wrong with its structure.
-            within: how many `conformsTo` led here.
+            levels: how strictly the profiles are held to, that targets of references must conform to.
 
         Raises:
             Invalid: the profile builds on one that cannot be judged by.
         """
+        return self._issues(tree, canonical, at, around or Around(tree), sound, levels, 0)
+
+    def _issues(
+        self, tree: Tree, canonical: str, at: str, around: Around, sound: bool, levels: Levels, within: int
+    ) -> list[Issue]:
         one = self._compiled(canonical)
         found: list[Issue] = []
-        if not one.judge.is_valid(tree):
-            found = explain.issues(errors(one.judge.iter_errors, tree), one.profile.schema, one.profile.type, at)
-            found = found or [explain.somewhere(at, canonical.partition("|")[0])]
-        node = root_node(tree)
-        scene = Scene(node, node if root is tree else root_node(root), sound and not found, self._services[within])
-        return found + list(self._asked(one, tree, at, scene, 0))
+        before, NOW.view = NOW.view, View(around, self._conforming(levels, within), within > 0)
+        try:
+            if not one.judge.is_valid(tree):
+                found = explain.issues(errors(one.judge.iter_errors, tree), one.profile.schema, one.profile.type, at)
+                found = found or [explain.somewhere(at, canonical.partition("|")[0])]
+            node = root_node(tree)
+            root = node if around.root is tree else root_node(around.root)
+            scene = Scene(node, root, sound and not found, self._services(levels, within))
+            return found + list(self._asked(one, tree, at, scene, 0, levels))
+        finally:
+            NOW.view = before
 
-    def _serving(self, within: int) -> Services:
-        """What invariants may ask of us, `within` so many `conformsTo`."""
+    def of_element(
+        self, value: Tree, canonical: str, at: str, within: Tree, around: Around, levels: Levels = STRICT
+    ) -> list[Issue]:
+        """What the profile of a data type finds wrong with one: an extension by its definition.
+
+        Args:
+            value: the element.
+            canonical: of a known profile of its type.
+            at: its FHIRPath.
+            within: the resource it stands in.
+            around: that resource.
+            levels: as for `issues`.
+        """
+        one = self._compiled(canonical)
+        found: list[Issue] = []
+        before, NOW.view = NOW.view, View(around, self._conforming(levels, 0))
+        try:
+            if not one.judge.is_valid(value):
+                found = explain.issues(one.judge.iter_errors(value), one.profile.schema, one.profile.type, at)
+            if not one.profile.asked:
+                return found
+            node = root_node(within)
+            root = node if around.root is within else root_node(around.root)
+            scene = Scene(node, root, not found, self._services(levels, 0))
+            return found + list(self._asked(one, value, at, scene, 0, levels))
+        finally:
+            NOW.view = before
+
+    def _conforming(self, levels: Levels, within: int) -> Callable[[Tree, str, Around], bool]:
+        """What asks whether a resource conforms to a profile, each pair once in what is judged together."""
+
+        def conforms(tree: Tree, canonical: str, around: Around) -> bool:
+            known = around.judged.get((id(tree), canonical))
+            if known is not None:
+                return known[1]
+            if within + 1 >= _MAX_WITHIN or levels.of(canonical) == "off":
+                return True
+            # While it is judged it is taken to conform: a circle of references is right when nothing else is wrong.
+            around.judged[id(tree), canonical] = (tree, True)
+            told = self._issues(tree, canonical, str(tree.get("resourceType")), around, True, levels, within + 1)
+            told = relaxed(told, canonical.partition("|")[0], levels) if told else told
+            found = not any(issue.severity == "error" for issue in told)
+            around.judged[id(tree), canonical] = (tree, found)
+            return found
+
+        return conforms
+
+    def _services(self, levels: Levels, within: int) -> Services:
+        """What invariants may ask of us, `within` so many profiles that asked for another."""
 
         def conforms_to(value: Any, type: str, canonical: str) -> bool | None:
             name = canonical.removeprefix(definitions.SPECIFICATION)
@@ -110,8 +176,8 @@ class Conformance:
                 return None
             if self.type(canonical) != type.rpartition(".")[2]:
                 return False
-            found = self.issues(value, canonical, type, value, True, within + 1)
-            return not any(issue.severity == "error" for issue in found)
+            around = NOW.view.around.of(value) if NOW.view else Around(value)
+            return self._conforming(levels, within)(value, canonical, around)
 
         codes = self._codes
         return Services(codes.member_of if codes else None, codes.subsumes if codes else None, conforms_to)
@@ -129,12 +195,14 @@ class Conformance:
             one = self._ready[canonical] = _Ready(profile, ready(profile.schema))
         return one
 
-    def _asked(self, one: _Ready, value: Any, at: str, scene: Scene, depth: int) -> Iterator[Issue]:
+    def _asked(self, one: _Ready, value: Any, at: str, scene: Scene, depth: int, levels: Levels) -> Iterator[Issue]:
         for asked in one.profile.asked:
             for here, item in _reached(one, value, at, asked.way):
-                yield from self._judged(asked, item, here, one.profile.url, scene, depth)
+                yield from self._judged(asked, item, here, one.profile.url, scene, depth, levels)
 
-    def _judged(self, asked: Asked, item: Any, at: str, url: str, scene: Scene, depth: int) -> Iterator[Issue]:
+    def _judged(
+        self, asked: Asked, item: Any, at: str, url: str, scene: Scene, depth: int, levels: Levels
+    ) -> Iterator[Issue]:
         if asked.invariant is not None:
             issue = asked.invariant.broken(Place(at, item, asked.path), _within(item, scene))
             if issue:
@@ -143,11 +211,20 @@ class Conformance:
             issue = asked.binding.broken(item, asked.path, at, scene.services)
             if issue:
                 yield replace(issue, profile=url)
-        elif asked.profile is not None and depth < _MAX_PROFILES and self.knows(asked.profile):
-            yield from self._asked(self._compiled(asked.profile), item, at, _within(item, scene), depth + 1)
+        elif asked.profile is None or depth >= _MAX_PROFILES or not self.knows(asked.profile):
+            return
+        elif asked.whole:
+            yield from self._inside(item, asked.profile, at, scene, levels)
+        else:
+            yield from self._asked(self._compiled(asked.profile), item, at, _within(item, scene), depth + 1, levels)
+
+    def _inside(self, item: Any, canonical: str, at: str, scene: Scene, levels: Levels) -> Iterator[Issue]:
+        """A resource inside another, by a profile of its own."""
+        if isinstance(item, dict) and item.get("resourceType") == self.type(canonical) and NOW.view is not None:
+            yield from self._issues(item, canonical, at, NOW.view.around.of(item), scene.sound, levels, 0)
 
 
-#: `conformsTo` inside `conformsTo`: deeper is not answered.
+#: Profiles that ask whether something conforms to another: deeper is taken to be right, or not answered.
 _MAX_WITHIN = 4
 #: Profiles of types inside profiles of types; data is never nested deeper than this.
 _MAX_PROFILES = 64

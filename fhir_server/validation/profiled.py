@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
-from fhir_server.validation import bindings, references, slices
+from fhir_server.validation import bindings, slices, slicing, targets
 from fhir_server.validation.coded import Bound, bound
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.invariants import ELSEWHERE, Invariant
+from fhir_server.validation.judging import CONFORMS
 from fhir_server.validation.limits import limits
 from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.rules import ruled
@@ -23,6 +24,7 @@ from fhir_server.validation.steps import Step, is_primitive, steps
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_NO_PROFILE = "It conforms to no profile that is allowed here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Asked:
         invariant: to hold there; None when it is a profile.
         profile: canonical of a profile whose invariants hold there too; its schema is already part of ours.
         binding: whose codes they must have.
+        whole: the profile is that of a resource, which is judged by it as it stands.
     """
 
     way: tuple[Hop, ...]
@@ -51,6 +54,7 @@ class Asked:
     invariant: Invariant | None = None
     profile: str | None = None
     binding: Bound | None = None
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -264,12 +268,10 @@ class _Build:
 
     def _of_type(self, node: Node, step: Step, way: tuple[Hop, ...], path: str, asked: list[Asked]) -> list[Schema]:
         assert step.type is not None
-        found: list[Schema] = []
         types = [t for t in node.types if t.get("code") == step.type.code or step.path == "Resource"]
-        if step.path == "Resource" and types and "Resource" not in {t.get("code") for t in types}:
-            codes = [t.get("code") for t in types]
-            right = self._rule({"enum": codes}, "profile-type", "Not a resource its profile allows")
-            found.append({"properties": {"resourceType": right}})
+        if step.path == "Resource":
+            return self._of_resource(types, way, path, asked)
+        found: list[Schema] = []
         canonicals = [c for t in types for c in t.get("profile", ())]
         schemas = [self._known(c) for c in canonicals]
         if canonicals and all(t.get("profile") for t in types) and all(s is not None for s in schemas):
@@ -277,94 +279,53 @@ class _Build:
                 found.append(schemas[0])
                 asked.append(Asked(way, path, profile=canonicals[0]))
             else:
-                found.append(
-                    self._rule({"anyOf": schemas}, "profile-type", "It conforms to no profile that is allowed here")
-                )
-        if step.type.code == "Reference":
-            found += self._targets(types, step.type.targets)
+                found.append(self._rule({"anyOf": schemas}, "profile-type", _NO_PROFILE))
+        if step.type.code in ("Reference", "canonical"):
+            found += targets.asked(types, step.type, self.profile_type, self._rule)
+        return found
+
+    def _of_resource(
+        self, types: list[dict[str, Any]], way: tuple[Hop, ...], path: str, asked: list[Asked]
+    ) -> list[Schema]:
+        """A resource inside another is judged by its own profile whole, for what stands around it is another's."""
+        found: list[Schema] = []
+        codes = [t.get("code") for t in types]
+        if codes and not {"Resource", "DomainResource"} & set(codes):
+            right = self._rule({"enum": codes}, "profile-type", "Not a resource its profile allows")
+            found.append({"properties": {"resourceType": right}})
+        canonicals = [c for t in types for c in t.get("profile", ())]
+        if not canonicals or not all(t.get("profile") for t in types) or not all(map(self._is_known, canonicals)):
+            return found
+        if len(canonicals) == 1:
+            asked.append(Asked(way, path, profile=canonicals[0], whole=True))
+        else:
+            some = {"anyOf": [{CONFORMS: c} for c in canonicals]}
+            found.append(self._rule(some, "profile-type", _NO_PROFILE))
         return found
 
     def _known(self, canonical: str) -> Schema | None:
-        found = self.profile_schema(canonical)
-        if (
-            found is None
-            and canonical.partition("|")[0].removeprefix(definitions.SPECIFICATION) not in definitions.types()
-        ):
-            self.unknown.add(canonical)
-        return found
+        return self.profile_schema(canonical) if self._is_known(canonical) else None
 
-    def _targets(self, types: list[dict[str, Any]], base: tuple[str, ...]) -> list[Schema]:
-        modes = {m for t in types for m in t.get("aggregation", ())}
-        found: list[Schema] = []
-        if modes in ({"contained"}, {"referenced"}):
-            inside: Schema = {"pattern": "^#"}
-            rule = inside if modes == {"contained"} else {"not": inside}
-            text = f"Its profile asks for a {modes.pop()} resource"
-            found.append({"properties": {"reference": self._rule(rule, "reference-aggregation", text)}})
-        named = [self.profile_type(c) for t in types for c in t.get("targetProfile", ())]
-        allowed = references.targets(n for n in named if n)
-        if allowed is not None and None not in named and set(named) != set(base):
-            ours = {
-                k: {**v, "x-rule": {**v["x-rule"], "profile": self.current}} for k, v in allowed["properties"].items()
-            }
-            found.append({"properties": ours})
-        return found
+    def _is_known(self, canonical: str) -> bool:
+        if self.profiles.find(canonical) is not None:
+            return True
+        if canonical.partition("|")[0].removeprefix(definitions.SPECIFICATION) not in definitions.types():
+            self.unknown.add(canonical)
+        return False
 
     def _sliced(
         self, child: Node, key: str, step: Step, name: str, way: tuple[Hop, ...], asked: list[Asked]
     ) -> list[Schema]:
-        """The slices of a list: what each asks of its items, how many it takes, and whether others are allowed."""
-        slicing = child.facts.get("slicing") or {}
+        """The slices of a list: what each asks of its items, and what they ask of the list together."""
         found: list[Schema] = []
-        conditions: list[Schema | None] = []
-        for title, slice in child.slices.items():
-            condition = self._condition(child, title, slice, self._path(slice, step), slicing)
-            conditions.append(condition)
-            if condition is None:
+        known = slicing.sliced(child, lambda node: self._path(node, step), self)
+        for slice in known:
+            if slice.condition is None:
                 continue
-            parts = self._item(slice, step, (*way, Hop(name, (key,), condition)), asked)
+            parts = self._item(slice.node, step, (*way, Hop(name, (key,), slice.condition)), asked)
             if parts:
-                found.append({"properties": {key: {"items": {"if": condition, "then": {"allOf": parts}}}}})
-            found += self._slice_count(title, slice, condition, key, name)
-        found += self._others(slicing, [c for c in conditions if c is not None], None in conditions, key)
-        return found
-
-    def _condition(self, child: Node, title: str, slice: Node, path: str, slicing: Mapping[str, Any]) -> Schema | None:
-        # A slice `a/b` is a slice of the slice `a`, told apart by the slicing that `a` declares.
-        outer, _, _ = title.rpartition("/")
-        if outer and outer in child.slices:
-            around = self._condition(child, outer, child.slices[outer], path, slicing)
-            inner = slices.condition(slice, path, child.slices[outer].facts.get("slicing") or slicing, self)
-            return {"allOf": [around, inner]} if around is not None and inner is not None else None
-        return slices.condition(slice, path, slicing, self)
-
-    def _slice_count(self, title: str, slice: Node, condition: Schema, key: str, name: str) -> list[Schema]:
-        found: list[Schema] = []
-        minimum, maximum = slice.facts.get("min", 0), slice.facts.get("max", "*")
-        if minimum > 0:
-            text = f"Fewer items of the slice {title} than its profile asks for"
-            enough = {"required": [key], "properties": {key: {"contains": condition, "minContains": minimum}}}
-            # `anyOf` one alternative: what fails is the rule, wherever inside the reason is found.
-            found.append(self._rule({"anyOf": [enough]}, "cardinality-min", text, name))
-        if maximum.isdigit():
-            text = f"More items of the slice {title} than its profile allows"
-            few = {"properties": {key: {"contains": condition, "minContains": 0, "maxContains": int(maximum)}}}
-            found.append(self._rule({"anyOf": [few]}, "cardinality-max", text, name))
-        return found
-
-    def _others(self, slicing: Mapping[str, Any], conditions: list[Schema], unsure: bool, key: str) -> list[Schema]:
-        rules = slicing.get("rules")
-        if unsure or not conditions:
-            return []
-        found: list[Schema] = []
-        if rules == "closed":
-            one = self._rule({"anyOf": conditions}, "slice-unknown", "In none of the slices its profile allows")
-            found.append({"properties": {key: {"items": one}}})
-        if (rules == "openAtEnd" or slicing.get("ordered")) and "$ref" not in repr(conditions):
-            order = {"slices": conditions, "end": rules == "openAtEnd", "ordered": bool(slicing.get("ordered"))}
-            rule = self._rule({"x-slices": order}, "slice-order", "Not in the order its profile asks for")
-            found.append({"properties": {key: rule}})
-        return found
+                found.append({"properties": {key: {"items": {"if": slice.condition, "then": {"allOf": parts}}}}})
+        return [*found, *slicing.rules(child, known, key, name, self._rule)]
 
     def _typed_slice(
         self, slice: Node, keys: Mapping[str, Step], name: str, way: tuple[Hop, ...], asked: list[Asked]

@@ -88,8 +88,18 @@ class Profiles:
         """Everything a profile of this registry says, its bases included."""
         key = (definition["url"], str(definition.get("version", "")))
         if key not in self._snapshots:
-            self._snapshots[key] = snapshot(definition, self.find)
+            # A snapshot says all that its bases say; what we wrote of them from a guide's facts may say it differently.
+            find = self._beside if elements(definition, "snapshot") else self.find
+            self._snapshots[key] = snapshot(definition, find)
         return self._snapshots[key]
+
+    def _beside(self, canonical: str) -> Definition | None:
+        return None if shipped(canonical.partition("|")[0]) and not self._is_added(canonical) else self.find(canonical)
+
+    def _is_added(self, canonical: str) -> bool:
+        url, _, version = canonical.partition("|")
+        versions = self._added.get(url, {})
+        return bool(versions) and version in ("", *versions)
 
     def __iter__(self) -> Iterator[Definition]:
         """The added profiles, all versions."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
 from fhir_server.validation import explain
+from fhir_server.validation.around import Around
 from fhir_server.validation.conformance import Codes, Conformance
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import Profiles
@@ -99,7 +100,7 @@ class Validator:
     def _conforming(self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool) -> list[Issue]:
         assert self.conformance is not None
         try:
-            return self.conformance.issues(tree, canonical, at, root, sound)
+            return self.conformance.issues(tree, canonical, at, Around(root), sound, self.levels)
         except FhirError as error:
             # It was right when it was added; a profile that it builds on has changed since.
             text = f"The profile cannot be judged by: {error}"
