@@ -17,6 +17,7 @@ from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed, TooLarge
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.search.query import decoded, unescaped
+from fhir_server.validation.around import Around
 from fhir_server.validation.validator import validate
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -76,7 +77,7 @@ def envelope(bundle: dict[str, Any], context: Context | None = None) -> list[Iss
     bare = {**bundle, "entry": rows} if rows else {k: v for k, v in bundle.items() if k != "entry"}
     found = list(validate(bare))
     if context is not None and context.validator is not None and not any(i.severity == "error" for i in found):
-        found += context.validator.profiled(bundle, "Bundle", "Bundle", bundle, (), True)
+        found += context.validator.profiled(bundle, "Bundle", "Bundle", Around(bundle), (), True)
     return [issue for issue in found if issue.severity in ("error", "fatal")]
 
 

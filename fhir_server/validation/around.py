@@ -95,7 +95,8 @@ class Around:
         """What stands around another resource: one that `root` contains, or an entry beside or in it."""
         if target is self.root or self._contained(target.get("id")) is target:
             return self
-        return Around(target, self.entries, self.judged)
+        # Parameters carry resources that have nothing to do with one another.
+        return Around(target, None if self.root.get("resourceType") == "Parameters" else self.entries, self.judged)
 
     def mode(self, reference: str) -> Mode:
         """How the reference's target is found."""

@@ -69,7 +69,7 @@ class Validator:
         return list(dict.fromkeys(told(_resource(tree, type, self, profiles))))
 
     def profiled(
-        self, tree: Tree, type: str, at: str, root: Tree, asked: Sequence[str], sound: bool
+        self, tree: Tree, type: str, at: str, around: Around, asked: Sequence[str], sound: bool
     ) -> Iterator[Issue]:
         """What the profiles that `tree` claims, and those in `asked`, find wrong with it."""
         if self.conformance is None:
@@ -85,7 +85,7 @@ class Validator:
                 text = f"The profile constrains another type than {type}."
                 yield Issue("error", "structure", text, at, "profile-type", canonical)
             else:
-                found = self._conforming(tree, canonical, at, root, sound)
+                found = self._conforming(tree, canonical, at, around, sound)
                 url = canonical.partition("|")[0]
                 yield from relaxed(found, url, self.levels, self.lenient) if found else found
 
@@ -97,10 +97,10 @@ class Validator:
                     issues = relaxed(issues, canonical.partition("|")[0], self.levels)
         return issues
 
-    def _conforming(self, tree: Tree, canonical: str, at: str, root: Tree, sound: bool) -> list[Issue]:
+    def _conforming(self, tree: Tree, canonical: str, at: str, around: Around, sound: bool) -> list[Issue]:
         assert self.conformance is not None
         try:
-            return self.conformance.issues(tree, canonical, at, Around(root), sound, self.levels)
+            return self.conformance.issues(tree, canonical, at, around, sound, self.levels)
         except FhirError as error:
             # It was right when it was added; a profile that it builds on has changed since.
             text = f"The profile cannot be judged by: {error}"
@@ -149,7 +149,7 @@ def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[s
     if asked is not None and type != asked:
         yield Issue("error", "structure", f"A {asked} is asked for here.", f"{asked}.resourceType", "resource-type")
         return
-    yield from _judged(tree, type, type, tree, by, profiles)
+    yield from _judged(tree, type, type, Around(tree), by, profiles)
 
 
 def _is_plainly_right(tree: Tree, profiles: object) -> bool:
@@ -176,7 +176,7 @@ def _untyped(tree: Tree, at: str) -> Issue:
 
 
 def _judged(
-    tree: Tree, type: str, at: str, root: Tree, by: Validator, profiles: Sequence[str] = (), known: bool = False
+    tree: Tree, type: str, at: str, around: Around, by: Validator, profiles: Sequence[str] = (), known: bool = False
 ) -> Iterator[Issue]:
     """The issues of one resource and of those inside it, each by its own type.
 
@@ -184,30 +184,31 @@ def _judged(
         tree: the resource.
         type: its type, one of R4's.
         at: its FHIRPath.
-        root: the resource that contains it, itself when none does.
+        around: the resource that contains it, itself when none does, and the Bundle it is an entry of.
         by: whose profiles and settings apply.
         profiles: canonicals it must conform to besides those it claims.
         known: it is right by base R4, and so is all that it contains.
     """
+    root = around.root
     nested = list(_nested(tree, type, at))
     right = known or is_right(tree, type, root)
     sound = True
     if not right:
         found, sound = explained(tree, type, at, root, nested)
         yield from by.forgiving(tree, found)
-    yield from by.profiled(tree, type, at, root, profiles, sound)
+    yield from by.profiled(tree, type, at, around, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:
-        yield from _inside(resource, here, tree if container else resource, by, right and container)
+        yield from _inside(resource, here, around if container else around.of(resource), by, right and container)
 
 
-def _inside(resource: Tree, at: str, root: Tree, by: Validator, known: bool) -> Iterator[Issue]:
+def _inside(resource: Tree, at: str, around: Around, by: Validator, known: bool) -> Iterator[Issue]:
     type = resource.get("resourceType")
     if not isinstance(type, str):
         return  # its holder has said so
     if type in definitions.resource_types():
-        yield from _judged(resource, type, at, root, by, known=known)
+        yield from _judged(resource, type, at, around, by, known=known)
     else:
         yield _untyped(resource, at)
 

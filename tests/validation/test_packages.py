@@ -82,13 +82,13 @@ DEFECTS: dict[str, set[tuple[str, str]]] = {
     "Bundle-example-annexe-searchset-documentreferences.json": {
         (key, f"Bundle.entry[{n}].resource.{place}") for n in (0, 1) for key, place in (NO_CUSTODIAN, NO_USE)
     },
-    "Bundle-example-td2-iti65-lot-soumission.json": {
-        (key, f"Bundle.entry[1].resource.{place}") for key, place in (NO_CUSTODIAN, NO_USE)
-    },
-    # And a lot of which that document is an item.
-    "Bundle-example-td2-1-remplacement.json": {
-        ("target-profile", "Bundle.entry[0].resource.entry[0].item.reference"),
-        *((key, f"Bundle.entry[1].resource.{place}") for key, place in (NO_CUSTODIAN, NO_USE)),
+    # And the lots of which such a document is an item.
+    **{
+        f"Bundle-example-{name}.json": {
+            ("target-profile", "Bundle.entry[0].resource.entry[0].item.reference"),
+            *((key, f"Bundle.entry[1].resource.{place}") for key, place in (NO_CUSTODIAN, NO_USE)),
+        }
+        for name in ("td2-1-remplacement", "td2-iti65-lot-soumission")
     },
     "DocumentReference-example-td2-iti105-publication-simplifiee.json": {
         ("cardinality-min", "DocumentReference.custodian")
