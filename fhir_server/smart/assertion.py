@@ -52,6 +52,7 @@ class _Assertion(JWTBearerClientAssertion):  # type: ignore[misc]
         self._keys = keys
         self._audience = request.addresses.at("token")
         self._client_id = request.form.get("client_id")
+        self._granted = request.granted
         self._header: dict[str, Any] = {}
 
     def extract_assertion(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -74,6 +75,7 @@ class _Assertion(JWTBearerClientAssertion):  # type: ignore[misc]
         except (JoseError, ValueError):
             raise InvalidClientError() from None
         self.verify_claims(token.claims)
+        self._granted["assertion"] = dict(token.claims)
         return dict(token.claims)
 
     def get_audiences(self) -> list[str]:

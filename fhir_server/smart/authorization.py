@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
@@ -27,8 +27,8 @@ from fhir_server.smart.keys import Keys, key_file
 from fhir_server.smart.origins import Origins
 from fhir_server.smart.people import People
 from fhir_server.smart.sessions import Sessions
-from fhir_server.smart.tokens import Tokens
-from fhir_server.smart.traces import AccessTraces
+from fhir_server.smart.tokens import Family, Tokens
+from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.smart.verify import Verifier
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.store.protocol import Records
@@ -80,7 +80,8 @@ class Authorization:
         self.records = records
         self.clients: Clients = clients or RecordedClients(records)
         self.accounts = Accounts(records)
-        self.tokens = Tokens(records)
+        self.traces = AccessTraces(repository, settings.audit != "off", records)
+        self.tokens = Tokens(records, self._reused)
         self.sessions = Sessions(records)
         self.keys = Keys(key_file(settings.data))
         self.rights = AppRights(catalogue, self.accounts)
@@ -93,7 +94,6 @@ class Authorization:
         self.origins = Origins(records)
         self.identity = IdentityTokens(self.keys, self.accounts)
         self.consenting = Consenting(records, self.clients, catalogue)
-        self.traces = AccessTraces(repository, settings.audit != "off")
         self._repository = repository
         self._within = within
 
@@ -123,8 +123,11 @@ class Authorization:
     @cached_property
     def server(self) -> Server:
         """Authlib's server; imported when it is first needed, since that takes a third of a second."""
+        from fhir_server.smart.acting import Acting
         from fhir_server.smart.token import Server
 
+        repository = self._repository
+        sight = (lambda base: repository(OPEN, base)) if repository is not None else None
         return Server(
             self.bridge,
             self.records,
@@ -135,7 +138,21 @@ class Authorization:
             self.identity,
             self.verifier.place,
             self.rights,
+            self.traces,
+            Acting(sight, self.verifier.place),
         )
+
+    async def _reused(self, kind: Literal["code", "refresh"], family: Family) -> None:
+        account = await self.accounts.get(family.account)
+        trace = Trace(
+            "code-reuse" if kind == "code" else "refresh-reuse",
+            subject=account.subject if account else None,
+            client=family.client,
+            patient=family.patient,
+            scopes=family.scope,
+            failed=True,
+        )
+        await self.traces.leave(trace, family.base)
 
     async def authenticate(self, headers: Mapping[str, str], base: str) -> Grant:
         """The caller of the FHIR base: as `Verifier.authenticate`."""

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from fhir_server.smart import lifetimes
-from fhir_server.smart.accounts import Accounts
+from fhir_server.smart.accounts import Account, Accounts
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.keys import Keys
 from fhir_server.smart.tokens import Family
@@ -38,6 +38,10 @@ class IdentityTokens:
             **await self.claims(family),
         }
         return {**claims, "nonce": nonce} if nonce else claims
+
+    async def account(self, id: str) -> Account | None:
+        """The account of that id."""
+        return await self._accounts.get(id)
 
     async def claims(self, family: Family) -> dict[str, Any]:
         """What the granted scopes let the app know of the person; `sub` always."""

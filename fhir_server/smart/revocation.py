@@ -11,6 +11,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from fhir_server.smart.introspection import Found, look_up
 from fhir_server.smart.requests import Asked, Caller
 from fhir_server.smart.tokens import Refresh
+from fhir_server.smart.traces import Trace
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
@@ -37,7 +38,20 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     def revoke_token(self, token: Found, request: Asked) -> None:
         """On every worker within a second."""
+        self._trace(token, request)
         if isinstance(token.token, Refresh):
             self.server.wait(self.server.tokens.end(token.token.family))
         else:
             self.server.wait(self.server.tokens.revoke_access(request.form["token"]))
+
+    def _trace(self, token: Found, request: Asked) -> None:
+        family, server = token.family, self.server
+        account = server.wait(server.identity.account(family.account)) if family else None
+        trace = Trace(
+            "revocation",
+            subject=account.subject if account else None,
+            client=token.token.client,
+            patient=family.patient if family else None,
+            scopes=family.scope if family else (),
+        )
+        server.wait(server.traces.leave(trace, request.addresses.base))

@@ -25,18 +25,22 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from fhir_server.search.query import Place
 from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.accounts import Account
+from fhir_server.smart.acting import Acting, said
 from fhir_server.smart.app_rights import AppRights
 from fhir_server.smart.assertion import assertion
 from fhir_server.smart.bridge import Bridge
+from fhir_server.smart.claimed import claimed
 from fhir_server.smart.client_keys import ClientKeys
 from fhir_server.smart.clients import Clients
 from fhir_server.smart.identity_token import IdentityTokens
 from fhir_server.smart.introspection import Introspection
+from fhir_server.smart.person import Person
 from fhir_server.smart.requests import Asked, Caller, Reply
 from fhir_server.smart.revocation import Revocation
 from fhir_server.smart.sessions import Sessions
 from fhir_server.smart.smart_request import SmartRequest
 from fhir_server.smart.tokens import Code, Family, Tokens
+from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.store.protocol import Records
 
 T = TypeVar("T")
@@ -59,8 +63,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         identity: IdentityTokens,
         place: Callable[[str], Place],
         rights: AppRights,
+        traces: AccessTraces,
+        acting: Acting,
     ) -> None:
-        """`place` says where granular scopes of a FHIR base are judged, `rights` what apps of the catalogue get."""
+        """`place` says where granular scopes of a FHIR base are judged, `rights` what apps of the catalogue get.
+
+        `acting` finds the professional that an establishment's software asks for.
+        """
         super().__init__()
         self.bridge = bridge
         self.tokens = tokens
@@ -68,6 +77,8 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         self.identity = identity
         self.place = place
         self.rights = rights
+        self.traces = traces
+        self.acting = acting
         self._clients = clients
         self.register_client_auth_method("private_key_jwt", assertion(bridge, records, keys))
         self.register_grant(_Code, [Challenge(), SmartRequest()])
@@ -84,6 +95,14 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         """An active client."""
         found = self.wait(self._clients.get(client_id)) if len(client_id) <= 200 else None
         return Caller(found) if found is not None and found.status == "active" else None
+
+    def _trace_suspended(self, request: Asked) -> None:
+        """Leave a trace of a client that is known, asks, and may not."""
+        id = claimed(request.form, request.headers.get("Authorization", ""))
+        found = self.wait(self._clients.get(id)) if 0 < len(id) <= 200 else None
+        if found is not None and found.status != "active":
+            trace = Trace("token-refused", client=found.id, failed=True, why=f"The client is {found.status}.")
+            self.wait(self.traces.once(trace, request.addresses.base))
 
     async def held(
         self, client_id: str, scope: tuple[str, ...], account: Account, patient: str | None
@@ -111,6 +130,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
     def handle_error_response(self, request: Asked, error: OAuth2Error) -> Reply:
         """The error as RFC 6749 §5.2 has it; who failed to authenticate does not learn whether the client exists."""
         if isinstance(error, InvalidClientError):
+            self._trace_suspended(request)
             error = InvalidClientError("The client did not authenticate.", status_code=401)
         status, body, headers = error(None)
         return Reply(status, dict(body), {**dict(headers), **NO_STORE})
@@ -250,8 +270,27 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
         scope = tuple(scopes.understood(scopes.meet(asked, client.scopes), self.server.place(base)))
         if not scope:
             raise InvalidScopeError()
-        token = self.server.wait(self.server.tokens.issue(client.id, base, scope, None))
+        person = self._person(base)
+        trace = Trace(
+            "authorization-granted",
+            subject=person.subject if person else None,
+            client=client.id,
+            scopes=scope,
+            role=person.role if person else None,
+            purpose=person.purpose if person else None,
+            reason=person.reason if person else None,
+        )
+        self.server.wait(self.server.traces.leave(trace, base))
+        token = self.server.wait(self.server.tokens.issue(client.id, base, scope, None, person))
         return 200, _bearer(token, scope), self.TOKEN_RESPONSE_HEADER
+
+    def _person(self, base: str) -> Person | None:
+        """The professional the software asks for, as its assertion says."""
+        what = said(self.request.granted.get("assertion", {}))
+        found = self.server.wait(self.server.acting.find(what, base)) if what is not None else None
+        if what is not None and found is None:
+            raise InvalidRequestError("The professional is not known here.")
+        return found
 
 
 def _bearer(token: str, scope: tuple[str, ...]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ code or a refresh token comes back a second time, since then two parties hold it
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import msgspec
 from fhir_server.access.grant import Purpose
 from fhir_server.access.revision import changed
 from fhir_server.smart import lifetimes
+from fhir_server.smart.person import Person
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
 
@@ -72,6 +74,7 @@ class Access:
         base: audience.
         scope: what it allows, which may be less than the family's.
         issued, expires: seconds since 1970.
+        person: of software alone, the professional it says it asks for.
     """
 
     client: str
@@ -80,6 +83,7 @@ class Access:
     scope: tuple[str, ...]
     issued: int
     expires: int
+    person: Person | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,17 @@ class Refresh:
     expires: int
 
 
+#: What is told of a code or refresh token that came a second time, and the authorization that ended for it.
+Reused = Callable[[Literal["code", "refresh"], Family], Awaitable[None]]
+
+
 class Tokens:
     """Everything that was issued and still holds."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, reused: Reused | None = None) -> None:
+        """`reused` is told of every second use of what may be used once."""
         self._records = records
+        self._told = reused
 
     async def begin(self, family: Family, redirect_uri: str, challenge: str, nonce: str | None) -> str:
         """Keep an authorization; its code."""
@@ -127,7 +137,7 @@ class Tokens:
         found: Refresh | None = await self._take("refresh", token, client, Refresh)
         return found
 
-    async def _take(self, kind: str, secret: str, client: str, shape: type[Any]) -> Any:
+    async def _take(self, kind: Literal["code", "refresh"], secret: str, client: str, shape: type[Any]) -> Any:
         key = digest(secret)
         seen = await self._records.get(kind, key)
         if seen is not None and msgspec.json.decode(seen, type=shape).client != client:
@@ -136,13 +146,16 @@ class Tokens:
         if taken is not None:
             return msgspec.json.decode(taken, type=shape)
         if (family := await self._records.get(f"{kind}-family", key)) is not None:
-            await self._reused(family.decode(), client)
+            await self._reused(kind, family.decode(), client)
         return None
 
-    async def _reused(self, family: str, client: str) -> None:
+    async def _reused(self, kind: Literal["code", "refresh"], family: str, client: str) -> None:
         found = await self.family(family)
-        if found is not None and found.client == client:
-            await self.end(family)
+        if found is not None and found.client == client and await self._records.take("family", family) is not None:
+            await changed(self._records)
+            # Of many who come at once, one ends it, and one trace says so.
+            if self._told is not None:
+                await self._told(kind, found)
 
     async def family(self, id: str) -> Family | None:
         """The authorization; None when it has ended."""
@@ -170,11 +183,13 @@ class Tokens:
         await changed(self._records)
         return ended
 
-    async def issue(self, client: str, base: str, scope: tuple[str, ...], family: str | None) -> str:
-        """A new access token."""
+    async def issue(
+        self, client: str, base: str, scope: tuple[str, ...], family: str | None, person: Person | None = None
+    ) -> str:
+        """A new access token; `person` is the professional that software alone asks for."""
         now = int(time.time())
         token = made()
-        kept = Access(client, family, base, scope, now, now + lifetimes.ACCESS)
+        kept = Access(client, family, base, scope, now, now + lifetimes.ACCESS, person)
         await self._records.put("access", digest(token), msgspec.json.encode(kept), lifetimes.ACCESS)
         return token
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import serialize
+from fhir_server.store.protocol import Records
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 #: Own code system of what DICOM has no subtype for.
@@ -22,6 +23,9 @@ EVENTS = "https://fhir-server.example/CodeSystem/ens-access-event"
 _ENTITIES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 _NETWORK_ADDRESS = "2"
+
+#: Seconds between two traces of the same thing that costs whoever does it nothing.
+SELDOM = 60
 
 Kind = Literal[
     "sign-in",
@@ -84,9 +88,17 @@ class Trace:
 class AccessTraces:
     """Leaves traces; the answer they are about leaves after them."""
 
-    def __init__(self, repository: Callable[[Grant, str], Repository] | None, kept: bool) -> None:
+    def __init__(self, repository: Callable[[Grant, str], Repository] | None, kept: bool, records: Records) -> None:
         """`repository` is the store as a grant sees it from a base; nothing is kept without one, or when not `kept`."""
         self._repository = repository if kept else None
+        self._records = records
+
+    async def once(self, trace: Trace, base: str) -> None:
+        """Keep a trace of what anyone may repeat without being known: one a minute for each client."""
+        if self._repository is None:
+            return
+        if await self._records.add("traced", f"{trace.kind}:{trace.client}", b"", SELDOM):
+            await self.leave(trace, base)
 
     async def leave(self, trace: Trace, base: str) -> None:
         """Keep a trace; `base` is the FHIR base it happened at."""

@@ -113,8 +113,15 @@ class Verifier:
     async def _grant(self, client: Client, access: Access, base: str) -> Grant:
         if access.family is None:
             held = await self._rights.held(client, scopes.of_levels(access.scope, "system"), None, None)
+            person = access.person
             return Grant(
-                scopes.compiled(held, self.place(base)), client=access.client, purpose="HOPERAT", traced=self._traced
+                scopes.compiled(held, self.place(base)),
+                subject=person.subject if person else None,
+                role=person.role if person else None,
+                client=access.client,
+                purpose=person.purpose if person else "HOPERAT",
+                reason=person.reason if person else None,
+                traced=self._traced,
             )
         family = await self._tokens.family(access.family)
         account = await self._accounts.get(family.account) if family is not None else None

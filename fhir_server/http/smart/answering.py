@@ -5,11 +5,13 @@ RFC 6749 §4.1.2, RFC 9207
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastapi.responses import Response
 
+from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Visit, see_other
 
 if TYPE_CHECKING:
@@ -24,7 +26,21 @@ async def grant(visit: Visit, ask: Ask, session: Session, account: Account, scop
 
     if not visit.cookie or not await visit.authorization.asks.decide(ask):
         return visit.foreign()
-    found = await granted(visit.authorization.server, ask, account, session, visit.cookie, scope)
+    held = tuple(one for one in ask.scope if one in scope)
+    found, _ = await asyncio.gather(
+        granted(visit.authorization.server, ask, account, session, visit.cookie, scope),
+        trace(
+            visit,
+            "authorization-granted",
+            subject=account.subject,
+            client=ask.client,
+            patient=ask.patient,
+            scopes=held,
+            role=session.role,
+            purpose=ask.purpose or session.purpose,
+            reason=ask.reason or session.reason,
+        ),
+    )
     return visit.known(see_other(found.location))
 
 
@@ -34,6 +50,18 @@ async def refuse(visit: Visit, ask: Ask, error: str, description: str) -> Respon
 
     if not await visit.authorization.asks.decide(ask):
         return visit.foreign()
+    _, account = await visit.session()
+    if account is not None:
+        await trace(
+            visit,
+            "authorization-refused",
+            subject=account.subject,
+            client=ask.client,
+            patient=ask.patient,
+            scopes=ask.scope,
+            failed=True,
+            why=description,
+        )
     return visit.known(see_other(refused(ask, error, description).location))
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from fastapi.responses import Response
 
+from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Route, Visit, see_other
 from fhir_server.smart.asks import Ask
-from fhir_server.smart.traces import Trace
 
 
 async def begin(visit: Visit) -> Response:
@@ -33,15 +33,8 @@ async def finish(visit: Visit) -> Response:
     arrival = await federation.finish(provider, pairs, visit.browser, visit.addresses)
     ask = await visit.authorization.asks.of(arrival.ask, visit.browser) if arrival.ask else None
     account = arrival.account
-    trace = Trace(
-        "sign-in",
-        subject=account.subject if account else None,
-        client=ask.client if ask else None,
-        address=visit.request.client.host if visit.request.client else "",
-        failed=account is None,
-        why=arrival.why,
-    )
-    await visit.authorization.traces.leave(trace, visit.addresses.base)
+    subject, client = account.subject if account else None, ask.client if ask else None
+    await trace(visit, "sign-in", subject=subject, client=client, failed=account is None, why=arrival.why)
     if account is None:
         return _lost(visit, ask)
     # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.

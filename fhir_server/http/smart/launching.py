@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from fastapi.responses import Response
 
 from fhir_server.http.smart import purposes
+from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Visit, first, see_other
 from fhir_server.smart.asks import Launch
 
@@ -23,9 +24,12 @@ async def launch(visit: Visit) -> Response:
         return visit.foreign()
     said = purposes.read(given, session) if account.professional and "purpose" in given else None
     if isinstance(said, str):
-        return visit.foreign()
+        return visit.refused("The purpose of the access is not said as it must be.", 400)
     purpose, reason = said or (None, None)
     asks = visit.authorization.asks
     secret = await asks.launch(Launch(client.id, account.id, patient, {}, purpose, reason))
+    await trace(
+        visit, "launch", subject=account.subject, client=client.id, patient=patient, role=session.role, purpose=purpose
+    )
     query = urlencode({"iss": visit.addresses.base, "launch": secret})
     return visit.known(see_other(f"{client.launch_uri}{'&' if '?' in client.launch_uri else '?'}{query}"))

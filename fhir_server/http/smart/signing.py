@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi.responses import Response
 
 from fhir_server.http.smart.answering import name_of
+from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Visit, first, see_other
 from fhir_server.smart.people import LONGEST, WeakPassword
 from fhir_server.smart.secret import digest, made
@@ -52,17 +53,28 @@ async def sign_in(visit: Visit) -> Response:
     source = visit.request.client.host if visit.request.client else ""
     found = await visit.authorization.people.sign_in(login, password, code.replace(" ", ""), source)
     if isinstance(found, str):
+        await _trace_refusal(visit, ask, found, login)
         return _page(visit, ask, 429 if found == "locked" else 403, error=found, login=login)
     account, strength = found
     if strength == "activate":
         key = made()
         await visit.authorization.records.put("activation", digest(key), account.id.encode(), ACTIVATION)
         return visit.page("smart/activate", {"key": key, "error": ""}, ask)
+    await trace(visit, "sign-in", subject=account.subject, client=ask.client if ask else None)
     cookie = await visit.authorization.sessions.begin(account.id, strength)
     # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
     if visit.cookie:
         await visit.authorization.sessions.end(visit.cookie)
     return visit.signed_in(visit.on(ask), cookie)
+
+
+async def _trace_refusal(visit: Visit, ask: Ask | None, refusal: str, login: str) -> None:
+    """A failure names whose account it was; a login that nobody has may be a password, and is not kept at all."""
+    account = await visit.authorization.accounts.by_login(login)
+    subject, client = account.subject if account else None, ask.client if ask else None
+    # What is locked was traced when it failed; a trace each would let anyone fill the store.
+    if refusal != "locked":
+        await trace(visit, "sign-in", subject=subject, client=client, failed=True, why="Wrong login, password or code.")
 
 
 #: Field → the most characters of it that are looked at; a longer password is wrong, not cut to a right one.
@@ -93,6 +105,9 @@ async def sign_out(visit: Visit) -> Response:
         return visit.foreign()
     federation, leaving = visit.authorization.federation, None
     if visit.cookie:
+        _, account = await visit.session()
+        if account is not None:
+            await trace(visit, "sign-out", subject=account.subject)
         await visit.authorization.sessions.end(visit.cookie)
         leaving = await federation.leaving(visit.cookie, visit.addresses) if federation else None
     if leaving is not None:

@@ -102,6 +102,13 @@ async def practitioner(
     )
 
 
+async def exercises(subject: str, structure: str, repository: Repository, place: Place) -> frozenset[str]:
+    """The roles ("PractitionerRole/1") of a Practitioner in the organization that has an identifier."""
+    criteria = [("practitioner", subject), ("organization.identifier", structure)]
+    found = await _found("PractitionerRole", criteria, repository, place)
+    return frozenset(f"PractitionerRole/{one['id']}" for one in found)
+
+
 async def citizen(claims: Mapping[str, Any], repository: Repository, place: Place) -> Match | None:
     """The patient, representative or caregiver of FranceConnect's claims; None when it is not clear who."""
     traits = of_claims(claims)
