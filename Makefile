@@ -45,9 +45,9 @@ lint: $(VENV)/.dev
 
 lock: $(VENV)/.dev
 	@command -v uv >/dev/null || { echo "make lock needs uv (https://docs.astral.sh/uv/)."; exit 1; }
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 		pyproject.toml -o requirements.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 		--extra dev pyproject.toml -o requirements-dev.lock
 
 clean:
