@@ -1,14 +1,15 @@
 """How every worker comes to know the search parameters that SearchParameter resources add, and which are complete.
 
-https://hl7.org/fhir/R4/searchparameter.html. The resources in the store are the truth; `Records` hold how far each is,
-and a mark that changes with them, which each worker looks at once a second.
+https://hl7.org/fhir/R4/searchparameter.html. The resources in the store are the truth, and beside them those that come
+with the server (`shipped.py`); `Records` hold how far each is, and a mark that changes with them, which each worker
+looks at once a second.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from time import monotonic
 from typing import Any
 
@@ -19,7 +20,8 @@ from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.declared import declared
 from fhir_server.search.parameters import Registry, State
-from fhir_server.store.filters import Token
+from fhir_server.search.shipped import definitions
+from fhir_server.store.filters import EVERYTHING, Token
 from fhir_server.store.protocol import Position, Records, Store
 
 #: Kind of the records: key = canonical URL, value = `Standing`.
@@ -87,7 +89,7 @@ class Watch:
         for parameter in await self._declared(known):
             standing = standings.pop(parameter.url, None)
             if standing is None or standing.fingerprint != fingerprint(parameter):
-                standing = Standing(fingerprint(parameter), "pending")
+                standing = Standing(fingerprint(parameter), await self._begins(parameter))
                 await self._records.put(STANDING, parameter.url, msgspec.msgpack.encode(standing))
             known.activate(parameter, standing.state)
         for url in standings:
@@ -95,14 +97,23 @@ class Watch:
             await self._records.take(STANDING, url)
         return dict(known.added())
 
+    async def _begins(self, parameter: SearchParameter) -> State:
+        """How far a new parameter is: one that comes with the server is complete where there is nothing to index."""
+        if parameter.url not in {tree["url"] for tree in definitions()}:
+            return "pending"
+        page = await self._store.find(dict.fromkeys(parameter.base, EVERYTHING), count=1)
+        return "pending" if page.versions else "complete"
+
     async def _declared(self, known: Registry) -> list[SearchParameter]:
-        """What the stored SearchParameters add, composites last; one that would be refused adds nothing."""
-        resources = [tree async for tree in _stored(self._store)]
+        """What the stored and shipped SearchParameters add, composites last; one that would be refused adds nothing."""
+        resources: list[Mapping[str, Any]] = [tree async for tree in _stored(self._store)]
+        stored = {tree.get("url") for tree in resources}
+        resources += [tree for tree in definitions() if tree["url"] not in stored]
         resources.sort(key=lambda tree: (tree.get("type") == "composite", str(tree.get("url"))))
         found = []
         for tree in resources:
             try:
-                parameter = declared(tree, known)
+                parameter = declared(dict(tree), known)
             except (FhirError, LookupError, TypeError):
                 continue
             if parameter:

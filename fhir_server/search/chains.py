@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from fhir_server.fhir.definitions import SearchParameter, resource_types
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, NotSupported, TooCostly
+from fhir_server.search.enclosed import inside
 from fhir_server.search.reading import MAX_CHAIN, Reading
 from fhir_server.search.targets import targets_of
 from fhir_server.store.filters import Filter, Linked, LinkedFrom, either
@@ -42,7 +43,8 @@ def through(reading: Reading, code: str, types: Iterable[str], behind: Callable[
     problem: FhirError | None = None
     for target in types:
         try:
-            found.append(Linked(code, target, behind(target)))
+            where = behind(target)
+            found += [Linked(code, target, where), inside(where, code, target)]
             reading.spend()
         except TooCostly:
             raise

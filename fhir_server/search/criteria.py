@@ -16,6 +16,7 @@ from fhir_server.search.filter_expression import expression
 from fhir_server.search.kinds.table import ALSO, modifier_of, modifiers_of
 from fhir_server.search.kinds.text import text
 from fhir_server.search.reading import Asked, Reading
+from fhir_server.search.shipped import spelled
 from fhir_server.search.values import split, unescape
 from fhir_server.store.filters import (
     EVERYTHING,
@@ -52,6 +53,7 @@ def criterion(reading: Reading, type: str, name: str, value: str, steps: int = 0
     """
     if name.startswith("_has:"):
         return reverse(reading, type, name, value, steps, partial(criterion, reading))
+    name = spelled(type, name)
     if "." in name:
         return chained(reading, type, name, value, steps, partial(criterion, reading))
     code, _, modifier = name.partition(":")

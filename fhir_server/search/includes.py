@@ -24,6 +24,9 @@ from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Vers
 MAX_ROUNDS = 10
 #: Alternatives in one query of the engine.
 _CHUNK = 500
+#: (type searched, type that refers, parameter) of second hops that a guide writes without `:iterate`: alone they would
+#: do nothing. https://interop.esante.gouv.fr/ig/fhir/gap, flow 4a: slots, their agenda, and whose agenda it is.
+_SECOND_HOPS = frozenset({("Slot", "Schedule", "actor")})
 
 
 class Reader(Protocol):
@@ -113,15 +116,21 @@ async def included(
     search.seen.update((match.type, match.id) for match in matches)
     search.versions.update((match.type, match.id, match.version) for match in matches)
     frontier, asked = list(matches), list(includes)
+    types = {match.type for match in matches}
+    again = [one for one in includes if one.iterate or _is_second_hop(one, types)]
     for _ in range(MAX_ROUNDS):
         before = len(search.found)
         await search.forward([one for one in asked if not one.reverse], frontier)
         await search.backward([one for one in asked if one.reverse], frontier)
         frontier = search.found[before:]
-        asked = [one for one in includes if one.iterate]
+        asked = again
         if not (frontier and asked) or search.cut:
             break
     return Included(tuple(search.found), search.cut)
+
+
+def _is_second_hop(one: Include, types: set[str]) -> bool:
+    return not one.reverse and any((type, one.source, one.param) in _SECOND_HOPS for type in types)
 
 
 Key = tuple[str, str]

@@ -176,7 +176,21 @@ def above(number: float) -> float:
         ("Observation?patient.name:exact=Peter", Linked("patient", "Patient", String("name", "Peter", "exact"))),
         (
             "Observation?patient.organization.name=x",
-            Linked("patient", "Patient", Linked("organization", "Organization", String("name", "x"))),
+            Linked(
+                "patient",
+                "Patient",
+                Or(
+                    (
+                        Linked("organization", "Organization", String("name", "x")),
+                        And(
+                            (
+                                Token("organization:contained", "Organization"),
+                                String("organization:Organization.name", "x"),
+                            )
+                        ),
+                    )
+                ),
+            ),
         ),
         ("Observation?patient._id=5", Linked("patient", "Patient", Id(("5",)))),
         (

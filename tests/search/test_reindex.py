@@ -130,7 +130,7 @@ async def test_a_parameter_that_goes_and_comes_back_is_indexed_again(engine: Eng
     await worker.indexing.run()
     await engine.store.transact([Delete("SearchParameter", "nickname", 1)])
     await worker.watch.announce()
-    assert worker.registry.added() == {}
+    assert URL not in worker.registry.added()
     await worker.put(a_patient("between"))
     await worker.declare()
     assert worker.registry.state(URL) == "pending"
@@ -144,14 +144,15 @@ async def test_a_retired_parameter_is_no_longer_searched(engine: Engine) -> None
     await worker.indexing.run()
     await worker.declare(status="retired")
     assert worker.registry.get("Patient", "nickname") is None
-    assert await engine.records.list(STANDING) == []
+    assert URL not in dict(await engine.records.list(STANDING))
 
 
 async def test_a_parameter_that_would_be_refused_harms_nobody(engine: Engine) -> None:
     worker = Worker(engine)
     await worker.put({**a_parameter(url="http://a.example/bad", code="bad", expression="Patient.nope"), "id": "bad"})
     await worker.declare()
-    assert list(worker.registry.added()) == [URL]
+    assert URL in worker.registry.added()
+    assert "http://a.example/bad" not in worker.registry.added()
 
 
 async def test_complete_is_not_said_of_a_definition_that_was_overtaken(engine: Engine) -> None:
@@ -199,7 +200,7 @@ async def test_progress_can_be_read(engine: Engine) -> None:
     found = await progress(engine.records)
     assert found is not None
     assert (found.state, found.done, found.total, found.types) == ("complete", 5, 5, ("Patient",))
-    assert list(found.parameters) == [URL]
+    assert URL in found.parameters
     assert found.ended is not None
     assert found.ended >= found.started
 
