@@ -22,6 +22,7 @@ _FOR_HANDLERS = (
     "if-modified-since",
     "if-none-exist",
     "prefer",
+    "accept-language",
     "x-security-context",
     "x-provenance",
 )

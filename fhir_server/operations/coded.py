@@ -5,16 +5,19 @@ https://hl7.org/fhir/R4/terminology-service.html
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
+from fhir_server.operations.contexts import bound
 from fhir_server.operations.invocation import Inputs, Invocation
 from fhir_server.terminology.catalogue import Lent, System, ValueSet, given, required, unknown
 from fhir_server.terminology.composing import Composer, Pins
 from fhir_server.terminology.service import Terminology
+from fhir_server.terminology.speaking import languages
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,15 @@ async def value_set(call: Invocation, context: Context, known: Terminology) -> V
         stored = await context.repository.read("ValueSet", call.id)
         return given(parse(stored.body, context.settings.max_depth))
     resource, url = call.inputs.complex.get("valueSet"), call.inputs.one("url")
-    if call.inputs.one("context") is not None:
-        raise NotSupported("This server does not bind contexts to value sets.", "http.context")
     if resource is not None:
         return given(resource)
+    if url is None and call.inputs.one("context") is not None:
+        url = bound(context, call.inputs.one("context") or "")
     if url is None:
         raise InvalidParameter("Which value set is needed: url, valueSet, or an instance.", "http.url", code="required")
     version = call.inputs.one("valueSetVersion") or ""
     lent = Lent(known.catalogue, map(given, call.inputs.several.get("tx-resource", ())))
-    return required(lent.value_set(url, version), url)
+    return required(lent.value_set(url, version, moment(call.inputs)), url)
 
 
 def composer(call: Invocation, known: Terminology) -> tuple[Composer, Pins]:
@@ -126,6 +129,26 @@ async def code_system(call: Invocation, context: Context, known: Terminology, ur
     if found is None:
         raise unknown("code system", url)
     return found
+
+
+def language(call: Invocation) -> tuple[str, ...]:
+    """The languages that displays are wanted in: `displayLanguage`, else `Accept-Language`."""
+    return languages(call.inputs.one("displayLanguage") or call.request.headers.get("accept-language"))
+
+
+def moment(inputs: Inputs) -> str:
+    """The `date` that versions are wanted of; "" for now.
+
+    Raises:
+        InvalidParameter: it is no date (400).
+    """
+    found = inputs.one("date") or ""
+    if found and not _DATE.fullmatch(found):
+        raise InvalidParameter("date is a date or an instant.", "http.date")
+    return found
+
+
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
 
 
 def flag(inputs: Inputs, name: str) -> bool | None:

@@ -1,7 +1,8 @@
 """The codes of a value set.
 
 https://hl7.org/fhir/R4/valueset-operation-expand.html. Codes come flat and in the order of the value set;
-`excludeNested=false` nests those of a hierarchy, where the whole expansion is on one page.
+`excludeNested=false` nests those of a hierarchy, where the whole expansion is on one page. `date` takes the versions
+that were the latest at that date. Without `displayLanguage` the request's `Accept-Language` counts.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from typing import Any
 from fhir_server.fhir.json import instant, serialize
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import composer, flag, terminology, value_set
+from fhir_server.operations.coded import composer, flag, language, moment, terminology, value_set
 from fhir_server.operations.invocation import Inputs, Invocation
-from fhir_server.store.concepts import Member, Wanted
-from fhir_server.terminology.catalogue import System, Unexpandable, ValueSet
-from fhir_server.terminology.composing import Expansion, Pins
-from fhir_server.terminology.service import Terminology
-from fhir_server.terminology.speaking import speaks, spoken
+from fhir_server.operations.members import Row, Shown, nested, rows
+from fhir_server.store.concepts import Wanted
+from fhir_server.terminology.catalogue import Unexpandable, ValueSet
+from fhir_server.terminology.composing import AT, Expansion, Pins
 
 #: Codes in one answer; more are asked for in pages.
 MOST = 10_000
@@ -30,7 +30,10 @@ _SAID = (
     ("filter", "valueString"), ("activeOnly", "valueBoolean"), ("displayLanguage", "valueCode"),
     ("includeDesignations", "valueBoolean"), ("excludeNested", "valueBoolean"), ("excludeNotForUI", "valueBoolean"),
     ("offset", "valueInteger"), ("count", "valueInteger"), ("designation", "valueString"),
-    ("exclude-system", "valueUri"), ("system-version", "valueUri"), ("force-system-version", "valueUri"),
+    ("exclude-system", "valueUri"), ("system-version", "valueUri"), ("check-system-version", "valueUri"),
+    ("force-system-version", "valueUri"), ("date", "valueDateTime"), ("includeDefinition", "valueBoolean"),
+    ("excludePostCoordinated", "valueBoolean"), ("context", "valueUri"), ("contextDirection", "valueCode"),
+    ("property", "valueString"),
 )  # fmt: skip
 
 
@@ -42,6 +45,7 @@ async def expand(call: Invocation, context: Context) -> Response:
         Unexpandable: it has too many codes for one answer, or codes that are not here (422).
     """
     known = await terminology(context, "ValueSet")
+    _direction(call.inputs)
     found = await value_set(call, context, known)
     inputs = call.inputs
     reading, mark = composer(call, known)
@@ -54,12 +58,20 @@ async def expand(call: Invocation, context: Context) -> Response:
         selectable_only=bool(flag(inputs, "excludeNotForUI")),
         without=tuple(inputs.all("exclude-system")),
     )
+    shown = Shown(
+        language(call), bool(flag(inputs, "includeDesignations")), inputs.all("designation"), inputs.all("property")
+    )
     most = MOST if count is None else min(count, MOST)
     total, members = await known.aside(lambda: known.concepts.page(expansion.number, wanted, offset or 0, most))
     if count is None and total - (offset or 0) > MOST:
         raise Unexpandable(f"There are {total} codes: ask for pages with count, or use filter.", code="too-costly")
-    nested = flag(inputs, "excludeNested") is False and len(members) == total and not wanted.text
-    contains = await known.aside(lambda: _contains(known, expansion, members, inputs, nested))
+    nests = flag(inputs, "excludeNested") is False and len(members) == total and not wanted.text
+
+    def contained() -> list[Row]:
+        flat = rows(known, expansion.systems, members, shown)
+        return nested(known, members, flat) if nests else flat
+
+    contains = await known.aside(contained)
     body = _value_set(found, inputs)
     body["expansion"] = {
         "identifier": f"urn:uuid:{uuid.uuid4()}",
@@ -69,14 +81,20 @@ async def expand(call: Invocation, context: Context) -> Response:
         "parameter": [*_said(inputs), *({"name": "version", "valueUri": one} for one in expansion.systems)],
         "contains": contains,
     }
-    for name in ("parameter", "contains"):
-        if not body["expansion"][name]:
-            del body["expansion"][name]
+    body["expansion"] = {key: value for key, value in body["expansion"].items() if value != []}
     return Response(200, serialize(body))
+
+
+def _direction(inputs: Inputs) -> None:
+    # Both directions have the same codes here: what may be sent is what may be received.
+    if inputs.one("contextDirection") not in (None, "incoming", "outgoing"):
+        raise InvalidParameter("contextDirection is incoming or outgoing.", "http.contextDirection")
 
 
 def _pins(inputs: Inputs) -> Pins:
     pins = dict(_versioned(inputs, "system-version"))
+    if inputs.one("date"):
+        pins[AT] = moment(inputs)
     return pins | {"!" + url: version for url, version in _versioned(inputs, "force-system-version")}
 
 
@@ -120,55 +138,3 @@ def _said(inputs: Inputs) -> Iterator[dict[str, Any]]:
             elif key == "valueInteger":
                 value = int(text)
             yield {"name": name, key: value}
-
-
-def _contains(
-    known: Terminology, expansion: Expansion, members: Any, inputs: Inputs, nested: bool
-) -> list[dict[str, Any]]:
-    systems = {s.artifact.number: s for s in map(known.catalogue.system, expansion.systems) if s}
-    rows = [_row(known, systems.get(member.concept.artifact), member, inputs) for member in members]
-    return _nested(known, members, rows) if nested else rows
-
-
-def _row(known: Terminology, system: System | None, member: Member, inputs: Inputs) -> dict[str, Any]:
-    found = member.concept
-    said = spoken(known.concepts, system, found, member.display, member.extra)
-    row: dict[str, Any] = {"system": found.system}
-    if found.abstract:
-        row["abstract"] = True
-    if found.inactive:
-        row["inactive"] = True
-    if system is not None and system.artifact.version:
-        row["version"] = system.artifact.version
-    row["code"] = found.code
-    display = said.called(inputs.one("displayLanguage"))
-    if display:
-        row["display"] = display
-    wanted = inputs.all("designation")
-    if said.designation and (flag(inputs, "includeDesignations") or wanted):
-        chosen = [d for d in said.designation if not wanted or any(_is_wanted(d, one) for one in wanted)]
-        if chosen:
-            row["designation"] = [{k: d[k] for k in ("language", "use", "value") if k in d} for d in chosen]
-    return row if found.system else {key: value for key, value in row.items() if key != "system"}
-
-
-def _is_wanted(designation: dict[str, Any], token: str) -> bool:
-    """R4: `urn:ietf:bcp:47|fr` asks for a language, `system|code` for a use."""
-    system, _, code = token.rpartition("|")
-    if system in ("", "urn:ietf:bcp:47"):
-        return speaks(designation, code)
-    use = designation.get("use", {})
-    return bool(use.get("system") == system and use.get("code") == code)
-
-
-def _nested(known: Terminology, members: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    before: dict[tuple[int, str], dict[str, Any]] = {}
-    roots: list[dict[str, Any]] = []
-    for member, row in zip(members, rows, strict=True):
-        concept = member.concept
-        parents, _ = known.concepts.neighbours(concept.artifact, concept.code)
-        # Only under what came before it, so that a cycle nests nothing.
-        above = next((before[concept.artifact, p] for p in parents if (concept.artifact, p) in before), None)
-        (roots if above is None else above.setdefault("contains", [])).append(row)
-        before[concept.artifact, concept.code] = row
-    return roots

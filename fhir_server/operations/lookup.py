@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import Given, answer, code_system, codings, terminology
+from fhir_server.operations.coded import Given, answer, code_system, codings, language, terminology
 from fhir_server.operations.invocation import Invocation
 from fhir_server.terminology.catalogue import System, no_code, unknown
 from fhir_server.terminology.grammars import GRAMMARS
@@ -40,11 +40,10 @@ async def lookup(call: Invocation, context: Context) -> Response:
         raise no_code(system, one.code)
     said = spoken(known.concepts, system, found)
     wanted = frozenset(call.inputs.all("property"))
-    language = call.inputs.one("displayLanguage")
     return answer(
         ("name", "valueString", system.head.get("name") or system.artifact.url),
         ("version", "valueString", system.artifact.version),
-        ("display", "valueString", said.called(language) or found.code),
+        ("display", "valueString", said.called(language(call)) or found.code),
         *(("designation", "part", _designation(d)) for d in said.designation if _is_asked(d, wanted)),
         *(("property", "part", _property(code, key, v)) for code, key, v in _properties(known, system, said, wanted)),
     )

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import Given, answer, code_system, codings, composer, flag, terminology, value_set
+from fhir_server.operations.coded import (
+    Given,
+    answer,
+    code_system,
+    codings,
+    composer,
+    flag,
+    language,
+    terminology,
+    value_set,
+)
 from fhir_server.operations.elsewhere import Untold
 from fhir_server.operations.invocation import Invocation
 from fhir_server.terminology.catalogue import System, ValueSet
@@ -108,7 +118,7 @@ def _named(call: Invocation, known: Terminology, one: Given, verdict: Verdict) -
     said = _spoken(known, url, one)
     if not verdict.result or said is None:
         return verdict
-    display = said.called(call.inputs.one("displayLanguage"))
+    display = said.called(language(call))
     if said.concept.abstract and flag(call.inputs, "abstract") is False:
         return Verdict(False, "The code is abstract.", display)
     if one.display and said.display and not said.answers_to(one.display):

@@ -201,6 +201,9 @@ class Concepts(Protocol):
     def neighbours(self, artifact: int, code: str) -> tuple[Sequence[str], Sequence[str]]:
         """The direct parents and children of a concept."""
 
+    def uses(self, artifacts: Sequence[int], property: str) -> bool:
+        """Whether a concept of these code systems has a property."""
+
     def holds(self, part: Part, code: str) -> bool:
         """Whether a concept of `part`'s code system satisfies its conditions (list and imports are not looked at)."""
 

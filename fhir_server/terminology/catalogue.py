@@ -52,6 +52,12 @@ class System:
         a = self.artifact
         return f"{a.url}|{a.version}" if a.version else a.url
 
+    @property
+    def properties(self) -> frozenset[str]:
+        """Codes of the properties and filters it defines, supplements left out."""
+        rows = [row for name in ("property", "filter") for row in self.head.get(name, ())]
+        return frozenset(str(row.get("code")) for row in rows if isinstance(row, dict))
+
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
@@ -80,21 +86,30 @@ class Catalogue:
         """Where the concepts are."""
         return self._library.concepts
 
-    def artifact(self, kind: Kind, canonical: str, version: str = "") -> Artifact | None:
-        """By `url`, `url|version` or `Type/id`; without a version the latest, the server's own before R4's."""
+    def artifact(self, kind: Kind, canonical: str, version: str = "", at: str = "") -> Artifact | None:
+        """By `url`, `url|version` or `Type/id`; without a version the latest, the server's own before R4's.
+
+        Args:
+            kind: of the resource.
+            canonical: its URL.
+            version: where the canonical names none.
+            at: a date; then the latest version of that date, or the first where all are later.
+        """
         url, _, own = canonical.partition("|")
         wanted = own or version
         if url.startswith(f"{kind}/"):
             return self.concepts.artifact(url)
         candidates = self.concepts.artifacts(kind, url)
+        if at and not wanted and len(candidates) > 1:
+            return next((a for a in candidates if _is_of(a, at)), candidates[-1])
         return next((a for a in candidates if not wanted or _agrees(a.version, wanted)), None)
 
-    def system(self, canonical: str, version: str = "") -> System | None:
-        """A code system that is here."""
-        key = ("system", f"{canonical}|{version}")
+    def system(self, canonical: str, version: str = "", at: str = "") -> System | None:
+        """A code system that is here; `at` as for `artifact`."""
+        key = ("system", f"{canonical}|{version} {at}")
         cached = self._cached()
         if key not in cached:
-            found = self.artifact("CodeSystem", canonical, version)
+            found = self.artifact("CodeSystem", canonical, version, at)
             cached[key] = found and self._system(found)
         known: System | None = cached[key]
         return known
@@ -105,12 +120,12 @@ class Catalogue:
         content = head.get("content", "complete")
         return System(found, content, bool(head.get("caseSensitive", True)), (found.number, *more), head)
 
-    def value_set(self, canonical: str, version: str = "") -> ValueSet | None:
-        """A value set that is here, or one that a code system or its URL implies."""
-        key = ("value-set", f"{canonical}|{version}")
+    def value_set(self, canonical: str, version: str = "", at: str = "") -> ValueSet | None:
+        """A value set that is here, or one that a code system or its URL implies; `at` as for `artifact`."""
+        key = ("value-set", f"{canonical}|{version} {at}")
         cached = self._cached()
         if key not in cached:
-            found = self.artifact("ValueSet", canonical, version)
+            found = self.artifact("ValueSet", canonical, version, at)
             cached[key] = ValueSet(tree(found), f"{found.source}@{found.stamp}") if found else self._implied(canonical)
         known: ValueSet | None = cached[key]
         return known
@@ -160,18 +175,18 @@ class Lent(Catalogue):
         """Another for every content of what is lent; "" for nothing."""
         return hashlib.sha256(" ".join(sorted(v.key for v in self._lent.values())).encode()).hexdigest()
 
-    def system(self, canonical: str, version: str = "") -> System | None:
+    def system(self, canonical: str, version: str = "", at: str = "") -> System | None:
         """As of the catalogue itself."""
-        return self._base.system(canonical, version)
+        return self._base.system(canonical, version, at)
 
-    def value_set(self, canonical: str, version: str = "") -> ValueSet | None:
+    def value_set(self, canonical: str, version: str = "", at: str = "") -> ValueSet | None:
         """One that is lent, else as of the catalogue itself."""
         url, _, own = canonical.partition("|")
         lent = self._lent.get(url)
         wanted = own or version
         if lent is not None and (not wanted or _agrees(str(lent.tree.get("version", "")), wanted)):
             return lent
-        return self._base.value_set(canonical, version)
+        return self._base.value_set(canonical, version, at)
 
 
 def given(resource: dict[str, Any]) -> ValueSet:
@@ -214,6 +229,12 @@ def no_code(system: System, code: str) -> FhirError:
 def _agrees(version: str, wanted: str) -> bool:
     # Versions are told apart by their parts: 2.1 is any 2.1.x, as national bindings are written.
     return version == wanted or version.startswith(wanted + ".") or version.startswith(wanted + "-")
+
+
+def _is_of(artifact: Artifact, at: str) -> bool:
+    # FHIR's dates and instants, each as exact as it is, sort as text as far as both go.
+    said = str(tree(artifact).get("date", ""))
+    return said[: len(at)] <= at[: len(said)]
 
 
 def _adds(supplements: str, version: str) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.store.concepts import Listed, Part
 from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, ValueSet, unknown
-from fhir_server.terminology.filters import conditions
+from fhir_server.terminology.filters import conditions, properties
 from fhir_server.terminology.grammars import GRAMMARS
 
 #: Value sets that import one another, one inside the other.
@@ -23,8 +23,9 @@ MAX_IMPORTS = 20
 #: Members of one expansion; a national catalogue of acts or drugs is a fifth of it.
 MAX_MEMBERS = 500_000
 
-#: System URL → the version to take.
+#: System URL → the version to take; `AT` → the date whose versions to take where none is named.
 Pins = dict[str, str]
+AT = "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ class Composer:
         """
         if value_set.key in within or len(within) > MAX_IMPORTS:
             raise Unexpandable("The value set imports itself.", "ValueSet.compose", code="processing")
+        locked = _compose(value_set.tree).get("lockedDate")
+        if isinstance(locked, str):
+            pins = {AT: locked, **pins}
         concepts = self._catalogue.concepts
         key = value_set.key + (f" {sorted(pins.items())}" if pins else "")
         known = concepts.expansion(key)
@@ -79,7 +83,7 @@ class Composer:
             yield self._part(row, pins, imports, exclude, used)
 
     def _imported(self, url: str, pins: Pins, within: tuple[str, ...], used: dict[str, None]) -> int:
-        found = self._catalogue.value_set(url)
+        found = self._catalogue.value_set(url, at=pins.get(AT, ""))
         if found is None:
             raise Unexpandable(f"It imports {url[:200]}, which is not here.", code="not-found")
         expansion = self.expansion(found, pins, within)
@@ -103,15 +107,23 @@ class Composer:
             raise Unexpandable(f"The codes of {str(url)[:200]} are not here.", code="not-found")
         if system is None or system.content == "not-present":
             return Part(url, (), (), listed, imports, exclude)
+        self._require_properties(system, row)
         used[system.canonical] = None
         partial = system.content in ("example", "fragment")
         return Part(url, system.numbers, conditions(row.get("filter", [])), listed, imports, exclude, partial)
+
+    def _require_properties(self, system: System, row: dict[str, Any]) -> None:
+        """A filter by what no concept has would be an empty expansion, where the author meant something."""
+        for name in properties(row.get("filter")) - system.properties if system.content == "complete" else ():
+            if not self._catalogue.concepts.uses(system.numbers, name):
+                text = f"{system.artifact.url[:200]} has no property {name[:64]}."
+                raise Unexpandable(text, "ValueSet.compose.include.filter.property", code="not-supported")
 
     def system(self, row: dict[str, Any], pins: Pins) -> System | None:
         """The code system an include speaks of, in the version it or the pins name; None where it is not here."""
         url = str(row.get("system", ""))
         version = pins.get("!" + url) or row.get("version") or pins.get(url) or ""
-        return self._catalogue.system(url, "" if version == "*" else str(version))
+        return self._catalogue.system(url, "" if version == "*" else str(version), pins.get(AT, ""))
 
     def contains(self, value_set: ValueSet, system: str, code: str, within: tuple[str, ...] = ()) -> bool | None:
         """Whether a code is in a value set; None where that cannot be told. `system` "" asks of every system there.

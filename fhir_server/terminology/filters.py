@@ -26,12 +26,22 @@ def conditions(filters: Any) -> tuple[Condition, ...]:
     return tuple(_condition(one) for one in filters)
 
 
+def properties(filters: Any) -> set[str]:
+    """The properties that filters speak of, those of the concept itself left out; what is no filter is passed over."""
+    rows = [row for row in filters if isinstance(row, dict)] if isinstance(filters, list) else []
+    return {row["property"] for row in rows if isinstance(row.get("property"), str)} - _OWN
+
+
+#: What every concept has or may have: R4 codesystem.html#filters and codesystem-concept-properties.html.
+_OWN = frozenset({"concept", "code", "display", "definition", "parent", "child", "inactive", "notSelectable", "status"})
 _WHERE = "ValueSet.compose.include.filter"
 
 
 def _condition(row: Any) -> Condition:
     parts = [row.get(name) if isinstance(row, dict) else None for name in ("property", "op", "value")]
     property, op, value = (part if isinstance(part, str) else "" for part in parts)
+    if op in _LATER:
+        raise Invalid(f"The operator {op} is of a later release than R4.", f"{_WHERE}.op", code="not-supported")
     make = _OPERATORS.get(op)
     if not property or not value or make is None:
         raise Invalid("A filter has a property, an operator of R4 and a value.", _WHERE)
@@ -68,6 +78,8 @@ def _exists(property: str, value: str) -> Condition:
     return Carries(property) if value == "true" else Not(Carries(property))
 
 
+#: Operators of R5 and later; each has another meaning there than any of R4 has.
+_LATER = frozenset({"child-of", "descendent-leaf"})
 #: Operator → the condition of a property and a value.
 _OPERATORS: dict[str, Callable[[str, str], Condition]] = {
     "=": _equal,

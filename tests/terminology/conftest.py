@@ -15,6 +15,8 @@ from fhir_server.store.embedded.concepts import EmbeddedConcepts
 from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.protocol import Engine
 from fhir_server.terminology.service import Terminology
+from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.validator import Validator
 from tests.interactions.calls import Server
 
 
@@ -24,9 +26,10 @@ class Speaking(Server):
     def __init__(self, engine: Engine, terminology: Terminology) -> None:
         super().__init__(engine, Settings(), Registry())
         self.terminology = terminology
+        self.validator = Validator(Profiles(), codes=terminology)
 
     def context(self, **changed: Any) -> Context:
-        return super().context(**{"terminology": self.terminology, **changed})
+        return super().context(**{"terminology": self.terminology, "validator": self.validator, **changed})
 
     async def said(self, url: str, body: Any = None) -> dict[str, Any]:
         """Parameters of an answer by name; a parameter that may repeat as a list of its parts by name."""

@@ -133,6 +133,13 @@ class EmbeddedConcepts:
         children = self._rows(text.format("pcid", "cid"), (artifact, code))
         return [row[0] for row in parents], [row[0] for row in children]
 
+    def uses(self, artifacts: Sequence[int], property: str) -> bool:
+        """As `Concepts.uses`."""
+        marks = ",".join("?" * len(artifacts))
+        rows = "concept c CROSS JOIN property p ON p.cid=c.cid"
+        text = f"SELECT 1 FROM {rows} WHERE c.aid IN ({marks}) AND p.code=? LIMIT 1"
+        return bool(self._rows(text, [*artifacts, property]))
+
     def holds(self, part: Part, code: str) -> bool:
         """As `Concepts.holds`."""
         bound: list[Any] = [part.artifact[0], code]
