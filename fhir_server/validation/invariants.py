@@ -20,6 +20,7 @@ from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.rules import ruled
+from fhir_server.validation.stated import STATED
 from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 from fhir_server.validation.walking import Place, places, reached
 
@@ -161,7 +162,7 @@ def in_order(period: Mapping[str, Any]) -> bool:
 
 def _constraints(path: str) -> tuple[definitions.Constraint, ...]:
     own = definitions.elements(path.partition(".")[0])[path].constraints
-    return tuple(c for c in own if c.key not in ELSEWHERE)
+    return tuple(c for c in own if c.key not in ELSEWHERE) + STATED.get(path, ())
 
 
 def _needs(expression: str, names: set[str]) -> tuple[str, ...]:

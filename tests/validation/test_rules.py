@@ -30,7 +30,7 @@ PATIENT: dict[str, Any] = {
     "contact": [{"name": {"family": "C"}}],
     "communication": [{"language": {"text": "fr"}}],
     "generalPractitioner": [{"reference": "Practitioner/1"}, {"reference": "#o"}],
-    "managingOrganization": {"reference": "Organization/1", "type": "Organization"},
+    "managingOrganization": {"reference": "Organization/1"},
     "contained": [{"resourceType": "Organization", "id": "o", "name": "O"}],
     "link": [{"other": {"reference": "Patient/2"}, "type": "seealso"}],
 }
@@ -160,7 +160,13 @@ RULES: list[tuple[dict[str, Any], str, Any, str, str]] = [
     ),
     (PATIENT, "managingOrganization/reference", "Foo/1", "reference-format", "Patient.managingOrganization.reference"),
     (PATIENT, "managingOrganization/reference", "1", "reference-format", "Patient.managingOrganization.reference"),
-    (PATIENT, "managingOrganization/type", "Patient", "reference-target", "Patient.managingOrganization.type"),
+    (
+        PATIENT,
+        "managingOrganization",
+        {"type": "Patient", "display": "x"},
+        "reference-target",
+        "Patient.managingOrganization.type",
+    ),
     # extensions
     (PATIENT, "extension", [{"url": "http://x"}], "ext-1", "Patient.extension[0]"),
     (PATIENT, "extension", [{"url": "http://x", "id": "a"}], "ext-1", "Patient.extension[0]"),

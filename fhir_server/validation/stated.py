@@ -1,0 +1,34 @@
+"""Rules of R4 that its text states and no invariant does, written as invariants so that they are judged as those are.
+
+https://hl7.org/fhir/R4/bundle.html#references, https://hl7.org/fhir/R4/references.html#Reference
+"""
+
+from __future__ import annotations
+
+from fhir_server.fhir.definitions import Constraint
+
+_RESTFUL = r"^(.*/)?[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1,64})?$"
+
+#: Path → what the text says of the element there.
+STATED: dict[str, tuple[Constraint, ...]] = {
+    "Bundle.entry": (
+        Constraint(
+            "entry-full-url",
+            # Published examples break it, and nothing here resolves by an entry's id: it warns.
+            "warning",
+            "The fullUrl does not disagree with the id of the resource",
+            "fullUrl.empty() or resource.empty() or resource.id.empty() or fullUrl.startsWith('urn:')"
+            " or fullUrl.contains('/_history/')"
+            " or fullUrl.endsWith('/' + resource.id)",
+        ),
+    ),
+    "Reference": (
+        Constraint(
+            "reference-type",
+            "error",
+            "The type of a reference is that of its target's URL",
+            f"type.empty() or reference.empty() or reference.matches('{_RESTFUL}').not()"
+            " or reference.matches('(^|/)' + type.replaceMatches('^.*/', '') + '/[^/]+(/_history/[^/]+)?$')",
+        ),
+    ),
+}
