@@ -80,6 +80,42 @@ OWN: tuple[dict[str, Any], ...] = (
         "type": True,
         "parameter": [{"name": "return", "use": "out", "min": 1, "max": "1", "type": "Parameters"}],
     },
+    {
+        "id": "Task-referencing-file",
+        "name": "ReferencingFile",
+        "code": "referencing-file",
+        "affectsState": True,
+        "resource": ["Task"],
+        "type": True,
+        "parameter": [
+            {"name": "app", "use": "in", "min": 1, "max": "1", "type": "Device"},
+            {"name": "answers", "use": "in", "min": 1, "max": "1", "type": "QuestionnaireResponse"},
+            {"name": "dpia", "use": "in", "min": 0, "max": "1", "type": "Attachment"},
+            {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Task"},
+        ],
+    },
+    {
+        "id": "Task-referencing-step",
+        "name": "ReferencingStep",
+        "code": "referencing-step",
+        "affectsState": True,
+        "resource": ["Task"],
+        "instance": True,
+        "parameter": [
+            {"name": "step", "use": "in", "min": 1, "max": "1", "type": "code"},
+            {"name": "reason", "use": "in", "min": 0, "max": "1", "type": "string"},
+            {"name": "criterion", "use": "in", "min": 0, "max": "*", "type": "string"},
+            {"name": "opinion", "use": "in", "min": 0, "max": "1", "type": "code"},
+            {"name": "start", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "end", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "reconsentBy", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "version", "use": "in", "min": 0, "max": "1", "type": "integer"},
+            {"name": "app", "use": "in", "min": 0, "max": "1", "type": "Device"},
+            {"name": "answers", "use": "in", "min": 0, "max": "1", "type": "QuestionnaireResponse"},
+            {"name": "dpia", "use": "in", "min": 0, "max": "1", "type": "Attachment"},
+            {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Task"},
+        ],
+    },
 )
 
 

@@ -193,7 +193,11 @@ class House:
             validator=self.validator.for_client(grant.client or ""),
             following=self.following,
             security=_opened if self.settings.open else _security,
+            catalogue=self._apps,
         )
+
+    def _apps(self) -> Catalogue:
+        return self.catalogue
 
     async def _grant(self, call: Call) -> Grant:
         if self.settings.open:

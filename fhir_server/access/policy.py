@@ -47,14 +47,17 @@ ON_LINE = And((APP, Token("status", "active", "http://hl7.org/fhir/device-status
 PURPOSE_CONSENT = Token("category", "purpose", f"{_OWN}/ens-consent-kind")
 #: The file of an app on its way into the catalogue.
 REFERENCING = Token("code", "referencing", f"{_OWN}/ens-task")
+#: What somebody reports of an app, to those who work on the catalogue.
+REPORT = Token("code", "report", f"{_OWN}/ens-task")
+_FILES = either([REFERENCING, REPORT])
 
 #: Type → what of it the space itself keeps: no token creates, updates or deletes it, whatever its scopes. Apps, what
 #: patients accept of them, and their referencing change by their own workflow alone, which leaves a trace of each step.
-KEPT: dict[str, Filter] = {"Device": APP, "Consent": PURPOSE_CONSENT, "Task": REFERENCING}
+KEPT: dict[str, Filter] = {"Device": APP, "Consent": PURPOSE_CONSENT, "Task": _FILES}
 #: Type → what of it only those who work on the catalogue see, among people.
-INTERNAL: dict[str, Filter] = {"Device": And((APP, Not(ON_LINE))), "Task": REFERENCING}
+INTERNAL: dict[str, Filter] = {"Device": And((APP, Not(ON_LINE))), "Task": _FILES}
 #: Type → what staff of the catalogue see, and the parameter by which it is a publisher's own.
-DESK: dict[str, tuple[Filter, str]] = {"Device": (APP, "organization"), "Task": (REFERENCING, "requester")}
+DESK: dict[str, tuple[Filter, str]] = {"Device": (APP, "organization"), "Task": (_FILES, "requester")}
 
 #: What everybody may read without a token: apps on line, and who publishes them.
 PUBLIC = Grant(

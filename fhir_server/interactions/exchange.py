@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fhir_server.search.activation import Watch
     from fhir_server.search.reading import Terminology
     from fhir_server.settings import Settings
+    from fhir_server.space.catalogue.catalogue import Catalogue
     from fhir_server.validation.following import Following
     from fhir_server.validation.validator import Validator
 
@@ -86,6 +87,7 @@ class Context:
         validator: judges what is written, profiles included, for this caller; None judges by base R4 alone.
         following: is told of every StructureDefinition written, so that all workers follow; None where nothing does.
         security: says how callers get in, for the CapabilityStatement; None where that is not known.
+        catalogue: gives the referenced apps, for the operations by which they get in; None where there are none.
     """
 
     repository: Repository
@@ -101,6 +103,7 @@ class Context:
     validator: Validator | None = None
     following: Following | None = None
     security: Security | None = None
+    catalogue: Callable[[], Catalogue] | None = None
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]

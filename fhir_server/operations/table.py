@@ -21,6 +21,7 @@ from fhir_server.operations import (
     lastn,
     lookup,
     meta,
+    referencing,
     reindex,
     subsumes,
     translate,
@@ -45,6 +46,8 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "CodeSystem-lookup": (or_elsewhere(lookup.lookup, "CodeSystem/$lookup"), False),
     "CodeSystem-subsumes": (or_elsewhere(subsumes.subsumes, "CodeSystem/$subsumes"), False),
     "ConceptMap-translate": (or_elsewhere(translate.translate, "ConceptMap/$translate"), False),
+    "Task-referencing-file": (referencing.file, False),
+    "Task-referencing-step": (referencing.step, False),
     "reindex": (reindex.reindex, False),
     "explain": (explain.explain, True),
 }

@@ -34,6 +34,7 @@ class Ask:
         account: who launched it; nobody else may go on.
         context: from the launch, for the token answer.
         purpose: of use, when the professional or the app says one; `reason` why, in words asked on a page, never a URL.
+        asked: words of the patient's name looked for; kept here so that they are in no address.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Ask:
     context: dict[str, Any] = field(default_factory=dict)
     purpose: Purpose | None = None
     reason: str | None = None
+    asked: str = ""
 
     @property
     def needs_patient(self) -> bool:
@@ -104,6 +106,12 @@ class Asks:
     async def choose(self, ask: Ask, patient: str) -> Ask:
         """The request with its patient chosen."""
         changed = replace(ask, patient=patient)
+        await self.keep(changed)
+        return changed
+
+    async def look_for(self, ask: Ask, name: str) -> Ask:
+        """The request with the words its patient is looked for by."""
+        changed = replace(ask, asked=name)
         await self.keep(changed)
         return changed
 

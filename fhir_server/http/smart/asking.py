@@ -64,13 +64,27 @@ async def go_on(visit: Visit) -> Response:
     if account is not None and session is not None and not authorize.allowed(ask, account):
         return await refuse(visit, ask, "access_denied", "This account cannot go on with the request.")
     ask = await _own(visit, ask, account)
-    approved = await visit.authorization.consenting.granted(ask, account) if account is not None else None
+    approved = await _approved(visit, ask, account) if account is not None else None
     next_step = authorize.step(ask, session, account, approved is not None)
     if next_step == "done" and session is not None and account is not None and approved is not None:
         return await grant(visit, ask, session, account, approved)
     if "none" in ask.prompt.split():
         return await refuse(visit, ask, _UNASKED.get(next_step, "interaction_required"), "A person must be asked.")
     return await SHOWN[next_step](visit, ask, session, account)
+
+
+async def _approved(visit: Visit, ask: Ask, account: Account) -> Sequence[str] | None:
+    """The scopes granted without asking anything.
+
+    A professional who opens a referenced tool on a patient has decided already: the commission accepted its purposes,
+    and nothing is typed again (bouquet de services).
+    """
+    if ask.account == account.id and account.professional:
+        client = await visit.authorization.clients.get(ask.client)
+        app = await visit.authorization.rights.app(client) if client is not None else None
+        if app is not None and app.audience == "professional" and app.status == "EN_LIGNE":
+            return ask.scope
+    return await visit.authorization.consenting.granted(ask, account)
 
 
 async def _own(visit: Visit, ask: Ask, account: Account | None) -> Ask:

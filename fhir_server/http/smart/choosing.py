@@ -40,15 +40,18 @@ async def role(visit: Visit) -> Response:
 
 async def show_patients(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
     """The patients the person may choose, those of a name when one is given."""
-    asked = visit.request.query_params.get("name", "")[:100]
-    found = await visit.entrance.patients(account, asked) if account is not None else ()
-    values: dict[str, Any] = {
-        "patients": found,
-        "asked": asked,
-        "account": account,
-        "client": await name_of(visit, ask),
-    }
+    found = await visit.entrance.patients(account, ask.asked) if account is not None else ()
+    values: dict[str, Any] = {"patients": found, "account": account, "client": await name_of(visit, ask)}
     return visit.page("smart/patient", values, ask)
+
+
+async def look_for(visit: Visit) -> Response:
+    """The patients of a name, in a form's body: a name is in no address."""
+    given, ask = await visit.posted(), await visit.ask()
+    _, account = await visit.session()
+    if given is None or account is None or ask is None or not account.professional:
+        return visit.foreign()
+    return visit.on(await visit.authorization.asks.look_for(ask, first(given, "name", 100)))
 
 
 async def patient(visit: Visit) -> Response:

@@ -22,6 +22,7 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/auth/activate", signing.activate),
     ("POST", "/auth/sign-out", signing.sign_out),
     ("POST", "/auth/role", choosing.role),
+    ("POST", "/auth/find", choosing.look_for),
     ("POST", "/auth/patient", choosing.patient),
     ("GET", "/auth/purpose", purposes.show),
     ("POST", "/auth/purpose", purposes.choose),

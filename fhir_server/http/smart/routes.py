@@ -9,8 +9,9 @@ from fastapi import APIRouter
 
 from fhir_server.http.smart import oauth, people
 from fhir_server.http.smart.visit import Entrance
+from fhir_server.http.space.routes import router as space
 
 
 def routers(entrance: Entrance) -> list[APIRouter]:
     """The routes over one authorization server and its store."""
-    return [oauth.router(entrance.authorization), people.router(entrance)]
+    return [oauth.router(entrance.authorization), people.router(entrance), space(entrance)]

@@ -221,6 +221,9 @@ REASONS: Mapping[str, str] = {
         "L’application, ou l’adresse où elle attend la réponse, n’est pas connue ici."
     ),
     "The request is malformed.": "La demande est mal formée.",
+    "The purpose of the access is not said as it must be.": (
+        "Le motif de l’accès manque, ou sa raison est trop courte ou trop longue."
+    ),
     "This account may not see this page.": "Ce compte n’a pas accès à cette page.",
     "There is nothing at this address.": "Il n’y a rien à cette adresse.",
 }

@@ -1,7 +1,7 @@
 """The catalogue: publishers, referenced apps in each of the five statuses, staff, and people's consents to purposes.
 
-No national profile says how an app is a Device: our profiles https://fhir-server.example/StructureDefinition/ens-app and
-ens-consent-purpose are this project's own, read and written by `space.catalogue`.
+No national profile says how an app is a Device: https://fhir-server.example/StructureDefinition/ens-app and
+ens-consent-purpose are this project's own profiles, read and written by `space.catalogue`.
 """
 
 from __future__ import annotations

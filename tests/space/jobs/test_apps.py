@@ -17,7 +17,6 @@ from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.space.catalogue.apps import App, Purpose
 
-NOW = datetime.now(UTC)
 TENSION = Purpose("suivi", "Suivre la tension", ("read",), scopes=("patient/Observation.rs",))
 APP = App("tension", "tension", "Carnet Tension", "Organization/pub", "1.0", "EN_LIGNE", purposes=(TENSION,))
 WIDER = Purpose("suivi", "Suivre la tension", ("read", "write"), scopes=("patient/Observation.crs",))
@@ -29,6 +28,7 @@ class Space:
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
         self.folder = folder
+        self.begun = datetime.now(UTC)
 
     async def patient(self, id: str, accepts: bool = True, **more: Any) -> None:
         telecom = [{"system": "phone", "value": "0199000000"}, {"system": "email", "value": f"{id}@example.org"}]
@@ -45,7 +45,7 @@ class Space:
         """The messages that leave when the jobs are run that many days from now."""
         outbox = self.folder / "outbox"
         known = set(outbox.glob("*.eml")) if outbox.exists() else set()
-        await self.house.clock(lambda: NOW + timedelta(days=days, minutes=1)).run()
+        await self.house.clock(lambda: self.begun + timedelta(days=days, minutes=1)).run()
         found = set(outbox.glob("*.eml")) - known if outbox.exists() else set()
         return [message_from_bytes(file.read_bytes(), policy=default) for file in sorted(found)]
 
@@ -93,7 +93,7 @@ async def test_a_patient_is_written_to_in_their_language_at_their_first_address(
 
 async def test_a_wider_version_is_told_of_when_it_comes_and_again_before_its_deadline(space: Space) -> None:
     await space.patient("a")
-    deadline = NOW.date() + timedelta(days=60)
+    deadline = space.begun.date() + timedelta(days=60)
     app = replace(APP, version="2.0", purposes=(WIDER,), reconsent_by=deadline)
     await space.house.catalogue.save(app)
     [first] = await space.after(1)
@@ -106,7 +106,7 @@ async def test_a_wider_version_is_told_of_when_it_comes_and_again_before_its_dea
 
 async def test_who_has_decided_on_the_new_version_is_not_asked_again(space: Space) -> None:
     await space.patient("a")
-    deadline = NOW.date() + timedelta(days=60)
+    deadline = space.begun.date() + timedelta(days=60)
     app = replace(APP, version="2.0", purposes=(WIDER,), reconsent_by=deadline)
     await space.house.catalogue.save(app)
     await space.house.consents.decide("a", app, {"suivi"}, "Patient/a")

@@ -1,0 +1,127 @@
+"""Who takes a step of a referencing, and with what: read from the caller, and checked before anything is written.
+
+CSP R1111-38: every step is reasoned where somebody's rights hang on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from fhir_server.access.grant import Grant
+from fhir_server.fhir.outcome import Forbidden, Invalid, Issue
+from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.completeness import LONGEST, unverified
+from fhir_server.space.catalogue.criteria import criteria
+from fhir_server.space.catalogue.dossiers import Dossier, Opinion, Result
+from fhir_server.space.catalogue.steps import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who takes a step.
+
+    Attributes:
+        subject: "Person/1".
+        duties: of "publisher", "verifier", "commission", "administrator".
+        organization: a publisher's: "Organization/1".
+        client: through which software, its client id; None on the server's own pages.
+    """
+
+    subject: str
+    duties: frozenset[str]
+    organization: str | None = None
+    client: str | None = None
+
+    @classmethod
+    def of(cls, grant: Grant) -> Actor:
+        """The caller.
+
+        Raises:
+            Forbidden: the caller is not a person with a duty (403).
+        """
+        if grant.subject is None or not grant.duties:
+            raise Forbidden("Only staff of the catalogue take steps of a referencing.")
+        return cls(grant.subject, grant.duties, grant.organization, grant.client)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a step is taken with; what it has no use for is refused.
+
+    Attributes:
+        reason: in words; compulsory where `Row.reasoned`.
+        results: of verification, by criterion: for "verify", and "return" by a verifier.
+        opinion: of the commission: for "opine".
+        start, end: of the convention: for "sign".
+        reconsent_by: last day of consents to earlier purposes: for "sign"; today and `RECONSENT` when not given.
+        proposed, answers, dpia: the file completed: for "complete"; None leaves what was filed.
+        expected: version of the Task that was looked at; None for whatever is there.
+    """
+
+    reason: str = ""
+    results: Mapping[str, Result] = field(default_factory=dict)
+    opinion: Opinion | None = None
+    start: date | None = None
+    end: date | None = None
+    reconsent_by: date | None = None
+    proposed: App | None = None
+    answers: Mapping[str, str] | None = None
+    dpia: Mapping[str, Any] | None = None
+    expected: int | None = None
+
+
+def require(row: Row, act: Act) -> None:
+    """Refuse a step that lacks something, or has what it has no use for (422)."""
+    issues = []
+    if row.reasoned and not act.reason.strip():
+        issues.append(_issue("reason", "The step needs a reason."))
+    if len(act.reason) > LONGEST:
+        issues.append(_issue("reason", f"The reason is longer than {LONGEST} characters."))
+    if row.step == "opine" and act.opinion is None:
+        issues.append(_issue("opinion", "The opinion is favourable, reserved or unfavourable."))
+    if row.step == "sign":
+        issues += _convention(act)
+    used = {"results": ("verify", "return"), "opinion": ("opine",), "proposed": ("complete",)}
+    issues += [
+        _issue(name, f"The step {row.step} has no {name}.")
+        for name, where in used.items()
+        if getattr(act, name) and row.step not in where
+    ]
+    if issues:
+        raise Invalid(issues=issues)
+
+
+def _convention(act: Act) -> list[Issue]:
+    if act.start is None or act.end is None:
+        return [_issue("convention", "The convention has a first and a last day.")]
+    if act.end < max(act.start, datetime.now(UTC).date()):
+        return [_issue("convention", "The convention ends after it begins, and not in the past.")]
+    if act.reconsent_by is not None and act.reconsent_by < datetime.now(UTC).date():
+        return [_issue("reconsent_by", "The last day to consent anew is not in the past.")]
+    return []
+
+
+def content(before: Dossier, row: Row, act: Act) -> dict[str, Any]:
+    """What the step changes of the file besides its state, as fields of `Dossier`.
+
+    Raises:
+        Invalid: the results of a verification are incomplete or wrong (422).
+    """
+    if row.step == "complete":
+        given = {"proposed": act.proposed, "answers": act.answers, "dpia": act.dpia}
+        return {name: value for name, value in given.items() if value is not None}
+    if row.step not in ("verify", "return") or row.duty != "verifier":
+        return {}
+    asked = criteria(before.proposed.exchanges)
+    results = {**before.results, **act.results}
+    issues = unverified(results, asked, passing=row.step == "verify")
+    if issues:
+        raise Invalid(issues=issues)
+    return {"results": results}
+
+
+def _issue(where: str, words: str) -> Issue:
+    return Issue("error", "business-rule", words, where)

@@ -1,0 +1,294 @@
+"""Takes the steps by which an app gets into the catalogue and leaves it: by the right duty, dated, reasoned, traced.
+
+CSP R1111-38, R1111-39. `steps.ROWS` is the workflow; here it is checked, and the file (`Task`), the app (`Device`) and
+the trace (`AuditEvent`) are written together or not at all. A step that another overtook is refused (409).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fhir_server.access.policy import REFERENCING
+from fhir_server.access.revision import changed
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, NotFound
+from fhir_server.space.catalogue import dossiers
+from fhir_server.space.catalogue.acts import Act, Actor, content, require
+from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.completeness import lacking
+from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, State, Taken
+from fhir_server.space.catalogue.step_traces import trace
+from fhir_server.space.catalogue.steps import STEPS, Row, open_to, rows
+from fhir_server.store.filters import Filter, Refers, Token, both, either
+from fhir_server.store.protocol import Guard, Put, Stale, Write
+
+#: Patients have this long to consent anew to a version whose purposes changed, unless the convention says otherwise.
+RECONSENT = timedelta(days=60)
+_STATUS = "http://hl7.org/fhir/task-status"
+_PAGE = 200
+
+
+class Referencing:
+    """The files of one opened store."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Kept where the catalogue is."""
+        self._catalogue = catalogue
+
+    async def file(
+        self, actor: Actor, proposed: App, answers: Mapping[str, str], dpia: Mapping[str, Any] | None
+    ) -> Dossier:
+        """A new file, for an app that is new or for a new version of one.
+
+        An app that was never referenced takes what is proposed at once, with status PRESERIE: it can be tried on
+        synthetic patients. A referenced one stays as it is until the convention is signed.
+
+        Args:
+            actor: a publisher.
+            proposed: the app; its id "" for one that is not in the catalogue at all. Publisher and status are not read.
+            answers: to the questionnaire, by linkId.
+            dpia: Attachment with its title, and its data or their hash; not needed where nothing is exchanged.
+
+        Raises:
+            Forbidden: not a publisher (403).
+            NotFound: the app is another publisher's, or is not there (404).
+            Invalid: all that is missing or wrong (422).
+            Conflict: a file of the app is under way, or the client id is another app's (409).
+        """
+        if "publisher" not in actor.duties or actor.organization is None:
+            raise Forbidden("Only publishers file apps.")
+        current = await self._own(actor, proposed.id) if proposed.id else None
+        app = _identified(proposed, current, actor.organization)
+        taken = Taken("file", _now(), actor.subject, "publisher", "", "filed")
+        made = Dossier(
+            id=secrets.token_hex(12),
+            app=app.id,
+            publisher=actor.organization,
+            state="filed",
+            proposed=app,
+            answers=dict(answers),
+            dpia=dpia,
+            steps=(taken,),
+        )
+        _require_complete(made, current)
+        draft = current is None or current.status == "PRESERIE"
+        changes = [await self._catalogue.put(app)] if draft else []
+        under_way = Guard("Task", self._of_app(app.id, UNDER_WAY), frozenset())
+        return await self._write(actor, made, taken, changes, [under_way])
+
+    async def step(self, actor: Actor, id: str, step: str, act: Act | None = None) -> Dossier:
+        """The file after a step.
+
+        Args:
+            actor: who takes it.
+            id: of the Task.
+            step: a code of `STEPS`.
+            act: what it is taken with.
+
+        Raises:
+            NotFound: no such file, or another publisher's (404).
+            Invalid: no such step, a reason or something else is missing or wrong (422).
+            Forbidden: the step is not of the actor's duties (403).
+            Conflict: not possible where the file stands, or another step came first (409).
+        """
+        act = act or Act()
+        before = await self.get(actor, id)
+        row = _row(actor, before, step)
+        if act.expected is not None and act.expected != before.version:
+            raise Conflict("Another step was taken meanwhile.")
+        require(row, act)
+        current = await self._catalogue.get(before.app)
+        taken = Taken(step, _now(), actor.subject, row.duty, before.state, row.target, act.reason.strip(), act.opinion)
+        after = replace(before, state=row.target, steps=(*before.steps, taken), **content(before, row, act))
+        if step == "complete":
+            after = replace(after, proposed=_identified(after.proposed, current, before.publisher))
+            _require_complete(after, current)
+        changes = await self._changes(row, act, after, current)
+        others = await self._superseded(actor, after, taken.at) if step == "sign" else []
+        return await self._write(actor, after, taken, changes, [], others)
+
+    async def get(self, actor: Actor, id: str) -> Dossier:
+        """The file, for whoever has a duty; a publisher sees their own organization's.
+
+        Raises:
+            NotFound: no such file, or hidden (404).
+        """
+        version = await self._catalogue.repository.store.read("Task", id)
+        tree = parse(version.body) if version is not None and not version.deleted else {}
+        found = dossiers.read(tree) if _is_file(tree) else None
+        if found is None or not _sees(actor, found):
+            raise NotFound("There is no such file.")
+        return found
+
+    async def files(self, actor: Actor, state: State | None = None, app: str | None = None) -> list[Dossier]:
+        """The files that the actor sees, last changed first; those in a state, or of an app (Device id) alone."""
+        where: Filter = REFERENCING if app is None else both(REFERENCING, Refers("focus", f"Device/{app}"))
+        found: list[Dossier] = []
+        after = None
+        while True:
+            page = await self._catalogue.repository.store.find({"Task": where}, after=after, count=_PAGE)
+            found += [dossiers.read(parse(version.body)) for version in page.versions]
+            after = page.next
+            if after is None:
+                return [one for one in found if _sees(actor, one) and state in (None, one.state)]
+
+    @staticmethod
+    def open_to(actor: Actor, dossier: Dossier) -> tuple[Row, ...]:
+        """The steps that the actor may take now: what a page offers."""
+        return open_to(actor.duties, dossier.state) if _sees(actor, dossier) else ()
+
+    async def _own(self, actor: Actor, id: str) -> App:
+        found = await self._catalogue.get(id)
+        if found is None or found.publisher != actor.organization:
+            raise NotFound("There is no such app.")
+        return found
+
+    async def _changes(self, row: Row, act: Act, after: Dossier, current: App | None) -> list[tuple[Put, Guard]]:
+        """What the step makes of the app."""
+        if current is None:
+            raise Conflict("The app is no more.")
+        if row.step == "complete" and current.status == "PRESERIE":
+            return [await self._catalogue.put(after.proposed)]
+        if row.step == "sign":
+            if current.status == "SUSPENDUE":
+                raise Conflict("The app is suspended: end the suspension before a new version is signed.")
+            return [await self._catalogue.put(_signed(after.proposed, current, act))]
+        return [await self._catalogue.put(replace(current, status=row.status))] if row.status else []
+
+    async def _superseded(self, actor: Actor, by: Dossier, at: datetime) -> list[tuple[Dossier, Taken]]:
+        """The files that a newer one takes the place of."""
+        where = self._of_app(by.app, ("completed",))
+        page = await self._catalogue.repository.store.find({"Task": where}, count=_PAGE)
+        found = [dossiers.read(parse(version.body)) for version in page.versions]
+        old = [one for one in found if one.id != by.id and one.state != "superseded"]
+        steps = [Taken("supersede", at, actor.subject, "administrator", one.state, "superseded") for one in old]
+        return [
+            (replace(one, state="superseded", steps=(*one.steps, step)), step)
+            for one, step in zip(old, steps, strict=True)
+        ]
+
+    async def _write(
+        self,
+        actor: Actor,
+        dossier: Dossier,
+        taken: Taken,
+        changes: list[tuple[Put, Guard]],
+        guards: list[Guard],
+        others: list[tuple[Dossier, Taken]] | None = None,
+    ) -> Dossier:
+        writes: list[Write] = [put for put, _ in changes]
+        for one, step in [(dossier, taken), *(others or ())]:
+            writes += [await self._put(one), await self._trace(actor, one, step)]
+        try:
+            await self._catalogue.repository.transact(writes, [*guards, *(guard for _, guard in changes)])
+        except Stale as stale:
+            raise Conflict(_overtaken(stale)) from None
+        if changes:
+            await changed(self._catalogue.records)
+        return replace(dossier, version=dossier.version + 1)
+
+    async def _put(self, dossier: Dossier) -> Put:
+        repository = self._catalogue.repository
+        before = await repository.store.read("Task", dossier.id) if dossier.version else None
+        if before is not None and before.version != dossier.version:
+            raise Conflict("Another step was taken meanwhile.")
+        tree = dossiers.written(dossier)
+        return await repository.put("Task", dossier.id, tree, serialize(tree), before)
+
+    async def _trace(self, actor: Actor, dossier: Dossier, taken: Taken) -> Put:
+        repository = self._catalogue.repository
+        tree = trace(actor.client, dossier, taken)
+        return await repository.put("AuditEvent", repository.new_id(), tree, serialize(tree), None, "POST")
+
+    @staticmethod
+    def _of_app(app: str, statuses: tuple[str, ...]) -> Filter:
+        state = either([Token("status", status, _STATUS) for status in statuses])
+        return both(REFERENCING, Refers("focus", f"Device/{app}"), state)
+
+
+def _row(actor: Actor, dossier: Dossier, step: str) -> Row:
+    known = rows(step)
+    if not known:
+        raise Invalid(f"The steps are {', '.join(STEPS)}.", "Task", code="code-invalid")
+    mine = [row for row in known if row.duty in actor.duties]
+    if not mine:
+        raise Forbidden(f"This step is for: {', '.join(sorted({row.duty for row in known}))}.")
+    found = next((row for row in mine if dossier.state in row.sources), None)
+    if found is None:
+        raise Conflict(f"The step {step} is not possible while the file is: {dossier.words}.")
+    return found
+
+
+def _signed(proposed: App, current: App, act: Act) -> App:
+    """The app as its convention has it. `current` was in pre-series, or is an earlier version."""
+    deadline = current.reconsent_by
+    earlier = {one.code: one.terms for one in current.purposes}
+    if current.status != "PRESERIE" and any(
+        earlier.get(one.code) not in (None, one.terms) for one in proposed.purposes
+    ):
+        deadline = act.reconsent_by or _now().date() + RECONSENT
+    return replace(
+        proposed,
+        id=current.id,
+        client=current.client,
+        publisher=current.publisher,
+        status="EN_LIGNE",
+        reconsent_by=deadline,
+        convention_start=act.start,
+        convention_end=act.end,
+    )
+
+
+def _identified(proposed: App, current: App | None, publisher: str) -> App:
+    """The app proposed, as the one it is: its id, client id and status are never the publisher's to say."""
+    if current is None:
+        id = secrets.token_hex(12)
+        client = proposed.client or f"app-{id[:12]}"
+        return replace(proposed, id=id, client=client, publisher=publisher, status="PRESERIE", **_NO_CONVENTION)
+    return replace(
+        proposed,
+        id=current.id,
+        client=current.client,
+        publisher=publisher,
+        status=current.status,
+        reconsent_by=current.reconsent_by,
+        convention_start=current.convention_start,
+        convention_end=current.convention_end,
+    )
+
+
+_NO_CONVENTION: dict[str, Any] = {"reconsent_by": None, "convention_start": None, "convention_end": None}
+
+
+def _require_complete(dossier: Dossier, current: App | None) -> None:
+    referenced = current if current is not None and current.status != "PRESERIE" else None
+    if issues := lacking(dossier, referenced):
+        raise Invalid(issues=issues)
+
+
+def _sees(actor: Actor, dossier: Dossier) -> bool:
+    return bool(actor.duties - {"publisher"}) or (
+        "publisher" in actor.duties and dossier.publisher == actor.organization
+    )
+
+
+def _is_file(tree: Mapping[str, Any]) -> bool:
+    codings = tree.get("code", {}).get("coding", ())
+    return any(c.get("system") == dossiers.KIND and c.get("code") == "referencing" for c in codings)
+
+
+def _overtaken(stale: Stale) -> str:
+    if stale.guard is not None and stale.guard.type == "Task":
+        return "A file of this app is under way."
+    if stale.guard is not None:
+        return "The client id is another app's."
+    return "Another step was taken meanwhile."
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
