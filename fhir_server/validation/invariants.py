@@ -162,7 +162,10 @@ def in_order(period: Mapping[str, Any]) -> bool:
 
 def _constraints(path: str) -> tuple[definitions.Constraint, ...]:
     own = definitions.elements(path.partition(".")[0])[path].constraints
-    return tuple(c for c in own if c.key not in ELSEWHERE) + STATED.get(path, ())
+    # R4 profiling.html: a type holds to the rules of the type it specializes (Age to those of Quantity).
+    base = definitions.types()[path].base if "." not in path else None
+    inherited = _constraints(base) if base else ()
+    return inherited + tuple(c for c in own if c.key not in ELSEWHERE) + STATED.get(path, ())
 
 
 def _needs(expression: str, names: set[str]) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ ID = r"[A-Za-z0-9\-.]{1,64}"
 MEBIBYTE = 1024 * 1024
 INT32 = 2**31 - 1
 
-_string = {"type": "string", "minLength": 1, "maxLength": MEBIBYTE, "pattern": f"^{_TEXT}*{_INK}{_TEXT}*$"}
+# The text only recommends that a string is more than white space, and the type's own pattern allows it.
+_string = {"type": "string", "minLength": 1, "maxLength": MEBIBYTE, "pattern": f"^{_TEXT}+$"}
 _uri = {"type": "string", "minLength": 1, "pattern": f"^{_INK}+$"}
 
 

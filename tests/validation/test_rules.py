@@ -222,6 +222,8 @@ RULES: list[tuple[dict[str, Any], str, Any, str, str]] = [
     (PATIENT, "photo", [{"data": "AAAA"}], "att-1", "Patient.photo[0]"),
     (OBSERVATION, "dataAbsentReason", {"text": "a"}, "obs-6", "Observation"),
     (OBSERVATION, "valueQuantity/system", ABSENT, "qty-3", "Observation.value"),
+    # Age specializes Quantity: R4 datatypes.html#quantity
+    (CONDITION, "onsetAge", {"value": 5, "code": "a"}, "qty-3", "Condition.onset"),
     (OBSERVATION, "referenceRange/0", {"appliesTo": [{"text": "a"}]}, "obs-3", "Observation.referenceRange[0]"),
     (OBSERVATION, "referenceRange/0/low/comparator", "<", "sqty-1", "Observation.referenceRange[0].low.comparator"),
     (OBSERVATION, "text", ABSENT, "dom-6", "Observation"),
@@ -273,6 +275,7 @@ ALLOWED: list[tuple[dict[str, Any], str, Any]] = [
     (PATIENT, "managingOrganization", {"identifier": {"value": "1"}}),
     (PATIENT, "generalPractitioner/1/reference", "#o"),
     (PATIENT, "deceasedBoolean", ABSENT),
+    (PATIENT, "name/0/text", " "),
     (PATIENT, "name/0/_given/0", {"extension": [{"url": "a", "valueCode": "b"}]}),
     (PATIENT, "extension", [{"url": "a", "_valueCode": {"extension": [{"url": "b", "valueCode": "c"}]}}]),
     (PATIENT, "extension", [{"id": "x", "url": "a", "valueCode": "c", "_valueCode": {"id": "y"}}]),
