@@ -54,13 +54,29 @@ class AppRights:
             return ()
         if account is None:
             return rights.effective(app, scope, None, now)
+        if not await self._admitted(app, account, patient):
+            return ()
         if account.staff or account.professional != (app.audience == "professional"):
             return rights.effective(app, [one for one in scope if one in SPECIAL], {}, now)
-        invented = patient is not None and app.status == "PRESERIE" and await self._catalogue.synthetic(patient)
+        invented = patient is not None and app.status == "PRESERIE"
         if account.professional:
             return rights.effective(app, scope, None, now, invented)
         decisions = await self._consents.decided(patient, app) if patient is not None else {}
         return rights.effective(app, scope, decisions, now, invented)
+
+    async def admits(self, client: Client, account: Account, patient: str | None) -> bool:
+        """Whether the person may open the client, on the patient: an app in pre-series is for invented people."""
+        app = await self.app(client)
+        return app is None or await self._admitted(app, account, patient)
+
+    async def _admitted(self, app: App, account: Account, patient: str | None) -> bool:
+        """Who is real, or acts for somebody real, is not even named to an app that nobody has reviewed."""
+        if app.status != "PRESERIE":
+            return True
+        if self._catalogue is None or account.staff:
+            return False
+        patients = {*account.patients, *([patient] if patient else [])}
+        return bool(patients) and all([await self._catalogue.synthetic(one) for one in patients])
 
     async def of_family(self, client: Client, family: Family, scope: Sequence[str]) -> tuple[str, ...]:
         """As `held`, for a person's authorization; () when their account is closed, or nothing about data is left."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import httpx
 
     from fhir_server.smart.federation.sign_in import Federation
+    from fhir_server.smart.registration import Registration
     from fhir_server.smart.requests import Reply
     from fhir_server.smart.token import Server
 
@@ -94,6 +95,7 @@ class Authorization:
         self.origins = Origins(records)
         self.identity = IdentityTokens(self.keys, self.accounts)
         self.consenting = Consenting(records, self.clients, catalogue)
+        self._catalogue = catalogue
         self._repository = repository
         self._within = within
 
@@ -119,6 +121,20 @@ class Authorization:
             self.verifier.place,
             Discovery(self.settings.loopback_keys, self._within() if self._within else None),
         )
+
+    @property
+    def registers(self) -> bool:
+        """Whether software may register itself."""
+        return self.settings.registration == "on" and self._catalogue is not None
+
+    @cached_property
+    def registration(self) -> Registration | None:
+        """Registers drafts; None when that is off. Made when the first one asks."""
+        from fhir_server.smart.registration import Registration
+
+        if self._catalogue is None or not self.registers:
+            return None
+        return Registration(self._catalogue, self.tokens, self.traces, self.settings.loopback_keys)
 
     @cached_property
     def server(self) -> Server:

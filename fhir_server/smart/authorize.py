@@ -200,7 +200,8 @@ async def granted(
     patient = ask.patient if ask.needs_patient or ask.account else None
     accepted = tuple(one for one in ask.scope if one in scope)
     held = await server.held(ask.client, accepted, account, patient)
-    if not scopes.of_levels(held, "patient", "user") and scopes.of_levels(ask.scope, "patient", "user"):
+    nothing = not scopes.of_levels(held, "patient", "user") and scopes.of_levels(ask.scope, "patient", "user")
+    if nothing or not held:
         return refused(ask, "access_denied", "Nothing of what was asked was granted.")
     family = Family(
         id=made(),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 KEPT, ANEW = 300.0, 5.0
 #: Signature algorithm → key type it needs. SMART asks for both; every other algorithm is refused, `none` and HS* first.
 ALGORITHMS = {"RS384": "RSA", "ES384": "EC"}
+#: Bits of the shortest RSA key that is used: RFC 7518 §3.3.
+SHORTEST_RSA = 2048
 
 
 class ClientKeys:

@@ -16,7 +16,7 @@ from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
 
 Kind = Literal["public", "confidential-symmetric", "confidential-asymmetric"]
-#: A draft was registered by its publisher and reviewed by nobody: it gets no token.
+#: A draft registered itself and was reviewed by nobody: it gets what the pre-series status of its app does.
 Status = Literal["active", "draft", "suspended"]
 
 #: Kind of client → the one way it proves who it is (RFC 7591 `token_endpoint_auth_method`).
@@ -46,6 +46,7 @@ class Client:
         logo_uri: never fetched by the server.
         introspects: whether it may ask about tokens that were not issued to it (a resource server).
         registration_hash: digest of its RFC 7592 registration access token.
+        registered: when it registered itself, seconds since 1970; 0 for one that was let in.
         device: id of its Device when it is an app of the catalogue, whose status and purposes then govern
             (`catalogue_clients`); None for software certified outside it.
     """
@@ -64,6 +65,7 @@ class Client:
     logo_uri: str | None = None
     introspects: bool = False
     registration_hash: str | None = None
+    registered: int = 0
     device: str | None = None
 
     def has_secret(self, secret: str) -> bool:

@@ -51,15 +51,15 @@ SCOPES = [
 ]
 
 
-def configuration(addresses: Addresses) -> dict[str, Any]:
-    """`.well-known/smart-configuration`, under the FHIR base."""
-    return {**_common(addresses), "capabilities": CAPABILITIES}
+def configuration(addresses: Addresses, registers: bool = False) -> dict[str, Any]:
+    """`.well-known/smart-configuration`, under the FHIR base; `registers`: whether software may register itself."""
+    return {**_common(addresses, registers), "capabilities": CAPABILITIES}
 
 
-def openid(addresses: Addresses) -> dict[str, Any]:
+def openid(addresses: Addresses, registers: bool = False) -> dict[str, Any]:
     """`.well-known/openid-configuration`, under the issuer."""
     return {
-        **_common(addresses),
+        **_common(addresses, registers),
         "userinfo_endpoint": addresses.at("userinfo"),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
@@ -70,8 +70,9 @@ def openid(addresses: Addresses) -> dict[str, Any]:
     }
 
 
-def _common(addresses: Addresses) -> dict[str, Any]:
+def _common(addresses: Addresses, registers: bool) -> dict[str, Any]:
     return {
+        **({"registration_endpoint": addresses.at("register")} if registers else {}),
         "issuer": addresses.issuer,
         "jwks_uri": addresses.at("jwks"),
         "authorization_endpoint": addresses.at("authorize"),

@@ -21,6 +21,10 @@ LARGEST = 64 * 1024
 SECONDS = 5.0
 
 
+#: Names that are never on the public network: RFC 6761 §6, RFC 6762 §3, RFC 8375.
+_INTERNAL = (".localhost", ".local", ".internal", ".home.arpa", ".invalid", ".test", ".onion", ".lan", ".corp")
+
+
 class Refused(Exception):
     """The address may not be fetched, or did not answer as it must; says which in words without the answer."""
 
@@ -32,6 +36,32 @@ class Answer:
     status: int
     media_type: str
     body: bytes
+
+
+def public(url: str, loopback: bool = False) -> bool:
+    """Whether `url` could be on the public network, as far as can be told without asking anyone.
+
+    What is fetched is checked again, with the address its name then has (`fetch`).
+    """
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+        plain = parts.port != 0 and not parts.fragment and parts.username is None
+    except ValueError:
+        return False
+    if not host or not plain:
+        return False
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        own = host == "localhost"
+        # A number, or a name without a dot, is an address in disguise or a machine of the network it is read in.
+        outside = "." in host and not host.endswith(_INTERNAL) and not host.rpartition(".")[2].isdigit()
+    else:
+        own, outside = address.is_loopback, address.is_global and not address.is_multicast
+    if own and loopback:
+        return parts.scheme in ("http", "https")
+    return parts.scheme == "https" and outside
 
 
 async def fetch(url: str, loopback: bool = False) -> bytes:

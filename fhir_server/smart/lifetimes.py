@@ -31,5 +31,7 @@ PROVISIONAL = 7 * 86_400
 APPROVAL = 90 * 86_400
 #: Failures are forgotten, and a lock is lifted, after this.
 LOCK = 15 * 60
+#: A draft that registered itself and that no publisher answers for, before it makes room for others.
+DRAFT = 30 * 86_400
 #: A retired signing key stays published this long: an id_token signed with it has expired by then.
 RETIRED_KEY = 2 * ACCESS + 3600

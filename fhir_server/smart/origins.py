@@ -25,10 +25,10 @@ class Origins:
         self._looked = float("-inf")
 
     async def known(self) -> frozenset[str]:
-        """Scheme, host and port of every redirect URI of the active clients."""
+        """Scheme, host and port of every redirect URI of the clients that may get tokens, drafts among them."""
         if time.monotonic() - self._looked > LOOK:
             clients = await self._clients.list()
-            uris = (uri for client in clients if client.status == "active" for uri in client.redirect_uris)
+            uris = (uri for client in clients if client.status != "suspended" for uri in client.redirect_uris)
             self._known = frozenset(origin for uri in uris if (origin := of(uri)))
             self._looked = time.monotonic()
         return self._known

@@ -12,10 +12,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from fhir_server.smart import lifetimes
 from fhir_server.smart.accounts import Account, Accounts
+from fhir_server.smart.attempts import admitted
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.sessions import Strength
 from fhir_server.store.protocol import Records
@@ -53,7 +52,11 @@ class People:
         """
         keys = (("login", digest(login.strip().casefold()), FAILURES_OF_LOGIN), ("from", source, FAILURES_OF_ADDRESS))
         # Counted before the password is looked at: simultaneous guesses cannot all pass under the limit.
-        if not all([await self._admitted(f"{kind}:{key}", limit) for kind, key, limit in keys]):
+        counts = [
+            await admitted(self._records, "failures", f"{kind}:{key}", limit, lifetimes.LOCK)
+            for kind, key, limit in keys
+        ]
+        if not all(counts):
             return "locked"
         account = await self._accounts.by_login(login)
         found = await self._proven(account, password[: LONGEST + 1], code)
@@ -102,20 +105,6 @@ class People:
         right = code.isascii() and code.isdigit() and pyotp.TOTP(secret).verify(code, valid_window=1)
         # RFC 6238 §5.2: a code is accepted once.
         return right and await self._records.add("totp", f"{account}:{code}", b"", 120)
-
-    async def _admitted(self, key: str, limit: int) -> bool:
-        """Count one more attempt; False once there are more than `limit`. Attempts are forgotten together."""
-        while True:
-            before = await self._records.get("failures", key)
-            if before is None:
-                if await self._records.add("failures", key, msgspec.json.encode(1), lifetimes.LOCK):
-                    return True
-                continue
-            count = msgspec.json.decode(before, type=int)
-            if count >= limit:
-                return False
-            if await self._records.swap("failures", key, before, msgspec.json.encode(count + 1)):
-                return True
 
 
 @cache

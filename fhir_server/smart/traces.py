@@ -38,6 +38,8 @@ Kind = Literal[
     "revocation",
     "launch",
     "registration",
+    "registration-update",
+    "registration-removal",
 ]
 _LOGIN = ("110114", "User Authentication")
 _ALERT = ("110113", "Security Alert")
@@ -53,6 +55,8 @@ KINDS: dict[Kind, tuple[tuple[str, str], tuple[str, str, str], str]] = {
     "revocation": (_LOGIN, (EVENTS, "revocation", "Access revoked"), "D"),
     "launch": (_LOGIN, (EVENTS, "launch", "App launched"), "E"),
     "registration": (_LOGIN, (EVENTS, "registration", "App registered"), "C"),
+    "registration-update": (_LOGIN, (EVENTS, "registration-update", "Registration of an app changed"), "U"),
+    "registration-removal": (_LOGIN, (EVENTS, "registration-removal", "Registration of an app removed"), "D"),
 }
 
 

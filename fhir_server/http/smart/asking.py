@@ -64,6 +64,8 @@ async def go_on(visit: Visit) -> Response:
     if account is not None and session is not None and not authorize.allowed(ask, account):
         return await refuse(visit, ask, "access_denied", "This account cannot go on with the request.")
     ask = await _own(visit, ask, account)
+    if account is not None and not await _admitted(visit, ask, account):
+        return await refuse(visit, ask, "access_denied", "This account cannot go on with the request.")
     approved = await _approved(visit, ask, account) if account is not None else None
     next_step = authorize.step(ask, session, account, approved is not None)
     if next_step == "done" and session is not None and account is not None and approved is not None:
@@ -71,6 +73,14 @@ async def go_on(visit: Visit) -> Response:
     if "none" in ask.prompt.split():
         return await refuse(visit, ask, _UNASKED.get(next_step, "interaction_required"), "A person must be asked.")
     return await SHOWN[next_step](visit, ask, session, account)
+
+
+async def _admitted(visit: Visit, ask: Ask, account: Account) -> bool:
+    """Whether the app is for this person; a professional's answer waits for the patient they choose."""
+    if account.professional and ask.needs_patient and ask.patient is None:
+        return True
+    client = await visit.authorization.clients.get(ask.client)
+    return client is not None and await visit.authorization.rights.admits(client, account, ask.patient)
 
 
 async def _approved(visit: Visit, ask: Ask, account: Account) -> Sequence[str] | None:

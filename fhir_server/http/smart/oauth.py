@@ -54,11 +54,13 @@ def router(authorization: Authorization) -> APIRouter:
 
     @routes.get(f"{FHIR}/.well-known/smart-configuration")
     async def smart_configuration(request: Request) -> JSONResponse:
-        return JSONResponse(discovery.configuration(addresses(request, base_url)), headers=_PUBLIC)
+        return JSONResponse(
+            discovery.configuration(addresses(request, base_url), authorization.registers), headers=_PUBLIC
+        )
 
     @routes.get("/.well-known/openid-configuration")
     async def openid_configuration(request: Request) -> JSONResponse:
-        return JSONResponse(discovery.openid(addresses(request, base_url)), headers=_PUBLIC)
+        return JSONResponse(discovery.openid(addresses(request, base_url), authorization.registers), headers=_PUBLIC)
 
     @routes.get("/auth/jwks")
     async def jwks() -> JSONResponse:

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from fhir_server.http.smart import oauth, people
+from fhir_server.http.smart import oauth, people, registering
 from fhir_server.http.smart.visit import Entrance
 from fhir_server.http.space.routes import router as space
 
 
 def routers(entrance: Entrance) -> list[APIRouter]:
     """The routes over one authorization server and its store."""
-    return [oauth.router(entrance.authorization), people.router(entrance), space(entrance)]
+    return [
+        oauth.router(entrance.authorization),
+        registering.router(entrance.authorization),
+        people.router(entrance),
+        space(entrance),
+    ]

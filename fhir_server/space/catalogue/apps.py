@@ -74,7 +74,8 @@ class App:
         id: of its Device.
         client: its OAuth client id.
         name: shown to people.
-        publisher: reference to the Organization that publishes it ("Organization/1").
+        publisher: reference to the Organization that publishes it ("Organization/1"); "" of a draft that registered
+            itself and that nobody has answered for yet.
         version: in force.
         status: only EN_LIGNE exchanges data of real people; PRESERIE those of synthetic patients.
         categories: codes of https://fhir-server.example/CodeSystem/ens-app-category.
@@ -160,7 +161,9 @@ def written(app: App, before: Mapping[str, Any] | None = None) -> dict[str, Any]
     kept = {key: value for key, value in (before or {}).items() if key not in ours}
     others = [e for e in (before or {}).get("extension", ()) if not str(e.get("url", "")).startswith(PROFILE + "-")]
     known = [i for i in (before or {}).get("identifier", ()) if i.get("system") != CLIENTS]
-    said = {
+    said: dict[str, Any] = {
+        # A draft that registered itself has no publisher yet.
+        "owner": {"reference": app.publisher} if app.publisher else {},
         "url": app.url,
         "note": [{"text": app.description}] if app.description else [],
         "safety": [{"text": text} for text in app.safety],
@@ -176,7 +179,6 @@ def written(app: App, before: Mapping[str, Any] | None = None) -> dict[str, Any]
         "deviceName": [{"name": app.name, "type": "user-friendly-name"}],
         "type": {"coding": [{"system": KIND, "code": "application"}]},
         "version": [{"value": app.version}],
-        "owner": {"reference": app.publisher},
         **{key: value for key, value in said.items() if value},
     }
 

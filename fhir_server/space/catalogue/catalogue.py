@@ -115,6 +115,14 @@ class Catalogue:
         same = holder is not None and holder.id == app.id
         return put, Guard("Device", both(APP, _client(app.client)), frozenset({app.id}) if same else frozenset())
 
+    async def remove(self, device_id: str) -> None:
+        """Delete an app that was never referenced; nothing when there is none. Every worker follows within a second."""
+        version = await self._store.read("Device", device_id)
+        if version is None or version.deleted or not apps.is_app(parse(version.body)):
+            return
+        await self.repository.transact([await self.repository.delete(version)])
+        await changed(self.records)
+
     async def draft(
         self,
         client: str,

@@ -1,0 +1,28 @@
+"""Counts attempts, so that what may be tried is not tried without end.
+
+OWASP ASVS 2.2.1 (sign-in) and 11.1.4 (automation); RFC 7591 §5 asks it of open registration.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fhir_server.store.protocol import Records
+
+
+async def admitted(records: Records, kind: str, key: str, limit: int, seconds: float) -> bool:
+    """Count one more attempt; False once there are more than `limit` within `seconds`. They are forgotten together.
+
+    Counted before anything is looked at: simultaneous attempts, on any worker, cannot all pass under the limit.
+    """
+    while True:
+        before = await records.get(kind, key)
+        if before is None:
+            if await records.add(kind, key, msgspec.json.encode(1), seconds):
+                return True
+            continue
+        count = msgspec.json.decode(before, type=int)
+        if count >= limit:
+            return False
+        if await records.swap(kind, key, before, msgspec.json.encode(count + 1)):
+            return True

@@ -1,0 +1,290 @@
+"""Software registers itself: a draft app of the catalogue, in pre-series, that nobody has reviewed.
+
+RFC 7591, RFC 7592; OWASP ASVS 4.3. A draft reaches invented patients alone, one at a time, and invented people alone
+may open it (`app_rights`). From the day its app is referenced, what was reviewed changes by the catalogue's workflow
+and no more here. What a publisher registers with their own token is on their desk; the rest is nobody's, and is
+forgotten after `lifetimes.DRAFT`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fhir_server.access.grant import Grant
+from fhir_server.smart import lifetimes, scopes
+from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.attempts import admitted
+from fhir_server.smart.client_metadata import GRANTS, Metadata, Wrong, read
+from fhir_server.smart.clients import METHODS, Client, RecordedClients
+from fhir_server.smart.secret import digest, made
+from fhir_server.smart.tokens import Tokens
+from fhir_server.smart.traces import AccessTraces, Trace
+from fhir_server.space.catalogue.apps import Action, App, Purpose
+from fhir_server.space.catalogue.catalogue import Catalogue
+
+#: Registrations from one network address, and changes of one client, within an hour; drafts of nobody in all.
+FROM_ADDRESS, OF_CLIENT, HOUR = 30, 60, 3600
+DRAFTS = 500
+#: The one purpose of a draft: what it asked for, on invented patients.
+TRIAL = "essai"
+_NAME = "Application sans nom"
+#: RFC 7592 §2.2: what a client does not say of itself.
+_OURS = frozenset(
+    {"registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer: its HTTP status, its JSON object, headers besides the usual ones."""
+
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Registrant:
+    """Who asks.
+
+    Attributes:
+        addresses: where they asked.
+        source: their network address.
+        token: they sent as a bearer, "" without one.
+    """
+
+    addresses: Addresses
+    source: str
+    token: str = ""
+
+
+class Registration:
+    """Registers and manages clients of one opened store."""
+
+    def __init__(self, catalogue: Catalogue, tokens: Tokens, traces: AccessTraces, loopback: bool) -> None:
+        """`loopback`: whether pages and keys of clients may be on this machine, for development."""
+        self._catalogue = catalogue
+        self._records = catalogue.records
+        self._clients = RecordedClients(catalogue.records)
+        self._tokens = tokens
+        self._traces = traces
+        self._loopback = loopback
+
+    async def register(self, given: Mapping[str, Any], who: Registrant, grant: Grant | None) -> Outcome:
+        """A new draft: RFC 7591 §3.
+
+        Args:
+            given: the metadata.
+            who: asks.
+            grant: of the initial access token, when there is one: a publisher's.
+        """
+        if grant is not None and not publishes(grant):
+            return _refused(403, "insufficient_scope", "The token is not a publisher's, for new apps.")
+        if not await admitted(self._records, "registering", who.source, FROM_ADDRESS, HOUR):
+            return _often()
+        try:
+            metadata = read(given, self._loopback)
+        except Wrong as wrong:
+            return _refused(400, wrong.code, wrong.words)
+        organization = (grant.organization or "") if grant is not None else ""
+        if not organization and not await self._room():
+            return _often()
+        return await self._made(metadata, who, organization)
+
+    async def show(self, id: str, who: Registrant) -> Outcome:
+        """What is known of a client: RFC 7592 §2.1."""
+        client = await self._own(id, who)
+        if client is None:
+            return _unknown(who)
+        app = await self._catalogue.get(client.device or "")
+        return Outcome(200, _told(client, app, who)) if app is not None else _unknown(who)
+
+    async def change(self, id: str, given: Mapping[str, Any], who: Registrant) -> Outcome:
+        """The metadata replaced as a whole: RFC 7592 §2.2."""
+        client = await self._own(id, who)
+        app = await self._catalogue.get(client.device or "") if client is not None else None
+        if client is None or app is None:
+            return _unknown(who)
+        if app.status != "PRESERIE":
+            return _reviewed()
+        if not await admitted(self._records, "registering", f"client {id}", OF_CLIENT, HOUR):
+            return _often()
+        secret = given.get("client_secret")
+        if given.get("client_id") != id or _OURS & given.keys():
+            return _refused(400, "invalid_client_metadata", "client_id is the client's own; what we say is left out.")
+        if secret is not None and not (isinstance(secret, str) and client.has_secret(secret)):
+            return _refused(400, "invalid_client_metadata", "client_secret is the client's own, or is left out.")
+        try:
+            metadata = read(given, self._loopback)
+        except Wrong as wrong:
+            return _refused(400, wrong.code, wrong.words)
+        word = made() if metadata.kind == "confidential-symmetric" and client.secret_hash is None else None
+        kept = digest(word) if word else client.secret_hash if metadata.kind == "confidential-symmetric" else None
+        after = replace(client, **_of(metadata), secret_hash=kept)
+        described = _described(app, metadata)
+        await self._catalogue.save(described)
+        await self._clients.replace(after)
+        await self._trace("registration-update", id, who)
+        return Outcome(200, _told(after, described, who, word))
+
+    async def remove(self, id: str, who: Registrant) -> Outcome:
+        """The client forgotten, and what it was given ended: RFC 7592 §2.3."""
+        client = await self._own(id, who)
+        if client is None:
+            return _unknown(who)
+        app = await self._catalogue.get(client.device or "")
+        if app is not None and app.status != "PRESERIE":
+            return _reviewed()
+        await self._forget(client)
+        await self._trace("registration-removal", id, who)
+        return Outcome(204)
+
+    async def _made(self, metadata: Metadata, who: Registrant, organization: str) -> Outcome:
+        id, word, token = f"app-{secrets.token_hex(12)}", made(), made()
+        empty = App(secrets.token_hex(12), id, "", organization, "", "PRESERIE")
+        app = _described(empty, metadata)
+        symmetric = metadata.kind == "confidential-symmetric"
+        client = Client(
+            id,
+            status="draft",
+            secret_hash=digest(word) if symmetric else None,
+            registration_hash=digest(token),
+            device=app.id,
+            registered=int(time.time()),
+            **_of(metadata),
+        )
+        if not organization:
+            await self._records.put("draft", id, b"")
+        await self._catalogue.save(app, expected=0)
+        await self._clients.add(client)
+        await self._trace("registration", id, who)
+        return Outcome(201, _told(client, app, replace(who, token=token), word if symmetric else None))
+
+    async def _own(self, id: str, who: Registrant) -> Client | None:
+        """The client whose registration access token it is; the same for one that is not there."""
+        found = await self._clients.get(id) if len(id) <= 200 else None
+        kept = (found.registration_hash if found is not None else None) or digest(made())
+        right = hmac.compare_digest(kept, digest(who.token[:200]))
+        return found if right and found is not None and found.device is not None else None
+
+    async def _room(self) -> bool:
+        """Whether one more draft of nobody may be kept; old ones make room."""
+        kept = await self._records.list("draft")
+        if len(kept) < DRAFTS:
+            return True
+        oldest = time.time() - lifetimes.DRAFT
+        freed = 0
+        for id, _ in kept:
+            client = await self._clients.get(id)
+            if client is None or client.registered < oldest:
+                await self._forget(client) if client is not None else await self._records.take("draft", id)
+                freed += 1
+        return freed > 0
+
+    async def _forget(self, client: Client) -> None:
+        await self._clients.remove(client.id)
+        await self._tokens.end_where(client=client.id)
+        await self._records.take("draft", client.id)
+        if client.device is not None:
+            await self._catalogue.remove(client.device)
+
+    async def _trace(self, kind: Any, id: str, who: Registrant) -> None:
+        await self._traces.leave(Trace(kind, client=id, address=who.source), who.addresses.base)
+
+
+def publishes(grant: Grant) -> bool:
+    """Whether it is a publisher's token that may make apps."""
+    made_by = "publisher" in grant.duties and bool(grant.organization)
+    return made_by and any(one.covers("Task", "c") for one in grant.scopes)
+
+
+def _of(metadata: Metadata) -> dict[str, Any]:
+    """What the client record keeps of the metadata."""
+    return {
+        "name": metadata.name or _NAME,
+        "kind": metadata.kind,
+        "jwks": metadata.jwks,
+        "jwks_uri": metadata.jwks_uri,
+        "redirect_uris": metadata.redirect_uris,
+        "scopes": metadata.scopes,
+        "grants": metadata.grants,
+        "launch_uri": metadata.launch_uri or None,
+        "logo_uri": metadata.logo_uri or None,
+    }
+
+
+def _described(app: App, metadata: Metadata) -> App:
+    """The app with what the metadata says of it; purposes that its publisher filed stay."""
+    filed = any(one.code != TRIAL for one in app.purposes)
+    return replace(
+        app,
+        name=metadata.name or _NAME,
+        version=metadata.software_version,
+        url=metadata.client_uri,
+        privacy_url=metadata.policy_uri,
+        launch_uri=metadata.launch_uri,
+        purposes=app.purposes if filed else _trial(metadata.scopes),
+    )
+
+
+def _trial(asked: tuple[str, ...]) -> tuple[Purpose, ...]:
+    held = [one for one in map(scopes.read, asked) if one is not None]
+    if not held:
+        return ()
+    read_too = any(one.verbs & set("rs") for one in held)
+    write_too = any(one.verbs & set("cud") for one in held)
+    actions: tuple[Action, ...] = (*(("read",) if read_too else ()), *(("write",) if write_too else ()))
+    words = ("Essayer l’application avec un patient fictif", "L’application n’a été examinée par personne.")
+    texts = tuple(one.text for one in held)
+    return (Purpose(TRIAL, words[0], actions, (), words[1], "Le temps de l’essai", texts),)
+
+
+def _told(client: Client, app: App, who: Registrant, word: str | None = None) -> dict[str, Any]:
+    """RFC 7591 §3.2.1, RFC 7592 §3: what is registered, and a new secret once."""
+    said = {
+        "jwks": client.jwks,
+        "jwks_uri": client.jwks_uri,
+        "client_uri": app.url,
+        "logo_uri": client.logo_uri,
+        "policy_uri": app.privacy_url,
+        "initiate_login_uri": client.launch_uri,
+    }
+    return {
+        "client_id": client.id,
+        "client_id_issued_at": client.registered,
+        **({"client_secret": word, "client_secret_expires_at": 0} if word else {}),
+        "registration_access_token": who.token,
+        "registration_client_uri": who.addresses.at(f"register/{client.id}"),
+        "client_name": client.name,
+        "redirect_uris": list(client.redirect_uris),
+        "grant_types": [one for one in GRANTS if one in client.grants],
+        "response_types": ["code"] if "authorization_code" in client.grants else [],
+        "token_endpoint_auth_method": METHODS[client.kind],
+        "scope": " ".join(client.scopes),
+        "software_version": app.version,
+        **{name: value for name, value in said.items() if value},
+    }
+
+
+def _refused(status: int, error: str, words: str, headers: Mapping[str, str] | None = None) -> Outcome:
+    return Outcome(status, {"error": error, "error_description": words}, headers or {})
+
+
+def _often() -> Outcome:
+    return _refused(429, "temporarily_unavailable", "Too many registrations: try later.", {"Retry-After": str(HOUR)})
+
+
+def _reviewed() -> Outcome:
+    words = "The app was reviewed: it changes by the catalogue's own workflow."
+    return _refused(403, "access_denied", words)
+
+
+def _unknown(who: Registrant) -> Outcome:
+    """RFC 7592 §2: the same for a client that is not there, and a token that is not its own."""
+    said = f'Bearer realm="{who.addresses.issuer}"' + (', error="invalid_token"' if who.token else "")
+    return _refused(401, "invalid_token", "The registration access token is not valid.", {"WWW-Authenticate": said})
