@@ -21,6 +21,8 @@ _TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 _INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
 _REASONS = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
+#: System of the identifiers by which traces name staff: the ids of their `Person`.
+PERSONS = "https://fhir-server.example/persons"
 _ENTITIES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 
 #: The most objects one trace names; a search that lists more says how many it listed.
@@ -106,10 +108,17 @@ def event(grant: Grant, traces: Traces, interaction: str, type: str | None, stat
     }
 
 
+def who(subject: str) -> dict[str, Any]:
+    """Somebody as a trace names them: R4 lets `AuditEvent.agent.who` refer to no Person, so staff are identified."""
+    if subject.startswith("Person/"):
+        return {"identifier": {"system": PERSONS, "value": subject.removeprefix("Person/")}}
+    return {"reference": subject}
+
+
 def _agents(grant: Grant) -> list[dict[str, Any]]:
     agents: list[dict[str, Any]] = []
     if grant.subject:
-        person: dict[str, Any] = {"who": {"reference": grant.subject}, "requestor": True}
+        person: dict[str, Any] = {"who": who(grant.subject), "requestor": True}
         agents.append({"role": [{"text": grant.role}], **person} if grant.role else person)
     if grant.client:
         agents.append({"who": {"identifier": {"value": grant.client}}, "requestor": not agents})

@@ -154,9 +154,14 @@ def _of_patients(ids: frozenset[str], type: str, verb: str) -> Filter:
 
 
 def _binary(grant: Grant, verb: str) -> Filter:
-    """Judged by the DocumentReference in its `securityContext`; without one only its writer's system has it."""
+    """Judged by the DocumentReference in its `securityContext`; without one only its writer's system has it.
+
+    Staff of the catalogue read what comes with the files that they see.
+    """
     if not any(scope.covers("Binary", verb) or scope.covers("DocumentReference", verb) for scope in grant.scopes):
         return NOTHING
     # Updating or deleting a document's bytes asks for the same verb on the document; reading them, for reading it.
+    if verb == "r" and grant.duties:
+        return Linked(SECURITY_CONTEXT, "Task", rule(grant, "Task", "r"))
     judged = Linked(SECURITY_CONTEXT, "DocumentReference", rule(grant, "DocumentReference", verb))
     return either([judged, Token(WRITER, code=grant.client)] if grant.client else [judged])

@@ -12,10 +12,12 @@ from typing import Any, TypeVar, cast, get_args
 
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
+from fhir_server.interactions.writing import judged
 from fhir_server.operations.invocation import Invocation
 from fhir_server.space.catalogue import apps, dossiers
 from fhir_server.space.catalogue.acts import Act, Actor
 from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.attached import Attached, sent
 from fhir_server.space.catalogue.dossiers import Dossier, Opinion, Result, Verdict
 from fhir_server.space.catalogue.referencing import Referencing
 
@@ -33,8 +35,9 @@ async def file(call: Invocation, context: Context) -> Response:
     """
     actor = _actor(context, "c")
     given = call.inputs.complex
-    answers = dossiers.answers_of(given.get("answers", {}))
-    made = await _referencing(context).file(actor, _app(given["app"]), answers, given.get("dpia"))
+    app, answers = await _app(context, given["app"]), await _answers(context, given["answers"])
+    dpia = _dpia(given["dpia"]) if "dpia" in given else None
+    made = await _referencing(context).file(actor, app, answers, dpia)
     return await _answer(context, made, 201)
 
 
@@ -56,9 +59,9 @@ async def step(call: Invocation, context: Context) -> Response:
         start=_read(text("start"), "start", date.fromisoformat),
         end=_read(text("end"), "end", date.fromisoformat),
         reconsent_by=_read(text("reconsentBy"), "reconsentBy", date.fromisoformat),
-        proposed=_app(given["app"]) if "app" in given else None,
-        answers=dossiers.answers_of(given["answers"]) if "answers" in given else None,
-        dpia=given.get("dpia"),
+        proposed=await _app(context, given["app"]) if "app" in given else None,
+        answers=await _answers(context, given["answers"]) if "answers" in given else None,
+        dpia=_dpia(given["dpia"]) if "dpia" in given else None,
         expected=_read(text("version"), "version", int),
     )
     taken = await _referencing(context).step(actor, call.id or "", text("step") or "", act)
@@ -78,13 +81,28 @@ def _referencing(context: Context) -> Referencing:
     return Referencing(context.catalogue())
 
 
-def _app(tree: Mapping[str, Any]) -> App:
-    if tree.get("resourceType") != "Device" or not apps.is_app(tree):
+async def _app(context: Context, tree: dict[str, Any]) -> App:
+    """The app that a Device is: right by R4 first, so that it can be read."""
+    if tree.get("resourceType") != "Device":
         raise InvalidParameter("The app is a Device under the profile ens-app.", "Parameters.parameter")
-    try:
-        return apps.read(tree)
-    except (AttributeError, TypeError, KeyError, ValueError):
-        raise InvalidParameter("The Device cannot be read as an app.", "Parameters.parameter") from None
+    await judged(context, tree)
+    if not apps.is_app(tree):
+        raise InvalidParameter("The app is a Device under the profile ens-app.", "Parameters.parameter")
+    return apps.read(tree)
+
+
+async def _answers(context: Context, tree: dict[str, Any]) -> dict[str, str]:
+    if tree.get("resourceType") != "QuestionnaireResponse":
+        raise InvalidParameter("The answers are a QuestionnaireResponse.", "Parameters.parameter")
+    await judged(context, tree)
+    return dossiers.answers_of(tree)
+
+
+def _dpia(tree: Mapping[str, Any]) -> Attached:
+    found = sent(tree)
+    if found is None:
+        raise InvalidParameter("The assessment is an Attachment with its title and data.", "Parameters.parameter")
+    return found
 
 
 def _result(text: str) -> tuple[str, Result]:

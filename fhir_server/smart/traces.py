@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from fhir_server.access.audit import who
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import serialize
@@ -138,7 +139,7 @@ def _agents(trace: Trace) -> list[dict[str, Any]]:
     role = {"role": [{"text": trace.role}]} if trace.role else {}
     agents: list[dict[str, Any]] = []
     if trace.subject:
-        agents.append({**role, "who": {"reference": trace.subject}, "requestor": True, **network})
+        agents.append({**role, "who": who(trace.subject), "requestor": True, **network})
     if trace.client:
         own = {} if agents else network
         agents.append({"who": {"identifier": {"value": trace.client}}, "requestor": not agents, **own})

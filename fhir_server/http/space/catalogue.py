@@ -5,10 +5,13 @@ CSP R1111-38: the catalogue is public; an app that is not on line is not in it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi.responses import Response
 
 from fhir_server.http.smart.visit import Visit
 from fhir_server.http.space.words import CATEGORIES, category, done_with
+from fhir_server.space.catalogue.rights import opens
 
 
 async def show(visit: Visit) -> Response:
@@ -33,7 +36,7 @@ async def show(visit: Visit) -> Response:
 async def show_app(visit: Visit) -> Response:
     """One app on line."""
     app = await visit.entrance.catalogue.get(str(visit.request.path_params["app"]))
-    if app is None or app.status != "EN_LIGNE":
+    if app is None or app.status != "EN_LIGNE" or not opens(app, datetime.now(UTC)):
         return visit.refused("There is nothing at this address.", 404)
     values = {
         "app": app,

@@ -5,7 +5,7 @@ CSP R1111-38: every step is reasoned where somebody's rights hang on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from fhir_server.access.grant import Grant
 from fhir_server.fhir.outcome import Forbidden, Invalid, Issue
 from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.attached import Attached
 from fhir_server.space.catalogue.completeness import LONGEST, unverified
 from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Dossier, Opinion, Result
@@ -69,7 +70,7 @@ class Act:
     reconsent_by: date | None = None
     proposed: App | None = None
     answers: Mapping[str, str] | None = None
-    dpia: Mapping[str, Any] | None = None
+    dpia: Attached | None = None
     expected: int | None = None
 
 
@@ -77,31 +78,47 @@ def require(row: Row, act: Act) -> None:
     """Refuse a step that lacks something, or has what it has no use for (422)."""
     issues = []
     if row.reasoned and not act.reason.strip():
-        issues.append(_issue("reason", "The step needs a reason."))
+        issues.append(_issue("reason", "The step needs a reason.", "missing"))
     if len(act.reason) > LONGEST:
-        issues.append(_issue("reason", f"The reason is longer than {LONGEST} characters."))
+        issues.append(_issue("reason", f"The reason is longer than {LONGEST} characters.", "too-long"))
     if row.step == "opine" and act.opinion is None:
-        issues.append(_issue("opinion", "The opinion is favourable, reserved or unfavourable."))
+        issues.append(_issue("opinion", "The opinion is favourable, reserved or unfavourable.", "missing"))
     if row.step == "sign":
         issues += _convention(act)
-    used = {"results": ("verify", "return"), "opinion": ("opine",), "proposed": ("complete",)}
     issues += [
-        _issue(name, f"The step {row.step} has no {name}.")
-        for name, where in used.items()
+        _issue(name, f"The step {row.step} has no {name}.", "needless")
+        for name, where in _USED.items()
         if getattr(act, name) and row.step not in where
     ]
     if issues:
         raise Invalid(issues=issues)
 
 
-def _convention(act: Act) -> list[Issue]:
-    if act.start is None or act.end is None:
-        return [_issue("convention", "The convention has a first and a last day.")]
-    if act.end < max(act.start, datetime.now(UTC).date()):
-        return [_issue("convention", "The convention ends after it begins, and not in the past.")]
-    if act.reconsent_by is not None and act.reconsent_by < datetime.now(UTC).date():
-        return [_issue("reconsent_by", "The last day to consent anew is not in the past.")]
-    return []
+#: Part of an act → the steps that have a use for it.
+_USED = {
+    "results": ("verify", "return"),
+    "opinion": ("opine",),
+    "start": ("sign",),
+    "end": ("sign",),
+    "reconsent_by": ("sign",),
+    "proposed": ("complete",),
+    "answers": ("complete",),
+    "dpia": ("complete",),
+}
+
+
+def _convention(act: Act) -> Iterator[Issue]:
+    today = datetime.now(UTC).date()
+    for name in ("start", "end"):
+        if getattr(act, name) is None:
+            yield _issue(name, "The convention has a first and a last day.", "missing")
+    if act.start is not None and act.start > today:
+        # What is signed is on line: an app is not on line before its convention has begun.
+        yield _issue("start", "The convention has begun: it is signed on its first day, or later.", "not-begun")
+    if act.end is not None and act.end < max(act.start or today, today):
+        yield _issue("end", "The convention ends after it begins, and not in the past.", "past")
+    if act.reconsent_by is not None and act.reconsent_by < today:
+        yield _issue("reconsent_by", "The last day to consent anew is not in the past.", "past")
 
 
 def content(before: Dossier, row: Row, act: Act) -> dict[str, Any]:
@@ -111,7 +128,7 @@ def content(before: Dossier, row: Row, act: Act) -> dict[str, Any]:
         Invalid: the results of a verification are incomplete or wrong (422).
     """
     if row.step == "complete":
-        given = {"proposed": act.proposed, "answers": act.answers, "dpia": act.dpia}
+        given = {"proposed": act.proposed, "answers": act.answers}
         return {name: value for name, value in given.items() if value is not None}
     if row.step not in ("verify", "return") or row.duty != "verifier":
         return {}
@@ -123,5 +140,5 @@ def content(before: Dossier, row: Row, act: Act) -> dict[str, Any]:
     return {"results": results}
 
 
-def _issue(where: str, words: str) -> Issue:
-    return Issue("error", "business-rule", words, where)
+def _issue(where: str, words: str, key: str) -> Issue:
+    return Issue("error", "business-rule", words, where, key)

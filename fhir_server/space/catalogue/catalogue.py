@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from fhir_server.access.grant import OPEN
 from fhir_server.access.policy import APP, ON_LINE
@@ -20,6 +21,7 @@ from fhir_server.search.parameters import Registry
 from fhir_server.search.text import fold
 from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import CLIENTS, App
+from fhir_server.space.catalogue.rights import opens
 from fhir_server.store.filters import Filter, Token, both
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Guard, Put, Records, Stale, Store, Version
@@ -55,21 +57,26 @@ class Catalogue:
 
     async def get(self, device_id: str) -> App | None:
         """The app that this Device is, whatever its status; None when there is no such Device, or it is no app."""
+        app, _ = await self.at(device_id)
+        return app
+
+    async def at(self, device_id: str) -> tuple[App | None, int]:
+        """As `get`, and the version of the Device, for `expected`: what is judged is then what is written over."""
         version = await self._store.read("Device", device_id)
         if version is None or version.deleted:
-            return None
+            return None, version.version if version else 0
         tree = parse(version.body)
-        return apps.read(tree) if apps.is_app(tree) else None
+        return (apps.read(tree) if apps.is_app(tree) else None), version.version
 
     async def online(self, category: str | None = None, text: str | None = None) -> list[App]:
-        """The public catalogue: apps on line, by name.
+        """The public catalogue: apps on line whose convention has not ended, by name.
 
         Args:
             category: a code of https://fhir-server.example/CodeSystem/ens-app-category; None for any.
             text: words that each stand in the name, the description or a purpose's label; case and accents aside.
         """
-        words = fold(text or "").split()
-        found = await self._find(ON_LINE)
+        words, now = fold(text or "").split(), datetime.now(UTC)
+        found = [app for app in await self._find(ON_LINE) if opens(app, now)]
         return [app for app in found if (category is None or category in app.categories) and _has(app, words)]
 
     async def all(self) -> list[App]:

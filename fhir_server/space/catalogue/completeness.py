@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 from fhir_server.access import scopes
 from fhir_server.fhir.outcome import Issue
 from fhir_server.space.catalogue.apps import CATEGORIES, App, Purpose
+from fhir_server.space.catalogue.attached import KINDS, LARGEST
 from fhir_server.space.catalogue.criteria import Criterion, questions
 from fhir_server.space.catalogue.dossiers import Dossier, Result
 from fhir_server.validation.shipped import of
 
 #: Longest text of any answer, reason or comment, in characters.
 LONGEST = 4000
-#: Purposes of one app.
-MOST_PURPOSES = 20
+#: Purposes of one app, and scopes of one purpose.
+MOST_PURPOSES, MOST_SCOPES = 20, 50
 _CODE = re.compile(r"[a-z0-9][a-z0-9\-]{1,62}")
 _LETTERS = {"read": frozenset("rs"), "write": frozenset("cud")}
 #: Levels of scopes that an app of each audience may ask for.
@@ -31,6 +32,9 @@ _LEVELS = {"patient": {"patient"}, "professional": {"patient", "user", "system"}
 def lacking(dossier: Dossier, current: App | None) -> list[Issue]:
     """Each thing that is missing or wrong, in words; [] for a file that can be verified.
 
+    An issue's `expression` is the place in the file ("app.name", "app.purpose[0].scope", "answers.use", "dpia"), its
+    `key` the rule, by which a page finds its own words.
+
     Args:
         dossier: as filed.
         current: the app as it is referenced now; None when it never was.
@@ -38,102 +42,121 @@ def lacking(dossier: Dossier, current: App | None) -> list[Issue]:
     app = dossier.proposed
     found = [*_card(app), *_answers(app, dossier.answers)]
     if current is not None and current.version == app.version:
-        found.append(_issue("app.version", "A new file is for a new version of the app."))
+        found.append(_issue("app.version", "A new file is for a new version of the app.", "same-version"))
     if not app.exchanges:
-        return found + ([_issue("app.purpose", "An app that exchanges no data has no purposes.")] * bool(app.purposes))
+        none = _issue("app.purpose", "An app that exchanges no data has no purposes.", "needless-purpose")
+        return found + [none] * bool(app.purposes)
     return [*found, *_assessment(dossier.dpia), *_purposes(app)]
 
 
 def unverified(results: Mapping[str, Result], asked: tuple[Criterion, ...], passing: bool) -> list[Issue]:
-    """What is wrong with the results of a verification.
+    """What is wrong with the results of a verification; `expression` is "criterion.INT-01".
 
     Args:
         results: by criterion.
         asked: the criteria that the app is held to.
         passing: whether the file is to pass: every criterion is answered, and none is not met.
     """
-    codes = {one.code for one in asked}
-    found = [_issue("criterion", f"{code[:20]} is no criterion of this app.") for code in results if code not in codes]
+    found = []
+    known = {one.code for one in asked}
     for code, result in results.items():
+        where = f"criterion.{code[:20]}"
+        if code not in known:
+            found.append(_issue(where, f"{code[:20]} is no criterion of this app.", "unknown-criterion"))
         if result.verdict != "met" and not result.comment.strip():
-            found.append(_issue("criterion", f"{code[:20]} needs a comment: it is not met, or does not apply."))
+            words = f"{code[:20]} needs a comment: it is not met, or does not apply."
+            found.append(_issue(where, words, "comment-missing"))
         if len(result.comment) > LONGEST:
-            found.append(_issue("criterion", f"The comment on {code[:20]} is too long."))
-    if passing:
-        found += [_issue("criterion", f"{one.code} has no result.") for one in asked if one.code not in results]
-        unmet = [code for code, result in results.items() if result.verdict == "not-met"]
-        found += [_issue("criterion", f"{code[:20]} is not met: return the file to its publisher.") for code in unmet]
-    return found
+            found.append(_issue(where, f"The comment on {code[:20]} is too long.", "too-long"))
+        if passing and result.verdict == "not-met":
+            words = f"{code[:20]} is not met: return the file to its publisher."
+            found.append(_issue(where, words, "criterion-unmet"))
+    missing = [one.code for one in asked if one.code not in results] if passing else []
+    return found + [_issue(f"criterion.{code}", f"{code} has no result.", "criterion-open") for code in missing]
 
 
 def _card(app: App) -> Iterator[Issue]:
     for name in ("name", "version", "description", "client"):
-        if not 0 < len(str(getattr(app, name)).strip()) <= LONGEST:
-            yield _issue(f"app.{name}", f"The app has no {name}, or too long a one.")
+        if not 0 < len(getattr(app, name).strip()) <= LONGEST:
+            yield _issue(f"app.{name}", f"The app has no {name}, or too long a one.", "missing")
     for name in ("url", "privacy_url"):
         if not _is_https(getattr(app, name)):
-            yield _issue(f"app.{name}", f"The app's {name.replace('_', ' ')} is an https address.")
+            yield _issue(f"app.{name}", f"The app's {name.replace('_', ' ')} is an https address.", "https")
     if app.launch_uri and not _is_https(app.launch_uri):
-        yield _issue("app.launch_uri", "The address that opens the app is an https address.")
+        yield _issue("app.launch_uri", "The address that opens the app is an https address.", "https")
     if not app.categories or not set(app.categories) <= categories().keys():
-        yield _issue("app.category", "The app has at least one category of the catalogue, and no other.")
+        yield _issue("app.category", "The app has at least one category of the catalogue, and no other.", "category")
+    if any(len(said) > LONGEST for said in app.safety):
+        yield _issue("app.safety", "What is said of the app's safety is too long.", "too-long")
 
 
 def _answers(app: App, answers: Mapping[str, str]) -> Iterator[Issue]:
     asked = {one.link: one for one in questions(app.exchanges)}
     for link, question in asked.items():
         answer = answers.get(link, "").strip()
+        where = f"answers.{link}"
         if question.required and not answer:
-            yield _issue(f"answers.{link}", f"« {question.text} » is not answered.")
+            yield _issue(where, f"« {question.text} » is not answered.", "missing")
         elif len(answer) > LONGEST:
-            yield _issue(f"answers.{link}", f"The answer to « {question.text} » is too long.")
+            yield _issue(where, f"The answer to « {question.text} » is too long.", "too-long")
         elif answer and question.options and answer not in dict(question.options):
-            yield _issue(f"answers.{link}", f"The answer to « {question.text} » is none of its options.")
+            yield _issue(where, f"The answer to « {question.text} » is none of its options.", "option")
         elif answer and question.kind == "boolean" and answer not in ("true", "false"):
-            yield _issue(f"answers.{link}", f"The answer to « {question.text} » is true or false.")
+            yield _issue(where, f"The answer to « {question.text} » is true or false.", "option")
     if answers.get("secondary-use") == "true" and app.exchanges:
-        yield _issue("answers.secondary-use", "Data of the space serve the declared purposes only.")
+        yield _issue("answers.secondary-use", "Data of the space serve the declared purposes only.", "secondary-use")
 
 
 def _assessment(dpia: Mapping[str, Any] | None) -> Iterator[Issue]:
-    if not dpia or not dpia.get("title") or not (dpia.get("data") or dpia.get("hash")):
-        yield _issue("dpia", "The impact assessment is needed: its title, and its data or their hash.")
+    if not dpia or not dpia.get("title") or not dpia.get("size"):
+        yield _issue("dpia", "The impact assessment is needed: its title and its data.", "missing")
+    elif not dpia.get("contentType"):
+        yield _issue("dpia", f"The impact assessment is a file in {' or '.join(KINDS)}.", "kind")
+    elif dpia["size"] > LARGEST:
+        yield _issue("dpia", f"The impact assessment is larger than {LARGEST} bytes.", "too-large")
 
 
 def _purposes(app: App) -> Iterator[Issue]:
     if not 0 < len(app.purposes) <= MOST_PURPOSES:
-        yield _issue("app.purpose", f"An app that exchanges data has 1 to {MOST_PURPOSES} purposes.")
-    if len({one.code for one in app.purposes}) != len(app.purposes):
-        yield _issue("app.purpose", "Each purpose has a code of its own.")
+        words = f"An app that exchanges data has 1 to {MOST_PURPOSES} purposes."
+        yield _issue("app.purpose", words, "purposes")
+    seen: set[str] = set()
     for n, purpose in enumerate(app.purposes[:MOST_PURPOSES]):
-        for words in (*_said(purpose), *_scopes(app, purpose)):
-            yield _issue(f"app.purpose[{n}]", words)
+        where = f"app.purpose[{n}]"
+        if purpose.code in seen:
+            yield _issue(f"{where}.code", "Each purpose has a code of its own.", "same-code")
+        seen.add(purpose.code)
+        yield from _said(purpose, where)
+        yield from _scopes(app, purpose, f"{where}.scope")
 
 
-def _said(purpose: Purpose) -> Iterator[str]:
+def _said(purpose: Purpose, where: str) -> Iterator[Issue]:
     if not _CODE.fullmatch(purpose.code):
-        yield "The code of a purpose is small letters, digits and hyphens."
+        yield _issue(f"{where}.code", "The code of a purpose is small letters, digits and hyphens.", "purpose-code")
     for name in ("label", "justification", "retention"):
         if not 0 < len(getattr(purpose, name).strip()) <= LONGEST:
-            yield f"The purpose has no {name}, or too long a one."
+            yield _issue(f"{where}.{name}", f"The purpose has no {name}, or too long a one.", "missing")
     if not purpose.actions:
-        yield "The purpose reads, writes, or both."
+        yield _issue(f"{where}.action", "The purpose reads, writes, or both.", "actions")
+    if any(not one.code or len(one.code) > 100 for one in purpose.categories):
+        yield _issue(f"{where}.category", "A category of data has a code.", "data-category")
 
 
-def _scopes(app: App, purpose: Purpose) -> Iterator[str]:
-    if not 0 < len(purpose.scopes) <= 50:
-        yield "The purpose expands to 1 to 50 scopes."
+def _scopes(app: App, purpose: Purpose, where: str) -> Iterator[Issue]:
+    if not 0 < len(purpose.scopes) <= MOST_SCOPES:
+        yield _issue(where, f"The purpose expands to 1 to {MOST_SCOPES} scopes.", "scopes")
     letters = frozenset[str]().union(*(_LETTERS[action] for action in purpose.actions))
-    for text in purpose.scopes[:50]:
+    for text in purpose.scopes[:MOST_SCOPES]:
+        said = text[:100]
         found = scopes.read(text)
         if found is None:
-            yield f"{text[:100]} is no SMART scope about resources."
+            yield _issue(where, f"{said} is no SMART scope about resources.", "scope")
         elif found.type == "*":
-            yield f"{text[:100]} speaks of every type: name those that the purpose needs."
+            yield _issue(where, f"{said} speaks of every type: name those that the purpose needs.", "scope-type")
         elif found.level not in _LEVELS[app.audience]:
-            yield f"{text[:100]} is at a level that an app for this audience does not get."
+            yield _issue(where, f"{said} is at a level that an app for this audience does not get.", "scope-level")
         elif not found.verbs <= letters:
-            yield f"{text[:100]} does more than the purpose's actions."
+            yield _issue(where, f"{said} does more than the purpose's actions.", "scope-verbs")
 
 
 @cache
@@ -144,9 +167,14 @@ def categories() -> dict[str, str]:
 
 
 def _is_https(url: str) -> bool:
-    parts = urlsplit(url) if url.isascii() and len(url) <= 500 else None
-    return parts is not None and parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+    if not url.isascii() or not url.isprintable() or " " in url or len(url) > 500:
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
 
 
-def _issue(where: str, words: str) -> Issue:
-    return Issue("error", "business-rule", words, where)
+def _issue(where: str, words: str, key: str) -> Issue:
+    return Issue("error", "business-rule", words, where, key)

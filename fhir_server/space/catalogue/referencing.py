@@ -7,6 +7,7 @@ the trace (`AuditEvent`) are written together or not at all. A step that another
 from __future__ import annotations
 
 import secrets
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, NotFound
 from fhir_server.space.catalogue import dossiers
 from fhir_server.space.catalogue.acts import Act, Actor, content, require
 from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.attached import Attached
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.space.catalogue.completeness import lacking
 from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, State, Taken
@@ -40,9 +42,7 @@ class Referencing:
         """Kept where the catalogue is."""
         self._catalogue = catalogue
 
-    async def file(
-        self, actor: Actor, proposed: App, answers: Mapping[str, str], dpia: Mapping[str, Any] | None
-    ) -> Dossier:
+    async def file(self, actor: Actor, proposed: App, answers: Mapping[str, str], dpia: Attached | None) -> Dossier:
         """A new file, for an app that is new or for a new version of one.
 
         An app that was never referenced takes what is proposed at once, with status PRESERIE: it can be tried on
@@ -52,7 +52,7 @@ class Referencing:
             actor: a publisher.
             proposed: the app; its id "" for one that is not in the catalogue at all. Publisher and status are not read.
             answers: to the questionnaire, by linkId.
-            dpia: Attachment with its title, and its data or their hash; not needed where nothing is exchanged.
+            dpia: the impact assessment; not needed where nothing is exchanged.
 
         Raises:
             Forbidden: not a publisher (403).
@@ -62,24 +62,27 @@ class Referencing:
         """
         if "publisher" not in actor.duties or actor.organization is None:
             raise Forbidden("Only publishers file apps.")
-        current = await self._own(actor, proposed.id) if proposed.id else None
+        current, at = await self._own(actor, proposed.id) if proposed.id else (None, 0)
         app = _identified(proposed, current, actor.organization)
         taken = Taken("file", _now(), actor.subject, "publisher", "", "filed")
-        made = Dossier(
-            id=secrets.token_hex(12),
-            app=app.id,
-            publisher=actor.organization,
-            state="filed",
-            proposed=app,
-            answers=dict(answers),
-            dpia=dpia,
-            steps=(taken,),
+        made = _attached(
+            Dossier(
+                id=secrets.token_hex(12),
+                app=app.id,
+                publisher=actor.organization,
+                state="filed",
+                proposed=app,
+                answers=dict(answers),
+                steps=(taken,),
+            ),
+            dpia,
+            taken,
         )
         _require_complete(made, current)
         draft = current is None or current.status == "PRESERIE"
-        changes = [await self._catalogue.put(app)] if draft else []
+        changes = [await self._catalogue.put(app, at)] if draft else []
         under_way = Guard("Task", self._of_app(app.id, UNDER_WAY), frozenset())
-        return await self._write(actor, made, taken, changes, [under_way])
+        return await self._write(actor, made, taken, changes, [under_way], dpia=dpia)
 
     async def step(self, actor: Actor, id: str, step: str, act: Act | None = None) -> Dossier:
         """The file after a step.
@@ -102,15 +105,30 @@ class Referencing:
         if act.expected is not None and act.expected != before.version:
             raise Conflict("Another step was taken meanwhile.")
         require(row, act)
-        current = await self._catalogue.get(before.app)
+        current, at = await self._catalogue.at(before.app)
         taken = Taken(step, _now(), actor.subject, row.duty, before.state, row.target, act.reason.strip(), act.opinion)
         after = replace(before, state=row.target, steps=(*before.steps, taken), **content(before, row, act))
         if step == "complete":
+            after = _attached(after, act.dpia, taken)
             after = replace(after, proposed=_identified(after.proposed, current, before.publisher))
             _require_complete(after, current)
-        changes = await self._changes(row, act, after, current)
+        changed_app = _changed(row, act, after, current)
+        changes = [] if changed_app is None else [await self._catalogue.put(changed_app, at)]
         others = await self._superseded(actor, after, taken.at) if step == "sign" else []
-        return await self._write(actor, after, taken, changes, [], others)
+        return await self._write(actor, after, taken, changes, [], others, act.dpia)
+
+    async def assessment(self, actor: Actor, id: str) -> tuple[Mapping[str, Any], bytes]:
+        """The impact assessment of a file: the Attachment that speaks of it, and its bytes.
+
+        Raises:
+            NotFound: no such file, or hidden, or without an assessment (404).
+        """
+        found = (await self.get(actor, id)).dpia or {}
+        binary = str(found.get("url", "")).removeprefix("Binary/")
+        version = await self._catalogue.repository.store.read("Binary", binary) if binary else None
+        if version is None or version.deleted:
+            raise NotFound("There is no such file.")
+        return found, b64decode(parse(version.body)["data"])
 
     async def get(self, actor: Actor, id: str) -> Dossier:
         """The file, for whoever has a duty; a publisher sees their own organization's.
@@ -142,23 +160,11 @@ class Referencing:
         """The steps that the actor may take now: what a page offers."""
         return open_to(actor.duties, dossier.state) if _sees(actor, dossier) else ()
 
-    async def _own(self, actor: Actor, id: str) -> App:
-        found = await self._catalogue.get(id)
+    async def _own(self, actor: Actor, id: str) -> tuple[App, int]:
+        found, version = await self._catalogue.at(id)
         if found is None or found.publisher != actor.organization:
             raise NotFound("There is no such app.")
-        return found
-
-    async def _changes(self, row: Row, act: Act, after: Dossier, current: App | None) -> list[tuple[Put, Guard]]:
-        """What the step makes of the app."""
-        if current is None:
-            raise Conflict("The app is no more.")
-        if row.step == "complete" and current.status == "PRESERIE":
-            return [await self._catalogue.put(after.proposed)]
-        if row.step == "sign":
-            if current.status == "SUSPENDUE":
-                raise Conflict("The app is suspended: end the suspension before a new version is signed.")
-            return [await self._catalogue.put(_signed(after.proposed, current, act))]
-        return [await self._catalogue.put(replace(current, status=row.status))] if row.status else []
+        return found, version
 
     async def _superseded(self, actor: Actor, by: Dossier, at: datetime) -> list[tuple[Dossier, Taken]]:
         """The files that a newer one takes the place of."""
@@ -180,8 +186,11 @@ class Referencing:
         changes: list[tuple[Put, Guard]],
         guards: list[Guard],
         others: list[tuple[Dossier, Taken]] | None = None,
+        dpia: Attached | None = None,
     ) -> Dossier:
         writes: list[Write] = [put for put, _ in changes]
+        if dpia is not None and dossier.dpia is not None:
+            writes.append(await self._keep(dpia, dossier))
         for one, step in [(dossier, taken), *(others or ())]:
             writes += [await self._put(one), await self._trace(actor, one, step)]
         try:
@@ -199,6 +208,11 @@ class Referencing:
             raise Conflict("Another step was taken meanwhile.")
         tree = dossiers.written(dossier)
         return await repository.put("Task", dossier.id, tree, serialize(tree), before)
+
+    async def _keep(self, dpia: Attached, dossier: Dossier) -> Put:
+        tree = dpia.resource(dossier.id)
+        id = str((dossier.dpia or {})["url"]).removeprefix("Binary/")
+        return await self._catalogue.repository.put("Binary", id, tree, serialize(tree), None)
 
     async def _trace(self, actor: Actor, dossier: Dossier, taken: Taken) -> Put:
         repository = self._catalogue.repository
@@ -222,6 +236,24 @@ def _row(actor: Actor, dossier: Dossier, step: str) -> Row:
     if found is None:
         raise Conflict(f"The step {step} is not possible while the file is: {dossier.words}.")
     return found
+
+
+def _changed(row: Row, act: Act, after: Dossier, current: App | None) -> App | None:
+    """What the step makes of the app; None when that is nothing."""
+    if current is None:
+        raise Conflict("The app is no more.")
+    if row.step == "complete" and current.status == "PRESERIE":
+        return after.proposed
+    if row.step == "sign":
+        if current.status == "SUSPENDUE":
+            raise Conflict("The app is suspended: end the suspension before a new version is signed.")
+        return _signed(after.proposed, current, act)
+    return replace(current, status=row.status) if row.status else None
+
+
+def _attached(dossier: Dossier, dpia: Attached | None, taken: Taken) -> Dossier:
+    """The file with the assessment that comes with it; as it was without one."""
+    return replace(dossier, dpia=dpia.attachment(secrets.token_hex(12), taken.at)) if dpia else dossier
 
 
 def _signed(proposed: App, current: App, act: Act) -> App:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_server.access.audit import who
 from fhir_server.space.catalogue.apps import OWN
 from fhir_server.space.catalogue.dossiers import Dossier, Taken
 
@@ -24,7 +25,7 @@ def trace(client: str | None, dossier: Dossier, taken: Taken) -> dict[str, Any]:
         dossier: after the step, its `version` being the one before.
         taken: the step.
     """
-    person = {"who": {"reference": taken.by}, "requestor": True, "role": [{"text": taken.duty}]}
+    person = {"who": who(taken.by), "requestor": True, "role": [{"text": taken.duty}]}
     software = [{"who": {"identifier": {"value": client}}, "requestor": False}] if client else []
     about = (f"Task/{dossier.id}/_history/{dossier.version + 1}", f"Device/{dossier.app}")
     return {

@@ -35,10 +35,12 @@ class Row:
 
 
 _WORKING: tuple[State, ...] = ("signed", "suspended", "offline")
+#: A publisher may give up until the convention is signed: nothing binds them before it.
+_UNSIGNED: tuple[State, ...] = ("filed", "incomplete", "verified", "opined", "accepted")
 
 ROWS: tuple[Row, ...] = (
     Row("complete", "publisher", ("incomplete",), "filed"),
-    Row("abandon", "publisher", ("filed", "incomplete"), "abandoned", reasoned=True),
+    Row("abandon", "publisher", _UNSIGNED, "abandoned", reasoned=True),
     Row("return", "verifier", ("filed",), "incomplete", reasoned=True),
     Row("verify", "verifier", ("filed",), "verified"),
     Row("return", "commission", ("verified",), "incomplete", reasoned=True),
