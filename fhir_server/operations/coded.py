@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/terminology-service.html
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.contexts import bound
 from fhir_server.operations.invocation import Inputs, Invocation
 from fhir_server.terminology.catalogue import Lent, System, ValueSet, given, required, unknown
-from fhir_server.terminology.composing import Composer, Pins
+from fhir_server.terminology.composing import AT, Composer, Pins
 from fhir_server.terminology.service import Terminology
 from fhir_server.terminology.speaking import languages
 
@@ -127,7 +128,7 @@ async def code_system(call: Invocation, context: Context, known: Terminology, ur
         raise InvalidParameter("Which code system is needed.", "http.system", code="required")
     found = known.catalogue.system(url, version)
     if found is None:
-        raise unknown("code system", url)
+        raise unknown("code system", url, "http.url" if call.inputs.one("url") else "http.system")
     return found
 
 
@@ -146,6 +147,31 @@ def moment(inputs: Inputs) -> str:
     if found and not _DATE.fullmatch(found):
         raise InvalidParameter("date is a date or an instant.", "http.date")
     return found
+
+
+def pins(inputs: Inputs) -> Pins:
+    """Which versions of code systems are to be taken: by `system-version`, `force-system-version` and `date`.
+
+    Raises:
+        InvalidParameter: one is not written as it should be (400).
+    """
+    found = dict(versioned(inputs, "system-version"))
+    if inputs.one("date"):
+        found[AT] = moment(inputs)
+    return found | {"!" + url: version for url, version in versioned(inputs, "force-system-version")}
+
+
+def versioned(inputs: Inputs, name: str) -> Iterator[tuple[str, str]]:
+    """Systems and versions of a parameter that names them with `|`.
+
+    Raises:
+        InvalidParameter: it is not written so (400).
+    """
+    for value in inputs.values.get(name, ()):
+        url, _, version = value.partition("|")
+        if not url or not version:
+            raise InvalidParameter(f"{name} is [system]|[version].", f"http.{name}")
+        yield url, version
 
 
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)

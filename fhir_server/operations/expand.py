@@ -15,12 +15,12 @@ from typing import Any
 from fhir_server.fhir.json import instant, serialize
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import composer, flag, language, moment, terminology, value_set
+from fhir_server.operations.coded import composer, flag, language, pins, terminology, value_set, versioned
 from fhir_server.operations.invocation import Inputs, Invocation
 from fhir_server.operations.members import Row, Shown, nested, rows
 from fhir_server.store.concepts import Wanted
 from fhir_server.terminology.catalogue import Unexpandable, ValueSet
-from fhir_server.terminology.composing import AT, Expansion, Pins
+from fhir_server.terminology.composing import Expansion
 
 #: Codes in one answer; more are asked for in pages.
 MOST = 10_000
@@ -49,12 +49,12 @@ async def expand(call: Invocation, context: Context) -> Response:
     found = await value_set(call, context, known)
     inputs = call.inputs
     reading, mark = composer(call, known)
-    expansion = await known.aside(lambda: reading.expansion(found, _pins(inputs) | mark))
+    expansion = await known.aside(lambda: reading.expansion(found, pins(inputs) | mark))
     _require_versions(expansion, inputs)
     offset, count = _number(inputs, "offset"), _number(inputs, "count")
     wanted = Wanted(
         text=inputs.one("filter") or "",
-        active_only=bool(flag(inputs, "activeOnly")) or not expansion.inactive,
+        active_only=bool(flag(inputs, "activeOnly")),
         selectable_only=bool(flag(inputs, "excludeNotForUI")),
         without=tuple(inputs.all("exclude-system")),
     )
@@ -74,15 +74,29 @@ async def expand(call: Invocation, context: Context) -> Response:
     contains = await known.aside(contained)
     body = _value_set(found, inputs)
     body["expansion"] = {
-        "identifier": f"urn:uuid:{uuid.uuid4()}",
+        "identifier": _identifier(found, expansion, call, wanted),
         "timestamp": instant(time.time_ns() // 1_000_000),
         "total": total,
         **({} if offset is None and count is None else {"offset": offset or 0}),
-        "parameter": [*_said(inputs), *({"name": "version", "valueUri": one} for one in expansion.systems)],
+        "parameter": [*_said(inputs), *_used(expansion)],
         "contains": contains,
     }
     body["expansion"] = {key: value for key, value in body["expansion"].items() if value != []}
     return Response(200, serialize(body))
+
+
+def _identifier(found: ValueSet, expansion: Expansion, call: Invocation, wanted: Wanted) -> str:
+    """The same for every page of an expansion, and another where a code system, the value set or the question is."""
+    asked = (found.key, expansion.number, expansion.systems, wanted, language(call))
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, repr(asked))}"
+
+
+def _used(expansion: Expansion) -> Iterator[dict[str, Any]]:
+    """What was used, under R4's name for it and under those of later releases."""
+    for one in expansion.systems:
+        yield {"name": "version", "valueUri": one}
+    for name, canonicals in (("used-codesystem", expansion.systems), ("used-valueset", expansion.value_sets)):
+        yield from ({"name": name, "valueUri": one} for one in canonicals)
 
 
 def _direction(inputs: Inputs) -> None:
@@ -91,23 +105,8 @@ def _direction(inputs: Inputs) -> None:
         raise InvalidParameter("contextDirection is incoming or outgoing.", "http.contextDirection")
 
 
-def _pins(inputs: Inputs) -> Pins:
-    pins = dict(_versioned(inputs, "system-version"))
-    if inputs.one("date"):
-        pins[AT] = moment(inputs)
-    return pins | {"!" + url: version for url, version in _versioned(inputs, "force-system-version")}
-
-
-def _versioned(inputs: Inputs, name: str) -> Iterator[tuple[str, str]]:
-    for value in inputs.values.get(name, ()):
-        url, _, version = value.partition("|")
-        if not url or not version:
-            raise InvalidParameter(f"{name} is [system]|[version].", f"http.{name}")
-        yield url, version
-
-
 def _require_versions(expansion: Expansion, inputs: Inputs) -> None:
-    for url, version in _versioned(inputs, "check-system-version"):
+    for url, version in versioned(inputs, "check-system-version"):
         other = [one for one in expansion.systems if one.startswith(url + "|") and one != f"{url}|{version}"]
         if other:
             raise Unexpandable(f"The value set uses {other[0]}.", "http.check-system-version", code="exception")

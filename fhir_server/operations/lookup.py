@@ -51,7 +51,7 @@ async def lookup(call: Invocation, context: Context) -> Response:
 
 def _by_grammar(one: Given) -> Response:
     if not GRAMMARS[one.system](one.code):
-        raise unknown("code", one.code)
+        raise unknown("code", one.code, "http.code")
     return answer(("name", "valueString", one.system), ("display", "valueString", one.code))
 
 

@@ -56,7 +56,12 @@ _LENT = Parameter("tx-resource", "in", 0, "*", "Resource")
 #: Parameters taken beside those of the definition: value sets the caller brings, and what later releases have.
 FURTHER: dict[str, tuple[Parameter, ...]] = {
     "ValueSet-expand": (_LENT, Parameter("property", "in", 0, "*", "string")),
-    "ValueSet-validate-code": (_LENT,),
+    "ValueSet-validate-code": (
+        _LENT,
+        Parameter("inferSystem", "in", 0, "1", "boolean"),
+        Parameter("system-version", "in", 0, "*", "uri"),
+        Parameter("force-system-version", "in", 0, "*", "uri"),
+    ),
 }
 
 #: Number of segments before `$name` → the level, as the OperationDefinition names it.

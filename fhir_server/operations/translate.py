@@ -1,17 +1,19 @@
 """A code in another code system.
 
-https://hl7.org/fhir/R4/conceptmap-operation-translate.html
+https://hl7.org/fhir/R4/conceptmap-operation-translate.html. A target that depends on other elements is a translation
+only where the caller says that they have those values: https://hl7.org/fhir/R4/conceptmap-definitions.html
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid, InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import Given, answer, codings, flag, terminology
+from fhir_server.operations.coded import Given, answer, as_given, codings, flag, terminology
 from fhir_server.operations.invocation import Inputs, Invocation
 from fhir_server.terminology.catalogue import unknown
 from fhir_server.terminology.library import tree
@@ -27,6 +29,21 @@ _NONE = frozenset({"unmatched", "disjoint"})
 Match = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How a code is to be translated.
+
+    Attributes:
+        backwards: from target to source.
+        target: the code system wanted, None for any.
+        dependencies: element, system and code of what the caller says holds besides.
+    """
+
+    backwards: bool
+    target: str | None
+    dependencies: frozenset[tuple[str, str, str]]
+
+
 async def translate(call: Invocation, context: Context) -> Response:
     """200 with result and matches, best map first.
 
@@ -39,19 +56,47 @@ async def translate(call: Invocation, context: Context) -> Response:
     if any(not one.system for one in asked):
         raise InvalidParameter("A code needs its system.", "http.system", code="required")
     maps = await _maps(call, context, known)
-    backwards = bool(flag(call.inputs, "reverse"))
+    inputs = call.inputs
+    question = Question(bool(flag(inputs, "reverse")), inputs.one("targetsystem"), frozenset(_dependencies(inputs)))
 
     def matches() -> list[Match]:
-        wanted = call.inputs.one("targetsystem")
-        return [m for found in maps for one in asked for m in _matches(known, found, one, backwards, wanted, 0)]
+        return [m for found in maps for one in asked for m in _matches(known, found, one, question, 0)]
 
-    found = await known.aside(matches)
+    every = await known.aside(matches)
+    found = [one for one in every if _holds(one, question)]
     result = any(one["equivalence"] not in _NONE for one in found)
     return answer(
         ("result", "valueBoolean", result),
-        ("message", "valueString", "" if result else "There is no translation."),
+        ("message", "valueString", "" if result else _why(every)),
         *(("match", "part", list(_parts(one))) for one in found),
     )
+
+
+def _dependencies(inputs: Inputs) -> Iterator[tuple[str, str, str]]:
+    for row in inputs.parts.get("dependency", ()):
+        element, concept = row.get("element"), row.get("concept")
+        codings = concept.get("coding") if isinstance(concept, dict) else None
+        if not isinstance(element, str) or not isinstance(codings, list):
+            raise InvalidParameter("A dependency has an element and a concept with codings.", "http.dependency")
+        for one in codings:
+            given = as_given(one, "dependency")
+            yield element, given.system, given.code
+
+
+def _holds(match: Match, question: Question) -> bool:
+    return all(
+        any(
+            element == row.get("property") and code == row.get("value") and row.get("system", system) == system
+            for element, system, code in question.dependencies
+        )
+        for row in _rows(match, "dependsOn")
+    )
+
+
+def _why(every: list[Match]) -> str:
+    """Why there is none: nothing is mapped, or what is depends on elements that were not given so."""
+    needed = dict.fromkeys(str(row.get("property")) for one in every for row in _rows(one, "dependsOn"))
+    return f"The translation depends on {', '.join(needed)[:200]}." if needed else "There is no translation."
 
 
 async def _maps(call: Invocation, context: Context, known: Terminology) -> list[dict[str, Any]]:
@@ -65,7 +110,7 @@ async def _maps(call: Invocation, context: Context, known: Terminology) -> list[
     if url is not None:
         found = known.catalogue.artifact("ConceptMap", url, inputs.one("conceptMapVersion") or "")
         if found is None:
-            raise unknown("concept map", url)
+            raise unknown("concept map", url, "http.url")
         return [tree(found)]
     if not any(inputs.one(name) for name in ("source", "target", "targetsystem")):
         raise InvalidParameter("Which map is needed: url, source, target or targetsystem.", "http.url", code="required")
@@ -81,18 +126,18 @@ def _is_between(map: dict[str, Any], inputs: Inputs) -> bool:
     return True
 
 
-def _matches(
-    known: Terminology, map: dict[str, Any], one: Given, backwards: bool, target: str | None, depth: int
-) -> Iterator[Match]:
-    near, far = ("target", "source") if backwards else ("source", "target")
+def _matches(known: Terminology, map: dict[str, Any], one: Given, question: Question, depth: int) -> Iterator[Match]:
+    near, far = ("target", "source") if question.backwards else ("source", "target")
     for group in _rows(map, "group"):
-        if group.get(near, one.system) != one.system or (target and group.get(far) != target):
+        if group.get(near, one.system) != one.system or (question.target and group.get(far) != question.target):
             continue
-        found = list(_backwards(group, one) if backwards else _forwards(group, one))
+        if one.version and group.get(f"{near}Version", one.version) != one.version:
+            continue
+        found = list(_backwards(group, one) if question.backwards else _forwards(group, one))
         for match in found:
             yield {**match, "source": map.get("url"), "system": group.get(far)}
-        if not found and not backwards:
-            yield from _unmapped(known, map, group, one, target, depth)
+        if not found and not question.backwards:
+            yield from _unmapped(known, map, group, one, question, depth)
 
 
 def _forwards(group: dict[str, Any], one: Given) -> Iterator[Match]:
@@ -108,11 +153,12 @@ def _backwards(group: dict[str, Any], one: Given) -> Iterator[Match]:
             if row.get("code") == one.code:
                 said = row.get("equivalence", "equivalent")
                 turned = _REVERSED.get(said, said)
-                yield {"code": element.get("code"), "display": element.get("display"), "equivalence": turned}
+                both = {"dependsOn": row["dependsOn"]} if "dependsOn" in row else {}
+                yield {"code": element.get("code"), "display": element.get("display"), "equivalence": turned, **both}
 
 
 def _unmapped(
-    known: Terminology, map: dict[str, Any], group: dict[str, Any], one: Given, target: str | None, depth: int
+    known: Terminology, map: dict[str, Any], group: dict[str, Any], one: Given, question: Question, depth: int
 ) -> Iterator[Match]:
     """R4 conceptmap.html#unmapped."""
     rule = group.get("unmapped")
@@ -127,7 +173,7 @@ def _unmapped(
         case "other-map" if depth < _MAPS:
             other = known.catalogue.artifact("ConceptMap", str(rule.get("url", "")))
             if other is not None:
-                yield from _matches(known, tree(other), one, False, target, depth + 1)
+                yield from _matches(known, tree(other), one, question, depth + 1)
 
 
 def _parts(match: Match) -> Iterable[dict[str, Any]]:

@@ -7,7 +7,7 @@ The answer is 200 whatever it says; of a concept with several codings, one that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
@@ -19,13 +19,15 @@ from fhir_server.operations.coded import (
     composer,
     flag,
     language,
+    pins,
     terminology,
     value_set,
 )
 from fhir_server.operations.elsewhere import Untold
 from fhir_server.operations.invocation import Invocation
+from fhir_server.store.concepts import Found, Listed
 from fhir_server.terminology.catalogue import System, ValueSet
-from fhir_server.terminology.composing import Composer
+from fhir_server.terminology.composing import Composer, Pins
 from fhir_server.terminology.grammars import GRAMMARS
 from fhir_server.terminology.service import Terminology
 from fhir_server.terminology.speaking import Spoken, spoken
@@ -33,12 +35,13 @@ from fhir_server.terminology.speaking import Spoken, spoken
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one coding."""
+    """What is said of one coding; `listed` is what the value set itself calls it."""
 
     result: bool
     message: str = ""
     display: str = ""
     told: bool = True
+    listed: Listed | None = None
 
 
 async def in_value_set(call: Invocation, context: Context) -> Response:
@@ -51,10 +54,20 @@ async def in_value_set(call: Invocation, context: Context) -> Response:
     known = await terminology(context, "ValueSet")
     asked = codings(call.inputs)
     found = await value_set(call, context, known)
-    if call.inputs.one("code") is not None and not asked[0].system:
-        raise InvalidParameter("A code needs its system.", "http.system", code="required")
     reading, _ = composer(call, known)
-    return await _answered(call, known, asked, lambda one: _member(reading, found, one))
+    chosen = pins(call.inputs)
+    if call.inputs.one("code") is not None and not asked[0].system:
+        # The element of a context implies the system of a code; later releases have it inferred on demand as well.
+        if not flag(call.inputs, "inferSystem") and call.inputs.one("context") is None:
+            raise InvalidParameter("A code needs its system.", "http.system", code="required")
+        systems = await known.aside(lambda: reading.systems(found, asked[0].code, chosen))
+        if len(systems) > 1:
+            return answer(("result", "valueBoolean", False), ("message", "valueString", _AMBIGUOUS))
+        asked = [replace(asked[0], system="".join(systems))]
+    return await _answered(call, known, asked, lambda one: _member(known, reading, found, one, chosen))
+
+
+_AMBIGUOUS = "The code is in the value set under several code systems: which one is meant cannot be told."
 
 
 async def in_code_system(call: Invocation, context: Context) -> Response:
@@ -68,6 +81,8 @@ async def in_code_system(call: Invocation, context: Context) -> Response:
     asked = codings(call.inputs)
     if "codeSystem" in call.inputs.complex:
         raise NotSupported("A code system is stored before it is asked.", "http.codeSystem")
+    if call.id is None and call.inputs.one("url") is None and len(asked) > 1:
+        return await _answered(call, known, asked, lambda one: _of_its_system(known, one))
     url = call.inputs.one("url") or asked[0].system
     version = call.inputs.one("version") or asked[0].version
     if call.id is None and url in GRAMMARS:
@@ -94,13 +109,26 @@ async def _answered(
     return found
 
 
-def _member(reading: Composer, found: ValueSet, one: Given) -> Verdict:
-    holds = reading.contains(found, one.system or " ", one.code)
+def _member(known: Terminology, reading: Composer, found: ValueSet, one: Given, chosen: Pins) -> Verdict:
+    if one.version and known.catalogue.system(one.system) and not known.catalogue.system(one.system, one.version):
+        text = f"Version {one.version[:64]} of {one.system[:200]} is not known here."
+        return Verdict(False, text, told=False)
+    own = {**chosen, f"={one.system}": one.version} if one.version else chosen
+    holds = reading.contains(found, one.system or " ", one.code, own)
     if holds is None:
         return Verdict(False, "Whether the code is in the value set cannot be told: not all of it is here.", told=False)
     if not holds:
         return Verdict(False, "The code is not in the value set.")
-    return Verdict(True)
+    return Verdict(True, listed=reading.listed(found, one.system, one.code, own))
+
+
+def _of_its_system(known: Terminology, one: Given) -> Verdict:
+    if one.system in GRAMMARS:
+        return Verdict(GRAMMARS[one.system](one.code), "", one.code)
+    system = known.catalogue.system(one.system, one.version)
+    if system is None:
+        return Verdict(False, f"The code system {one.system[:200]} is not known here.", told=False)
+    return _defined(known, system, one)
 
 
 def _defined(known: Terminology, system: System, one: Given) -> Verdict:
@@ -115,7 +143,7 @@ def _defined(known: Terminology, system: System, one: Given) -> Verdict:
 def _named(call: Invocation, known: Terminology, one: Given, verdict: Verdict) -> Verdict:
     """The verdict with the display, and with what is wrong about the one that was given."""
     url = one.system or call.inputs.one("url") or (f"CodeSystem/{call.id}" if call.type == "CodeSystem" else "")
-    said = _spoken(known, url, one)
+    said = _spoken(known, url, one, verdict.listed)
     if not verdict.result or said is None:
         return verdict
     display = said.called(language(call))
@@ -126,9 +154,15 @@ def _named(call: Invocation, known: Terminology, one: Given, verdict: Verdict) -
     return Verdict(True, "The code is inactive." if said.concept.inactive else "", display)
 
 
-def _spoken(known: Terminology, url: str, one: Given) -> Spoken | None:
+def _spoken(known: Terminology, url: str, one: Given, listed: Listed | None) -> Spoken | None:
     system = known.catalogue.system(url, one.version) if url else None
-    if system is None:
+    found = (
+        known.concepts.concept(system.artifact.number, one.code, any_case=not system.case_sensitive) if system else None
+    )
+    if found is None and listed is not None:
+        # What is not here is called as the value set calls it.
+        found = Found(0, 0, one.system, one.code, "", inactive=False, abstract=False)
+    if found is None:
         return None
-    found = known.concepts.concept(system.artifact.number, one.code, any_case=not system.case_sensitive)
-    return spoken(known.concepts, system, found) if found else None
+    display = listed.display if listed else ""
+    return spoken(known.concepts, system, found, display, listed.designations if listed else None)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 Kind = Literal["CodeSystem", "ValueSet", "ConceptMap"]
 
 
@@ -122,6 +124,11 @@ class Listed:
     display: str = ""
     extra: bytes = b""
 
+    @property
+    def designations(self) -> dict[str, Any]:
+        """`extra` as it is read."""
+        return msgspec.json.decode(self.extra, type=dict[str, Any]) if self.extra else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -210,7 +217,9 @@ class Concepts(Protocol):
     def expansion(self, key: str) -> tuple[int, bytes] | None:
         """Number of an expansion made before, and what was noted with it."""
 
-    def expand(self, key: str, parts: Sequence[Part], note: bytes, limit: int) -> int | None:
+    def expand(
+        self, key: str, parts: Sequence[Part], note: bytes, limit: int, *, active_only: bool = False
+    ) -> int | None:
         """Make an expansion and keep it; None when it has more than `limit` members."""
 
     def page(self, expansion: int, wanted: Wanted, offset: int, count: int) -> tuple[int, Sequence[Member]]:

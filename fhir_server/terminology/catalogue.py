@@ -71,6 +71,12 @@ class ValueSet:
         """Its canonical URL, "" for none."""
         return str(self.tree.get("url", ""))
 
+    @property
+    def canonical(self) -> str:
+        """URL and version."""
+        version = self.tree.get("version")
+        return f"{self.url}|{version}" if version else self.url
+
 
 class Catalogue:
     """What is known, by canonical."""
@@ -100,9 +106,12 @@ class Catalogue:
         if url.startswith(f"{kind}/"):
             return self.concepts.artifact(url)
         candidates = self.concepts.artifacts(kind, url)
+        if own and not candidates:
+            # R4's code systems of the tables of HL7 v2 have URLs that end with a version themselves.
+            return next(iter(self.concepts.artifacts(kind, canonical)), None)
         if at and not wanted and len(candidates) > 1:
             return next((a for a in candidates if _is_of(a, at)), candidates[-1])
-        return next((a for a in candidates if not wanted or _agrees(a.version, wanted)), None)
+        return next((a for a in candidates if not wanted or agrees(a.version, wanted)), None)
 
     def system(self, canonical: str, version: str = "", at: str = "") -> System | None:
         """A code system that is here; `at` as for `artifact`."""
@@ -126,20 +135,26 @@ class Catalogue:
         cached = self._cached()
         if key not in cached:
             found = self.artifact("ValueSet", canonical, version, at)
-            cached[key] = ValueSet(tree(found), f"{found.source}@{found.stamp}") if found else self._implied(canonical)
+            cached[key] = ValueSet(tree(found), f"{found.source}@{found.stamp}") if found else None
+            cached[key] = cached[key] or self._implied(canonical, version)
         known: ValueSet | None = cached[key]
         return known
 
-    def _implied(self, canonical: str) -> ValueSet | None:
+    def _implied(self, canonical: str, version: str) -> ValueSet | None:
         """R4 codesystem.html#CodeSystem.valueSet and the `?fhir_vs` of https://hl7.org/fhir/R4/snomedct.html#implicit."""
-        url, mark, rest = canonical.partition("|")[0].partition("?fhir_vs")
+        bare, _, own = canonical.partition("|")
+        url, mark, rest = bare.partition("?fhir_vs")
+        wanted = own or version
         if mark:
-            return self._below(canonical, url, rest)
+            return self._below(bare, url, rest)
+        if self.concepts.artifacts("ValueSet", bare):
+            return None  # It is a value set of its own, in other versions.
         for artifact in self.concepts.all("CodeSystem"):
             if artifact.supplements or url.encode() not in artifact.body:
                 continue
-            if str(tree(artifact).get("valueSet", "")).partition("|")[0] == url:
-                return self._whole(canonical, {"system": artifact.url})
+            said = str(tree(artifact).get("valueSet", "")).partition("|")[0]
+            if said == url and (not wanted or agrees(artifact.version, wanted)):
+                return _whole(bare, {"system": artifact.url} | ({"version": artifact.version} if wanted else {}))
         return None
 
     def _below(self, canonical: str, url: str, rest: str) -> ValueSet | None:
@@ -148,12 +163,7 @@ class Catalogue:
         include: dict[str, Any] = {"system": url}
         if rest:
             include["filter"] = [{"property": "concept", "op": "is-a", "value": rest.removeprefix("=isa/")}]
-        return self._whole(canonical, include)
-
-    def _whole(self, canonical: str, include: dict[str, Any]) -> ValueSet:
-        url, _, version = canonical.partition("|")
-        found = {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
-        return ValueSet(found | ({"version": version} if version else {}), f"implied {canonical}")
+        return _whole(canonical, include)
 
     def _cached(self) -> dict[tuple[str, str], Any]:
         if self._generation != self._library.generation or len(self._found) > _TREES:
@@ -184,9 +194,15 @@ class Lent(Catalogue):
         url, _, own = canonical.partition("|")
         lent = self._lent.get(url)
         wanted = own or version
-        if lent is not None and (not wanted or _agrees(str(lent.tree.get("version", "")), wanted)):
+        if lent is not None and (not wanted or agrees(str(lent.tree.get("version", "")), wanted)):
             return lent
         return self._base.value_set(canonical, version, at)
+
+
+def _whole(url: str, include: dict[str, Any]) -> ValueSet:
+    version = include.get("version")
+    found = {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
+    return ValueSet(found | ({"version": version} if version else {}), f"implied {url}|{version or ''}")
 
 
 def given(resource: dict[str, Any]) -> ValueSet:
@@ -211,23 +227,27 @@ def required(found: ValueSet | None, url: str) -> ValueSet:
         Unknown: there is none.
     """
     if found is None:
-        raise unknown("value set", url)
+        raise unknown("value set", url, "http.url")
     return found
 
 
-def unknown(what: str, canonical: str) -> FhirError:
-    """The error that says so."""
-    return Unknown(f"The {what} {canonical[:200]} is not known here.")
+def unknown(what: str, canonical: str, parameter: str | None = None) -> FhirError:
+    """The error that says so; `parameter` is the one that named it (`http.url`)."""
+    return Unknown(f"The {what} {canonical[:200]} is not known here.", parameter)
 
 
-def no_code(system: System, code: str) -> FhirError:
+def no_code(system: System, code: str, parameter: str = "http.code") -> FhirError:
     """The error that says that a code system has no such code, or that what is here of it has none."""
     text = f"The code {code[:200]} is not in {system.artifact.url[:200]}"
-    return NotFound(f"{text}.") if system.content == "complete" else Unknown(f"{text} as far as it is here.")
+    return (
+        NotFound(f"{text}.", parameter)
+        if system.content == "complete"
+        else Unknown(f"{text} as far as it is here.", parameter)
+    )
 
 
-def _agrees(version: str, wanted: str) -> bool:
-    # Versions are told apart by their parts: 2.1 is any 2.1.x, as national bindings are written.
+def agrees(version: str, wanted: str) -> bool:
+    """Whether a version is the one wanted. Told apart by parts: 2.1 is any 2.1.x, as bindings write it."""
     return version == wanted or version.startswith(wanted + ".") or version.startswith(wanted + "-")
 
 
@@ -239,4 +259,4 @@ def _is_of(artifact: Artifact, at: str) -> bool:
 
 def _adds(supplements: str, version: str) -> bool:
     wanted = supplements.partition("|")[2]
-    return not wanted or _agrees(version, wanted)
+    return not wanted or agrees(version, wanted)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from fhir_server.fhir import ucum
 
@@ -40,3 +41,20 @@ def _media_type(code: str) -> bool:
 
 #: System → whether a text is one of its codes.
 GRAMMARS: dict[str, Callable[[str], bool]] = {UCUM: _unit, LANGUAGES: _language, MEDIA_TYPES: _media_type}
+
+
+def filtered(system: str, code: str, filters: Any) -> bool | None:
+    """Whether a code of such a system is left by filters; None where that cannot be told.
+
+    Of units it can, by what they are in base units (`canonical`): https://hl7.org/fhir/R4/ucum.html#filters
+    """
+    rows = filters if isinstance(filters, list) else [None]
+    judged = [_canonical(row, code) if system == UCUM and isinstance(row, dict) else None for row in rows]
+    return False if False in judged else None if None in judged else True
+
+
+def _canonical(row: dict[str, Any], code: str) -> bool | None:
+    value = row.get("value")
+    if row.get("property") != "canonical" or row.get("op") != "=" or not isinstance(value, str):
+        return None
+    return ucum.comparable(code, value)

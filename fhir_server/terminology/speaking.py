@@ -47,7 +47,8 @@ class Spoken:
     def answers_to(self, display: str) -> bool:
         """Whether it may be called so: by its display or any designation, whatever the case and the spaces."""
         wanted = _folded(display)
-        return any(_folded(one) == wanted for one in (self.display, *(d["value"] for d in self.designation)))
+        names = (self.display, self.concept.display, *(str(d["value"]) for d in self.designation))
+        return any(_folded(one) == wanted for one in names)
 
 
 def spoken(concepts: Concepts, system: System | None, found: Found, display: str = "", extra: Any = None) -> Spoken:

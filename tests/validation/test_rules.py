@@ -311,3 +311,18 @@ def test_a_resource_is_of_a_type_that_exists(tree: dict[str, Any]):
 def test_a_resource_of_another_type_than_asked_for_is_refused():
     assert [i.key for i in Validator().validate(PATIENT, "Observation")] == ["resource-type"]
     assert Validator().validate(PATIENT, "Patient") == []
+
+
+@pytest.mark.parametrize(
+    ("tree", "unique"),
+    [
+        ({"concept": [{"code": "a"}, {"code": "b", "concept": [{"code": "c"}]}]}, True),
+        ({"concept": [{"code": "a"}, {"code": "b", "concept": [{"code": "a"}]}]}, False),
+        ({"concept": [{"code": "a", "concept": [{"code": "b"}]}, {"code": "c", "concept": [{"code": "b"}]}]}, False),
+        ({"concept": [{"code": "a"}, {"code": "a"}]}, False),
+        ({}, True),
+    ],
+)
+def test_the_codes_of_a_code_system_differ(tree: dict[str, Any], unique: bool) -> None:
+    whole = {"resourceType": "CodeSystem", "status": "active", "content": "complete", **tree}
+    assert ("csd-1" not in {issue.key for issue in validate(whole)}) is unique

@@ -153,7 +153,9 @@ class EmbeddedConcepts:
         rows = self._rows("SELECT eid, note FROM expansion WHERE key=?", (key,))
         return rows[0] if rows else None
 
-    def expand(self, key: str, parts: Sequence[Part], note: bytes, limit: int) -> int | None:
+    def expand(
+        self, key: str, parts: Sequence[Part], note: bytes, limit: int, *, active_only: bool = False
+    ) -> int | None:
         """As `Concepts.expand`."""
         with self._tests.asked() as tests:
             try:
@@ -162,6 +164,11 @@ class EmbeddedConcepts:
                     db.execute("INSERT OR REPLACE INTO expansion(key, note) VALUES(?, ?)", (key, note))
                     eid = db.last_insert_rowid()
                     self._fill(db, eid, parts, limit, tests)
+                    if active_only:
+                        inactive = (
+                            "SELECT m.n FROM member m CROSS JOIN concept c ON c.cid=m.cid WHERE m.eid=? AND c.inactive"
+                        )
+                        db.execute(f"DELETE FROM member WHERE eid=? AND n IN ({inactive})", (eid, eid))
                     old = "SELECT eid FROM expansion ORDER BY eid DESC LIMIT -1 OFFSET ?"
                     db.execute(f"DELETE FROM member WHERE eid IN ({old})", (_KEPT,))
                     db.execute(f"DELETE FROM expansion WHERE eid IN ({old})", (_KEPT,))
