@@ -110,6 +110,15 @@ class Settings(BaseSettings):
     registration: Literal["on", "off"] = Field(
         "on", description="Dynamic registration of draft apps, which reach no real data (RFC 7591)."
     )
+    brand_name: str = Field("Espace santé", min_length=1, max_length=100, description="Name apps show people of it.")
+    brand_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+        description="Web site for people, shown by apps; empty for this server's own.",
+    )
+    brands: Path | None = Field(
+        None, description="File with a Bundle of user-access brands, instead of the one made from these."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )

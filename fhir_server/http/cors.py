@@ -18,8 +18,16 @@ _REQUEST_HEADERS = (
 )
 _EXPOSED = "Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"
 _A_DAY = "86400"
-#: How each public address ends: discovery, capabilities and the keys that id_tokens are checked with.
-_PUBLIC = ("/metadata", "/.well-known/smart-configuration", "/.well-known/openid-configuration", "/auth/jwks")
+#: How each public address ends: discovery, capabilities, the keys that id_tokens are checked with, brands and style.
+_PUBLIC = (
+    "/metadata",
+    "/.well-known/smart-configuration",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/auth/jwks",
+    "/auth/user-access-brands.json",
+    "/smart-style.json",
+)
 
 #: Gives the origins of registered apps.
 Registered = Callable[[], Awaitable[frozenset[str]]]

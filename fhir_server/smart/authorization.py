@@ -18,6 +18,7 @@ from fhir_server.smart.accounts import Accounts
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.app_rights import AppRights
 from fhir_server.smart.asks import Asks
+from fhir_server.smart.brand import Brands
 from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.client_keys import ClientKeys
 from fhir_server.smart.clients import Clients, RecordedClients
@@ -57,6 +58,7 @@ class Authorization:
         people: signs them in.
         asks: authorization requests and launches in progress.
         origins: of registered apps' pages.
+        brands: that apps show people of this server.
         consenting: asks people about the purposes of the catalogue's apps.
         traces: of what is decided about access.
     """
@@ -94,6 +96,7 @@ class Authorization:
         self.asks = Asks(records)
         self.origins = Origins(records)
         self.identity = IdentityTokens(self.keys, self.accounts)
+        self.brands = Brands(settings, records)
         self.consenting = Consenting(records, self.clients, catalogue)
         self._catalogue = catalogue
         self._repository = repository

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -20,6 +20,7 @@ from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.accounts import Account
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.asks import Ask, Asks, Launch
+from fhir_server.smart.brand import style_url
 from fhir_server.smart.requests import Asked
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.sessions import Session
@@ -215,10 +216,17 @@ async def granted(
         reason=(ask.reason or session.reason) if account.professional else None,
         session=None if "offline_access" in held else digest(cookie),
         auth_time=int(session.began),
-        context={"need_patient_banner": ask.account is None, **ask.context} if ask.patient else ask.context,
+        context=_context(ask),
     )
     code = await server.tokens.begin(family, ask.redirect_uri, ask.challenge, ask.nonce)
     return back(ask.redirect_uri, Addresses(ask.base), ask.state, code=code)
+
+
+def _context(ask: Ask) -> dict[str, Any]:
+    """Further parameters of the token answer; in an EHR launch, how its pages look too."""
+    banner = {"need_patient_banner": ask.account is None} if ask.patient else {}
+    style = {"smart_style_url": style_url(Addresses(ask.base))} if ask.account is not None else {}
+    return {**banner, **style, **ask.context}
 
 
 def refused(ask: Ask, error: str, description: str) -> Redirect:

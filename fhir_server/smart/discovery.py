@@ -5,6 +5,7 @@ https://hl7.org/fhir/smart-app-launch/conformance.html, OpenID Connect Discovery
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.smart.addresses import Addresses
@@ -22,6 +23,7 @@ CAPABILITIES = [
     "client-confidential-asymmetric",
     "sso-openid-connect",
     "context-banner",
+    "context-style",
     "context-ehr-patient",
     "context-ehr-encounter",
     "context-standalone-patient",
@@ -51,9 +53,21 @@ SCOPES = [
 ]
 
 
-def configuration(addresses: Addresses, registers: bool = False) -> dict[str, Any]:
-    """`.well-known/smart-configuration`, under the FHIR base; `registers`: whether software may register itself."""
-    return {**_common(addresses, registers), "capabilities": CAPABILITIES}
+def configuration(addresses: Addresses, brand: Mapping[str, Any], registers: bool = False) -> dict[str, Any]:
+    """`.well-known/smart-configuration`, under the FHIR base.
+
+    Args:
+        addresses: of the server.
+        brand: Identifier of its primary User-access Brand.
+        registers: whether software may register itself.
+    """
+    return {
+        **_common(addresses, registers),
+        "management_endpoint": f"{addresses.issuer}/mes-applications",
+        "user_access_brand_bundle": addresses.at("user-access-brands.json"),
+        "user_access_brand_identifier": dict(brand),
+        "capabilities": CAPABILITIES,
+    }
 
 
 def openid(addresses: Addresses, registers: bool = False) -> dict[str, Any]:

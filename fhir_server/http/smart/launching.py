@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fastapi.responses import Response
 
 from fhir_server.http.smart import purposes
 from fhir_server.http.smart.tracing import trace
-from fhir_server.http.smart.visit import Visit, first, see_other
+from fhir_server.http.smart.visit import Form, Visit, first, see_other
 from fhir_server.smart.asks import Launch
+
+if TYPE_CHECKING:
+    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.sessions import Session
 
 
 async def launch(visit: Visit) -> Response:
@@ -26,10 +31,32 @@ async def launch(visit: Visit) -> Response:
     if isinstance(said, str):
         return visit.refused("The purpose of the access is not said as it must be.", 400)
     purpose, reason = said or (None, None)
+    opened = await _context(visit, account, session, patient, given)
+    if opened is None:
+        return visit.foreign()
     asks = visit.authorization.asks
-    secret = await asks.launch(Launch(client.id, account.id, patient, {}, purpose, reason))
+    secret = await asks.launch(Launch(client.id, account.id, patient, opened, purpose, reason))
     await trace(
         visit, "launch", subject=account.subject, client=client.id, patient=patient, role=session.role, purpose=purpose
     )
     query = urlencode({"iss": visit.addresses.base, "launch": secret})
     return visit.known(see_other(f"{client.launch_uri}{'&' if '?' in client.launch_uri else '?'}{query}"))
+
+
+async def _context(
+    visit: Visit, account: Account, session: Session, patient: str, given: Form
+) -> dict[str, Any] | None:
+    """What the app is opened on besides the patient, as the form says; None when it is not as it must be."""
+    from fhir_server.smart import launch_context
+
+    repository = visit.entrance.repository
+    found = await launch_context.context(
+        repository,
+        account,
+        patient,
+        encounter=first(given, "encounter"),
+        intent=first(given, "intent"),
+        resources=given.get("context", ()),
+    )
+    role = session.role or (account.roles[0] if len(account.roles) == 1 else None)
+    return None if found is None else {**found, **await launch_context.tenant(repository, account, role)}

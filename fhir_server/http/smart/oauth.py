@@ -1,11 +1,10 @@
-"""The routes that software calls: discovery, keys, token, introspection, revocation.
+"""The routes that software calls: token, introspection, revocation, who signed in.
 
-https://hl7.org/fhir/smart-app-launch/app-launch.html, RFC 6749 §3.2, RFC 7009, RFC 7662, RFC 8414
+https://hl7.org/fhir/smart-app-launch/app-launch.html, RFC 6749 §3.2, RFC 7009, RFC 7662, OpenID Connect Core §5.3
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -13,7 +12,6 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from fhir_server.smart import discovery
 from fhir_server.smart.addresses import FHIR, Addresses
 from fhir_server.smart.authorization import Authorization
 
@@ -52,21 +50,6 @@ def router(authorization: Authorization) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     base_url = authorization.settings.base_url
 
-    @routes.get(f"{FHIR}/.well-known/smart-configuration")
-    async def smart_configuration(request: Request) -> JSONResponse:
-        return JSONResponse(
-            discovery.configuration(addresses(request, base_url), authorization.registers), headers=_PUBLIC
-        )
-
-    @routes.get("/.well-known/openid-configuration")
-    async def openid_configuration(request: Request) -> JSONResponse:
-        return JSONResponse(discovery.openid(addresses(request, base_url), authorization.registers), headers=_PUBLIC)
-
-    @routes.get("/auth/jwks")
-    async def jwks() -> JSONResponse:
-        # A thread: the first call may make the key, which takes a quarter of a second.
-        return JSONResponse(await asyncio.to_thread(authorization.keys.jwks), headers=_PUBLIC)
-
     @routes.api_route("/auth/userinfo", methods=["GET", "POST"])
     async def userinfo(request: Request) -> JSONResponse:
         where = addresses(request, base_url)
@@ -85,10 +68,6 @@ def router(authorization: Authorization) -> APIRouter:
     ):
         routes.add_api_route(f"/auth/{name}", _posted(endpoint, base_url), methods=["POST"])
     return routes
-
-
-#: What anyone may know, and keep for a while.
-_PUBLIC = {"Cache-Control": "public, max-age=300"}
 
 
 def _posted(endpoint: Endpoint, base_url: str) -> Callable[[Request], Awaitable[Response]]:

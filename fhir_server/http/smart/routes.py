@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from fhir_server.http.smart import oauth, people, registering
+from fhir_server.http.smart import oauth, people, published, registering
 from fhir_server.http.smart.visit import Entrance
 from fhir_server.http.space.routes import router as space
 
@@ -15,6 +15,7 @@ from fhir_server.http.space.routes import router as space
 def routers(entrance: Entrance) -> list[APIRouter]:
     """The routes over one authorization server and its store."""
     return [
+        published.router(entrance.authorization),
         oauth.router(entrance.authorization),
         registering.router(entrance.authorization),
         people.router(entrance),
