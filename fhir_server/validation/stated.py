@@ -21,6 +21,13 @@ STATED: dict[str, tuple[Constraint, ...]] = {
             " or fullUrl.contains('/_history/')"
             " or fullUrl.endsWith('/' + resource.id)",
         ),
+        Constraint(
+            "entry-full-url-absolute",
+            # Clients that write Type/id there mean the right thing, and are understood.
+            "warning",
+            "The fullUrl is an absolute URL",
+            "fullUrl.empty() or fullUrl.matches('^[A-Za-z][A-Za-z0-9+.-]*:')",
+        ),
     ),
     "Reference": (
         Constraint(

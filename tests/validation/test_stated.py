@@ -35,6 +35,11 @@ def test_the_full_url_of_an_entry_does_not_disagree_with_the_id(full_url: str, w
     assert found(entry(full_url)) == ([("warning", "entry-full-url", "Bundle.entry[0]")] if wrong else [])
 
 
+@pytest.mark.parametrize("full_url", ["Patient/c1", "//example.org/fhir/Patient/c1"])
+def test_the_full_url_of_an_entry_is_absolute(full_url: str) -> None:
+    assert found(entry(full_url)) == [("warning", "entry-full-url-absolute", "Bundle.entry[0]")]
+
+
 @pytest.mark.parametrize(
     ("reference", "type", "wrong"),
     [
