@@ -26,7 +26,7 @@ from fhir_server.terminology.resources import KINDS, artifact, concepts
 _SCOPE: Scope = {kind: EVERYTHING for kind in KINDS}
 _FILES = ("code-systems", "value-sets", "concept-maps")
 #: Folders of `profiles/` beside R4's own, a resource a file.
-_SHIPPED = ("national", "ens")
+_SHIPPED = ("national", "ens", "iso")
 #: How the source of what comes with the server begins.
 _OURS = ("core/", "shipped/")
 #: Resources looked at at once: a code system may be tens of megabytes.

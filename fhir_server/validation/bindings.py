@@ -17,24 +17,15 @@ from fhir_server.validation.rules import ruled
 _TEXT = "Not a code of the required value set"
 _NAME = "[A-Za-z0-9!#$&^_.+-]+"
 
-#: ISO 4217, what R4 names as the codes of Money.currency (https://hl7.org/fhir/R4/valueset-currencies.html).
-CURRENCIES = (
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD "
-    "CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GGP "
-    "GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS IMP INR IQD IRR ISK JEP JMD JOD JPY KES KGS KHR KMF KPW "
-    "KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN "
-    "NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS "
-    "SPL SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TVD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VEF "
-    "VES VND VUV WST XAF XAG XAU XBA XBB XBC XBD XCD XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW ZWL"
-).split()
 #: Value set → what a code of it looks like, where its system is too large to list or not HL7's to publish.
 _GRAMMARS: dict[str, dict[str, Any]] = {
     # BCP 13. A CapabilityStatement may also say xml, json or ttl (https://hl7.org/fhir/R4/capabilitystatement.html).
     "http://hl7.org/fhir/ValueSet/mimetypes": {
         "pattern": f"^(?:xml|json|ttl|{_NAME}/(?:{_NAME}|\\*)(?: ?; ?{_NAME}=[^;]+)*)$"
     },
-    "http://hl7.org/fhir/ValueSet/currencies": {"enum": CURRENCIES},
 }
+#: Value set that is the whole of a code system beside R4's own → its file in `profiles`.
+_LISTED = {"http://hl7.org/fhir/ValueSet/currencies": "iso/CodeSystem-iso-4217.json"}
 _SYSTEMS: dict[str, dict[str, list[str]]] = {
     "http://hl7.org/fhir/ValueSet/ucum-units": {"http://unitsofmeasure.org": []},
 }
@@ -52,7 +43,7 @@ def bound(value_set: str, type: str) -> dict[str, Any] | None:
     """The schema of a value of `type` whose code must come from `value_set`; None when its codes are not known here."""
     codes = known(value_set)
     if type in ("code", "string", "uri"):
-        schema = _GRAMMARS.get(value_set)
+        schema = _GRAMMARS.get(value_set) or _whole(value_set)
         if schema is None and codes and all(codes.values()):
             schema = {"enum": sorted({c for of in codes.values() for c in of})}
         return schema and ruled(schema, "required-binding", _TEXT)
@@ -73,6 +64,21 @@ def bound(value_set: str, type: str) -> dict[str, Any] | None:
 def known(value_set: str) -> dict[str, list[str]] | None:
     """System → codes (empty: any) of a value set that R4 can enumerate, None for the others."""
     return _SYSTEMS.get(value_set) or _listed().get(value_set) or _shipped(value_set)
+
+
+class _Concept(msgspec.Struct):
+    code: str
+
+
+class _CodeSystem(msgspec.Struct):
+    concept: list[_Concept]
+
+
+def _whole(value_set: str) -> dict[str, Any] | None:
+    if value_set not in _LISTED:
+        return None
+    system = msgspec.json.decode((folder("profiles") / _LISTED[value_set]).read_bytes(), type=_CodeSystem)
+    return {"enum": [one.code for one in system.concept]}
 
 
 def _shipped(value_set: str) -> dict[str, list[str]] | None:

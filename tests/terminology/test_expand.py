@@ -185,3 +185,15 @@ async def test_too_many_codes_for_one_answer_are_asked_for_in_pages(server: Spea
     assert (answer.status, answer.codes) == (422, ["too-costly"])
     assert (await server.get(url + "&count=10")).json["expansion"]["total"] == 10_001
     assert await server.codes_of(url + "&filter=word777&count=3") == ["c777", "c7770", "c7771"]
+
+
+@pytest.mark.parametrize(
+    ("value_set", "count", "code"),
+    [("currencies", 187, "EUR"), ("iso3166-1-2", 249, "FR"), ("iso3166-1-3", 249, "FRA"), ("iso3166-1-N", 249, "250")],
+)
+async def test_countries_and_currencies_expand(server: Speaking, value_set: str, count: int, code: str) -> None:
+    url = f"http://hl7.org/fhir/ValueSet/{value_set}"
+    expansion = (await server.get(f"ValueSet/$expand?url={url}&displayLanguage=fr")).json["expansion"]
+    named = {row["code"]: row["display"] for row in expansion["contains"]}
+    assert expansion["total"] == len(named) == count
+    assert named[code] in ("euro", "France")
