@@ -73,6 +73,11 @@ class Account:
         return self.subject.startswith("Person/")
 
 
+def acts_for(account: Account, patient: str | None) -> bool:
+    """Whether the account may still act for the patient in context (id): a delegation ends."""
+    return patient is None or account.professional or patient in account.patients
+
+
 class Accounts:
     """Accounts kept in the records."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from fhir_server.smart.accounts import Account, Accounts
+from fhir_server.smart.accounts import Account, Accounts, acts_for
 from fhir_server.smart.clients import Client
 from fhir_server.smart.scopes import SPECIAL
 from fhir_server.smart.tokens import Family
@@ -79,12 +79,15 @@ class AppRights:
         return bool(patients) and all([await self._catalogue.synthetic(one) for one in patients])
 
     async def of_family(self, client: Client, family: Family, scope: Sequence[str]) -> tuple[str, ...]:
-        """As `held`, for a person's authorization; () when their account is closed, or nothing about data is left."""
+        """As `held`, for a person's authorization.
+
+        () when their account is closed, they act for the patient no more, or nothing about data is left.
+        """
+        account = await self._accounts.get(family.account)
+        if account is None or not account.open or not acts_for(account, family.patient):
+            return ()
         if client.device is None:
             return tuple(scope)
-        account = await self._accounts.get(family.account)
-        if account is None or not account.open:
-            return ()
         found = await self.held(client, scope, account, family.patient)
         asked = any(one not in SPECIAL for one in scope)
         return found if not asked or any(one not in SPECIAL for one in found) else ()

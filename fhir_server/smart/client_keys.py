@@ -5,8 +5,10 @@ https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html#regist
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,7 +19,8 @@ from fhir_server.smart.fetch import Refused, fetch
 if TYPE_CHECKING:
     from joserfc.jwk import Key
 
-#: Fetched keys are used this long, in seconds; an unknown `kid` has them fetched anew, at most this often.
+#: Fetched keys are used this long, in seconds, or less where their answer says so; an unknown `kid` has them fetched
+#: anew, at most this often.
 KEPT, ANEW = 300.0, 5.0
 #: Signature algorithm → key type it needs. SMART asks for both; every other algorithm is refused, `none` and HS* first.
 ALGORITHMS = {"RS384": "RSA", "ES384": "EC"}
@@ -31,32 +34,48 @@ class ClientKeys:
     def __init__(self, loopback: bool = False) -> None:
         """`loopback`: whether `jwks_uri` may be on this machine, for development."""
         self._loopback = loopback
-        self._fetched: dict[str, tuple[float, list[dict[str, Any]]]] = {}
+        self._fetched: dict[str, _Fetched] = {}
 
     async def find(self, client: Client, header: Mapping[str, Any]) -> Key | None:
         """The key for a JOSE header; None when there is none that fits its `kid` and `alg`."""
         kid, alg = header.get("kid"), header.get("alg")
         if not isinstance(kid, str) or alg not in ALGORITHMS:
             return None
+        # A `jku` is only ever the address that was registered: another one is somebody else's keys.
+        if header.get("jku", client.jwks_uri) != client.jwks_uri or "crit" in header:
+            return None
         if client.jwks is not None:
             return _fitting(client.jwks.get("keys", []), kid, ALGORITHMS[alg])
-        if client.jwks_uri is None or header.get("jku", client.jwks_uri) != client.jwks_uri:
+        if client.jwks_uri is None:
             return None
-        found = _fitting(await self._at(client.jwks_uri, KEPT), kid, ALGORITHMS[alg])
-        return found or _fitting(await self._at(client.jwks_uri, ANEW), kid, ALGORITHMS[alg])
+        kept = self._fetched.get(client.jwks_uri)
+        if kept is not None and time.monotonic() - kept.when < kept.seconds:
+            found = _fitting(kept.keys, kid, ALGORITHMS[alg])
+            if found is not None or time.monotonic() - kept.when < ANEW:
+                return found
+        return _fitting(await self._at(client.jwks_uri), kid, ALGORITHMS[alg])
 
-    async def _at(self, url: str, oldest: float) -> list[dict[str, Any]]:
-        when, keys = self._fetched.get(url, (0.0, []))
-        now = time.monotonic()
-        if when and now - when < oldest:
-            return keys
+    async def _at(self, url: str) -> list[dict[str, Any]]:
+        now, seconds = time.monotonic(), KEPT
         try:
-            document = msgspec.json.decode(await fetch(url, self._loopback), type=dict[str, Any])
+            answer = await fetch(url, self._loopback)
+            document = msgspec.json.decode(answer.body, type=dict[str, Any])
             keys = [key for key in document.get("keys", []) if isinstance(key, dict)]
+            # SMART: keys are kept no longer than their answer allows.
+            seconds = min(KEPT, KEPT if answer.fresh is None else answer.fresh)
         except (Refused, msgspec.DecodeError, TypeError):
-            keys = []
-        self._fetched[url] = (now, keys)
+            keys, seconds = [], ANEW
+        self._fetched[url] = _Fetched(now, seconds, keys)
         return keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """Keys fetched at `when` (monotonic), of use for `seconds`."""
+
+    when: float
+    seconds: float
+    keys: list[dict[str, Any]]
 
 
 def _fitting(keys: Any, kid: str, kty: str) -> Key | None:
@@ -69,6 +88,10 @@ def _fitting(keys: Any, kid: str, kty: str) -> Key | None:
     # Only what is public: a client that published its private key is not verified with it.
     public = {name: fit[0][name] for name in ("kty", "kid", "n", "e", "crv", "x", "y") if name in fit[0]}
     try:
-        return import_key(public)
+        return import_key(public) if kty != "RSA" or _bits(fit[0]["n"]) >= SHORTEST_RSA else None
     except (JoseError, ValueError, TypeError, KeyError):
         return None
+
+
+def _bits(modulus: str) -> int:
+    return int.from_bytes(base64.urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4))).bit_length()

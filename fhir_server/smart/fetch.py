@@ -31,11 +31,19 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an address answered: its HTTP status, its media type without parameters, and its body."""
+    """What an address answered.
+
+    Attributes:
+        status: of HTTP.
+        media_type: without parameters.
+        body: as it came.
+        fresh: how long it may be kept, in seconds (RFC 9111 §5.2.2); None when it does not say.
+    """
 
     status: int
     media_type: str
     body: bytes
+    fresh: float | None = None
 
 
 def public(url: str, loopback: bool = False) -> bool:
@@ -64,8 +72,8 @@ def public(url: str, loopback: bool = False) -> bool:
     return parts.scheme == "https" and outside
 
 
-async def fetch(url: str, loopback: bool = False) -> bytes:
-    """The body at `url`.
+async def fetch(url: str, loopback: bool = False) -> Answer:
+    """What is at `url`, with status 200.
 
     Args:
         url: https, on a public address.
@@ -77,7 +85,7 @@ async def fetch(url: str, loopback: bool = False) -> bytes:
     answer = await send(url, loopback=loopback)
     if answer.status != 200:
         raise Refused(f"It answered {answer.status}.")
-    return answer.body
+    return answer
 
 
 async def send(
@@ -126,9 +134,17 @@ async def send(
                 if len(body) > LARGEST:
                     raise Refused(f"It is longer than {LARGEST} bytes.")
             media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return Answer(answer.status_code, media_type, body)
+            return Answer(answer.status_code, media_type, body, _fresh(answer.headers.get("cache-control", "")))
     except (httpx.HTTPError, TimeoutError) as error:
         raise Refused(f"It could not be fetched: {type(error).__name__}.") from None
+
+
+def _fresh(said: str) -> float | None:
+    directives = {name.strip().lower(): value for name, _, value in (one.partition("=") for one in said.split(","))}
+    if {"no-store", "no-cache"} & directives.keys():
+        return 0.0
+    age = directives.get("max-age", "").strip().strip('"')
+    return float(age) if age.isascii() and age.isdigit() and len(age) < 12 else None
 
 
 async def _pinned(url: str, loopback: bool) -> str:

@@ -39,7 +39,7 @@ from fhir_server.smart.requests import Asked, Caller, Reply
 from fhir_server.smart.revocation import Revocation
 from fhir_server.smart.sessions import Sessions
 from fhir_server.smart.smart_request import SmartRequest
-from fhir_server.smart.tokens import Code, Family, Tokens
+from fhir_server.smart.tokens import Access, Code, Family, Refresh, Tokens
 from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.store.protocol import Records
 
@@ -113,6 +113,23 @@ class Server(AuthorizationServer):  # type: ignore[misc]
             return ()
         return await self.rights.held(client, scope, account, patient)
 
+    async def held_now(self, token: Access | Refresh, family: Family | None) -> tuple[str, ...] | None:
+        """The scopes of a token that give something now; None when it lets nobody in any more.
+
+        As `verify.Verifier` judges an access token; a refresh token's session must go on besides.
+        """
+        client = await self._clients.get(token.client)
+        if client is None or client.status != "active":
+            return None
+        if family is None:
+            scope = token.scope if isinstance(token, Access) else ()
+            held = await self.rights.held(client, scope, None, None)
+            return held or None
+        if isinstance(token, Refresh) and family.session is not None and not await self.sessions.lives(family.session):
+            return None
+        scope = token.scope if isinstance(token, Access) else family.scope
+        return await self.rights.of_family(client, family, scope) or None
+
     def validate_requested_scope(self, scope: str | None) -> None:
         """Nothing is refused here: what cannot be granted is left out, and the answer says what was."""
 
@@ -133,7 +150,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
             self._trace_suspended(request)
             error = InvalidClientError("The client did not authenticate.", status_code=401)
         status, body, headers = error(None)
-        return Reply(status, dict(body), {**dict(headers), **NO_STORE})
+        said = {name: value for name, value in dict(headers).items() if name != "WWW-Authenticate"}
+        if status == 401:
+            # RFC 6749 §5.2: in the scheme that was tried; RFC 7617 §2: with a realm.
+            bearer = request.headers.get("Authorization", "").lower().startswith("bearer ")
+            realm = f'realm="{request.addresses.issuer}"'
+            said["WWW-Authenticate"] = f'Bearer {realm}, error="invalid_token"' if bearer else f"Basic {realm}"
+        return Reply(status, dict(body), {**said, **NO_STORE})
 
     def answer(self, judge: Callable[[], Any], request: Asked) -> Reply:
         """`judge`'s answer; what the library does not expect of a request is a bad one. Only inside `Bridge.run`."""
@@ -221,12 +244,18 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         token = self.request.form.get("refresh_token", "")
         if not 0 < len(token) <= 200:
             raise InvalidGrantError()
-        family = self._family(token, client)
-        if family is None or family.base != self.request.addresses.base:
+        family: Family | None = self.server.wait(self.server.tokens.family_of("refresh", token))
+        mine = family is not None and family.client == client.client.id
+        if family is not None and mine and family.base != self.request.addresses.base:
             raise InvalidGrantError()
-        asked = scopes.split(self.request.form.get("scope")) or list(family.scope)
-        if not set(asked) <= set(scopes.meet(asked, family.scope)):
+        asked = scopes.split(self.request.form.get("scope")) or list(
+            family.scope if family is not None and mine else ()
+        )
+        # Judged before the token is taken: what asks for too much may ask again.
+        if family is not None and mine and not set(asked) <= set(scopes.meet(asked, family.scope)):
             raise InvalidScopeError()
+        if not self._taken(token, client, family) or family is None:
+            raise InvalidGrantError()
         self.request.granted = {"family": family, "scope": _now(self, family, tuple(asked))}
 
     def authenticate_token_endpoint_client(self) -> Caller:
@@ -247,15 +276,12 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         family, scope = self.request.granted["family"], self.request.granted["scope"]
         return 200, _answer(self, family, scope, None), self.TOKEN_RESPONSE_HEADER
 
-    def _family(self, token: str, client: Caller) -> Family | None:
-        """The authorization behind a refresh token, which is used up; None when it has ended, or its session has."""
-        family: Family | None = self.server.wait(self.server.tokens.family_of("refresh", token))
+    def _taken(self, token: str, client: Caller, family: Family | None) -> bool:
+        """Whether the token, which is used up, was of use: its authorization goes on, and so does its session."""
         taken = self.server.wait(self.server.tokens.take_refresh(token, client.client.id))
         if taken is None or family is None or taken.expires <= time.time():
-            return None
-        if family.session is not None and not self.server.wait(self.server.sessions.lives(family.session)):
-            return None
-        return family
+            return False
+        return family.session is None or bool(self.server.wait(self.server.sessions.lives(family.session)))
 
 
 class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]

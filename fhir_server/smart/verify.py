@@ -18,7 +18,7 @@ from fhir_server.search.parameters import Registry
 from fhir_server.search.query import Place
 from fhir_server.settings import Settings
 from fhir_server.smart import scopes
-from fhir_server.smart.accounts import Account, Accounts
+from fhir_server.smart.accounts import Account, Accounts, acts_for
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.app_rights import AppRights
 from fhir_server.smart.clients import Client, Clients
@@ -128,8 +128,7 @@ class Verifier:
         if family is None or account is None or not account.open:
             raise _refusal(base, "invalid_token")
         wards = frozenset(account.wards)
-        if family.patient and not account.professional and family.patient not in account.patients:
-            # A delegation that has ended: the person may no longer act for this patient.
+        if not acts_for(account, family.patient):
             raise _refusal(base, "invalid_token")
         granted = scopes.of_levels(access.scope, "patient", "user")
         held = await self._rights.held(client, granted, account, family.patient)

@@ -86,7 +86,7 @@ class Discovery:
             answer = await send(url, within=self.within)
             body = answer.body if answer.status == 200 else b""
         else:
-            body = await fetch(url, self.loopback)
+            body = (await fetch(url, self.loopback)).body
         try:
             return msgspec.json.decode(body, type=dict[str, Any])
         except msgspec.DecodeError:
