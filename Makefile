@@ -26,11 +26,13 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev $(VENV)/.browser lint
 	@$(BIN)/python -m tests.examples
+	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
 
 test-all: $(VENV)/.dev $(VENV)/.browser lint
 	@$(BIN)/python -m tests.examples
+	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
 

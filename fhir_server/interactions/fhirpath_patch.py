@@ -19,6 +19,9 @@ from fhir_server.interactions.patch_content import Content, content_of
 #: The most operations in one patch.
 MAX_OPERATIONS = 1000
 
+#: What a patch may hold; without operations it changes nothing, and a member of another name is one misspelt.
+_MEMBERS = frozenset({"resourceType", "id", "meta", "implicitRules", "language", "parameter"})
+
 _LAST_STEP = re.compile(r"(.+)\.([A-Za-z][A-Za-z0-9]*)\s*", re.DOTALL | re.ASCII)
 
 
@@ -45,9 +48,12 @@ def read(tree: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
     """
     if tree.get("resourceType") != "Parameters":
         raise Malformed("A FHIRPath Patch is a Parameters resource.", "resourceType", code="invalid")
+    stray = tree.keys() - _MEMBERS
+    if stray:
+        raise Malformed("A FHIRPath Patch has operations and no more.", f"Parameters.{min(stray)}", code="structure")
     parameters = tree.get("parameter", [])
-    if not isinstance(parameters, list) or not parameters:
-        raise Malformed("The patch has no operation.", "Parameters.parameter", code="required")
+    if not isinstance(parameters, list):
+        raise Malformed("A FHIRPath Patch is a list of operations.", "Parameters.parameter", code="structure")
     if len(parameters) > MAX_OPERATIONS:
         raise Malformed(f"A patch has at most {MAX_OPERATIONS} operations.", "Parameters.parameter", code="too-long")
     operations = [_operation(parameter, f"Parameters.parameter[{n}]") for n, parameter in enumerate(parameters)]

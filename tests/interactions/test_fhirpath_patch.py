@@ -191,7 +191,7 @@ def test_an_operation_that_does_not_fit_is_refused(asked: Json) -> None:
     "body",
     [
         {"resourceType": "Patient"},
-        {"resourceType": "Parameters"},
+        {"resourceType": "Parameters", "parameters": []},
         {"resourceType": "Parameters", "parameter": {}},
         {"resourceType": "Parameters", "parameter": [{"name": "other"}]},
         {"resourceType": "Parameters", "parameter": [{"name": "operation"}]},
@@ -218,6 +218,21 @@ def test_an_operation_that_does_not_fit_is_refused(asked: Json) -> None:
 def test_what_is_no_patch_is_refused_before_anything_is_read(body: Json) -> None:
     with pytest.raises(Malformed):
         read(body)
+
+
+def test_a_patch_without_operations_changes_nothing() -> None:
+    assert read({"resourceType": "Parameters", "id": "p"})(deepcopy(PATIENT)) == PATIENT
+    assert read(patch())(deepcopy(PATIENT)) == PATIENT
+
+
+def test_a_narrative_is_replaced_by_a_string() -> None:
+    # Parameters have no xhtml (https://hl7.org/fhir/R4/datatypes.html#open).
+    text = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'}
+    before = PATIENT | {"text": text | {"div": text["div"] % "a"}}
+    asked = operation("replace", "Patient.text.div", value={"valueString": text["div"] % "b"})
+    assert read(patch(asked))(deepcopy(before)) == PATIENT | {"text": text | {"div": text["div"] % "b"}}
+    with pytest.raises(Invalid):
+        read(patch(operation("replace", "Patient.text.div", value={"valueCode": "b"})))(deepcopy(before))
 
 
 async def test_a_patch_by_parameters_is_validated_and_kept(server: Server) -> None:
