@@ -112,7 +112,9 @@ def _path(operation: Mapping[str, Any], code: str, source: Source | None, find: 
         raise Unusable("The operation has neither a type nor a url.")
     start = SYSTEM[code][1] if code in SYSTEM else operation.get("resource", "")
     if "params" in operation:
-        params = fill(operation["params"])
+        params = (
+            _plain(fill(operation["params"])) if operation.get("encodeRequestUrl", True) else fill(operation["params"])
+        )
         return _with_params(start, params if code in CODES or code in SYSTEM else _called(params, code))
     if code in SYSTEM:
         return start
@@ -122,6 +124,12 @@ def _path(operation: Mapping[str, Any], code: str, source: Source | None, find: 
 def _with_params(start: str, params: str) -> str:
     slash = "" if not start or params[:1] in ("", "/", "?") else "/"
     return f"{start}{slash}{params}".lstrip("/")
+
+
+def _plain(params: str) -> str:
+    """A `+` that a script writes is one, as in a time zone or a media type; in a URL it would be read as a space."""
+    path, mark, query = params.partition("?")
+    return path + mark + query.replace("+", "%2B")
 
 
 def _called(params: str, code: str) -> str:

@@ -40,6 +40,8 @@ async def test_an_assertion_that_only_warns_stops_nothing(client: Client) -> Non
     assert done.result == "fail"
     warned = await run(a_script(READ, assertion(responseCode="999", warningOnly=True), RIGHT), client)
     assert results(warned.tests[0].actions) == ["pass", "warning", "pass"] and warned.result == "pass"
+    unjudged = await run(a_script(READ, assertion(expression="name.where(", warningOnly=True), RIGHT), client)
+    assert results(unjudged.tests[0].actions) == ["pass", "warning", "pass"] and unjudged.result == "pass"
 
 
 async def test_a_setup_that_fails_leaves_the_tests_out_and_not_the_teardown(client: Client) -> None:
@@ -144,6 +146,14 @@ async def test_a_script_is_skipped_where_the_server_lacks_what_it_requires(
     assert done.result == ("pending" if skipped else "pass")
 
 
+async def test_what_is_neither_required_nor_validated_skips_nothing(client: Client) -> None:
+    contained = [PATIENT, {**CAPABILITY, "rest": [{"mode": "server", "resource": [{"type": "Nothing"}]}]}]
+    for required, validated, skipped in ((False, False, False), (True, False, True), (False, True, True)):
+        row = {"required": required, "validated": validated, "capabilities": "#needs"}
+        done = await run(a_script(READ, contained=contained, metadata={"capability": [row]}), client)
+        assert bool(done.skipped) is skipped
+
+
 async def test_a_script_for_several_servers_is_said_to_be_unsupported(client: Client) -> None:
     rows = [{"index": n, "profile": {"code": "FHIR-Server"}} for n in (1, 2)]
     done = await run(a_script(READ, destination=rows), client)
@@ -186,6 +196,12 @@ BASE = "http://a.test/fhir"
         ),
         (operation("search", resource="Patient", params="?a=b|c", encodeRequestUrl=False), "get", "/Patient?a=b|c"),
         (operation("search", params="?_type=Patient"), "get", "?_type=Patient"),
+        (
+            operation("search", resource="Patient", params="?a=1+1:00&_format=a/b+c"),
+            "get",
+            "/Patient?a=1%2B1:00&_format=a/b%2Bc",
+        ),
+        (operation("search", url="Patient?name=a+b"), "get", "/Patient?name=a+b"),
         (operation("search", resource="Patient", params="?a=b", method="post"), "post", "/Patient/_search"),
         (operation("create", sourceId="t"), "post", "/Patient"),
         (operation("update", sourceId="t"), "put", "/Patient/1"),

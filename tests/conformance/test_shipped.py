@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import httpx
 import pytest
 
 from fhir_server.conformance.client import Client
@@ -10,6 +13,7 @@ from fhir_server.conformance.runner import run
 from fhir_server.conformance.script import Script, load, shipped
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.validation.validator import validate
+from tests.smart.space import BASE, serving
 
 SCRIPTS = load([shipped()])
 
@@ -24,3 +28,17 @@ async def test_our_server_passes_it_twice_and_the_report_is_valid(script: Script
     tree = parse(serialize(report(done)))
     assert not [issue for issue in validate(tree) if issue.severity == "error"]
     assert tree["score"] == 100
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.id)
+async def test_a_closed_server_passes_it_for_whom_it_lets_in(script: Script, tmp_path: Path) -> None:
+    async with serving(tmp_path) as space:
+        await space.backend()
+        headers = {"Authorization": f"Bearer {await space.backend_token()}"}
+        async with Client(BASE, headers, transport=httpx.ASGITransport(space.house.asgi)) as client:
+            done = await run(script, client)
+        actions = [*done.setup, *(action for test in done.tests for action in test.actions), *done.teardown]
+        assert [(a.title, a.result, a.message) for a in actions if a.result != "pass"] == []
+        async with Client(BASE, transport=httpx.ASGITransport(space.house.asgi)) as client:
+            assert script.id == "metadata" or (await run(script, client)).result == "fail"
+    assert headers["Authorization"].encode() not in serialize(report(done))
