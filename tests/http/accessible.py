@@ -44,7 +44,7 @@ def check(page: Any) -> None:
         assert table.find("caption") is not None
         assert table.xpath(".//thead//th[@scope='col']")
     for nav in page.findall(".//nav"):
-        assert nav.get("aria-label")
+        assert nav.get("aria-label") or nav.get("aria-labelledby")
     levels = [int(heading.tag[1]) for heading in page.xpath("//h1|//h2|//h3|//h4")]
     assert levels[0] == 1 and all(after - before <= 1 for before, after in pairwise(levels)), levels
     assert not page.xpath("//script | //style | //*[@style] | //@*[starts-with(name(), 'on')]")
@@ -60,6 +60,6 @@ def said(page: Any) -> str:
 def errors(page: Any) -> dict[str, str]:
     """Field → the error tied to it."""
     return {
-        field.get("name"): page.get_element_by_id(f"{field.get('id')}-error").text_content()
+        field.get("name"): page.get_element_by_id(field.get("aria-describedby").split()[-1]).text_content()
         for field in page.xpath("//*[@aria-invalid='true']")
     }

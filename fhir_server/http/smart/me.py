@@ -5,7 +5,7 @@ OWASP ASVS 2.1.5 and 2.1.6 (password changes), 2.8 (TOTP, RFC 6238), 3.3.3 and 3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,15 @@ DRAFT = 600
 DONE = ("password", "enrolled", "removed", "elsewhere")
 #: The name an authenticator app shows beside the login.
 ISSUER = "Espace santé"
+
+#: Pages of the space: the address, what it is called in French and in English, and who has it.
+PLACES: tuple[tuple[str, str, str, Callable[[Account], bool]], ...] = (
+    ("/mes-applications", "Mes applications", "My apps", lambda one: bool(one.patients) and not one.professional),
+    ("/outils", "Mes outils", "My tools", lambda one: one.professional),
+    ("/referencement", "Référencement des applications", "Referencing of apps", lambda one: bool(one.duties)),
+    ("/signalements", "Signalements d’applications", "Reports of apps", lambda one: "administrator" in one.duties),
+    ("/catalogue", "Catalogue d’applications", "App catalogue", lambda _: True),
+)
 
 
 async def show(visit: Visit) -> Response:
@@ -155,6 +164,7 @@ async def _page(
     values: dict[str, Any] = {
         "account": account,
         "role": await roles.name(visit.entrance.repository, account, chosen) if chosen else "",
+        "places": [(path, (fr, en)) for path, fr, en, has in PLACES if has(account)],
         "sessions": sessions,
         "error": error,
         "form": form,

@@ -33,7 +33,7 @@ from fhir_server.space.catalogue.consents import Consents
 #: Name of a field → its values; a form of ours is small.
 Form = Mapping[str, Sequence[str]]
 #: Pages that somebody may be taken to after signing in: nothing else is an address to go to (open redirects).
-_AFTER = re.compile(r"/(?:auth/me|mes-applications|outils|editeur|commission)(?:/[A-Za-z0-9\-.]{1,64}){0,2}")
+_AFTER = re.compile(r"/(?:auth/me|mes-applications|outils|referencement|signalements)(?:/[A-Za-z0-9\-.]{1,64}){0,2}")
 _HOST = re.compile(r"[A-Za-z0-9.\-_\[\]:]{1,255}")
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
@@ -128,13 +128,17 @@ class Visit:
     async def posted(self) -> Form | None:
         """The form; None when it does not come from a page given to this browser."""
         pairs = await form(self.request)
-        origin = self.request.headers.get("origin")
-        if pairs is None or origin not in (None, self.addresses.issuer):
+        if pairs is None:
             return None
         found: dict[str, list[str]] = {}
         for name, value in pairs:
             found.setdefault(name, []).append(value)
-        return found if found.get("word") == [self.word] else None
+        return found if self.ours(found) else None
+
+    def ours(self, given: Form) -> bool:
+        """Whether a form carries this browser's word, and comes from a page of this server."""
+        origin = self.request.headers.get("origin")
+        return origin in (None, self.addresses.issuer) and given.get("word") == [self.word]
 
     async def session(self) -> tuple[Session | None, Account | None]:
         """Who is signed in."""
@@ -225,6 +229,7 @@ REASONS: Mapping[str, str] = {
         "Le motif de l’accès manque, ou sa raison est trop courte ou trop longue."
     ),
     "This account may not see this page.": "Ce compte n’a pas accès à cette page.",
+    "The form is too large.": "Le formulaire est trop volumineux.",
     "There is nothing at this address.": "Il n’y a rien à cette adresse.",
 }
 

@@ -27,12 +27,14 @@ class Guest:
         visit: of their browser.
         session, account: theirs.
         given: the form they sent; empty when the page is only asked for.
+        files: that came with it: name of the field → (name of the file, its bytes).
     """
 
     visit: Visit
     session: Session
     account: Account
     given: Form
+    files: Mapping[str, tuple[str, bytes]]
 
     @property
     def entrance(self) -> Entrance:
@@ -71,20 +73,55 @@ Allowed = Callable[["Account"], bool]
 Route = tuple[str, str, Handler, Allowed]
 
 
-def guarded(entrance: Entrance, handler: Handler, allowed: Allowed) -> Callable[[Request], Awaitable[Response]]:
-    """`handler` for those who are signed in and allowed; others are asked to sign in, or refused."""
+def staff(account: Account) -> bool:
+    """Whether the account works on the catalogue."""
+    return account.staff and bool(account.duties)
+
+
+def publishes(account: Account) -> bool:
+    """Whether the account files apps."""
+    return account.staff and "publisher" in account.duties and account.organization is not None
+
+
+def administers(account: Account) -> bool:
+    """Whether the account is an administrator's."""
+    return account.staff and "administrator" in account.duties
+
+
+def guarded(
+    entrance: Entrance, handler: Handler, allowed: Allowed, long: bool = False
+) -> Callable[[Request], Awaitable[Response]]:
+    """`handler` for those who are signed in and allowed; others are asked to sign in, or refused.
+
+    `long`: forms of many fields, and files, are read; not before it is known that they may be sent.
+    """
 
     async def answered(request: Request) -> Response:
         visit = Visit(entrance, request)
         posts = request.method == "POST"
-        given = await visit.posted() if posts else {}
         session, account = await visit.session()
-        if given is None:
-            return visit.foreign()
         if session is None or account is None or not account.open:
             return visit.foreign() if posts else visit.to_sign_in()
+        if posts and long:
+            return await _long(visit, session, account, handler, allowed)
+        given = await visit.posted() if posts else {}
+        if given is None:
+            return visit.foreign()
         if not allowed(account):
             return visit.refused("This account may not see this page.", 403)
-        return await handler(Guest(visit, session, account, given))
+        return await handler(Guest(visit, session, account, given, {}))
 
     return answered
+
+
+async def _long(visit: Visit, session: Session, account: Account, handler: Handler, allowed: Allowed) -> Response:
+    from fhir_server.http.space.sent import sent
+
+    if not allowed(account):
+        return visit.refused("This account may not see this page.", 403)
+    form = await sent(visit.request)
+    if form is None:
+        return visit.refused("The form is too large.", 413)
+    if not visit.ours(form.fields):
+        return visit.foreign()
+    return await handler(Guest(visit, session, account, form.fields, form.files))

@@ -1,18 +1,39 @@
-"""Every page of the health space."""
+"""Every page of the health space.
+
+The desks are rooms of few people: their modules are read when somebody first comes to them, not when the server starts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from fhir_server.http.smart.visit import Entrance, Handler, Visit
 from fhir_server.http.space import catalogue, sharing, tools
-from fhir_server.http.space.guest import Route, guarded
+from fhir_server.http.space.guest import Allowed, Guest, Route, administers, guarded, publishes, staff
+from fhir_server.http.space.guest import Handler as Answer
 
 #: Pages of people who are signed in.
 SIGNED_IN: tuple[Route, ...] = (*sharing.ROUTES, *tools.ROUTES)
+#: The desks: method, path, module and function that answer, who may. An address that is named stands before one with a
+#: part to fill in.
+DESKS: tuple[tuple[str, str, str, str, Allowed], ...] = (
+    ("GET", "/referencement", "desk", "show", staff),
+    ("GET", "/referencement/nouveau", "filed", "show_new", publishes),
+    ("POST", "/referencement/nouveau", "filed", "file_new", publishes),
+    ("GET", "/referencement/nouveau/{app}", "filed", "show_version", publishes),
+    ("POST", "/referencement/nouveau/{app}", "filed", "file_version", publishes),
+    ("GET", "/referencement/{file}/completer", "filed", "show_completing", publishes),
+    ("POST", "/referencement/{file}/completer", "filed", "complete", publishes),
+    ("GET", "/referencement/{file}", "desk", "show_file", staff),
+    ("POST", "/referencement/{file}", "desk", "take", staff),
+    ("GET", "/referencement/{file}/analyse-impact", "desk", "assessment", staff),
+    ("GET", "/signalements", "reported", "show", administers),
+    ("POST", "/signalements/{report}", "reported", "close", administers),
+)
 
 
 def router(entrance: Entrance) -> APIRouter:
@@ -22,7 +43,18 @@ def router(entrance: Entrance) -> APIRouter:
         routes.add_api_route(path, _open(entrance, handler), methods=["GET"])
     for method, path, answer, allowed in SIGNED_IN:
         routes.add_api_route(path, guarded(entrance, answer, allowed), methods=[method])
+    for method, path, module, name, allowed in DESKS:
+        desk = guarded(entrance, _late(module, name), allowed, long=True)
+        routes.add_api_route(path, desk, methods=[method])
     return routes
+
+
+def _late(module: str, name: str) -> Answer:
+    async def answered(guest: Guest) -> Response:
+        found: Answer = getattr(import_module(f"fhir_server.http.space.{module}"), name)
+        return await found(guest)
+
+    return answered
 
 
 def _open(entrance: Entrance, handler: Handler) -> Callable[[Request], Awaitable[Response]]:

@@ -103,7 +103,7 @@ class Referencing:
         before = await self.get(actor, id)
         row = _row(actor, before, step)
         if act.expected is not None and act.expected != before.version:
-            raise Conflict("Another step was taken meanwhile.")
+            raise Conflict("Another step was taken meanwhile.", key="overtaken")
         require(row, act)
         current, at = await self._catalogue.at(before.app)
         taken = Taken(step, _now(), actor.subject, row.duty, before.state, row.target, act.reason.strip(), act.opinion)
@@ -196,7 +196,8 @@ class Referencing:
         try:
             await self._catalogue.repository.transact(writes, [*guards, *(guard for _, guard in changes)])
         except Stale as stale:
-            raise Conflict(_overtaken(stale)) from None
+            key, words = _overtaken(stale)
+            raise Conflict(words, key=key) from None
         if changes:
             await changed(self._catalogue.records)
         return replace(dossier, version=dossier.version + 1)
@@ -205,7 +206,7 @@ class Referencing:
         repository = self._catalogue.repository
         before = await repository.store.read("Task", dossier.id) if dossier.version else None
         if before is not None and before.version != dossier.version:
-            raise Conflict("Another step was taken meanwhile.")
+            raise Conflict("Another step was taken meanwhile.", key="overtaken")
         tree = dossiers.written(dossier)
         return await repository.put("Task", dossier.id, tree, serialize(tree), before)
 
@@ -314,12 +315,13 @@ def _is_file(tree: Mapping[str, Any]) -> bool:
     return any(c.get("system") == dossiers.KIND and c.get("code") == "referencing" for c in codings)
 
 
-def _overtaken(stale: Stale) -> str:
+def _overtaken(stale: Stale) -> tuple[str, str]:
+    """What came first, as the key of an issue and in words."""
     if stale.guard is not None and stale.guard.type == "Task":
-        return "A file of this app is under way."
+        return "under-way", "A file of this app is under way."
     if stale.guard is not None:
-        return "The client id is another app's."
-    return "Another step was taken meanwhile."
+        return "client", "The client id is another app's."
+    return "overtaken", "Another step was taken meanwhile."
 
 
 def _now() -> datetime:
