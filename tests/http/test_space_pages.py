@@ -204,6 +204,9 @@ async def test_a_professional_opens_a_tool_on_the_patient_at_hand_and_lands_in_i
     assert (body["patient"], body["need_patient_banner"]) == ("p1", False)
 
 
+BTG = {"purpose": "BTG", "reason": "Arrêt cardiaque à domicile"}
+
+
 async def test_a_tool_opened_in_an_emergency_carries_its_reason(space: Space) -> None:
     await a_person(space, "docteur", "Practitioner/d1")
     app = await referenced(space, DESK)
@@ -217,6 +220,26 @@ async def test_a_tool_opened_in_an_emergency_carries_its_reason(space: Space) ->
     body = (await space.http.post(TOKEN, data=app.exchange(back["code"]))).json()
     grant = await space.house.authorization.authenticate({"authorization": f"Bearer {body['access_token']}"}, BASE)
     assert (grant.purpose, grant.reason) == ("BTG", "Arrêt cardiaque à domicile")
+
+
+async def test_a_patient_reads_who_opened_their_record_and_why_emergencies_first(space: Space) -> None:
+    await space.put({"resourceType": "Practitioner", "id": "d1", "name": [{"family": "EXEMPLE", "given": ["Zoé"]}]})
+    await a_patient(space, "p2")
+    await a_person(space, "docteur", "Practitioner/d1")
+    app = await referenced(space, DESK)
+    browser = await signed_in(space, "docteur")
+    page = await send(browser, await browser.http.get("/outils"), "/outils/patient", patient="p1")
+    for patient, said_ in (("p1", BTG), ("p1", {"purpose": "TREAT"}), ("p2", {"purpose": "TREAT"})):
+        opened = await send(browser, page, "/auth/launch", client="imagerie", patient=patient, **said_)
+        launch = parse_qs(urlsplit(opened.headers["location"]).query)["launch"][0]
+        back = answered(await browser.open(app.request("launch patient/*.rs", launch=launch)))
+        token = (await space.http.post(TOKEN, data=app.exchange(back["code"]))).json()["access_token"]
+        assert (await space.fhir("GET", f"Patient/{patient}", token)).status_code == 200
+    await a_person(space)
+    page = document(await (await signed_in(space)).http.get("/mes-applications/p1"))
+    first, second = (" ".join(one.text_content().split()) for one in page.xpath("//section[h2/@id='accesses']//li"))
+    assert first.endswith("– Zoé EXEMPLE (Visionneuse) – Urgence : Arrêt cardiaque à domicile")
+    assert second.endswith("– Zoé EXEMPLE (Visionneuse) – Soins")
 
 
 #: What an app is → whether it is among the tools.

@@ -1,5 +1,7 @@
 """Mes applications: what each app may do for one patient, its last exchanges, and how to take it back or report it.
 
+Below them, what professionals opened of the record.
+
 CSP R1111-39 and R1111-43: a consent is withdrawn as easily as it was given; every access can be seen by the patient.
 """
 
@@ -14,6 +16,7 @@ from fastapi.responses import Response
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.fhir.json import parse
 from fhir_server.http.smart.visit import Entrance
+from fhir_server.http.space import accesses
 from fhir_server.http.space.guest import Guest, Route
 from fhir_server.http.space.words import STATUSES, Done, done_with
 from fhir_server.space.catalogue import rights
@@ -84,6 +87,7 @@ async def show_patient(guest: Guest) -> Response:
         "whom": await guest.entrance.name_of(guest.account, patient),
         "own": guest.account.subject == f"Patient/{patient}",
         "apps": [await _told(guest, patient, one) for one in shared],
+        "accesses": await accesses.recent(guest.entrance, guest.account, patient),
         "statuses": STATUSES,
         "done": done if done in DONE else "",
     }
