@@ -37,6 +37,8 @@ def configure(settings: Settings) -> None:
     _requests.open(machine, settings.log_level in ("debug", "info"))
     # uvicorn's own access log writes whole URLs, and URLs of searches hold what is searched for.
     logging.getLogger("uvicorn.access").disabled = True
+    # So does httpx, of what the server itself asks: one-time words of identity providers, codes of other servers.
+    logging.getLogger("httpx").setLevel(max(_level(settings), logging.WARNING))
 
 
 def logger(name: str) -> Any:

@@ -58,7 +58,13 @@ class People:
 
     async def of(self, provider: str, asked: str) -> Sequence[Person]:
         """People the provider knows whose name has the words of `asked`; "id:Patient/1" for one."""
-        return [person for type in TYPES[provider] for person in await self._some(type, asked)]
+        found = [person for type in TYPES[provider] for person in await self._some(type, asked)]
+        kept: list[Person] = []
+        for person in found:
+            # Who acts for two patients is two RelatedPersons, and perhaps a Patient too: still one person.
+            if not any(_same(person, one) for one in kept):
+                kept.append(person)
+        return kept
 
     async def _some(self, type: str, asked: str) -> list[Person]:
         where = self._where(type, asked)
@@ -125,6 +131,20 @@ _MAKERS: dict[str, Callable[[People, dict[str, Any]], Awaitable[Person | None]]]
     "Patient": People.citizen,
     "RelatedPerson": People.citizen,
 }
+
+
+def _same(person: Person, other: Person) -> bool:
+    """Whether two citizens have one identity; where one was born may be unknown of a RelatedPerson."""
+    names = ("SubjectNameID", "given_name", "family_name", "birthdate", "gender")
+    if any(person.claims.get(name) != other.claims.get(name) for name in names):
+        return False
+    place = _born(person.claims)
+    return not place or place == _born(other.claims)
+
+
+def _born(claims: Mapping[str, Any]) -> str:
+    country = str(claims.get("birthcountry", ""))
+    return str(claims.get("birthplace") or (country if country != FRANCE else ""))
 
 
 def _professional(tree: dict[str, Any], national: str, activities: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Iterator
 from typing import Literal
@@ -50,6 +51,12 @@ async def test_a_line_for_people_says_the_same(capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err
     assert "[info     ] request part=http request_id=abc-1 method=GET path=Patient/{id} interaction=read" in said
     assert said.endswith(" status=200 ms=1.23\n")
+
+
+def test_addresses_that_the_server_asks_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    configured("console")
+    logging.getLogger("httpx").info("HTTP Request: GET http://idp.example/?code=secret")
+    assert "secret" not in capsys.readouterr().err
 
 
 async def test_many_lines_do_not_wait(capsys: pytest.CaptureFixture[str]) -> None:

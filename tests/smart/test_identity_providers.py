@@ -165,6 +165,16 @@ async def test_signing_out_ends_the_session_here_and_offers_to_end_the_provider_
     assert await space.house.engine.records.list("provider-session") == []
 
 
+async def test_who_acts_for_two_patients_is_one_person_at_the_provider(space: Space) -> None:
+    for ward in ("w1", "w2"):
+        await space.put(a_patient(ward, ins=f"29105991000{ward[1:]}4", birthDate="1991-05-17"))
+        await space.put(a_related(f"r{ward}", ward))
+    browser = Browser(space)
+    there = await browser.http.get("/auth/with/franceconnect")
+    page = await browser.http.get(there.headers["location"])
+    assert page.text.count("(1985-05-17)") == 1
+
+
 async def test_discovery_of_the_simulators_is_theirs_and_their_page_runs_no_script(space: Space) -> None:
     await space.put(a_doctor())
     found = (await space.http.get(f"{ROOT}/simulators/psc/.well-known/openid-configuration")).json()
