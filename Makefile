@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 PATIENTS ?= 100
 WORKERS ?= 2
 
-.PHONY: help run test test-all bench lint lock clean
+.PHONY: help run open test test-all bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make run       start on http://127.0.0.1:8080 with invented people (PATIENTS=$(PATIENTS))"
+	@echo "make run       a closed demonstration on http://127.0.0.1:8080: invented people, accounts, apps (PATIENTS=$(PATIENTS))"
+	@echo "make open      the same people served to this machine without tokens, for curl"
 	@echo "make test      lint, types, import contracts and tests"
 	@echo "make test-all  the same with the slow tests"
 	@echo "make bench     measure, beside a ceiling; prints the README's table"
@@ -21,6 +22,9 @@ help:
 	@echo "make clean     remove the environment and caches (data in var/ stay)"
 
 run: $(VENV)/.run
+	@exec $(BIN)/fhir-server demo --patients $(PATIENTS)
+
+open: $(VENV)/.run
 	@$(BIN)/fhir-server seed --patients $(PATIENTS) --if-empty
 	@exec $(BIN)/fhir-server serve --open
 

@@ -9,6 +9,7 @@ from fhir_server.cli.backup import backup
 from fhir_server.cli.check import check
 from fhir_server.cli.clients import client
 from fhir_server.cli.conformance import conformance
+from fhir_server.cli.demo import demo
 from fhir_server.cli.jobs import jobs
 from fhir_server.cli.keys import keys
 from fhir_server.cli.load import load
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (serve, seed, load, reindex, backup, restore, check, conformance):
+for command in (serve, demo, seed, load, reindex, backup, restore, check, conformance):
     app.command()(command)
 app.add_typer(client, name="client")
 app.add_typer(account, name="account")

@@ -53,7 +53,7 @@ def seed(
         _write(people, output)
         return
     with occupied(chosen):
-        refused = asyncio.run(_fill(chosen, people, patients, if_empty, processes or (1 if patients < SMALL else 0)))
+        refused = asyncio.run(fill(chosen, people, patients, if_empty, processes or (1 if patients < SMALL else 0)))
     if refused:
         raise typer.Exit(WRONG)
 
@@ -74,9 +74,10 @@ def parts(people: Iterator[dict[str, Any]]) -> Iterator[Part]:
         line += len(batch)
 
 
-async def _fill(
+async def fill(
     chosen: Settings, people: Iterator[dict[str, Any]], patients: int, if_empty: bool, processes: int
 ) -> int:
+    """Write the population, unless `if_empty` and the store has a patient; how many resources were refused."""
     from fhir_server.access.grant import OPEN
     from fhir_server.app import opened
     from fhir_server.cli.loading import Job

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import AsyncExitStack, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,11 +52,15 @@ def serve(
         refuse(f"--open is refused on {chosen.host}: without tokens the server listens on this machine only.")
     if not chosen.open and not chosen.base_url and not is_loopback(chosen.host):
         refuse(NO_BASE, USAGE)
+    listener = listen(chosen)
+    raise typer.Exit(run(chosen, listener, _lines(address_of(chosen, listener), chosen)))
+
+
+def run(chosen: Settings, listener: socket.socket, lines: Iterable[str]) -> int:
+    """Serve on `listener` until a stop is asked for, and print `lines` once the server answers; the exit code."""
     _export(chosen)
-    listener = _listen(chosen)
-    address = _address(chosen, listener)
-    threading.Thread(target=_announce, args=(address, chosen), daemon=True).start()
-    raise typer.Exit(_run(chosen, listener))
+    threading.Thread(target=_announce, args=(address_of(chosen, listener), lines), daemon=True).start()
+    return _served(chosen, listener)
 
 
 def is_loopback(host: str) -> bool:
@@ -132,11 +136,16 @@ def _on_stop(readiness: Readiness) -> None:
 
 def _export(chosen: Settings) -> None:
     # Worker processes are started anew and read their settings from the environment.
-    for name in ("host", "port", "data", "store", "workers", "open"):
+    for name in ("host", "port", "data", "store", "workers", "open", "base_url", "simulators"):
         os.environ[f"FHIR_{name.upper()}"] = str(getattr(chosen, name))
 
 
-def _listen(chosen: Settings) -> socket.socket:
+def listen(chosen: Settings) -> socket.socket:
+    """The socket to serve on.
+
+    Raises:
+        typer.Exit: the port is taken (code 1); it says so.
+    """
     family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -149,13 +158,14 @@ def _listen(chosen: Settings) -> socket.socket:
     return listener
 
 
-def _address(chosen: Settings, listener: socket.socket) -> str:
+def address_of(chosen: Settings, listener: socket.socket) -> str:
+    """Where the server answers: `http://127.0.0.1:8080`."""
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     return f"http://{host}:{listener.getsockname()[1]}"
 
 
-def _announce(address: str, chosen: Settings) -> None:
-    """Print where to go once the server answers."""
+def _announce(address: str, lines: Iterable[str]) -> None:
+    """Print `lines` once the server answers."""
     while True:
         try:
             urllib.request.urlopen(f"{address}/health/ready", timeout=10).close()  # noqa: S310 — our own address
@@ -164,17 +174,23 @@ def _announce(address: str, chosen: Settings) -> None:
             break
         except OSError:
             time.sleep(0.02)
-    out.print(f"FHIR base        {address}/fhir")
-    out.print(f"Pages            {address}/")
-    out.print(f"Capabilities     {address}/fhir/metadata")
-    out.print(f"Store            {chosen.store_url} ({chosen.workers} worker{'s' * (chosen.workers > 1)})")
+    for line in lines:
+        out.print(line, markup=False)
+
+
+def _lines(address: str, chosen: Settings) -> Iterator[str]:
+    """Where to go."""
+    yield f"FHIR base        {address}/fhir"
+    yield f"Pages            {address}/"
+    yield f"Capabilities     {address}/fhir/metadata"
+    yield f"Store            {chosen.store_url} ({chosen.workers} worker{'s' * (chosen.workers > 1)})"
     if not chosen.open:
-        out.print(f"Authorization    {address}/fhir/.well-known/smart-configuration")
+        yield f"Authorization    {address}/fhir/.well-known/smart-configuration"
     if chosen.open:
-        out.print("Open: anyone on this machine may read and write everything. Use invented data only.")
+        yield "Open: anyone on this machine may read and write everything. Use invented data only."
 
 
-def _run(chosen: Settings, listener: socket.socket) -> int:
+def _served(chosen: Settings, listener: socket.socket) -> int:
     import uvicorn
 
     from fhir_server.http.protocol import Connection

@@ -7,6 +7,7 @@ speak();
 const given = new URLSearchParams(location.search);
 try {
   const config = await configuration();
+  speak({ title: config.title });
   const iss = given.get("iss") ?? "";
   if (!given.get("launch")) throw new Error(say("no-launch"));
   // Only its own server may launch it: any other could have it send people to a sign-in page made to look like ours.

@@ -6,6 +6,7 @@ import { begin, complete, configuration, Ended, resumed } from "./oauth.js";
 import { day, language, say, speak } from "./words.js";
 
 const at = (id) => document.getElementById(id);
+const CODES = { weight: "http://loinc.org|29463-7", pressure: "http://loinc.org|85354-9" };
 const LABELS = { "29463-7": "weight", "85354-9": "pressure" };
 
 let fhir = null;
@@ -14,7 +15,8 @@ let config = null;
 speak();
 await attempt(async () => {
   config = await configuration();
-  if (config.professional) speak({ title: "title-professional", welcome: "welcome-professional" });
+  speak({ title: config.title, ...(config.professional ? { welcome: "welcome-professional" } : {}) });
+  at("documents-part").hidden = !config.scope.includes("/DocumentReference.");
   const session = (await complete(config)) ?? resumed(config);
   if (session === null) at("welcome").hidden = false;
   else await enter(session);
@@ -33,14 +35,20 @@ async function enter(session) {
   fhir = new Fhir(session);
   at("welcome").hidden = true;
   at("record").hidden = false;
-  at("writing").hidden = !session.may("Observation", "c");
+  // A scope may allow one kind of measure only: what the server would refuse is not offered.
+  const kinds = [...document.querySelectorAll("[name=kind]")];
+  for (const radio of kinds) radio.closest(".option").hidden = !session.may("Observation", "c", CODES[radio.value]);
+  const first = kinds.find((radio) => !radio.closest(".option").hidden);
+  at("writing").hidden = first === undefined;
+  if (first) first.checked = true;
+  showKind();
   at("when").value = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
   await load();
 }
 
 async function load() {
   said("loading");
-  await Promise.all([showPatient(), showDocuments(fhir, attempt), showMeasures()]);
+  await Promise.all([showPatient(), at("documents-part").hidden ? null : showDocuments(fhir, attempt), showMeasures()]);
   said("loaded");
 }
 
@@ -73,7 +81,7 @@ async function showMeasures() {
     at("measures-said").textContent = say("not-granted");
     return;
   }
-  const code = Object.keys(LABELS).map((one) => `http://loinc.org|${one}`).join(",");
+  const code = Object.values(CODES).join(",");
   const parameters = { patient: fhir.session.patient, category: `${CATEGORY}|vital-signs`, code, _sort: "-date", _count: "20" };
   const { resources } = await fhir.search("Observation", parameters);
   at("measures-said").textContent = resources.length ? "" : say("no-measures");

@@ -15,7 +15,7 @@ function keep(name, value) {
   else sessionStorage.setItem(`${KEPT}:${name}`, JSON.stringify(value));
 }
 
-/** Which client this is and which server it asks: {iss, client, scope, professional}. */
+/** Which client this is and which server it asks: {iss, client, scope, professional, title}. */
 export async function configuration() {
   return answered(await fetch("configuration.json"));
 }
@@ -76,12 +76,13 @@ class Session {
     return this.state.patient;
   }
 
-  /** Whether anything granted speaks of a type and lets it be read ("r") or added ("c"). */
-  may(type, verb) {
+  /** Whether anything granted speaks of a type, with this code where it speaks of one, and lets it be read ("r")… or added ("c"). */
+  may(type, verb, code = null) {
     return this.state.scope
       .split(" ")
-      .map((one) => /^(?:patient|user)\/(\w+|\*)\.([cruds]+)/.exec(one))
-      .some((found) => found && [type, "*"].includes(found[1]) && found[2].includes(verb));
+      .map((one) => /^(?:patient|user)\/(\w+|\*)\.([cruds]+)(?:\?(.*))?$/.exec(one))
+      .filter((found) => found && [type, "*"].includes(found[1]) && found[2].includes(verb))
+      .some(([, , , narrowed]) => code === null || new URLSearchParams(narrowed).get("code")?.split(",").includes(code) !== false);
   }
 
   /** The one who signed in, as a reference that the server can resolve: "Patient/1". */

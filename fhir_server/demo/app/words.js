@@ -53,6 +53,7 @@ const WORDS = {
   "skip": ["Aller au contenu", "Skip to content"],
   "systolic": ["Systolique (le plus grand nombre), en mmHg", "Systolic (the larger number), in mmHg"],
   "title": ["Carnet de démonstration", "Demonstration notebook"],
+  "title-measures": ["Mesures de démonstration", "Demonstration measures"],
   "title-professional": ["Cabinet de démonstration", "Demonstration practice"],
   "unknown": ["Non précisé", "Not stated"],
   "weight": ["Poids", "Weight"],

@@ -1,0 +1,116 @@
+"""`fhir-server demo`: the closed server with invented people who may sign in, and a sample app to open.
+
+Refused off loopback: whoever reaches the sign-in page of the simulators may be anyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fhir_server.cli.occupancy import occupied
+from fhir_server.cli.options import WRONG, Data, Store, refuse, settings
+from fhir_server.cli.seed import SMALL, fill
+from fhir_server.cli.serve import address_of, is_loopback, listen, run
+from fhir_server.demo.cast import PEOPLE, SEED
+from fhir_server.settings import Settings
+
+if TYPE_CHECKING:
+    from fhir_server.app import House
+    from fhir_server.demo.pages import Pages
+    from fhir_server.demo.poster import Poster
+    from fhir_server.demo.stage import Stage
+
+NOT_OURS = (
+    "The store holds patients who are not the demonstration's, and in it anyone can be anyone.\n"
+    "Give it a folder of its own with --data DIR."
+)
+
+
+def demo(
+    patients: Annotated[int, typer.Option(min=PEOPLE, help="How many people, when the store is empty.")] = 100,
+    host: Annotated[str | None, typer.Option(help="Loopback address to listen on [FHIR_HOST, 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one [FHIR_PORT, 8080].")] = None,
+    app_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="TCP port of the sample app [the port after, if it is free].")
+    ] = None,
+    data: Data = None,
+    store: Store = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes [FHIR_WORKERS, 1].")] = None,
+) -> None:
+    """Serve a demonstration on this machine: invented people, their logins, a sample app, simulated providers."""
+    # What is printed must stay in sight: a line for each request would carry it away.
+    os.environ.setdefault("FHIR_LOG_LEVEL", "warning")
+    chosen = settings(host=host, port=port, data=data, store=store, workers=workers, open=False, simulators=True)
+    if not is_loopback(chosen.host):
+        refuse(f"The demonstration is refused on {chosen.host}: anyone can be anyone in it.")
+    listener = listen(chosen)
+    root = address_of(chosen, listener)
+    # Tokens are bound to one address, the one that is printed.
+    placed = {"port": listener.getsockname()[1], "base_url": f"{root}/fhir"}
+    chosen = chosen.model_copy(update=placed)
+    pages = _listening(chosen, app_port)
+    with occupied(chosen):
+        poster = asyncio.run(_set_up(chosen, patients, root, pages.origin))
+    with pages.serving(chosen.base_url):
+        code = run(chosen, listener, poster.lines())
+    raise typer.Exit(code)
+
+
+def _listening(chosen: Settings, port: int | None) -> Pages:
+    from fhir_server.demo.pages import Pages
+
+    try:
+        if port is not None:
+            return Pages(chosen.host, port)
+        try:
+            return Pages(chosen.host, min(chosen.port + 1, 65535))
+        except OSError:
+            return Pages(chosen.host, 0)
+    except OSError as error:
+        refuse(f"Cannot listen on {chosen.host} port {port}: {error.strerror}.", WRONG)
+
+
+async def _set_up(chosen: Settings, patients: int, root: str, origin: str) -> Poster:
+    from fhir_server.app import opened
+    from fhir_server.demo import kept
+    from fhir_server.demo.poster import Poster
+    from fhir_server.space.population.generation import REFERENCE_DAY, population
+
+    async with opened(chosen) as house:
+        ready = await _stage(house).holds_its_people()
+        if not ready and await _has_patients(house):
+            refuse(NOT_OURS, WRONG)
+    if not ready and await fill(
+        chosen, population(patients, SEED, REFERENCE_DAY), patients, False, 1 if patients < SMALL else 0
+    ):
+        raise typer.Exit(WRONG)
+    password, anew = kept.password(chosen.data)
+    key, jwks = kept.key(chosen.data)
+    async with opened(chosen) as house:
+        people = await _stage(house).set_up(origin, jwks, password, anew)
+    return Poster(root, origin, people, password, chosen.data, key, shlex.quote(_program()))
+
+
+def _stage(house: House) -> Stage:
+    from fhir_server.demo.stage import Stage
+
+    return Stage(house.repository(), house.authorization, house.catalogue)
+
+
+async def _has_patients(house: House) -> bool:
+    from fhir_server.store.filters import EVERYTHING
+
+    return bool(await house.repository().count({"Patient": EVERYTHING}, 1))
+
+
+def _program() -> str:
+    """What runs Python here, as short as it can be typed."""
+    program = Path(sys.executable)
+    return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)
