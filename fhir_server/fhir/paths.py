@@ -172,7 +172,9 @@ def _walk(at: Shape, steps: _Steps) -> _Emit | None:
     step, rest = steps[0], steps[1:]
     if isinstance(step, str):
         child = at.children.get(step)
-        return _nothing if child is None else _child(child, rest, at)
+        if child is None:
+            return None if at.primitive else _nothing
+        return _child(child, rest, at)
     if isinstance(step, frozenset):
         return _walk(at, rest) if cast(Node(None, at), step) else _nothing
     return _where(at, step, rest)

@@ -34,6 +34,12 @@ _SPECIAL: dict[str, Callable[[Fraction], Fraction]] = {
     "fahrenheit": lambda value: (value + Fraction("459.67")) * Fraction(5, 9),
     "reaumur": lambda value: value * Fraction(5, 4) + Fraction("273.15"),
 }
+#: And back.
+_BACK: dict[str, Callable[[Fraction], Fraction]] = {
+    "celsius": lambda value: value - Fraction("273.15"),
+    "fahrenheit": lambda value: value * Fraction(9, 5) - Fraction("459.67"),
+    "reaumur": lambda value: (value - Fraction("273.15")) * Fraction(4, 5),
+}
 #: A degree of each, in kelvin, where the unit stands in a product (`W/(m2.Cel)`).
 _DEGREE = {"celsius": Fraction(1), "fahrenheit": Fraction(5, 9), "reaumur": Fraction(5, 4)}
 
@@ -70,12 +76,16 @@ def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     number; the mole is one (6.0221367 × 10²³), as UCUM has it.
     """
     unit = parse(code)
-    if unit is None:
+    return None if unit is None else (_decimal(_in_base(value, unit)), _named(unit.powers))
+
+
+def converted(value: Decimal, code: str, target: str) -> Decimal | None:
+    """`value`, which is in `code`, as a number of `target`; None where that cannot be."""
+    unit, wanted = parse(code), parse(target)
+    if unit is None or wanted is None or unit.powers != wanted.powers:
         return None
-    number = Fraction(value) * unit.factor
-    if unit.special:
-        number = _SPECIAL[unit.special](number)
-    return _decimal(number), _named(unit.powers)
+    number = _in_base(value, unit)
+    return _decimal((_BACK[wanted.special](number) if wanted.special else number) / wanted.factor)
 
 
 def is_valid(code: str) -> bool:
@@ -205,6 +215,11 @@ def _atoms() -> dict[str, tuple[bool, str, str]]:
             code, metric, number, unit = line.split(" | ")
             rows[code] = (metric == "m", number, unit)
     return rows
+
+
+def _in_base(value: Decimal, unit: Unit) -> Fraction:
+    number = Fraction(value) * unit.factor
+    return _SPECIAL[unit.special](number) if unit.special else number
 
 
 def _named(powers: tuple[tuple[str, int], ...]) -> str:

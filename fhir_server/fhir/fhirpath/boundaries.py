@@ -60,7 +60,7 @@ def _temporal(value: Temporal, digits: int | None, low: bool) -> Temporal | None
         return None
     date = _date(value.parts[:3], low)
     if count < 4:
-        return Date(date[:count])
+        return (DateTime if isinstance(value, DateTime) else Date)(date[:count])
     zone = value.zone if value.zone is not None else (14 if low else -12) * 60
     return DateTime((*date, *_clock(value.parts[3:], low))[:count], zone)
 

@@ -15,7 +15,7 @@ from fhir_server.fhir.fhirpath import temporal, values
 from fhir_server.fhir.fhirpath.environment import Environment
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Node, made
 from fhir_server.fhir.fhirpath.parser import CALENDAR
-from fhir_server.fhir.fhirpath.quantities import Quantity
+from fhir_server.fhir.fhirpath.quantities import Quantity, definite
 from fhir_server.fhir.fhirpath.registry import function
 from fhir_server.fhir.fhirpath.temporal import Date, DateTime, Temporal, Time
 
@@ -42,7 +42,7 @@ def _to_integer(value: Any) -> int | None:
         return int(value)
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         number = int(value)
-        return number if -(2**63) <= number < 2**63 else None
+        return number if -(2**31) <= number < 2**31 else None
     return None
 
 
@@ -87,7 +87,7 @@ def _to_quantity(value: Any) -> Quantity | None:
     if isinstance(value, int | Decimal):
         return Quantity(Decimal(value))
     if isinstance(value, Quantity):
-        return value
+        return value if value.ucum else None
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
@@ -101,15 +101,9 @@ def _in_unit(value: Quantity | None, unit: str | None) -> Quantity | None:
     """`value` in `unit`, None where it cannot be converted to it."""
     if value is None or unit is None or unit == value.unit:
         return value
-    target, calendar = CALENDAR.get(unit, unit), unit in CALENDAR
-    from fhir_server.fhir.fhirpath.quantities import definite
-
-    found = ucum.canonical(value.value, definite(value))
-    one = ucum.parse(definite(Quantity(Decimal(1), target, calendar)))
-    base = ucum.canonical(Decimal(1), definite(Quantity(Decimal(1), target, calendar)))
-    if found is None or one is None or one.special or base is None or base[1] != found[1]:
-        return None
-    return Quantity(found[0] / base[0], target, calendar)
+    target = Quantity(Decimal(1), CALENDAR.get(unit, unit), unit in CALENDAR)
+    found = ucum.converted(value.value, definite(value), definite(target))
+    return None if found is None else Quantity(found, target.unit, target.calendar)
 
 
 def _conversion(type: str, convert: Callable[[Any], Any]) -> None:

@@ -25,9 +25,9 @@ def is_of(node: Node, names: Names) -> bool:
 
 
 def cast(node: Node, names: Names) -> bool:
-    """`as` and `ofType`: as `is`, but a primitive is only of its own type (a code is not taken for a string)."""
+    """`as` and `ofType`: as `is`, but a primitive is only of its own type (a code is no string) and its System type."""
     if node.shape.primitive:
-        return "FHIR." + node.shape.name in names
+        return "FHIR." + node.shape.name in names or node.shape.means in names
     return not names.isdisjoint(node.shape.ancestors)
 
 
@@ -118,7 +118,10 @@ def _subsumption(env: Environment, above: Nodes, below: Nodes) -> bool | None:
     first, second = (_codings(values.single(nodes, "subsumes()")) for nodes in (above, below))
     if not first or not second:
         return None
-    answers = [_subsumed(env, a, b) for a in first for b in second]
+    pairs = [(a, b) for a in first for b in second if a[0] == b[0]]
+    if not pairs:
+        raise EvaluationError("How codes of different systems stand to each other is not known.")
+    answers = [_subsumed(env, a, b) for a, b in pairs]
     return True if True in answers else None if None in answers else False
 
 
@@ -131,8 +134,6 @@ def _codings(node: Node | None) -> list[tuple[str, str]]:
 
 
 def _subsumed(env: Environment, above: tuple[str, str], below: tuple[str, str]) -> bool | None:
-    if above[0] != below[0]:
-        return False
     if above[1] == below[1]:
         return True
     return env.services.subsumes(above[0], above[1], below[1]) if env.services.subsumes else None
@@ -152,7 +153,9 @@ def _conforms_to(env: Environment, this: Nodes, nodes: Nodes, profile: Nodes) ->
 
 
 @function("htmlChecks", logical=True)
-def _html_checks(env: Environment, this: Nodes, nodes: Nodes) -> bool:
+def _html_checks(env: Environment, this: Nodes, nodes: Nodes) -> bool | None:
+    if not nodes or any(node.type != "xhtml" for node in nodes):
+        return None
     return all(node.value.__class__ is str and htmlchecks.allowed(node.value) for node in nodes)
 
 

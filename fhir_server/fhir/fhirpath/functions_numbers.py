@@ -31,7 +31,7 @@ def number(value: int | Decimal | None) -> Nodes:
     if value is None:
         return EMPTY
     if isinstance(value, int):
-        return [made(value)] if abs(value) < 2**63 else EMPTY
+        return [made(value)] if -(2**31) <= value < 2**31 else EMPTY
     return [made(value)] if value.is_finite() and abs(value.adjusted()) < 400 else EMPTY
 
 
@@ -85,6 +85,8 @@ def _power(env: Environment, this: Nodes, nodes: Nodes, exponent: Nodes) -> Node
     value, by = values.scalar(nodes, _NUMBER, "power()"), values.scalar(exponent, _NUMBER, "power()")
     if value is None or by is None or (value < 0 and by != int(by)):
         return EMPTY
+    if not by:
+        return [made(value.__class__(1))]
     if isinstance(value, int) and isinstance(by, int) and by >= 0:
         return _safely(lambda: int(_EXACT.power(Decimal(value), by)) if by * value.bit_length() < 20_000 else None)
     return _safely(lambda: _EXACT.power(Decimal(value), Decimal(by)))

@@ -22,7 +22,8 @@ _WORDS = re.compile(
     | (?P<number>\d+(?:\.\d+)?)
     | (?P<string>'(?:[^'\\]|\\.)*')
     | (?P<quoted>`(?:[^`\\]|\\.)*`)
-    | (?P<variable>%(?:[A-Za-z_][A-Za-z0-9_-]*|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`))
+    | (?P<variable>%(?:(?:vs|ext)-[A-Za-z0-9_-]+|[A-Za-z_][A-Za-z0-9_]*
+        |'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"))
     | (?P<this>\$[a-z]+)
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<symbol><=|>=|!=|!~|[=~<>+\-*/&|.,()\[\]{}])
@@ -69,7 +70,7 @@ def _meaning(kind: str, text: str, start: int) -> str:
     if kind in ("string", "quoted"):
         return _unescaped(text[1:-1], start)
     if kind == "variable":
-        return _unescaped(text[2:-1], start) if text[1] in "'`" else text[1:]
+        return _unescaped(text[2:-1], start) if text[1] in "'`\"" else text[1:]
     return text[1:] if kind in ("date", "datetime", "time", "this") else text
 
 

@@ -94,12 +94,17 @@ def boolean(value: bool | None) -> list[Node]:
 
 
 def step(nodes: list[Node], name: str) -> list[Node]:
-    """The children called `name` of every node, in order."""
+    """The children called `name` of every node, in order.
+
+    A primitive's `value` is its System value (https://hl7.org/fhir/R4/fhirpath.html#types).
+    """
     found: list[Node] = []
     for node in nodes:
         child = node.shape.children.get(name)
         if child is not None:
             _gather(node, child, found)
+        elif name == "value" and node.shape.primitive and node.system is not None:
+            found.append(made(node.system))
     return found
 
 

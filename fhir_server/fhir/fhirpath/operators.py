@@ -104,10 +104,16 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], int | Decimal | None]] = {
 }
 
 
+#: Units of a duration that a time of day can be moved by (http://hl7.org/fhirpath/N1/#addition-1).
+_OF_DAY = frozenset({"hour", "minute", "second", "millisecond"})
+
+
 def _moved(value: Temporal, duration: Quantity, operator: str) -> Nodes:
     word = quantities.calendar_word(duration)
     if word is None:
         raise EvaluationError("Only a duration in calendar words, or of a week or less, can be added to a date.")
+    if value.first and word not in _OF_DAY:
+        raise EvaluationError("To a time of day, only hours, minutes, seconds and milliseconds can be added.")
     found = temporal.plus(value, duration.value if operator == "+" else -duration.value, word)
     return EMPTY if found is None else [made(found)]
 

@@ -1,7 +1,8 @@
 """Whether an expression can mean anything for a type: every element it names must be one that could be there.
 
 http://hl7.org/fhirpath/N1/#type-safety-and-strict-evaluation. What cannot be known without data (what `resolve()`,
-`descendants()` or a Bundle's entry leads to) is let pass.
+`descendants()` or a Bundle's entry leads to) is let pass. What `children()` gives stands in no order
+(http://hl7.org/fhirpath/N1/#collections), so its first or last is nobody's.
 """
 
 from __future__ import annotations
@@ -35,13 +36,18 @@ Shapes = frozenset[Shape] | None
 _BOOLEAN: Shapes = frozenset({system_shape("Boolean")})
 #: Functions whose answer is some of their input.
 _SAME = frozenset("where first last tail single skip take distinct trace exclude intersect sort checkModifiers".split())
+#: Functions that ask for a place in the order, those that give none, and those that leave it as it is.
+_ORDERED = frozenset({"first", "last", "tail", "skip", "take"})
+_UNORDERED = frozenset({"children", "descendants"})
+_KEEPS_ORDER = frozenset({"where", "ofType", "distinct", "trace", "exclude", "intersect"})
 
 
 def check(tree: Tree, type: str) -> None:
     """See that every element `tree` names exists when it is asked of a `type` (a type's name or an element's path).
 
     Raises:
-        MalformedExpression: an element that no value there could have.
+        MalformedExpression: an element that no value there could have, a place in what has no order, or a condition of
+            `iif()` that is no boolean.
         KeyError: R4 has no such type.
     """
     _of(tree, frozenset({shape(type)}))
@@ -90,6 +96,8 @@ def _step(at: Shapes, name: str, position: int) -> Shapes:
         child = one.children.get(name)
         if child is not None:
             found.update(child.choice.values() if child.choice else (child.shape,))
+        elif name == "value" and one.primitive:
+            found.add(system_shape(one.means.removeprefix("System.")))
         elif one.polymorphic:
             return None
     if not found and at:
@@ -101,6 +109,8 @@ def _step(at: Shapes, name: str, position: int) -> Shapes:
 
 def _call(tree: Call, this: Shapes) -> Shapes:
     at = _of(tree.input, this)
+    if tree.name in _ORDERED and _unordered(tree.input):
+        raise MalformedExpression(f"{tree.name}() of what has no order", tree.position)
     if tree.name in ("as", "ofType", "is"):
         return _BOOLEAN if tree.name == "is" else _cast(at, _type(tree.arguments[0]), tree.position)
     modes = FUNCTIONS[tree.name].modes
@@ -108,12 +118,21 @@ def _call(tree: Call, this: Shapes) -> Shapes:
         _of(argument, this if modes[min(index, len(modes) - 1)] == "values" else at)
         for index, argument in enumerate(tree.arguments)
     ]
+    if tree.name == "iif" and inside[0] and all(one.system for one in inside[0]) and inside[0] != _BOOLEAN:
+        # A FHIR element counts as true where it is (N1 singleton evaluation); a text or number is a slip of the pen.
+        raise MalformedExpression("the condition of iif() is no boolean", tree.position)
     if FUNCTIONS[tree.name].logical:
         return _BOOLEAN
     if tree.name in _SAME:
         return at
     answer = _ANSWERS.get(tree.name)
     return None if answer is None else answer(at, inside)
+
+
+def _unordered(tree: Tree) -> bool:
+    while isinstance(tree, Call) and tree.name in _KEEPS_ORDER:
+        tree = tree.input
+    return isinstance(tree, Call) and tree.name in _UNORDERED
 
 
 def _type(tree: Tree) -> str:
@@ -154,6 +173,8 @@ def _type_test(tree: TypeTest, this: Shapes) -> Shapes:
 
 
 def _index(tree: Index, this: Shapes) -> Shapes:
+    if _unordered(tree.input):
+        raise MalformedExpression("an index into what has no order", tree.position)
     _of(tree.index, this)
     return _of(tree.input, this)
 

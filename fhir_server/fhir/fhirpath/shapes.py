@@ -38,6 +38,7 @@ SYSTEM_OF = {
     "time": "Time",
 }
 SYSTEM_TYPES = frozenset({"Any", *SYSTEM_OF.values(), "Quantity"})
+_SYSTEM_NAMES = {name.lower(): name for name in SYSTEM_TYPES}
 _QUANTITIES = frozenset({"Quantity", "Age", "Count", "Distance", "Duration"})
 
 
@@ -66,6 +67,7 @@ class Shape:
         self.polymorphic = path in ("Resource", "DomainResource")
         self.resource = "FHIR.Resource" in ancestors
         self.quantity = name in _QUANTITIES
+        self.means = "System." + SYSTEM_OF[name] if self.primitive else ""  #: System type of a primitive
         self.convert = _converter(name)  #: JSON value → System value; None where they are the same
 
     def __repr__(self) -> str:
@@ -124,9 +126,11 @@ def system_shape(name: str) -> Shape:
 def named(type: str) -> frozenset[str] | None:
     """The qualified names a type specifier may mean, or None when there is no such type.
 
-    An unqualified name is a FHIR type before it is a System type; `Quantity` is both.
+    An unqualified name is a FHIR type before it is a System type; `Quantity` is both. R4 writes `System.string` too.
     """
     namespace, _, name = type.rpartition(".")
+    if namespace == "System":
+        name = _SYSTEM_NAMES.get(name.lower(), name)
     fhir = namespace in ("", "FHIR") and name in definitions.types()
     system = namespace in ("", "System") and name in SYSTEM_TYPES and (not fhir or name == "Quantity")
     found = frozenset(([f"FHIR.{name}"] if fhir else []) + ([f"System.{name}"] if system else []))
@@ -152,6 +156,10 @@ def _child(name: str, element: definitions.Element) -> Child:
     code = element.types[0].code
     if code in ("BackboneElement", "Element"):
         return Child(name, name, shape(element.path), None)
+    type = definitions.types().get(element.path.removesuffix(".id"))
+    if name == "id" and type is not None and type.kind == "resource":
+        # The published definitions say string, the specification (https://hl7.org/fhir/R4/resource.html#id) an id.
+        code = "id"
     return Child(name, name, shape(code if code in definitions.types() else "string"), None)
 
 

@@ -61,6 +61,8 @@ def _present(this: list[Node], name: str) -> bool:
     for node in this:
         child = node.shape.children.get(name)
         if child is None:
+            if step([node], name):
+                return True
             continue
         members = node.value
         if child.choice is None and members.__class__ is dict:

@@ -11,11 +11,13 @@ from typing import Any
 
 from fhir_server.fhir.fhirpath import quantities, temporal
 from fhir_server.fhir.fhirpath.errors import EvaluationError
-from fhir_server.fhir.fhirpath.nodes import Node, children
+from fhir_server.fhir.fhirpath.nodes import Node, children, step
 from fhir_server.fhir.fhirpath.quantities import Quantity
 from fhir_server.fhir.fhirpath.temporal import Temporal
 
 _NUMBERS = (int, Decimal)
+#: Every white space is as good as another (N1 string equivalence, whitespace).
+_SPACES = str.maketrans("\t\r\n", "   ")
 
 
 def single(nodes: list[Node], what: str) -> Node | None:
@@ -96,7 +98,7 @@ def equivalent(left: Node, right: Node) -> bool:
     """`~` of two items."""
     a, b = _paired(left.system, right.system)
     if isinstance(a, str) and isinstance(b, str):
-        return a.casefold().split() == b.casefold().split()
+        return a.translate(_SPACES).casefold() == b.translate(_SPACES).casefold()
     if isinstance(a, Temporal) and isinstance(b, Temporal):
         return a.first == b.first and temporal.compare(a, b) == 0
     if isinstance(a, Quantity) and isinstance(b, Quantity):
@@ -106,13 +108,21 @@ def equivalent(left: Node, right: Node) -> bool:
     if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
         digits = min(quantities.scale(Decimal(a)), quantities.scale(Decimal(b)))
         return round(Decimal(a), digits) == round(Decimal(b), digits)
-    if a.__class__ is dict and b.__class__ is dict:
+    if left.value.__class__ is dict and right.value.__class__ is dict:
         return equivalent_objects(left, right)
     return a is None and b is None
 
 
 def equivalent_objects(left: Node, right: Node) -> bool:
-    """`~` of complex values: the same elements, each equivalent; the ids of elements aside."""
+    """`~` of complex values: the same elements, each equivalent; the ids of elements aside.
+
+    Codings by their system and code, concepts by any coding they share: https://hl7.org/fhir/R4/fhirpath.html#changes.
+    """
+    if left.type == right.type == "Coding":
+        return all(left.value.get(name) == right.value.get(name) for name in ("system", "code"))
+    if left.type == right.type == "CodeableConcept":
+        others = step([right], "coding")
+        return any(equivalent(one, other) for one in step([left], "coding") for other in others)
     a, b = ({name: kids for name, kids in _by_name(node).items() if name != "id"} for node in (left, right))
     return a.keys() == b.keys() and all(equivalent_all(kids, b[name]) for name, kids in a.items())
 
