@@ -56,7 +56,7 @@ class AppRights:
             return rights.effective(app, scope, None, now)
         if not await self._admitted(app, account, patient):
             return ()
-        if account.staff or account.professional != (app.audience == "professional"):
+        if not _is_for(app, account):
             return rights.effective(app, [one for one in scope if one in SPECIAL], {}, now)
         invented = patient is not None and app.status == "PRESERIE"
         if account.professional:
@@ -64,10 +64,16 @@ class AppRights:
         decisions = await self._consents.decided(patient, app) if patient is not None else {}
         return rights.effective(app, scope, decisions, now, invented)
 
-    async def admits(self, client: Client, account: Account, patient: str | None) -> bool:
-        """Whether the person may open the client, on the patient: an app in pre-series is for invented people."""
+    async def admits(self, client: Client, account: Account, patient: str | None, scope: Sequence[str]) -> bool:
+        """Whether the person may open the client for `scope`, on the patient.
+
+        An app in pre-series is for invented people, and the data of an app for one audience are not for the other.
+        """
         app = await self.app(client)
-        return app is None or await self._admitted(app, account, patient)
+        if app is None:
+            return True
+        data = any(one not in SPECIAL for one in scope)
+        return (not data or _is_for(app, account)) and await self._admitted(app, account, patient)
 
     async def _admitted(self, app: App, account: Account, patient: str | None) -> bool:
         """Who is real, or acts for somebody real, is not even named to an app that nobody has reviewed."""
@@ -91,3 +97,8 @@ class AppRights:
         found = await self.held(client, scope, account, family.patient)
         asked = any(one not in SPECIAL for one in scope)
         return found if not asked or any(one not in SPECIAL for one in found) else ()
+
+
+def _is_for(app: App, account: Account) -> bool:
+    """Whether the app's data are for people like this one."""
+    return not account.staff and account.professional == (app.audience == "professional")

@@ -293,7 +293,9 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
         client = self.client.client
         base = self.request.addresses.base
         asked = scopes.of_levels(scopes.split(self.request.form.get("scope")), "system")
-        scope = tuple(scopes.understood(scopes.meet(asked, client.scopes), self.server.place(base)))
+        allowed = scopes.understood(scopes.meet(asked, client.scopes), self.server.place(base))
+        # An app of the catalogue whose status gives nothing gets no token that gives nothing.
+        scope: tuple[str, ...] = self.server.wait(self.server.rights.held(client, allowed, None, None))
         if not scope:
             raise InvalidScopeError()
         person = self._person(base)

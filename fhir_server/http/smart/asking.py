@@ -80,7 +80,7 @@ async def _admitted(visit: Visit, ask: Ask, account: Account) -> bool:
     if account.professional and ask.needs_patient and ask.patient is None:
         return True
     client = await visit.authorization.clients.get(ask.client)
-    return client is not None and await visit.authorization.rights.admits(client, account, ask.patient)
+    return client is not None and await visit.authorization.rights.admits(client, account, ask.patient, ask.scope)
 
 
 async def _approved(visit: Visit, ask: Ask, account: Account) -> Sequence[str] | None:
