@@ -5,13 +5,19 @@ https://fhir-server.example/StructureDefinition/ens-app, https://fhir-server.exa
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+from itertools import pairwise
+from typing import Any, get_args
 
 import pytest
 
 from fhir_server.access import scopes
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.space.catalogue import apps, decisions
+from fhir_server.space.catalogue import apps, decisions, dossiers
+from fhir_server.space.catalogue.completeness import lacking, unverified
+from fhir_server.space.catalogue.criteria import criteria
+from fhir_server.space.catalogue.dossiers import Dossier
+from fhir_server.space.catalogue.steps import rows
 from fhir_server.space.population.generation import population
 from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.validator import Validator
@@ -19,7 +25,11 @@ from fhir_server.validation.validator import Validator
 
 @pytest.fixture(scope="module")
 def everything() -> list[dict[str, Any]]:
-    return [r for r in population(120, 1) if r["resourceType"] in ("Device", "Consent", "Person", "Organization")]
+    return [
+        r
+        for r in population(120, 1)
+        if r["resourceType"] in ("Device", "Consent", "Person", "Organization", "Task", "Binary")
+    ]
 
 
 def of(everything: list[dict[str, Any]], type: str) -> list[dict[str, Any]]:
@@ -28,7 +38,7 @@ def of(everything: list[dict[str, Any]], type: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("type", ["Device", "Consent", "Person"])
+@pytest.mark.parametrize("type", ["Device", "Consent", "Person", "Organization", "Task"])
 def test_each_resource_conforms_to_the_profile_it_claims(everything: list[dict[str, Any]], type: str) -> None:
     validator = Validator(Profiles())
     for resource in of(everything, type):
@@ -71,3 +81,57 @@ def test_no_two_apps_of_two_populations_share_a_client_id() -> None:
         {apps.read(r).client for r in population(0, seed) if r["resourceType"] == "Device"} for seed in (1, 2)
     )
     assert one and not one & other
+
+
+def files(everything: list[dict[str, Any]]) -> list[Dossier]:
+    return [dossiers.read(one) for one in of(everything, "Task") if one["code"]["coding"][0]["code"] == "referencing"]
+
+
+def test_files_stand_in_every_state_that_somebody_works_on(everything: list[dict[str, Any]]) -> None:
+    states = {one.state for one in files(everything)}
+    assert states == set(get_args(dossiers.State)) - {"superseded"}
+
+
+def test_each_file_took_steps_that_the_workflow_has_by_staff_of_the_duty(everything: list[dict[str, Any]]) -> None:
+    people = {f"Person/{one['id']}": one for one in of(everything, "Person")}
+    for dossier in files(everything):
+        first, *others = dossier.steps
+        assert (first.step, first.after) == ("file", "filed")
+        for before, taken in pairwise(dossier.steps):
+            assert taken.before == before.after and taken.at > before.at
+        for taken in others:
+            [way] = [one for one in rows(taken.step) if taken.before in one.sources and one.duty == taken.duty]
+            assert way.target == taken.after and bool(taken.reason) >= way.reasoned
+        for taken in dossier.steps:
+            own = people[taken.by].get("managingOrganization", {}).get("reference")
+            assert own == (dossier.publisher if taken.duty == "publisher" else None)
+
+
+def test_the_app_of_a_file_has_the_status_that_its_state_gives(everything: list[dict[str, Any]]) -> None:
+    known = {device["id"]: apps.read(device) for device in of(everything, "Device")}
+    status = {"signed": "EN_LIGNE", "suspended": "SUSPENDUE", "offline": "HORS_LIGNE", "dereferenced": "DEREFERENCEE"}
+    for dossier in files(everything):
+        assert known[dossier.app].publisher == dossier.publisher
+        if dossier.state in status:
+            assert known[dossier.app].status == status[dossier.state]
+            assert known[dossier.app].version == dossier.proposed.version
+    assert {one.app for one in files(everything)} == known.keys()
+
+
+def test_a_file_lacks_nothing_that_filing_it_would_ask_for(everything: list[dict[str, Any]]) -> None:
+    for dossier in files(everything):
+        assert lacking(dossier, None) == []
+        if "verify" in {one.step for one in dossier.steps}:
+            assert unverified(dossier.results, criteria(dossier.proposed.exchanges), passing=True) == []
+
+
+def test_an_assessment_is_a_pdf_judged_by_its_file(everything: list[dict[str, Any]]) -> None:
+    kept = {f"Binary/{one['id']}": one for one in of(everything, "Binary")}
+    for dossier in files(everything):
+        assert bool(dossier.dpia) is dossier.proposed.exchanges
+        if dossier.dpia:
+            binary = kept[dossier.dpia["url"]]
+            data = base64.b64decode(binary["data"])
+            assert binary["securityContext"]["reference"] == f"Task/{dossier.id}"
+            assert data.startswith(b"%PDF-") and data.endswith(b"%%EOF\n") and len(data) == dossier.dpia["size"]
+            assert data[int(data.rsplit(b"startxref\n", 1)[1].split()[0]) :].startswith(b"xref\n0 6\n")

@@ -35,6 +35,8 @@ PARTS: Mapping[tuple[str, str], str] = {
 }
 #: Steps that have a page of their own.
 ELSEWHERE = frozenset({"complete"})
+#: States of a file that has not gone on.
+BACK = frozenset({"incomplete", "abandoned", "refused", "dereferenced"})
 #: States of a file after which its publisher may file a newer version of the app.
 OVER = frozenset(state for state, (status, _) in TASK_STATUSES.items() if status not in UNDER_WAY)
 
@@ -131,7 +133,8 @@ async def assessment(guest: Guest) -> Response:
 async def _page(guest: Guest, found: Dossier, issues: Sequence[Issue] = (), status: int = 200) -> Response:
     who, app = actor(guest), await guest.entrance.catalogue.get(found.app)
     rows = Referencing.open_to(who, found)
-    inline = [row for row in rows if row.step not in ELSEWHERE]
+    # What goes on comes first, since Enter in a field sends the first button; what goes back or ends comes after.
+    inline = sorted((row for row in rows if row.step not in ELSEWHERE), key=lambda row: row.target in BACK)
     done = guest.query("done")
     values = {
         "file": found,

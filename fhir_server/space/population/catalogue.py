@@ -18,6 +18,7 @@ from fhir_server.space.catalogue import decisions
 from fhir_server.space.catalogue.apps import Action, App, Category, Purpose, Status
 from fhir_server.space.catalogue.decisions import Decision
 from fhir_server.space.population.people import Person
+from fhir_server.space.population.referencing import files
 from fhir_server.space.population.tables import rows
 from fhir_server.space.population.world import PARIS, World
 
@@ -28,13 +29,16 @@ _SHARED = ("EN_LIGNE", "SUSPENDUE")
 
 
 def apps(world: World) -> Iterator[dict[str, Any]]:
-    """Each publisher's Organization, the Person of each member of staff, then each app's Device."""
+    """Each publisher's Organization, the Person of each member of staff, each app's Device, then the apps' files."""
     for name, id in _publishers(world).items():
         yield {"resourceType": "Organization", "id": id, "active": True, "name": name}
     for number, row in enumerate(rows("staff"), 1):
         yield _member(world, row, number)
     for row, app in zip(rows("apps"), _apps(world), strict=True):
         yield devices.written(app, {"expirationDate": row["retired"]} if row["retired"] else None)
+    yield from files(
+        world, dict(zip((row["client"] for row in rows("apps")), _apps(world), strict=True)), _staff(world)
+    )
 
 
 def writers(world: World) -> dict[str, str]:
@@ -69,6 +73,16 @@ def _decision(world: World, rng: Random, person: Person, app: App, purpose: Purp
 def _publishers(world: World) -> dict[str, str]:
     names = dict.fromkeys(row["publisher"] for row in rows("apps"))
     return {name: world.id("pub", order) for order, name in enumerate(names, 1)}
+
+
+def _staff(world: World) -> dict[str, str]:
+    """Who takes steps: "Person/1" by duty, and by Organization for the publishers'."""
+    publishers = {name: f"Organization/{id}" for name, id in _publishers(world).items()}
+    numbered = list(enumerate(rows("staff"), 1))
+    return {
+        publishers[row["publisher"]] if row["publisher"] else row["duty"]: f"Person/{world.id('staff', number)}"
+        for number, row in numbered
+    }
 
 
 def _member(world: World, row: dict[str, str], number: int) -> dict[str, Any]:
