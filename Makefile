@@ -16,7 +16,7 @@ help:
 	@echo "make open      the same people served to this machine without tokens, for curl"
 	@echo "make test      lint, types, import contracts and tests"
 	@echo "make test-all  the same with the slow tests"
-	@echo "make bench     measure, beside a ceiling; prints the README's table"
+	@echo "make bench     measure, beside a ceiling; prints the README's tables (BENCH=\"--only validation\": a part)"
 	@echo "make lint      ruff, mypy, import contracts, spelling"
 	@echo "make lock      make the hashed locks anew from pyproject.toml"
 	@echo "make clean     remove the environment and caches (data in var/ stay)"

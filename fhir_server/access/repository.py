@@ -33,7 +33,7 @@ from fhir_server.store.filters import (
     Word,
     both,
 )
-from fhir_server.store.matching import matches, unpack
+from fhir_server.store.matching import has_links, matches, unpack
 from fhir_server.store.protocol import (
     NEWEST,
     Delete,
@@ -260,7 +260,8 @@ class Repository:
     async def _satisfies(self, where: Filter, type: str, id: str, index: Index, at: int = 0) -> bool:
         if where == EVERYTHING:
             return True
-        return matches(await self._settled(where, type, id, index), index, id, at * 1000)
+        settled = await self._settled(where, type, id, index) if has_links(where) else where
+        return matches(settled, index, id, at * 1000)
 
     async def _settled(self, where: Filter, type: str, id: str, index: Index) -> Filter:
         """`where` with each link replaced by what the store says of it: the rest is a matter of the index alone."""

@@ -345,13 +345,17 @@ def _answer(grant: Any, family: Family, scope: tuple[str, ...], nonce: str | Non
     server: Server = grant.server
     addresses = grant.request.addresses
     client = family.client
-    access = server.wait(server.tokens.issue(client, addresses.base, scope, family.id))
+    seconds = _refreshable(family) if grant.client.check_grant_type("refresh_token") else 0
+    refresh = None
+    if seconds:
+        access, refresh = server.wait(server.tokens.issue_both(client, addresses.base, scope, family.id, seconds))
+    else:
+        access = server.wait(server.tokens.issue(client, addresses.base, scope, family.id))
     answer = {**_bearer(access, scope), **family.context}
     if family.patient and any(one.startswith(("patient/", "launch")) for one in family.scope):
         answer["patient"] = family.patient
-    seconds = _refreshable(family)
-    if seconds and grant.client.check_grant_type("refresh_token"):
-        answer["refresh_token"] = server.wait(server.tokens.issue_refresh(client, family.id, seconds))
+    if refresh is not None:
+        answer["refresh_token"] = refresh
     if "openid" in scope:
         answer["id_token"] = server.identity.signed(server.wait(server.identity.about(family, addresses, nonce)))
     return answer

@@ -6,6 +6,7 @@ code or a refresh token comes back a second time, since then two parties hold it
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -111,11 +112,14 @@ class Tokens:
         """Keep an authorization; its code."""
         code = made()
         key = digest(code)
-        await self._records.put("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY)
-        # What the code belonged to outlives it, so that a second redemption is known for what it is.
-        await self._records.put("code-family", key, family.id.encode(), lifetimes.FAMILY)
         kept = Code(family.id, family.client, redirect_uri, challenge, nonce)
-        await self._records.put("code", key, msgspec.json.encode(kept), lifetimes.CODE)
+        # Together, so that they share a commit: nobody has the code before all of it is kept.
+        await asyncio.gather(
+            self._records.put("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY),
+            # What the code belonged to outlives it, so that a second redemption is known for what it is.
+            self._records.put("code-family", key, family.id.encode(), lifetimes.FAMILY),
+            self._records.put("code", key, msgspec.json.encode(kept), lifetimes.CODE),
+        )
         return code
 
     async def take_code(self, code: str, client: str) -> Code | None:
@@ -198,9 +202,20 @@ class Tokens:
         token = made()
         key = digest(token)
         kept = Refresh(client, family, int(time.time()) + seconds)
-        await self._records.put("refresh-family", key, family.encode(), lifetimes.FAMILY)
-        await self._records.put("refresh", key, msgspec.json.encode(kept), seconds)
+        await asyncio.gather(
+            self._records.put("refresh-family", key, family.encode(), lifetimes.FAMILY),
+            self._records.put("refresh", key, msgspec.json.encode(kept), seconds),
+        )
         return token
+
+    async def issue_both(
+        self, client: str, base: str, scope: tuple[str, ...], family: str, seconds: int
+    ) -> tuple[str, str]:
+        """A new access token and a new refresh token of use for `seconds`, kept together."""
+        access, refresh = await asyncio.gather(
+            self.issue(client, base, scope, family), self.issue_refresh(client, family, seconds)
+        )
+        return access, refresh
 
     async def access(self, token: str) -> Access | None:
         """The access token's data; None when it has expired, was revoked or its authorization has ended."""

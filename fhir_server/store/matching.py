@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html. Nothing here touches an engine; a link is a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
 
 import msgspec
@@ -78,6 +79,18 @@ def matches(where: Filter, index: Index, id: str = "", at: int = 0, linked: Link
             return id in where.ids
         case _:
             return _of_rows(where, index, at)
+
+
+@lru_cache(maxsize=4096)
+def has_links(where: Filter) -> bool:
+    """Whether something in `where` is not a matter of one resource's index alone."""
+    match where:
+        case And() | Or() | Together():
+            return any(map(has_links, where.parts))
+        case Not():
+            return has_links(where.part)
+        case _:
+            return isinstance(where, Linked | LinkedFrom)
 
 
 def distance(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:

@@ -40,6 +40,8 @@ class _Ready:
     profile: Profiled
     judge: jsonschema_rs.Validator
     conditions: dict[int, jsonschema_rs.Validator] = field(default_factory=dict)
+    #: What the profile asks beside its schema, by the way to where: each is walked once.
+    ways: list[tuple[tuple[Hop, ...], list[Asked]]] = field(default_factory=list)
 
     def holds(self, condition: dict[str, Any], item: Any) -> bool:
         judge = self.conditions.get(id(condition))
@@ -76,6 +78,10 @@ class Conformance:
         """The type a known profile constrains."""
         found = self.profiles.find(canonical)
         return str(found["type"]) if found else None
+
+    def schema(self, canonical: str) -> dict[str, Any]:
+        """What a known profile asks of structure, as JSON Schema."""
+        return self._compiled(canonical).profile.schema
 
     def issues(
         self,
@@ -192,13 +198,14 @@ class Conformance:
             if definition is None:
                 raise KeyError(canonical)
             profile = compiled(definition, self.profiles)
-            one = self._ready[canonical] = _Ready(profile, ready(profile.schema))
+            one = self._ready[canonical] = _Ready(profile, ready(profile.schema), ways=_by_way(profile))
         return one
 
     def _asked(self, one: _Ready, value: Any, at: str, scene: Scene, depth: int, levels: Levels) -> Iterator[Issue]:
-        for asked in one.profile.asked:
-            for here, item in _reached(one, value, at, asked.way):
-                yield from self._judged(asked, item, here, one.profile.url, scene, depth, levels)
+        for way, rules in one.ways:
+            for here, item in _reached(one, value, at, way):
+                for asked in rules:
+                    yield from self._judged(asked, item, here, one.profile.url, scene, depth, levels)
 
     def _judged(
         self, asked: Asked, item: Any, at: str, url: str, scene: Scene, depth: int, levels: Levels
@@ -266,16 +273,26 @@ def _within(item: Any, scene: Scene) -> Scene:
     return scene
 
 
-def _reached(one: _Ready, value: Any, at: str, way: tuple[Hop, ...]) -> Iterator[tuple[str, Any]]:
-    """The values at the end of a way, with their FHIRPaths."""
-    if not way:
+def _by_way(profile: Profiled) -> list[tuple[tuple[Hop, ...], list[Asked]]]:
+    """What a profile asks beside its schema, by way; two conditions are the same when they are one object."""
+    found: dict[tuple[tuple[str, tuple[str, ...], int], ...], tuple[tuple[Hop, ...], list[Asked]]] = {}
+    for asked in profile.asked:
+        key = tuple((hop.name, hop.keys, id(hop.condition)) for hop in asked.way)
+        found.setdefault(key, (asked.way, []))[1].append(asked)
+    return list(found.values())
+
+
+def _reached(one: _Ready, value: Any, at: str, way: tuple[Hop, ...], done: int = 0) -> Iterator[tuple[str, Any]]:
+    """The values at the end of a way, of which so many hops are done, with their FHIRPaths."""
+    if done == len(way):
         yield at, value
         return
-    hop, *rest = way
+    hop = way[done]
     for key in hop.keys if isinstance(value, dict) else ():
-        for here, item in _items(value.get(key), f"{at}.{hop.name}"):
-            if hop.condition is None or one.holds(hop.condition, item):
-                yield from _reached(one, item, here, tuple(rest))
+        if (found := value.get(key)) is not None:
+            for here, item in _items(found, f"{at}.{hop.name}"):
+                if hop.condition is None or one.holds(hop.condition, item):
+                    yield from _reached(one, item, here, way, done + 1)
 
 
 def _items(value: Any, at: str) -> Iterator[tuple[str, Any]]:

@@ -54,6 +54,11 @@ class Scene:
     sound: bool
     services: Services = NO_SERVICES
 
+    @property
+    def scene(self) -> Scene:
+        """Itself: it is known already."""
+        return self
+
 
 class Within(Protocol):
     """What knows the scene."""
@@ -91,7 +96,7 @@ class Invariant:
         """The issue when the invariant does not hold at `place`; None when it does."""
         if self.needs and not self._can_fail(place.value):
             return None
-        if self.holds(place.value, place.path, _At(scene)):
+        if self.holds(place.value, place.path, scene):
             return None
         return Issue(self.severity, "invariant", self.human, place.at, self.key)
 
@@ -120,11 +125,6 @@ class Invariant:
     def _can_fail(self, value: Mapping[str, Any]) -> bool:
         there = {s.name for k, s in steps(self.type).items() if k in value}
         return there.issuperset(self.needs)
-
-
-@dataclass(frozen=True, slots=True)
-class _At:
-    scene: Scene
 
 
 @cache

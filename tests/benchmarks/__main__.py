@@ -1,135 +1,114 @@
-"""`python -m tests.benchmarks`: fill a store, measure each scenario beside its ceiling, print the README's tables."""
+"""`python -m tests.benchmarks`: measure, and print the README's tables; `--only PART` for a part, `--readme` to write them."""
 
 from __future__ import annotations
 
 import argparse
-import gzip
+import os
 import platform
 import re
-import shutil
-import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
-from tests.benchmarks.scenarios import PATIENTS_PER_THOUSAND, Filled, create, read, search, sorted_search, transaction
-from tests.benchmarks.servers import Figure, command, free_port, measure, running
-from tests.examples import shared_data
+from tests.benchmarks.servers import ROOT
 
-SIZES = (10_000, 100_000, 1_000_000)
+README = ROOT / "README.md"
+PARTS = ("engine", "curve", "validation", "terminology", "smart", "starting")
+
+
+class Bench:
+    """One run: its options, its folder, and the store that several parts measure, filled when the first asks."""
+
+    def __init__(self, options: argparse.Namespace, base: Path) -> None:
+        self.options = options
+        self.base = base
+
+    @cached_property
+    def filled(self):
+        """A store with invented resources."""
+        from tests.benchmarks.engine import fill
+
+        found = fill(self.base / "main", self.options.resources)
+        print(f"Filled by `seed`: {found.resources:,} resources at {found.rate:,.0f}/s.\n", flush=True)
+        return found
+
+    def part(self, name: str) -> Iterator[str]:
+        """The tables of a part."""
+        seconds = self.options.seconds
+        if name == "engine":
+            from tests.benchmarks.engine import engine
+
+            yield from engine(self.filled, self.base, seconds)
+        elif name == "curve":
+            from tests.benchmarks.engine import curve
+
+            yield curve(self.base, seconds, self.options.million, self.filled)
+        elif name == "validation":
+            from tests.benchmarks.validation import validation
+
+            yield from validation(seconds)
+        elif name == "terminology":
+            from tests.benchmarks.terminology import terminology
+
+            yield from terminology(self.base, seconds)
+        elif name == "smart":
+            from tests.benchmarks.smart import smart
+
+            yield from smart(self.filled, seconds)
+        else:
+            from tests.benchmarks.starting import starting
+
+            yield from starting(self.base)
 
 
 def main() -> None:
     """Measure and print."""
     options = _options()
     with tempfile.TemporaryDirectory(prefix="fhir-bench-") as folder:
-        base = Path(folder)
-        print(f"{platform.processor() or platform.machine()}, {platform.system()} {platform.release()}, ", end="")
-        print(f"Python {platform.python_version()}; {options.resources:,} resources\n")
-        filled = fill(base / "main", options.resources)
-        print(f"Filled by `seed` at {filled.rate:,.0f} resources/s.\n", flush=True)
-        scenarios(filled, base, options.seconds)
-        if options.load:
-            load(base)
-        if options.curve:
-            curve(base, options.seconds, options.million, filled)
+        bench, machine = Bench(options, Path(folder)), _machine()
+        print(f"{machine}\n")
+        for name in options.only or PARTS:
+            print(f"<!-- bench {name}: begin -->", flush=True)
+            tables = []
+            for text in bench.part(name):
+                print(f"{text}\n", flush=True)
+                tables.append(text)
+            print(f"<!-- bench {name}: end -->\n", flush=True)
+            if options.readme:
+                _write(name, "\n\n".join([machine, *tables]))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=PARTS, help="measure this part; may be given again")
     parser.add_argument("--resources", type=int, default=100_000, help="in the store that is measured")
     parser.add_argument("--seconds", type=float, default=4.0, help="each measurement takes")
-    parser.add_argument("--no-load", dest="load", action="store_false", help="leave out loading Synthea bundles")
-    parser.add_argument("--no-curve", dest="curve", action="store_false", help="leave out the curve over sizes")
     parser.add_argument("--million", action="store_true", help="carry the curve on to 1,000,000 resources")
+    parser.add_argument("--readme", action="store_true", help="write the tables between the README's markers")
     return parser.parse_args()
 
 
-def fill(folder: Path, resources: int) -> Filled:
-    """A store with about so many invented resources."""
-    patients = max(20, round(resources / 1000 * PATIENTS_PER_THOUSAND))
-    began = time.monotonic()
-    done = command("seed", "--patients", str(patients), "--data", str(folder))
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    written = int(re.search(r"([\d,]+) resources written", done.stdout)[1].replace(",", ""))  # type: ignore[index]
-    return Filled(folder, patients, written, written / (time.monotonic() - began))
+def _machine() -> str:
+    """What was measured on, and how busy it was: others' work makes every time by the clock longer."""
+    busy = os.getloadavg()[0]
+    cores = os.cpu_count() or 1
+    shared = "idle but for this" if busy < 0.5 else f"others' load {busy:.1f}"
+    return f"Python {platform.python_version()}, {platform.system()}, {cores} virtual cores, {shared} when it began:"
 
 
-def scenarios(filled: Filled, base: Path, seconds: float) -> None:
-    """The table of scenarios, ours beside the ceiling."""
-    print("| Scenario | connections | ours /s | p50 ms | p99 ms | ceiling /s | p50 ms | p99 ms | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for scenario in (read(filled), search(filled), sorted_search(filled), create(filled), transaction(filled)):
-        # Each side writes to a copy of its own, so that both start from the same store.
-        ours, theirs = _copy(filled, base / "ours"), _copy(filled, base / "theirs")
-        port, other = free_port(), free_port()
-        serve = ("-m", "fhir_server.cli.main", "serve", "--open", "--port", str(port), "--data", str(ours))
-        bare = ("-m", "tests.benchmarks.ceiling", f"sqlite:///{theirs / 'fhir.sqlite'}", str(other))
-        results: dict[int, list[Figure | None]] = {1: [None, None], 32: [None, None]}
-        with running(*serve, port=port):
-            for connections in results:
-                results[connections][0] = measure(port, scenario.ours, connections, seconds)
-        if scenario.ceiling:
-            writes = base / "writes"
-            writes.write_bytes(scenario.writes)
-            with running(*bare, str(writes), port=other):
-                for connections in results:
-                    results[connections][1] = measure(other, scenario.ceiling, connections, seconds)
-        for connections, (own, ceiling) in results.items():
-            print(_row(scenario.name, connections, own, ceiling), flush=True)
-        shutil.rmtree(ours)
-        shutil.rmtree(theirs)
-    print()
-
-
-def _row(name: str, connections: int, own: Figure | None, ceiling: Figure | None) -> str:
-    assert own is not None
-    cells = [name, str(connections), f"{own.rate:,.0f}", f"{own.p50:.2f}", f"{own.p99:.2f}"]
-    if ceiling:
-        cells += [f"{ceiling.rate:,.0f}", f"{ceiling.p50:.2f}", f"{ceiling.p99:.2f}", f"{own.rate / ceiling.rate:.2f}"]
-    else:
-        cells += ["", "", "", ""]
-    return f"| {' | '.join(cells)} |"
-
-
-def _copy(filled: Filled, target: Path) -> Path:
-    return Path(shutil.copytree(filled.folder, target))
-
-
-def load(base: Path) -> None:
-    """How fast `load` takes Synthea's bundles in."""
-    data = shared_data()
-    if data is None or not (data / "synthea").is_dir():
-        print("Loading was not measured: no Synthea bundles beside the checkout.\n")
-        return
-    bundles = base / "bundles"
-    bundles.mkdir()
-    for file in sorted((data / "synthea").glob("*.json.gz")):
-        body = gzip.decompress(file.read_bytes())
-        for copy in range(6):
-            # A blank more makes it another file, with ids of its own.
-            (bundles / f"{copy}-{file.stem}").write_bytes(body + b" " * copy)
-    done = command("load", str(bundles), "--data", str(base / "loaded"))
-    print(f"Loading {len(list(bundles.iterdir()))} Synthea bundles: {done.stdout.strip()}")
-    print(done.stderr.strip()[-2000:] if done.returncode else "", file=sys.stderr)
-    print(flush=True)
-
-
-def curve(base: Path, seconds: float, million: bool, filled: Filled) -> None:
-    """The cost of a request as the store grows: p50 at one connection, in milliseconds."""
-    print("| Resources | read p50 ms | p99 ms | one patient's documents p50 ms | p99 ms |")
-    print("|---|---|---|---|---|")
-    for size in SIZES if million else SIZES[:2]:
-        store = filled if abs(filled.resources - size) < size / 4 else fill(base / f"size-{size}", size)
-        port = free_port()
-        serve = ("-m", "fhir_server.cli.main", "serve", "--open", "--port", str(port), "--data", str(store.folder))
-        with running(*serve, port=port):
-            one, many = (measure(port, s.ours, 1, seconds) for s in (read(store), search(store)))
-        print(f"| {store.resources:,} | {one.p50:.2f} | {one.p99:.2f} | {many.p50:.2f} | {many.p99:.2f} |", flush=True)
-        if store is not filled:
-            shutil.rmtree(store.folder)
-    print()
+def _write(name: str, text: str) -> None:
+    before = README.read_text()
+    mark = f"<!-- bench {name}: "
+    after, count = re.subn(
+        rf"({re.escape(mark)}begin -->\n).*?({re.escape(mark)}end -->)",
+        lambda found: f"{found[1]}{text}\n{found[2]}",
+        before,
+        flags=re.DOTALL,
+    )
+    if count != 1:
+        raise SystemExit(f"The README has no place for {name}.")
+    README.write_text(after)
 
 
 if __name__ == "__main__":

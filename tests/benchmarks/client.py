@@ -1,7 +1,7 @@
 """The load generator, a process of its own: keep-alive connections that each send the next request when one is answered.
 
 Reads from standard input a JSON object {host, port, connections, seconds, warmup, requests: [base64]}, writes to standard
-output {count, seconds, errors, latencies: [seconds]}.
+output {count, seconds, errors, all, latencies: [seconds], sample}; `all` counts the warm-up too.
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ class Run:
         self.order = order
         self.requests = cycle([base64.b64decode(request) for request in order["requests"]])
         self.latencies: list[float] = []
-        self.errors = 0
+        self.errors = self.all = 0
         self.counting = self.over = False
         self.sample = b""
 
     def answered(self, latency: float, ok: bool) -> None:
+        self.all += 1
         if self.counting:
             self.latencies.append(latency)
             self.errors += not ok
@@ -89,6 +90,7 @@ class Run:
             "count": len(self.latencies),
             "seconds": elapsed,
             "errors": self.errors,
+            "all": self.all,
             "latencies": self.latencies,
             "sample": self.sample.decode("latin-1"),
         }

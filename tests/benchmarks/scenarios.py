@@ -76,9 +76,9 @@ def create(filled: Filled) -> Scenario:
     """Creating a measure."""
     return Scenario(
         "create",
-        [post("/fhir/Observation", serialize(_observation(filled, n))) for n in range(VARIETY)],
-        [post("/", serialize(_observation(filled, n))) for n in range(VARIETY)],
-        _writes([_observation(filled, 1)]),
+        [post("/fhir/Observation", serialize(measure(n, filled.patients))) for n in range(VARIETY)],
+        [post("/", serialize(measure(n, filled.patients))) for n in range(VARIETY)],
+        _writes([measure(1, filled.patients)]),
     )
 
 
@@ -103,7 +103,8 @@ async def _some(filled: Filled, type: str, count: int) -> list[str]:
     return names
 
 
-def _observation(filled: Filled, number: int, team: str | None = None) -> dict[str, Any]:
+def measure(number: int, patients: int, team: str | None = None) -> dict[str, Any]:
+    """A weight of one of so many patients; `team` is an Observation that it belongs to."""
     found: dict[str, Any] = {
         "resourceType": "Observation",
         "status": "final",
@@ -119,7 +120,7 @@ def _observation(filled: Filled, number: int, team: str | None = None) -> dict[s
             }
         ],
         "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Poids corporel"}]},
-        "subject": {"reference": f"Patient/s1-pat-{number % filled.patients + 1}"},
+        "subject": {"reference": f"Patient/s1-pat-{number % patients + 1}"},
         "effectiveDateTime": f"2026-06-{number % 28 + 1:02d}T08:30:00+02:00",
         "valueQuantity": {
             "value": 60 + number % 40,
@@ -140,7 +141,7 @@ def _bundle(filled: Filled, number: int) -> dict[str, Any]:
         entries.append(
             {
                 "fullUrl": name,
-                "resource": _observation(filled, number, names[0] if order else None),
+                "resource": measure(number, filled.patients, names[0] if order else None),
                 "request": {"method": "POST", "url": "Observation"},
             }
         )

@@ -24,12 +24,20 @@ QUIET = {"FHIR_LOG_LEVEL": "error", "FHIR_AUDIT": "off"}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one run measured: requests/s, and latencies in milliseconds."""
+    """What one run measured.
+
+    Attributes:
+        rate: requests/s.
+        p50: latency in milliseconds; p99 likewise.
+        errors: answers that were no success.
+        cpu: processor time of the server for one request, in seconds; 0 where it was not looked at.
+    """
 
     rate: float
     p50: float
     p99: float
     errors: int
+    cpu: float = 0.0
 
 
 def free_port() -> int:
@@ -52,10 +60,10 @@ def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
 
 
 @contextmanager
-def running(*arguments: str, port: int, ready: str = "/") -> Iterator[int]:
+def running(*arguments: str, port: int, **variables: str) -> Iterator[int]:
     """A server process for as long as the block lasts, once it answers on `port`; gives its process id."""
     process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=os.environ | QUIET, stdout=subprocess.DEVNULL
+        [sys.executable, *arguments], cwd=ROOT, env=os.environ | QUIET | variables, stdout=subprocess.DEVNULL
     )
     try:
         _wait(port, process)
@@ -81,40 +89,85 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit("A server did not answer within 30 s.")
 
 
-def measure(port: int, requests: list[bytes], connections: int, seconds: float) -> Figure:
+def serving(folder: Path, port: int, *options: str) -> tuple[str, ...]:
+    """The command that serves a store."""
+    return ("-m", "fhir_server.cli.main", "serve", "--port", str(port), "--data", str(folder), *options)
+
+
+def measure(port: int, requests: list[bytes], connections: int, seconds: float, server: int = 0) -> Figure:
     """Send `requests` round and round over so many connections, from a process of its own."""
-    order: dict[str, Any] = {
+    sent = [base64.b64encode(request).decode() for request in requests]
+    return measured("client", port, connections, seconds, server, requests=sent)
+
+
+def measured(generator: str, port: int, connections: int, seconds: float, server: int = 0, **more: Any) -> Figure:
+    """What a generator of load, a module of this package, finds in a process of its own.
+
+    Args:
+        generator: the module's name.
+        port: of the server.
+        connections: at once.
+        seconds: of measuring.
+        server: the server's process id, to have its processor time as well; 0 not to.
+        more: what the generator asks for besides.
+    """
+    order = {
         "host": "127.0.0.1",
         "port": port,
         "connections": connections,
         "seconds": seconds,
         "warmup": min(1.0, seconds / 3),
-        "requests": [base64.b64encode(request).decode() for request in requests],
+        **more,
     }
+    before = worked(server)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.client"],
+        [sys.executable, "-m", f"tests.benchmarks.{generator}"],
         cwd=ROOT,
         input=json.dumps(order),
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise SystemExit(done.stderr)
     found = json.loads(done.stdout)
     if found["errors"]:
         print(f"{found['errors']} refused, such as: {found['sample']}", file=sys.stderr)
     cuts = statistics.quantiles(found["latencies"] or [0.0, 0.0], n=100)
-    return Figure(found["count"] / found["seconds"], cuts[49] * 1000, cuts[98] * 1000, found["errors"])
+    cpu = (worked(server) - before) / max(1, found["all"])
+    return Figure(found["count"] / found["seconds"], cuts[49] * 1000, cuts[98] * 1000, found["errors"], cpu)
 
 
-def get(path: str) -> bytes:
+def resident(process: int) -> float:
+    """Memory that a process holds, in MB; 0 where the system does not say."""
+    try:
+        rows = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(row.split()[1]) / 1024 for row in rows if row.startswith("VmRSS:")), 0.0)
+
+
+def worked(process: int) -> float:
+    """Processor time of a process so far, in seconds; 0 where the system does not say."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def get(path: str, token: str = "") -> bytes:
     """A GET request as it goes over the wire."""
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/fhir+json\r\n\r\n".encode()
+    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/fhir+json\r\n{bearer}\r\n".encode()
 
 
-def post(path: str, body: bytes) -> bytes:
+def post(path: str, body: bytes, token: str = "") -> bytes:
     """A POST request as it goes over the wire."""
+    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/fhir+json\r\nPrefer: return=representation\r\n"
+        f"{bearer}"
         f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

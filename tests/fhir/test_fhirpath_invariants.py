@@ -18,6 +18,7 @@ from fhir_server.fhir.fhirpath.expression import Expression, compile, environmen
 from fhir_server.fhir.fhirpath.nodes import Node, children, root
 from fhir_server.fhir.fhirpath.parser import parse
 from fhir_server.fhir.json import parse as parse_json
+from fhir_server.fhir.outcome import FhirError
 from tests.examples import examples_folder
 
 #: Rule → the examples that break it, and why they do.
@@ -135,6 +136,56 @@ def test_a_shortcut_answers_what_the_general_closures_do(monkeypatch: pytest.Mon
                 node.path,
                 constraint.expression,
             )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fullUrl.contains('/_history/').not()",
+        "fullUrl.startsWith('urn:')",
+        "search.score.endsWith('5')",
+        "%resource.type = 'batch'",
+        "%resource.timestamp = '2024-01-01T00:00:00Z'",
+        "%resource.nothing = 'batch'",
+    ],
+)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"fullUrl": "urn:a"},
+        {"fullUrl": "http://a/_history/1"},
+        {"fullUrl": 1, "_fullUrl": {"id": "a"}},
+        {"_fullUrl": {"extension": [{"url": "http://e"}]}},
+        {"fullUrl": ["urn:a", "urn:b"]},
+        {"search": {"score": 5}},
+    ],
+)
+@pytest.mark.parametrize("bundle", [{"type": "batch", "timestamp": "2024-01-01T00:00:00Z"}, {"type": ["batch"]}, {}])
+def test_a_shortcut_answers_alike_of_what_is_odd(
+    text: str, entry: dict[str, Any], bundle: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(compiler.shortcuts, "of", lambda tree: None)
+        general = Expression(text, parse(text))
+    node = children(root({"resourceType": "Bundle", **bundle, "entry": [entry]}))[-1]
+    assert _answer(Expression(text, parse(text)), node) == _answer(general, node)
+
+
+def _answer(expression: Expression, node: Node) -> Any:
+    try:
+        return expression.truth(node)
+    except FhirError as error:
+        return type(error)
+
+
+# A path goes on from those descendants alone that have children: where nothing is left out, the same is found.
+@pytest.mark.parametrize("path", ["code", "extension.value", "id", "concept.code", "reference"])
+def test_paths_from_descendants_find_what_paths_from_all_of_them_do(path: str) -> None:
+    odd = {"resourceType": "Patient", "_birthDate": {"id": "a", "extension": [{"url": "http://e", "valueCode": "x"}]}}
+    for tree in [*examples()[::4], odd]:
+        found, all_of_them = (compile(f"descendants(){some}.{path}") for some in ("", ".where(true)"))
+        assert [node.path for node in found.values(tree)] == [node.path for node in all_of_them.values(tree)]
 
 
 # One that is broken for each shape of rule, so that a rule which is always true is noticed.

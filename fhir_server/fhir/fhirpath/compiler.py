@@ -69,6 +69,8 @@ def truth(tree: Tree) -> Truth:
         return _is(tree.operand, tree.type, tree.position)
     if isinstance(tree, Call):
         found = _function(tree)
+        if tree.name == "not" and _is_logical(tree.input):
+            return logic.negated(truth(tree.input))
         if found.logical:
             return _called(tree, found)
     inner = collection(tree)
@@ -129,7 +131,7 @@ def _variable(tree: Variable) -> Collection:
 
 
 def _path(tree: Path) -> Collection:
-    names, start = tree.names, collection(tree.input)
+    names, start = tree.names, _inside(tree.input)
     if isinstance(tree.input, This) and tree.input.name == "" and names[0][:1].isupper() and named(names[0]):
         start, names = _rooted(names[0]), names[1:]
     if len(names) == 1:
@@ -145,6 +147,14 @@ def _path(tree: Path) -> Collection:
         return nodes
 
     return walk
+
+
+def _inside(tree: Tree) -> Collection:
+    """What a path starts from: of descendants, those that have children."""
+    if not isinstance(tree, Call) or tree.name != "descendants" or tree.arguments:
+        return collection(tree)
+    inner, within = collection(tree.input), functions_collections.descendants
+    return lambda env, this: within(inner(env, this), leaves=False)
 
 
 def _rooted(type: str) -> Collection:

@@ -201,10 +201,15 @@ def _children(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
 
 @function("descendants")
 def _descendants(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
+    return descendants(nodes)
+
+
+def descendants(nodes: Nodes, leaves: bool = True) -> Nodes:
+    """Children of children; without `leaves` only those in which a path may go on, which is a fraction of them."""
     found: Nodes = []
     level = nodes
     while level:
-        level = [child for node in level for child in children(node)]
+        level = [child for node in level for child in children(node, leaves)]
         found += level
     return _bounded(found)
 

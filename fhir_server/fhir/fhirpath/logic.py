@@ -23,6 +23,16 @@ def same(parts: list[Truth], wanted: bool) -> Truth:
     return equal
 
 
+def negated(part: Truth) -> Truth:
+    """`not()` of what answers a boolean or nothing."""
+
+    def unlike(env: Environment, this: list[Node]) -> bool | None:
+        answer = part(env, this)
+        return None if answer is None else not answer
+
+    return unlike
+
+
 def _and(parts: list[Truth]) -> Truth:
     def every(env: Environment, this: list[Node]) -> bool | None:
         answer: bool | None = True

@@ -108,8 +108,8 @@ def step(nodes: list[Node], name: str) -> list[Node]:
     return found
 
 
-def children(node: Node) -> list[Node]:
-    """All children, in the order of the JSON object."""
+def children(node: Node, leaves: bool = True) -> list[Node]:
+    """All children, in the order of the JSON object; without `leaves` only those that may have children themselves."""
     found: list[Node] = []
     members = node.extra if node.shape.primitive else node.value
     if members.__class__ is not dict:
@@ -121,7 +121,7 @@ def children(node: Node) -> list[Node]:
             if key in members:
                 continue
         at = keys.get(key)
-        if at is not None:
+        if at is not None and (leaves or not at[1].primitive or "_" + key in members):
             _collect(node, at[0], at[1], members.get(key), members.get("_" + key), found)
     return found
 

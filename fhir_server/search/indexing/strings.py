@@ -5,16 +5,21 @@ https://hl7.org/fhir/R4/search.html#string
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.search.indexing.rows import Rows, System, Writer, Writers
 from fhir_server.search.text import LONGEST_STRING, spellings
 
+# A name is written for three parameters, and towns and given names come back in every resource.
+_SHORT = 120
+_spelled = lru_cache(maxsize=8192)(spellings)
+
 
 def text(rows: Rows, param: str, value: Any, _: System = "") -> None:
     """The text under each of its foldings."""
     written = value[:LONGEST_STRING]
-    for folded in spellings(written):
+    for folded in _spelled(written) if len(written) < _SHORT else spellings(written):
         rows.word(param, folded, written)
 
 

@@ -1,0 +1,53 @@
+"""The compiled schema run by jsonschema, the reference implementation of JSON Schema in pure Python.
+
+https://json-schema.org/draft/2020-12/json-schema-core
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import jsonschema
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+
+from fhir_server.validation import narrative
+from fhir_server.validation.aligned import KEYWORD, misaligned
+from fhir_server.validation.compile import schema
+from fhir_server.validation.primitives import REGISTRY
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
+    # JSON Schema's `$` is the end of the string; Python's also stands before a last line break.
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield jsonschema.ValidationError("pattern")
+
+
+def _aligned(validator: Any, name: str, instance: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(instance, dict) and any(misaligned(instance, name)):
+        yield jsonschema.ValidationError("aligned")
+
+
+def _type(validator: Any, type: str, instance: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
+    if type == "integer" and isinstance(instance, Decimal) and instance.as_tuple().exponent == 0:
+        return  # Decimal("1") is written as the integer 1
+    yield from jsonschema.Draft202012Validator.VALIDATORS["type"](validator, type, instance, schema)
+
+
+@cache
+def reference(type: str) -> Any:
+    """jsonschema's validator of a type's structure; what looks beyond a schema (invariants) it does not know."""
+    return of_schema(schema(type))
+
+
+def of_schema(compiled: dict[str, Any]) -> Any:
+    """jsonschema's validator of one of our schemas."""
+    formats = jsonschema.FormatChecker()
+    formats.checks("xhtml")(narrative.is_safe)
+    cls = extend(jsonschema.Draft202012Validator, {"pattern": _pattern, KEYWORD: _aligned, "type": _type})
+    registry: Any = Registry().with_resources((u, Resource.from_contents(d)) for u, d in REGISTRY.items())
+    return cls(compiled, format_checker=formats, registry=registry)
