@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.space.catalogue.acts import Act
+from fhir_server.space.catalogue.apps import Category
 from fhir_server.space.catalogue.attached import LARGEST
 from fhir_server.space.catalogue.dossiers import Result
 from fhir_server.space.reports import Reports
@@ -19,7 +20,7 @@ from tests.http.accessible import document, errors, said
 from tests.http.desks import CRITERIA, FILE, FORM, STAFF, at_desk, desk, post, staffed, walked
 from tests.smart.browser import Browser, a_person
 from tests.smart.space import BASE, ROOT, Space, serving
-from tests.space.catalogue.filing import ACTS, APP, DPIA, PEOPLE, TODAY
+from tests.space.catalogue.filing import ACTS, APP, DPIA, PEOPLE, SUIVI, TODAY
 
 NEW = "/referencement/nouveau"
 
@@ -148,6 +149,15 @@ async def test_a_form_from_elsewhere_does_nothing(space: Space) -> None:
         answer = await browser.http.post(NEW, data=data, files=FILE, headers={"Origin": origin})
         document(answer, 403)
     assert await desk(space).referencing.files(PEOPLE["publisher"]) == []
+
+
+async def test_a_category_that_is_known_is_called_by_its_own_name_whatever_its_publisher_says(space: Space) -> None:
+    tension = replace(SUIVI.categories[0], display="Rien du tout")
+    other = Category("https://codes.example", "x1", "Autre mesure")
+    app = replace(APP, purposes=(replace(SUIVI, categories=(tension, other)),))
+    made = await desk(space).file(app)
+    page = await (await at_desk(space, "sacha")).http.get(f"/referencement/{made.id}")
+    assert "Pression artérielle, Autre mesure" in said(document(page)) and "Rien du tout" not in page.text
 
 
 async def test_a_returned_file_says_why_and_is_completed(space: Space) -> None:

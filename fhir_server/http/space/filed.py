@@ -14,8 +14,8 @@ from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import FhirError, Issue, NotFound
 from fhir_server.http.smart.visit import Form
+from fhir_server.http.space import data_words, file_words, filing
 from fhir_server.http.space import desk_words as words
-from fhir_server.http.space import file_words, filing
 from fhir_server.http.space.desk import actor, referencing
 from fhir_server.http.space.guest import Guest
 from fhir_server.http.space.words import category
@@ -161,8 +161,8 @@ async def _page(guest: Guest, sheet: Sheet, dpia: Attached | None = None, status
         "most": MOST_PURPOSES,
         "questions": questions(True),
         "categories": [(code, category(code)) for code in categories()],
-        "documents": filing.documents(),
-        "measures": filing.measures(),
+        "documents": data_words.documents(),
+        "measures": data_words.measures(),
         "labels": file_words.LABELS,
         "wrong": wrong,
         "summary": [(name, file_words.label(name), said) for name, said in wrong.items()],

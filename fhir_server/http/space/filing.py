@@ -8,31 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, cast
 
 from fhir_server.http.smart.visit import Form
+from fhir_server.http.space.data_words import LOINC, key_of, known
 from fhir_server.search.text import fold
 from fhir_server.space.catalogue.apps import Action, App, Category, Purpose
 from fhir_server.space.catalogue.completeness import LONGEST, MOST_PURPOSES
 from fhir_server.space.catalogue.criteria import questions
-from fhir_server.validation.shipped import of
 
-LOINC = "http://loinc.org"
-#: Classes of documents: https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument
-CLASSES = "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument"
-#: Measures that people make at home: LOINC code → (French, English).
-MEASURES: Mapping[str, tuple[str, str]] = {
-    "85354-9": ("Pression artérielle", "Blood pressure"),
-    "8867-4": ("Fréquence cardiaque", "Heart rate"),
-    "29463-7": ("Poids corporel", "Body weight"),
-    "8302-2": ("Taille", "Height"),
-    "39156-5": ("Indice de masse corporelle", "Body mass index"),
-    "15074-8": ("Glycémie", "Blood glucose"),
-    "8310-5": ("Température corporelle", "Body temperature"),
-    "59408-5": ("Saturation en oxygène", "Oxygen saturation"),
-    "41950-7": ("Nombre de pas par jour", "Steps in a day"),
-}
 #: Fields of the card, each one line or more of text: name in the form → attribute of `App`.
 CARD = {f"app.{name}": name for name in "name version description client url privacy_url launch_uri".split()}
 #: How each purpose's fields begin in the form.
@@ -78,13 +62,13 @@ def fields(app: App, answers: Mapping[str, str]) -> Form:
     found["app.safety"] = ["\n".join(app.safety)]
     for n, purpose in enumerate(app.purposes):
         at = f"app.purpose[{n}]"
-        known = [key for one in purpose.categories if (key := _key(one)) in _known()]
-        others = [_told(one) for one in purpose.categories if _key(one) not in _known()]
+        named = [key for one in purpose.categories if (key := key_of(one)) in known()]
+        others = [_told(one) for one in purpose.categories if key_of(one) not in known()]
         found |= {
             f"{at}.code": [purpose.code],
             f"{at}.label": [purpose.label],
             f"{at}.action": list(purpose.actions),
-            f"{at}.category": known,
+            f"{at}.category": named,
             f"{at}.others": ["\n".join(others)],
             f"{at}.justification": [purpose.justification],
             f"{at}.retention": [purpose.retention],
@@ -118,22 +102,10 @@ def without(given: Form, gone: int) -> Form:
     return found
 
 
-@cache
-def documents() -> Mapping[str, str]:
-    """Classes of documents: key of the form → French words."""
-    tree = of(CLASSES, "CodeSystem") or {}
-    return {f"{CLASSES}|{one['code']}": one["display"] for one in tree.get("concept", ())}
-
-
-def measures() -> Mapping[str, tuple[str, str]]:
-    """Measures: key of the form → (French, English)."""
-    return {f"{LOINC}|{code}": words for code, words in MEASURES.items()}
-
-
 def _purpose(given: Form, n: int) -> Purpose:
     at = f"app.purpose[{n}]"
     label = _one(given, f"{at}.label")
-    chosen = [one for one in given.get(f"{at}.category", ()) if one in _known()]
+    chosen = [one for one in given.get(f"{at}.category", ()) if one in known()]
     others = [_category(line) for line in _lines(_one(given, f"{at}.others"))]
     return Purpose(
         code=_one(given, f"{at}.code") or _slug(label),
@@ -159,14 +131,9 @@ def _slug(label: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", fold(label)).strip("-")[:60].strip("-")
 
 
-@cache
-def _known() -> Mapping[str, str]:
-    return {**documents(), **{key: words[0] for key, words in measures().items()}}
-
-
 def _named(key: str) -> Category:
     system, _, code = key.partition("|")
-    return Category(system, code, _known()[key])
+    return Category(system, code, known()[key][0])
 
 
 def _category(line: str) -> Category:
@@ -174,10 +141,6 @@ def _category(line: str) -> Category:
     system, bar, rest = line.partition("|")
     code, _, words = rest.partition("|")
     return Category(system.strip(), code.strip(), words.strip()) if bar else Category(LOINC, system.strip())
-
-
-def _key(category: Category) -> str:
-    return f"{category.system}|{category.code}"
 
 
 def _told(category: Category) -> str:

@@ -40,17 +40,20 @@ class Done:
 
     Attributes:
         lines: what is read and written, in words, each once.
-        categories: of documents and measures that alone are concerned; () for all.
+        categories: (French, English) of documents and measures that alone are concerned; () for all.
     """
 
     lines: tuple[Line, ...]
-    categories: tuple[str, ...]
+    categories: tuple[tuple[str, str], ...]
 
 
 def done_with(purpose: Purpose) -> Done:
     """What a purpose means, in words: constraints of its scopes are told by its categories."""
     plain = dict.fromkeys(scope.partition("?")[0] for scope in purpose.scopes)
-    categories = tuple(dict.fromkeys(one.display or one.code for one in purpose.categories))
+    # Read when a purpose is first told: the names are the nomenclature's.
+    from fhir_server.http.space.data_words import name
+
+    categories = tuple(dict.fromkeys(name(one) for one in purpose.categories))
     return Done(tuple(lines(tuple(plain))), categories)
 
 

@@ -153,7 +153,8 @@ class Referencing:
             found += [dossiers.read(parse(version.body)) for version in page.versions]
             after = page.next
             if after is None:
-                return [one for one in found if _sees(actor, one) and state in (None, one.state)]
+                seen = [one for one in found if _sees(actor, one) and state in (None, one.state)]
+                return sorted(seen, key=lambda one: [taken.at for taken in one.steps[-1:]], reverse=True)
 
     @staticmethod
     def open_to(actor: Actor, dossier: Dossier) -> tuple[Row, ...]:
