@@ -144,14 +144,21 @@ def _forwards(group: dict[str, Any], one: Given) -> Iterator[Match]:
     for element in _rows(group, "element"):
         if element.get("code") == one.code:
             for row in _rows(element, "target"):
-                yield {**row, "equivalence": row.get("equivalence", "equivalent")}
+                yield {**row, "equivalence": _equivalence(row)}
+
+
+def _equivalence(row: dict[str, Any]) -> str:
+    said = row.get("equivalence", "equivalent")
+    if not isinstance(said, str):
+        raise Invalid("equivalence is a code.", "ConceptMap.group.element.target.equivalence")
+    return said
 
 
 def _backwards(group: dict[str, Any], one: Given) -> Iterator[Match]:
     for element in _rows(group, "element"):
         for row in _rows(element, "target"):
             if row.get("code") == one.code:
-                said = row.get("equivalence", "equivalent")
+                said = _equivalence(row)
                 turned = _REVERSED.get(said, said)
                 both = {"dependsOn": row["dependsOn"]} if "dependsOn" in row else {}
                 yield {"code": element.get("code"), "display": element.get("display"), "equivalence": turned, **both}

@@ -279,9 +279,18 @@ def _listed(row: dict[str, Any]) -> tuple[Listed, ...]:
         if not isinstance(one, dict) or not isinstance(one.get("code"), str):
             raise Invalid("A concept has a code.", "ValueSet.compose.include.concept")
         designations = one.get("designation")
+        if designations is not None and not _are_designations(designations):
+            raise Invalid("A designation has a value.", "ValueSet.compose.include.concept.designation")
         extra = msgspec.json.encode({"designation": designations}) if designations else b""
         found.append(Listed(one["code"], str(one.get("display", "")), extra))
     return tuple(found)
+
+
+def _are_designations(rows: Any) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and isinstance(row.get("value"), str) and isinstance(row.get("use", {}), dict)
+        for row in rows
+    )
 
 
 def _expanded(tree: dict[str, Any]) -> Iterator[Part]:

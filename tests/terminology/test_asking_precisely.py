@@ -253,3 +253,22 @@ async def test_what_is_not_mapped(server: Speaking, unmapped: dict[str, str], ex
     said = await server.said(f"ConceptMap/$translate?url=http://example.org/map&system={URL}&code=yeti")
     found = [(match["concept"]["code"], match["equivalence"]) for match in said.get("match", ())]
     assert (found, said["result"]) == (expected, bool(expected))
+
+
+@pytest.mark.parametrize("designation", [3, "x", {"value": "x"}, [3], [{}], [{"value": 3}], [{"value": "x", "use": 3}]])
+async def test_designations_that_are_none_are_refused(server: Speaking, designation: Any) -> None:
+    wrong = value_set({"system": URL, "concept": [{"code": "cat", "designation": designation}]})
+    for operation in ("$expand", "$validate-code"):
+        rows = {"coding": {"system": URL, "code": "cat"}} if operation == "$validate-code" else {}
+        answer = await server.post(f"ValueSet/{operation}", parameters(valueSet=wrong, **rows))
+        assert (answer.status, answer.codes) == (422, ["invalid"])
+
+
+@pytest.mark.parametrize("equivalence", [3, {}, []])
+async def test_an_equivalence_that_is_none_is_refused(server: Speaking, equivalence: Any) -> None:
+    target = [{"code": "C", "equivalence": equivalence}]
+    group = {"source": URL, "target": "http://example.org/p", "element": [{"code": "cat", "target": target}]}
+    wrong = {"resourceType": "ConceptMap", "status": "active", "group": [group]}
+    for backwards, code, system in ((False, "cat", URL), (True, "C", "http://example.org/p")):
+        body = parameters(conceptMap=wrong, coding={"system": system, "code": code}, reverse=backwards)
+        assert (await server.post("ConceptMap/$translate", body)).status == 422
