@@ -57,6 +57,7 @@ def main() -> None:
     for kind, name in (("CodeSystem", "code-systems"), ("ValueSet", "value-sets"), ("ConceptMap", "concept-maps")):
         _lines(f"{name}.ndjson.gz", [_trimmed(r) for r in resources if r["resourceType"] == kind])
     _write("required-codes.json", _required_codes(resources))
+    _write("extensible-codes.json", _extensible_codes(resources))
     _write(
         "source.json",
         {
@@ -148,17 +149,82 @@ def _compartment(compartment: dict[str, Any]) -> dict[str, list[str]]:
     return {r["code"]: r["param"] for r in compartment["resource"] if r.get("param")}
 
 
-def _required_codes(resources: list[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
-    """Value set → system → codes, for the value sets that types bind as required and that R4 itself can enumerate."""
-    by_url = {r["url"]: r for r in resources if r["resourceType"] in ("CodeSystem", "ValueSet")}
-    bound = {
+def _bound(resources: list[dict[str, Any]], strength: str) -> set[str]:
+    """The value sets that types bind with a strength."""
+    return {
         e["binding"]["valueSet"].partition("|")[0]
         for r in resources
         if r["resourceType"] == "StructureDefinition" and r.get("derivation") != "constraint"
         for e in r["snapshot"]["element"]
-        if e.get("binding", {}).get("strength") == "required"
+        if e.get("binding", {}).get("strength") == strength and "valueSet" in e["binding"]
     }
-    found = {url: _codes(by_url[url], by_url) for url in sorted(bound & by_url.keys())}
+
+
+def _extensible_codes(resources: list[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Value set → system → codes (none: any), for those bound as extensible whose codes R4 has or leaves to others."""
+    by_url = {r["url"]: r for r in resources if r["resourceType"] in ("CodeSystem", "ValueSet")}
+    found = {url: _members(by_url[url], by_url) for url in sorted(_bound(resources, "extensible") & by_url.keys())}
+    return {url: {s: sorted(c) for s, c in sorted(codes.items())} for url, codes in found.items() if codes}
+
+
+def _members(value_set: dict[str, Any], by_url: dict[str, Any]) -> dict[str, set[str]] | None:
+    """System → codes of a value set; no codes where they come from outside, None where it cannot be told."""
+    if "exclude" in value_set["compose"]:
+        return None
+    codes: dict[str, set[str]] = {}
+    for include in value_set["compose"]["include"]:
+        if "valueSet" in include:
+            if "system" in include or len(include["valueSet"]) > 1:
+                return None
+            imported = by_url.get(include["valueSet"][0].partition("|")[0])
+            parts = _members(imported, by_url) if imported else None
+        else:
+            parts = {include["system"]: _included(include, by_url.get(include["system"], {}))}
+        if parts is None:
+            return None
+        for system, some in parts.items():
+            codes[system] = codes.get(system, some) | some if some and codes.get(system, some) else set()
+    return codes
+
+
+def _included(include: dict[str, Any], system: dict[str, Any]) -> set[str]:
+    listed = {c["code"] for c in include.get("concept", [])}
+    if listed or system.get("content") != "complete":
+        return listed
+    found = set(_concepts(system))
+    for one in include.get("filter", []):
+        if one["property"] != "concept" or one["op"] not in ("is-a", "descendent-of"):
+            return set()
+        below = _below(system, one["value"])
+        found &= below | {one["value"]} if one["op"] == "is-a" else below
+    return found
+
+
+def _below(system: dict[str, Any], code: str) -> set[str]:
+    """The codes that a code subsumes, by nesting and by the property of v3's systems."""
+    children: dict[str, set[str]] = {}
+    waiting = [*system.get("concept", [])]
+    while waiting:
+        concept = waiting.pop()
+        nested = concept.get("concept", [])
+        waiting += nested
+        children.setdefault(concept["code"], set()).update(c["code"] for c in nested)
+        for said in concept.get("property", []):
+            if said["code"] == "subsumedBy":
+                children.setdefault(said["valueCode"], set()).add(concept["code"])
+    found: set[str] = set()
+    leads = [code]
+    while leads:
+        fresh = children.get(leads.pop(), set()) - found
+        found |= fresh
+        leads += fresh
+    return found
+
+
+def _required_codes(resources: list[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Value set → system → codes, for the value sets that types bind as required and that R4 itself can enumerate."""
+    by_url = {r["url"]: r for r in resources if r["resourceType"] in ("CodeSystem", "ValueSet")}
+    found = {url: _codes(by_url[url], by_url) for url in sorted(_bound(resources, "required") & by_url.keys())}
     return {url: codes for url, codes in found.items() if codes}
 
 

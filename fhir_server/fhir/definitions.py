@@ -120,6 +120,13 @@ def resource_types() -> frozenset[str]:
 
 
 @cache
+def lineage(type: str) -> tuple[str, ...]:
+    """A type and those it specializes, the most general last: `Patient`, `DomainResource`, `Resource`."""
+    found = types().get(type)
+    return (type, *lineage(found.base.removeprefix(SPECIFICATION))) if found and found.base else (type,)
+
+
+@cache
 def elements(type: str) -> dict[str, Element]:
     """The elements of `type` by path.
 

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/terminologies.html#strength. What cannot be told is not 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +39,10 @@ class Bound:
             return None
         if _member(value, type, self.value_set, services) is not False:
             return None
+        return self.issue(at)
+
+    def issue(self, at: str) -> Issue:
+        """What is said of a code at `at` that is not in the value set."""
         key, severity, text = _SAID[self.strength]
         return Issue(severity, "code-invalid", text, at, key)
 
@@ -80,9 +85,11 @@ def _member(value: Any, type: str, value_set: str, services: Services) -> bool |
     if not isinstance(value, dict):
         return None
     codings = value.get("coding", ()) if type == "CodeableConcept" else (value,)
-    return any(_holds(codes, one) for one in codings if isinstance(one, dict))
+    return any(is_among(codes, one) for one in codings if isinstance(one, dict))
 
 
-def _holds(codes: dict[str, list[str]], coding: dict[str, Any]) -> bool:
+def is_among(codes: Mapping[str, Collection[str]], coding: dict[str, Any]) -> bool:
+    """Whether a Coding is one of the codes listed by their systems; a system without a list has them all."""
     own = codes.get(str(coding.get("system")))
-    return own is not None and (not own or coding.get("code") in own)
+    code = coding.get("code")
+    return own is not None and (not own or (isinstance(code, str) and code in own))

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from fhir_server.fhir import definitions
-from fhir_server.validation import bindings, invariants, primitives, references, within
+from fhir_server.validation import bindings, extensible, invariants, primitives, references, within
 from fhir_server.validation.aligned import KEYWORD
 from fhir_server.validation.rules import ruled
 from fhir_server.validation.steps import Step, choices, steps
@@ -109,6 +109,10 @@ def _object(path: str) -> Schema:
         properties["resourceType"] = {"const": path}
     if path == "Reference":
         properties["reference"] = {"allOf": [properties["reference"], references.literal(), within.linked()]}
+    if path == "Extension":
+        properties["url"] = {"allOf": [properties["url"], within.extended()]}
+    if "modifierExtension" in properties:
+        properties["modifierExtension"] = {"allOf": [properties["modifierExtension"], within.modified()]}
     if path == "ElementDefinition":
         properties["max"] = {"allOf": [properties["max"], _MOST]}
     if "id" in properties and path not in definitions.resource_types():
@@ -143,8 +147,10 @@ def _array(step: Step, item: Schema) -> Schema:
 
 def _one(step: Step) -> Schema:
     """The schema of one value of the property."""
-    more = within.asked_on(step)
-    return {"allOf": [_value(step), more]} if more else _value(step)
+    value_set = extensible.value_set(step)
+    more = [within.asked_on(step), within.suggested(value_set) if value_set and not step.sibling else None]
+    asked = [one for one in more if one]
+    return {"allOf": [_value(step), *asked]} if asked else _value(step)
 
 
 def _value(step: Step) -> Schema:

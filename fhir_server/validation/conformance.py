@@ -19,11 +19,12 @@ from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.validation import explain
 from fhir_server.validation.around import Around
+from fhir_server.validation.asked import Asked, Hop, Profiled
 from fhir_server.validation.invariants import Scene
 from fhir_server.validation.judging import NOW, View
 from fhir_server.validation.judging import compiled as ready
 from fhir_server.validation.levels import Levels, relaxed
-from fhir_server.validation.profiled import Asked, Hop, Profiled, compiled
+from fhir_server.validation.profiled import compiled
 from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.snapshots import Definition
@@ -31,6 +32,7 @@ from fhir_server.validation.walking import Place
 
 Tree = dict[str, Any]
 STRICT = Levels()
+Ways = list[tuple[tuple[Hop, ...], list[Asked]]]
 
 
 @dataclass(slots=True)
@@ -41,7 +43,9 @@ class _Ready:
     judge: jsonschema_rs.Validator
     conditions: dict[int, jsonschema_rs.Validator] = field(default_factory=dict)
     #: What the profile asks beside its schema, by the way to where: each is walked once.
-    ways: list[tuple[tuple[Hop, ...], list[Asked]]] = field(default_factory=list)
+    ways: Ways = field(default_factory=list)
+    #: The same of the contents that elements share.
+    contents: dict[str, Ways] = field(default_factory=dict)
 
     def holds(self, condition: dict[str, Any], item: Any) -> bool:
         judge = self.conditions.get(id(condition))
@@ -159,13 +163,15 @@ class Conformance:
             known = around.judged.get((id(tree), canonical))
             if known is not None:
                 return known[1]
+            if "resourceType" not in tree:
+                return _is_without_error(self.of_element(tree, canonical, "Element", around.root, around, levels))
             if within + 1 >= _MAX_WITHIN or levels.of(canonical) == "off":
                 return True
             # While it is judged it is taken to conform: a circle of references is right when nothing else is wrong.
             around.judged[id(tree), canonical] = (tree, True)
             told = self._issues(tree, canonical, str(tree.get("resourceType")), around, True, levels, within + 1)
             told = relaxed(told, canonical.partition("|")[0], levels) if told else told
-            found = not any(issue.severity == "error" for issue in told)
+            found = _is_without_error(told)
             around.judged[id(tree), canonical] = (tree, found)
             return found
 
@@ -177,10 +183,10 @@ class Conformance:
         def conforms_to(value: Any, type: str, canonical: str) -> bool | None:
             name = canonical.removeprefix(definitions.SPECIFICATION)
             if name in definitions.types():
-                return type.rpartition(".")[2] == name
+                return name in definitions.lineage(type.rpartition(".")[2])
             if within + 1 >= _MAX_WITHIN or not isinstance(value, dict) or not self.knows(canonical):
                 return None
-            if self.type(canonical) != type.rpartition(".")[2]:
+            if self.type(canonical) not in definitions.lineage(type.rpartition(".")[2]):
                 return False
             around = NOW.view.around.of(value) if NOW.view else Around(value)
             return self._conforming(levels, within)(value, canonical, around)
@@ -198,14 +204,24 @@ class Conformance:
             if definition is None:
                 raise KeyError(canonical)
             profile = compiled(definition, self.profiles)
-            one = self._ready[canonical] = _Ready(profile, ready(profile.schema), ways=_by_way(profile))
+            shared = {name: _by_way(rows) for name, rows in profile.contents.items()}
+            ways = _by_way(profile.asked)
+            one = self._ready[canonical] = _Ready(profile, ready(profile.schema), ways=ways, contents=shared)
         return one
 
     def _asked(self, one: _Ready, value: Any, at: str, scene: Scene, depth: int, levels: Levels) -> Iterator[Issue]:
-        for way, rules in one.ways:
+        yield from self._along(one, one.ways, value, at, scene, depth, levels)
+
+    def _along(
+        self, one: _Ready, ways: Ways, value: Any, at: str, scene: Scene, depth: int, levels: Levels
+    ) -> Iterator[Issue]:
+        for way, rules in ways:
             for here, item in _reached(one, value, at, way):
                 for asked in rules:
-                    yield from self._judged(asked, item, here, one.profile.url, scene, depth, levels)
+                    if asked.content is not None:
+                        yield from self._along(one, one.contents[asked.content], item, here, scene, depth, levels)
+                    else:
+                        yield from self._judged(asked, item, here, one.profile.url, scene, depth, levels)
 
     def _judged(
         self, asked: Asked, item: Any, at: str, url: str, scene: Scene, depth: int, levels: Levels
@@ -227,8 +243,13 @@ class Conformance:
 
     def _inside(self, item: Any, canonical: str, at: str, scene: Scene, levels: Levels) -> Iterator[Issue]:
         """A resource inside another, by a profile of its own."""
-        if isinstance(item, dict) and item.get("resourceType") == self.type(canonical) and NOW.view is not None:
+        type = item.get("resourceType") if isinstance(item, dict) else None
+        if isinstance(type, str) and self.type(canonical) in definitions.lineage(type) and NOW.view is not None:
             yield from self._issues(item, canonical, at, NOW.view.around.of(item), scene.sound, levels, 0)
+
+
+def _is_without_error(issues: list[Issue]) -> bool:
+    return not any(issue.severity == "error" for issue in issues)
 
 
 #: Profiles that ask whether something conforms to another: deeper is taken to be right, or not answered.
@@ -273,10 +294,10 @@ def _within(item: Any, scene: Scene) -> Scene:
     return scene
 
 
-def _by_way(profile: Profiled) -> list[tuple[tuple[Hop, ...], list[Asked]]]:
+def _by_way(rows: list[Asked]) -> Ways:
     """What a profile asks beside its schema, by way; two conditions are the same when they are one object."""
     found: dict[tuple[tuple[str, tuple[str, ...], int], ...], tuple[tuple[Hop, ...], list[Asked]]] = {}
-    for asked in profile.asked:
+    for asked in rows:
         key = tuple((hop.name, hop.keys, id(hop.condition)) for hop in asked.way)
         found.setdefault(key, (asked.way, []))[1].append(asked)
     return list(found.values())

@@ -29,7 +29,7 @@ class View:
 
     Attributes:
         around: of the resource.
-        conforms: whether a resource conforms to the profile of a canonical.
+        conforms: whether a resource, or an element of one, conforms to the profile of a canonical.
         asked: it is judged because another asks whether it conforms; what is wrong with an entry beside it is then said
             of that entry, and does not make the whole Bundle wrong.
     """
@@ -82,7 +82,7 @@ def _knowing(keyword: type[jsonschema_rs.KeywordValidator], inner: _Inner) -> ty
 
 
 class Conforms:
-    """`x-conforms`: a resource conforms to the profile of a canonical, as it stands and whole."""
+    """`x-conforms`: a resource, or an element, conforms to the profile of a canonical, as it stands and whole."""
 
     def __init__(self, parent_schema: Schema, value: Any, schema_path: list[str | int]) -> None:
         """Hold the canonical."""
@@ -93,7 +93,8 @@ class Conforms:
         view = NOW.view
         if not isinstance(instance, dict) or view is None:
             raise ValueError("not known")
-        if not view.conforms(instance, self.canonical, view.around.of(instance)):
+        around = view.around.of(instance) if "resourceType" in instance else view.around
+        if not view.conforms(instance, self.canonical, around):
             raise ValueError("does not conform")
 
 

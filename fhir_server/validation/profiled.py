@@ -7,65 +7,24 @@ schema holds only its constraints, each fragment with its rule and the profile's
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
-from fhir_server.validation import bindings, slices, slicing, targets
-from fhir_server.validation.coded import Bound, bound
+from fhir_server.validation import bindings, contents, slices, slicing, targets
+from fhir_server.validation.asked import Asked, Hop, Profiled
+from fhir_server.validation.coded import bound
 from fhir_server.validation.existence import as_schema
 from fhir_server.validation.invariants import ELSEWHERE, Invariant
 from fhir_server.validation.judging import CONFORMS
 from fhir_server.validation.limits import limits
 from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.snapshots import Definition, Node
+from fhir_server.validation.snapshots import Definition, Node, typed
 from fhir_server.validation.steps import Step, is_primitive, steps
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _NO_PROFILE = "It conforms to no profile that is allowed here"
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One step on the way to an element: the element's name, the JSON keys it may have, and the slice it must be in."""
-
-    name: str
-    keys: tuple[str, ...]
-    condition: Schema | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What FHIRPath, a value set or another profile has to say of the elements at the end of a way.
-
-    Attributes:
-        way: from the profile's root.
-        path: where the children of those elements are defined.
-        invariant: to hold there; None when it is a profile.
-        profile: canonical of a profile whose invariants hold there too; its schema is already part of ours.
-        binding: whose codes they must have.
-        whole: the profile is that of a resource, which is judged by it as it stands.
-    """
-
-    way: tuple[Hop, ...]
-    path: str
-    invariant: Invariant | None = None
-    profile: str | None = None
-    binding: Bound | None = None
-    whole: bool = False
-
-
-@dataclass(slots=True)
-class Profiled:
-    """A compiled profile: its schema, what is asked beside it, and the profiles it names that are not known here."""
-
-    url: str
-    type: str
-    schema: Schema
-    asked: list[Asked] = field(default_factory=list)
-    unknown: set[str] = field(default_factory=set)
 
 
 def compiled(definition: Definition, profiles: Profiles) -> Profiled:
@@ -79,7 +38,8 @@ def compiled(definition: Definition, profiles: Profiles) -> Profiled:
     assert pointer is not None
     name = build.names[definition["url"]]
     schema = {"$schema": DRAFT, **pointer, "$defs": build.defs}
-    return Profiled(definition["url"], definition["type"], schema, build.asked.get(name, []), build.unknown)
+    asked = contents.spoken(build.asked[name], build.contents)
+    return Profiled(definition["url"], definition["type"], schema, asked, build.unknown, build.contents)
 
 
 def _version(definition: Definition) -> str:
@@ -95,7 +55,9 @@ class _Build:
         self.names: dict[str, str] = {}
         self.asked: dict[str, list[Asked]] = {}
         self.unknown: set[str] = set()
+        self.contents: dict[str, list[Asked]] = {}
         self.current = ""
+        self.root: Node = Node("")
 
     # What `slices.Known` asks for.
     def profile_node(self, canonical: str) -> Node | None:
@@ -116,16 +78,19 @@ class _Build:
         url = definition["url"]
         if url not in self.names:
             self.names[url] = name = f"p{len(self.names)}"
-            outer, self.current = self.current, url
+            outer = self.current, self.root
+            self.current, self.root = url, contents.opened(self.profiles.snapshot(definition))
             self.asked[name] = []
             self.defs[name] = self._root(definition, name)
-            self.current = outer
+            self.current, self.root = outer
         return {"$ref": f"#/$defs/{self.names[url]}"}
+
+    def profile_condition(self, canonical: str) -> Schema | None:
+        return self._whole(canonical) if self.profiles.find(canonical) else None
 
     def _root(self, definition: Definition, name: str) -> Schema:
         type = str(definition["type"])
-        node = self.profiles.snapshot(definition)
-        found = self._value(node, type, (), self.asked[name])
+        found = self._value(self.root, type, (), self.asked[name])
         if type in definitions.resource_types():
             right = {"properties": {"resourceType": {"const": type}}, "required": ["resourceType"]}
             return {"allOf": [right, *found]}
@@ -140,10 +105,26 @@ class _Build:
         self._invariants(node, path, way, asked, found)
         asked += [Asked(way, path, binding=b) for b in bound(node.facts, path)]
         asked += [Asked(way, path, invariant=i) for i in limits(node, path)]
-        table = {} if path == "Resource" else steps(path)
+        table = steps(path)
         for name, child in node.children.items():
             found += self._child(name, child, table, way, asked)
+        for key, step in table.items():
+            if step.element.content and self.root.name == path.partition(".")[0]:
+                found += self._content(key, step, way, asked)
         return found
+
+    def _content(self, key: str, step: Step, way: tuple[Hop, ...], asked: list[Asked]) -> list[Schema]:
+        """What the profile says of the content of another element, which this one shares (contentReference)."""
+        node = contents.content(self.root, step.path)
+        if node is None:
+            return []
+        name = f"{self.names[self.current]}:{step.path}"
+        if name not in self.contents:
+            self.contents[name] = []
+            self.defs[name] = {"allOf": [{}, *self._value(node, step.path, (), self.contents[name])]}
+        asked.append(Asked((*way, Hop(step.name, (key,))), step.path, content=name))
+        pointer = {"$ref": f"#/$defs/{name}"}
+        return [{"properties": {key: {"items": pointer} if step.repeats else pointer}}]
 
     def _said(self, node: Node, path: str) -> Iterable[Schema]:
         fixed, pattern, facts = node.said("fixed"), node.said("pattern"), node.facts
@@ -170,7 +151,7 @@ class _Build:
 
     def _invariants(self, node: Node, path: str, way: tuple[Hop, ...], asked: list[Asked], found: list[Schema]) -> None:
         own = _own_keys(path)
-        table = {} if path == "Resource" else steps(path)
+        table = steps(path)
         for key, c in node.constraints.items():
             expression = c.get("expression")
             if key in own or key in ELSEWHERE or not isinstance(expression, str):
@@ -187,18 +168,18 @@ class _Build:
     def _child(
         self, name: str, child: Node, table: Mapping[str, Step], way: tuple[Hop, ...], asked: list[Asked]
     ) -> list[Schema]:
-        plain = name.removesuffix("[x]")
-        keys = {k: s for k, s in table.items() if s.name == plain or k.removeprefix("_") == name}
+        keys = {k: s for k, s in table.items() if s.element.name == name or k.removeprefix("_") == name}
         if not keys:
             return []
-        element = next(iter(keys.values())).element
+        first = next(iter(keys.values()))
+        element, plain = first.element, first.name
         kept, found = self._types(child, keys, plain)
         found += self._cardinality(child, element, list(keys), plain)
         for key, step in kept.items():
             found += self._property(child, key, step, plain, way, asked)
-        for slice in child.slices.values():
-            if element.name.endswith("[x]"):
-                found += self._typed_slice(slice, kept, plain, way, asked)
+            found += self._extended(child, key, step, plain)
+        if element.name.endswith("[x]"):
+            found += self._typed_slices(child, kept, plain, way, asked)
         return found
 
     def _types(self, child: Node, keys: dict[str, Step], name: str) -> tuple[dict[str, Step], list[Schema]]:
@@ -279,7 +260,7 @@ class _Build:
                 found.append(schemas[0])
                 asked.append(Asked(way, path, profile=canonicals[0]))
             else:
-                found.append(self._rule({"anyOf": schemas}, "profile-type", _NO_PROFILE))
+                found.append(self._rule({"anyOf": [self._whole(c) for c in canonicals]}, "profile-type", _NO_PROFILE))
         if step.type.code in ("Reference", "canonical"):
             found += targets.asked(types, step.type, self.profile_type, self._rule)
         return found
@@ -306,6 +287,12 @@ class _Build:
     def _known(self, canonical: str) -> Schema | None:
         return self.profile_schema(canonical) if self._is_known(canonical) else None
 
+    def _whole(self, canonical: str) -> Schema:
+        """A schema for "conforms to this known profile of a data type", its invariants included."""
+        schema = self.profile_schema(canonical)
+        assert schema is not None
+        return {CONFORMS: canonical} if self.asked[schema["$ref"].removeprefix("#/$defs/")] else schema
+
     def _is_known(self, canonical: str) -> bool:
         if self.profiles.find(canonical) is not None:
             return True
@@ -327,23 +314,65 @@ class _Build:
                 found.append({"properties": {key: {"items": {"if": slice.condition, "then": {"allOf": parts}}}}})
         return [*found, *slicing.rules(child, known, key, name, self._rule)]
 
-    def _typed_slice(
-        self, slice: Node, keys: Mapping[str, Step], name: str, way: tuple[Hop, ...], asked: list[Asked]
+    def _typed_slices(
+        self, child: Node, keys: Mapping[str, Step], name: str, way: tuple[Hop, ...], asked: list[Asked]
     ) -> list[Schema]:
-        """A slice of a choice is one of its types."""
-        codes = {t.get("code") for t in slice.types}
-        kept = {k: s for k, s in keys.items() if s.type and s.type.code in codes}
-        if not kept:
-            return []
+        """The slices of a choice, each one of its types (https://hl7.org/fhir/R4/profiling.html#slicing)."""
         found: list[Schema] = []
-        if slice.facts.get("min", 0) > 0:
-            there = {"anyOf": [{"required": [k]} for k in kept]}
-            found.append(self._rule(there, "cardinality-min", "A required element is missing", name))
-        for key, step in kept.items():
-            found += self._property(
-                Node(slice.name, slice.facts, slice.constraints, slice.children), key, step, name, way, asked
-            )
+        how = child.facts.get("slicing") or {}
+        more = [d for d in how.get("discriminator") or () if d.get("type") != "type"]
+        allowed: list[Schema] = []
+        for slice_name, slice in child.slices.items():
+            kept = typed(slice_name, slice, keys)
+            if not kept:
+                return found
+            condition = slices.condition(slice, next(iter(kept.values())).path, {"discriminator": more}, self)
+            if more and condition is None:
+                return found
+            there = _any_there(kept, condition)
+            allowed.append(there)
+            found += self._typed_cardinality(slice, there, name)
+            for key, step in kept.items():
+                inner = Node(slice.name, slice.facts, slice.constraints, slice.children)
+                hop = (*way, Hop(name, (key,), condition))
+                parts = self._item(inner, step, hop, asked)
+                if parts:
+                    then: Schema = {"allOf": parts}
+                    held = {"if": condition, "then": then} if condition else then
+                    found.append({"properties": {key: held}})
+                found += self._extended(inner, key, step, name)
+        if how.get("rules") == "closed" and allowed:
+            given = {"anyOf": [{"required": [k]} for k in keys]}
+            only = {"anyOf": [{"not": given}, *allowed]}
+            found.append(self._rule(only, "slice-unknown", "In none of the slices its profile allows", name))
         return found
+
+    def _typed_cardinality(self, slice: Node, there: Schema, name: str) -> Iterable[Schema]:
+        if slice.facts.get("min", 0) > 0:
+            yield self._rule({"anyOf": [there]}, "cardinality-min", "A required element is missing", name)
+        if slice.facts.get("max") == "0":
+            yield self._rule({"not": there}, "cardinality-max", "Not to be given by its profile", name)
+
+    def _extended(self, child: Node, key: str, step: Step, name: str) -> Iterable[Schema]:
+        """A primitive whose profile asks for an extension of it: its value alone is not enough."""
+        extensions = child.children.get("extension")
+        if step.sibling or extensions is None or step.type is None or not is_primitive(step.type.code):
+            return
+        if max(n.facts.get("min", 0) for n in (extensions, *extensions.slices.values())) > 0:
+            beside: Schema = {"required": ["_" + key]}
+            if step.repeats:
+                # Nulls stand where a value has no extensions.
+                beside["properties"] = {"_" + key: {"items": {"type": "object"}}}
+            rule = self._rule(
+                {"anyOf": [beside]}, "cardinality-min", "A required element is missing", f"{name}.extension"
+            )
+            yield {"if": {"required": [key]}, "then": rule}
+
+
+def _any_there(keys: Iterable[str], condition: Schema | None) -> Schema:
+    """One of the properties is there, and satisfies the condition if any."""
+    there = [{"required": [k], **({"properties": {k: condition}} if condition else {})} for k in keys]
+    return there[0] if len(there) == 1 else {"anyOf": there}
 
 
 def _unless_null(schema: Schema, step: Step) -> Schema:

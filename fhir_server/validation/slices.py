@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fhir_server.fhir import definitions
 from fhir_server.validation import bindings, references
 from fhir_server.validation.judging import CONFORMS, LEADS
-from fhir_server.validation.snapshots import Node
+from fhir_server.validation.snapshots import Node, at_key
 from fhir_server.validation.steps import Step, steps
 
 Schema = dict[str, Any]
@@ -30,7 +30,7 @@ class Known(Protocol):
     def profile_node(self, canonical: str) -> Node | None:
         """What a profile says, as a tree; None when it is not known."""
 
-    def profile_schema(self, canonical: str) -> Schema | None:
+    def profile_condition(self, canonical: str) -> Schema | None:
         """A schema for "conforms to this profile of a data type"; None when it is not known."""
 
     def profile_type(self, canonical: str) -> str | None:
@@ -173,7 +173,8 @@ def _into(node: Node, path: str, first: str, rest: list[str], kind: str, known: 
         return None
     if kind == "exists" and not rest:
         return _exists(child, list(keys))
-    return _any([p for k, s in keys.items() if (p := _property(child, k, s, rest, kind, known)) is not None])
+    ways = [_property(at_key(child, k, s), k, s, rest, kind, known) for k, s in keys.items()]
+    return _any([w for w in ways if w is not None])
 
 
 def _property(child: Node, key: str, step: Step, rest: list[str], kind: str, known: Known) -> Schema | None:
@@ -286,7 +287,7 @@ def _of_profile(node: Node, path: str, known: Known) -> Schema | None:
 
 def _of_one_profile(canonical: str, type: str, known: Known) -> Schema | None:
     if type not in definitions.resource_types():
-        return known.profile_schema(canonical)
+        return known.profile_condition(canonical)
     return {CONFORMS: canonical} if known.profile_node(canonical) else _resource({type})
 
 
@@ -305,7 +306,7 @@ def said(node: Node, path: str, depth: int = 8) -> Schema | None:
         for key, step in _table(path).items():
             if step.sibling or step.name != name.removesuffix("[x]"):
                 continue
-            inner = said(child, step.path, depth - 1)
+            inner = said(at_key(child, key, step), step.path, depth - 1)
             if inner is not None:
                 parts.append({"required": [key], "properties": {key: {"contains": inner} if step.repeats else inner}})
     return None if not parts else parts[0] if len(parts) == 1 else {"allOf": parts}

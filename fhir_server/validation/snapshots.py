@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Invalid
+from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 
 #: A chain of profiles longer than this, an element deeper, or a profile of more elements is refused.
 MAX_BASES = 32
@@ -28,7 +30,7 @@ class Node:
     """An element, or a slice of one, that a profile says something about.
 
     Attributes:
-        name: the element's name: `identifier`, `value[x]`, `valueQuantity`.
+        name: the element's name: `identifier`, `value[x]`.
         facts: the members of its ElementDefinition, later ones over earlier ones.
         constraints: invariants by key.
         children: by name.
@@ -51,6 +53,18 @@ class Node:
         found: list[dict[str, Any]] = self.facts.get("type", [])
         return found
 
+    def over(self, other: Node) -> Node:
+        """What both say of one element, this node's facts before those of `other`; neither is changed."""
+        children = {**other.children, **self.children}
+        both = self.children.keys() & other.children.keys()
+        return Node(
+            other.name,
+            {**other.facts, **self.facts},
+            {**other.constraints, **self.constraints},
+            {**children, **{name: self.children[name].over(other.children[name]) for name in both}},
+            {**other.slices, **self.slices},
+        )
+
 
 def snapshot(definition: Definition, find: Find) -> Node:
     """Everything `definition` says, its bases included, as a tree whose root is the type.
@@ -60,8 +74,9 @@ def snapshot(definition: Definition, find: Find) -> Node:
     """
     root = Node(definition["type"])
     for source in reversed(list(_sources(definition, find))):
+        ways = Ways()
         for element in source:
-            _add(root, element)
+            _add(root, element, ways.to(element))
     return root
 
 
@@ -87,6 +102,22 @@ def _sources(definition: Definition, find: Find) -> Iterator[list[dict[str, Any]
         current = base
 
 
+def typed(name: str, slice: Node, keys: Mapping[str, Step]) -> dict[str, Step]:
+    """Of the JSON keys of a choice, those of a slice: by the types its profile leaves to it, or by its name."""
+    codes = {t.get("code") for t in slice.types}
+    if not codes:
+        return {k: s for k, s in keys.items() if k.removeprefix("_") == name}
+    return {k: s for k, s in keys.items() if s.type and s.type.code in codes}
+
+
+def at_key(node: Node, key: str, step: Step) -> Node:
+    """What is said of an element where it stands under one of its JSON keys, the slice of that type included."""
+    for name, slice in node.slices.items() if step.element.name.endswith("[x]") else ():
+        if typed(name, slice, {key: step}):
+            node = slice.over(node)
+    return node
+
+
 def elements(definition: Definition, view: str) -> list[dict[str, Any]]:
     """The elements of `differential` or `snapshot`; none when the view is absent or malformed."""
     held = definition.get(view)
@@ -94,37 +125,81 @@ def elements(definition: Definition, view: str) -> list[dict[str, Any]]:
     return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
 
 
-def _add(root: Node, element: dict[str, Any]) -> None:
+def _add(root: Node, element: dict[str, Any], steps_to: list[tuple[str, str]]) -> None:
     node = root
-    steps = way(element)
-    if len(steps) > MAX_DEPTH:
+    if len(steps_to) > MAX_DEPTH:
         text = f"The element {element.get('path', '')[:200]} is nested too deep."
         raise Invalid(text, "StructureDefinition.differential", key="profile-depth")
-    for name, slice in steps:
+    path = root.name if root.name in definitions.types() else ""
+    for given, sliced in steps_to:
+        name, slice, path = _choice(path, given, sliced)
         node = node.children.setdefault(name, Node(name))
+        path = _type_of(node, path)
         if slice:
             node = node.slices.setdefault(slice, Node(name))
+            path = _type_of(node, path)
     node.facts.update({k: v for k, v in element.items() if k not in ("constraint", "id", "path")})
-    for constraint in element.get("constraint", ()):
+    constraints = element.get("constraint")
+    for constraint in constraints if isinstance(constraints, list) else ():
         if isinstance(constraint, dict) and isinstance(constraint.get("key"), str):
             node.constraints[constraint["key"]] = constraint
 
 
-def way(element: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The steps from the root to an element: names with the slice chosen at each, empty where none is.
+def _choice(path: str, name: str, slice: str) -> tuple[str, str, str]:
+    """An element's name, its slice and where its children are defined.
 
-    Raises:
-        Invalid: it has neither a path nor an id.
+    `valueQuantity` is the slice of that type of `value[x]` (https://hl7.org/fhir/R4/profiling.html#shortcut).
     """
-    path = element.get("path")
-    if not isinstance(path, str) or not path:
-        raise Invalid("An element of a profile has no path.", "StructureDefinition.differential", key="profile-path")
-    parts = str(element.get("id") or "").split(".")
-    names = path.split(".")
-    if len(parts) != len(names):
-        # Without an id only the last step can be a slice.
-        parts = [*names[:-1], f"{names[-1]}:{element['sliceName']}" if element.get("sliceName") else names[-1]]
-    found = [(n, p.partition(":")[2]) for n, p in zip(names[1:], parts[1:], strict=True)]
-    if element.get("sliceName") and found and not found[-1][1]:
-        found[-1] = (found[-1][0], str(element["sliceName"]))
-    return found
+    table = _table(path)
+    if name.endswith("[x]"):
+        typed = table.get(slice)
+        # The name of such a slice may say its type; its children are then those of that type.
+        return name, slice, typed.path if typed and typed.element.name == name else ""
+    step = table.get(name)
+    if step is not None and step.element.name.endswith("[x]"):
+        return step.element.name, slice or name, step.path
+    return name, slice, step.path if step is not None else ""
+
+
+def _table(path: str) -> Mapping[str, Step]:
+    if not path or path == STRING:
+        return {}
+    return steps("Element" if path in definitions.types() and is_primitive(path) else path)
+
+
+def _type_of(node: Node, path: str) -> str:
+    """Where the children of an element are defined, once its profile leaves one type to it."""
+    codes = {str(t.get("code")) for t in node.types if isinstance(t, dict)}
+    open_ended = path in ("", "Resource")
+    return next(iter(codes)) if open_ended and len(codes) == 1 and codes <= definitions.types().keys() else path
+
+
+class Ways:
+    """Where the elements of one list stand, in their order: one without an id is in the slice that was named last."""
+
+    def __init__(self) -> None:
+        self._slices: dict[str, str] = {}
+
+    def to(self, element: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The steps from the root to an element: names with the slice chosen at each, empty where none is.
+
+        Raises:
+            Invalid: it has no path.
+        """
+        path, slice = element.get("path"), element.get("sliceName")
+        if not isinstance(path, str) or not path:
+            raise Invalid(
+                "An element of a profile has no path.", "StructureDefinition.differential", key="profile-path"
+            )
+        names = path.split(".")
+        paths = [".".join(names[: n + 1]) for n in range(len(names))]
+        self._slices = {p: s for p, s in self._slices.items() if p != path and not p.startswith(path + ".")}
+        if isinstance(slice, str) and slice:
+            self._slices[path] = slice
+        parts = str(element.get("id") or "").split(".")
+        if len(parts) == len(names):
+            chosen = [part.partition(":")[2] for part in parts]
+            chosen[-1] = chosen[-1] or self._slices.get(path, "")
+        else:
+            chosen = [self._slices.get(p, "") for p in paths]
+        return list(zip(names[1:], chosen[1:], strict=True))

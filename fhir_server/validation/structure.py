@@ -6,6 +6,8 @@ asks the invariants on its way. Whatever fails there is looked at again, slowly,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,8 +25,29 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _JUDGES = Judges()
 
 
-def is_right(tree: Tree, type: str, root: Tree) -> bool:
-    """Whether base R4 finds nothing wrong with a resource and with all that it contains; entries are not looked into.
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What of a resource that is right is to be looked at beside base R4's rules.
+
+    Attributes:
+        urls: those of its extensions.
+        modifiers: some of them are modifier extensions.
+        missed: a code is not of the value set that R4 binds its element to as extensible.
+    """
+
+    urls: frozenset[str] = frozenset()
+    modifiers: bool = False
+    missed: bool = False
+
+
+#: Of most resources nothing is, and of what is not right all may be.
+NOTHING = Noticed()
+
+
+def right(tree: Tree, type: str, root: Tree) -> Noticed | None:
+    """What was noticed when base R4 finds nothing wrong with a resource and all that it contains; None when it does.
+
+    Entries are not looked into.
 
     Args:
         tree: a resource.
@@ -33,11 +56,25 @@ def is_right(tree: Tree, type: str, root: Tree) -> bool:
     """
     run = _JUDGES.of(type).run(tree, type, root)
     if run is None or (run.has_one_id_twice and type not in contained.NAMED_TWICE):
-        return False
+        return None
     if root is not tree or ("contained" not in tree and not run.links):
-        return True
+        return _noticed((run,)) if run.urls or run.has_missed else NOTHING
     runs = _inside(tree)
-    return runs is not None and contained.is_right(tree, run, runs)
+    return _noticed((run, *runs)) if runs is not None and contained.is_right(tree, run, runs) else None
+
+
+def is_right(tree: Tree, type: str, root: Tree) -> bool:
+    """Whether base R4 finds nothing wrong with a resource and with all that it contains."""
+    return right(tree, type, root) is not None
+
+
+def _noticed(runs: Iterable[Run]) -> Noticed:
+    urls, modifiers, missed = set(), False, False
+    for run in runs:
+        urls.update(run.urls)
+        modifiers = modifiers or run.has_modifiers
+        missed = missed or run.has_missed
+    return Noticed(frozenset(urls), modifiers, missed)
 
 
 def explained(tree: Tree, type: str, at: str, root: Tree, nested: list[Nested]) -> tuple[list[Issue], bool]:

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import explain
+from fhir_server.validation import explain, extensible, extensions
 from fhir_server.validation.around import Around
 from fhir_server.validation.conformance import Codes, Conformance
+from fhir_server.validation.extensions import are_judged
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import Profiles
-from fhir_server.validation.structure import Nested, explained, is_right
+from fhir_server.validation.structure import NOTHING, Nested, Noticed, explained, right
 
 Tree = dict[str, Any]
 
@@ -73,21 +74,33 @@ class Validator:
     ) -> Iterator[Issue]:
         """What the profiles that `tree` claims, and those in `asked`, find wrong with it."""
         if self.conformance is None:
-            yield from (self._unknown(True, at) for _ in asked)
+            yield from (self._unknown("error", at) for _ in asked)
             return
-        for canonical in dict.fromkeys((*asked, *_claims(tree))):
+        claims = _claims(tree)
+        for canonical in dict.fromkeys((*asked, *claims)):
+            said = f"{at}.meta.profile[{claims[canonical]}]" if canonical in claims else at
             level = self.levels.of(canonical)
             if level == "off" and canonical not in asked:
                 continue
             if not self.conformance.knows(canonical):
-                yield self._unknown(canonical in asked, at)
-            elif self.conformance.type(canonical) != type:
+                yield self._unknown("error" if canonical in asked else self.unknown, said)
+            elif self.conformance.type(canonical) not in definitions.lineage(type):
                 text = f"The profile constrains another type than {type}."
                 yield Issue("error", "structure", text, at, "profile-type", canonical)
             else:
-                found = self._conforming(tree, canonical, at, around, sound)
+                found = self._conforming(tree, canonical, at, around, sound, said)
                 url = canonical.partition("|")[0]
                 yield from relaxed(found, url, self.levels, self.lenient) if found else found
+
+    def noticed(self, tree: Tree, type: str, at: str, around: Around, noticed: Noticed | None) -> Iterator[Issue]:
+        """What is to be said of extensions and of codes from elsewhere; of what is wrong, all is looked at."""
+        if noticed is None or noticed.missed:
+            yield from extensible.issues(tree, type, at)
+        conformance = self.conformance
+        if conformance is None or (noticed and not are_judged(noticed.urls, noticed.modifiers, conformance)):
+            return
+        for url, found in extensions.issues(tree, type, at, around, conformance, self.levels):
+            yield from relaxed(found, url, self.levels, self.lenient) if found else found
 
     def forgiving(self, tree: Tree, issues: list[Issue]) -> list[Issue]:
         """What base R4 finds wrong with `tree`, as the lenient profiles that it claims have it."""
@@ -97,19 +110,17 @@ class Validator:
                     issues = relaxed(issues, canonical.partition("|")[0], self.levels)
         return issues
 
-    def _conforming(self, tree: Tree, canonical: str, at: str, around: Around, sound: bool) -> list[Issue]:
+    def _conforming(self, tree: Tree, canonical: str, at: str, around: Around, sound: bool, said: str) -> list[Issue]:
         assert self.conformance is not None
         try:
             return self.conformance.issues(tree, canonical, at, around, sound, self.levels)
         except FhirError as error:
             # It was right when it was added; a profile that it builds on has changed since.
             text = f"The profile cannot be judged by: {error}"
-            return [Issue("warning", "not-supported", text, f"{at}.meta.profile", "unknown-profile", canonical)]
+            return [Issue("warning", "not-supported", text, said, "unknown-profile", canonical)]
 
-    def _unknown(self, asked: bool, at: str) -> Issue:
-        severity: Severity = "error" if asked else self.unknown
-        where = at if asked else f"{at}.meta.profile"
-        return Issue(severity, "not-found", "The profile is not known to this server.", where, "unknown-profile")
+    def _unknown(self, severity: Severity, at: str) -> Issue:
+        return Issue(severity, "not-found", "The profile is not known to this server.", at, "unknown-profile")
 
 
 _BASE = Validator()
@@ -135,10 +146,15 @@ def told(issues: Iterator[Issue]) -> Iterator[Issue]:
             yield issue
 
 
-def _claims(tree: Tree) -> list[str]:
+def _claims(tree: Tree) -> dict[str, int]:
+    """The canonicals that a resource claims, and where in `meta.profile` each stands first."""
     meta = tree.get("meta")
     claims = meta.get("profile") if isinstance(meta, dict) else None
-    return [c for c in claims if isinstance(c, str)] if isinstance(claims, list) else []
+    found: dict[str, int] = {}
+    for n, claim in enumerate(claims if isinstance(claims, list) else ()):
+        if isinstance(claim, str):
+            found.setdefault(claim, n)
+    return found
 
 
 def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[str] = ()) -> Iterator[Issue]:
@@ -152,7 +168,7 @@ def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[s
     yield from _judged(tree, type, type, Around(tree), by, profiles)
 
 
-def _is_plainly_right(tree: Tree, profiles: object) -> bool:
+def _is_plainly_right(tree: Tree, profiles: Conformance | None) -> bool:
     """Whether nothing at all is to be said of `tree`, as of most resources, which are then judged at once.
 
     What makes others than base R4 speak (claims to profiles) or is judged in parts (entries) is left to `_resource`.
@@ -162,7 +178,10 @@ def _is_plainly_right(tree: Tree, profiles: object) -> bool:
         return False
     if profiles is not None and ("meta" in tree or "contained" in tree):
         return False
-    return _has_narrative(tree) and is_right(tree, type, tree)
+    noticed = right(tree, type, tree) if _has_narrative(tree) else None
+    if noticed is NOTHING or noticed is None:
+        return noticed is NOTHING
+    return not noticed.missed and (profiles is None or not are_judged(noticed.urls, noticed.modifiers, profiles))
 
 
 def _has_narrative(tree: Tree) -> bool:
@@ -176,7 +195,13 @@ def _untyped(tree: Tree, at: str) -> Issue:
 
 
 def _judged(
-    tree: Tree, type: str, at: str, around: Around, by: Validator, profiles: Sequence[str] = (), known: bool = False
+    tree: Tree,
+    type: str,
+    at: str,
+    around: Around,
+    by: Validator,
+    profiles: Sequence[str] = (),
+    known: Noticed | None = None,
 ) -> Iterator[Issue]:
     """The issues of one resource and of those inside it, each by its own type.
 
@@ -187,23 +212,26 @@ def _judged(
         around: the resource that contains it, itself when none does, and the Bundle it is an entry of.
         by: whose profiles and settings apply.
         profiles: canonicals it must conform to besides those it claims.
-        known: it is right by base R4, and so is all that it contains.
+        known: what was noticed of it and of what contains it, when both are right by base R4.
     """
     root = around.root
     nested = list(_nested(tree, type, at))
-    right = known or is_right(tree, type, root)
+    noticed = right(tree, type, root) if known is None else known
     sound = True
-    if not right:
+    if noticed is None:
         found, sound = explained(tree, type, at, root, nested)
         yield from by.forgiving(tree, found)
+    yield from by.noticed(tree, type, at, around, noticed)
     yield from by.profiled(tree, type, at, around, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:
-        yield from _inside(resource, here, around if container else around.of(resource), by, right and container)
+        yield from _inside(
+            resource, here, around if container else around.of(resource), by, noticed if container else None
+        )
 
 
-def _inside(resource: Tree, at: str, around: Around, by: Validator, known: bool) -> Iterator[Issue]:
+def _inside(resource: Tree, at: str, around: Around, by: Validator, known: Noticed | None) -> Iterator[Issue]:
     type = resource.get("resourceType")
     if not isinstance(type, str):
         return  # its holder has said so

@@ -37,7 +37,7 @@ def places(
     """
     if path in targets:
         yield Place(at, tree, path, step)
-    table = _leading(path, targets)
+    table = leading(path, targets)
     for key, value in tree.items():
         found = table.get(key)
         if found is not None:
@@ -62,7 +62,8 @@ def reached(path: str) -> Mapping[str, frozenset[str]]:
 
 
 @lru_cache(maxsize=4096)
-def _leading(path: str, targets: frozenset[str]) -> Mapping[str, Step]:
+def leading(path: str, targets: frozenset[str]) -> Mapping[str, Step]:
+    """The JSON properties at `path` that are, or lead to, elements that `targets` names."""
     return {
         k: s
         for k, s in steps(path).items()

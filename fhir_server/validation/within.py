@@ -11,7 +11,7 @@ from threading import local
 from typing import Any
 
 from fhir_server.fhir.fhirpath.nodes import root as root_node
-from fhir_server.validation import invariants
+from fhir_server.validation import extensible, invariants
 from fhir_server.validation.invariants import Invariant, Scene
 from fhir_server.validation.steps import Step, steps
 
@@ -26,9 +26,12 @@ class Run:
     Attributes:
         ids: those of elements.
         links: the references to something contained, each with the types its element allows (empty: any).
+        urls: those of extensions.
+        has_modifiers: some of them are modifier extensions.
+        has_missed: a code is not of the value set that R4 binds its element to as extensible.
     """
 
-    __slots__ = ("_root", "_scene", "_tree", "ids", "links")
+    __slots__ = ("_root", "_scene", "_tree", "has_missed", "has_modifiers", "ids", "links", "urls")
 
     def __init__(self, tree: dict[str, Any], root: dict[str, Any]) -> None:
         """A run over `tree`, which is contained in `root`, or is `root` itself."""
@@ -37,6 +40,9 @@ class Run:
         self._scene: Scene | None = None
         self.ids: list[str] = []
         self.links: list[tuple[str, tuple[str, ...]]] = []
+        self.urls: list[str] = []
+        self.has_modifiers = False
+        self.has_missed = False
 
     @property
     def has_one_id_twice(self) -> bool:
@@ -75,7 +81,23 @@ def asked_on(step: Step) -> Schema | None:
 
 def identified() -> Schema:
     """A fragment that notes the id of an element."""
-    return {NOTED: None}
+    return {NOTED: "id"}
+
+
+def extended() -> Schema:
+    """A fragment that notes the url of an extension."""
+    return {NOTED: "url"}
+
+
+def modified() -> Schema:
+    """A fragment that notes that there are modifier extensions."""
+    return {NOTED: "modifier"}
+
+
+def suggested(value_set: str) -> Schema:
+    """A fragment that notes a value with codes of which none is of a value set it is bound to as extensible."""
+    coded = {"anyOf": [{"required": ["coding"]}, {"required": ["code"]}]}
+    return {"if": coded, "then": {NOTED: {"valueSet": value_set}}}
 
 
 def linked(types: Iterable[str] = ()) -> Schema:
@@ -121,18 +143,26 @@ class Held:
 
 
 class Noted:
-    """The custom keyword `x-noted`, in the shape jsonschema-rs asks for; it never fails. Its value: see `linked`."""
+    """The custom keyword `x-noted`, in the shape jsonschema-rs asks for; it never fails. Its value: what to note."""
 
     def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
         """Hold what is noted."""
-        self.types = None if value is None else tuple(value)
+        self.kind = value if isinstance(value, str) else ""
+        self.value_set: str = value["valueSet"] if isinstance(value, dict) else ""
+        self.types = () if self.kind or self.value_set else tuple(value)
 
     def validate(self, instance: Any) -> None:
         """Note one more."""
         run = RUNNING.run
         if run is None:
             return
-        if self.types is None:
+        if self.kind == "id":
             run.ids.append(instance)
+        elif self.kind == "url":
+            run.urls.append(instance)
+        elif self.kind == "modifier":
+            run.has_modifiers = True
+        elif self.value_set:
+            run.has_missed = run.has_missed or extensible.is_missed(instance, self.value_set)
         else:
             run.links.append((instance, self.types))

@@ -15,6 +15,7 @@ from fhir_server.validation.profiles import Profiles
 from fhir_server.validation.validator import Validator
 
 URL = "https://example.org/StructureDefinition/"
+SPECIFICATION = "http://hl7.org/fhir/StructureDefinition/"
 DIV = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'}
 
 
@@ -43,12 +44,14 @@ def profile(name: str, type: str, *elements: dict[str, Any], base: str = "", ver
 
 
 def issues(tree: dict[str, Any], *profiles: dict[str, Any]) -> list[tuple[str | None, str | None]]:
-    """Key and place of what the last of `profiles` finds wrong with `tree`."""
+    """Key and place of what the last of `profiles` finds wrong with `tree`; codes are none of these tests' concern."""
     registry = Profiles()
     for one in profiles:
         registry.add(one)
     found = Validator(registry).validate(tree, profiles=[profiles[-1]["url"]])
-    return [(i.key, i.expression) for i in found if i.key != "dom-6"]
+    return [
+        (i.key, i.expression) for i in found if i.key != "dom-6" and (i.key, i.profile) != ("extensible-binding", None)
+    ]
 
 
 def patient(**members: Any) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""Extensions by their own definitions: what they hold, where they stand, and modifiers that nobody here understands.
+
+https://hl7.org/fhir/R4/extensibility.html, https://hl7.org/fhir/R4/defining-extensions.html. An extension whose
+definition is not known is left alone, unless it modifies the meaning of what it stands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.fhir import definitions
+from fhir_server.fhir.definitions import SPECIFICATION
+from fhir_server.fhir.outcome import Issue, Severity
+from fhir_server.validation.around import Around
+from fhir_server.validation.conformance import Conformance
+from fhir_server.validation.levels import Levels
+from fhir_server.validation.snapshots import Definition
+from fhir_server.validation.steps import Step
+from fhir_server.validation.walking import items, leading
+
+Tree = dict[str, Any]
+_EXTENSION = frozenset(("Extension",))
+#: Extensions that R4's own definitions use beyond the contexts R4 publishes for them, and where.
+_WIDER = {
+    f"{SPECIFICATION}regex": "ElementDefinition.type",
+    f"{SPECIFICATION}structuredefinition-fhir-type": "ElementDefinition.type",
+    f"{SPECIFICATION}structuredefinition-normative-version": "DomainResource",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An extension where it stands.
+
+    Attributes:
+        at: its FHIRPath.
+        value: the extension.
+        modifier: it is a modifierExtension.
+        names: what its holder is called in a context: the paths of the element and the names of its type.
+        outer: the URL of the extension it stands in, "" for none.
+    """
+
+    at: str
+    value: Mapping[str, Any]
+    modifier: bool
+    names: frozenset[str]
+    outer: str = ""
+
+    @property
+    def url(self) -> str:
+        """Which extension it is; "" where it does not say."""
+        url = self.value.get("url")
+        return url if isinstance(url, str) else ""
+
+
+def are_judged(urls: frozenset[str], modifiers: bool, conformance: Conformance) -> bool:
+    """Whether anything is to be said of a resource with extensions of these URLs; `modifiers` are among them."""
+    return modifiers or any(conformance.type(url) == "Extension" for url in urls)
+
+
+def issues(
+    tree: Tree, type: str, at: str, around: Around, conformance: Conformance, levels: Levels
+) -> Iterator[tuple[str, list[Issue]]]:
+    """Of each extension of a resource, its URL and what is wrong with it.
+
+    Args:
+        tree: the resource.
+        type: its type.
+        at: its FHIRPath.
+        around: what stands around it.
+        conformance: knows the definitions.
+        levels: how strictly each is held to.
+    """
+    for place in _places(tree, type, at, frozenset(definitions.lineage(type))):
+        level = levels.of(place.url)
+        if level == "off":
+            continue
+        definition = conformance.profiles.find(place.url) if conformance.type(place.url) == "Extension" else None
+        if definition is not None:
+            found = [*_misplaced(place, definition, conformance)]
+            yield (
+                place.url,
+                found + conformance.of_element(dict(place.value), place.url, place.at, tree, around, levels),
+            )
+        elif place.modifier and place.url:
+            text = "A modifier extension that is not known to this server changes what the rest means."
+            severity: Severity = "warning" if level == "lenient" else "error"
+            yield place.url, [Issue(severity, "extension", text, place.at, "unknown-modifier-extension")]
+
+
+def _misplaced(place: Place, definition: Definition, conformance: Conformance) -> Iterator[Issue]:
+    contexts = definition.get("context")
+    known = [c for c in contexts if isinstance(c, dict)] if isinstance(contexts, list) else []
+    allowed = any(_is_allowed(place, str(c.get("type")), str(c.get("expression"))) for c in known)
+    if known and not allowed and _WIDER.get(definition["url"]) not in place.names:
+        text = "The definition of the extension does not let it stand here."
+        yield Issue("error", "extension", text, place.at, "extension-context", definition["url"])
+    if place.modifier != bool(conformance.profiles.snapshot(definition).facts.get("isModifier")):
+        text = (
+            "An extension that modifies nothing is no modifierExtension."
+            if place.modifier
+            else "A modifier extension is given as modifierExtension."
+        )
+        yield Issue("error", "extension", text, place.at, "extension-modifier", definition["url"])
+
+
+def _is_allowed(place: Place, kind: str, expression: str) -> bool:
+    if kind == "extension":
+        return place.outer == expression.partition("#")[0]
+    if kind != "element":
+        return True  # an expression that selects elements is not asked
+    name = expression.rpartition("#")[2].removeprefix(SPECIFICATION)
+    plain = ".".join(step.partition(":")[0] for step in name.split("."))
+    first = plain.partition(".")[0]
+    # What is no type of R4 cannot be told.
+    return plain in ("Element", *place.names) or first not in definitions.types()
+
+
+def _places(value: Mapping[str, Any], path: str, at: str, names: frozenset[str], outer: str = "") -> Iterator[Place]:
+    table = leading(path, _EXTENSION)
+    for key, found in value.items():
+        step = table.get(key)
+        if step is None:
+            continue
+        for here, item in items(found, step, f"{at}.{step.name}"):
+            if step.path == "Extension" and step.name in ("extension", "modifierExtension"):
+                one = Place(here, item, step.name == "modifierExtension", names, outer)
+                yield one
+                yield from _places(item, "Extension", here, frozenset({"Extension"}), one.url)
+            else:
+                yield from _places(item, step.path, here, _names(step, key))
+
+
+def _names(step: Step, key: str) -> frozenset[str]:
+    owner = step.element.path.rpartition(".")[0]
+    names = {step.element.path, f"{owner}.{key.removeprefix('_')}"}
+    if step.type is None:
+        names |= {step.path, "BackboneElement"}
+    else:
+        names |= set(definitions.lineage(step.type.code))
+    names |= {f"{base}.{step.name}" for base in definitions.lineage(owner)} if owner in definitions.types() else set()
+    return frozenset(names)
