@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fhir_server.fhir import definitions
@@ -22,6 +23,7 @@ from fhir_server.validation.walking import items, leading
 
 Tree = dict[str, Any]
 _EXTENSION = frozenset(("Extension",))
+_INNER = frozenset(("Extension", "Element"))
 #: Extensions that R4's own definitions use beyond the contexts R4 publishes for them, and where.
 _WIDER = {
     f"{SPECIFICATION}regex": "ElementDefinition.type",
@@ -73,7 +75,9 @@ def issues(
         conformance: knows the definitions.
         levels: how strictly each is held to.
     """
-    for place in _places(tree, type, at, frozenset(definitions.lineage(type))):
+    places: list[Place] = []
+    _places(tree, type, at, frozenset(definitions.lineage(type)), places)
+    for place in places:
         level = levels.of(place.url)
         if level == "off":
             continue
@@ -118,19 +122,32 @@ def _is_allowed(place: Place, kind: str, expression: str) -> bool:
     return plain in ("Element", *place.names) or first not in definitions.types()
 
 
-def _places(value: Mapping[str, Any], path: str, at: str, names: frozenset[str], outer: str = "") -> Iterator[Place]:
-    table = leading(path, _EXTENSION)
-    for key, found in value.items():
-        step = table.get(key)
-        if step is None:
+def _places(
+    value: Mapping[str, Any], path: str, at: str, names: frozenset[str], found: list[Place], outer: str = ""
+) -> None:
+    """Collect the extensions inside `value` in `found`, each before those in it."""
+    table = _table(path)
+    for key, held in value.items():
+        entry = table.get(key)
+        if entry is None:
             continue
-        for here, item in items(found, step, f"{at}.{step.name}"):
-            if step.path == "Extension" and step.name in ("extension", "modifierExtension"):
+        step, called, is_extension = entry
+        for here, item in items(held, step, f"{at}.{step.name}"):
+            if is_extension:
                 one = Place(here, item, step.name == "modifierExtension", names, outer)
-                yield one
-                yield from _places(item, "Extension", here, frozenset({"Extension"}), one.url)
+                found.append(one)
+                _places(item, "Extension", here, _INNER, found, one.url)
             else:
-                yield from _places(item, step.path, here, _names(step, key))
+                _places(item, step.path, here, called, found)
+
+
+@cache
+def _table(path: str) -> Mapping[str, tuple[Step, frozenset[str], bool]]:
+    """JSON keys → the property, what a context calls an element there, and whether it holds extensions."""
+    return {
+        key: (step, _names(step, key), step.path == "Extension" and step.name in ("extension", "modifierExtension"))
+        for key, step in leading(path, _EXTENSION).items()
+    }
 
 
 def _names(step: Step, key: str) -> frozenset[str]:

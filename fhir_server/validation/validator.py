@@ -64,10 +64,13 @@ class Validator:
             type: what it must be (`Patient`); any resource type by default.
             profiles: canonicals it must conform to, whether it claims them or not.
         """
-        if not profiles and type in (None, tree.get("resourceType")) and _is_plainly_right(tree, self.conformance):
-            return []
+        noticed = None
+        if not profiles and type in (None, tree.get("resourceType")):
+            noticed = _plainly_right(tree, self.conformance)
+            if noticed is NOTHING:
+                return []
         # A Bundle's profile may say of an entry what the entry's own says.
-        return list(dict.fromkeys(told(_resource(tree, type, self, profiles))))
+        return list(dict.fromkeys(told(_resource(tree, type, self, profiles, noticed))))
 
     def profiled(
         self, tree: Tree, type: str, at: str, around: Around, asked: Sequence[str], sound: bool
@@ -128,7 +131,8 @@ _BASE = Validator()
 
 def validate(tree: Tree) -> list[Issue]:
     """Everything that base R4 finds wrong with the resource `tree`; an empty list when all is well."""
-    return [] if _is_plainly_right(tree, None) else list(told(_resource(tree, None, _BASE)))
+    noticed = _plainly_right(tree, None)
+    return [] if noticed is NOTHING else list(told(_resource(tree, None, _BASE, (), noticed)))
 
 
 def told(issues: Iterator[Issue]) -> Iterator[Issue]:
@@ -157,7 +161,9 @@ def _claims(tree: Tree) -> dict[str, int]:
     return found
 
 
-def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[str] = ()) -> Iterator[Issue]:
+def _resource(
+    tree: Tree, asked: str | None, by: Validator, profiles: Sequence[str], known: Noticed | None
+) -> Iterator[Issue]:
     type = tree.get("resourceType")
     if not isinstance(type, str) or type not in definitions.resource_types():
         yield _untyped(tree, asked or "Resource")
@@ -165,23 +171,24 @@ def _resource(tree: Tree, asked: str | None, by: Validator, profiles: Sequence[s
     if asked is not None and type != asked:
         yield Issue("error", "structure", f"A {asked} is asked for here.", f"{asked}.resourceType", "resource-type")
         return
-    yield from _judged(tree, type, type, Around(tree), by, profiles)
+    yield from _judged(tree, type, type, Around(tree), by, profiles, known)
 
 
-def _is_plainly_right(tree: Tree, profiles: Conformance | None) -> bool:
-    """Whether nothing at all is to be said of `tree`, as of most resources, which are then judged at once.
+def _plainly_right(tree: Tree, profiles: Conformance | None) -> Noticed | None:
+    """What was noticed of `tree` when base R4 has nothing to say of it; NOTHING where nobody else has, as of most.
 
     What makes others than base R4 speak (claims to profiles) or is judged in parts (entries) is left to `_resource`.
     """
     type = tree.get("resourceType")
     if not isinstance(type, str) or type not in definitions.resource_types() or type in _NO_NARRATIVE:
-        return False
+        return None
     if profiles is not None and ("meta" in tree or "contained" in tree):
-        return False
+        return None
     noticed = right(tree, type, tree) if _has_narrative(tree) else None
-    if noticed is NOTHING or noticed is None:
-        return noticed is NOTHING
-    return not noticed.missed and (profiles is None or not are_judged(noticed.urls, noticed.modifiers, profiles))
+    if noticed is None or noticed is NOTHING or noticed.missed:
+        return noticed
+    is_told = profiles is not None and are_judged(noticed.urls, noticed.modifiers, profiles)
+    return noticed if is_told else NOTHING
 
 
 def _has_narrative(tree: Tree) -> bool:
