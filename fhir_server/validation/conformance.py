@@ -266,7 +266,7 @@ def tried(definition: Definition, profiles: Profiles) -> None:
     """
     try:
         ready(compiled(definition, _With(profiles, definition)).schema)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         text = f"{definition['url']} cannot be compiled: {type(error).__name__}."
         raise Invalid(text, "StructureDefinition.differential", key="profile-elements") from None
 

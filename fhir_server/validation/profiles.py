@@ -16,6 +16,7 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.fhirpath.expression import compile
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid
+from fhir_server.validation import contradictions
 from fhir_server.validation.shipped import shipped
 from fhir_server.validation.shipped import supported as shipped_by_type
 from fhir_server.validation.snapshots import MAX_ELEMENTS, Definition, Node, elements, snapshot
@@ -141,6 +142,15 @@ def check(definition: Definition, profiles: Profiles) -> None:
             key="profile-type",
             code="not-supported",
         )
+    try:
+        _judge(definition, profiles)
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        text = f"{url} is not written as R4 asks: {error.__class__.__name__}."
+        raise Invalid(text, "StructureDefinition", key="profile-elements") from None
+
+
+def _judge(definition: Definition, profiles: Profiles) -> None:
+    url, type = definition["url"], definition["type"]
     own = elements(definition, "differential")
     all_elements = own + elements(definition, "snapshot")
     if not all_elements or len(all_elements) > MAX_ELEMENTS:
@@ -150,6 +160,7 @@ def check(definition: Definition, profiles: Profiles) -> None:
             key="profile-elements",
         )
     _cycle(definition, profiles)
+    base = _base(definition, profiles)
     root = snapshot(definition, profiles.find)
     for position, element in enumerate(own or all_elements):
         try:
@@ -160,6 +171,23 @@ def check(definition: Definition, profiles: Profiles) -> None:
             raise Invalid(f"{url}, {where}: {error}", at, key="profile-element") from None
     if not is_primitive(str(type)):
         _check_paths(root, str(type), url)
+        contradictions.refuse(root, base, str(type))
+
+
+def _base(definition: Definition, profiles: Profiles) -> Node | None:
+    """What the profile that another builds on says; None where that is a type of R4, or not known.
+
+    Raises:
+        Invalid: it constrains another type.
+    """
+    url, canonical = definition["url"], str(definition.get("baseDefinition", ""))
+    base = profiles.find(canonical)
+    name = canonical.partition("|")[0].removeprefix(definitions.SPECIFICATION)
+    type = str(base["type"]) if base else name if name in definitions.types() else definition["type"]
+    if type not in definitions.lineage(definition["type"]):
+        text = f"{url} constrains {definition['type']}, and builds on a profile of {type}."
+        raise Invalid(text, "StructureDefinition.baseDefinition", key="profile-base")
+    return snapshot(base, profiles.find) if base else None
 
 
 def _cycle(definition: Definition, profiles: Profiles) -> None:
@@ -182,7 +210,7 @@ def _check_element(element: Mapping[str, Any]) -> None:
         if isinstance(constraint, dict) and isinstance(constraint.get("expression"), str):
             compile(constraint["expression"])
     maximum = element.get("max", "*")
-    if maximum != "*" and not (isinstance(maximum, str) and maximum.isdigit()):
+    if maximum != "*" and not (isinstance(maximum, str) and maximum.isascii() and maximum.isdigit()):
         raise Invalid("max is a number or *")
     if not isinstance(element.get("min", 0), int):
         raise Invalid("min is a number")
