@@ -150,13 +150,15 @@ def read(tree: Mapping[str, Any]) -> App:
     )
 
 
-def written(app: App, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def written(app: App, before: Mapping[str, Any] | None = None, day: date | None = None) -> dict[str, Any]:
     """The Device of an app.
 
     Args:
         app: as it is to be.
         before: the Device it was; what our profile says nothing of is kept from it.
+        day: on which it is written; an app whose convention has ended by then is no active Device.
     """
+    ended = day is not None and app.convention_end is not None and app.convention_end < day
     ours = set(_OWNED) | {"extension", "identifier"}
     kept = {key: value for key, value in (before or {}).items() if key not in ours}
     others = [e for e in (before or {}).get("extension", ()) if not str(e.get("url", "")).startswith(PROFILE + "-")]
@@ -175,7 +177,7 @@ def written(app: App, before: Mapping[str, Any] | None = None) -> dict[str, Any]
         "meta": {**kept.get("meta", {}), "profile": _with_profile(kept.get("meta", {}))},
         "extension": [*_details(app), *map(write_purpose, app.purposes), *others],
         "identifier": [{"system": CLIENTS, "value": app.client}, *known],
-        "status": "active" if app.status == "EN_LIGNE" else "inactive",
+        "status": "active" if app.status == "EN_LIGNE" and not ended else "inactive",
         "deviceName": [{"name": app.name, "type": "user-friendly-name"}],
         "type": {"coding": [{"system": KIND, "code": "application"}]},
         "version": [{"value": app.version}],

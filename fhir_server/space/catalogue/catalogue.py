@@ -79,6 +79,10 @@ class Catalogue:
         found = [app for app in await self._find(ON_LINE) if opens(app, now)]
         return [app for app in found if (category is None or category in app.categories) and _has(app, words)]
 
+    async def ended(self, now: datetime) -> list[App]:
+        """Apps that everybody still finds though their convention has ended."""
+        return [app for app in await self._find(ON_LINE) if not opens(app, now)]
+
     async def all(self) -> list[App]:
         """Every app, whatever its status, by name."""
         return await self._find(APP)
@@ -87,17 +91,18 @@ class Catalogue:
         """Every app of a publisher ("Organization/1"), by name."""
         return [app for app in await self._find(APP) if app.publisher == organization]
 
-    async def save(self, app: App, expected: int | None = None) -> Version:
+    async def save(self, app: App, expected: int | None = None, now: datetime | None = None) -> Version:
         """Keep an app as it is now; every worker judges tokens by it within a second.
 
         Args:
             app: with the id of its Device.
             expected: version of the Device that was judged, 0 for a new one; None for whatever is there.
+            now: aware; the clock's when not given.
 
         Raises:
             Conflict: another write came first, or the client id is another app's (409).
         """
-        put, guard = await self.put(app, expected)
+        put, guard = await self.put(app, expected, now)
         try:
             [version] = await self._store.transact([put], [guard])
         except Stale:
@@ -105,7 +110,7 @@ class Catalogue:
         await changed(self.records)
         return version
 
-    async def put(self, app: App, expected: int | None = None) -> tuple[Put, Guard]:
+    async def put(self, app: App, expected: int | None = None, now: datetime | None = None) -> tuple[Put, Guard]:
         """The write that `save` makes, and the guard that no other app has its client id, to go with other writes.
 
         Whoever transacts it calls `access.revision.changed` afterwards.
@@ -116,7 +121,8 @@ class Catalogue:
         before = await self._store.read("Device", app.id)
         if expected is not None and (before.version if before else 0) != expected:
             raise Conflict("The app was changed meanwhile.")
-        tree = apps.written(app, parse(before.body) if before and not before.deleted else None)
+        known = parse(before.body) if before and not before.deleted else None
+        tree = apps.written(app, known, (now or datetime.now(UTC)).date())
         put = await self.repository.put("Device", app.id, tree, serialize(tree), before)
         holder = await self.by_client(app.client)
         same = holder is not None and holder.id == app.id

@@ -8,6 +8,7 @@ from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.space.catalogue.consents import Consents
 from fhir_server.space.jobs.apps import AppNotices
 from fhir_server.space.jobs.clock import Job
+from fhir_server.space.jobs.conventions import Conventions
 from fhir_server.space.jobs.outbox import Outbox
 
 DAY = timedelta(days=1)
@@ -26,6 +27,7 @@ def jobs(catalogue: Catalogue, consents: Consents, outbox: Outbox, link: str) ->
         return await outbox.send(lambda: now)
 
     return [
+        Job("conventions", DAY, Conventions(catalogue).end),
         Job("synchronised-apps", DAY, notices.synchronised),
         Job("reconsent", DAY, notices.reconsent),
         Job("outbox", timedelta(0), send),
