@@ -15,8 +15,15 @@ CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD 
 HKD HNL HRK HTG HUF IDR ILS IMP INR IQD IRR ISK JEP JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL
 LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG
 QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SPL SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TVD
-TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VEF VES VND VUV WST XAF XAG XAU XBA XBB XBC XBD XCD XDR XOF XPD XPF XPT XSU
-XTS XUA XXX YER ZAR ZMW ZWL`.trim().split(/\s+/);
+TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VEF VES VND VUV WST XAD XAF XAG XAU XBA XBB XBC XBD XCD XCG XDR XOF XPD XPF
+XPT XSU XTS XUA XXX YER ZAR ZMW ZWG ZWL`.trim().split(/\s+/);
+
+// Younger than the names that Node.js carries.
+const YOUNG = {
+  XAD: ["Arab Accounting Dinar", "dinar comptable arabe"],
+  XCG: ["Caribbean Guilder", "florin caribéen"],
+  ZWG: ["Zimbabwe Gold", "or du Zimbabwe"],
+};
 
 const concept = (code, en, fr) => ({
   code,
@@ -63,5 +70,5 @@ write(
   "urn:iso:std:iso:4217",
   "ISO4217",
   "Monnaies (ISO 4217)",
-  CURRENCIES.map((code) => concept(code, money.en.of(code), money.fr.of(code))),
+  CURRENCIES.map((code) => concept(code, ...(YOUNG[code] ?? [money.en.of(code), money.fr.of(code)]))),
 );
