@@ -59,7 +59,13 @@ class Ask:
     @property
     def needs_patient(self) -> bool:
         """Whether a patient must be in context."""
-        return "launch/patient" in self.scope or any(one.startswith("patient/") for one in self.scope)
+        named = {"launch/patient", "launch/encounter"} & set(self.scope)
+        return bool(named) or any(one.startswith("patient/") for one in self.scope)
+
+    @property
+    def needs_encounter(self) -> bool:
+        """Whether an encounter is still to be chosen; an EHR launch brings its own, or none."""
+        return "launch/encounter" in self.scope and self.account is None and "encounter" not in self.context
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,15 @@ class Asks:
     async def choose(self, ask: Ask, patient: str) -> Ask:
         """The request with its patient chosen."""
         changed = replace(ask, patient=patient)
+        await self.keep(changed)
+        return changed
+
+    async def meet(self, ask: Ask, encounter: str | None) -> Ask:
+        """The request with its encounter (id) chosen; without one, it no longer asks for any."""
+        if encounter is None:
+            changed = replace(ask, scope=tuple(one for one in ask.scope if one != "launch/encounter"))
+        else:
+            changed = replace(ask, context={**ask.context, "encounter": encounter})
         await self.keep(changed)
         return changed
 

@@ -28,7 +28,7 @@ from fhir_server.smart.token import Server
 from fhir_server.smart.tokens import Family
 from fhir_server.store.protocol import Records
 
-Step = Literal["sign-in", "role", "patient", "purpose", "consent", "done"]
+Step = Literal["sign-in", "role", "patient", "encounter", "purpose", "consent", "done"]
 #: Purposes of use an app may ask for by name (`purpose_of_use`); why is asked on a page, never taken from a URL.
 ASKED: dict[str, Purpose] = {"TREAT": "TREAT", "ETREAT": "ETREAT", "BTG": "BTG"}
 
@@ -86,7 +86,7 @@ def _ask(server: Server, asks: Asks, request: Asked, browser: str) -> Ask:
         raise InvalidScopeError(redirect_uri=uri)
     launch = _launched(server, asks, request, kept)
     context = launch.context if launch else {}
-    if "encounter" not in context and "launch/encounter" in kept:
+    if launch is not None and "encounter" not in context and "launch/encounter" in kept:
         kept.remove("launch/encounter")
     return Ask(
         id=made(),
@@ -130,6 +130,8 @@ def step(ask: Ask, session: Session | None, account: Account | None, approved: b
         return "role"
     if ask.needs_patient and ask.patient is None:
         return "patient"
+    if ask.needs_encounter:
+        return "encounter"
     if account.professional and ask.purpose is not None and not purposeful(ask.purpose, ask.reason, session):
         return "purpose"
     return "done" if approved and "consent" not in ask.prompt.split() else "consent"

@@ -5,6 +5,7 @@ RFC 6749 §3: a parameter sent twice, or sent empty, is refused or left out befo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from fhir_server.smart.clients import METHODS, Client
 
 #: More parameters than any request of these protocols has, and longer than any value.
 MOST, LONGEST = 64, 20_000
+#: Addresses of this machine on any port, which a native app is given as it starts: RFC 8252 §7.3.
+_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[1-9][0-9]{0,4})?(/[!-~]*|\?[!-~]*|)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,13 @@ class Caller(ClientMixin):  # type: ignore[misc]
         return " ".join(scopes.meet(scopes.split(scope), self.client.scopes)) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """RFC 9700 §2.1: compared as strings, nothing else."""
-        return redirect_uri in self.client.redirect_uris
+        """RFC 9700 §2.1: compared as strings; but for the port of a native app on its own machine."""
+        uris = self.client.redirect_uris
+        if redirect_uri in uris or self.client.kind != "public":
+            return redirect_uri in uris
+        own = _LOOPBACK.fullmatch(redirect_uri)
+        registered = [match for uri in uris if (match := _LOOPBACK.fullmatch(uri)) is not None]
+        return own is not None and any((one[1], one[2]) == (own[1], own[2]) for one in registered)
 
     def check_client_secret(self, client_secret: str) -> bool:
         """In constant time."""

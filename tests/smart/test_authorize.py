@@ -46,6 +46,7 @@ GRANTED: list[tuple[str, str]] = [
         "patient/Observation.rs?category=laboratory&status=final patient/Observation.rs?nothing=1",
         "patient/Observation.rs?category=laboratory&status=final",
     ),
+    # There is no encounter.
     ("launch/patient launch/encounter patient/*.rs", "launch/patient patient/*.rs"),
     ("launch/diagnosticreport patient/*.rs", "patient/*.rs"),
 ]
@@ -132,3 +133,28 @@ async def test_a_redirect_uri_keeps_its_own_query(space_of_p1: Space) -> None:
     assert location.startswith(uri + "&code=")
     code = location.partition("code=")[2].partition("&")[0]
     assert (await space_of_p1.http.post(TOKEN, data=app.exchange(code, redirect_uri=uri))).status_code == 200
+
+
+#: Registered, asked, kind of client → whether it is the same: only a native app's port on its own machine may differ.
+LOOPBACK: list[tuple[str, str, str, bool]] = [
+    ("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb", "public", True),
+    ("http://127.0.0.1:8000/cb?x=1", "http://127.0.0.1:51004/cb?x=1", "public", True),
+    ("http://[::1]/cb", "http://[::1]:51004/cb", "public", True),
+    ("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb", "confidential-symmetric", False),
+    ("http://127.0.0.1/cb", "http://127.0.0.1:51004/other", "public", False),
+    ("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb?x=1", "public", False),
+    ("http://127.0.0.1/cb", "http://127.0.0.1:51004@evil.example/cb", "public", False),
+    ("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb", "public", False),
+    ("http://127.0.0.1/cb", "http://[::1]/cb", "public", False),
+    ("http://localhost/cb", "http://localhost:51004/cb", "public", False),
+    ("https://127.0.0.1/cb", "https://127.0.0.1:51004/cb", "public", False),
+    ("https://app.example/cb", "https://app.example:444/cb", "public", False),
+]
+
+
+@pytest.mark.parametrize(("registered", "asked", "kind", "same"), LOOPBACK)
+def test_a_redirect_uri_is_the_registered_one(registered: str, asked: str, kind: Any, same: bool) -> None:
+    from fhir_server.smart.clients import Client
+    from fhir_server.smart.requests import Caller
+
+    assert Caller(Client("app", "Carnet", kind, redirect_uris=(registered,))).check_redirect_uri(asked) is same

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.http.accessible import document, said
 from tests.smart.browser import Browser, a_person, an_app, answered
 from tests.smart.space import ROOT, TOKEN, Space
 
@@ -106,3 +107,39 @@ async def test_introspection_tells_the_context_again(space: Space, doctor: Brows
 async def test_nothing_of_another_patient_s_is_handed_on(space: Space, doctor: Browser, fields: dict[str, Any]) -> None:
     await an_app(space, SCOPES, launch_uri="https://app.example/launch")
     assert (await opened(doctor, **fields)).status_code == 403
+
+
+async def standalone(space: Space, login: str = "nathalie") -> tuple[Any, Browser, httpx.Response]:
+    """An app that asks for an encounter, and the page that the person signed in sees."""
+    app = await an_app(space, SCOPES)
+    browser = Browser(space)
+    request = app.request("launch/patient launch/encounter patient/*.rs")
+    return app, browser, await browser.sign_in(await browser.open(request), login)
+
+
+async def answer_of(space: Space, app: Any, browser: Browser, page: httpx.Response) -> dict[str, Any]:
+    code = answered(await browser.submit(page, decision="allow"))["code"]
+    found: dict[str, Any] = (await space.http.post(TOKEN, data=app.exchange(code))).json()
+    return found
+
+
+@pytest.mark.parametrize(("chosen", "granted"), [("e-p1", True), ("", False)])
+async def test_a_person_chooses_an_encounter_or_none(space: Space, doctor: Browser, chosen: str, granted: bool) -> None:
+    await space.put(of("Encounter", "e2", status="finished", period={"start": "2026-02-03T10:00:00Z"}))
+    await a_person(space)
+    app, browser, page = await standalone(space)
+    words = said(document(page))
+    assert "3 février 2026" in words and "e-p1" in words and "e-p2" not in page.text
+    still = await browser.submit(page, encounter="e-p2")
+    assert "auth/encounter" in still.text
+    body = await answer_of(space, app, browser, await browser.submit(still, encounter=chosen))
+    assert body.get("encounter") == (chosen or None)
+    assert ("launch/encounter" in body["scope"].split()) is granted and body["patient"] == "p1"
+
+
+async def test_a_professional_chooses_the_patient_first(space: Space, doctor: Browser) -> None:
+    app, browser, page = await standalone(space, "docteur")
+    page = await browser.submit(page, patient="p2")
+    assert "e-p2" in page.text and "e-p1" not in page.text
+    body = await answer_of(space, app, browser, await browser.submit(page, encounter="e-p2"))
+    assert (body["patient"], body["encounter"]) == ("p2", "e-p2")

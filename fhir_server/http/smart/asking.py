@@ -26,6 +26,7 @@ SHOWN: dict[str, Callable[[Visit, Ask, Session | None, Account | None], Awaitabl
     "sign-in": signing.asked,
     "role": choosing.show_roles,
     "patient": choosing.show_patients,
+    "encounter": choosing.show_encounters,
     "purpose": purposes.asked,
     "consent": consenting.show,
 }
@@ -98,7 +99,11 @@ async def _approved(visit: Visit, ask: Ask, account: Account) -> Sequence[str] |
 
 
 async def _own(visit: Visit, ask: Ask, account: Account | None) -> Ask:
-    """Somebody who acts for one patient alone has no choice to make."""
+    """Somebody who acts for one patient alone, or on one without encounters, has no choice to make."""
     if account is not None and ask.needs_patient and ask.patient is None and len(account.patients) == 1:
-        return await visit.authorization.asks.choose(ask, account.patients[0])
-    return ask
+        ask = await visit.authorization.asks.choose(ask, account.patients[0])
+    if account is None or ask.patient is None or not ask.needs_encounter:
+        return ask
+    # Where there is none, nobody is asked which.
+    found = await choosing.encounters(visit, ask, account)
+    return ask if found else await visit.authorization.asks.meet(ask, None)

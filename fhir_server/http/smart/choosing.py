@@ -1,10 +1,11 @@
-"""A professional says in which exercise they act; a person says for which patient.
+"""A professional says in which exercise they act; a person says for which patient, and on which encounter.
 
 https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
@@ -15,6 +16,7 @@ from fhir_server.http.smart.visit import Visit, first
 if TYPE_CHECKING:
     from fhir_server.smart.accounts import Account
     from fhir_server.smart.asks import Ask
+    from fhir_server.smart.encounters import Encounter
     from fhir_server.smart.sessions import Session
 
 
@@ -63,4 +65,32 @@ async def patient(visit: Visit) -> Response:
     chosen = first(given, "patient")
     if await visit.entrance.may_choose(account, chosen):
         await visit.authorization.asks.choose(ask, chosen)
+    return visit.on(ask)
+
+
+async def encounters(visit: Visit, ask: Ask, account: Account) -> Sequence[Encounter]:
+    """The encounters of the patient chosen that the person may choose; none of a patient they may not act for."""
+    from fhir_server.smart import encounters as known
+
+    if ask.patient is None or not await visit.entrance.may_choose(account, ask.patient):
+        return ()
+    return await known.find(visit.entrance.repository, account, ask.patient)
+
+
+async def show_encounters(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
+    """The encounters of the patient, and none in particular."""
+    found = await encounters(visit, ask, account) if account is not None else ()
+    return visit.page("smart/encounter", {"encounters": found, "client": await name_of(visit, ask)}, ask)
+
+
+async def encounter(visit: Visit) -> Response:
+    """The encounter chosen, or none in particular."""
+    given, ask = await visit.posted(), await visit.ask()
+    _, account = await visit.session()
+    if given is None or account is None or ask is None or not ask.needs_encounter:
+        return visit.foreign()
+    chosen = first(given, "encounter") if "encounter" in given else None
+    known = {one.id for one in await encounters(visit, ask, account)}
+    if chosen == "" or chosen in known:
+        ask = await visit.authorization.asks.meet(ask, chosen or None)
     return visit.on(ask)

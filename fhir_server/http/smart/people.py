@@ -24,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/auth/role", choosing.role),
     ("POST", "/auth/find", choosing.look_for),
     ("POST", "/auth/patient", choosing.patient),
+    ("POST", "/auth/encounter", choosing.encounter),
     ("GET", "/auth/purpose", purposes.show),
     ("POST", "/auth/purpose", purposes.choose),
     ("POST", "/auth/consent", consenting.decide),
