@@ -19,6 +19,10 @@ from fhir_server.store.protocol import Version
 
 _TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 _INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+#: DICOM's subtype of what is opened in an emergency, by which it is found: code and display.
+OVERRIDE = ("110127", "Emergency Override Started")
+_OVERRIDDEN = ({"system": DCM, "code": OVERRIDE[0], "display": OVERRIDE[1]},)
 _REASONS = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 #: System of the identifiers by which traces name staff: the ids of their `Person`.
@@ -97,7 +101,7 @@ def event(grant: Grant, traces: Traces, interaction: str, type: str | None, stat
     return {
         "resourceType": "AuditEvent",
         "type": {"system": _TYPES, "code": kind[0], "display": kind[1]},
-        "subtype": [{"system": _INTERACTIONS, "code": interaction}],
+        "subtype": [{"system": _INTERACTIONS, "code": interaction}, *(_OVERRIDDEN if grant.purpose == "BTG" else ())],
         "action": ACTIONS.get(interaction, "E"),
         "recorded": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
         "outcome": "0" if status < 400 else "4" if status < 500 else "8",

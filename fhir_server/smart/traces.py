@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from fhir_server.access.audit import who
+from fhir_server.access.audit import DCM, who
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import serialize
 from fhir_server.store.protocol import Records
 
-DCM = "http://dicom.nema.org/resources/ontology/DCM"
 #: Own code system of what DICOM has no subtype for.
 EVENTS = "https://fhir-server.example/CodeSystem/ens-access-event"
 _ENTITIES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"

@@ -191,7 +191,7 @@ async def test_the_base_in_a_browser_is_the_home_page() -> None:
     assert (response.status_code, response.headers["location"]) == (303, "http://fhir.test/")
     document = await page(stub, "/")
     assert "curl" in document.text_content()
-    assert links(document)["Patient"].startswith(f"{BASE}/Patient?")
+    assert links(document)["Organization"].startswith(f"{BASE}/Organization?")
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ function row(resource, fhir, attempt) {
   const heading = document.createElement("th");
   heading.scope = "row";
   heading.textContent = title;
+  // A document has the language it has, whatever the page is read in (WCAG 2.1 §3.1.2).
+  const spoken = resource.content?.[0]?.attachment?.language;
+  if (spoken) heading.lang = spoken;
   made.append(heading, cell(day(resource.date)), cell(authors(resource) || say("unknown")));
   const contents = document.createElement("td");
   for (const { attachment } of resource.content ?? []) contents.append(opener(attachment, title, fhir, attempt));

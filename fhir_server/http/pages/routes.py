@@ -35,7 +35,8 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-#: What the home page suggests to look at first.
+#: What the home page suggests to look at first; a closed server, what it shows to everyone.
+_PUBLIC = ("Device", "Organization")
 _SUGGESTED = ("Patient", "Practitioner", "Organization", "DocumentReference", "Observation", "Appointment")
 
 
@@ -66,7 +67,7 @@ class Pages:
         values = {
             "counts": sorted(counts.items(), key=lambda row: (-row[1], row[0])),
             "demo": self._demo,
-            "suggested": _SUGGESTED,
+            "suggested": _SUGGESTED if self.settings.open else _PUBLIC,
             "fhir_version": FHIR_VERSION,
         }
         return self.rendered("home.html", request, values)

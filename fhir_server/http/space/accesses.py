@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.access.audit import DCM, OVERRIDE
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.fhir.json import parse
 from fhir_server.http.smart.visit import Entrance
@@ -47,13 +48,15 @@ async def recent(entrance: Entrance, account: Account, patient: str) -> Sequence
 
     grant = Grant(_TRACES, subject=account.subject, wards=frozenset(account.wards))
     place = entrance.authorization.verifier.place(entrance.pages.settings.base_url)
-    where = condition("AuditEvent", [("patient", f"Patient/{patient}"), ("type", "rest")], place)
-    page = await entrance.repository(grant).find({"AuditEvent": where}, count=LOOKED_THROUGH)
     found: dict[tuple[str, str, str, str], str] = {}
-    for version in page.versions:
-        tree = parse(version.body)
-        for practitioner in _practitioners(tree):
-            found.setdefault((practitioner, _software(tree), *_purpose(tree)), str(tree.get("recorded", "")))
+    # However much was read since, an emergency stays in sight.
+    for kind in (("subtype", f"{DCM}|{OVERRIDE[0]}"), ("type", "rest")):
+        where = condition("AuditEvent", [("patient", f"Patient/{patient}"), kind], place)
+        page = await entrance.repository(grant).find({"AuditEvent": where}, count=LOOKED_THROUGH)
+        for version in page.versions:
+            tree = parse(version.body)
+            for practitioner in _practitioners(tree):
+                found.setdefault((practitioner, _software(tree), *_purpose(tree)), str(tree.get("recorded", "")))
     chosen = sorted(found.items(), key=lambda one: one[0][2] != "BTG")[:SHOWN]
     return [
         Access(await _name(entrance, who), await _called(entrance, tool), purpose, reason, when)

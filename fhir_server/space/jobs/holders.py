@@ -28,12 +28,17 @@ async def holder(store: Store, patient: str) -> Holder | None:
     if version is None or version.deleted:
         return None
     tree = parse(version.body)
+    address = email(tree)
+    if not address or tree.get("deceasedBoolean") is True or "deceasedDateTime" in tree:
+        return None
+    return Holder(address, _language(tree))
+
+
+def email(tree: dict[str, Any]) -> str:
+    """The e-mail address that somebody prefers; "" without one in use."""
     points = [p for p in tree.get("telecom", ()) if p.get("system") == "email" and p.get("value")]
     usable = [p for p in points if p.get("use") != "old" and "end" not in p.get("period", {})]
-    if not usable or tree.get("deceasedBoolean") is True or "deceasedDateTime" in tree:
-        return None
-    best = min(usable, key=lambda point: int(point.get("rank", 1_000)))
-    return Holder(str(best["value"]), _language(tree))
+    return str(min(usable, key=lambda point: int(point.get("rank", 1_000)))["value"]) if usable else ""
 
 
 def _language(tree: dict[str, Any]) -> Language:

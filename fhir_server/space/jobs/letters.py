@@ -44,3 +44,27 @@ def reconsent(language: Language, app: str, deadline: date, link: str) -> Letter
         f"le {day} inclus, il n’échangera plus les données concernées. Ouvrez le service pour décider, ou revoyez ici "
         f"ce que vous avez accepté :\n{link}\n",
     )
+
+
+def emergency(language: Language, link: str) -> Letter:
+    """Subject and text of the notice to the holder that their record was opened in an emergency."""
+    if language == "en":
+        return (
+            "Your health space was opened in an emergency",
+            f"Hello,\n\nA professional opened your health space and said that it was an emergency. Who, when and why "
+            f"is written here:\n{link}\n",
+        )
+    return (
+        "Votre espace santé a été ouvert en urgence",
+        f"Bonjour,\n\nUn professionnel a ouvert votre espace santé en déclarant une urgence. Qui, quand et pourquoi, "
+        f"vous le lisez ici :\n{link}\n",
+    )
+
+
+def emergency_to_doctor() -> Letter:
+    """Subject and text of the notice to the attending doctor; the patient is not named in a message."""
+    return (
+        "Le dossier de l’un de vos patients a été ouvert en urgence",
+        "Bonjour,\n\nUn professionnel a ouvert en urgence le dossier de l’un des patients dont vous êtes le médecin "
+        "traitant. Les traces de ce dossier disent qui, quand et pourquoi.\n",
+    )

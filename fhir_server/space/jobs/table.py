@@ -9,6 +9,7 @@ from fhir_server.space.catalogue.consents import Consents
 from fhir_server.space.jobs.apps import AppNotices
 from fhir_server.space.jobs.clock import Job
 from fhir_server.space.jobs.conventions import Conventions
+from fhir_server.space.jobs.emergencies import EmergencyNotices
 from fhir_server.space.jobs.outbox import Outbox
 
 DAY = timedelta(days=1)
@@ -22,6 +23,7 @@ def jobs(catalogue: Catalogue, consents: Consents, outbox: Outbox, link: str) ->
         link: address of the page "Mes applications".
     """
     notices = AppNotices(catalogue, consents, outbox, link)
+    emergencies = EmergencyNotices(catalogue.repository.store, outbox, link)
 
     async def send(now: datetime) -> int:
         return await outbox.send(lambda: now)
@@ -30,5 +32,6 @@ def jobs(catalogue: Catalogue, consents: Consents, outbox: Outbox, link: str) ->
         Job("conventions", DAY, Conventions(catalogue).end),
         Job("synchronised-apps", DAY, notices.synchronised),
         Job("reconsent", DAY, notices.reconsent),
+        Job("emergencies", timedelta(minutes=10), emergencies.tell),
         Job("outbox", timedelta(0), send),
     ]
