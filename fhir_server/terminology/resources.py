@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/codesystem.html, https://hl7.org/fhir/R4/codesystem-conc
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
@@ -50,7 +51,9 @@ class _Kept(msgspec.Struct, omit_defaults=True):
 
 
 _HEAD = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_SYSTEM = msgspec.json.Decoder(_CodeSystem, strict=False)
+#: Decimals keep their digits: https://hl7.org/fhir/R4/datatypes.html#decimal
+_SYSTEM = msgspec.json.Decoder(_CodeSystem, strict=False, float_hook=Decimal)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def artifact(source: str, stamp: str, body: bytes) -> Artifact:
@@ -117,7 +120,7 @@ class _Meanings:
             abstract=any(c in self.abstract and v == "true" for c, v in pairs),
             properties=tuple(pairs),
             words=" ".join(words),
-            extra=b"" if extra == _Kept() else msgspec.json.encode(extra),
+            extra=b"" if extra == _Kept() else _encode(extra),
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from fhir_server.fhir.json import serialize
 from tests.terminology.conftest import Speaking
 from tests.terminology.making import ANIMALS, URL, filtered, parameters, value_set
 
@@ -197,3 +199,45 @@ async def test_countries_and_currencies_expand(server: Speaking, value_set: str,
     named = {row["code"]: row["display"] for row in expansion["contains"]}
     assert expansion["total"] == len(named) == count
     assert named[code] in ("euro", "France")
+
+
+async def test_a_decimal_property_keeps_its_digits(server: Speaking) -> None:
+    weight = {"code": "weight", "valueDecimal": Decimal("4.50")}
+    tree = {
+        **ANIMALS,
+        "property": [{"code": "weight", "type": "decimal"}],
+        "concept": [{"code": "cat", "property": [weight]}],
+    }
+    await server.post("CodeSystem", serialize(tree))
+    answer = await server.get(f"CodeSystem/$lookup?system={URL}&code=cat&property=weight")
+    assert b'"valueDecimal":4.50' in answer.response.body
+    weighed = parameters(valueSet=value_set(filtered("weight", "=", "4.50")))
+    assert await server.codes_of("ValueSet/$expand", weighed) == ["cat"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (("inactive", "=", "true"), "dodo mammoth"),
+        (("inactive", "=", "false"), "animal cat"),
+        (("notSelectable", "=", "true"), "animal"),
+    ],
+)
+async def test_what_properties_mean_counts_whatever_they_are_called(
+    server: Speaking, filters: tuple[str, str, str], expected: str
+) -> None:
+    meant = "http://hl7.org/fhir/concept-properties#"
+    properties = [
+        {"code": "status", "type": "code", "uri": f"{meant}status"},
+        {"code": "inactive", "type": "boolean", "uri": f"{meant}inactive"},
+        {"code": "group", "type": "boolean", "uri": f"{meant}notSelectable"},
+    ]
+    concepts = [
+        {"code": "animal", "property": [{"code": "group", "valueBoolean": True}]},
+        {"code": "cat", "property": [{"code": "status", "valueCode": "active"}]},
+        {"code": "dodo", "property": [{"code": "inactive", "valueBoolean": True}]},
+        {"code": "mammoth", "property": [{"code": "status", "valueCode": "retired"}]},
+    ]
+    await server.post("CodeSystem", {**ANIMALS, "property": properties, "concept": concepts})
+    body = parameters(valueSet=value_set(filtered(*filters)))
+    assert await server.codes_of("ValueSet/$expand", body) == expected.split()

@@ -108,6 +108,10 @@ def _itself(one: Below, text: str, bound: list[Any]) -> str:
     return f"{text} AND c.code<>?"
 
 
+#: Property → the column of a concept that holds what it means.
+_FLAGS = {"inactive": "inactive", "notSelectable": "abstract"}
+
+
 def _property(one: Has | Carries | Matches, part: Part, bound: list[Any], tests: Any) -> str:
     name = one.property
     if name in ("code", "display"):
@@ -116,6 +120,9 @@ def _property(one: Has | Carries | Matches, part: Part, bound: list[Any], tests:
         near, far = ("cid", "pcid") if name == "parent" else ("pcid", "cid")
         rows = f"parent p CROSS JOIN concept o ON o.cid=p.{far} WHERE p.{near}=c.cid"
         return f"EXISTS (SELECT 1 FROM {rows} AND {_compared(one, 'o.code', bound, tests)})"
+    if isinstance(one, Has) and name in _FLAGS:
+        # Said by a property of that name, or by one that means it, such as `status`.
+        return _compared(one, f"CASE c.{_FLAGS[name]} WHEN 1 THEN 'true' ELSE 'false' END", bound, tests)
     bound += [*part.artifact, name]
     rows = f"concept s CROSS JOIN property p ON p.cid=s.cid WHERE s.aid IN ({_marks(part.artifact)}) AND s.code=c.code"
     return f"EXISTS (SELECT 1 FROM {rows} AND p.code=? AND {_compared(one, 'p.value', bound, tests)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -317,4 +318,7 @@ def _found(row: Any) -> Found:
 
 
 def _json(value: bytes | None) -> dict[str, Any]:
-    return msgspec.json.decode(value, type=dict[str, Any]) if value else {}
+    return _decode(value) if value else {}
+
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
