@@ -51,7 +51,8 @@ async def the_answer(space: Space, app: App, scope: str = PUBLIC["scope"]) -> di
 
 
 async def test_discovery_says_where_software_registers_only_where_it_may(space: Space, tmp_path: Any) -> None:
-    for url in (f"{BASE}/.well-known/smart-configuration", f"{ROOT}/.well-known/openid-configuration"):
+    openid, oauth = (f"{ROOT}/.well-known/{name}" for name in ("openid-configuration", "oauth-authorization-server"))
+    for url in (f"{BASE}/.well-known/smart-configuration", openid, oauth):
         assert (await space.http.get(url)).json()["registration_endpoint"] == REGISTER
     async with serving(tmp_path / "off", registration="off") as closed:
         found = (await closed.http.get(f"{BASE}/.well-known/smart-configuration")).json()
@@ -77,6 +78,11 @@ async def test_a_draft_is_an_app_in_pre_series_with_no_publisher(space: Space) -
     assert isinstance(app, Referenced)
     assert (app.status, app.client, app.publisher, app.version) == ("PRESERIE", told["client_id"], "", "2.1")
     assert [purpose.scopes for purpose in app.purposes] == [("patient/*.rs",)]
+    await space.backend()
+    token = await space.backend_token()
+    device = (await space.fhir("GET", f"Device/{app.id}", token)).json()
+    judged = (await space.fhir("POST", "Device/$validate", token, json=device)).json()
+    assert {issue["severity"] for issue in judged["issue"]} == {"warning"}
 
 
 async def test_a_secret_is_told_once_and_kept_as_a_digest(space: Space) -> None:

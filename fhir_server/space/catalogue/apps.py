@@ -163,9 +163,7 @@ def written(app: App, before: Mapping[str, Any] | None = None, day: date | None 
     kept = {key: value for key, value in (before or {}).items() if key not in ours}
     others = [e for e in (before or {}).get("extension", ()) if not str(e.get("url", "")).startswith(PROFILE + "-")]
     known = [i for i in (before or {}).get("identifier", ()) if i.get("system") != CLIENTS]
-    said: dict[str, Any] = {
-        # A draft that registered itself has no publisher yet.
-        "owner": {"reference": app.publisher} if app.publisher else {},
+    said = {
         "url": app.url,
         "note": [{"text": app.description}] if app.description else [],
         "safety": [{"text": text} for text in app.safety],
@@ -181,6 +179,8 @@ def written(app: App, before: Mapping[str, Any] | None = None, day: date | None 
         "deviceName": [{"name": app.name, "type": "user-friendly-name"}],
         "type": {"coding": [{"system": KIND, "code": "application"}]},
         "version": [{"value": app.version}],
+        # A draft that registered itself has no publisher yet, and an owner all the same: our profile asks for one.
+        "owner": {"reference": app.publisher} if app.publisher else {"display": "Sans éditeur"},
         **{key: value for key, value in said.items() if value},
     }
 
