@@ -91,7 +91,7 @@ class Walker:
 
     async def said(self, text: str) -> None:
         """Wait until the page says so."""
-        await self.page.get_by_text(text).first.wait_for(timeout=15_000)
+        await self.page.get_by_text(text).first.wait_for()
 
 
 @asynccontextmanager
@@ -100,6 +100,8 @@ async def walking(demo: Demo) -> AsyncIterator[Walker]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = await chromium.new_context(locale="fr-FR", timezone_id="Europe/Paris")
+        # A machine that runs much else is slow, not wrong.
+        context.set_default_timeout(90_000)
         walker = Walker(await context.new_page(), demo)
         context.on("console", walker.note)
         context.on("weberror", lambda error: walker.problems.append(str(error.error)))
