@@ -142,6 +142,50 @@ async def test_a_form_that_is_none_or_much_too_large_is_refused(space: Space) ->
     document(long, 413)
 
 
+#: Fields that no page of ours sends.
+HOSTILE: list[dict[str, Any]] = [
+    {"app.purpose[99].label": "x"},
+    {"app.purpose[-1].label": "x", "app.purpose[x].label": "x", "app.purpose[0]": "x"},
+    {"app.purpose[0].action": ["read", "delete"], "app.purpose[0].category": "evil|1", "app.category": ["x"] * 50},
+    {"app.purpose[0].others": "|||\n|\n" + "x|" * 500},
+    {"app.purpose[0].scope": "patient/" + "A" * 3000 + ".rs"},
+    {"app.name": "\x00\x1b[31m", "app.url": "https://[::1", "app.version": "\u202e"},
+    {"app.audience": "everybody", "app.exchanges": "perhaps", "answers.nothing": "x"},
+    {"do": "remove-99999999"},
+    {"do": "remove-²"},
+    {"do": "nothing", "kept": "../../etc"},
+    {"dpia": "not a file"},
+]
+
+
+@pytest.mark.parametrize("fields", HOSTILE)
+async def test_fields_that_no_page_of_ours_sends_are_refused_or_left_out(space: Space, fields: dict[str, Any]) -> None:
+    page = await filed(space, **fields)
+    document(page, page.status_code)
+    assert page.status_code in (200, 422)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"step": "return", "version": "²", "reason": "\x00"},
+        {"step": "verify", "criterion.SEC-01": "met' OR 1=1", "criterion.XXX": "met"},
+        {"step": ["verify", "return"], "version": "9" * 50},
+        {"step": "sign", "start": "9999-99-99"},
+        {"step": "<script>"},
+        {},
+    ],
+)
+async def test_a_step_that_no_page_of_ours_sends_changes_nothing(space: Space, fields: dict[str, Any]) -> None:
+    made = await walked(space)
+    browser = await at_desk(space, "sacha")
+    address = f"/referencement/{made.id}"
+    page = await post(browser, address, await browser.http.get(address), **fields)
+    document(page, page.status_code)
+    assert page.status_code in (400, 409, 422)
+    assert (await desk(space).referencing.get(PEOPLE["verifier"], made.id)).state == "filed"
+
+
 async def test_a_form_from_elsewhere_does_nothing(space: Space) -> None:
     browser = await at_desk(space, "camille")
     for word, origin in (("forged", ROOT), (None, ROOT), ("", "https://evil.example")):
