@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_server.fhir.fhirpath.environment import Allowance
 from fhir_server.fhir.fhirpath.expression import Expression, compile
 from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.outcome import FhirError, Invalid, Malformed
@@ -59,9 +60,11 @@ def read(tree: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
     operations = [_operation(parameter, f"Parameters.parameter[{n}]") for n, parameter in enumerate(parameters)]
 
     def change(resource: dict[str, Any]) -> Any:
+        # One for all: a thousand paths may not each cost what one may.
+        allowance = Allowance()
         for operation in operations:
             try:
-                _KINDS[operation.kind][0](resource, operation)
+                _KINDS[operation.kind][0](resource, operation, allowance)
             except places.Misfit as misfit:
                 raise Invalid(f"{operation.kind}: {misfit}", operation.where, code="processing") from None
         return resource
@@ -69,40 +72,40 @@ def read(tree: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
     return change
 
 
-def _add(resource: dict[str, Any], operation: Operation) -> None:
-    holder = _single(resource, operation)
+def _add(resource: dict[str, Any], operation: Operation, allowance: Allowance) -> None:
+    holder = _single(resource, operation, allowance)
     if holder is None:
         raise places.Misfit("the path gives no element to add to.")
     place = places.child(holder, operation.name or "")
     place.add(_content(operation, place))
 
 
-def _insert(resource: dict[str, Any], operation: Operation) -> None:
-    place = _collection(resource, operation)
+def _insert(resource: dict[str, Any], operation: Operation, allowance: Allowance) -> None:
+    place = _collection(resource, operation, allowance)
     place.insert(operation.index or 0, _content(operation, place))
 
 
-def _delete(resource: dict[str, Any], operation: Operation) -> None:
-    node = _single(resource, operation)
+def _delete(resource: dict[str, Any], operation: Operation, allowance: Allowance) -> None:
+    node = _single(resource, operation, allowance)
     # R4 fhirpatch.html: "if found"; what is not there is deleted already.
     if node is not None:
         places.of(node).delete(node)
 
 
-def _replace(resource: dict[str, Any], operation: Operation) -> None:
-    node = _single(resource, operation)
+def _replace(resource: dict[str, Any], operation: Operation, allowance: Allowance) -> None:
+    node = _single(resource, operation, allowance)
     if node is None:
         raise places.Misfit("the path gives no element to replace.")
     place = places.of(node)
     place.replace(node, _content(operation, place))
 
 
-def _move(resource: dict[str, Any], operation: Operation) -> None:
-    _collection(resource, operation).move(operation.source or 0, operation.destination or 0)
+def _move(resource: dict[str, Any], operation: Operation, allowance: Allowance) -> None:
+    _collection(resource, operation, allowance).move(operation.source or 0, operation.destination or 0)
 
 
 #: Type of operation → (what does it, the parts it needs beside `type` and `path`).
-_KINDS: dict[str, tuple[Callable[[dict[str, Any], Operation], None], tuple[str, ...]]] = {
+_KINDS: dict[str, tuple[Callable[[dict[str, Any], Operation, Allowance], None], tuple[str, ...]]] = {
     "add": (_add, ("name", "value")),
     "insert": (_insert, ("value", "index")),
     "delete": (_delete, ()),
@@ -166,9 +169,9 @@ def _plain(part: dict[str, Any], name: str, where: str) -> str | int:
     raise Malformed(f"The part {name} has no usable {_PARTS[name][0]}.", where, code="value")
 
 
-def _nodes(resource: dict[str, Any], expression: Expression) -> list[Node]:
+def _nodes(resource: dict[str, Any], expression: Expression, allowance: Allowance) -> list[Node]:
     try:
-        nodes = expression.values(resource)
+        nodes = expression.values(resource, allowance=allowance)
     except FhirError as error:
         raise places.Misfit(f"the path cannot be followed: {error}") from None
     for node in nodes:
@@ -178,23 +181,23 @@ def _nodes(resource: dict[str, Any], expression: Expression) -> list[Node]:
     return nodes
 
 
-def _single(resource: dict[str, Any], operation: Operation) -> Node | None:
-    nodes = _nodes(resource, operation.path)
+def _single(resource: dict[str, Any], operation: Operation, allowance: Allowance) -> Node | None:
+    nodes = _nodes(resource, operation.path, allowance)
     if len(nodes) > 1:
         raise places.Misfit("the path gives several elements, and one is needed.")
     return nodes[0] if nodes else None
 
 
-def _collection(resource: dict[str, Any], operation: Operation) -> places.Place:
+def _collection(resource: dict[str, Any], operation: Operation, allowance: Allowance) -> places.Place:
     """The list the path names; an empty one is found through the element that would hold it."""
-    nodes = _nodes(resource, operation.path)
+    nodes = _nodes(resource, operation.path, allowance)
     if nodes:
         found = places.of(nodes[0])
         if not all(places.of(node) == found for node in nodes):
             raise places.Misfit("the path gives elements of several lists.")
         return found
     step = _LAST_STEP.fullmatch(operation.text)
-    holders = _nodes(resource, compile(step[1])) if step else []
+    holders = _nodes(resource, compile(step[1]), allowance) if step else []
     if step is None or len(holders) != 1:
         raise places.Misfit("the path gives no list.")
     return places.child(holders[0], step[2])

@@ -23,7 +23,7 @@ from fhir_server.fhir.fhirpath import (
     temporal,
     values,
 )
-from fhir_server.fhir.fhirpath.environment import Environment
+from fhir_server.fhir.fhirpath.environment import MANY, Environment
 from fhir_server.fhir.fhirpath.errors import MalformedExpression
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Node, boolean, made, step
 from fhir_server.fhir.fhirpath.quantities import Quantity
@@ -136,7 +136,12 @@ def _path(tree: Path) -> Collection:
         start, names = _rooted(names[0]), names[1:]
     if len(names) == 1:
         name = names[0]
-        return lambda env, this: step(start(env, this), name)
+
+        def one(env: Environment, this: list[Node]) -> list[Node]:
+            nodes = step(start(env, this), name)
+            return nodes if len(nodes) <= MANY else env.found(nodes)
+
+        return one
 
     def walk(env: Environment, this: list[Node]) -> list[Node]:
         nodes = start(env, this)
@@ -144,6 +149,8 @@ def _path(tree: Path) -> Collection:
             if not nodes:
                 return EMPTY
             nodes = step(nodes, name)
+            if len(nodes) > MANY:
+                env.found(nodes)
         return nodes
 
     return walk
@@ -193,13 +200,13 @@ def _binary(tree: Binary) -> Collection:
     if tree.operator == "|":
         return _union(tree, parts)
     if tree.operator == "&":
-        return lambda env, this: operators.concatenated([part(env, this) for part in parts])
+        return lambda env, this: operators.concatenated(env, [part(env, this) for part in parts])
     first, rest, operator = parts[0], parts[1:], tree.operator
 
     def calculate(env: Environment, this: list[Node]) -> list[Node]:
         nodes = first(env, this)
         for part in rest:
-            nodes = operators.calculate(operator, nodes, part(env, this))
+            nodes = operators.calculate(env, operator, nodes, part(env, this))
         return nodes
 
     return calculate
@@ -210,7 +217,7 @@ def _union(tree: Binary, parts: list[Collection]) -> Collection:
         nodes: list[Node] = []
         for part in parts:
             nodes = nodes + part(env, this)
-        return values.distinct(nodes)
+        return values.distinct(env.found(nodes))
 
     if all(isinstance(operand, Literal) for operand in tree.operands):
         constant = union(Environment([], None, None), EMPTY)
@@ -313,12 +320,12 @@ def _logical(tree: Binary) -> Truth:
     left, right = (collection(operand) for operand in tree.operands)
     if operator in ("in", "contains"):
         item, among = (left, right) if operator == "in" else (right, left)
-        return lambda env, this: operators.contains(among(env, this), item(env, this), operator)
+        return lambda env, this: operators.contains(env, among(env, this), item(env, this), operator)
     if operator in ("=", "!="):
         return _equality(tree, left, right)
     if operator in ("~", "!~"):
         wanted = operator == "~"
-        return lambda env, this: values.equivalent_all(left(env, this), right(env, this)) is wanted
+        return lambda env, this: values.equivalent_all(left(env, this), right(env, this), env.spend) is wanted
     return _inequality(left, right, operator)
 
 

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/fhirpath.html#variables
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,11 @@ from fhir_server.fhir.fhirpath.nodes import Node
 
 MAX_ITEMS = 1_000_000  #: of a collection
 MAX_STEPS = 500_000  #: times a criterion or projection may be evaluated, in all
+MAX_SECONDS = 3.0  #: of the processor, from the time there are more than a few steps
 MAX_TEXT = 10_000_000  #: characters of a string an expression makes
+
+MANY = 15  #: nodes that are found with one step
+_LONG = 1_000  #: characters that are read with one step
 
 #: The resource a reference (`Patient/1`, an absolute URL, a canonical) leads to, None where it leads nowhere.
 Resolve = Callable[[str], dict[str, Any] | None]
@@ -43,12 +48,41 @@ NO_SERVICES = Services()
 NO_VARIABLES: Mapping[str, Any] = {}
 
 
+class Allowance:
+    """What an evaluation may cost, or several that belong together: steps first, and the time that they take."""
+
+    __slots__ = ("_look", "_until", "cost")
+
+    def __init__(self) -> None:
+        self.cost = 0
+        self._look = _FEW
+        self._until = 0.0
+
+    def spend(self, amount: int) -> None:
+        """Count `amount` steps.
+
+        Raises:
+            EvaluationError: that is more than `MAX_STEPS` in all, or they have taken more than `MAX_SECONDS`.
+        """
+        self.cost += amount
+        if self.cost < self._look:
+            return
+        now = time.thread_time()
+        self._until = self._until or now + MAX_SECONDS
+        self._look = self.cost + _FEW
+        if self.cost > MAX_STEPS or now > self._until:
+            raise EvaluationError("The FHIRPath expression asks for too much work.", code="too-costly")
+
+
+_FEW = 20  #: steps between two looks at the clock
+
+
 class Environment:
     """One evaluation."""
 
     __slots__ = (
+        "_allowance",
         "context",
-        "cost",
         "entries",
         "index",
         "moment",
@@ -68,7 +102,9 @@ class Environment:
         variables: Mapping[str, Any] = NO_VARIABLES,
         resolve: Resolve | None = None,
         services: Services = NO_SERVICES,
+        allowance: Allowance | None = None,
     ) -> None:
+        self._allowance = allowance
         self.context = context
         self.resource = resource
         self.root = root
@@ -77,7 +113,6 @@ class Environment:
         self.services = services
         self.index = 0
         self.total: list[Node] = []
-        self.cost = 0
         self.moment: datetime | None = None
         self.entries: dict[str, Any] | None = None
 
@@ -85,11 +120,33 @@ class Environment:
         """Count work; an expression that asks for too much is ended.
 
         Raises:
-            EvaluationError: more than `MAX_STEPS` in all.
+            EvaluationError: more than its `Allowance`.
         """
-        self.cost += amount
-        if self.cost > MAX_STEPS:
-            raise EvaluationError("The FHIRPath expression asks for too much work.", code="too-costly")
+        if self._allowance is None:
+            self._allowance = Allowance()
+        self._allowance.spend(amount)
+
+    def found(self, nodes: list[Node]) -> list[Node]:
+        """`nodes`, which were found or made; counted where there are many.
+
+        Raises:
+            EvaluationError: too many at once, or more work than the `Allowance`.
+        """
+        if len(nodes) > MANY:
+            if len(nodes) > MAX_ITEMS:
+                raise EvaluationError(f"A collection of more than {MAX_ITEMS} items.", code="too-costly")
+            self.spend(len(nodes) // MANY)
+        return nodes
+
+    def read(self, text: str) -> str:
+        """`text`, which is about to be gone through; counted where it is long.
+
+        Raises:
+            EvaluationError: more work than the `Allowance`.
+        """
+        if len(text) > _LONG:
+            self.spend(len(text) // _LONG)
+        return text
 
     def now(self) -> datetime:
         """The instant of this evaluation; the same however often it is asked (N1 `now()`)."""

@@ -11,7 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir.fhirpath import compiler, semantics
-from fhir_server.fhir.fhirpath.environment import NO_SERVICES, NO_VARIABLES, Environment, Resolve, Services
+from fhir_server.fhir.fhirpath.environment import (
+    NO_SERVICES,
+    NO_VARIABLES,
+    Allowance,
+    Environment,
+    Resolve,
+    Services,
+)
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.nodes import root as root_node
@@ -45,6 +52,7 @@ class Expression:
         variables: Mapping[str, Any] | None = None,
         resolve: Resolve | None = None,
         services: Services = NO_SERVICES,
+        allowance: Allowance | None = None,
     ) -> list[Node]:
         """The nodes the expression selects or makes, in order.
 
@@ -54,11 +62,12 @@ class Expression:
             variables: `%name` → a JSON value, a node, or a list of them.
             resolve: answers `resolve()` for references that lead out of the resource and its Bundle.
             services: terminology, profiles and trace.
+            allowance: what this evaluation and others may cost together; its own where none is given.
 
         Raises:
             EvaluationError: the expression means nothing for this input, or asks for too much work.
         """
-        this, env = environment(tree, root, variables, resolve, services)
+        this, env = environment(tree, root, variables, resolve, services, allowance)
         try:
             return self._collection(env, this)
         except (RecursionError, decimal.DecimalException) as error:
@@ -99,6 +108,7 @@ def environment(
     variables: Mapping[str, Any] | None,
     resolve: Resolve | None,
     services: Services,
+    allowance: Allowance | None = None,
 ) -> tuple[list[Node], Environment]:
     """`$this` and the environment of an evaluation on `tree`.
 
@@ -113,7 +123,7 @@ def environment(
     if root is None and resource is not None and resource.name == "contained" and resource.parent is not None:
         outer = resource.parent
     this = [node]
-    return this, Environment(this, resource or outer, outer, variables or NO_VARIABLES, resolve, services)
+    return this, Environment(this, resource or outer, outer, variables or NO_VARIABLES, resolve, services, allowance)
 
 
 def _node(tree: Input) -> Node:

@@ -9,7 +9,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from fhir_server.fhir.fhirpath import values
-from fhir_server.fhir.fhirpath.environment import MAX_ITEMS, Environment
+from fhir_server.fhir.fhirpath.environment import MANY, Environment
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Node, children, made
 from fhir_server.fhir.fhirpath.registry import Collection, Truth, function
@@ -62,17 +62,17 @@ def _any_false(env: Environment, this: Nodes, nodes: Nodes) -> bool:
 
 @function("subsetOf", "values", logical=True)
 def _subset(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> bool:
-    return set(map(values.key, nodes)) <= set(map(values.key, other))
+    return set(map(values.key, env.found(nodes))) <= set(map(values.key, env.found(other)))
 
 
 @function("supersetOf", "values", logical=True)
 def _superset(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> bool:
-    return set(map(values.key, nodes)) >= set(map(values.key, other))
+    return set(map(values.key, env.found(nodes))) >= set(map(values.key, env.found(other)))
 
 
 @function("isDistinct", logical=True)
 def _is_distinct(env: Environment, this: Nodes, nodes: Nodes) -> bool:
-    return len(set(map(values.key, nodes))) == len(nodes)
+    return len(set(map(values.key, env.found(nodes)))) == len(nodes)
 
 
 @function("count")
@@ -82,7 +82,7 @@ def _count(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
 
 @function("distinct")
 def _distinct(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
-    return values.distinct(nodes)
+    return values.distinct(env.found(nodes))
 
 
 @function("where", "criterion")
@@ -93,11 +93,13 @@ def _where(env: Environment, this: Nodes, nodes: Nodes, criterion: Truth) -> Nod
 @function("select", "each")
 def _select(env: Environment, this: Nodes, nodes: Nodes, projection: Collection) -> Nodes:
     outer, found = env.index, []
-    env.spend(len(nodes))
+    many = _counted(env, nodes)
     for env.index, node in enumerate(nodes):
+        if many:
+            env.spend(1)
         found += projection(env, [node])
     env.index = outer
-    return _bounded(found)
+    return env.found(found)
 
 
 @function("repeat", "each")
@@ -121,9 +123,9 @@ def _repeat(env: Environment, this: Nodes, nodes: Nodes, projection: Collection)
 def _aggregate(env: Environment, this: Nodes, nodes: Nodes, projection: Collection, start: Nodes = EMPTY) -> Nodes:
     outer = env.index, env.total
     env.total = start
-    env.spend(len(nodes))
     for env.index, node in enumerate(nodes):
-        env.total = _bounded(projection(env, [node]))
+        env.spend(1)
+        env.total = env.found(projection(env, [node]))
     answer = env.total
     env.index, env.total = outer
     return answer
@@ -164,24 +166,24 @@ def _take(env: Environment, this: Nodes, nodes: Nodes, number: Nodes) -> Nodes:
 
 @function("intersect", "values")
 def _intersect(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> Nodes:
-    wanted = set(map(values.key, other))
+    wanted = set(map(values.key, env.found(other)))
     return values.distinct([node for node in nodes if values.key(node) in wanted])
 
 
 @function("exclude", "values")
 def _exclude(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> Nodes:
-    unwanted = set(map(values.key, other))
+    unwanted = set(map(values.key, env.found(other)))
     return [node for node in nodes if values.key(node) not in unwanted]
 
 
 @function("union", "values")
 def _union(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> Nodes:
-    return values.distinct(_bounded(nodes + other))
+    return values.distinct(env.found(nodes + other))
 
 
 @function("combine", "values")
 def _combine(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> Nodes:
-    return _bounded(nodes + other)
+    return env.found(nodes + other)
 
 
 @function("iif", "criterion", "each", "each", optional=1)
@@ -196,7 +198,7 @@ def _iif(
 
 @function("children")
 def _children(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
-    return [child for node in nodes for child in children(node)]
+    return env.found([child for node in nodes for child in children(node)])
 
 
 @function("descendants")
@@ -209,9 +211,9 @@ def descendants(nodes: Nodes, leaves: bool = True) -> Nodes:
     found: Nodes = []
     level = nodes
     while level:
-        level = [child for node in level for child in children(node, leaves)]
+        level = env.found([child for node in level for child in children(node, leaves)])
         found += level
-    return _bounded(found)
+    return env.found(found)
 
 
 @function("sort", "key", optional=1, most=10)
@@ -236,10 +238,14 @@ _order = cmp_to_key(_by)
 
 def _answers(env: Environment, nodes: Nodes, criterion: Truth) -> Any:
     outer = env.index
-    env.spend(len(nodes))
-    for env.index, node in enumerate(nodes):
-        yield criterion(env, [node])
-    env.index = outer
+    many = _counted(env, nodes)
+    try:
+        for env.index, node in enumerate(nodes):
+            if many:
+                env.spend(1)
+            yield criterion(env, [node])
+    finally:
+        env.index = outer
 
 
 def _booleans(nodes: Nodes) -> list[bool]:
@@ -249,7 +255,8 @@ def _booleans(nodes: Nodes) -> list[bool]:
     return found
 
 
-def _bounded(nodes: Nodes) -> Nodes:
-    if len(nodes) > MAX_ITEMS:
-        raise EvaluationError(f"A collection of more than {MAX_ITEMS} items.", code="too-costly")
-    return nodes
+def _counted(env: Environment, nodes: Nodes) -> bool:
+    """Count a round over few `nodes` at once; whether they are many, and each is to be counted in its turn."""
+    if len(nodes) <= MANY:
+        env.spend(len(nodes))
+    return len(nodes) > MANY

@@ -21,23 +21,23 @@ from fhir_server.fhir.fhirpath.registry import function
 Nodes = list[Node]
 
 
-def text(nodes: Nodes, what: str) -> str | None:
+def text(env: Environment, nodes: Nodes, what: str) -> str | None:
     """The string of the one node, None when there is none."""
     found: str | None = values.scalar(nodes, str, what)
-    return found
+    return None if found is None else env.read(found)
 
 
-def bounded(made_text: str) -> Nodes:
+def bounded(env: Environment, made_text: str) -> Nodes:
     """A string as a collection, if it is not too long."""
     if len(made_text) > MAX_TEXT:
         raise EvaluationError("The expression makes too long a string.", code="too-costly")
-    return [made(made_text)]
+    return [made(env.read(made_text))]
 
 
 def _tests(name: str, test: Callable[[str, str], bool]) -> None:
     @function(name, "values", logical=True)
     def call(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> bool | None:
-        subject, argument = text(nodes, f"{name}()"), text(other, f"{name}()")
+        subject, argument = text(env, nodes, f"{name}()"), text(env, other, f"{name}()")
         return None if subject is None or argument is None else test(subject, argument)
 
 
@@ -51,7 +51,7 @@ _tests("matchesFull", lambda subject, pattern: patterns.found(f"^(?:{pattern})$"
 def _maps(name: str, change: Callable[[str], str | int]) -> None:
     @function(name)
     def call(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
-        subject = text(nodes, f"{name}()")
+        subject = text(env, nodes, f"{name}()")
         return EMPTY if subject is None else [made(change(subject))]
 
 
@@ -63,13 +63,13 @@ _maps("trim", str.strip)
 
 @function("indexOf", "values")
 def _index_of(env: Environment, this: Nodes, nodes: Nodes, other: Nodes) -> Nodes:
-    subject, part = text(nodes, "indexOf()"), text(other, "indexOf()")
+    subject, part = text(env, nodes, "indexOf()"), text(env, other, "indexOf()")
     return EMPTY if subject is None or part is None else [made(subject.find(part))]
 
 
 @function("substring", "values", "values", optional=1)
 def _substring(env: Environment, this: Nodes, nodes: Nodes, start: Nodes, length: Nodes | None = None) -> Nodes:
-    subject, first = text(nodes, "substring()"), values.scalar(start, int, "substring()")
+    subject, first = text(env, nodes, "substring()"), values.scalar(start, int, "substring()")
     if subject is None or first is None or not 0 <= first < len(subject):
         return EMPTY
     count = None if length is None else values.scalar(length, int, "substring()")
@@ -79,44 +79,44 @@ def _substring(env: Environment, this: Nodes, nodes: Nodes, start: Nodes, length
 
 @function("replace", "values", "values")
 def _replace(env: Environment, this: Nodes, nodes: Nodes, pattern: Nodes, substitution: Nodes) -> Nodes:
-    found = [text(part, "replace()") for part in (nodes, pattern, substitution)]
+    found = [text(env, part, "replace()") for part in (nodes, pattern, substitution)]
     subject, old, new = found
     if subject is None or old is None or new is None:
         return EMPTY
     if (len(subject) + 1) * len(new) > MAX_TEXT:
         raise EvaluationError("The expression makes too long a string.", code="too-costly")
-    return bounded(subject.replace(old, new))
+    return bounded(env, subject.replace(old, new))
 
 
 @function("replaceMatches", "values", "values")
 def _replace_matches(env: Environment, this: Nodes, nodes: Nodes, pattern: Nodes, substitution: Nodes) -> Nodes:
-    subject, regex, new = (text(part, "replaceMatches()") for part in (nodes, pattern, substitution))
+    subject, regex, new = (text(env, part, "replaceMatches()") for part in (nodes, pattern, substitution))
     if subject is None or regex is None or new is None:
         return EMPTY
     if not regex:
         return [made(subject)]
     if (len(subject) + 1) * len(new) > MAX_TEXT:
         raise EvaluationError("The expression makes too long a string.", code="too-costly")
-    return bounded(patterns.replaced(regex, subject, new))
+    return bounded(env, patterns.replaced(regex, subject, new))
 
 
 @function("toChars")
 def _to_chars(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
-    return [made(character) for character in text(nodes, "toChars()") or ""]
+    return env.found([made(character) for character in text(env, nodes, "toChars()") or ""])
 
 
 @function("split", "values")
 def _split(env: Environment, this: Nodes, nodes: Nodes, separator: Nodes) -> Nodes:
-    subject, by = text(nodes, "split()"), text(separator, "split()")
+    subject, by = text(env, nodes, "split()"), text(env, separator, "split()")
     if subject is None or by is None:
         return EMPTY
-    return [made(part) for part in (subject.split(by) if by else subject)]
+    return env.found([made(part) for part in (subject.split(by) if by else subject)])
 
 
 @function("join", "values", optional=1)
 def _join(env: Environment, this: Nodes, nodes: Nodes, separator: Nodes = EMPTY) -> Nodes:
-    parts = [text([node], "join()") or "" for node in nodes]
-    return bounded((text(separator, "join()") or "").join(parts)) if parts else EMPTY
+    parts = [text(env, [node], "join()") or "" for node in nodes]
+    return bounded(env, (text(env, separator, "join()") or "").join(parts)) if parts else EMPTY
 
 
 #: Format → (encode, decode).
@@ -140,13 +140,13 @@ _ESCAPES: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
 
 @function("encode", "values")
 def _encode(env: Environment, this: Nodes, nodes: Nodes, format: Nodes) -> Nodes:
-    subject, coding = text(nodes, "encode()"), _ENCODINGS.get(text(format, "encode()") or "")
+    subject, coding = text(env, nodes, "encode()"), _ENCODINGS.get(text(env, format, "encode()") or "")
     return EMPTY if subject is None or coding is None else [made(coding[0](subject.encode()).decode())]
 
 
 @function("decode", "values")
 def _decode(env: Environment, this: Nodes, nodes: Nodes, format: Nodes) -> Nodes:
-    subject, coding = text(nodes, "decode()"), _ENCODINGS.get(text(format, "decode()") or "")
+    subject, coding = text(env, nodes, "decode()"), _ENCODINGS.get(text(env, format, "decode()") or "")
     if subject is None or coding is None:
         return EMPTY
     try:
@@ -157,13 +157,13 @@ def _decode(env: Environment, this: Nodes, nodes: Nodes, format: Nodes) -> Nodes
 
 @function("escape", "values")
 def _escape(env: Environment, this: Nodes, nodes: Nodes, target: Nodes) -> Nodes:
-    subject, way = text(nodes, "escape()"), _ESCAPES.get(text(target, "escape()") or "")
+    subject, way = text(env, nodes, "escape()"), _ESCAPES.get(text(env, target, "escape()") or "")
     return EMPTY if subject is None or way is None else [made(way[0](subject))]
 
 
 @function("unescape", "values")
 def _unescape(env: Environment, this: Nodes, nodes: Nodes, target: Nodes) -> Nodes:
-    subject, way = text(nodes, "unescape()"), _ESCAPES.get(text(target, "unescape()") or "")
+    subject, way = text(env, nodes, "unescape()"), _ESCAPES.get(text(env, target, "unescape()") or "")
     if subject is None or way is None:
         return EMPTY
     try:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_server.fhir.fhirpath import quantities, temporal, values
+from fhir_server.fhir.fhirpath.environment import Environment
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.functions_numbers import number
 from fhir_server.fhir.fhirpath.functions_strings import bounded
@@ -22,7 +23,7 @@ Nodes = list[Node]
 _NUMBER = (int, Decimal)
 
 
-def calculate(operator: str, left: Nodes, right: Nodes) -> Nodes:
+def calculate(env: Environment, operator: str, left: Nodes, right: Nodes) -> Nodes:
     """`left operator right` for one of `+ - * / div mod`.
 
     Raises:
@@ -37,7 +38,7 @@ def calculate(operator: str, left: Nodes, right: Nodes) -> Nodes:
         except (decimal.DecimalException, OverflowError):
             return EMPTY
     if isinstance(a, str) and isinstance(b, str) and operator == "+":
-        return bounded(a + b)
+        return bounded(env, a + b)
     if isinstance(a, Temporal) and isinstance(b, Quantity) and operator in "+-":
         return _moved(a, b, operator)
     return _measured(operator, a, b)
@@ -53,19 +54,19 @@ def negated(nodes: Nodes) -> Nodes:
     return number(-value)
 
 
-def concatenated(parts: list[Nodes]) -> Nodes:
+def concatenated(env: Environment, parts: list[Nodes]) -> Nodes:
     """`a & b & c`: an empty part is an empty string."""
     found = [values.scalar(nodes, str, "&") for nodes in parts]
-    return bounded("".join(text for text in found if text is not None))
+    return bounded(env, "".join(text for text in found if text is not None))
 
 
-def contains(collection: Nodes, item: Nodes, operator: str) -> bool | None:
+def contains(env: Environment, collection: Nodes, item: Nodes, operator: str) -> bool | None:
     """`collection contains item`, and `in` the other way round."""
     node = values.single(item, operator)
     if node is None:
         return None
     if len(collection) > 50:
-        return values.key(node) in set(map(values.key, collection))
+        return values.key(node) in set(map(values.key, env.found(collection)))
     return any(values.equal(node, other) is True for other in collection)
 
 

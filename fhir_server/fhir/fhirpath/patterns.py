@@ -5,6 +5,7 @@ http://hl7.org/fhirpath/N1/#matchesregex-string-boolean: case-sensitive, and a d
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -16,10 +17,9 @@ from fhir_server.fhir.fhirpath.errors import EvaluationError
 
 MAX_PATTERN = 2_000  #: characters
 MAX_TEXT = 1_000_000  #: characters
-_MAX_STEPS = 20_000_000
+_MAX_WAYS = math.log(20_000_000)  #: to match a pattern somewhere in a text
 _BACKTRACKS = 100_000
 _NAMED = re.compile(r"\(\?<(?=[A-Za-z])")
-_FEW = 8  #: repeats that are as good as written out
 
 
 def found(pattern: str, text: str) -> bool:
@@ -39,8 +39,9 @@ def replaced(pattern: str, text: str, substitution: str) -> str:
     Raises:
         EvaluationError: not a regular expression, or one that could take too long on a text of this length.
     """
-    compiled, unbounded = _compiled(pattern)
-    if unbounded < 0 or len(text) ** (unbounded + 1) > _MAX_STEPS:
+    compiled, parsed = _compiled(pattern)
+    length = math.log(len(text) + 2)
+    if length + _ways(parsed, length) > _MAX_WAYS:
         raise EvaluationError("The regular expression could take too long.", code="too-costly")
     try:
         return compiled.sub(_substitution(substitution), text)
@@ -62,28 +63,41 @@ def _validator(pattern: str) -> Any:
 
 
 @lru_cache(maxsize=512)
-def _compiled(pattern: str) -> tuple[re.Pattern[str], int]:
-    """The pattern and how many unbounded repeats it has in a row; -1 where one stands inside another."""
+def _compiled(pattern: str) -> tuple[re.Pattern[str], Any]:
+    """The pattern, and its parts as the standard library reads them."""
     if len(pattern) > MAX_PATTERN:
         raise EvaluationError("The regular expression is too long.", code="too-costly")
     try:
         pattern = _NAMED.sub("(?P<", pattern)
-        return re.compile(pattern, re.DOTALL), _repeats(re._parser.parse(pattern, re.DOTALL), False)  # type: ignore[attr-defined]
+        return re.compile(pattern, re.DOTALL), re._parser.parse(pattern, re.DOTALL)  # type: ignore[attr-defined]
     except (re.error, RecursionError, OverflowError):
         raise EvaluationError("Not a regular expression.") from None
 
 
-def _repeats(parsed: Any, inside: bool) -> int:
-    total = 0
-    for operator, argument in parsed:
-        repeats = str(operator).endswith("_REPEAT") and argument[1] > _FEW
-        if repeats and inside:
-            return -1
-        inner = [_repeats(part, inside or repeats) for part in _parts(argument)]
-        if -1 in inner:
-            return -1
-        total += sum(inner) + repeats
-    return total
+def _ways(parsed: Any, length: float) -> float:
+    """The logarithm of how many ways there are, at most, to match at one place; `length` is that of the text's."""
+    return sum(_ways_of(str(operator), argument, length) for operator, argument in parsed)
+
+
+def _ways_of(operator: str, argument: Any, length: float) -> float:
+    if operator.endswith("_REPEAT"):
+        least, most, inner = argument
+        within = _ways(inner, length)
+        if within:
+            return within * min(float(most), math.exp(length)) + length
+        return min(math.log(most - least + 1), length)
+    if operator == "BRANCH":
+        ways = [_ways(choice, length) for choice in argument[1]]
+        # Where the first character decides, there is nothing to come back for.
+        return max(ways) if _decided(argument[1]) else math.log(sum(map(math.exp, (min(w, _MAX_WAYS) for w in ways))))
+    if operator == "GROUPREF":
+        return length
+    return sum(_ways(part, length) for part in _parts(argument))
+
+
+def _decided(choices: list[Any]) -> bool:
+    first = [choice[0] if len(choice) else (None, None) for choice in choices]
+    return all(str(operator) == "LITERAL" for operator, _ in first) and len({a for _, a in first}) == len(first)
 
 
 def _parts(argument: Any) -> Iterator[Any]:

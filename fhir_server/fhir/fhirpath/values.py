@@ -5,7 +5,7 @@ http://hl7.org/fhirpath/N1/#equality, #comparison, #singleton-evaluation-of-coll
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,8 @@ from fhir_server.fhir.fhirpath.nodes import Node, children, step
 from fhir_server.fhir.fhirpath.quantities import Quantity
 from fhir_server.fhir.fhirpath.temporal import Temporal
 
+#: Counts work, and ends what is too much of it.
+Spend = Callable[[int], None]
 _NUMBERS = (int, Decimal)
 #: Every white space is as good as another (N1 string equivalence, whitespace).
 _SPACES = str.maketrans("\t\r\n", "   ")
@@ -94,8 +96,9 @@ def equal_all(left: list[Node], right: list[Node]) -> bool | None:
     return answer
 
 
-def equivalent(left: Node, right: Node) -> bool:
-    """`~` of two items."""
+def equivalent(left: Node, right: Node, spend: Spend) -> bool:
+    """`~` of two items; the work is counted with `spend`."""
+    spend(1)
     a, b = _paired(left.system, right.system)
     if isinstance(a, str) and isinstance(b, str):
         return a.translate(_SPACES).casefold() == b.translate(_SPACES).casefold()
@@ -109,25 +112,23 @@ def equivalent(left: Node, right: Node) -> bool:
         digits = min(quantities.scale(Decimal(a)), quantities.scale(Decimal(b)))
         return round(Decimal(a), digits) == round(Decimal(b), digits)
     if left.value.__class__ is dict and right.value.__class__ is dict:
-        return equivalent_objects(left, right)
+        return _equivalent_objects(left, right, spend)
     return a is None and b is None
 
 
-def equivalent_objects(left: Node, right: Node) -> bool:
-    """`~` of complex values: the same elements, each equivalent; the ids of elements aside.
-
-    Codings by their system and code, concepts by any coding they share: https://hl7.org/fhir/R4/fhirpath.html#changes.
-    """
+def _equivalent_objects(left: Node, right: Node, spend: Spend) -> bool:
+    # The same elements, each equivalent, their ids aside; codings by system and code, concepts by any coding they share
+    # (https://hl7.org/fhir/R4/fhirpath.html#changes).
     if left.type == right.type == "Coding":
         return all(left.value.get(name) == right.value.get(name) for name in ("system", "code"))
     if left.type == right.type == "CodeableConcept":
         others = step([right], "coding")
-        return any(equivalent(one, other) for one in step([left], "coding") for other in others)
+        return any(equivalent(one, other, spend) for one in step([left], "coding") for other in others)
     a, b = ({name: kids for name, kids in _by_name(node).items() if name != "id"} for node in (left, right))
-    return a.keys() == b.keys() and all(equivalent_all(kids, b[name]) for name, kids in a.items())
+    return a.keys() == b.keys() and all(equivalent_all(kids, b[name], spend) for name, kids in a.items())
 
 
-def equivalent_all(left: list[Node], right: list[Node]) -> bool:
+def equivalent_all(left: list[Node], right: list[Node], spend: Spend) -> bool:
     """`~` of two collections, in any order."""
     if len(left) != len(right):
         return False
@@ -135,7 +136,7 @@ def equivalent_all(left: list[Node], right: list[Node]) -> bool:
         return sorted(map(repr, map(key, left))) == sorted(map(repr, map(key, right)))
     rest = list(right)
     for node in left:
-        at = next((i for i, other in enumerate(rest) if equivalent(node, other)), None)
+        at = next((i for i, other in enumerate(rest) if equivalent(node, other, spend)), None)
         if at is None:
             return False
         del rest[at]
