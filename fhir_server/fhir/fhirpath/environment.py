@@ -83,6 +83,7 @@ class Environment:
     __slots__ = (
         "_allowance",
         "context",
+        "cost",
         "entries",
         "index",
         "moment",
@@ -105,6 +106,7 @@ class Environment:
         allowance: Allowance | None = None,
     ) -> None:
         self._allowance = allowance
+        self.cost = 0  #: not yet taken from the allowance
         self.context = context
         self.resource = resource
         self.root = root
@@ -122,9 +124,12 @@ class Environment:
         Raises:
             EvaluationError: more than its `Allowance`.
         """
-        if self._allowance is None:
-            self._allowance = Allowance()
-        self._allowance.spend(amount)
+        self.cost += amount
+        if self.cost >= _FEW:
+            if self._allowance is None:
+                self._allowance = Allowance()
+            self._allowance.spend(self.cost)
+            self.cost = 0
 
     def found(self, nodes: list[Node]) -> list[Node]:
         """`nodes`, which were found or made; counted where there are many.

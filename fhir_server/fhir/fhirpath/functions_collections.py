@@ -87,13 +87,25 @@ def _distinct(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
 
 @function("where", "criterion")
 def _where(env: Environment, this: Nodes, nodes: Nodes, criterion: Truth) -> Nodes:
-    return [node for node, answer in zip(nodes, _answers(env, nodes, criterion), strict=True) if answer is True]
+    outer, found = env.index, []
+    many = len(nodes) > MANY
+    if not many:
+        env.spend(len(nodes))
+    for env.index, node in enumerate(nodes):
+        if many:
+            env.spend(1)
+        if criterion(env, [node]) is True:
+            found.append(node)
+    env.index = outer
+    return found
 
 
 @function("select", "each")
 def _select(env: Environment, this: Nodes, nodes: Nodes, projection: Collection) -> Nodes:
     outer, found = env.index, []
-    many = _counted(env, nodes)
+    many = len(nodes) > MANY
+    if not many:
+        env.spend(len(nodes))
     for env.index, node in enumerate(nodes):
         if many:
             env.spend(1)
@@ -238,7 +250,9 @@ _order = cmp_to_key(_by)
 
 def _answers(env: Environment, nodes: Nodes, criterion: Truth) -> Any:
     outer = env.index
-    many = _counted(env, nodes)
+    many = len(nodes) > MANY
+    if not many:
+        env.spend(len(nodes))
     try:
         for env.index, node in enumerate(nodes):
             if many:
@@ -253,10 +267,3 @@ def _booleans(nodes: Nodes) -> list[bool]:
     if any(value.__class__ is not bool for value in found):
         raise EvaluationError("Only booleans can be asked whether they are true or false.")
     return found
-
-
-def _counted(env: Environment, nodes: Nodes) -> bool:
-    """Count a round over few `nodes` at once; whether they are many, and each is to be counted in its turn."""
-    if len(nodes) <= MANY:
-        env.spend(len(nodes))
-    return len(nodes) > MANY
