@@ -161,7 +161,7 @@ def _inside(tree: Tree) -> Collection:
     if not isinstance(tree, Call) or tree.name != "descendants" or tree.arguments:
         return collection(tree)
     inner, within = collection(tree.input), functions_collections.descendants
-    return lambda env, this: within(inner(env, this), leaves=False)
+    return lambda env, this: within(env, inner(env, this), leaves=False)
 
 
 def _rooted(type: str) -> Collection:

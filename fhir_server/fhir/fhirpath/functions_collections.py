@@ -215,10 +215,10 @@ def _children(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
 
 @function("descendants")
 def _descendants(env: Environment, this: Nodes, nodes: Nodes) -> Nodes:
-    return descendants(nodes)
+    return descendants(env, nodes)
 
 
-def descendants(nodes: Nodes, leaves: bool = True) -> Nodes:
+def descendants(env: Environment, nodes: Nodes, leaves: bool = True) -> Nodes:
     """Children of children; without `leaves` only those in which a path may go on, which is a fraction of them."""
     found: Nodes = []
     level = nodes
