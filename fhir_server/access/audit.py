@@ -7,15 +7,16 @@ references, never a resource's content.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from fhir_server.access.grant import Grant
 from fhir_server.fhir import definitions
+from fhir_server.store.filters import Index
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Version
+from fhir_server.store.protocol import Put, Version
 
 _TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 _INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
@@ -44,12 +45,20 @@ ACTIONS = {
 
 
 class Traces:
-    """What one exchange touched. `kept` False makes every method do nothing (open mode, the server's own work)."""
+    """What one exchange touched.
 
-    __slots__ = ("kept", "objects", "patients")
+    Attributes:
+        kept: False makes every method do nothing (open mode, the server's own work).
+        witness: makes the trace of writes that are about to be made, for the same commit; None where it comes after.
+        told: whether it made one, and the commit stands.
+    """
+
+    __slots__ = ("kept", "objects", "patients", "told", "witness")
 
     def __init__(self, kept: bool) -> None:
         self.kept = kept
+        self.witness: Callable[[Sequence[Put]], Awaitable[Put]] | None = None
+        self.told = False
         self.objects: dict[str, None] = {}
         self.patients: dict[str, None] = {}
 
@@ -70,15 +79,29 @@ class Traces:
             for version in versions:
                 self._note(version)
 
+    def with_writes(self, writes: Iterable[Put]) -> Traces:
+        """What it will have touched when `writes` are made, which may yet be overtaken."""
+        found = Traces(self.kept)
+        found.objects, found.patients = dict(self.objects), dict(self.patients)
+        for write in writes:
+            found._touched(write.type, write.id, write.expected + 1)
+            found._about(write.type, write.index)
+        return found
+
     def _note(self, version: Version) -> None:
-        self.objects[f"{version.type}/{version.id}/_history/{version.version}"] = None
-        if version.type == "Patient":
-            self.patients[f"Patient/{version.id}"] = None
-            return
-        params = _patient_params().get(version.type)
-        if params:
-            words = unpack(version.packed).words
-            found = (w.value for w in words if w.param in params and w.value.startswith("Patient/"))
+        self._touched(version.type, version.id, version.version)
+        if version.type != "Patient" and version.type in _patient_params():
+            self._about(version.type, unpack(version.packed))
+
+    def _touched(self, type: str, id: str, version: int) -> None:
+        self.objects[f"{type}/{id}/_history/{version}"] = None
+        if type == "Patient":
+            self.patients[f"Patient/{id}"] = None
+
+    def _about(self, type: str, index: Index) -> None:
+        params = _patient_params().get(type)
+        if params and type != "Patient":
+            found = (w.value for w in index.words if w.param in params and w.value.startswith("Patient/"))
             self.patients.update(dict.fromkeys(found))
 
 

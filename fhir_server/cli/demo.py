@@ -81,7 +81,8 @@ async def _set_up(chosen: Settings, patients: int, root: str, origin: str) -> Po
     from fhir_server.app import opened
     from fhir_server.demo import kept
     from fhir_server.demo.poster import Poster
-    from fhir_server.space.population.generation import REFERENCE_DAY, population
+    from fhir_server.space.population.generation import population
+    from fhir_server.space.population.today import REFERENCE_DAY
 
     async with opened(chosen) as house:
         ready = await _stage(house).holds_its_people()

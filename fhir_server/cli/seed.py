@@ -20,7 +20,7 @@ from fhir_server.cli.options import WRONG, Data, Processes, Store, err, out, set
 from fhir_server.cli.sources import Part
 from fhir_server.fhir.json import serialize
 from fhir_server.settings import Settings
-from fhir_server.space.population.generation import REFERENCE_DAY, population
+from fhir_server.space.population.today import REFERENCE_DAY
 
 if TYPE_CHECKING:
     from fhir_server.cli.loading import Outcome
@@ -47,6 +47,9 @@ def seed(
     processes: Processes = 0,
 ) -> None:
     """Fill the store with invented people, their professionals, documents, appointments and messages."""
+    # Imported when it is asked for: a start of the server has no use for it.
+    from fhir_server.space.population.generation import population
+
     chosen = settings(data=data, store=store)
     people = population(patients, random_seed, day.replace(tzinfo=UTC).date() if day else REFERENCE_DAY)
     if output:

@@ -74,7 +74,7 @@ def stamped(body: bytes, id: str, version: int) -> tuple[bytes, int]:
         id: its logical id.
         version: its new version number.
     """
-    members = _members.decode(body.removeprefix(BOM))
+    members = _members.decode(msgspec.json.format(body.removeprefix(BOM), indent=-1))
     meta = _members.decode(members["meta"]) if "meta" in members else {}
     meta.pop("versionId", None)
     meta.pop("lastUpdated", None)
@@ -90,8 +90,8 @@ def stamped(body: bytes, id: str, version: int) -> tuple[bytes, int]:
     members.pop("id", None)
     members.pop("_id", None)
     members.pop("meta", None)
-    rest = b"".join(b",%s:%s" % (_encode(k), _compact(v)) for k, v in members.items())
-    own = b"".join(b",%s:%s" % (_encode(k), _compact(v)) for k, v in meta.items())
+    rest = b"".join([b",%s:%s" % (_encode(k), bytes(v)) for k, v in members.items()])
+    own = b"".join([b",%s:%s" % (_encode(k), bytes(v)) for k, v in meta.items()])
     return b'%s%s%s"%s}%s}' % (head, _META, PLACEHOLDER.encode(), own, rest), stamp
 
 
@@ -103,10 +103,6 @@ def _bounded(tree: Any, body: bytes, text: str, max_depth: int) -> dict[str, Any
     if b"\\u" in body and not _encodable(text, tree):
         raise Malformed("A string holds a lone surrogate, which is not a character.")
     return tree
-
-
-def _compact(raw: msgspec.Raw) -> bytes:
-    return msgspec.json.format(bytes(raw), indent=-1)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

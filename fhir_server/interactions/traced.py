@@ -1,39 +1,71 @@
 """An exchange with its trace: the answer leaves only when the AuditEvent that names who asked is durable.
 
-https://hl7.org/fhir/R4/security.html#audit, https://hl7.org/fhir/R4/auditevent.html
+https://hl7.org/fhir/R4/security.html#audit, https://hl7.org/fhir/R4/auditevent.html. A write of one resource and its
+trace are one commit: neither is there without the other.
 """
 
 from __future__ import annotations
 
-from fhir_server.access.audit import event
+from collections.abc import Sequence
+
+from fhir_server.access.audit import Traces, event
 from fhir_server.access.grant import OPEN
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import ROUTES, dispatch, shape_of
+from fhir_server.store.protocol import Put
 
 
 async def traced(request: Request, context: Context) -> Response:
     """As `dispatch`, leaving a trace whenever the caller's grant is traced, refusals included."""
-    if not context.repository.traces.kept:
+    traces = context.repository.traces
+    if not traces.kept:
         return await dispatch(request, context)
+    if _writes_one(request):
+        traces.witness = _Witness(request, context)
     try:
         response = await dispatch(request, context)
     except FhirError as error:
         await _leave(request, context, error.status)
         raise
-    await _leave(request, context, response.status)
+    if not traces.told:
+        await _leave(request, context, response.status)
     return response
 
 
+def _writes_one(request: Request) -> bool:
+    """Whether it can only be a create, update or patch: a Bundle makes many writes, and operations what they like."""
+    path = request.path
+    return request.method in ("POST", "PUT", "PATCH") and bool(path) and path[-1][:1] not in ("_", "$")
+
+
+class _Witness:
+    """Makes the trace of a write that is about to be made, for the same commit."""
+
+    __slots__ = ("_context", "_request")
+
+    def __init__(self, request: Request, context: Context) -> None:
+        self._request = request
+        self._context = context
+
+    async def __call__(self, writes: Sequence[Put]) -> Put:
+        touched = self._context.repository.traces.with_writes(writes)
+        return await _trace(self._request, self._context, touched, 200)
+
+
 async def _leave(request: Request, context: Context, status: int) -> None:
+    put = await _trace(request, context, context.repository.traces, status)
+    await Repository(context.repository.store, OPEN, context.repository.registry, context.base).transact([put])
+
+
+async def _trace(request: Request, context: Context, touched: Traces, status: int) -> Put:
     asker = context.repository
     type = request.path[0] if request.path and request.path[0][:1].isupper() else None
-    tree = event(asker.grant, asker.traces, _interaction(request), type, status, context.base)
+    tree = event(asker.grant, touched, _interaction(request), type, status, context.base)
     server = Repository(asker.store, OPEN, asker.registry, context.base)
-    put = await server.put("AuditEvent", server.new_id(), tree, serialize(tree), None, "POST")
-    await server.transact([put])
+    return await server.put("AuditEvent", server.new_id(), tree, serialize(tree), None, "POST")
 
 
 def _interaction(request: Request) -> str:

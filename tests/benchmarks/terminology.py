@@ -56,7 +56,7 @@ def _imported(base: Path, folder: Path) -> tuple[str, str, str, str]:
         raise SystemExit(done.stderr)
     took = re.search(r"in ([\d.]+) s", done.stdout)
     assert took is not None, done.stdout
-    return "import from a table, ready to be asked (targets: seconds)", f"{took[1]} s", "", ""
+    return "import from a table, ready to be asked (target: seconds)", f"{took[1]} s", "", ""
 
 
 def _name(rng: random.Random) -> str:

@@ -143,6 +143,7 @@ def test_a_shortcut_answers_what_the_general_closures_do(monkeypatch: pytest.Mon
     [
         "fullUrl.contains('/_history/').not()",
         "fullUrl.startsWith('urn:')",
+        "fullUrl.matches('^[a-z]+:')",
         "search.score.endsWith('5')",
         "%resource.type = 'batch'",
         "%resource.timestamp = '2024-01-01T00:00:00Z'",

@@ -65,6 +65,9 @@ class Answer:
 class Server:
     """Calls as one caller."""
 
+    #: What serves a request.
+    door = staticmethod(dispatch)
+
     def __init__(self, engine: Engine, settings: Settings, registry: Registry, grant: Grant = OPEN) -> None:
         self.engine = engine
         self.settings = settings
@@ -74,7 +77,7 @@ class Server:
 
     def as_caller(self, grant: Grant) -> Server:
         """The same server, called by someone else."""
-        return Server(self.engine, self.settings, self.registry, grant)
+        return type(self)(self.engine, self.settings, self.registry, grant)
 
     def context(self, **changed: Any) -> Context:
         repository = Repository(self.engine.store, self.grant, self.registry, BASE)
@@ -103,7 +106,7 @@ class Server:
             {name.replace("_", "-"): value for name, value in headers.items()},
         )
         try:
-            return Answer(await dispatch(request, context or self.context()))
+            return Answer(await self.door(request, context or self.context()))
         except FhirError as error:
             return Answer(Response(error.status, error.body(), headers=error.headers), error.headers)
 

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.json import serialize
-from fhir_server.space.population.generation import REFERENCE_DAY, population
+from fhir_server.space.population.generation import population
 from fhir_server.space.population.registration import ins, ins_key
+from fhir_server.space.population.today import REFERENCE_DAY
 
 PATIENTS = 150
 

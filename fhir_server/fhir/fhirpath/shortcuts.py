@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fhir_server.fhir.fhirpath import patterns
 from fhir_server.fhir.fhirpath.environment import Environment
 from fhir_server.fhir.fhirpath.nodes import Node, children, made, step
 from fhir_server.fhir.fhirpath.parser import parse
@@ -126,6 +127,7 @@ _TESTS: dict[str, Callable[[str, str], bool]] = {
     "startsWith": str.startswith,
     "endsWith": str.endswith,
     "contains": str.__contains__,
+    "matches": lambda text, pattern: patterns.found(pattern, text),
 }
 
 

@@ -13,10 +13,9 @@ from fhir_server.space.population.districts import District, district, resources
 from fhir_server.space.population.documents import record
 from fhir_server.space.population.exchanges import care_team, conversations, measures
 from fhir_server.space.population.people import Person, households, patient, related, town_pool
+from fhir_server.space.population.today import REFERENCE_DAY
 from fhir_server.space.population.world import World
 
-#: Today, when none is given: so that the same command gives the same bytes on any day.
-REFERENCE_DAY = date(2026, 6, 30)
 #: Patients who share the same five communes and their professionals.
 BLOCK = 1000
 
