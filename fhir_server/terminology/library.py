@@ -51,7 +51,7 @@ class Library:
         self._since = 0
         self._due = 0.0
         self._lock = asyncio.Lock()
-        self._following: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
 
     @cached_property
     def concepts(self) -> Concepts:
@@ -60,8 +60,8 @@ class Library:
 
     def close(self) -> None:
         """Let go of the file, if it was opened."""
-        if self._following is not None:
-            self._following.cancel()
+        for task in self._under_way:
+            task.cancel()
         if "concepts" in self.__dict__:
             self.concepts.close()
 
@@ -80,11 +80,23 @@ class Library:
         if monotonic() < self._due:
             return
         self._due = monotonic() + every_seconds
-        if self._following is None or self._following.done():
-            self._following = asyncio.create_task(self.refresh())
-        done, _ = await asyncio.wait({self._following}, timeout=patience_seconds)
-        for task in done:
-            task.result()
+        await self._taken_over(next(iter(self._under_way)) if self._under_way else self._begun(), patience_seconds)
+
+    async def written(self, patience_seconds: float) -> None:
+        """Take over what was written just now; what takes longer than `patience_seconds` goes on meanwhile."""
+        # One that is under way may have looked before this write.
+        await self._taken_over(self._begun(), patience_seconds)
+
+    def _begun(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.refresh())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    async def _taken_over(self, task: asyncio.Task[None], patience_seconds: float) -> None:
+        done, _ = await asyncio.wait({task}, timeout=patience_seconds)
+        for one in done:
+            one.result()
 
     async def refresh(self) -> None:
         """Take over what was written since; the answer to what follows holds all that was stored before."""

@@ -25,6 +25,8 @@ _MANY = 20_000
 _REMEMBERED = 50_000
 #: How long a request waits for what others wrote to be taken over; most of it takes a hundredth of that.
 _PATIENCE_SECONDS = 0.5
+#: How long whoever wrote waits for it: all but the largest code systems are in force when they are answered.
+_LONGER_PATIENCE_SECONDS = 15.0
 
 #: Direction of subsumption → the filter of a value set that says so.
 _FILTERS = {"below": "is-a", "above": "generalizes"}
@@ -76,7 +78,7 @@ class Terminology:
     async def written(self) -> None:
         """Take over what this worker wrote just now, so that the next request is judged by it."""
         if self._wanted or self.library.ready:
-            await self.library.refresh()
+            await self.library.written(_LONGER_PATIENCE_SECONDS)
 
     async def members(self, url: str) -> Collection[Coding]:
         """The codings of a value set, by canonical or relative URL.

@@ -9,7 +9,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from fhir_server.terminology import service
 from tests.http.whole import whole
+from tests.terminology.conftest import Speaking
 from tests.terminology.making import ANIMALS, URL, filtered, value_set
 from tests.terminology.test_elsewhere import FOUR, PROFILE, four_legged
 
@@ -53,3 +57,18 @@ async def test_another_worker_follows_within_a_second(tmp_path: Path) -> None:
         await asyncio.sleep(1.1)
         assert (await other.post("Basic", json=four_legged("bat"))).status_code == 201
         assert (await other.post("Basic", json=four_legged("cat"))).status_code == 422
+
+
+async def test_whoever_writes_a_large_code_system_does_not_wait_for_all_of_it(
+    server: Speaking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = server.terminology.library
+    await library.refresh()
+    before = library.generation
+    monkeypatch.setattr(service, "_LONGER_PATIENCE_SECONDS", 0.0)
+    assert (await server.post("CodeSystem", ANIMALS)).status == 201
+    assert library.generation == before
+    async with asyncio.timeout(20):
+        while library.generation == before:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    assert (await server.get(f"CodeSystem/$lookup?system={URL}&code=mammal")).status == 200
