@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.fhir.json_positions import positions as positions_in_json
 from fhir_server.fhir.outcome import FhirError, Malformed, NotAcceptable
 from fhir_server.fhir.xml import positions, to_xml
 from fhir_server.http.bodies import LONG
@@ -114,12 +115,48 @@ def failure(error: FhirError) -> Response:
     return Response(error.status, error.body(), headers=error.headers)
 
 
+#: So long a JSON body is read once more for the places of its issues.
+_PLACED_BYTES = 2_000_000
+_PLACEABLE = b'{"resourceType":"OperationOutcome"'
+
+
+def placed_in_json(response: Response, json: bytes) -> Response:
+    """`response` with the line and column of each issue in the JSON the client sent, if it is an OperationOutcome."""
+    if len(json) > _PLACED_BYTES or not response.body.startswith(_PLACEABLE) or b'"expression"' not in response.body:
+        return response
+    outcome = msgspec.json.decode(response.body)
+    inside = _subject(json)
+    found: dict[int, str] = {}
+    for n, issue in enumerate(outcome["issue"]):
+        path = next(iter(issue.get("expression", ())), "")
+        if "location" not in issue and path[:1].isupper():
+            whole = not inside or path.startswith("Parameters")
+            found[n] = path if whole else inside + path[len(path.partition(".")[0]) :]
+    try:
+        places = positions_in_json(json.decode(), [*found.values()])
+    except (StopIteration, UnicodeDecodeError):
+        return response
+    for n, path in found.items():
+        line, column = places[path]
+        outcome["issue"][n]["location"] = [f"line {line}, column {column}"]
+    return replace(response, body=msgspec.json.encode(outcome))
+
+
+def _subject(json: bytes) -> str:
+    """Where what an operation is asked about stands, when that is in a parameter; "" when it is the body."""
+    tree = msgspec.json.decode(json)
+    rows = tree.get("parameter") if isinstance(tree, dict) and tree.get("resourceType") == "Parameters" else None
+    named = enumerate(rows if isinstance(rows, list) else ())
+    at = next((n for n, row in named if isinstance(row, dict) and row.get("name") == "resource"), None)
+    return "" if at is None else f"Parameters.parameter[{at}].resource"
+
+
 _SUBJECT = re.compile(r"Parameters\.parameter\[\d+\]\.resource")
 
 
 def placed(response: Response, xml: bytes) -> Response:
     """`response` with the line and column of each issue in the XML the client sent, if it is an OperationOutcome."""
-    if not response.body.startswith(b'{"resourceType":"OperationOutcome"'):
+    if not response.body.startswith(_PLACEABLE):
         return response
     try:
         places = positions(xml)

@@ -74,6 +74,7 @@ class Incoming:
         pretty: `_pretty`.
         awaited: whether the body is still on its way.
         xml: the XML body, for placing issues in it; b"" for none.
+        json: the JSON body of a validation, likewise.
         own: pairs for the pages alone (`lang`, `view`), once `read`.
         raw_query: the query as it came, for the pages' own links.
     """
@@ -81,6 +82,7 @@ class Incoming:
     __slots__ = (
         "awaited",
         "headers",
+        "json",
         "method",
         "own",
         "path",
@@ -106,6 +108,7 @@ class Incoming:
         self.pretty = False
         self.awaited = False
         self.xml = b""
+        self.json = b""
 
     def read(self, prefix: int) -> None:
         """Decode path and query and settle the format.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotAcceptable, Unavailable, UnsupportedMediaType
 from fhir_server.http import bodies, logs
-from fhir_server.http.answers import Answer, answer, failure, placed
+from fhir_server.http.answers import Answer, answer, failure, placed, placed_in_json
 from fhir_server.http.calls import AS_JSON, Incoming, MakeContext
 from fhir_server.http.cors import METHODS, Cors
 from fhir_server.http.logs import logger
@@ -144,6 +144,8 @@ class Wire:
         json, media_type = await bodies.as_json(method, path, body, header, self._settings.max_depth)
         if media_type == FHIR_JSON and json is not body:
             incoming.xml = body
+        elif path[-1:] == ("$validate",):
+            incoming.json = body
         request = Request(method, path, incoming.query, json, media_type, incoming.for_handlers())
         return await self._dispatch(request, context)
 
@@ -168,6 +170,8 @@ class Wire:
     async def _rendered(self, incoming: Incoming, response: Response, base: str) -> Answer:
         if incoming.xml:
             response = placed(response, incoming.xml)
+        elif incoming.json:
+            response = placed_in_json(response, incoming.json)
         wanted = incoming.wanted
         if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
             if len(response.body) > bodies.LONG:

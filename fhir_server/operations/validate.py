@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.fhir.definitions import SPECIFICATION
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, Issue, outcome
 from fhir_server.interactions import integrity
@@ -48,7 +47,7 @@ async def _issues(call: Invocation, context: Context, mode: str | None, tree: di
         tree = parse(stored.body, context.settings.max_depth)
     if tree.get("resourceType") != type:
         return [Issue("error", "invalid", f"The resource is not a {type}, which the URL says it is.", "resourceType")]
-    issues = await verdict(context, tree, _profiles(call, type))
+    issues = await verdict(context, tree, call.inputs.values.get("profile", []))
     if mode == "update" and tree.get("id") != call.id:
         issues.append(Issue("error", "value", "The resource's id is not the URL's.", f"{type}.id"))
     try:
@@ -56,12 +55,6 @@ async def _issues(call: Invocation, context: Context, mode: str | None, tree: di
     except FhirError as error:
         issues += error.issues
     return issues
-
-
-def _profiles(call: Invocation, type: str) -> list[str]:
-    """The profile asked for, unless it is the base type's own, which is always judged."""
-    asked = call.inputs.one("profile")
-    return [] if asked is None or asked.partition("|")[0] == SPECIFICATION + type else [asked]
 
 
 async def _deletable(call: Invocation, context: Context) -> list[Issue]:

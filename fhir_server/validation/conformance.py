@@ -54,6 +54,13 @@ class _Ready:
         return bool(judge.is_valid(item))
 
 
+def own_type(canonical: str) -> str | None:
+    """The type of R4 whose definition a canonical names; None for any other."""
+    url, _, version = canonical.partition("|")
+    name = url.removeprefix(definitions.SPECIFICATION)
+    return name if name != url and name in definitions.types() and version in ("", definitions.FHIR_VERSION) else None
+
+
 class Codes(Protocol):
     """What the terminology answers; None where it cannot tell."""
 
@@ -79,9 +86,9 @@ class Conformance:
         return self.profiles.find(canonical) is not None
 
     def type(self, canonical: str) -> str | None:
-        """The type a known profile constrains."""
+        """The type a known profile constrains; the type itself for one of R4's own."""
         found = self.profiles.find(canonical)
-        return str(found["type"]) if found else None
+        return str(found["type"]) if found else own_type(canonical)
 
     def schema(self, canonical: str) -> dict[str, Any]:
         """What a known profile asks of structure, as JSON Schema."""

@@ -99,10 +99,13 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 name = member.name.removeprefix("./")
+                # Whatever is passed over is unpacked on the way.
+                left -= member.size
+                if left < 0:
+                    raise Invalid(f"{path.name} is larger than is read.", key="package", code="too-long")
                 if not member.isfile() or not _is_wanted(name.removeprefix("package/"), name.startswith("package/")):
                     continue
-                left -= member.size
-                if member.size > MAX_FILE or left < 0:
+                if member.size > MAX_FILE:
                     raise Invalid(f"{path.name} is larger than is read.", key="package", code="too-long")
                 file = archive.extractfile(member)
                 if file is not None:

@@ -12,7 +12,7 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
 from fhir_server.validation import explain, extensible, extensions
 from fhir_server.validation.around import Around
-from fhir_server.validation.conformance import Codes, Conformance
+from fhir_server.validation.conformance import Codes, Conformance, own_type
 from fhir_server.validation.extensions import are_judged
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import Profiles
@@ -77,7 +77,7 @@ class Validator:
     ) -> Iterator[Issue]:
         """What the profiles that `tree` claims, and those in `asked`, find wrong with it."""
         if self.conformance is None:
-            yield from (self._unknown("error", at) for _ in asked)
+            yield from (self._unknown("error", at) for c in asked if own_type(c) not in definitions.lineage(type))
             return
         claims = _claims(tree)
         for canonical in dict.fromkeys((*asked, *claims)):
@@ -85,7 +85,9 @@ class Validator:
             level = self.levels.of(canonical)
             if level == "off" and canonical not in asked:
                 continue
-            if not self.conformance.knows(canonical):
+            if own_type(canonical) in definitions.lineage(type):
+                continue  # the type's own rules, which are always judged
+            if self.conformance.type(canonical) is None:
                 yield self._unknown("error" if canonical in asked else self.unknown, said)
             elif self.conformance.type(canonical) not in definitions.lineage(type):
                 text = f"The profile constrains another type than {type}."

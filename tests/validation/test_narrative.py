@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fhir_server.validation.validator import validate
@@ -48,6 +50,17 @@ def test_basic_formatting_is_allowed(inside: str):
         '<a href="javascript:a()">a</a>',
         '<a href=" JaVa&#83;cript:a()">a</a>',
         '<a href="data:text/html,a">a</a>',
+        '<a href="data:image/svg+xml,a">a</a>',
+        '<img src="data:text/html,a"/>',
+        '<a href="java&#10;script:a()">a</a>',
+        '<a href="java&#9;script&#xA0;:a()">a</a>',
+        '<a href="feed:javascript:a()">a</a>',
+        '<a href="blob:https://x.example/a">a</a>',
+        '<q cite="javascript:a()">a</q>',
+        '<p style="width: exp/**/ression(a)">a</p>',
+        '<p style="width: \\65xpression(a)">a</p>',
+        '<p style="background: url( javascript:a )">a</p>',
+        '<p style="-moz-/*b*/binding: url(a)">a</p>',
         '<p style="width: expression(a)">a</p>',
         "<p>a",
         "&nbsp;",
@@ -81,3 +94,31 @@ def test_a_narrative_says_something(inside: str):
 )
 def test_the_root_is_one_div_of_xhtml_without_a_document_type(div: str):
     assert _keys(div) == [("txt-1", "Basic.text.div")]
+
+
+UNSAFE = {"status": "generated", "div": DIV % "<script>a</script>"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "at"),
+    [
+        (
+            {"resourceType": "Basic", "code": {"text": "a"}, "contained": [{"resourceType": "Basic", "id": "b", "text": UNSAFE, "code": {"text": "a"}}], "subject": {"reference": "#b"}},
+            "Basic.contained[0].text.div",
+        ),
+        (
+            {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {"resourceType": "Basic", "code": {"text": "a"}, "text": UNSAFE}}]},
+            "Bundle.entry[0].resource.text.div",
+        ),
+        (
+            {"resourceType": "Parameters", "parameter": [{"name": "a", "part": [{"name": "b", "resource": {"resourceType": "Basic", "code": {"text": "a"}, "text": UNSAFE}}]}]},
+            "Parameters.parameter[0].part[0].resource.text.div",
+        ),
+        (
+            {"resourceType": "Composition", "section": [{"title": "a", "text": UNSAFE}]},
+            "Composition.section[0].text.div",
+        ),
+    ],
+)  # fmt: skip
+def test_narratives_are_judged_wherever_they_stand(tree: dict[str, Any], at: str):
+    assert ("txt-1", at) in [(i.key, i.expression) for i in validate(tree)]

@@ -167,3 +167,33 @@ def test_a_folder_is_read_as_its_archive_is(tmp_path: Path):
     assert (package.name, package.missing({}), len(package.resources)) == ("a", {"b": "2"}, 1)
     with pytest.raises(Invalid):
         packages.load(tmp_path / "nowhere")
+
+
+def test_what_is_passed_over_counts_against_the_most_that_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(packages, "MAX_PACKAGE", 10_000)
+    path = tmp_path / "a.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, size in (("package/package.json", 2), ("package/other/zeros.bin", 20_000)):
+            member = tarfile.TarInfo(name)
+            member.size = size
+            archive.addfile(member, io.BytesIO(b"{}".ljust(size, b"\0")))
+    with pytest.raises(Invalid) as refused:
+        packages.load(path)
+    assert refused.value.issues[0].code == "too-long"
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.json", "/tmp/evil.json", "package/../../evil.json", "package/x/../evil.json"]
+)
+def test_a_member_that_points_out_of_the_package_is_passed_over(tmp_path: Path, name: str):
+    path = tmp_path / "a.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for one, content in (("package/package.json", {"name": "a"}), (name, {"resourceType": "Patient"})):
+            body = json.dumps(content).encode()
+            member = tarfile.TarInfo(one)
+            member.size = len(body)
+            archive.addfile(member, io.BytesIO(body))
+        link = tarfile.TarInfo("package/link.json")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    assert packages.load(path).resources == ()
