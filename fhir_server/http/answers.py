@@ -125,24 +125,25 @@ def placed_in_json(response: Response, json: bytes) -> Response:
     if len(json) > _PLACED_BYTES or not response.body.startswith(_PLACEABLE) or b'"expression"' not in response.body:
         return response
     outcome = msgspec.json.decode(response.body)
-    inside = _subject(json)
+    try:
+        text = json.decode("utf-8-sig")
+        inside = _subject(text)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return response  # it could not be read, which the answer says
     found: dict[int, str] = {}
     for n, issue in enumerate(outcome["issue"]):
         path = next(iter(issue.get("expression", ())), "")
         if "location" not in issue and path[:1].isupper():
             whole = not inside or path.startswith("Parameters")
             found[n] = path if whole else inside + path[len(path.partition(".")[0]) :]
-    try:
-        places = positions_in_json(json.decode(), [*found.values()])
-    except (StopIteration, UnicodeDecodeError):
-        return response
+    places = positions_in_json(text, [*found.values()])
     for n, path in found.items():
         line, column = places[path]
         outcome["issue"][n]["location"] = [f"line {line}, column {column}"]
     return replace(response, body=msgspec.json.encode(outcome))
 
 
-def _subject(json: bytes) -> str:
+def _subject(json: str) -> str:
     """Where what an operation is asked about stands, when that is in a parameter; "" when it is the body."""
     tree = msgspec.json.decode(json)
     rows = tree.get("parameter") if isinstance(tree, dict) and tree.get("resourceType") == "Parameters" else None

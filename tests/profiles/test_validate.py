@@ -110,3 +110,20 @@ async def test_a_modifier_that_is_not_known_is_not_written(server: httpx.AsyncCl
         422,
         {("unknown-modifier-extension", "Patient.modifierExtension[0]")},
     )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"resourceType": "Patient", "extension": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+        b'{"resourceType": "Patient", "name": [{"family": "\xff"}]}',
+        b'{"resourceType": "Patient", "name": [',
+        b'\xef\xbb\xbf{"resourceType": "Patient", "name": [{"family": "\\ud800"}], "gender": "x"}',
+        b'{"resourceType": "Patient", "na\\u006de": [{"famil": "a"}]}',
+    ],
+    ids=["deep", "bytes", "cut", "surrogate", "escaped"],
+)
+async def test_odd_bytes_are_answered_as_a_client_s_mistake(server: httpx.AsyncClient, content: bytes):
+    answer = await server.post("Patient/$validate", content=content)
+    assert answer.status_code in (200, 400)
+    assert any(issue["severity"] in ("error", "fatal") for issue in answer.json()["issue"])
