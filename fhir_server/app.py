@@ -73,7 +73,7 @@ class House:
         """Who gets in; made when it is first asked for, since an open server needs none."""
         if self._authorization is None:
             from fhir_server.smart.authorization import Authorization
-            from fhir_server.smart.catalogue_clients import CatalogueClients
+            from fhir_server.smart.clients.catalogue import CatalogueClients
 
             records = self.engine.records
             self._authorization = Authorization(

@@ -12,8 +12,8 @@ import typer
 
 from fhir_server.cli.clients import opened_with
 from fhir_server.cli.options import WRONG, Data, Store, out, refuse, settings
-from fhir_server.smart.accounts import Account
-from fhir_server.smart.people import WeakPassword
+from fhir_server.smart.people.accounts import Account
+from fhir_server.smart.people.proving import WeakPassword
 from fhir_server.smart.secret import made
 
 if TYPE_CHECKING:

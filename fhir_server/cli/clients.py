@@ -16,7 +16,7 @@ import typer
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import WRONG, Data, Store, out, refuse, settings
 from fhir_server.settings import Settings
-from fhir_server.smart.clients import Client, Kind, RecordedClients
+from fhir_server.smart.clients.registered import Client, Kind, RecordedClients
 from fhir_server.smart.scopes import SPECIAL, read
 from fhir_server.smart.secret import digest, made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from fhir_server.cli.options import Data, out, settings
-from fhir_server.smart.keys import Keys, key_file
+from fhir_server.smart.tokens.signing_keys import Keys, key_file
 
 keys = typer.Typer(help="Keys that id_tokens are signed with.", no_args_is_help=True)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from fhir_server.smart.accounts import Duty
+from fhir_server.smart.people.accounts import Duty
 from fhir_server.space.population.codes import (
     FR_CORE,
     INS_DEMO,

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from fhir_server.demo.cast import PUBLISHER
-from fhir_server.smart.clients import Client
+from fhir_server.smart.clients.registered import Client
 from fhir_server.space.catalogue.apps import Action, App, Audience, Category, Purpose
 
 _LOINC = "http://loinc.org"

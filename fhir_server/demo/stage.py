@@ -15,9 +15,9 @@ from fhir_server.access.repository import Repository
 from fhir_server.demo.cast import CAST, MODELS, Role, additions
 from fhir_server.demo.software import SAMPLES, clients
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.smart.accounts import Account
 from fhir_server.smart.authorization import Authorization
-from fhir_server.smart.clients import RecordedClients
+from fhir_server.smart.clients.registered import RecordedClients
+from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.secret import made
 from fhir_server.space.catalogue.catalogue import Catalogue
 

@@ -14,33 +14,33 @@ from fhir_server.access.repository import Repository
 from fhir_server.access.revision import Revision
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
-from fhir_server.smart.accounts import Accounts
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.app_rights import AppRights
-from fhir_server.smart.asks import Asks
+from fhir_server.smart.authorizing.asks import Asks
+from fhir_server.smart.authorizing.consenting import Consenting
 from fhir_server.smart.brand import Brands
 from fhir_server.smart.bridge import Bridge
-from fhir_server.smart.client_keys import ClientKeys
-from fhir_server.smart.clients import Clients, RecordedClients
-from fhir_server.smart.consenting import Consenting
-from fhir_server.smart.identity_token import IdentityTokens
-from fhir_server.smart.keys import Keys, key_file
-from fhir_server.smart.origins import Origins
-from fhir_server.smart.people import People
-from fhir_server.smart.sessions import Sessions
-from fhir_server.smart.tokens import Family, Tokens
+from fhir_server.smart.clients.keys import ClientKeys
+from fhir_server.smart.clients.origins import Origins
+from fhir_server.smart.clients.registered import Clients, RecordedClients
+from fhir_server.smart.clients.rights import AppRights
+from fhir_server.smart.people.accounts import Accounts
+from fhir_server.smart.people.proving import People
+from fhir_server.smart.people.sessions import Sessions
+from fhir_server.smart.tokens.identity import IdentityTokens
+from fhir_server.smart.tokens.kept import Family, Tokens
+from fhir_server.smart.tokens.signing_keys import Keys, key_file
+from fhir_server.smart.tokens.verify import Verifier
 from fhir_server.smart.traces import AccessTraces, Trace
-from fhir_server.smart.verify import Verifier
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:
     import httpx
 
+    from fhir_server.smart.clients.registration import Registration
     from fhir_server.smart.federation.sign_in import Federation
-    from fhir_server.smart.registration import Registration
     from fhir_server.smart.requests import Reply
-    from fhir_server.smart.token import Server
+    from fhir_server.smart.tokens.endpoint import Server
 
 
 class Authorization:
@@ -133,7 +133,7 @@ class Authorization:
     @cached_property
     def registration(self) -> Registration | None:
         """Registers drafts; None when that is off. Made when the first one asks."""
-        from fhir_server.smart.registration import Registration
+        from fhir_server.smart.clients.registration import Registration
 
         if self._catalogue is None or not self.registers:
             return None
@@ -142,8 +142,8 @@ class Authorization:
     @cached_property
     def server(self) -> Server:
         """Authlib's server; imported when it is first needed, since that takes a third of a second."""
-        from fhir_server.smart.acting import Acting
-        from fhir_server.smart.token import Server
+        from fhir_server.smart.people.acting import Acting
+        from fhir_server.smart.tokens.endpoint import Server
 
         repository = self._repository
         sight = (lambda base: repository(OPEN, base)) if repository is not None else None

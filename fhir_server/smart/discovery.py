@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.client_keys import ALGORITHMS
-from fhir_server.smart.clients import METHODS
-from fhir_server.smart.keys import ALGORITHM
+from fhir_server.smart.clients.keys import ALGORITHMS
+from fhir_server.smart.clients.registered import METHODS
+from fhir_server.smart.tokens.signing_keys import ALGORITHM
 
 #: https://hl7.org/fhir/smart-app-launch/conformance.html#capabilities
 CAPABILITIES = [

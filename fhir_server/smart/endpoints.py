@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.requests import Asked, Reply
-from fhir_server.smart.token import Server
+from fhir_server.smart.tokens.endpoint import Server
 
 
 def judge(

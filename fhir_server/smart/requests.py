@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from fhir_server.smart import scopes
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.clients import METHODS, Client
+from fhir_server.smart.clients.registered import METHODS, Client
 
 #: More parameters than any request of these protocols has, and longer than any value.
 MOST, LONGEST = 64, 20_000

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
-from fhir_server.smart.accounts import Account
-from fhir_server.smart.clients import Client, RecordedClients
+from fhir_server.smart.clients.registered import Client, RecordedClients
+from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.secret import digest
 
 PASSWORD = "cheval agrafe pile juste"

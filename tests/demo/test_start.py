@@ -15,7 +15,7 @@ from fhir_server.demo.cast import CAST
 from fhir_server.demo.software import SAMPLES
 from fhir_server.fhir.json import parse
 from fhir_server.settings import Settings
-from fhir_server.smart.clients import RecordedClients
+from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.store.filters import EVERYTHING
 from tests.cli.server import run
 from tests.demo.served import Demo

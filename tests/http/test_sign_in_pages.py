@@ -156,7 +156,7 @@ async def test_a_regulator_may_say_regulation(space: Space) -> None:
 
     import msgspec
 
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.people.sessions import Session
 
     await a_doctor(space)
     browser = Browser(space)

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
-from fhir_server.smart.accounts import Account
-from fhir_server.smart.clients import Client
+from fhir_server.smart.clients.registered import Client
+from fhir_server.smart.people.accounts import Account
 from tests.smart.space import BASE, ROOT, TOKEN, Space
 
 CALLBACK = "https://app.example/callback"

@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
-from fhir_server.smart.clients import Client, RecordedClients
+from fhir_server.smart.clients.registered import Client, RecordedClients
 
 ROOT = "http://server.test"
 BASE = f"{ROOT}/fhir"

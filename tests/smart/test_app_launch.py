@@ -9,8 +9,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from fhir_server.smart.asks import Launch
-from fhir_server.smart.keys import Keys, key_file
+from fhir_server.smart.authorizing.asks import Launch
+from fhir_server.smart.tokens.signing_keys import Keys, key_file
 from tests.smart.browser import CALLBACK, PASSWORD, Browser, a_person, an_app, answered, launched
 from tests.smart.space import BASE, ROOT, TOKEN, Space
 
@@ -260,7 +260,7 @@ async def test_a_client_with_a_secret_uses_it(space: Space) -> None:
 
 
 async def test_a_provisional_code_activates_an_account_once(space: Space) -> None:
-    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.people.accounts import Account
 
     authorization = space.house.authorization
     account = Account("a1", "new", "New", "Patient/p1")

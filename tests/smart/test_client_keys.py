@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from fhir_server.smart import client_keys, fetch
-from fhir_server.smart.client_keys import ClientKeys
-from fhir_server.smart.clients import Client
+from fhir_server.smart import fetch
+from fhir_server.smart.clients import keys as client_keys
+from fhir_server.smart.clients.keys import ClientKeys
+from fhir_server.smart.clients.registered import Client
 from tests.smart.space import Space, serving
 
 HEADER = {"kid": "k1", "alg": "ES384"}

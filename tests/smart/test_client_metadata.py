@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.smart.client_metadata import Wrong, read
+from fhir_server.smart.clients.metadata import Wrong, read
 from tests.smart.browser import CALLBACK
 
 PUBLIC: dict[str, Any] = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}

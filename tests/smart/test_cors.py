@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.smart.clients import Client
-from fhir_server.smart.origins import of
+from fhir_server.smart.clients.origins import of
+from fhir_server.smart.clients.registered import Client
 from tests.smart.space import BASE, ROOT, TOKEN, Space
 
 OWN, OTHER = "https://app.example", "https://other.example"

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fhir_server.smart.clients import Client
+from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.secret import digest
 from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.apps import Purpose

@@ -15,14 +15,14 @@ from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Visit, see_other
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.asks import Ask
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.authorizing.asks import Ask
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 
 async def grant(visit: Visit, ask: Ask, session: Session, account: Account, scope: Sequence[str]) -> Response:
     """To the app with a code for `scope`; refused when the request was decided already."""
-    from fhir_server.smart.authorize import granted
+    from fhir_server.smart.authorizing.authorize import granted
 
     if not visit.cookie or not await visit.authorization.asks.decide(ask):
         return visit.foreign()
@@ -46,7 +46,7 @@ async def grant(visit: Visit, ask: Ask, session: Session, account: Account, scop
 
 async def refuse(visit: Visit, ask: Ask, error: str, description: str) -> Response:
     """To the app with an error; refused when the request was decided already."""
-    from fhir_server.smart.authorize import refused
+    from fhir_server.smart.authorizing.authorize import refused
 
     if not await visit.authorization.asks.decide(ask):
         return visit.foreign()

@@ -16,9 +16,9 @@ from fhir_server.http.smart.oauth import form
 from fhir_server.http.smart.visit import Visit, see_other
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.asks import Ask
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.authorizing.asks import Ask
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 ENDED = "The request has ended. Start again from the app."
 #: Step → its page.
@@ -36,7 +36,7 @@ _UNASKED = {"sign-in": "login_required", "consent": "consent_required"}
 
 async def authorize(visit: Visit) -> Response:
     """An app's request comes in."""
-    from fhir_server.smart.authorize import Redirect, Unsafe, read
+    from fhir_server.smart.authorizing.authorize import Redirect, Unsafe, read
 
     request, server = visit.request, visit.authorization
     pairs: Sequence[tuple[str, str]] | None
@@ -56,7 +56,7 @@ async def authorize(visit: Visit) -> Response:
 
 async def go_on(visit: Visit) -> Response:
     """The page of the step that is next, or the answer to the app."""
-    from fhir_server.smart import authorize
+    from fhir_server.smart.authorizing import authorize
 
     ask = await visit.ask()
     if ask is None:

@@ -14,15 +14,15 @@ from fhir_server.http.smart.answering import name_of
 from fhir_server.http.smart.visit import Visit, first
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.asks import Ask
-    from fhir_server.smart.encounters import Encounter
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.authorizing.asks import Ask
+    from fhir_server.smart.authorizing.encounters import Encounter
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 
 async def show_roles(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
     """The exercises of the person, in words."""
-    from fhir_server.smart import roles
+    from fhir_server.smart.people import roles
 
     found = await roles.find(visit.entrance.repository, account) if account is not None else ()
     return visit.page("smart/role", {"roles": found, "client": await name_of(visit, ask)}, ask)
@@ -70,7 +70,7 @@ async def patient(visit: Visit) -> Response:
 
 async def encounters(visit: Visit, ask: Ask, account: Account) -> Sequence[Encounter]:
     """The encounters of the patient chosen that the person may choose; none of a patient they may not act for."""
-    from fhir_server.smart import encounters as known
+    from fhir_server.smart.authorizing import encounters as known
 
     if ask.patient is None or not await visit.entrance.may_choose(account, ask.patient):
         return ()

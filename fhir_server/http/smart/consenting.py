@@ -15,13 +15,13 @@ from fastapi.responses import Response
 from fhir_server.http.smart.answering import grant, name_of, refuse
 from fhir_server.http.smart.visit import Form, Visit, first
 from fhir_server.http.space.words import done_with
-from fhir_server.smart.consent_words import TOGETHER, Line, lines
+from fhir_server.smart.authorizing.consent_words import TOGETHER, Line, lines
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.asks import Ask
-    from fhir_server.smart.consenting import Offers
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.authorizing.asks import Ask
+    from fhir_server.smart.authorizing.consenting import Offers
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 #: Value of a choice → whether it accepts.
 _CHOICES = {"yes": True, "no": False}
@@ -44,7 +44,7 @@ async def show(visit: Visit, ask: Ask, _session: Session | None, account: Accoun
 
 async def decide(visit: Visit) -> Response:
     """What the person decided."""
-    from fhir_server.smart import authorize
+    from fhir_server.smart.authorizing import authorize
 
     given, ask = await visit.posted(), await visit.ask()
     session, account = await visit.session()

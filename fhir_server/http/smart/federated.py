@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Route, Visit, see_other
-from fhir_server.smart.asks import Ask
+from fhir_server.smart.authorizing.asks import Ask
 
 
 async def begin(visit: Visit) -> Response:

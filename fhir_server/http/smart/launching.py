@@ -10,11 +10,11 @@ from fastapi.responses import Response
 from fhir_server.http.smart import purposes
 from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Form, Visit, first, see_other
-from fhir_server.smart.asks import Launch
+from fhir_server.smart.authorizing.asks import Launch
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 
 async def launch(visit: Visit) -> Response:
@@ -47,7 +47,7 @@ async def _context(
     visit: Visit, account: Account, session: Session, patient: str, given: Form
 ) -> dict[str, Any] | None:
     """What the app is opened on besides the patient, as the form says; None when it is not as it must be."""
-    from fhir_server.smart import launch_context
+    from fhir_server.smart.authorizing import launch_context
 
     repository = visit.entrance.repository
     found = await launch_context.context(

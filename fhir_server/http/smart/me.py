@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import Response
 
 from fhir_server.http.smart.visit import Form, Route, Visit, first, see_other
-from fhir_server.smart.people import LONGEST, WeakPassword
+from fhir_server.smart.people.proving import LONGEST, WeakPassword
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.sessions import Session, Strength
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session, Strength
 
 #: How long a second factor may wait for its first code, in seconds.
 DRAFT = 600
@@ -155,7 +155,7 @@ def _done(what: str) -> Response:
 async def _page(
     visit: Visit, session: Session, account: Account, status: int = 200, error: str = "", form: str = "", done: str = ""
 ) -> Response:
-    from fhir_server.smart import roles
+    from fhir_server.smart.people import roles
     from fhir_server.smart.secret import digest
 
     here = digest(visit.cookie or "")

@@ -16,9 +16,9 @@ from fhir_server.http.smart.answering import name_of
 from fhir_server.http.smart.visit import Form, Visit, first
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.asks import Ask
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.authorizing.asks import Ask
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 #: Length of a reason, in characters.
 SHORTEST, LONGEST = 10, 500

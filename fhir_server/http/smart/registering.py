@@ -14,7 +14,7 @@ from fhir_server.http.smart.oauth import addresses, refused
 from fhir_server.smart.authorization import Authorization
 
 if TYPE_CHECKING:
-    from fhir_server.smart.registration import Outcome, Registrant, Registration
+    from fhir_server.smart.clients.registration import Outcome, Registrant, Registration
 
 #: The largest registration, in bytes.
 LARGEST = 64 * 1024
@@ -70,7 +70,7 @@ _ROUTES: tuple[tuple[str, str, Handled], ...] = (
 
 def _asked(authorization: Authorization, handled: Handled) -> Callable[[Request], Awaitable[Response]]:
     async def answered(request: Request) -> Response:
-        from fhir_server.smart.registration import Registrant
+        from fhir_server.smart.clients.registration import Registrant
 
         registration = authorization.registration
         if registration is None:

@@ -13,13 +13,13 @@ from fastapi.responses import Response
 from fhir_server.http.smart.answering import name_of
 from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Visit, first, see_other
-from fhir_server.smart.people import LONGEST, WeakPassword
+from fhir_server.smart.people.proving import LONGEST, WeakPassword
 from fhir_server.smart.secret import digest, made
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.asks import Ask
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.authorizing.asks import Ask
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 #: How long the page of a first password may stay open, in seconds.
 ACTIVATION = 600

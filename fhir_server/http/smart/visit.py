@@ -21,11 +21,11 @@ from fhir_server.fhir.json import parse
 from fhir_server.http.pages.routes import POLICY, Pages
 from fhir_server.http.pages.words import Language, language
 from fhir_server.http.smart.oauth import addresses, form
-from fhir_server.smart.accounts import Account
-from fhir_server.smart.asks import Ask
 from fhir_server.smart.authorization import Authorization
+from fhir_server.smart.authorizing.asks import Ask
+from fhir_server.smart.people.accounts import Account
+from fhir_server.smart.people.sessions import Session
 from fhir_server.smart.secret import digest, made
-from fhir_server.smart.sessions import Session
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.space.catalogue.consents import Consents
@@ -67,7 +67,7 @@ class Entrance:
 
     async def patients(self, account: Account, asked: str) -> Sequence[tuple[str, str]]:
         """(id, label) of patients the account may choose, by name or by "id:" and an id."""
-        from fhir_server.smart.patients import find
+        from fhir_server.smart.people.patients import find
 
         place = self.authorization.verifier.place(self.pages.settings.base_url)
         return await find(self.repository, place, account, asked)

@@ -16,7 +16,7 @@ from fhir_server.fhir.json import parse
 from fhir_server.http.smart.visit import Entrance
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.people.accounts import Account
 
 #: Accesses shown, and traces looked through for them, the newest first.
 SHOWN, LOOKED_THROUGH = 10, 300

@@ -15,8 +15,8 @@ from fastapi.responses import Response
 from fhir_server.http.smart.visit import Entrance, Form, Visit, first, see_other
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
-    from fhir_server.smart.sessions import Session
+    from fhir_server.smart.people.accounts import Account
+    from fhir_server.smart.people.sessions import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from fhir_server.space.catalogue.decisions import Decision
 from fhir_server.space.reports import LONGEST, SHORTEST, Reports
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.people.accounts import Account
 
 #: Exchanges shown of each app.
 LAST = 5
@@ -96,8 +96,8 @@ async def show_patient(guest: Guest) -> Response:
 
 async def withdraw(guest: Guest) -> Response:
     """One purpose of an app taken back, or all."""
+    from fhir_server.smart.authorizing.withdrawal import withdraw as ended
     from fhir_server.smart.traces import Trace
-    from fhir_server.smart.withdrawal import withdraw as ended
 
     found = await _shared(guest)
     if found is None:

@@ -17,11 +17,11 @@ from fhir_server.http.smart import purposes
 from fhir_server.http.smart.visit import Entrance
 from fhir_server.http.space.guest import Guest, Route
 from fhir_server.smart import lifetimes
-from fhir_server.smart.clients import Client, RecordedClients
+from fhir_server.smart.clients.registered import Client, RecordedClients
 from fhir_server.smart.secret import digest
 
 if TYPE_CHECKING:
-    from fhir_server.smart.accounts import Account
+    from fhir_server.smart.people.accounts import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def professional(account: Account) -> bool:
 
 async def show(guest: Guest) -> Response:
     """The exercise, the patient at hand, the tools."""
-    from fhir_server.smart import roles
+    from fhir_server.smart.people import roles
 
     account, entrance = guest.account, guest.entrance
     if len(account.roles) > 1 and guest.session.role is None:

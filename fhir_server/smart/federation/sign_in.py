@@ -14,15 +14,15 @@ from fhir_server.access.repository import Repository
 from fhir_server.search.query import Place
 from fhir_server.settings import Settings
 from fhir_server.smart import lifetimes
-from fhir_server.smart.accounts import Account, Accounts
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.federation import matching
 from fhir_server.smart.federation.discovery import Discovery
 from fhir_server.smart.federation.providers import Provider, configured, simulated_secret
 from fhir_server.smart.federation.relying_party import Proof, RelyingParty
 from fhir_server.smart.fetch import Refused
+from fhir_server.smart.people.accounts import Account, Accounts
+from fhir_server.smart.people.sessions import Sessions
 from fhir_server.smart.secret import digest, made
-from fhir_server.smart.sessions import Sessions
 from fhir_server.store.protocol import Records
 
 

@@ -5,8 +5,8 @@ CSP R1111-39; RFC 9700 §4.14.2: refresh tokens end with what they were given fo
 
 from __future__ import annotations
 
-from fhir_server.smart.authorize import Approvals
-from fhir_server.smart.tokens import Tokens
+from fhir_server.smart.authorizing.authorize import Approvals
+from fhir_server.smart.tokens.kept import Tokens
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.consents import Consents
 from fhir_server.store.protocol import Records

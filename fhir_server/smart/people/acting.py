@@ -18,7 +18,7 @@ from fhir_server.access.grant import Purpose
 from fhir_server.access.repository import Repository
 from fhir_server.search.query import Place
 from fhir_server.smart.federation import matching
-from fhir_server.smart.person import Person
+from fhir_server.smart.people.person import Person
 
 #: Purposes of use a professional may have (http://terminology.hl7.org/CodeSystem/v3-ActReason).
 PURPOSES: dict[str, Purpose] = {"TREAT": "TREAT", "ETREAT": "ETREAT", "BTG": "BTG"}

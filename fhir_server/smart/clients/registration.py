@@ -18,11 +18,11 @@ from typing import Any
 from fhir_server.access.grant import Grant
 from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.attempts import admitted
-from fhir_server.smart.client_metadata import GRANTS, Metadata, Wrong, read
-from fhir_server.smart.clients import METHODS, Client, RecordedClients
+from fhir_server.smart.clients.metadata import GRANTS, Metadata, Wrong, read
+from fhir_server.smart.clients.registered import METHODS, Client, RecordedClients
+from fhir_server.smart.people.attempts import admitted
 from fhir_server.smart.secret import digest, made
-from fhir_server.smart.tokens import Tokens
+from fhir_server.smart.tokens.kept import Tokens
 from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.space.catalogue.apps import Action, App, Purpose
 from fhir_server.space.catalogue.catalogue import Catalogue

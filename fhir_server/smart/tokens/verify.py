@@ -18,11 +18,11 @@ from fhir_server.search.parameters import Registry
 from fhir_server.search.query import Place
 from fhir_server.settings import Settings
 from fhir_server.smart import scopes
-from fhir_server.smart.accounts import Account, Accounts, acts_for
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.app_rights import AppRights
-from fhir_server.smart.clients import Client, Clients
-from fhir_server.smart.tokens import Access, Tokens
+from fhir_server.smart.clients.registered import Client, Clients
+from fhir_server.smart.clients.rights import AppRights
+from fhir_server.smart.people.accounts import Account, Accounts, acts_for
+from fhir_server.smart.tokens.kept import Access, Tokens
 
 #: Tokens remembered by one worker; beyond, all are read again.
 REMEMBERED = 50_000

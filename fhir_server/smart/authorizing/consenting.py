@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from fhir_server.smart.accounts import Account
-from fhir_server.smart.asks import Ask
-from fhir_server.smart.authorize import Approvals
-from fhir_server.smart.clients import Clients
+from fhir_server.smart.authorizing.asks import Ask
+from fhir_server.smart.authorizing.authorize import Approvals
+from fhir_server.smart.clients.registered import Clients
+from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.scopes import SPECIAL, meet, of_levels
 from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App, Purpose

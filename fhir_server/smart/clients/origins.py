@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from urllib.parse import urlsplit
 
-from fhir_server.smart.clients import RecordedClients
+from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.store.protocol import Records
 
 #: Clients are read again this often, in seconds, and only when a browser asks.

@@ -12,7 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from fhir_server.smart.requests import Asked, Caller
-from fhir_server.smart.tokens import Access, Family, Refresh
+from fhir_server.smart.tokens.kept import Access, Family, Refresh
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from joserfc.jwk import Key
 
 from fhir_server.smart import lifetimes
 from fhir_server.smart.bridge import Bridge
-from fhir_server.smart.client_keys import ALGORITHMS, ClientKeys
+from fhir_server.smart.clients.keys import ALGORITHMS, ClientKeys
 from fhir_server.smart.requests import Asked
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fhir_server.smart.clients import Client
+from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.fetch import Refused, fetch
 
 if TYPE_CHECKING:

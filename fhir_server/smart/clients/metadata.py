@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from fhir_server.smart import scopes
-from fhir_server.smart.client_keys import ALGORITHMS, SHORTEST_RSA
-from fhir_server.smart.clients import METHODS, Kind
+from fhir_server.smart.clients.keys import ALGORITHMS, SHORTEST_RSA
+from fhir_server.smart.clients.registered import METHODS, Kind
 from fhir_server.smart.fetch import public
 
 #: What a draft may ask for: one patient's data at a time, since an invented patient is all it reaches.

@@ -17,7 +17,7 @@ import msgspec
 from fhir_server.access.grant import Purpose
 from fhir_server.access.revision import changed
 from fhir_server.smart import lifetimes
-from fhir_server.smart.person import Person
+from fhir_server.smart.people.person import Person
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
 

@@ -13,10 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from fhir_server.smart import lifetimes
-from fhir_server.smart.accounts import Account, Accounts
-from fhir_server.smart.attempts import admitted
+from fhir_server.smart.people.accounts import Account, Accounts
+from fhir_server.smart.people.attempts import admitted
+from fhir_server.smart.people.sessions import Strength
 from fhir_server.smart.secret import digest, made
-from fhir_server.smart.sessions import Strength
 from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:

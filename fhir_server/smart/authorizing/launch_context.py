@@ -18,7 +18,7 @@ from fhir_server.access.repository import Repository
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.compartments import compartment_filter
-from fhir_server.smart.accounts import Account
+from fhir_server.smart.people.accounts import Account
 from fhir_server.store.filters import EVERYTHING, Id, both
 
 #: Most resources in `fhirContext`.

@@ -17,15 +17,15 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
 
 from fhir_server.access.grant import Purpose
 from fhir_server.smart import lifetimes, scopes
-from fhir_server.smart.accounts import Account
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.asks import Ask, Asks, Launch
+from fhir_server.smart.authorizing.asks import Ask, Asks, Launch
 from fhir_server.smart.brand import style_url
+from fhir_server.smart.people.accounts import Account
+from fhir_server.smart.people.sessions import Session
 from fhir_server.smart.requests import Asked
 from fhir_server.smart.secret import digest, made
-from fhir_server.smart.sessions import Session
-from fhir_server.smart.token import Server
-from fhir_server.smart.tokens import Family
+from fhir_server.smart.tokens.endpoint import Server
+from fhir_server.smart.tokens.kept import Family
 from fhir_server.store.protocol import Records
 
 Step = Literal["sign-in", "role", "patient", "encounter", "purpose", "consent", "done"]

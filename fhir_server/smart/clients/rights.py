@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from fhir_server.smart.accounts import Account, Accounts, acts_for
-from fhir_server.smart.clients import Client
+from fhir_server.smart.clients.registered import Client
+from fhir_server.smart.people.accounts import Account, Accounts, acts_for
 from fhir_server.smart.scopes import SPECIAL
-from fhir_server.smart.tokens import Family
+from fhir_server.smart.tokens.kept import Family
 from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.catalogue import Catalogue

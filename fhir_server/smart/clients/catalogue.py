@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from fhir_server.smart.clients import Client, RecordedClients
+from fhir_server.smart.clients.registered import Client, RecordedClients
 from fhir_server.smart.scopes import SPECIAL
 from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App

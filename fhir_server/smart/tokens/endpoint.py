@@ -24,22 +24,22 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from fhir_server.search.query import Place
 from fhir_server.smart import lifetimes, scopes
-from fhir_server.smart.accounts import Account
-from fhir_server.smart.acting import Acting, said
-from fhir_server.smart.app_rights import AppRights
-from fhir_server.smart.assertion import assertion
+from fhir_server.smart.authorizing.smart_request import SmartRequest
 from fhir_server.smart.bridge import Bridge
-from fhir_server.smart.claimed import claimed
-from fhir_server.smart.client_keys import ClientKeys
-from fhir_server.smart.clients import Clients
-from fhir_server.smart.identity_token import IdentityTokens
-from fhir_server.smart.introspection import Introspection
-from fhir_server.smart.person import Person
+from fhir_server.smart.clients.assertion import assertion
+from fhir_server.smart.clients.claimed import claimed
+from fhir_server.smart.clients.keys import ClientKeys
+from fhir_server.smart.clients.registered import Clients
+from fhir_server.smart.clients.rights import AppRights
+from fhir_server.smart.people.accounts import Account
+from fhir_server.smart.people.acting import Acting, said
+from fhir_server.smart.people.person import Person
+from fhir_server.smart.people.sessions import Sessions
 from fhir_server.smart.requests import Asked, Caller, Reply
-from fhir_server.smart.revocation import Revocation
-from fhir_server.smart.sessions import Sessions
-from fhir_server.smart.smart_request import SmartRequest
-from fhir_server.smart.tokens import Access, Code, Family, Refresh, Tokens
+from fhir_server.smart.tokens.identity import IdentityTokens
+from fhir_server.smart.tokens.introspection import Introspection
+from fhir_server.smart.tokens.kept import Access, Code, Family, Refresh, Tokens
+from fhir_server.smart.tokens.revocation import Revocation
 from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.store.protocol import Records
 

@@ -14,7 +14,7 @@ from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.query import Place, condition
-from fhir_server.smart.accounts import Account
+from fhir_server.smart.people.accounts import Account
 from fhir_server.store.filters import EVERYTHING, Filter, Id, both
 
 #: Patients shown at once: more, and the name must be more precise.

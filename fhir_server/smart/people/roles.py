@@ -13,7 +13,7 @@ import msgspec
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.smart.accounts import Account
+from fhir_server.smart.people.accounts import Account
 
 _READS = frozenset("rs")
 _SCOPES = (Scope("user", "PractitionerRole", _READS), Scope("user", "Organization", _READS))
