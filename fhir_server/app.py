@@ -23,9 +23,9 @@ from fhir_server.store.opening import open_concepts, open_engine
 from fhir_server.store.protocol import Engine, Records
 from fhir_server.terminology.external import Place
 from fhir_server.terminology.service import Terminology
-from fhir_server.validation.following import Following
 from fhir_server.validation.levels import Levels
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.following import Following
+from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
 
 if TYPE_CHECKING:

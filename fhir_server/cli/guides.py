@@ -20,8 +20,8 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.declared import check, declared
 from fhir_server.search.parameters import Registry
 from fhir_server.store.protocol import Version, Write
-from fhir_server.validation.following import refuse
-from fhir_server.validation.packages import Package
+from fhir_server.validation.profiles.following import refuse
+from fhir_server.validation.profiles.packages import Package
 
 #: Kind of the records: key = `name#version`, value = `Installed`.
 INSTALLED = "package"

@@ -64,7 +64,7 @@ def remove(
 async def _add(chosen: Settings, paths: list[Path], examples: bool) -> bool:
     from fhir_server.app import opened
     from fhir_server.cli import guides
-    from fhir_server.validation.packages import load
+    from fhir_server.validation.profiles.packages import load
 
     whole = True
     async with opened(chosen) as house:

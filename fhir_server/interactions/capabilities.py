@@ -21,7 +21,7 @@ from fhir_server.interactions.shaping import part
 from fhir_server.search.parameters import Registry, described
 from fhir_server.search.query import REFUSED
 from fhir_server.settings import Settings
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.known import Profiles
 
 MODES = frozenset({"full", "normative", "terminology"})
 #: When this process first spoke of itself; a statement says since when it holds.

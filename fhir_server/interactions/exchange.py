@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fhir_server.search.reading import Terminology
     from fhir_server.settings import Settings
     from fhir_server.space.catalogue.catalogue import Catalogue
-    from fhir_server.validation.following import Following
+    from fhir_server.validation.profiles.following import Following
     from fhir_server.validation.validator import Validator
 
 FHIR_JSON = "application/fhir+json"

@@ -15,7 +15,7 @@ from fhir_server.search.declared import check
 from fhir_server.store.protocol import Version
 from fhir_server.terminology.resources import KINDS
 from fhir_server.terminology.service import Terminology
-from fhir_server.validation.following import refuse
+from fhir_server.validation.profiles.following import refuse
 
 
 def judge(context: Context, tree: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context
-from fhir_server.validation.profiles import Profiles
-from fhir_server.validation.snapshots import Node
+from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.snapshots import Node
 
 
 def bound(context: Context, asked: str) -> str:

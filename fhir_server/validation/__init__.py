@@ -1,4 +1,4 @@
-"""Whether a resource is right: compiled base types and profiles, invariants.
+"""Whether a resource is right: by its type (`types`), and by the profiles it claims (`profiles`).
 
-May import `terminology`, `store` and `fhir`.
+`validator` asks both. May import `terminology`, `store` and `fhir`.
 """

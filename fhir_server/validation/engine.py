@@ -10,8 +10,9 @@ from typing import Any
 
 import jsonschema_rs
 
-from fhir_server.validation import aligned, narrative, ordering, within
-from fhir_server.validation.primitives import REGISTRY
+from fhir_server.validation.profiles import ordering
+from fhir_server.validation.types import aligned, narrative, within
+from fhir_server.validation.types.primitives import REGISTRY
 
 
 def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:

@@ -13,10 +13,10 @@ from typing import Any
 import jsonschema_rs
 
 from fhir_server.fhir.outcome import Issue
-from fhir_server.validation import narrative
-from fhir_server.validation.aligned import KEYWORD, misaligned
 from fhir_server.validation.rules import CODES, KEYWORDS
-from fhir_server.validation.walking import expression
+from fhir_server.validation.types import narrative
+from fhir_server.validation.types.aligned import KEYWORD, misaligned
+from fhir_server.validation.types.walking import expression
 
 #: Keywords that say there is nothing to judge: no other rule is broken at the same place.
 _NOTHING = frozenset(("type", "minLength", "minItems", "minProperties"))

@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import explain, extensible, extensions
+from fhir_server.validation import explain
 from fhir_server.validation.around import Around
-from fhir_server.validation.conformance import Codes, Conformance, own_type
-from fhir_server.validation.extensions import are_judged
 from fhir_server.validation.levels import Levels, relaxed
-from fhir_server.validation.profiles import Profiles
-from fhir_server.validation.structure import NOTHING, Nested, Noticed, explained, right
+from fhir_server.validation.profiles import extensions
+from fhir_server.validation.profiles.conformance import Codes, Conformance, own_type
+from fhir_server.validation.profiles.extensions import are_judged
+from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.types import extensible
+from fhir_server.validation.types.structure import NOTHING, Nested, Noticed, explained, right
 
 Tree = dict[str, Any]
 

@@ -24,9 +24,9 @@ TIMES = 5
 _FIRST = """
 import time
 began = time.perf_counter()
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
-from fhir_server.validation.shipped import supported
+from fhir_server.validation.profiles.shipped import supported
 imported = time.perf_counter()
 judge = Validator(Profiles())
 urls = [url for urls in supported().values() for url in urls]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
 from tests.profiles import resources as r
 from tests.profiles.resources import changed, concept, nos

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fhir_server.validation import packages
 from fhir_server.validation.levels import Levels
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles import packages
+from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
 from tests.examples import shared_data
 from tests.profiles import resources as r

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fhir_server.validation.conformance import tried
 from fhir_server.validation.levels import Levels
-from fhir_server.validation.profiles import Profiles, check
-from fhir_server.validation.shipped import resources, shipped, supported
+from fhir_server.validation.profiles.conformance import tried
+from fhir_server.validation.profiles.known import Profiles, check
+from fhir_server.validation.profiles.shipped import resources, shipped, supported
 from fhir_server.validation.validator import Validator, validate
 from tests.profiles import resources as r
 from tests.profiles.judging import ASIDE, JUDGE, Rule, errors, said, valid

@@ -19,7 +19,7 @@ from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Dossier
 from fhir_server.space.catalogue.steps import rows
 from fhir_server.space.population.generation import population
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
 
 

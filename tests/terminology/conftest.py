@@ -15,7 +15,7 @@ from fhir_server.store.embedded.concepts import EmbeddedConcepts
 from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.protocol import Engine
 from fhir_server.terminology.service import Terminology
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
 from tests.interactions.calls import Server
 

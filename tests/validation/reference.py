@@ -15,10 +15,10 @@ import jsonschema
 from jsonschema.validators import extend
 from referencing import Registry, Resource
 
-from fhir_server.validation import narrative
-from fhir_server.validation.aligned import KEYWORD, misaligned
-from fhir_server.validation.compile import schema
-from fhir_server.validation.primitives import REGISTRY
+from fhir_server.validation.types import narrative
+from fhir_server.validation.types.aligned import KEYWORD, misaligned
+from fhir_server.validation.types.compile import schema
+from fhir_server.validation.types.primitives import REGISTRY
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.validation.conformance import tried
-from fhir_server.validation.profiles import Profiles, check
-from fhir_server.validation.shipped import resources
+from fhir_server.validation.profiles.conformance import tried
+from fhir_server.validation.profiles.known import Profiles, check
+from fhir_server.validation.profiles.shipped import resources
 from fhir_server.validation.validator import Validator
 from tests.validation.test_profiles import SPECIFICATION, URL, patient, profile
 

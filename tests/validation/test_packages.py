@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.validation import packages
-from fhir_server.validation.packages import Package
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles import packages
+from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.packages import Package
 from fhir_server.validation.validator import Validator
 from tests.examples import shared_data
 

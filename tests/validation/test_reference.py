@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.json import parse
-from fhir_server.validation.compile import schema
 from fhir_server.validation.engine import compiled
+from fhir_server.validation.types.compile import schema
 from tests.examples import examples_folder
 from tests.validation.reference import reference
 

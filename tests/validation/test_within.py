@@ -14,8 +14,8 @@ import pytest
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse
-from fhir_server.validation import narrative
-from fhir_server.validation.structure import explained, is_right
+from fhir_server.validation.types import narrative
+from fhir_server.validation.types.structure import explained, is_right
 from fhir_server.validation.validator import validate
 from tests.examples import examples_folder
 from tests.validation.test_reference import _mutated

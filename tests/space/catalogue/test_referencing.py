@@ -15,7 +15,7 @@ from fhir_server.space.catalogue.acts import Act
 from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Result
 from fhir_server.space.catalogue.referencing import RECONSENT
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
 from tests.space.catalogue.filing import (
     ACTS,

@@ -14,9 +14,9 @@ import msgspec
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue
-from fhir_server.validation import contained, invariants
-from fhir_server.validation.judges import Judges
-from fhir_server.validation.within import Run
+from fhir_server.validation.types import contained, invariants
+from fhir_server.validation.types.judges import Judges
+from fhir_server.validation.types.within import Run
 
 Tree = dict[str, Any]
 #: A resource directly inside another: its FHIRPath, itself, and whether it is contained.

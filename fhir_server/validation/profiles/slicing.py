@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_server.validation import slices
-from fhir_server.validation.ordering import KEYWORD
-from fhir_server.validation.snapshots import Node
+from fhir_server.validation.profiles import slices
+from fhir_server.validation.profiles.ordering import KEYWORD
+from fhir_server.validation.profiles.snapshots import Node
 
 Schema = dict[str, Any]
 #: The slice of the items that are in no other (https://hl7.org/fhir/R4/profiling.html#default-slice).

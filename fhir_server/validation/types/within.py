@@ -11,9 +11,9 @@ from threading import local
 from typing import Any
 
 from fhir_server.fhir.fhirpath.nodes import root as root_node
-from fhir_server.validation import extensible, invariants
-from fhir_server.validation.invariants import Invariant, Scene
-from fhir_server.validation.steps import Step, steps
+from fhir_server.validation.types import extensible, invariants
+from fhir_server.validation.types.invariants import Invariant, Scene
+from fhir_server.validation.types.steps import Step, steps
 
 Schema = dict[str, Any]
 INVARIANT = "x-invariant"

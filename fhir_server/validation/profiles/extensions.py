@@ -15,11 +15,11 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.definitions import SPECIFICATION
 from fhir_server.fhir.outcome import Issue, Severity
 from fhir_server.validation.around import Around
-from fhir_server.validation.conformance import Conformance
 from fhir_server.validation.levels import Levels
-from fhir_server.validation.snapshots import Definition
-from fhir_server.validation.steps import Step
-from fhir_server.validation.walking import items, leading
+from fhir_server.validation.profiles.conformance import Conformance
+from fhir_server.validation.profiles.snapshots import Definition
+from fhir_server.validation.types.steps import Step
+from fhir_server.validation.types.walking import items, leading
 
 Tree = dict[str, Any]
 _EXTENSION = frozenset(("Extension",))

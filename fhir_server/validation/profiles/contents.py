@@ -7,8 +7,8 @@ element referred to are brought across, but how often it stands where it is.
 from __future__ import annotations
 
 from fhir_server.fhir import definitions
-from fhir_server.validation.asked import Asked
-from fhir_server.validation.snapshots import Node
+from fhir_server.validation.profiles.asked import Asked
+from fhir_server.validation.profiles.snapshots import Node
 
 
 def opened(root: Node) -> Node:

@@ -10,8 +10,8 @@ from typing import Any
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.definitions import TypeReference
-from fhir_server.validation import references
-from fhir_server.validation.judging import AGGREGATION, TARGET
+from fhir_server.validation.profiles.judging import AGGREGATION, TARGET
+from fhir_server.validation.types import references
 
 Schema = dict[str, Any]
 #: Says which rule a schema is: schema, key, text.

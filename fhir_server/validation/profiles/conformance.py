@@ -19,16 +19,16 @@ from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.validation import explain
 from fhir_server.validation.around import Around
-from fhir_server.validation.asked import Asked, Hop, Profiled
-from fhir_server.validation.invariants import Scene
-from fhir_server.validation.judging import NOW, View
-from fhir_server.validation.judging import compiled as ready
 from fhir_server.validation.levels import Levels, relaxed
-from fhir_server.validation.profiled import compiled
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles.asked import Asked, Hop, Profiled
+from fhir_server.validation.profiles.compiled import compiled
+from fhir_server.validation.profiles.judging import NOW, View
+from fhir_server.validation.profiles.judging import compiled as ready
+from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.snapshots import Definition
 from fhir_server.validation.sampling import errors
-from fhir_server.validation.snapshots import Definition
-from fhir_server.validation.walking import Place
+from fhir_server.validation.types.invariants import Scene
+from fhir_server.validation.types.walking import Place
 
 Tree = dict[str, Any]
 STRICT = Levels()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.validation.coded import Bound
-from fhir_server.validation.invariants import Invariant
+from fhir_server.validation.profiles.coded import Bound
+from fhir_server.validation.types.invariants import Invariant
 
 Schema = dict[str, Any]
 

@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 from fhir_server.fhir import definitions
-from fhir_server.validation import bindings, extensible, invariants, primitives, references, within
-from fhir_server.validation.aligned import KEYWORD
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.steps import Step, choices, steps
+from fhir_server.validation.types import bindings, extensible, invariants, primitives, references, within
+from fhir_server.validation.types.aligned import KEYWORD
+from fhir_server.validation.types.steps import Step, choices, steps
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

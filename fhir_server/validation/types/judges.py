@@ -14,10 +14,10 @@ import jsonschema_rs
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation import explain
-from fhir_server.validation.compile import DRAFT, pointer, schema
 from fhir_server.validation.engine import compiled
 from fhir_server.validation.sampling import errors
-from fhir_server.validation.within import RUNNING, Run
+from fhir_server.validation.types.compile import DRAFT, pointer, schema
+from fhir_server.validation.types.within import RUNNING, Run
 
 #: Types compiled alone before they join the others, and the most types that are kept.
 ALONE = 6

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from fhir_server.fhir import definitions
-from fhir_server.validation.primitives import ID
 from fhir_server.validation.rules import ruled
+from fhir_server.validation.types.primitives import ID
 
 _TARGET = "The reference's target is not of a type this element allows"
 _VERSION = rf"(?:/_history/{ID})?"

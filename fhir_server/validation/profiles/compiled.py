@@ -1,6 +1,6 @@
 """A profile compiled: the JSON Schema of what it asks beyond its type, and the FHIRPath it asks beside that.
 
-https://hl7.org/fhir/R4/profiling.html. The type itself is judged by its own schema (`compile.py`), so a profile's
+https://hl7.org/fhir/R4/profiling.html. The type itself is judged by its own schema (`types.compile`), so a profile's
 schema holds only its constraints, each fragment with its rule and the profile's canonical, and `explain.py` reads both.
 """
 
@@ -10,17 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
-from fhir_server.validation import bindings, contents, slices, slicing, targets
-from fhir_server.validation.asked import Asked, Hop, Profiled
-from fhir_server.validation.coded import bound
-from fhir_server.validation.existence import as_schema
-from fhir_server.validation.invariants import ELSEWHERE, Invariant
-from fhir_server.validation.judging import CONFORMS
-from fhir_server.validation.limits import limits
-from fhir_server.validation.profiles import Profiles
+from fhir_server.validation.profiles import contents, slices, slicing, targets
+from fhir_server.validation.profiles.asked import Asked, Hop, Profiled
+from fhir_server.validation.profiles.coded import bound
+from fhir_server.validation.profiles.judging import CONFORMS
+from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.limits import limits
+from fhir_server.validation.profiles.snapshots import Definition, Node, typed
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.snapshots import Definition, Node, typed
-from fhir_server.validation.steps import Step, is_primitive, steps
+from fhir_server.validation.types import bindings
+from fhir_server.validation.types.existence import as_schema
+from fhir_server.validation.types.invariants import ELSEWHERE, Invariant
+from fhir_server.validation.types.steps import Step, is_primitive, steps
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

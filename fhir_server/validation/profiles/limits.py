@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_server.validation.invariants import Invariant
-from fhir_server.validation.snapshots import Node
+from fhir_server.validation.profiles.snapshots import Node
+from fhir_server.validation.types.invariants import Invariant
 
 #: Types whose limits may be a duration: so long before now is the least, so long after now the most.
 _NOW = {"date": "today()", "dateTime": "now()", "instant": "now()"}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from fhir_server.fhir.fhirpath.environment import Services
 from fhir_server.fhir.outcome import Issue, Severity
-from fhir_server.validation import bindings
+from fhir_server.validation.types import bindings
 
 Strength = Literal["required", "extensible", "preferred", "maximum"]
 

@@ -15,8 +15,8 @@ import msgspec
 from fhir_server.fhir import definitions
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Position, Records, Store, Version
-from fhir_server.validation.conformance import tried
-from fhir_server.validation.profiles import Profiles, check
+from fhir_server.validation.profiles.conformance import tried
+from fhir_server.validation.profiles.known import Profiles, check
 
 _MARK = ("profiles", "mark")
 _PAGE = 200

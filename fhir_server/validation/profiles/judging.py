@@ -15,8 +15,8 @@ from typing import Any
 import jsonschema_rs
 
 from fhir_server.fhir import definitions
-from fhir_server.validation import ordering
 from fhir_server.validation.around import Around
+from fhir_server.validation.profiles import ordering
 
 Schema = dict[str, Any]
 Tree = dict[str, Any]
