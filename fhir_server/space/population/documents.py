@@ -186,7 +186,8 @@ def _sheet(
         },
     }
     if draft.author:
-        sheet["authenticator"] = reference("Practitioner", draft.author.id)
+        # ITI-65 has who signed contained, as the author is.
+        sheet["authenticator"] = {"reference": "#author"}
     content = {
         "resourceType": "Binary",
         "id": binary,
