@@ -179,6 +179,10 @@ def test_one_change_breaks_one_rule(tree: dict[str, Any], path: str, value: Any,
     assert (key, at) in found if key else found == set()
 
 
+def test_a_matricule_may_name_a_department_of_corsica():
+    assert said(changed(r.PATIENT, "identifier.0.value", "119092A00400181")) == []
+
+
 def test_an_identity_that_is_validated_has_an_ins():
     """FR Core fr-core-1."""
     tree = changed(r.PATIENT, "identifier.0", {"system": "http://example.org/ipp", "value": "1"})
