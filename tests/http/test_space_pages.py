@@ -199,9 +199,12 @@ async def test_a_professional_opens_a_tool_on_the_patient_at_hand_and_lands_in_i
     opened = await send(browser, page, "/auth/launch", client="imagerie", patient="p1", purpose="TREAT")
     query = parse_qs(urlsplit(opened.headers["location"]).query)
     assert opened.headers["location"].startswith("https://app.example/launch?") and query["iss"] == [BASE]
-    back = answered(await browser.open(app.request("launch patient/*.rs", launch=query["launch"][0])))
+    asked = "launch offline_access patient/*.rs"
+    back = answered(await browser.open(app.request(asked, launch=query["launch"][0])))
     body = (await space.http.post(TOKEN, data=app.exchange(back["code"]))).json()
     assert (body["patient"], body["need_patient_banner"]) == ("p1", False)
+    # Nobody was asked about access while they are away.
+    assert "refresh_token" not in body and "offline_access" not in body["scope"]
 
 
 BTG = {"purpose": "BTG", "reason": "Arrêt cardiaque à domicile"}

@@ -88,13 +88,13 @@ async def _approved(visit: Visit, ask: Ask, account: Account) -> Sequence[str] |
     """The scopes granted without asking anything.
 
     A professional who opens a referenced tool on a patient has decided already: the commission accepted its purposes,
-    and nothing is typed again (bouquet de services).
+    and nothing is typed again (bouquet de services). Access while they are away is not given without their word.
     """
     if ask.account == account.id and account.professional:
         client = await visit.authorization.clients.get(ask.client)
         app = await visit.authorization.rights.app(client) if client is not None else None
         if app is not None and app.audience == "professional" and app.status == "EN_LIGNE":
-            return ask.scope
+            return [one for one in ask.scope if one != "offline_access"]
     return await visit.authorization.consenting.granted(ask, account)
 
 
