@@ -27,7 +27,8 @@ BEGINNING = -(2**62)
 END = 2**62
 
 
-class Word(msgspec.Struct, frozen=True, array_like=True):
+# Rows hold no references that could go in a circle: the garbage collector need not look at the forty of each read.
+class Word(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A word row. `group` numbers the element a composite's parts were found in; 0 outside composites."""
 
     param: str
@@ -36,7 +37,7 @@ class Word(msgspec.Struct, frozen=True, array_like=True):
     group: int = 0
 
 
-class Span(msgspec.Struct, frozen=True, array_like=True):
+class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A range row: `low` and `high` both inside; µs since 1970 UTC for dates, the number itself otherwise."""
 
     param: str
