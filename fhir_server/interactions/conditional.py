@@ -7,18 +7,23 @@ creates one is judged again and finds the other's resource.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from fhir_server.fhir.outcome import MultipleMatches, TooCostly
+from fhir_server.fhir.outcome import FhirError, MultipleMatches, TooCostly
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.query import condition
 from fhir_server.store.filters import Filter
-from fhir_server.store.protocol import Guard, Version
+from fhir_server.store.protocol import Guard, Page, Version
 
 #: What `If-None-Exist` holds (`identifier=a|1&active=true`), or the decoded pairs of a URL's query.
 Criteria = str | Sequence[tuple[str, str]]
+
+#: Conditions that are one question to the store: some milliseconds of work.
+TOGETHER = 64
 
 _IN_FRONT = re.compile(r"\A\s*[^?=&]*\?")
 
@@ -50,7 +55,7 @@ def filter_of(context: Context, type: str, criteria: Criteria) -> Filter:
     return condition(type, _IN_FRONT.sub("", criteria) if isinstance(criteria, str) else criteria, context)
 
 
-async def matching(context: Context, type: str, criteria: Criteria, ended: frozenset[str] = frozenset()) -> Match:
+async def matching(context: Context, type: str, criteria: Criteria, ended: AbstractSet[str] = frozenset()) -> Match:
     """The one `type` that satisfies the criteria, as this caller sees it.
 
     Args:
@@ -66,6 +71,54 @@ async def matching(context: Context, type: str, criteria: Criteria, ended: froze
     context.repository.require(type, "s")
     where = filter_of(context, type, criteria)
     page = await context.repository.find({type: where}, count=2 + len(ended))
+    return _match(context, type, where, page, ended)
+
+
+async def each_matching(
+    context: Context, asked: Sequence[tuple[str, str]], ended_of: Callable[[str], AbstractSet[str]]
+) -> list[Match | FhirError]:
+    """As `matching` for each (type, criteria) of `asked`, in the same order; many are one question to the store.
+
+    What `matching` would raise stands in its place.
+    """
+    found: list[Match | FhirError] = []
+    for start in range(0, len(asked), TOGETHER):
+        found += await _few_matching(context, asked[start : start + TOGETHER], ended_of)
+        await asyncio.sleep(0)
+    return found
+
+
+async def _few_matching(
+    context: Context, asked: Sequence[tuple[str, str]], ended_of: Callable[[str], AbstractSet[str]]
+) -> list[Match | FhirError]:
+    wheres = [_filter_or_error(context, type, criteria) for type, criteria in asked]
+    scopes = [{type: w} for (type, _), w in zip(asked, wheres, strict=True) if not isinstance(w, FhirError)]
+    most = 2 + max((len(ended_of(type)) for type, _ in asked), default=0)
+    pages = iter(await context.repository.find_each(scopes, count=most))
+    return [
+        w if isinstance(w, FhirError) else _match_or_error(context, type, w, next(pages), ended_of(type))
+        for (type, _), w in zip(asked, wheres, strict=True)
+    ]
+
+
+def _filter_or_error(context: Context, type: str, criteria: str) -> Filter | FhirError:
+    try:
+        context.repository.require(type, "s")
+        return filter_of(context, type, criteria)
+    except FhirError as error:
+        return error
+
+
+def _match_or_error(
+    context: Context, type: str, where: Filter, page: Page, ended: AbstractSet[str]
+) -> Match | FhirError:
+    try:
+        return _match(context, type, where, page, ended)
+    except MultipleMatches as error:
+        return error
+
+
+def _match(context: Context, type: str, where: Filter, page: Page, ended: AbstractSet[str]) -> Match:
     left = [version for version in page.versions if version.id not in ended]
     if len(left) > 1:
         raise MultipleMatches(f"Several {type} resources match the criteria.")

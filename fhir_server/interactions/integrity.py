@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fhir_server.fhir.outcome import Conflict, Invalid, Issue
@@ -19,7 +20,10 @@ _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-
 
 
 async def guards(
-    context: Context, tree: dict[str, Any], present: frozenset[str] = frozenset(), ended: frozenset[str] = frozenset()
+    context: Context,
+    tree: dict[str, Any],
+    present: AbstractSet[str] = frozenset(),
+    ended: AbstractSet[str] = frozenset(),
 ) -> list[Guard]:
     """Guards that every local resource `tree` refers to is there when it is written; none where the setting is off.
 
@@ -50,7 +54,7 @@ async def guards(
 
 
 async def unreferenced(
-    context: Context, type: str, ids: frozenset[str], ended: frozenset[str] = frozenset()
+    context: Context, type: str, ids: frozenset[str], ended: AbstractSet[str] = frozenset()
 ) -> list[Guard]:
     """Guards that nothing but `ended` refers to what is to be deleted; none where the setting is off.
 

@@ -48,9 +48,9 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
     found = _entries(bundle, plan)
     plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle, context)]
     reads = [entry for entry in found if _is_read(entry)]
-    for entry in sorted(found, key=lambda entry: ORDER[entry.request.method]):
-        if entry not in reads:
-            await plan.resolve(entry)
+    writing = [entry for entry in found if not _is_read(entry)]
+    for entry in sorted(writing, key=lambda entry: ORDER[entry.request.method]):
+        await plan.resolve(entry)
     plan.require_distinct()
     await plan.link(links.BY_CRITERIA.search(body) is not None)
     await plan.require_conditions()
@@ -62,7 +62,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
         await _rehearse(entry, plan, dispatch)
     if plan.problems:
         raise entries.together(plan.problems)
-    versions = await context.repository.transact(plan.writes, plan.guards)
+    versions = await context.repository.transact(plan.writes, list(dict.fromkeys(plan.guards)))
     await hooks.written(context, *versions)
     answers = _answers(plan, versions)
     for entry in reads:

@@ -7,7 +7,7 @@ the same resource. The engine's guards speak of what was stored before; here the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,32 +45,57 @@ def satisfies(found: Written, where: Filter) -> bool:
     return matches(where, found.index, found.id, 0, lambda _: False)
 
 
-async def broken(conditions: Sequence[tuple[str, str, Filter]], all_written: Sequence[Written]) -> list[int]:
+class Made:
+    """The resources of a transaction by what finds them: a condition is held against the likely ones only."""
+
+    def __init__(self, all_written: Iterable[Written]) -> None:
+        """`all_written`: as they would be written."""
+        self._by_type: dict[str, list[Written]] = {}
+        self._by_word: dict[tuple[str, Needed], list[Written]] = {}
+        self._compared = 0
+        for one in all_written:
+            self._by_type.setdefault(one.type, []).append(one)
+            for word in {(word.param, word.value) for word in one.index.words}:
+                self._by_word.setdefault((one.type, word), []).append(one)
+
+    async def matching(self, type: str, where: Filter) -> list[Written]:
+        """Those of `type` that would match, each once.
+
+        Raises:
+            TooCostly: this and what was asked before are of kinds that need more than `MOST` comparisons.
+        """
+        words = needed(where)
+        likely = self._by_type.get(type, []) if words is None else self._having(type, words)
+        before, self._compared = self._compared, self._compared + len(likely)
+        if self._compared > MOST:
+            raise TooCostly("The entries' conditions are too many to be held against each other.", "Bundle.entry")
+        if self._compared // TURN != before // TURN:
+            await asyncio.sleep(0)
+        return [one for one in likely if satisfies(one, where)]
+
+    def _having(self, type: str, words: frozenset[Needed]) -> list[Written]:
+        found = (one for word in words for one in self._by_word.get((type, word), ()))
+        return list({one.id: one for one in found}.values())
+
+
+async def broken(conditions: Sequence[tuple[str, str, Filter]], made: Made) -> list[int]:
     """Which conditions another resource of the transaction matches too.
 
     Args:
         conditions: (type, id of the resource made because nothing matched, the condition) of each.
-        all_written: the resources of the transaction.
+        made: the resources of the transaction.
 
     Returns:
         Indexes into `conditions`, in order.
 
     Raises:
-        TooCostly: the conditions are of kinds that need more than `MOST` comparisons.
+        TooCostly: as `Made.matching`.
     """
-    by_type, by_word = _tables(all_written)
-    found, compared = [], 0
-    for n, (type, id, where) in enumerate(conditions):
-        words = needed(where)
-        likely = by_type.get(type, []) if words is None else list(_having(by_word, type, words))
-        compared += len(likely)
-        if compared > MOST:
-            raise TooCostly("The entries' conditions are too many to be held against each other.", "Bundle.entry")
-        if compared // TURN != (compared - len(likely)) // TURN:
-            await asyncio.sleep(0)
-        if any(other.id != id and satisfies(other, where) for other in likely):
-            found.append(n)
-    return found
+    return [
+        n
+        for n, (type, id, where) in enumerate(conditions)
+        if any(other.id != id for other in await made.matching(type, where))
+    ]
 
 
 def needed(where: Filter) -> frozenset[Needed] | None:
@@ -87,21 +112,3 @@ def needed(where: Filter) -> frozenset[Needed] | None:
             known = [words for words in each if words is not None]
             return frozenset().union(*known) if len(known) == len(each) else None
     return None
-
-
-_ByWord = dict[tuple[str, Needed], list[Written]]
-
-
-def _tables(all_written: Sequence[Written]) -> tuple[dict[str, list[Written]], _ByWord]:
-    by_type: dict[str, list[Written]] = {}
-    by_word: _ByWord = {}
-    for one in all_written:
-        by_type.setdefault(one.type, []).append(one)
-        for word in {(word.param, word.value) for word in one.index.words}:
-            by_word.setdefault((one.type, word), []).append(one)
-    return by_type, by_word
-
-
-def _having(by_word: _ByWord, type: str, words: frozenset[Needed]) -> Iterator[Written]:
-    for word in words:
-        yield from by_word.get((type, word), ())

@@ -5,20 +5,20 @@ https://hl7.org/fhir/R4/http.html#trules. Nothing is written here; problems are 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import (
     FhirError,
-    Invalid,
     Issue,
     Malformed,
     MethodNotAllowed,
     MultipleMatches,
     NotFound,
-    PreconditionFailed,
 )
 from fhir_server.interactions import (
     conditional,
@@ -33,9 +33,13 @@ from fhir_server.interactions import (
 from fhir_server.interactions.entries import Entry
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.preconditions import require_match
+from fhir_server.interactions.transaction_references import References
 from fhir_server.interactions.writing import judged, require_id, require_type
 from fhir_server.store.filters import Filter
 from fhir_server.store.protocol import Guard, Version, Write
+
+#: Resources looked at before others get their turn on the event loop.
+TURN = 64
 
 
 @dataclass(slots=True)
@@ -94,6 +98,8 @@ class Plan:
         self.ended: set[str] = set()
         self._conditions: dict[tuple[str, Filter], Planned] = {}
         self._unmet: list[tuple[Planned, Filter]] = []
+        self._ended: dict[str, set[str]] = {}
+        self._references = References(context, self.ended_of, self.made)
 
     @property
     def writes(self) -> list[Write]:
@@ -108,7 +114,9 @@ class Plan:
             self.problems.append((error, entry))
             return
         self.planned.append(planned)
-        self.ended.update(f"{version.type}/{version.id}" for version in planned.doomed)
+        for version in planned.doomed:
+            self.ended.add(f"{version.type}/{version.id}")
+            self._ended.setdefault(version.type, set()).add(version.id)
         if planned.method in ("POST", "PUT", "PATCH"):
             self.present.add(f"{planned.type}/{planned.id}")
 
@@ -130,18 +138,25 @@ class Plan:
         """What was made because nothing matched is the only one that matches when all is written."""
         if not self._unmet:
             return
-        types = {planned.type for planned, _ in self._unmet}
-        registry, base = self.context.repository.registry, self.context.base
-        made = [
-            transaction_conditions.written(p.type, p.id, p.tree, registry, base)
-            for p in self.planned
-            if p.tree is not None and p.type in types
-        ]
+        made = self.made({planned.type for planned, _ in self._unmet})
         asked = [(planned.type, planned.id, where) for planned, where in self._unmet]
         for n in await transaction_conditions.broken(asked, made):
             entry = self._unmet[n][0].entry
             told = MultipleMatches("Another entry's resource matches the condition too.", f"{entry.where}.request")
             self.problems.append((told, entry))
+
+    def made(self, types: AbstractSet[str]) -> transaction_conditions.Made:
+        """The resources of some types as they stand now, by what they could be found by."""
+        registry, base = self.context.repository.registry, self.context.base
+        return transaction_conditions.Made(
+            transaction_conditions.written(p.type, p.id, p.tree, registry, base)
+            for p in self.planned
+            if p.tree is not None and p.type in types
+        )
+
+    def ended_of(self, type: str) -> AbstractSet[str]:
+        """The ids of what will not be there of `type`."""
+        return self._ended.get(type, frozenset())
 
     async def link(self, by_criteria: bool) -> None:
         """Settle the links between entries, and the references by search criteria where there may be any."""
@@ -153,12 +168,15 @@ class Plan:
                     "Another entry has the same fullUrl.", f"{planned.entry.where}.fullUrl", code="invalid"
                 )
                 self.problems.append((told, planned.entry))
-        for planned in self.planned:
-            if planned.tree is not None:
-                if by_criteria:
-                    await self._conditional_references(planned)
-                if places:
-                    links.rewrite(planned.tree, places, planned.entry.full_url)
+        written = [(planned.entry, planned.tree) for planned in self.planned if planned.tree is not None]
+        if by_criteria:
+            unsettled = await self._references.settle([tree for _, tree in written])
+            self.problems += [(error, written[n][0]) for n, error in unsettled]
+            self.guards += self._references.guards
+        for n, (entry, tree) in enumerate(written if places else ()):
+            links.rewrite(tree, places, entry.full_url)
+            if n % TURN == TURN - 1:
+                await asyncio.sleep(0)
 
     async def judge(self, planned: Planned) -> None:
         """Make the writes of an entry, or note what is wrong with it."""
@@ -171,14 +189,13 @@ class Plan:
                 planned.writes.append(await self.context.repository.delete(version))
             if planned.doomed:
                 ids = frozenset(version.id for version in planned.doomed)
-                gone = frozenset(self.ended | self.present)
-                self.guards += await integrity.unreferenced(self.context, planned.type, ids, gone)
+                self.guards += await integrity.unreferenced(self.context, planned.type, ids, self.ended | self.present)
         except FhirError as error:
             self.problems.append((error, planned.entry))
 
     async def _put(self, planned: Planned, tree: dict[str, Any]) -> None:
         planned.issues = await judged(self.context, tree)
-        self.guards += await integrity.guards(self.context, tree, frozenset(self.present), frozenset(self.ended))
+        self.guards += await integrity.guards(self.context, tree, self.present, self.ended)
         assert planned.method is not None and planned.method != "DELETE"
         put = await self.context.repository.put(
             planned.type, planned.id, tree, serialize(tree), planned.before, planned.method
@@ -212,7 +229,7 @@ class Plan:
         if twin is not planned:
             # The first of two entries with the same condition makes or finds what the second then finds.
             return Planned(entry, type, twin.id, twin=twin)
-        match = await conditional.matching(self.context, type, criteria, self._ended(type))
+        match = await conditional.matching(self.context, type, criteria, self.ended_of(type))
         self.guards.append(match.guard)
         if match.version is None:
             self._unmet.append((planned, where))
@@ -234,7 +251,7 @@ class Plan:
         self.context.repository.require(type, "u")
         tree = _resource(entry, type)
         criteria = entry.request.query
-        id, before, guard = await update.target(self.context, type, tree, criteria, self._ended(type))
+        id, before, guard = await update.target(self.context, type, tree, criteria, self.ended_of(type))
         self.guards.append(guard)
         planned = self._updated(entry, type, id, tree, before)
         if planned.status == 201:
@@ -252,7 +269,7 @@ class Plan:
 
     async def _conditional_patch(self, entry: Entry, type: str) -> Planned:
         self.context.repository.require(type, "u")
-        match = await conditional.matching(self.context, type, entry.request.query, self._ended(type))
+        match = await conditional.matching(self.context, type, entry.request.query, self.ended_of(type))
         self.guards.append(match.guard)
         if match.version is None:
             raise NotFound(f"No {type} matches the criteria.", f"{entry.where}.request.url")
@@ -278,46 +295,6 @@ class Plan:
             require_match(entry.request, version)
         self.guards += guards
         return Planned(entry, type, method="DELETE" if versions else None, doomed=versions)
-
-    def _ended(self, type: str) -> frozenset[str]:
-        prefix = type + "/"
-        return frozenset(target[len(prefix) :] for target in self.ended if target.startswith(prefix))
-
-    async def _conditional_references(self, planned: Planned) -> None:
-        assert planned.tree is not None
-        for node, path, type, criteria in links.conditional_references(planned.tree):
-            where = f"{path}.reference"
-            try:
-                node["reference"] = await self._referred(type, criteria)
-            except FhirError as error:
-                told = type_of(error)(issues=[Issue("error", i.code, i.diagnostics, where) for i in error.issues])
-                self.problems.append((told, planned.entry))
-
-    async def _referred(self, type: str, criteria: str) -> str:
-        """The one resource that a reference by criteria means, of the store or of this transaction."""
-        if not statement.supports(type):
-            raise Invalid("There is no such resource type.", code="not-supported")
-        match = await conditional.matching(self.context, type, criteria, self._ended(type))
-        if match.version is not None:
-            self.guards.append(match.guard)
-            return f"{type}/{match.version.id}"
-        where = conditional.filter_of(self.context, type, criteria)
-        own = [p for p in self.planned if p.type == type and p.tree is not None and self._satisfies(p, p.tree, where)]
-        if len(own) > 1:
-            raise MultipleMatches(f"Several {type} resources match the reference's criteria.")
-        if not own:
-            raise PreconditionFailed(f"No {type} matches the reference's criteria.", code="not-found")
-        return f"{type}/{own[0].id}"
-
-    def _satisfies(self, planned: Planned, tree: dict[str, Any], where: Filter) -> bool:
-        registry, base = self.context.repository.registry, self.context.base
-        made = transaction_conditions.written(planned.type, planned.id, tree, registry, base)
-        return transaction_conditions.satisfies(made, where)
-
-
-def type_of(error: FhirError) -> type[FhirError]:
-    """The class of an error, to raise the same kind with other words."""
-    return type(error)
 
 
 Resolve = Callable[[Plan, Entry, str], Awaitable[Planned]]

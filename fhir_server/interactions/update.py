@@ -6,6 +6,7 @@ An update that changes nothing still makes a version: the client was told that i
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fhir_server.access.policy import chooses_ids
@@ -99,7 +100,7 @@ async def target(
     type: str,
     tree: dict[str, Any],
     criteria: conditional.Criteria,
-    ended: frozenset[str] = frozenset(),
+    ended: AbstractSet[str] = frozenset(),
 ) -> tuple[str, Version | None, Guard]:
     """The id a conditional update writes, what is there, and the guard that keeps the condition true.
 

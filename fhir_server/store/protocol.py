@@ -168,6 +168,13 @@ class Store(Protocol):
             TooCostly: a link inside a filter has more than the engine's limit of targets.
         """
 
+    async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
+        """As `find` newest first, for each of `scopes` in the same order, all as of one moment.
+
+        Raises:
+            TooCostly: as `find`.
+        """
+
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """How many `find` would give in all; counting stops at `limit`, which is then returned."""
 

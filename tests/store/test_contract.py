@@ -396,3 +396,18 @@ async def test_records_are_listed_by_prefix_and_key(engine: Engine, prefix: str)
         await engine.records.put("kind", key, key.encode())
     expected = sorted(key for key in keys if key.startswith(prefix))
     assert await engine.records.list("kind", prefix) == [(key, key.encode()) for key in expected]
+
+
+async def test_many_questions_at_once_are_answered_as_each_alone(engine: Engine) -> None:
+    for n in range(5):
+        await stored(engine, "Patient", {f"p{n}": an_index(Word("identifier", f"{n % 2}", "urn:x"))})
+    scopes = [
+        {"Patient": Token("identifier", "0", "urn:x")},
+        {"Patient": Token("identifier", "none")},
+        {"Patient": EVERYTHING},
+        {"Unheard": EVERYTHING},
+        {},
+    ]
+    pages = await engine.store.find_each(scopes, 2)
+    assert pages == [await engine.store.find(scope, count=2) for scope in scopes]
+    assert await engine.store.find_each([]) == []

@@ -60,6 +60,10 @@ class EmbeddedStore:
         """As `Store.find`."""
         return await self._readers.quickly(lambda search: search.find(scope, sort, after, count))
 
+    async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
+        """As `Store.find_each`."""
+        return await self._readers.quickly(lambda search: search.find_each(scopes, count))
+
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """As `Store.count`."""
         return await self._readers.quickly(lambda search: search.count(scope, limit))

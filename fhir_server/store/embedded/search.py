@@ -54,10 +54,17 @@ class Search:
 
     def find(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Page:
         """A page of the current resources in `scope`. Arguments and result as `Store.find`."""
-        sort = tuple(sort) or NEWEST
         with self.clock.snapshot():
-            rows, total = self._rows(scope, sort, position, count + 1)
-            versions = self.versions([row[0] for row in rows[:count]])
+            return self._page(scope, tuple(sort) or NEWEST, position, count)
+
+    def find_each(self, scopes: Sequence[Scope], count: int) -> list[Page]:
+        """The first page of each of `scopes`. Arguments and result as `Store.find_each`."""
+        with self.clock.snapshot():
+            return [self._page(scope, NEWEST, None, count) for scope in scopes]
+
+    def _page(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Page:
+        rows, total = self._rows(scope, sort, position, count + 1)
+        versions = self.versions([row[0] for row in rows[:count]])
         # One more than asked for was looked up, only to know whether it is there.
         last = rows[count - 1] if len(rows) > count > 0 else None
         return Page(versions, (*last[1:], last[0]) if last else None, total)

@@ -1,0 +1,104 @@
+"""References by search criteria in a transaction: what each means in the store, or among the transaction's own entries.
+
+https://hl7.org/fhir/R4/http.html#trules. Many entries say the same criteria: each is asked once, many in one look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, NamedTuple
+
+from fhir_server.fhir.outcome import FhirError, Invalid, Issue, MultipleMatches, PreconditionFailed
+from fhir_server.interactions import conditional, links, statement
+from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.transaction_conditions import Made
+from fhir_server.store.protocol import Guard
+
+#: (resource type, search criteria).
+Asked = tuple[str, str]
+
+
+class Place(NamedTuple):
+    """Where one such reference stands.
+
+    Attributes:
+        number: which of the trees it is in.
+        node: the Reference's own object.
+        path: its FHIRPath.
+        asked: what it says.
+    """
+
+    number: int
+    node: dict[str, Any]
+    path: str
+    asked: Asked
+
+
+class References:
+    """The references by criteria of one transaction."""
+
+    def __init__(
+        self,
+        context: Context,
+        ended_of: Callable[[str], AbstractSet[str]],
+        made: Callable[[AbstractSet[str]], Made],
+    ) -> None:
+        """As `Plan` knows it: the ids that end of a type, and the resources of some types that would be written."""
+        self._context = context
+        self._ended_of = ended_of
+        self._made = made
+        self._meant: dict[Asked, str | FhirError] = {}
+        self.guards: list[Guard] = []
+
+    async def settle(self, trees: Sequence[dict[str, Any]]) -> list[tuple[int, FhirError]]:
+        """Write into each reference what it means; which trees have one that means nothing, and why."""
+        places = [
+            Place(n, node, path, (type, criteria))
+            for n, tree in enumerate(trees)
+            for node, path, type, criteria in links.conditional_references(tree)
+        ]
+        await self._learn(dict.fromkeys(place.asked for place in places))
+        problems: list[tuple[int, FhirError]] = []
+        for place in places:
+            meant = self._meant[place.asked]
+            if isinstance(meant, str):
+                place.node["reference"] = meant
+            else:
+                where = f"{place.path}.reference"
+                told = [Issue("error", issue.code, issue.diagnostics, where) for issue in meant.issues]
+                problems.append((place.number, type(meant)(issues=told)))
+        return problems
+
+    async def _learn(self, asked: Iterable[Asked]) -> None:
+        open: list[Asked] = []
+        for one in asked:
+            if statement.supports(one[0]):
+                open.append(one)
+            else:
+                self._meant[one] = Invalid("There is no such resource type.", code="not-supported")
+        unmet = []
+        for one, match in zip(open, await conditional.each_matching(self._context, open, self._ended_of), strict=True):
+            if isinstance(match, FhirError):
+                self._meant[one] = match
+            elif match.version is None:
+                unmet.append(one)
+            else:
+                self._meant[one] = f"{one[0]}/{match.version.id}"
+                self.guards.append(match.guard)
+        await self._own(unmet)
+
+    async def _own(self, unmet: Sequence[Asked]) -> None:
+        """What matched nothing in the store may be what another entry writes."""
+        if not unmet:
+            return
+        made = self._made({type for type, _ in unmet})
+        for one in unmet:
+            type, criteria = one
+            own = await made.matching(type, conditional.filter_of(self._context, type, criteria))
+            if len(own) == 1:
+                self._meant[one] = f"{type}/{own[0].id}"
+            elif own:
+                self._meant[one] = MultipleMatches(f"Several {type} resources match the reference's criteria.")
+            else:
+                self._meant[one] = PreconditionFailed(f"No {type} matches the reference's criteria.", code="not-found")
