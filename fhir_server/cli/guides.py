@@ -17,7 +17,7 @@ from fhir_server.app import House
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.search.declared import check, declared
+from fhir_server.search.declared import check, declared, is_restated
 from fhir_server.search.parameters import Registry
 from fhir_server.store.protocol import Version, Write
 from fhir_server.validation.profiles.following import refuse
@@ -61,12 +61,14 @@ class Report:
         written: resources that were written, those left as they were not counted.
         refused: what the server could not follow and did not take, in words.
         parameters: search parameters among what was written.
+        restated: search parameters that say again what the standard's own do, which stay in force.
     """
 
     installed: Installed
     written: int = 0
     refused: list[str] = field(default_factory=list)
     parameters: int = 0
+    restated: int = 0
 
 
 async def installed(house: House) -> list[Installed]:
@@ -105,12 +107,14 @@ async def add(house: House, package: Package, examples: bool = False) -> Report:
             if reason:
                 report.refused.append(reason)
                 continue
+            restated = tree["resourceType"] == "SearchParameter" and is_restated(tree)
+            report.restated += restated
             id, before = await _place(house, tree, package.version, held)
             held.append((tree["resourceType"], id))
             write = await _write(house, tree, id, before)
             if write:
                 writes.append(write)
-                report.parameters += tree["resourceType"] == "SearchParameter"
+                report.parameters += tree["resourceType"] == "SearchParameter" and not restated
         if writes:
             await house.repository().transact(writes)
             report.written += len(writes)

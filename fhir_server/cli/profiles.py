@@ -80,6 +80,10 @@ async def _add(chosen: Settings, paths: list[Path], examples: bool) -> bool:
             indexed = f", {report.parameters} search parameters to be indexed" if report.parameters else ""
             count = len(report.installed.resources)
             out.print(f"{report.installed.key}: {count} resources, {report.written} written{indexed}.")
+            if report.restated:
+                out.print(
+                    f"{report.installed.key}: {report.restated} search parameters restate R4's, which are in force."
+                )
         for key, asked in guides.missing(await guides.installed(house)).items():
             err.print(f"{key} asks for {', '.join(f'{n}#{v}' for n, v in asked.items())}, not there.")
     return whole

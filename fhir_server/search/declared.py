@@ -9,6 +9,8 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from fhir_server.fhir.definitions import Component, SearchParameter, resource_types
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue
 from fhir_server.fhir.paths import compile_path
@@ -28,7 +30,8 @@ Defect = tuple[str, str]
 def check(resource: dict[str, Any], registry: Registry) -> None:
     """Refuse a SearchParameter that nothing could be found by.
 
-    One that is not `active`, or is the standard's own (same URL), changes nothing here and is always accepted.
+    One that is not `active`, is the standard's own (same URL), or restates one of the standard's, changes nothing here
+    and is always accepted.
 
     Raises:
         Invalid: with every reason, each at its element.
@@ -37,7 +40,9 @@ def check(resource: dict[str, Any], registry: Registry) -> None:
 
 
 def declared(resource: dict[str, Any], registry: Registry) -> SearchParameter | None:
-    """The parameter that a SearchParameter adds; None when it adds none: not active, or the standard's own.
+    """The parameter that a SearchParameter adds; None when it adds none: not active, or the standard's own, restated.
+
+    What it restates for some of its types only, it adds for the others.
 
     Args:
         resource: a SearchParameter that is valid as a resource.
@@ -49,6 +54,10 @@ def declared(resource: dict[str, Any], registry: Registry) -> SearchParameter | 
     if resource.get("status") != "active" or resource.get("url") in standard_by_url():
         return None
     parameter = _read(resource)
+    new = tuple(base for base in parameter.base if not _restates(resource, parameter, base))
+    if not new:
+        return None
+    parameter = replace(parameter, base=new)
     issues = [
         Issue("error", "invalid", reason, f"SearchParameter.{element}", key="search-parameter")
         for element, reason in _defects(parameter, registry)
@@ -56,6 +65,31 @@ def declared(resource: dict[str, Any], registry: Registry) -> SearchParameter | 
     if issues:
         raise Invalid(issues=issues)
     return parameter
+
+
+def is_restated(resource: dict[str, Any]) -> bool:
+    """Whether an active SearchParameter only says again what the standard's own do, which stay in force."""
+    if resource.get("status") != "active" or resource.get("url") in standard_by_url():
+        return False
+    parameter = _read(resource)
+    return all(_restates(resource, parameter, base) for base in parameter.base)
+
+
+def _restates(resource: dict[str, Any], parameter: SearchParameter, base: str) -> bool:
+    """Whether the standard has the parameter for a type: the one it is derived from, or one that finds by the same.
+
+    https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.derivedFrom: guides say so which of the
+    standard's parameters, modifiers and comparators their servers support; it is the same search.
+    """
+    own = standard(base).get(parameter.code)
+    if own is None or own.type != parameter.type:
+        return False
+    derived = str(resource.get("derivedFrom", "")).partition("|")[0]
+    return (derived != "" and derived == own.url) or _alternatives(parameter, base) == _alternatives(own, base)
+
+
+def _alternatives(parameter: SearchParameter, base: str) -> set[str]:
+    return {"".join(clause.split()) for clause in clauses(parameter.expression or "", base)}
 
 
 def _read(resource: dict[str, Any]) -> SearchParameter:

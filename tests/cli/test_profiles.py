@@ -84,6 +84,18 @@ def test_a_guide_is_added_listed_and_removed(tmp_path: Path):
     assert run("list", "--data", data).output == ""
 
 
+def test_search_parameters_that_restate_r4s_are_stored_and_counted_in_one_line(tmp_path: Path):
+    data = tmp_path / "data"
+    born = {**parameter("born", "birthdate"), "type": "date", "expression": "Patient.birthDate"}
+    derived = {**parameter("id", "_id"), "derivedFrom": "http://hl7.org/fhir/SearchParameter/Resource-id"}
+    guide = folder(tmp_path / "guide", "1.0.0", born, derived, parameter("marital", "marital"))
+    found = run("add", guide, "--data", data)
+    assert found.exit_code == 0
+    assert "3 resources, 3 written, 1 search parameters to be indexed." in found.output
+    assert "2 search parameters restate R4's, which are in force." in found.output
+    assert set(stored(data, "SearchParameter")) == {"born", "id", "marital"}
+
+
 def test_versions_of_a_guide_are_kept_apart(tmp_path: Path):
     data = tmp_path / "data"
     second = {**profile("born", "Patient", {"id": "Patient.gender", "min": 1}, version="2.0.0"), "id": "born"}

@@ -242,3 +242,26 @@ def test_a_profile_is_held_to_as_strictly_as_its_level_says(table: Any, client: 
 def test_lenient_is_said_rule_by_rule():
     judge = Validator(Profiles(), levels=Levels({"*": "lenient"}))
     assert ("cardinality-min", "DocumentReference.date") in errors(changed(r.DOCUMENT, "date"), judge)
+
+
+def _rpps(first: str) -> str:
+    """A number of eleven digits with its key by Luhn."""
+    doubled = [int(d) * 2 if n % 2 else int(d) for n, d in enumerate(first + "0")]
+    return first + str(-sum(d // 10 + d % 10 for d in doubled) % 10)
+
+
+@pytest.mark.parametrize("first", ["9970021889", "1234567890", "0000000000", "9999999999", "1010101010"])
+def test_the_key_of_an_rpps_is_that_of_luhn(first: str):
+    right = _rpps(first)
+    for last in "0123456789":
+        tree = changed(r.PRACTITIONER, "identifier.0.value", first + last)
+        keys = {issue.key for issue in Validator(Profiles()).validate(tree)}
+        assert ("fr-core-rpps-luhn" in keys) == (first + last != right)
+
+
+def test_no_shipped_invariant_asks_for_what_other_engines_read_otherwise():
+    # `$index` inside `iif` is not that of the iteration around it in HL7's own engine.
+    for definition in resources("StructureDefinition"):
+        for element in definition["differential"]["element"]:
+            for constraint in element.get("constraint", ()):
+                assert "$index" not in constraint["expression"], (definition["url"], constraint["key"])

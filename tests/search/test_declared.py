@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.search.declared import check, declared
+from fhir_server.search.declared import check, declared, is_restated
 from fhir_server.search.extract import extract
 from fhir_server.search.parameters import Registry
 from tests.examples import examples_folder
@@ -127,6 +127,68 @@ def test_every_reason_is_given_at_once() -> None:
 )
 def test_what_is_not_active_or_not_new_adds_nothing(resource: dict[str, Any]) -> None:
     assert declared(resource, Registry()) is None
+
+
+BIRTHDATE = "http://hl7.org/fhir/SearchParameter/individual-birthdate"
+
+
+def like_birthdate(**changes: Any) -> dict[str, Any]:
+    expression = "Patient.birthDate"
+    return a_parameter(**{"code": "birthdate", "type": "date", "expression": expression, **changes})
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        like_birthdate(),
+        like_birthdate(expression="  Patient.birthDate | Practitioner.birthDate"),
+        like_birthdate(base=["Patient", "Person"], expression="Patient.birthDate | Person.birthDate"),
+        # Derived from the standard's, it may say less of it, or the same in other words.
+        like_birthdate(derivedFrom=BIRTHDATE, expression="Patient.birthDate.where($this < today())"),
+        like_birthdate(derivedFrom=f"{BIRTHDATE}|4.0.1", expression=None),
+        a_parameter(
+            code="_id",
+            type="token",
+            expression="Patient.id",
+            derivedFrom="http://hl7.org/fhir/SearchParameter/Resource-id",
+        ),
+        like_birthdate(
+            base=["Observation"], code="code-value-quantity", type="composite", expression="Observation",
+            component=COMPONENTS,
+        ),
+    ],
+)  # fmt: skip
+def test_what_restates_the_standards_own_is_accepted_and_leaves_that_in_force(resource: dict[str, Any]) -> None:
+    registry = Registry()
+    assert declared(resource, registry) is None
+    assert is_restated(resource)
+    own = registry.get(resource["base"][0], resource["code"])
+    assert own is not None and own.url.startswith("http://hl7.org/fhir/SearchParameter/")
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        # Another search under the standard's name.
+        like_birthdate(expression="Patient.deceased.as(dateTime)"),
+        like_birthdate(type="string", expression="Patient.name.given", derivedFrom=BIRTHDATE),
+        like_birthdate(derivedFrom="http://hl7.org/fhir/SearchParameter/other", expression="Patient.deceased"),
+    ],
+)
+def test_another_meaning_of_the_standards_name_is_refused(resource: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="already"):
+        check(resource, Registry())
+    assert not is_restated(resource)
+
+
+def test_what_restates_for_some_types_adds_for_the_others() -> None:
+    resource = like_birthdate(
+        base=["Patient", "Immunization"], expression="Patient.birthDate | Immunization.expirationDate"
+    )
+    found = declared(resource, Registry())
+    assert found is not None
+    assert found.base == ("Immunization",)
+    assert not is_restated(resource)
 
 
 def test_two_added_parameters_cannot_have_one_name() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
-from fhir_server.validation.profiles import contents, slices, slicing, targets
+from fhir_server.validation.profiles import contents, primitives, slices, slicing, targets
 from fhir_server.validation.profiles.asked import Asked, Hop, Profiled
 from fhir_server.validation.profiles.coded import bound
 from fhir_server.validation.profiles.judging import CONFORMS
@@ -179,6 +179,7 @@ class _Build:
         for key, step in kept.items():
             found += self._property(child, key, step, plain, way, asked)
             found += self._extended(child, key, step, plain)
+            found += primitives.given(child, key, step, plain, self._rule)
         if element.name.endswith("[x]"):
             found += self._typed_slices(child, kept, plain, way, asked)
         return found
@@ -234,9 +235,7 @@ class _Build:
         if step.sibling:
             inner = Node(node.name, children=node.children)
             return self._value(inner, "Element", way, asked) if node.children else []
-        plain = (
-            node if not (step.type and is_primitive(step.type.code)) else Node(node.name, node.facts, node.constraints)
-        )
+        plain = primitives.said(node) if step.type and is_primitive(step.type.code) else node
         found = self._value(plain, path, way, asked)
         if step.type is not None:
             found += self._of_type(node, step, way, path, asked)
@@ -342,6 +341,7 @@ class _Build:
                     held = {"if": condition, "then": then} if condition else then
                     found.append({"properties": {key: held}})
                 found += self._extended(inner, key, step, name)
+                found += primitives.given(inner, key, step, name, self._rule)
         if how.get("rules") == "closed" and allowed:
             given = {"anyOf": [{"required": [k]} for k in keys]}
             only = {"anyOf": [{"not": given}, *allowed]}

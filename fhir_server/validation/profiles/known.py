@@ -238,6 +238,8 @@ def leads_to(path: str, name: str, node: Node) -> tuple[str, ...] | None:
     """Where the children of an element are defined, one for each type it may have; None without such an element."""
     table = steps(path) if path not in ("Resource",) else {**steps("DomainResource")}
     plain = name.removesuffix("[x]")
+    if path == "Element" and plain == "value":
+        return (STRING,)  # what a primitive says, apart from its id and extensions
     found = [s for k, s in table.items() if not s.sibling and (s.name == plain or k == name)]
     if not found:
         return None
