@@ -169,15 +169,38 @@ class House:
         await asyncio.sleep(_JOBS_AFTER)
         await self.clock().attend()
 
+    async def follow(self, *, now: bool = False) -> None:
+        """Take over the search parameters, profiles and terminology written since, by this process or another.
+
+        Args:
+            now: look although it is not time yet.
+        """
+        await self.watch.refresh(now=now)
+        await self.following.refresh(now=now)
+        await self.terminology.follow()
+
+    def own_context(self) -> Context:
+        """What commands write with: all that judges a caller's write, under the server's own grant."""
+        return Context(
+            repository=self.repository(OPEN),
+            settings=self.settings,
+            base=self.settings.base_url or "http://localhost/fhir",
+            prefer="minimal",
+            cursor_key=self.cursor_key,
+            watch=self.watch,
+            terminology=self.terminology,
+            operate=_operate,
+            validator=self.validator,
+            following=self.following,
+        )
+
     async def context(self, call: Call) -> Context:
         """The context of one call.
 
         Raises:
             Unauthorized: the server is not open, and there is no valid token.
         """
-        await self.watch.refresh()
-        await self.following.refresh()
-        await self.terminology.follow()
+        await self.follow()
         grant = await self._grant(call)
         return Context(
             repository=self.repository(grant, call.base),

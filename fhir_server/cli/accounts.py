@@ -51,7 +51,7 @@ def add(
         return None
 
     try:
-        code = opened_with(settings(data=data, store=store), use)
+        code = opened_with(settings(data=data, store=store), use, new=True)
     except (ValueError, WeakPassword) as error:
         refuse(str(error))
     out.print(f"{login}: {subject}.")

@@ -68,7 +68,7 @@ def add(
         launch_uri=launch,
         introspects=introspects,
     )
-    if not _with(settings(data=data, store=store), lambda clients: clients.add(made_client)):
+    if not _with(settings(data=data, store=store), lambda clients: clients.add(made_client), new=True):
         refuse(f"There is a client {id} already.", WRONG)
     out.print(f"{id}: {kind}, {' and '.join(made_client.grants)}.")
     if word:
@@ -109,12 +109,12 @@ def _jwks(file: Path) -> dict[str, Any]:
     return found
 
 
-def _with(chosen: Settings, use: Callable[[RecordedClients], Awaitable[T]]) -> T:
-    return opened_with(chosen, lambda house: use(RecordedClients(house.engine.records)))
+def _with(chosen: Settings, use: Callable[[RecordedClients], Awaitable[T]], *, new: bool = False) -> T:
+    return opened_with(chosen, lambda house: use(RecordedClients(house.engine.records)), new=new)
 
 
-def opened_with(chosen: Settings, use: Callable[[House], Awaitable[T]]) -> T:
-    """What `use` gives of an opened server."""
+def opened_with(chosen: Settings, use: Callable[[House], Awaitable[T]], *, new: bool = False) -> T:
+    """What `use` gives of an opened server; `new` lets it be made."""
 
     async def run() -> T:
         from fhir_server.app import opened
@@ -122,5 +122,5 @@ def opened_with(chosen: Settings, use: Callable[[House], Awaitable[T]]) -> T:
         async with opened(chosen) as house:
             return await use(house)
 
-    with occupied(chosen):
+    with occupied(chosen, new=new):
         return asyncio.run(run())

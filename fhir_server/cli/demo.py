@@ -56,7 +56,7 @@ def demo(
     placed = {"port": listener.getsockname()[1], "base_url": f"{root}/fhir"}
     chosen = chosen.model_copy(update=placed)
     pages = _listening(chosen, app_port)
-    with occupied(chosen):
+    with occupied(chosen, new=True):
         poster = asyncio.run(_set_up(chosen, patients, root, pages.origin))
     with pages.serving(chosen.base_url):
         code = run(chosen, listener, poster.lines())

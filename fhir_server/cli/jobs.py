@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import Data, Store, out, settings
 from fhir_server.settings import Settings
 
@@ -24,17 +25,21 @@ def run(
     data: Data = None,
     store: Store = None,
     at: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="As of this day (UTC, midnight), not of now.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Do everything as of this day (UTC)."),
     ] = None,
 ) -> None:
     """Do now what is due; the server may be serving."""
-    asyncio.run(_run(settings(data=data, store=store), at))
+    chosen = settings(data=data, store=store)
+    with occupied(chosen):
+        asyncio.run(_run(chosen, at))
 
 
 async def _run(chosen: Settings, at: datetime | None) -> None:
     from fhir_server.app import opened
 
-    now = (lambda: at.replace(tzinfo=UTC)) if at else None
     async with opened(chosen) as house:
-        for name, count in (await house.clock(now).run()).items():
+        supposed = at.replace(tzinfo=UTC) if at else None
+        done = await (house.clock(lambda: supposed).as_of_now() if supposed else house.clock().run())
+        for name, count in done.items():
             out.print(f"{name:20} {count}")

@@ -1,12 +1,21 @@
-"""How far each file has been loaded, kept in the data folder so that an interrupted `load` can go on."""
+"""How far each file has been loaded, kept in the store it was loaded into.
+
+Kept there and not beside it, so that it says what *this* store holds: a backup takes it along, and after a restore
+what the backup had not seen is loaded again.
+"""
 
 from __future__ import annotations
 
-import os
 import secrets
-from pathlib import Path
 
 import msgspec
+
+from fhir_server.store.protocol import Records
+
+#: Kind of the records: key = the digest of a file's content, value = `Progress`.
+LOADED = "loaded-file"
+#: Refusals of a file that are kept in words.
+KEPT = 200
 
 
 class Progress(msgspec.Struct):
@@ -32,27 +41,24 @@ class Progress(msgspec.Struct):
     refusals: int = 0
 
 
-KEPT = 200
-
-
 class Journal:
     """The progress of every file ever loaded into a store."""
 
-    def __init__(self, folder: Path) -> None:
-        """Kept in `folder`, one small file each."""
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, records: Records) -> None:
+        """Kept in the store's own records."""
+        self._records = records
 
-    def of(self, digest: str, file: Path) -> Progress:
-        """The progress of the content with that digest; a new one when it was never begun."""
-        try:
-            return msgspec.json.decode((self._folder / f"{digest}.json").read_bytes(), type=Progress)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return Progress(file.name, secrets.token_hex(16))
+    async def of(self, digest: str, name: str) -> Progress:
+        """The progress of the content with that digest; a new one, already kept, when it was never begun.
 
-    def keep(self, digest: str, progress: Progress) -> None:
-        """Write it down, whole or not at all."""
-        target = self._folder / f"{digest}.json"
-        part = target.with_suffix(f".{os.getpid()}")
-        part.write_bytes(msgspec.json.encode(progress))
-        part.replace(target)
+        Its salt is durable before anything is written with it: whatever interrupts a load, the next makes the same ids.
+        """
+        new = Progress(name, secrets.token_hex(16))
+        if await self._records.add(LOADED, digest, msgspec.json.encode(new)):
+            return new
+        kept = await self._records.get(LOADED, digest)
+        return msgspec.json.decode(kept, type=Progress) if kept is not None else new
+
+    async def keep(self, digest: str, progress: Progress) -> None:
+        """Write it down; durable when this returns."""
+        await self._records.put(LOADED, digest, msgspec.json.encode(progress))

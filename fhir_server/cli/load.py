@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +45,7 @@ def load(
         found = files(paths)
     except (FileNotFoundError, ValueError) as error:
         refuse(str(error))
-    with occupied(chosen):
+    with occupied(chosen, new=True):
         run = _Run(chosen, found, processes, again)
         asyncio.run(run.all())
     run.summary()
@@ -62,11 +62,11 @@ class _Run:
         self._settings = chosen
         self._files = files
         self._again = again
-        self._journal = Journal(chosen.data / "loads")
         self._processes = processes if processes or self._large() else 1
         self.stopped = False
         self.written = self.unchanged = self.refusals = 0
         self._refused: list[str] = []
+        self._begun: dict[str, Path] = {}
         self._began = time.monotonic()
 
     def _large(self) -> bool:
@@ -74,22 +74,29 @@ class _Run:
 
     async def all(self) -> None:
         """Load every file."""
+        from fhir_server.app import opened
         from fhir_server.cli.writing import loader
 
         self._listen()
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        async with loader(self._settings, self._processes) as pump:
+        async with opened(self._settings) as house, loader(house, self._processes) as pump:
             with Progress(*columns, console=err) as bar:
                 task = bar.add_task("", total=sum(file.stat().st_size for file in self._files))
-                await pump.load(self._jobs(bar, task), lambda: self.stopped)
+                jobs = self._jobs(Journal(house.engine.records), bar, task)
+                await pump.load(jobs, lambda: self.stopped)
 
-    def _jobs(self, bar: Progress, task: TaskID) -> Iterator[Job]:
+    async def _jobs(self, journal: Journal, bar: Progress, task: TaskID) -> AsyncIterator[Job]:
         """The parts of all files, one file after the other, so that the next is prepared while this one is written."""
         from fhir_server.cli.loading import Job
 
         behind = 0
         for file in self._files:
-            loading = _File(self._journal, file, self._again)
+            loading = await _File.begun(journal, file, self._again)
+            first = self._begun.setdefault(loading.key, file)
+            if first != file:
+                err.print(f"{file}: has the content of {first}, which is loaded once.")
+                behind += file.stat().st_size
+                continue
             self._count(loading, loading.progress.refused, loading.progress.refusals)
             if loading.progress.done:
                 err.print(f"{file}: loaded before ({loading.progress.loaded:,} resources); --again loads it once more.")
@@ -97,16 +104,19 @@ class _Run:
                 at = self._reporter(loading, bar, task, behind)
                 for part in loading.parts():
                     yield Job(part, loading.key, at)
+                await loading.ended()
                 self._count(loading, loading.unreadable, len(loading.unreadable))
             behind += file.stat().st_size
 
-    def _reporter(self, loading: _File, bar: Progress, task: TaskID, behind: int) -> Callable[[Outcome], None]:
-        def report(outcome: Outcome) -> None:
+    def _reporter(
+        self, loading: _File, bar: Progress, task: TaskID, behind: int
+    ) -> Callable[[Outcome], Awaitable[None]]:
+        async def report(outcome: Outcome) -> None:
             said = [f"{refusal.place}: {refusal.reason}" for refusal in outcome.refused]
             self.written += outcome.written
             self.unchanged += outcome.unchanged
             self._count(loading, said, len(said))
-            loading.reported(outcome, said)
+            await loading.reported(outcome, said)
             bar.update(task, description=loading.file.name, completed=behind + outcome.part.end)
 
         return report
@@ -140,17 +150,22 @@ class _Run:
 class _File:
     """One file on its way, and its page of the journal."""
 
-    def __init__(self, journal: Journal, file: Path, again: bool) -> None:
+    def __init__(self, journal: Journal, file: Path, digest: str, progress: FileProgress) -> None:
         self.file = file
+        self.progress = progress
         self.unreadable: list[str] = []
+        self.key = f"{digest}/{progress.salt}"
         self._journal = journal
-        self._digest = digest(file)
-        self.progress = journal.of(self._digest, file)
-        if again:
-            self.progress = FileProgress(file.name, self.progress.salt)
-        self.key = f"{self._digest}/{self.progress.salt}"
+        self._digest = digest
         self._waiting = 0
         self._read = False
+
+    @classmethod
+    async def begun(cls, journal: Journal, file: Path, again: bool) -> _File:
+        """The file where the journal says it is; at its beginning when it is to be loaded once more."""
+        found = digest(file)
+        progress = await journal.of(found, file.name)
+        return cls(journal, file, found, FileProgress(file.name, progress.salt) if again else progress)
 
     def parts(self) -> Iterator[Part]:
         """What is left of it; a file that cannot be read to its end says so in `unreadable`."""
@@ -162,9 +177,12 @@ class _File:
             self.unreadable.append(f"the rest of the file: {error}")
             return
         self._read = True
-        self._keep()
 
-    def reported(self, outcome: Outcome, refused: list[str]) -> None:
+    async def ended(self) -> None:
+        """All its parts were given out."""
+        await self._keep()
+
+    async def reported(self, outcome: Outcome, refused: list[str]) -> None:
         """A part of it is durable; parts come in order."""
         progress = self.progress
         progress.lines = outcome.part.first + outcome.part.count - 1
@@ -172,8 +190,8 @@ class _File:
         progress.refusals += len(refused)
         progress.refused += refused[: KEPT - len(progress.refused)]
         self._waiting -= 1
-        self._keep()
+        await self._keep()
 
-    def _keep(self) -> None:
+    async def _keep(self) -> None:
         self.progress.done = self._read and not self._waiting
-        self._journal.keep(self._digest, self.progress)
+        await self._journal.keep(self._digest, self.progress)

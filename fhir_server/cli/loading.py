@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from fhir_server.access.repository import Repository
 from fhir_server.cli.preparation import Prepared, Preparer, Refusal, Row, begin, prepare
 from fhir_server.cli.sources import Part
-from fhir_server.fhir.json import stamped
+from fhir_server.fhir.json import parse, stamped
 from fhir_server.fhir.outcome import FhirError, Unavailable
-from fhir_server.settings import Settings
-from fhir_server.store.protocol import Put, Stale, Version
+from fhir_server.interactions import hooks, integrity
+from fhir_server.interactions.exchange import Context
+from fhir_server.store.protocol import Guard, Put, Stale, Version
 
 if TYPE_CHECKING:
-    from fhir_server.search.parameters import Registry
+    from fhir_server.app import House
 
 #: Parts being written at the same time: enough for the engine to commit one while the next is on its way.
 WRITING = 3
@@ -57,79 +57,89 @@ class Job(NamedTuple):
 
     part: Part
     key: str
-    report: Callable[[Outcome], None]
+    report: Callable[[Outcome], Awaitable[None]]
 
 
 class Preparing(Protocol):
     """Gives a future of what becomes of a part."""
 
-    def __call__(self, part: Part, key: str) -> Future[Prepared]:
-        """`key` makes the ids of resources that have none."""
+    def __call__(self, part: Part, key: str, defined: bool = False) -> asyncio.Future[Prepared]:
+        """As `Preparer.prepare`."""
 
 
 @asynccontextmanager
-async def preparing(settings: Settings, registry: Registry, processes: int) -> AsyncIterator[Preparing]:
-    """A way to prepare parts: in `processes` worker processes (0: one a core), or at once in this one for 1."""
+async def preparing(house: House, processes: int) -> AsyncIterator[Preparing]:
+    """A way to prepare parts: in `processes` worker processes (0: one a core), or in this one for 1."""
     count = processes or os.cpu_count() or 1
     if count == 1:
-        preparer = Preparer(settings, registry)
-        yield lambda part, key: _at_once(preparer, part, key)
+        preparer = Preparer(house)
+        yield lambda part, key, defined=False: asyncio.ensure_future(preparer.prepare(part, key, defined))
         return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), begin, (settings, registry))
+    pool = ProcessPoolExecutor(count, get_context("spawn"), begin, (house.settings,))
     try:
-        yield lambda part, key: pool.submit(prepare, part, key)
+        yield lambda part, key, defined=False: asyncio.wrap_future(pool.submit(prepare, part, key, defined))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _at_once(preparer: Preparer, part: Part, key: str) -> Future[Prepared]:
-    done: Future[Prepared] = Future()
-    try:
-        done.set_result(preparer.prepare(part, key))
-    except Exception as error:
-        done.set_exception(error)
-    return done
-
-
 class Loader:
-    """Writes parts through a Repository, in order, and reports each when it is durable.
+    """Writes parts as a caller's writes are made, in order, and reports each when it is durable."""
 
-    Attributes:
-        defines: whether a SearchParameter was written, which servers are to be told of.
-    """
-
-    def __init__(self, repository: Repository, preparing: Preparing, run: Runs, ahead: int = 6) -> None:
+    def __init__(self, context: Context, preparing: Preparing, run: Runs, ahead: int = 6) -> None:
         """`ahead` parts are prepared before they are needed."""
-        self._repository = repository
+        self._context = context
+        self._repository = context.repository
         self._preparing = preparing
         self._run = run
         self._ahead = ahead
-        self.defines = False
 
-    async def load(self, jobs: Iterable[Job], stopped: Callable[[], bool]) -> None:
+    async def load(self, jobs: AsyncIterator[Job], stopped: Callable[[], bool]) -> None:
         """Do `jobs`, reporting each in order; stops between two when `stopped()`.
 
         Raises:
             Unavailable, InsufficientStorage: the store took no more; what was reported is there.
         """
-        source = iter(jobs)
-        prepared: deque[tuple[Job, Future[Prepared]]] = deque()
+        prepared: deque[tuple[Job, asyncio.Future[Prepared]]] = deque()
         writing: deque[tuple[Job, asyncio.Task[Outcome]]] = deque()
         try:
             while not stopped():
-                while len(prepared) < self._ahead and (job := next(source, None)) is not None:
-                    prepared.append((job, self._preparing(job.part, job.key)))
+                await self._fill(prepared, jobs)
                 if not prepared:
                     break
                 job, future = prepared.popleft()
-                ready = await asyncio.wrap_future(future)
-                writing.append((job, asyncio.create_task(self._write(job.part, ready))))
-                if len(writing) >= WRITING:
-                    await _reported(writing)
-            while writing:
-                await _reported(writing)
+                ready = await future
+                if ready.left:
+                    await _reported(writing, 0)
+                    await job.report(await self._in_two(job, ready))
+                    self._prepare_again(prepared)
+                else:
+                    writing.append((job, asyncio.create_task(self._write(job.part, ready))))
+                    await _reported(writing, WRITING - 1)
+            await _reported(writing, 0)
         finally:
+            for _, future in prepared:
+                future.cancel()
             await asyncio.gather(*(task for _, task in writing), return_exceptions=True)
+
+    async def _fill(self, prepared: deque[tuple[Job, asyncio.Future[Prepared]]], jobs: AsyncIterator[Job]) -> None:
+        while len(prepared) < self._ahead and (job := await anext(jobs, None)) is not None:
+            prepared.append((job, self._preparing(job.part, job.key)))
+
+    def _prepare_again(self, prepared: deque[tuple[Job, asyncio.Future[Prepared]]]) -> None:
+        """What was prepared ahead was judged without definitions that came since."""
+        for _ in range(len(prepared)):
+            job, future = prepared.popleft()
+            future.cancel()
+            prepared.append((job, self._preparing(job.part, job.key)))
+
+    async def _in_two(self, job: Job, definitions: Prepared) -> Outcome:
+        """A part with definitions: these are written, and in force, before the rest of it is judged."""
+        outcome = await self._write(job.part, definitions)
+        rest = await self._write(job.part, await self._preparing(job.part, job.key, defined=True))
+        outcome.written += rest.written
+        outcome.unchanged += rest.unchanged
+        outcome.refused += rest.refused
+        return outcome
 
     async def _write(self, part: Part, prepared: Prepared) -> Outcome:
         outcome = Outcome(part, refused=list(prepared.refused))
@@ -143,15 +153,35 @@ class Loader:
         return outcome
 
     async def _group(self, rows: list[Row], outcome: Outcome) -> None:
+        rows, guards = await self._with_targets(rows, outcome)
         if not rows:
             return
-        self.defines = self.defines or any(row.type == "SearchParameter" for row in rows)
         try:
-            await self._transact([row.put() for row in rows])
+            await self._transact([row.put() for row in rows], guards)
             outcome.written += len(rows)
         except Stale:
             # Something with one of these ids is there already: look at each.
             await self._over(rows, outcome)
+
+    async def _with_targets(self, rows: list[Row], outcome: Outcome) -> tuple[list[Row], list[Guard]]:
+        """The rows whose references lead somewhere, where the setting asks for that, and guards that they still do."""
+        if not self._context.settings.referential_integrity:
+            return rows, []
+        while True:
+            present = frozenset(f"{row.type}/{row.id}" for row in rows)
+            kept: list[Row] = []
+            guards: list[Guard] = []
+            for row in rows:
+                try:
+                    guards += await integrity.guards(self._context, parse(row.body), present)
+                    kept.append(row)
+                except FhirError as error:
+                    issue = error.issues[0]
+                    outcome.refused.append(Refusal(row.place, f"{issue.expression}: {issue.diagnostics}"))
+            if len(kept) == len(rows):
+                return rows, guards
+            # What referred to one that was refused now refers to nothing either.
+            rows = kept
 
     async def _over(self, rows: list[Row], outcome: Outcome) -> None:
         for batch in _without_repeats(rows):
@@ -167,10 +197,11 @@ class Loader:
             outcome.written += len(puts)
             outcome.unchanged += len(batch) - len(puts)
 
-    async def _transact(self, puts: Sequence[Put]) -> None:
+    async def _transact(self, puts: Sequence[Put], guards: Sequence[Guard] = ()) -> None:
         for attempt in range(PATIENCE + 1):
             try:
-                await self._repository.transact(puts)
+                versions = await self._repository.transact(puts, guards)
+                await hooks.written(self._context, *versions)
                 return
             except Unavailable:
                 if attempt == PATIENCE:
@@ -178,9 +209,11 @@ class Loader:
                 await asyncio.sleep(PAUSE)
 
 
-async def _reported(writing: deque[tuple[Job, asyncio.Task[Outcome]]]) -> None:
-    job, task = writing.popleft()
-    job.report(await task)
+async def _reported(writing: deque[tuple[Job, asyncio.Task[Outcome]]], most: int) -> None:
+    """Wait until at most so many parts are being written, and report those that were."""
+    while len(writing) > most:
+        job, task = writing.popleft()
+        await job.report(await task)
 
 
 def _without_repeats(rows: list[Row]) -> list[list[Row]]:

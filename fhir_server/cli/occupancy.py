@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fhir_server.cli.options import err, refuse
 from fhir_server.settings import Settings
 
 SCHEME = "sqlite:///"
@@ -23,12 +24,26 @@ def store_file(settings: Settings) -> Path | None:
 
 
 @contextmanager
-def occupied(settings: Settings, alone: bool = False) -> Iterator[bool]:
-    """Hold the store's lock, shared or `alone`; gives whether it could be had (a shared lock is waited for)."""
+def occupied(settings: Settings, alone: bool = False, *, new: bool = False) -> Iterator[bool]:
+    """Hold the store's lock, shared or `alone`; gives whether it could be had (a shared lock is waited for).
+
+    Args:
+        settings: whose store.
+        alone: nobody else may have it.
+        new: whether a store that is not there is made, which is said. Elsewhere a mistyped folder would be an empty
+            store in which all is well.
+
+    Raises:
+        typer.Exit: there is no store, and none is to be made (code 2); it says where it was looked for.
+    """
     file = store_file(settings)
     if file is None:
         yield True
         return
+    if not file.exists():
+        if not new:
+            refuse(f"There is no store at {file}: --data or FHIR_DATA names its folder, --store or FHIR_STORE its URL.")
+        err.print(f"A new store at {file}.")
     file.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{file}.lock").open("a") as lock:
         try:

@@ -1,42 +1,51 @@
-"""What loading asks of the processor: from bytes to stamped, validated, indexed writes. Runs in worker processes.
+"""What loading asks of the processor: from bytes to judged, indexed writes. Runs in worker processes.
 
-A Bundle of plain creates and updates is prepared here; one whose entries have conditions, deletions or the like is
-handed back whole, for the server's own transaction to run. https://hl7.org/fhir/R4/http.html#transaction
+A resource is judged as a POST of it would be, by the same code: base R4, the profiles in force, what the server itself
+must be able to follow. A Bundle of plain creates and updates is prepared here; one whose entries have conditions,
+deletions or the like is handed back whole, for the server's own transaction to run.
+https://hl7.org/fhir/R4/http.html#transaction
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import hashlib
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, cast
+from multiprocessing.util import Finalize
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
-from fhir_server.access.grant import OPEN
-from fhir_server.access.repository import Repository
 from fhir_server.cli.sources import Part
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed
-from fhir_server.search.declared import check
-from fhir_server.search.parameters import Registry
+from fhir_server.fhir.references import walk_references
+from fhir_server.interactions import entries as bundle_entries
+from fhir_server.interactions import links, statement
+from fhir_server.interactions.writing import judged
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
 from fhir_server.store.protocol import Put
-from fhir_server.validation.validator import validate
+from fhir_server.terminology.resources import KINDS
+
+if TYPE_CHECKING:
+    from fhir_server.app import House
 
 Method = Literal["POST", "PUT"]
 #: Bundles whose entries have requests; all others hold plain resources.
 REQUESTS = ("transaction", "batch")
 #: Conditions that only the server's own transaction can judge.
 CONDITIONS = {"ifNoneMatch", "ifModifiedSince", "ifMatch", "ifNoneExist"}
-#: Elements whose value is a link, by name; a link under any other name makes the Bundle go the server's own way.
-LINKS = {"reference", "url", "valueUri", "valueUrl", "valueUuid", "valueOid", "valueCanonical"}
+#: Types that change how what follows them is judged or indexed.
+DEFINING = frozenset(("SearchParameter", "StructureDefinition", *KINDS))
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_MENTIONED = re.compile(rb'"(?:%s)"' % "|".join(sorted(DEFINING)).encode())
 _encode = msgspec.msgpack.Encoder().encode
 _index = msgspec.msgpack.Decoder(Index).decode
 
@@ -72,92 +81,137 @@ class Prepared:
         groups: rows to be written, each group all or none.
         wholes: (place, Bundle) for the server's own transaction.
         refused: what is not to be written.
+        left: whether only definitions were prepared, which are to be in force before the rest is asked for.
     """
 
     groups: list[list[Row]] = field(default_factory=list)
     wholes: list[tuple[str, bytes]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    left: bool = False
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One reading of a part: of everything, or first of its definitions and then of the rest."""
+
+    key: str
+    found: Prepared
+    only: Literal["all", "definitions", "rest"]
+
+    def takes(self, tree: Any) -> bool:
+        """Whether a resource is this reading's to prepare."""
+        defines = isinstance(tree, dict) and tree.get("resourceType") in DEFINING
+        return self.only == "all" or defines == (self.only == "definitions")
+
+    def refuse(self, place: str, error: Exception) -> None:
+        """Note what is not taken."""
+        self.found.refused.append(_refusal(place, error))
 
 
 class Preparer:
-    """Prepares parts under one configuration; one in each worker process."""
+    """Prepares parts with one opened server; one in each worker process."""
 
-    def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
-        """With the server's settings and the search parameters in force (default: the standard's)."""
-        self._settings = settings
-        # Only its `put` is used, which indexes and stamps; nothing is read or written here.
-        self._repository = Repository(None, OPEN, registry or Registry(), settings.base_url)  # type: ignore[arg-type]
+    def __init__(self, house: House) -> None:
+        """Nothing is written to `house`."""
+        self._house = house
+        self._context = house.own_context()
 
-    def prepare(self, part: Part, key: str) -> Prepared:
-        """Everything in `part`; `key` (file digest and salt) makes the ids of resources that have none."""
-        # Nothing is awaited that is not there at once: the store is never asked.
-        step = self._prepare(part, key)
-        try:
-            step.send(None)
-        except StopIteration as done:
-            return cast(Prepared, done.value)
-        raise RuntimeError("preparing waited for something")
+    async def prepare(self, part: Part, key: str, defined: bool = False) -> Prepared:
+        """Everything in `part`, or its definitions alone when it has some: the rest follows with `defined`.
 
-    async def _prepare(self, part: Part, key: str) -> Prepared:
-        found = Prepared()
+        Args:
+            part: what.
+            key: file digest and salt; makes the ids of resources that have none.
+            defined: whether the part's definitions are in force by now.
+        """
+        await self._house.follow(now=True)
+        found = Prepared(left=not defined and _MENTIONED.search(part.body) is not None)
+        turn = _Turn(key, found, "definitions" if found.left else "rest" if defined else "all")
         together: list[Row] = []
         for place, body in _resources(part):
             try:
-                tree = parse(body, self._settings.max_depth)
+                tree = parse(body, self._context.settings.max_depth)
                 if tree.get("resourceType") == "Bundle":
-                    await self._bundle(found, tree, body, place, key)
-                else:
+                    await self._bundle(turn, tree, body, place)
+                elif turn.takes(tree):
                     together.append(await self._row(tree, body, place, key))
             except Exception as error:
-                found.refused.append(_refusal(place, error))
+                # What cannot be read at all is told once, by the first reading.
+                if turn.only != "rest" or not isinstance(error, Malformed):
+                    turn.refuse(place, error)
         if together:
             found.groups.append(together)
         return found
 
-    async def _bundle(self, found: Prepared, tree: dict[str, Any], body: bytes, place: str, key: str) -> None:
-        entries = tree.get("entry", [])
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    async def _bundle(self, turn: _Turn, tree: dict[str, Any], body: bytes, place: str) -> None:
+        rows = tree.get("entry", [])
+        if not isinstance(rows, list) or not all(isinstance(entry, dict) for entry in rows):
             raise Malformed("A Bundle's entries are objects in an array.", "Bundle.entry")
-        if tree.get("type") in REQUESTS and not all(map(_plain, entries)):
-            found.wholes.append((place, body))
+        if tree.get("type") not in REQUESTS:
+            await self._collected(turn, rows, place)
+        elif turn.only != "rest":
+            await self._requested(turn, tree, body, place)
+
+    async def _requested(self, turn: _Turn, tree: dict[str, Any], body: bytes, place: str) -> None:
+        """A transaction or batch: all of it is judged by what was in force before it, as when it is posted."""
+        rows = tree.get("entry", [])
+        names = _names(rows, f"{turn.key}/{place}", True) if all(map(_plain, rows)) else {}
+        places = _places(rows, names)
+        if places is None or not names or links.BY_CRITERIA.search(body) or not _linked(rows, places):
+            turn.found.wholes.append((place, body))
             return
-        names = dict(_names(entries, f"{key}/{place}", tree.get("type") in REQUESTS))
-        if len(set(names.values())) != len(names) or not _rewritten(entries, names):
-            found.wholes.append((place, body))
-            return
-        rows, refused = await self._entries(entries, place, key, names)
-        found.refused += refused
-        if tree.get("type") != "transaction" or not refused:
-            found.groups.append(rows)
+        if wrong := bundle_entries.envelope(tree, self._context):
+            raise Invalid(issues=wrong)
+        taken, refused = await self._entries(rows, place, turn.key, names, _Turn(turn.key, turn.found, "all"))
+        turn.found.refused += refused
+        if tree["type"] != "transaction" or not refused:
+            turn.found.groups.append(taken)
         else:
-            found.refused.append(Refusal(place, f"the transaction of {len(entries)} entries was not begun"))
+            turn.found.refused.append(Refusal(place, f"the transaction of {len(rows)} entries was not begun"))
+
+    async def _collected(self, turn: _Turn, rows: list[dict[str, Any]], place: str) -> None:
+        """Resources that a Bundle holds together: each is taken or refused for itself."""
+        names = _names(rows, f"{turn.key}/{place}", False)
+        places = _places(rows, names)
+        if places is None:
+            raise Malformed("Two entries are the same resource, or have the same fullUrl.", "Bundle.entry")
+        _linked(rows, places)
+        taken, refused = await self._entries(rows, place, turn.key, names, turn)
+        turn.found.refused += refused
+        turn.found.groups.append(taken)
 
     async def _entries(
-        self, entries: list[dict[str, Any]], place: str, key: str, names: dict[int, str]
+        self, rows: list[dict[str, Any]], place: str, key: str, names: dict[int, str], turn: _Turn
     ) -> tuple[list[Row], list[Refusal]]:
-        rows: list[Row] = []
+        taken: list[Row] = []
         refused: list[Refusal] = []
-        for number, entry in enumerate(entries, 1):
-            if "resource" not in entry:
+        for number, entry in enumerate(rows, 1):
+            resource, where = entry.get("resource"), f"{place} entry {number}"
+            if resource is None or not turn.takes(resource):
                 continue
-            resource, where = entry["resource"], f"{place} entry {number}"
             try:
-                rows.append(await self._row(resource, serialize(resource), where, key, names.get(number)))
+                taken.append(await self._row(resource, serialize(resource), where, key, names.get(number)))
             except Exception as error:
                 refused.append(_refusal(where, error))
-        return rows, refused
+        return taken, refused
 
     async def _row(self, tree: Any, body: bytes, place: str, key: str, name: str | None = None) -> Row:
         type, id = _identity(tree)
-        issues = [issue for issue in validate(tree) if issue.severity in ("error", "fatal")]
-        if issues:
-            raise Invalid(issues=issues)
-        if type == "SearchParameter":
-            check(tree, self._repository.registry)
         own = name.rpartition("/")[2] if name else id or _made(key, place)
         method: Method = "PUT" if own == id else "POST"
-        put = await self._repository.put(type, own, tree, body, None, method)
+        if statement.supports(type) and (type, "update" if method == "PUT" else "create") not in statement.offered():
+            raise Invalid(f"This server does not offer to write a {type}.", type, code="not-supported")
+        if missing := next(_unlinked(tree), None):
+            raise Invalid("The reference leads to nothing: no entry is called so.", missing, code="not-found")
+        await judged(self._context, tree)
+        if type == "StructureDefinition":
+            self._hold(tree, body)
+        put = await self._context.repository.put(type, own, tree, body, None, method)
         return Row(type, put.id, put.body, put.stamp, _encode(put.index), method, place)
+
+    def _hold(self, tree: dict[str, Any], body: bytes) -> None:
+        """Let what follows in the same part build on a profile that is not in the store yet."""
+        self._house.following.profiles.hold(str(tree.get("url", "")), str(tree.get("version", "")), body)
 
 
 def _resources(part: Part) -> Iterator[tuple[str, bytes]]:
@@ -176,66 +230,59 @@ def _plain(entry: dict[str, Any]) -> bool:
     if not isinstance(request, dict) or not isinstance(resource, dict) or CONDITIONS & request.keys():
         return False
     type, id = resource.get("resourceType"), resource.get("id")
-    full = entry.get("fullUrl", "urn:")
     if request.get("method") == "POST":
-        return request.get("url") == type and isinstance(full, str) and full.startswith("urn:")
+        return request.get("url") == type and (not _full(entry) or _full(entry).startswith("urn:"))
     return request.get("method") == "PUT" and isinstance(id, str) and request.get("url") == f"{type}/{id}"
 
 
-def _names(entries: list[dict[str, Any]], key: str, requests: bool) -> Iterator[tuple[int, str]]:
-    """(entry number from 1, `Type/id` it is to have) of each entry with a resource."""
-    for number, entry in enumerate(entries, 1):
+def _names(rows: list[dict[str, Any]], key: str, requests: bool) -> dict[int, str]:
+    """Entry number, from 1 → `Type/id` it is to have, of each entry with a resource."""
+    found = {}
+    for number, entry in enumerate(rows, 1):
         resource = entry.get("resource")
         if isinstance(resource, dict):
             create = requests and entry["request"]["method"] == "POST"
             id = None if create else resource.get("id")
-            yield number, f"{resource.get('resourceType')}/{id or _made(key, f'entry {number}')}"
+            found[number] = f"{resource.get('resourceType')}/{id or _made(key, f'entry {number}')}"
+    return found
 
 
-def _rewritten(entries: list[dict[str, Any]], names: dict[int, str]) -> bool:
-    """Make links to entries' fullUrls links to what they become; False when that is not this module's to do."""
-    links: dict[str, str] = {}
-    for number, entry in enumerate(entries, 1):
-        full = entry.get("fullUrl")
-        if isinstance(full, str) and number in names:
-            if full in links:
-                return False
-            links[full] = names[number]
-    return all(_relinked(entry.get("resource"), links) for entry in entries)
+def _places(rows: list[dict[str, Any]], names: dict[int, str]) -> dict[str, str] | None:
+    """What each entry is called in the Bundle → where it is kept; None when two are one, or called the same."""
+    if len(set(names.values())) != len(names):
+        return None
+    called = [(entry["fullUrl"], names[n]) for n, entry in enumerate(rows, 1) if n in names and _full(entry)]
+    places = dict(called)
+    return places if len(places) == len(called) else None
 
 
-def _relinked(node: Any, links: dict[str, str]) -> bool:
-    if isinstance(node, list):
-        return all(_relinked(child, links) for child in node)
-    if not isinstance(node, dict):
-        return True
-    for key, value in node.items():
-        if isinstance(value, str):
-            if value in links and key in LINKS:
-                node[key] = links[value]
-            elif not _left(key, value, links):
-                return False
-        elif not _relinked(value, links):
-            return False
-    return True
+def _full(entry: dict[str, Any]) -> str:
+    full = entry.get("fullUrl")
+    return full if isinstance(full, str) else ""
 
 
-def _left(key: str, value: str, links: dict[str, str]) -> bool:
-    """Whether a string may stay as it is: not a conditional reference, not a link where none is expected."""
-    if key == "reference":
-        return "?" not in value and not value.startswith("urn:")
-    if key == "div":
-        return "urn:" not in value
-    # An identifier may be the very urn of its entry (MHD does so); it names, it does not link.
-    return key in ("value", "id") or value not in links
+def _linked(rows: list[dict[str, Any]], places: dict[str, str]) -> bool:
+    """Make links between the entries links to what they become; whether none leads to nothing."""
+    resources = [(entry["resource"], _full(entry)) for entry in rows if isinstance(entry.get("resource"), dict)]
+    for resource, full in resources:
+        if places:
+            links.rewrite(resource, places, full)
+    return not any(True for resource, _ in resources for _ in _unlinked(resource))
+
+
+def _unlinked(tree: dict[str, Any]) -> Iterator[str]:
+    """FHIRPath of each reference by a name that only a Bundle could explain, and that no entry of it has."""
+    for node, path in walk_references(tree):
+        if node["reference"].startswith("urn:"):
+            yield f"{path}.reference"
 
 
 def _identity(tree: Any) -> tuple[str, str | None]:
     type, id = (tree.get("resourceType"), tree.get("id")) if isinstance(tree, dict) else (None, None)
     if not isinstance(type, str):
-        raise Malformed("There is no resource with a resourceType.", "resourceType", code="required")
+        raise Invalid("There is no resource with a resourceType.", "resourceType", code="required")
     if id is not None and not (isinstance(id, str) and _ID.fullmatch(id)):
-        raise Malformed("An id is 1 to 64 letters, digits, '-' and '.'.", f"{type}.id", code="value")
+        raise Invalid("An id is 1 to 64 letters, digits, '-' and '.'.", f"{type}.id", code="value")
     return type, id
 
 
@@ -254,19 +301,31 @@ def _said(issue: Issue) -> str:
     return f"{issue.expression}: {issue.diagnostics}" if issue.expression else issue.diagnostics
 
 
-_preparer: Preparer | None = None
+class _Worker(NamedTuple):
+    """What a worker process prepares with."""
+
+    loop: asyncio.AbstractEventLoop
+    preparer: Preparer
 
 
-def begin(settings: Settings, registry: Registry) -> None:
-    """Make this process a worker. A Ctrl-C is the parent's to handle."""
-    global _preparer
+_worker: _Worker | None = None
+
+
+def begin(settings: Settings) -> None:
+    """Make this process a worker, with the store opened anew. A Ctrl-C is the parent's to handle."""
+    global _worker
+    from fhir_server.app import opened
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is prepared holds no cycles, and looking for them in so many new objects takes a tenth of the time.
     gc.set_threshold(200_000, 20, 100)
-    _preparer = Preparer(settings, registry)
+    loop, stack = asyncio.new_event_loop(), AsyncExitStack()
+    house = loop.run_until_complete(stack.enter_async_context(opened(settings)))
+    Finalize(None, lambda: loop.run_until_complete(stack.aclose()), exitpriority=10)
+    _worker = _Worker(loop, Preparer(house))
 
 
-def prepare(part: Part, key: str) -> Prepared:
+def prepare(part: Part, key: str, defined: bool) -> Prepared:
     """`Preparer.prepare` in a worker process."""
-    assert _preparer is not None
-    return _preparer.prepare(part, key)
+    assert _worker is not None
+    return _worker.loop.run_until_complete(_worker.preparer.prepare(part, key, defined))

@@ -30,7 +30,7 @@ def add(
     if absent:
         refuse(f"Not there: {', '.join(absent)}.")
     began = time.monotonic()
-    with occupied(chosen):
+    with occupied(chosen, new=True):
         whole = asyncio.run(_add(chosen, packages, examples))
     out.print(f"{time.monotonic() - began:.1f} s.")
     if not whole:

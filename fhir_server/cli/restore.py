@@ -34,7 +34,7 @@ def restore(
         refuse(f"{file} is not there.")
     if target.exists() and not force:
         refuse(f"There is a store at {target}; --force replaces it.")
-    with occupied(chosen, alone=True) as free:
+    with occupied(chosen, alone=True, new=True) as free:
         if not free:
             refuse(f"The store at {target} is in use: stop the server first.")
         _replace(chosen, file, target)

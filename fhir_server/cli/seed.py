@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from itertools import islice
@@ -55,7 +55,7 @@ def seed(
     if output:
         _write(people, output)
         return
-    with occupied(chosen):
+    with occupied(chosen, new=True):
         refused = asyncio.run(fill(chosen, people, patients, if_empty, processes or (1 if patients < SMALL else 0)))
     if refused:
         raise typer.Exit(WRONG)
@@ -95,15 +95,19 @@ async def fill(
     began = time.monotonic()
     outcomes: list[Outcome] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with loader(chosen, processes) as pump:
+    async with opened(chosen) as house, loader(house, processes) as pump:
         with Progress(*columns, console=err) as bar:
             task = bar.add_task("patients", total=patients)
 
-            def report(outcome: Outcome) -> None:
+            async def report(outcome: Outcome) -> None:
                 bar.update(task, completed=outcome.part.end)
                 outcomes.append(outcome)
 
-            await pump.load((Job(part, "seed", report) for part in parts(people)), lambda: False)
+            async def jobs() -> AsyncIterator[Job]:
+                for part in parts(people):
+                    yield Job(part, "seed", report)
+
+            await pump.load(jobs(), lambda: False)
     return _summary(outcomes, patients, time.monotonic() - began)
 
 

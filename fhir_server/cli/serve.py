@@ -105,7 +105,7 @@ class _Worker:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                stack.enter_context(occupied(self._settings))
+                stack.enter_context(occupied(self._settings, new=True))
                 house = await stack.enter_async_context(opened(self._settings))
                 await stack.enter_async_context(house.attended())
             except Exception as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -58,9 +59,26 @@ def files(paths: Iterable[Path]) -> list[Path]:
 
 
 def digest(file: Path) -> str:
-    """What tells the file's content from any other: its SHA-256."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """What tells the file's content from any other: a SHA-256 of it, unpacked, and of whether it is read by lines.
+
+    A file that cannot be unpacked to its end is told by its bytes as they are.
+    """
+    found = hashlib.sha256(b"lines" if KINDS[_suffix(file)] else b"document")
+    with file.open("rb") as raw:
+        try:
+            for block in _blocks(gzip.GzipFile(fileobj=raw) if file.suffix == ".gz" else raw):
+                found.update(block)
+        except (OSError, EOFError, zlib.error):
+            raw.seek(0)
+            found = hashlib.sha256(b"damaged")
+            for block in _blocks(raw):
+                found.update(block)
+    return found.hexdigest()
+
+
+def _blocks(stream: BufferedIOBase) -> Iterator[bytes]:
+    while block := stream.read(1 << 20):
+        yield block
 
 
 def parts(file: Path, after: int = 0) -> Iterator[Part]:

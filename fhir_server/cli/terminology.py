@@ -48,7 +48,7 @@ def import_(
     began = time.monotonic()
     try:
         tree = _code_system(file, url, version, name)
-        with occupied(chosen):
+        with occupied(chosen, new=True):
             asyncio.run(_write(chosen, tree))
     except FhirError as error:
         for issue in error.issues:
@@ -129,12 +129,10 @@ def _count(rows: Any) -> int:
 
 async def _write(chosen: Settings, tree: dict[str, Any]) -> None:
     from fhir_server.app import opened
-    from fhir_server.interactions.exchange import FHIR_JSON, Context, Request
+    from fhir_server.interactions.exchange import FHIR_JSON, Request
     from fhir_server.interactions.update import update
 
     async with opened(chosen) as house:
-        base = chosen.base_url or "http://localhost"
-        context = Context(house.repository(), chosen, base, watch=house.watch, terminology=house.terminology)
-        body = serialize(tree)
-        await update(Request("PUT", ("CodeSystem", tree["id"]), body=body, content_type=FHIR_JSON), context)
+        request = Request("PUT", ("CodeSystem", tree["id"]), body=serialize(tree), content_type=FHIR_JSON)
+        await update(request, house.own_context())
         await house.terminology.refresh()

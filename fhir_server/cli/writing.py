@@ -1,4 +1,4 @@
-"""A loader over an opened store, for `load` and `seed`."""
+"""A loader over an opened server, for `load` and `seed`."""
 
 from __future__ import annotations
 
@@ -7,33 +7,25 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from fhir_server.access.grant import OPEN
-from fhir_server.access.repository import Repository
-from fhir_server.app import House, opened
+from fhir_server.app import House
 from fhir_server.cli.loading import Loader, preparing
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request
 from fhir_server.interactions.routes import dispatch
-from fhir_server.settings import Settings
 
 
 @asynccontextmanager
-async def loader(settings: Settings, processes: int) -> AsyncIterator[Loader]:
-    """A Loader that writes to the store of `settings`, preparing in so many processes."""
-    async with opened(settings) as house:
-        repository = house.repository(OPEN)
-        async with preparing(settings, repository.registry, processes) as prepare:
-            pump = Loader(repository, prepare, _Transactions(repository, house))
-            yield pump
-            if pump.defines:
-                await house.watch.announce()
+async def loader(house: House, processes: int) -> AsyncIterator[Loader]:
+    """A Loader that writes to the store of `house`, preparing in so many processes (0: one a core)."""
+    context = house.own_context()
+    async with preparing(house, processes) as prepare:
+        yield Loader(context, prepare, _Transactions(context))
 
 
 class _Transactions:
     """Runs a Bundle as a POST to the FHIR base would."""
 
-    def __init__(self, repository: Repository, house: House) -> None:
-        base = house.settings.base_url or "http://localhost/fhir"
-        self._context = Context(repository, house.settings, base, prefer="minimal", watch=house.watch)
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     async def __call__(self, body: bytes) -> int:
         response = await dispatch(Request("POST", (), (), body, FHIR_JSON), self._context)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
 from fhir_server.app import opened
+from fhir_server.cli.journal import LOADED, Progress
 from fhir_server.cli.main import app
 from fhir_server.cli.occupancy import occupied
 from fhir_server.fhir.json import serialize
@@ -33,6 +34,17 @@ def count(data: Path, type: str = "Patient", where: Any = EVERYTHING) -> int:
             return await house.repository().count({type: where})
 
     return asyncio.run(counted())
+
+
+def journal(data: Path) -> list[Progress]:
+    """How far the files loaded into a store are; none before there is a store."""
+
+    async def read() -> list[Progress]:
+        async with opened(Settings(data=data)) as house:
+            rows = await house.engine.records.list(LOADED)
+        return [msgspec.json.decode(value, type=Progress) for _, value in rows]
+
+    return asyncio.run(read()) if (data / "fhir.sqlite").exists() else []
 
 
 def write(file: Path, *resources: dict[str, Any]) -> Path:
@@ -171,15 +183,13 @@ def test_an_interrupted_load_goes_on_and_makes_nothing_twice(tmp_path: Path, sen
     file = tmp_path / "many.ndjson"
     file.write_bytes(lines)
     arguments = ("load", file, "--data", tmp_path / "var", "--processes", "1")
-    journal = tmp_path / "var" / "loads"
     process = subprocess.Popen(
         command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
     )
-    until(lambda: journal.is_dir() and any(journal.glob("*.json")))
+    until(lambda: any(progress.lines for progress in journal(tmp_path / "var")))
     process.send_signal(sent)
     assert process.wait(60) == code
-    [kept] = journal.glob("*.json")
-    assert not json.loads(kept.read_bytes())["done"]
+    assert not any(progress.done for progress in journal(tmp_path / "var"))
     done = run(*arguments)
     assert done.exit_code == 0, done.output
     assert count(tmp_path / "var") == 9000
@@ -231,6 +241,13 @@ def test_what_is_not_a_sound_backup_changes_nothing(tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert count(tmp_path / "var") == 5
     assert not list((tmp_path / "var").glob("*.restoring*"))
+
+
+def test_jobs_done_as_of_another_day_are_still_due_today(tmp_path: Path) -> None:
+    run("seed", "--patients", "2", "--data", tmp_path)
+    assert run("jobs", "run", "--at", "2031-01-31", "--data", tmp_path).exit_code == 0
+    done = run("jobs", "run", "--data", tmp_path)
+    assert all(name in done.output for name in ("emergencies", "conventions", "reconsent"))
 
 
 def test_an_unknown_type_is_refused_by_reindex(tmp_path: Path) -> None:

@@ -5,10 +5,14 @@ https://hl7.org/fhir/R4/http.html#transaction, https://hl7.org/fhir/R4/bundle.ht
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
+from fhir_server.app import opened
 from fhir_server.cli.preparation import Prepared, Preparer
 from fhir_server.cli.sources import Part
 from fhir_server.fhir.json import parse, serialize
@@ -17,12 +21,27 @@ from fhir_server.settings import Settings
 URN = "urn:uuid:6a0f6e0d-7b0e-4f9b-8e3c-2f7b9e1d0c22"
 
 
+class Sync:
+    """A Preparer that is asked outside an event loop."""
+
+    def __init__(self, runner: asyncio.Runner, preparer: Preparer) -> None:
+        self._runner = runner
+        self._preparer = preparer
+
+    def prepare(self, part: Part, key: str, defined: bool = False) -> Prepared:
+        return self._runner.run(self._preparer.prepare(part, key, defined))
+
+
 @pytest.fixture(scope="module")
-def preparer() -> Preparer:
-    return Preparer(Settings())
+def preparer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sync]:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        house = runner.run(stack.enter_async_context(opened(Settings(data=tmp_path_factory.mktemp("store")))))
+        yield Sync(runner, Preparer(house))
+        runner.run(stack.aclose())
 
 
-def document(preparer: Preparer, tree: dict[str, Any], key: str = "key") -> Prepared:
+def document(preparer: Sync, tree: dict[str, Any], key: str = "key") -> Prepared:
     return preparer.prepare(Part(serialize(tree), False, 1, 1, 0), key)
 
 
@@ -52,7 +71,7 @@ def observation(subject: str) -> dict[str, Any]:
     }
 
 
-def test_a_line_with_an_id_keeps_it_and_one_without_gets_one_that_stays(preparer: Preparer) -> None:
+def test_a_line_with_an_id_keeps_it_and_one_without_gets_one_that_stays(preparer: Sync) -> None:
     part = Part(b'{"resourceType":"Patient","id":"a"}\n\n{"resourceType":"Patient"}', True, 10, 3, 0)
     once, again, other = (preparer.prepare(part, key).groups[0] for key in ("key", "key", "another"))
     assert [(row.id, row.method, row.place) for row in once] == [
@@ -62,7 +81,7 @@ def test_a_line_with_an_id_keeps_it_and_one_without_gets_one_that_stays(preparer
     assert once[1].id == again[1].id != other[1].id
 
 
-def test_a_refused_line_says_where_and_which_element_and_the_others_go_on(preparer: Preparer) -> None:
+def test_a_refused_line_says_where_and_which_element_and_the_others_go_on(preparer: Sync) -> None:
     lines = b'{"resourceType":"Patient","gender":"femme"}\n{"resourceType":"Patient"}\nnot json\n'
     found = preparer.prepare(Part(lines, True, 1, 3, 0), "key")
     assert [refusal.place for refusal in found.refused] == ["line 1", "line 3"]
@@ -70,19 +89,19 @@ def test_a_refused_line_says_where_and_which_element_and_the_others_go_on(prepar
     assert [row.place for row in found.groups[0]] == ["line 2"]
 
 
-def test_links_to_an_entry_become_links_to_what_it_becomes(preparer: Preparer) -> None:
+def test_links_to_an_entry_become_links_to_what_it_becomes(preparer: Sync) -> None:
     found = document(preparer, bundle("transaction", create(PATIENT, URN), create(observation(URN))))
     [[patient, measured]] = found.groups
     assert parse(measured.body)["subject"]["reference"] == f"Patient/{patient.id}"
 
 
-def test_an_identifier_that_equals_a_full_url_stays(preparer: Preparer) -> None:
+def test_an_identifier_that_equals_a_full_url_stays(preparer: Sync) -> None:
     named = {"resourceType": "Patient", "identifier": [{"system": "urn:ietf:rfc:3986", "value": URN}]}
     [[patient]] = document(preparer, bundle("transaction", create(named, URN))).groups
     assert parse(patient.body)["identifier"][0]["value"] == URN
 
 
-def test_a_transaction_with_one_bad_entry_is_not_begun(preparer: Preparer) -> None:
+def test_a_transaction_with_one_bad_entry_is_not_begun(preparer: Sync) -> None:
     bad = {"resourceType": "Patient", "active": "yes"}
     found = document(preparer, bundle("transaction", create(PATIENT), create(bad)))
     assert not found.groups
@@ -90,7 +109,7 @@ def test_a_transaction_with_one_bad_entry_is_not_begun(preparer: Preparer) -> No
 
 
 @pytest.mark.parametrize("type", ["batch", "collection"])
-def test_elsewhere_the_good_entries_are_taken(preparer: Preparer, type: str) -> None:
+def test_elsewhere_the_good_entries_are_taken(preparer: Sync, type: str) -> None:
     bad = {"resourceType": "Patient", "active": "yes"}
     found = document(preparer, bundle(type, create(PATIENT), create(bad)))
     assert [len(rows) for rows in found.groups] == [1]
@@ -113,29 +132,29 @@ def test_elsewhere_the_good_entries_are_taken(preparer: Preparer, type: str) -> 
     ids=["if-none-exist", "delete", "get", "conditional update", "other id", "if-match", "conditional reference",
          "link to nowhere", "full URL of a server"],
 )  # fmt: skip
-def test_what_needs_the_server_s_own_transaction_is_left_to_it(preparer: Preparer, entry: dict[str, Any]) -> None:
+def test_what_needs_the_server_s_own_transaction_is_left_to_it(preparer: Sync, entry: dict[str, Any]) -> None:
     found = document(preparer, bundle("transaction", entry))
     assert len(found.wholes) == 1
     assert not found.groups and not found.refused
 
 
-def test_an_update_in_a_transaction_keeps_its_id(preparer: Preparer) -> None:
+def test_an_update_in_a_transaction_keeps_its_id(preparer: Sync) -> None:
     [[row]] = document(preparer, bundle("transaction", update({**PATIENT, "id": "mine"}))).groups
     assert (row.id, row.method) == ("mine", "PUT")
 
 
-def test_two_entries_for_one_id_are_left_to_the_server_to_refuse(preparer: Preparer) -> None:
+def test_two_entries_for_one_id_are_left_to_the_server_to_refuse(preparer: Sync) -> None:
     twice = update({**PATIENT, "id": "mine"})
     assert len(document(preparer, bundle("transaction", twice, twice)).wholes) == 1
 
 
 @pytest.mark.parametrize("entry", [5, "x", [{}, 5], {"a": 1}])
-def test_entries_that_are_not_objects_are_refused(preparer: Preparer, entry: Any) -> None:
+def test_entries_that_are_not_objects_are_refused(preparer: Sync, entry: Any) -> None:
     found = document(preparer, {"resourceType": "Bundle", "type": "transaction", "entry": entry})
     assert len(found.refused) == 1 and not found.groups and not found.wholes
 
 
-def test_decimals_come_through_with_their_digits(preparer: Preparer) -> None:
+def test_decimals_come_through_with_their_digits(preparer: Sync) -> None:
     body = (
         b'{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST","url":"Observation"},'
         b'"resource":{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.10}}}]}'

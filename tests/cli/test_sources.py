@@ -9,6 +9,8 @@ import pytest
 
 from fhir_server.cli.journal import Journal
 from fhir_server.cli.sources import PART_LINES, digest, files, parts
+from fhir_server.store.opening import open_engine
+from fhir_server.store.protocol import Engine
 
 
 def test_a_folder_gives_its_files_of_known_kinds_by_name(tmp_path: Path) -> None:
@@ -52,19 +54,45 @@ def test_a_document_is_one_part(tmp_path: Path) -> None:
     assert list(parts(tmp_path / "one.json", after=1)) == []
 
 
-def test_progress_is_kept_by_content_and_not_by_name(tmp_path: Path) -> None:
-    one, moved = tmp_path / "one.ndjson", tmp_path / "moved.ndjson"
-    one.write_bytes(b"{}")
-    moved.write_bytes(b"{}")
-    journal = Journal(tmp_path / "loads")
-    progress = journal.of(digest(one), one)
-    progress.lines = 7
-    journal.keep(digest(one), progress)
-    again = Journal(tmp_path / "loads").of(digest(moved), moved)
-    assert (again.lines, again.salt) == (7, progress.salt)
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("one.ndjson", "moved.ndjson", True),
+        ("one.ndjson", "one.ndjson.gz", True),
+        ("one.json", "one.json.gz", True),
+        ("one.ndjson", "one.jsonl", True),
+        # The same bytes, read as one resource and as lines, are not the same resources.
+        ("one.json", "one.ndjson", False),
+    ],
+)
+def test_a_file_is_told_by_its_content_however_it_is_named_or_packed(
+    tmp_path: Path, first: str, second: str, same: bool
+) -> None:
+    body = b'{"resourceType":"Patient"}\n'
+    for name in (first, second):
+        (tmp_path / name).write_bytes(gzip.compress(body) if name.endswith(".gz") else body)
+    assert (digest(tmp_path / first) == digest(tmp_path / second)) is same
 
 
-def test_a_damaged_journal_begins_the_file_anew(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    (tmp_path / "abc.json").write_bytes(b'{"file": "x"')
-    assert journal.of("abc", Path("x")).lines == 0
+def test_a_damaged_archive_is_told_by_its_bytes_and_is_not_what_it_would_have_held(tmp_path: Path) -> None:
+    whole = gzip.compress(b"{}\n" * 1000)
+    for name, body in (("whole.ndjson.gz", whole), ("cut.ndjson.gz", whole[:-5]), ("cut again.ndjson.gz", whole[:-5])):
+        (tmp_path / name).write_bytes(body)
+    told = [digest(tmp_path / name) for name in ("whole.ndjson.gz", "cut.ndjson.gz", "cut again.ndjson.gz")]
+    assert told[0] != told[1] == told[2]
+
+
+async def test_progress_is_kept_with_the_store_and_its_salt_from_the_first(tmp_path: Path) -> None:
+    def opened() -> Engine:
+        return open_engine(f"sqlite:///{tmp_path / 'x.sqlite'}", max_pending=100, deadline_seconds=30)
+
+    engine = opened()
+    begun = await Journal(engine.records).of("abc", "one.ndjson")
+    assert (await Journal(engine.records).of("abc", "one.ndjson")).salt == begun.salt
+    begun.lines = 7
+    await Journal(engine.records).keep("abc", begun)
+    await engine.close()
+    engine = opened()
+    again = await Journal(engine.records).of("abc", "moved.ndjson")
+    assert (again.lines, again.salt) == (7, begun.salt)
+    await engine.close()

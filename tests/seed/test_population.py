@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.space.population.generation import population
 from fhir_server.space.population.registration import ins, ins_key
@@ -226,8 +227,26 @@ def test_some_have_died() -> None:
     assert any("deceasedDateTime" in p for p in people)
 
 
-def test_everything_conforms_to_r4_and_to_the_profiles_it_claims() -> None:
-    validator = Validator(Profiles())
+def test_everything_conforms_to_r4_and_to_the_profiles_it_claims_which_are_all_here() -> None:
+    validator = Validator(Profiles(), unknown="error")
     for resource in population(60, 9):
         issues = [i for i in validator.validate(parse(serialize(resource))) if i.severity in ("error", "fatal")]
         assert not issues, (resource["resourceType"], resource["id"], issues)
+
+
+def test_every_extension_of_this_project_is_one_that_it_defines() -> None:
+    own = "https://fhir-server.example/StructureDefinition/"
+    shipped = {
+        file.stem.removeprefix("StructureDefinition-") for file in (definitions.folder("profiles") / "ens").iterdir()
+    }
+    used = {
+        url.removeprefix(own) for resource in population(60, 1) for url in _extensions(resource) if url.startswith(own)
+    }
+    assert used and used <= shipped
+
+
+def _extensions(node: Any) -> Iterator[str]:
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _extensions(child)
+    if isinstance(node, dict):
+        yield from (e["url"] for name in ("extension", "modifierExtension") for e in node.get(name, ()))

@@ -166,7 +166,6 @@ def _location(rng: Random, structure: Structure, commune: dict[str, str]) -> dic
     return {
         "resourceType": "Location",
         "id": structure.place,
-        "meta": {"profile": [f"{FR_CORE}/fr-core-location"]},
         "status": "active",
         "name": structure.name,
         "mode": "instance",
@@ -184,7 +183,6 @@ def _service(structure: Structure) -> dict[str, Any]:
     return {
         "resourceType": "HealthcareService",
         "id": structure.service,
-        "meta": {"profile": [f"{FR_CORE}/fr-core-healthcare-service"]},
         "active": True,
         "providedBy": reference("Organization", structure.id),
         "location": [reference("Location", structure.place)],

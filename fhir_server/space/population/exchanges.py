@@ -14,7 +14,7 @@ from fhir_server.space.population.people import Person
 from fhir_server.space.population.tables import rows, wheel
 from fhir_server.space.population.world import World, instant
 
-CLOSED = f"{OWN}/StructureDefinition/conversation-closed"
+CLOSED = f"{OWN}/StructureDefinition/ens-conversation-closed"
 CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
 CARE_TEAM = "https://interop.esante.gouv.fr/ig/fhir/cds/StructureDefinition/cds-ihe-careteam"
 

@@ -76,3 +76,37 @@ async def test_a_job_that_failed_is_tried_again_and_the_clock_goes_on(records: R
         await done.wait()
     attending.cancel()
     assert tried == 2
+
+
+async def test_a_day_that_is_only_supposed_counts_for_nothing(records: Records) -> None:
+    days = Days()
+    jobs = [Job("sweep", DAY, days.work)]
+    supposed = Clock(records, jobs, lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    assert await supposed.as_of_now() == {"sweep": 3}
+    # Done again when asked again, and due by the real clock as it was.
+    assert await supposed.as_of_now() == {"sweep": 3}
+    assert await Clock(records, jobs, days).run() == {"sweep": 3}
+    assert await supposed.as_of_now() == {"sweep": 3}
+    assert await Clock(records, jobs, days).run() == {}
+
+
+async def test_a_job_done_by_a_clock_that_was_wrong_is_not_waited_for(records: Records) -> None:
+    days = Days()
+    jobs = [Job("sweep", DAY, days.work)]
+    await Clock(records, jobs, lambda: datetime(2030, 1, 1, tzinfo=UTC)).run()
+    assert await Clock(records, jobs, days).run() == {"sweep": 3}
+
+
+@pytest.mark.parametrize("error", [Unavailable("The store is busy."), KeyError("recorded"), ValueError("not a date")])
+async def test_a_job_that_fails_keeps_no_other_from_being_done(records: Records, error: Exception) -> None:
+    days = Days()
+
+    async def fails(now: datetime) -> int:
+        raise error
+
+    clock = Clock(
+        records,
+        [Job("broken", DAY, fails), Job("always broken", timedelta(0), fails), Job("sweep", DAY, days.work)],
+        days,
+    )
+    assert await clock.run() == {"sweep": 3}
