@@ -18,7 +18,8 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.search.activation import Watch
 from fhir_server.search.parameters import Registry
-from fhir_server.settings import Settings
+from fhir_server.settings import Settings, is_loopback
+from fhir_server.store import private
 from fhir_server.store.opening import open_concepts, open_engine
 from fhir_server.store.protocol import Engine, Records
 from fhir_server.terminology.external import Place
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
+    from fhir_server.http.guard import Guard
     from fhir_server.simulators.routes import Simulators
     from fhir_server.smart.authorization import Authorization
     from fhir_server.space.catalogue.catalogue import Catalogue
@@ -134,6 +136,14 @@ class House:
         if self._asgi is None:
             self._asgi = _application(self)
         return self._asgi
+
+    @property
+    def served(self) -> Guard:
+        """The same as it stands on a network, where browsers of any page may try to reach it."""
+        from fhir_server.http.guard import Guard
+
+        registered = None if self.settings.open else self.authorization.origins.known
+        return Guard(self.asgi, self.settings, registered)
 
     def clock(self, now: Now | None = None) -> Clock:
         """What runs the jobs that are due; `now` says what time it is, when it is not now."""
@@ -256,6 +266,8 @@ def _is_public(call: Call) -> bool:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[House]:
     """The server of `settings`, opened; closed when the block ends, after what was accepted is written."""
+    settings = settings.placed()
+    private.repair(settings.data, Path(settings.store_url.removeprefix("sqlite:///")))
     engine = open_engine(
         settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds
     )
@@ -354,8 +366,7 @@ def simulated(settings: Settings) -> bool:
     Raises:
         ValueError: they are asked for on an address that is not this machine's own: anyone could be anyone.
     """
-    loopback = settings.host in ("localhost", "::1") or settings.host.startswith("127.")
-    if settings.simulators and not loopback:
+    if settings.simulators and not is_loopback(settings.host):
         raise ValueError(f"FHIR_SIMULATORS is refused on {settings.host}: they are for this machine only.")
     return settings.simulators
 

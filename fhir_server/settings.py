@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,7 +48,16 @@ class Settings(BaseSettings):
     store: str = Field("", description="Store URL: sqlite:///PATH; empty for `fhir.sqlite` in the data folder.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes.")
     open: bool = Field(False, description="Serve without tokens; refused on any address but loopback.")
-    base_url: str = Field("", description="Public URL of the FHIR base; empty to take it from each request's Host.")
+    base_url: str = Field("", description="Public URL of the FHIR base; empty on loopback for the address printed.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="On loopback: further host names to answer to, besides this machine's own, as JSON."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses or networks of proxies whose word on who called them is taken, as JSON."
+    )
+    forwarded_header: Literal["X-Forwarded-For", "Forwarded"] = Field(
+        "X-Forwarded-For", description="The header in which those proxies say it; the other one is not looked at."
+    )
     default_timezone: str = Field("Europe/Paris", description="IANA zone of dates and times written without one.")
     handling: Literal["strict", "lenient"] = Field(
         "strict", description="Unknown search parameters: refused or ignored."
@@ -119,6 +130,9 @@ class Settings(BaseSettings):
     brands: Path | None = Field(
         None, description="File with a Bundle of user-access brands, instead of the one made from these."
     )
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token that `/metrics` asks for; empty: told to this machine alone."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )
@@ -131,7 +145,43 @@ class Settings(BaseSettings):
             raise ValueError("it is smtp://HOST:PORT, smtps://HOST:PORT, or empty for files")
         return url
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            try:
+                ipaddress.ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError(f"{one!r} is not an address or a network such as 10.0.0.0/8") from None
+        return proxies
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _sendable(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"([A-Za-z0-9\-._~+/]+=*)?", token.get_secret_value()):
+            raise ValueError("it is letters, digits and -._~+/ as a bearer token is")
+        return token
+
+    def placed(self, port: int | None = None) -> Self:
+        """These settings with `port`, when it is known only now, and a base that no caller chooses.
+
+        Tokens and what is signed are bound to the base, so that a closed server never takes it from a Host header.
+        """
+        chosen = self.model_copy(update={"port": port}) if port is not None else self
+        if chosen.open or chosen.base_url:
+            return chosen
+        host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+        return chosen.model_copy(update={"base_url": f"http://{host}:{chosen.port}/fhir"})
+
     @property
     def store_url(self) -> str:
         """The store's URL with its default filled in."""
         return self.store or f"sqlite:///{self.data / 'fhir.sqlite'}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -11,6 +11,7 @@ import typer
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import Data, Store, out, refuse, settings
 from fhir_server.settings import Settings
+from fhir_server.store import private
 
 
 def backup(
@@ -23,7 +24,7 @@ def backup(
     chosen = settings(data=data, store=store)
     if file.exists() and not force:
         refuse(f"{file} is there already; --force replaces it.")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(file.parent)
     with occupied(chosen):
         asyncio.run(_copy(chosen, file))
     out.print(f"Backed up to {file} ({file.stat().st_size:,} bytes).")

@@ -17,9 +17,9 @@ import typer
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import WRONG, Data, Store, refuse, settings
 from fhir_server.cli.seed import SMALL, fill
-from fhir_server.cli.serve import address_of, is_loopback, listen, run
+from fhir_server.cli.serve import address_of, listen, run
 from fhir_server.demo.cast import PEOPLE, SEED
-from fhir_server.settings import Settings
+from fhir_server.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from fhir_server.app import House
@@ -53,8 +53,7 @@ def demo(
     listener = listen(chosen)
     root = address_of(chosen, listener)
     # Tokens are bound to one address, the one that is printed.
-    placed = {"port": listener.getsockname()[1], "base_url": f"{root}/fhir"}
-    chosen = chosen.model_copy(update=placed)
+    chosen = chosen.model_copy(update={"base_url": ""}).placed(listener.getsockname()[1])
     pages = _listening(chosen, app_port)
     with occupied(chosen, new=True):
         poster = asyncio.run(_set_up(chosen, patients, root, pages.origin))

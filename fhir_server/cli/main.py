@@ -19,6 +19,7 @@ from fhir_server.cli.restore import restore
 from fhir_server.cli.seed import seed
 from fhir_server.cli.serve import serve
 from fhir_server.cli.terminology import terminology
+from fhir_server.store import private
 
 app = typer.Typer(
     name="fhir-server",
@@ -40,7 +41,8 @@ app.add_typer(terminology)
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What it writes is its user's alone: copies, exports and reports say what the store says."""
+    private.by_default()
     app()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fhir_server.cli.options import err, refuse
 from fhir_server.settings import Settings
+from fhir_server.store import private
 
 SCHEME = "sqlite:///"
 
@@ -44,8 +45,7 @@ def occupied(settings: Settings, alone: bool = False, *, new: bool = False) -> I
         if not new:
             refuse(f"There is no store at {file}: --data or FHIR_DATA names its folder, --store or FHIR_STORE its URL.")
         err.print(f"A new store at {file}.")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{file}.lock").open("a") as lock:
+    with private.file(Path(f"{file}.lock")).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
         except BlockingIOError:

@@ -14,6 +14,7 @@ from fhir_server.cli.occupancy import SCHEME, occupied, store_file
 from fhir_server.cli.options import WRONG, Data, Store, err, out, refuse, settings
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.settings import Settings
+from fhir_server.store import private
 
 #: What SQLite keeps beside a database; it belongs to the file it was written for.
 COMPANIONS = ("-wal", "-shm", "-journal")
@@ -44,7 +45,7 @@ def restore(
 def _replace(chosen: Settings, file: Path, target: Path) -> None:
     part = target.with_name(target.name + ".restoring")
     _remove(part)
-    shutil.copyfile(file, part)
+    shutil.copyfile(file, private.file(part))
     try:
         found = asyncio.run(defects(chosen.model_copy(update={"store": f"{SCHEME}{part}"})))
     except FhirError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import signal
 import socket
@@ -20,7 +19,8 @@ import typer
 
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import USAGE, WRONG, Data, Store, err, out, refuse, settings
-from fhir_server.settings import Settings
+from fhir_server.settings import Settings, is_loopback
+from fhir_server.store import private
 
 if TYPE_CHECKING:
     import uvicorn
@@ -53,6 +53,7 @@ def serve(
     if not chosen.open and not chosen.base_url and not is_loopback(chosen.host):
         refuse(NO_BASE, USAGE)
     listener = listen(chosen)
+    chosen = chosen.placed(listener.getsockname()[1])
     raise typer.Exit(run(chosen, listener, _lines(address_of(chosen, listener), chosen)))
 
 
@@ -63,20 +64,13 @@ def run(chosen: Settings, listener: socket.socket, lines: Iterable[str]) -> int:
     return _served(chosen, listener)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether every address `host` stands for is this machine's own."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def application() -> Asgi:
     """The ASGI application of one worker process, from the `FHIR_*` variables."""
     from fhir_server.http.logs import configure
 
     chosen = Settings()
     configure(chosen)
+    private.by_default()
     # A long search in a thread waits this long for the event loop at each row; Python's own 5 ms make it seconds.
     sys.setswitchinterval(0.0005)
     return _Worker(chosen)
@@ -112,7 +106,7 @@ class _Worker:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 err.print(f"The server cannot start: {error}")
                 return
-            self._asgi = house.asgi
+            self._asgi = house.served
             _on_stop(house.asgi.readiness)
             await send({"type": "lifespan.startup.complete"})
             await receive()

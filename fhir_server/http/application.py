@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotFound
-from fhir_server.http import health, metrics
+from fhir_server.http import health, metrics, scraping
 from fhir_server.http.answers import failure
 from fhir_server.http.calls import MakeContext
 from fhir_server.http.cors import Cors, Registered
@@ -22,6 +22,7 @@ from fhir_server.http.front import Front
 from fhir_server.http.metrics_shared import Folder
 from fhir_server.http.pages import reference
 from fhir_server.http.pages.routes import Pages, router
+from fhir_server.http.peers import Peers
 from fhir_server.http.wire import PREFIX, Wire
 from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
@@ -40,16 +41,18 @@ class Application:
         readiness: set its `stopping` when the process is asked to stop.
     """
 
-    def __init__(self, fastapi: FastAPI, wire: Wire, readiness: health.Readiness, cors: Cors) -> None:
+    def __init__(self, fastapi: FastAPI, wire: Wire, readiness: health.Readiness, cors: Cors, peers: Peers) -> None:
         """Join the parts that `build` makes."""
         self.fastapi = fastapi
         self.wire = wire
         self.readiness = readiness
         self._front = Front(fastapi, wire.metrics, cors)
+        self._peers = peers
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """One ASGI connection."""
         if scope["type"] == "http":
+            scope = self._peers.seen(scope)
             path: str = scope["path"]
             # SMART's discovery is under the FHIR base (RFC 8615) and is no interaction of FHIR's.
             own = path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")
@@ -102,19 +105,11 @@ def build(
     fastapi.include_router(reference.router(pages))
     for one in routers:
         fastapi.include_router(one)
-    fastapi.add_api_route("/metrics", _metrics(counted), response_class=Response)
+    fastapi.include_router(scraping.router(counted, settings.metrics_token.get_secret_value()))
     fastapi.add_exception_handler(FhirError, _fhir_error)
     fastapi.add_exception_handler(Exception, _fhir_error)
     fastapi.add_exception_handler(HTTPException, _http_error)
-    return Application(fastapi, wire, readiness, cors)
-
-
-def _metrics(counted: metrics.Metrics) -> Callable[[], Awaitable[Response]]:
-    async def scrape() -> Response:
-        """Counts and latencies for Prometheus."""
-        return Response(counted.text(), media_type=metrics.CONTENT_TYPE)
-
-    return scrape
+    return Application(fastapi, wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header))
 
 
 async def _fhir_error(_: Request, error: Exception) -> Response:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from fhir_server.store import private
+
 
 class Counts(msgspec.Struct):
     """What one worker has counted.
@@ -52,13 +54,13 @@ class Folder:
         for other in parent.glob("*") if parent.is_dir() else ():
             if other.name != str(server) and not _runs(other.name):
                 shutil.rmtree(other, ignore_errors=True)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private.folder(self._folder)
 
     def leave(self, counts: Counts) -> None:
         """Put this worker's counts where the others find them; a disk that is full loses them and nothing else."""
         fresh = self._own.with_suffix(".new")
         with suppress(OSError):
-            fresh.write_bytes(_encode(counts))
+            private.file(fresh).write_bytes(_encode(counts))
             fresh.replace(self._own)
 
     def others(self) -> Iterator[Counts]:

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 import msgspec
 
 from fhir_server.simulators.keys import ALGORITHMS, Keys
+from fhir_server.smart.bearer import bearer, credentials, scheme
 from fhir_server.smart.federation.providers import KINDS, SIMULATED, simulated_secret
 from fhir_server.store.protocol import Records
 
@@ -162,8 +163,8 @@ class Provider:
         Raises:
             Wrong: the token is none of ours.
         """
-        scheme, _, token = header.partition(" ")
-        value = await self._records.get("simulator-access", token[:200]) if scheme.lower() == "bearer" else None
+        token = bearer(header)
+        value = await self._records.get("simulator-access", token[:200]) if token else None
         given = None if value is None else msgspec.json.decode(value, type=Given)
         if given is None or given.provider != self.id:
             raise Wrong("invalid_token")
@@ -188,9 +189,9 @@ class Provider:
 
     def _client(self, form: Mapping[str, str], header: str) -> str:
         client, secret = form.get("client_id", ""), form.get("client_secret", "")
-        scheme, _, pair = header.partition(" ")
-        if scheme.lower() == "basic":
+        if scheme(header) == "basic":
             try:
+                pair = credentials(header, "basic") or "-"
                 client, _, secret = base64.b64decode(pair, validate=True).decode().partition(":")
             except ValueError:
                 raise Wrong("invalid_client") from None

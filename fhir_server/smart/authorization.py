@@ -17,6 +17,7 @@ from fhir_server.settings import Settings
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.authorizing.asks import Asks
 from fhir_server.smart.authorizing.consenting import Consenting
+from fhir_server.smart.bearer import bearer
 from fhir_server.smart.brand import Brands
 from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.clients.keys import ClientKeys
@@ -193,8 +194,8 @@ class Authorization:
 
     async def userinfo(self, header: str, addresses: Addresses) -> dict[str, Any] | None:
         """The claims for a bearer token with the scope openid; None when it is no such token."""
-        scheme, _, token = header.partition(" ")
-        access = await self.tokens.access(token) if scheme.lower() == "bearer" and 0 < len(token) <= 512 else None
+        token = bearer(header) or ""
+        access = await self.tokens.access(token) if 0 < len(token) <= 512 else None
         if access is None or access.family is None or "openid" not in access.scope or access.base != addresses.base:
             return None
         await self.verifier.authenticate({"authorization": header}, addresses.base)

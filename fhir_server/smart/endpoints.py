@@ -12,6 +12,7 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
 from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.bearer import credentials, scheme
 from fhir_server.smart.requests import Asked, Reply
 from fhir_server.smart.tokens.endpoint import Server
 
@@ -43,11 +44,11 @@ def _prove_once(request: Asked) -> None:
         InvalidRequestError: it tries several.
         InvalidClientError: what it sends is not Basic's.
     """
-    scheme, _, pair = request.headers.get("Authorization", "").partition(" ")
-    basic = scheme.lower() == "basic"
+    header = request.headers.get("Authorization", "")
+    basic = scheme(header) == "basic"
     if basic:
         try:
-            base64.b64decode(pair.strip(), validate=True).decode()
+            base64.b64decode(credentials(header, "basic") or "-", validate=True).decode()
         except ValueError:
             raise InvalidClientError() from None
     ways = (basic, "client_secret" in request.form, "client_assertion" in request.form)

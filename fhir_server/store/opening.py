@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store import private
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.protocol import Engine
 
@@ -26,8 +27,7 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     from fhir_server.store.embedded.engine import open_engine as open_embedded
 
     path = Path(rest[1:])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return open_embedded(path, max_pending=max_pending, deadline_seconds=deadline_seconds)
+    return open_embedded(private.file(path), max_pending=max_pending, deadline_seconds=deadline_seconds)
 
 
 def open_concepts(folder: Path) -> Concepts:
@@ -38,5 +38,4 @@ def open_concepts(folder: Path) -> Concepts:
     """
     from fhir_server.store.embedded.concepts import EmbeddedConcepts
 
-    folder.mkdir(parents=True, exist_ok=True)
-    return EmbeddedConcepts(folder / "concepts.sqlite")
+    return EmbeddedConcepts(private.file(folder / private.CONCEPTS))

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from fhir_server.fhir.outcome import Unauthorized
 from fhir_server.http.smart.oauth import addresses, refused
 from fhir_server.smart.authorization import Authorization
+from fhir_server.smart.bearer import bearer
 
 if TYPE_CHECKING:
     from fhir_server.smart.clients.registration import Outcome, Registrant, Registration
@@ -75,10 +76,9 @@ def _asked(authorization: Authorization, handled: Handled) -> Callable[[Request]
         registration = authorization.registration
         if registration is None:
             return refused("invalid_request", "Software does not register itself here.", 403)
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         source = request.client.host if request.client else ""
         where = addresses(request, authorization.settings.base_url)
-        who = Registrant(where, source, token if scheme.lower() == "bearer" else "")
+        who = Registrant(where, source, bearer(request.headers.get("authorization", "")) or "")
         return await handled(authorization, registration, request, who)
 
     return answered

@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 import msgspec
 
+from fhir_server.smart.bearer import credentials
+
 #: The longest assertion that is looked into, in characters.
 LONGEST = 8_000
 
@@ -19,9 +21,8 @@ def claimed(form: Mapping[str, str], header: str) -> str:
     """The client id of a form, of a Basic header, or the issuer of an assertion; "" without any."""
     if form.get("client_id"):
         return form["client_id"]
-    scheme, _, pair = header.partition(" ")
-    if scheme.lower() == "basic":
-        return _decoded(pair).partition(":")[0]
+    if (pair := credentials(header, "basic")) is not None:
+        return unquote(_decoded(pair).partition(":")[0])
     parts = form.get("client_assertion", "")[:LONGEST].split(".")
     try:
         return msgspec.json.decode(_decoded(parts[1]), type=_Claims).iss if len(parts) == 3 else ""
@@ -36,6 +37,6 @@ class _Claims(msgspec.Struct):
 def _decoded(text: str) -> str:
     try:
         padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
-        return unquote(base64.b64decode(padded, validate=True).decode())
+        return base64.b64decode(padded, validate=True).decode()
     except ValueError:
         return ""

@@ -25,6 +25,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from fhir_server.search.query import Place
 from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.authorizing.smart_request import SmartRequest
+from fhir_server.smart.bearer import scheme
 from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.clients.assertion import assertion
 from fhir_server.smart.clients.claimed import claimed
@@ -153,7 +154,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         said = {name: value for name, value in dict(headers).items() if name != "WWW-Authenticate"}
         if status == 401:
             # RFC 6749 §5.2: in the scheme that was tried; RFC 7617 §2: with a realm.
-            bearer = request.headers.get("Authorization", "").lower().startswith("bearer ")
+            bearer = scheme(request.headers.get("Authorization", "")) == "bearer"
             realm = f'realm="{request.addresses.issuer}"'
             said["WWW-Authenticate"] = f'Bearer {realm}, error="invalid_token"' if bearer else f"Basic {realm}"
         return Reply(status, dict(body), {**said, **NO_STORE})

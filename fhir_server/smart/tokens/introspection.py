@@ -11,6 +11,7 @@ from typing import Any, cast
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
+from fhir_server.smart.bearer import bearer, scheme
 from fhir_server.smart.requests import Asked, Caller
 from fhir_server.smart.tokens.kept import Access, Family, Refresh
 
@@ -61,10 +62,10 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     def authenticate_endpoint_client(self, request: Asked) -> Caller:
         """The client, by its own proof; a resource server's by an access token of its own too (SMART, see above)."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        header = request.headers.get("Authorization", "")
+        if scheme(header) != "bearer":
             return cast(Caller, super().authenticate_endpoint_client(request))
-        found = self.query_token(token.strip(), None)
+        found = self.query_token(bearer(header) or "", None)
         access = found.token if found is not None and isinstance(found.token, Access) else None
         caller: Caller | None = self.server.query_client(access.client) if access is not None else None
         if caller is None or not caller.client.introspects or found is None or self._held(found, request) is None:

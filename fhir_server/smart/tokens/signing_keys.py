@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fhir_server.smart.lifetimes import RETIRED_KEY
+from fhir_server.store import private
 
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
@@ -86,7 +87,7 @@ class Keys:
 
     def _create(self) -> None:
         """Make the file; of several workers that start together the first one's stays."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        private.folder(self._file.parent)
         draft = self._draft([_Kept(_made())])
         try:
             os.link(draft, self._file)

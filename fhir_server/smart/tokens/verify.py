@@ -19,6 +19,7 @@ from fhir_server.search.query import Place
 from fhir_server.settings import Settings
 from fhir_server.smart import scopes
 from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.bearer import bearer, scheme
 from fhir_server.smart.clients.registered import Client, Clients
 from fhir_server.smart.clients.rights import AppRights
 from fhir_server.smart.people.accounts import Account, Accounts, acts_for
@@ -79,9 +80,11 @@ class Verifier:
         Raises:
             Unauthorized: no token, or not a valid one; with `WWW-Authenticate` (RFC 6750 §3).
         """
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise _refusal(base)
+        header = headers.get("authorization", "")
+        token = bearer(header)
+        if token is None:
+            # RFC 6750 §3.1: a token that is malformed is said to be; without one there is nothing to say.
+            raise _refusal(base, "invalid_token" if scheme(header) == "bearer" else "")
         if self._revision.due and await self._revision.look() != self._number:
             self._known.clear()
             self._number = self._revision.number

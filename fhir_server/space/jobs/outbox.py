@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from fhir_server.store import private
 from fhir_server.store.protocol import Records
 
 #: A notice that could not be sent is tried again this often, and given up after so many times.
@@ -71,7 +72,7 @@ class Folder:
 
     def carry(self, message: EmailMessage) -> None:
         """As `Carrier.carry`; whole or not at all, readable by its owner only."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(self.path)
         name = sha256(message["Message-ID"].encode()).hexdigest()[:32]
         half = self.path / f".{name}.part"
         with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

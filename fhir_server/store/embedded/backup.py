@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store import private
 from fhir_server.store.embedded.connections import said
 from fhir_server.store.embedded.schema import APPLICATION, VERSION
 
@@ -29,6 +30,7 @@ def copy(path: Path, target: Path) -> None:
     try:
         # One statement reads one snapshot, so writers neither wait nor make it begin again.
         part.unlink(missing_ok=True)
+        private.file(part)
         source = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             source.execute("VACUUM INTO ?", (str(part),))
@@ -57,7 +59,7 @@ def restore(source: Path, path: Path) -> None:
     try:
         if path.exists():
             _closed(path)
-        with source.open("rb") as read, part.open("wb") as write:
+        with source.open("rb") as read, private.file(part).open("wb") as write:
             while piece := read.read(1 << 20):
                 write.write(piece)
             write.flush()
