@@ -56,6 +56,6 @@ async def reindex_all(house: House, types: Sequence[str], report: Callable[[int,
 
 def _index(house: House, version: Version) -> Index:
     """What can be searched of a version; who wrote a Binary is no element of it and is carried over."""
-    index = extract(version.type, parse(version.body), house.registry, house.settings.base_url)
+    index = extract(version.type, parse(version.body), house.registry, house.settings.base_url, written=True)
     writers = tuple(word for word in unpack(version.packed).words if word.param == WRITER)
     return msgspec.structs.replace(index, words=(*index.words, *writers)) if writers else index

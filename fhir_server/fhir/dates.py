@@ -23,6 +23,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+_UTC = ZoneInfo("UTC")
 _EPOCH = date(1970, 1, 1).toordinal()
 _LAST = date.max.toordinal()
 #: What a value with n digits of fractional seconds covers, less its last microsecond.
@@ -63,6 +64,20 @@ def interval(value: str, zone: ZoneInfo) -> tuple[int, int]:
             high = _FRACTION[len(digits)]
     low -= _offset(low // SECOND, zone) if offset is None else _ahead(offset)
     return low, low + high
+
+
+def moment(value: str) -> int:
+    """The microsecond that an `instant` is, in µs since 1970 UTC: a point in time, however many digits it has.
+
+    https://hl7.org/fhir/R4/search.html#date: "an interval with an effective width of 0".
+
+    Raises:
+        ValueError: not a date and time with seconds and a zone.
+    """
+    found = _time(value)
+    if found is None or found[3] is None or found[5] is None:
+        raise ValueError("not an instant")
+    return interval(value, _UTC)[0]
 
 
 def period(value: Mapping[str, Any], zone: ZoneInfo) -> tuple[int, int] | None:

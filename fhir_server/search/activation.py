@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.fhir.definitions import SearchParameter
+from fhir_server.fhir.definitions import SearchParameter, resource_types
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.declared import declared
@@ -27,6 +27,11 @@ from fhir_server.store.protocol import Position, Records, Store
 #: Kind of the records: key = canonical URL, value = `Standing`.
 STANDING = "search-parameter"
 _MARK = ("search-parameters", "mark")
+#: Grows when `extract` writes other rows than before for the same resource: 2 has instants without width, and every row
+#: of contained resources. What was stored earlier is then indexed anew (`reindex.py`).
+FORMAT = b"2"
+#: Where it is recorded that everything stored is indexed so.
+FORMAT_KEPT = ("reindex", "format")
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -84,6 +89,7 @@ class Watch:
         return {url: parameter for url, (parameter, state) in self.registry.added().items() if state == "pending"}
 
     async def _added(self) -> dict[str, tuple[SearchParameter, State]]:
+        await self._note_format()
         standings = {url: _standing(value) for url, value in await self._records.list(STANDING)}
         known = Registry(self.registry.zone)
         for parameter in await self._declared(known):
@@ -96,6 +102,13 @@ class Watch:
             # A parameter that comes back later has missed what was written in between.
             await self._records.take(STANDING, url)
         return dict(known.added())
+
+    async def _note_format(self) -> None:
+        """Record of a store in which there is nothing yet that all of it is indexed as it is now."""
+        if await self._records.get(*FORMAT_KEPT) is None:
+            page = await self._store.find(dict.fromkeys(sorted(resource_types()), EVERYTHING), count=1)
+            if not page.versions:
+                await self._records.put(*FORMAT_KEPT, FORMAT)
 
     async def _begins(self, parameter: SearchParameter) -> State:
         """How far a new parameter is: one that comes with the server is complete where there is nothing to index."""

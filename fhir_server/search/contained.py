@@ -7,7 +7,6 @@ contain; so the containers are read, and each contained resource is judged as if
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.json import parse, serialize
@@ -71,9 +70,13 @@ async def contained_in(scope: Scope, repository: Reader, registry: Registry, bas
     where = Or(tuple(holding))
     found: list[Contained] = []
     for version in await _containers({type: where for type in sorted(resource_types())}, repository):
-        for tree in parse(version.body, max_depth=1000).get("contained", ()):
+        beside = parse(version.body, max_depth=1000).get("contained", [])
+        for tree in beside:
             type = tree.get("resourceType", "")
-            if type in scope and await _satisfies(scope[type], type, tree, version, repository, registry, base):
+            if type not in scope:
+                continue
+            index = extract(type, tree, registry, base, beside=beside, written=True)
+            if await _satisfies(scope[type], index, tree.get("id", ""), version, repository):
                 found.append(Contained(version, tree.get("id", ""), serialize(tree)))
     return sorted(found, key=lambda one: one.key)
 
@@ -90,18 +93,9 @@ async def _containers(scope: Scope, repository: Reader) -> list[Version]:
     return found
 
 
-async def _satisfies(
-    where: Filter,
-    type: str,
-    tree: dict[str, Any],
-    container: Version,
-    repository: Reader,
-    registry: Registry,
-    base: str,
-) -> bool:
-    index = extract(type, tree, registry, base)
+async def _satisfies(where: Filter, index: Index, id: str, container: Version, repository: Reader) -> bool:
     settled = await _settled(where, index, repository)
-    return matches(settled, index, tree.get("id", ""), container.at * 1000)
+    return matches(settled, index, id, container.at * 1000)
 
 
 async def _settled(where: Filter, index: Index, repository: Reader) -> Filter:

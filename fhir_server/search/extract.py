@@ -19,30 +19,35 @@ https://hl7.org/fhir/R4/search.html. The conventions, which `search/kinds` reads
 - near: latitude `Span("near", …)` and longitude `Span("near$2", …)` with the same group.
 - `_tag`, `_security`, `_profile`, `_source` as their types say; `_securityContext` is where a Binary refers to;
   `Word("_contained", type, id)` for each resource inside.
-- what chains ask of contained resources: `author:Practitioner.family`, and `Word("author:contained", type)`
-  (`search/enclosed.py`).
+- what chains ask of contained resources: `author:Practitioner.family`, and `Word("author:contained", type)`, with a
+  `group` for each contained resource and way to it (`search/enclosed.py`).
 - `_id`, `_lastUpdated` and `_type` are columns of the version, not rows. Strings are cut at 4,000 characters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from typing import Any
 
-from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.references import parse
-from fhir_server.search.enclosed import LEADING, enclose
+from fhir_server.search.enclosed import Enclosing, TooMuchInside
 from fhir_server.search.indexing.content import texts
 from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
 from fhir_server.search.indexing.rows import Rows
 from fhir_server.search.parameters import Registry
 from fhir_server.store.filters import Index
 
-#: Links followed among contained resources: a list's source, and the practitioner of that role.
-_DEEP = 2
 
-
-def extract(type: str, tree: dict[str, Any], registry: Registry, base_url: str = "") -> Index:
+def extract(
+    type: str,
+    tree: dict[str, Any],
+    registry: Registry,
+    base_url: str = "",
+    *,
+    beside: list[Any] | None = None,
+    written: bool = False,
+) -> Index:
     """What can be searched of a resource.
 
     Args:
@@ -50,10 +55,17 @@ def extract(type: str, tree: dict[str, Any], registry: Registry, base_url: str =
         tree: the resource, already valid; an element that is not as its type says has no rows.
         registry: the search parameters in force.
         base_url: the server's own base: absolute references under it are indexed as relative ones.
+        beside: of a contained resource, all that its container contains.
+        written: the resource is stored already, and what it contains beyond a limit is left out of the index.
+
+    Raises:
+        TooMuchInside: what it contains would add too many rows (422).
     """
     rows = _rows(type, tree, registry, base_url)
-    if "contained" in tree:
-        _enclosed(rows, tree["contained"], registry)
+    contained = beside or tree.get("contained")
+    if isinstance(contained, list):
+        with suppress(TooMuchInside) if written else nullcontext():
+            Enclosing(type, contained, lambda inner, one: _rows(inner, one, registry, base_url)).add(rows)
     return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), *texts(tree))
 
 
@@ -66,18 +78,6 @@ def _rows(type: str, tree: dict[str, Any], registry: Registry, base_url: str) ->
             _take(_BESIDE[member], tree, rows)
     _take(plan.always, tree, rows)
     return rows
-
-
-def _enclosed(rows: Rows, contained: list[dict[str, Any]], registry: Registry, deep: int = _DEEP) -> None:
-    """Add what chains may ask of contained resources: of those that references lead to, and those they lead to."""
-    leading = [word for word in rows.words if word.value[:1] == "#" and word.param in LEADING]
-    for word in dict.fromkeys(leading):
-        for one in contained:
-            if "#" + str(one.get("id")) == word.value and one.get("resourceType") in resource_types():
-                inner = _rows(one["resourceType"], one, registry, rows.base)
-                if deep > 1:
-                    _enclosed(inner, contained, registry, deep - 1)
-                enclose(rows, word.param, one["resourceType"], inner)
 
 
 def _take(steps: tuple[Step, ...], tree: dict[str, Any], rows: Rows) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.search.activation import Watch, complete, fingerprint
+from fhir_server.search.activation import FORMAT, FORMAT_KEPT, Watch, complete, fingerprint
 from fhir_server.search.extract import BESIDE, extract
 from fhir_server.search.parameters import Registry, bases_of
 from fhir_server.store.filters import EVERYTHING, Index
@@ -82,12 +82,17 @@ class Indexing:
         self._noted = 0.0
 
     async def attend(self, every_seconds: float = 1.0) -> None:
-        """Follow the search parameters, and index what is pending when no other worker does; until it is cancelled."""
+        """Follow the search parameters, and index what is pending when no other worker does; until it is cancelled.
+
+        What an earlier server indexed otherwise is indexed anew first.
+        """
         while True:
             # A store that is busy, full or read-only is asked again at the next round.
             with suppress(FhirError):
                 await self._watch.refresh(now=True)
-                if self._watch.pending():
+                if await self._records.get(*FORMAT_KEPT) != FORMAT:
+                    await self.run(sorted(resource_types()))
+                elif self._watch.pending():
                     await self.run()
             await asyncio.sleep(every_seconds)
 
@@ -146,6 +151,8 @@ class Indexing:
             return job
         for url, known_as in job.parameters.items():
             await complete(self._records, url, known_as)
+        if resource_types() <= set(job.types):
+            await self._records.put(*FORMAT_KEPT, FORMAT)
         await self._watch.announce()
         return msgspec.structs.replace(job, state="complete", ended=int(time() * 1000))
 
@@ -169,7 +176,7 @@ def indexed_anew(version: Version, registry: Registry, base_url: str = "") -> In
 
     Rows that are no part of the resource, such as who wrote a Binary, are carried over.
     """
-    index = extract(version.type, parse(version.body, max_depth=1000), registry, base_url)
+    index = extract(version.type, parse(version.body, max_depth=1000), registry, base_url, written=True)
     carried = tuple(w for w in unpack(version.packed).words if w.param[:1] == "_" and w.param not in _OF_RESOURCE)
     return msgspec.structs.replace(index, words=(*index.words, *carried)) if carried else index
 

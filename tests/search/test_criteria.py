@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -24,10 +25,20 @@ from fhir_server.store.filters import (
     Together,
     Token,
     Uri,
+    either,
 )
 from tests.search.reading_of import where
 
 UCUM = "http://unitsofmeasure.org"
+
+
+def chain(param: str, type: str, where: Token | String | Or) -> Or:
+    """A chain that asks one row: of what `param` refers to, or of what it leads to among the contained resources."""
+    leaves: list[Filter] = []
+    for part in where.parts if isinstance(where, Or) else (where,):
+        prefixed = f"{param}:{type}.{part.param}"  # type: ignore[union-attr]
+        leaves.append(replace(part, param=prefixed))  # type: ignore[call-arg]
+    return Or((Linked(param, type, where), *leaves))
 
 
 def below(number: float) -> float:
@@ -172,25 +183,11 @@ def above(number: float) -> float:
         ),
         ("Condition?_text=bone+NOT+liver", And((Text("narrative", ("bone",)), Not(Text("narrative", ("liver",)))))),
         # chains
-        ("DiagnosticReport?subject:Patient.name=peter", Linked("subject", "Patient", String("name", "peter"))),
-        ("Observation?patient.name:exact=Peter", Linked("patient", "Patient", String("name", "Peter", "exact"))),
+        ("DiagnosticReport?subject:Patient.name=peter", chain("subject", "Patient", String("name", "peter"))),
+        ("Observation?patient.name:exact=Peter", chain("patient", "Patient", String("name", "Peter", "exact"))),
         (
             "Observation?patient.organization.name=x",
-            Linked(
-                "patient",
-                "Patient",
-                Or(
-                    (
-                        Linked("organization", "Organization", String("name", "x")),
-                        And(
-                            (
-                                Token("organization:contained", "Organization"),
-                                String("organization:Organization.name", "x"),
-                            )
-                        ),
-                    )
-                ),
-            ),
+            chain("patient", "Patient", chain("organization", "Organization", String("name", "x"))),
         ),
         ("Observation?patient._id=5", Linked("patient", "Patient", Id(("5",)))),
         (
@@ -206,11 +203,11 @@ def above(number: float) -> float:
             LinkedFrom(
                 "Observation",
                 "patient",
-                Or(
-                    (
-                        Linked("device", "Device", Token("identifier", "7")),
-                        Linked("device", "DeviceMetric", Token("identifier", "7")),
-                    )
+                either(
+                    [
+                        chain("device", "Device", Token("identifier", "7")),
+                        chain("device", "DeviceMetric", Token("identifier", "7")),
+                    ]
                 ),
             ),
         ),
@@ -232,7 +229,8 @@ async def test_a_bare_id_means_any_type_the_parameter_may_refer_to() -> None:
 
 async def test_an_untyped_chain_goes_through_every_type_that_has_the_parameter() -> None:
     found = await where("Observation?subject.birthdate:missing=true")
-    assert found == Linked("subject", "Patient", Missing("birthdate"))
+    inside = Together((Token("subject:contained", "Patient"), Missing("subject:Patient.birthdate")))
+    assert found == Or((Linked("subject", "Patient", Missing("birthdate")), inside))
     names = await where("Observation?subject.name=x")
     assert isinstance(names, Or)
     assert {part.type for part in names.parts if isinstance(part, Linked)} == {"Patient", "Location"}

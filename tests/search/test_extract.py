@@ -152,7 +152,7 @@ def days(low: str, high: str) -> tuple[int, int]:
 DATES = [
     (a("Patient", birthDate="1982"), "birthdate", days("1982", "1982")),
     (a("Observation", effectiveDateTime="2020-01-02T03:04:05Z"), "date", days("2020-01-02T03:04:05Z", "2020-01-02T03:04:05Z")),
-    (a("Observation", effectiveInstant="2020-01-02T03:04:05.678+01:00"), "date", days("2020-01-02T02:04:05.678Z", "2020-01-02T02:04:05.678Z")),
+    (a("Observation", effectiveInstant="2020-01-02T03:04:05.678+01:00"), "date", (days("2020-01-02T02:04:05.678Z", "2020")[0],) * 2),
     (a("Observation", effectivePeriod={"start": "2020-01", "end": "2020-03"}), "date", days("2020-01", "2020-03")),
     (a("Observation", effectivePeriod={"start": "2020-01"}), "date", (days("2020-01", "2020-01")[0], END)),
     (a("Observation", effectivePeriod={"end": "2020-03"}), "date", (BEGINNING, days("2020-03", "2020-03")[1])),

@@ -52,14 +52,27 @@ from tests.search.reading_of import query, where
         ("Patient", "_content co word", Text("content", ("word",))),
         ("Observation", 'subject.name co "pet"', Or((
             Linked("subject", "Patient", String("name", "pet", "contains")),
+            String("subject:Patient.name", "pet", "contains"),
             Linked("subject", "Location", String("name", "pet", "contains")),
+            String("subject:Location.name", "pet", "contains"),
         ))),
         (
             "Observation",
             "patient[gender eq male].birthdate pr true",
-            Linked("patient", "Patient", And((Token("gender", "male"), Not(Missing("birthdate"))))),
+            Or((
+                Linked("patient", "Patient", And((Token("gender", "male"), Not(Missing("birthdate"))))),
+                Together((
+                    Token("patient:contained", "Patient"),
+                    Token("patient:Patient.gender", "male"),
+                    Not(Missing("patient:Patient.birthdate")),
+                )),
+            )),
         ),
-        ("Observation", "subject:Patient.name eq x", Linked("subject", "Patient", Token("name", "x"))),
+        (
+            "Observation",
+            "subject:Patient.name eq x",
+            Or((Linked("subject", "Patient", Token("name", "x")), Token("subject:Patient.name", "x"))),
+        ),
         (
             "Observation",
             "code-value-quantity[code eq 8480-6].value-quantity lt 60",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.json import serialize, stamped
-from fhir_server.search.activation import STANDING, Watch, announce, complete
+from fhir_server.search.activation import FORMAT, FORMAT_KEPT, STANDING, Watch, announce, complete
 from fhir_server.search.extract import extract
 from fhir_server.search.parameters import Registry
 from fhir_server.search.reindex import BATCH, Indexing, Progress, indexed_anew, progress, types_of
@@ -272,3 +272,25 @@ def test_abstract_bases_are_the_types_that_inherit(bases: list[str], some: str |
     found = types_of(bases)
     assert len(found) == count
     assert some is None or some in found
+
+
+async def test_what_an_earlier_server_indexed_otherwise_is_indexed_anew_by_itself(engine: Engine) -> None:
+    """An index written by other rules answers wrongly, and nobody would know that a command is to be run."""
+    tree = {"resourceType": "Slot", "id": "s", "status": "free", "start": "2024-03-01T18:00:00Z"}
+    body, stamp = stamped(serialize(tree), "s", 1)
+    await engine.store.transact([Put("Slot", "s", 0, body, stamp, Index())])
+    worker = Worker(engine)
+    attending = asyncio.create_task(worker.indexing.attend(every_seconds=0.01))
+    try:
+        while await engine.records.get(*FORMAT_KEPT) != FORMAT:
+            await asyncio.sleep(0.01)
+    finally:
+        attending.cancel()
+    found = await engine.store.read("Slot", "s")
+    assert found is not None and [span.param for span in unpack(found.packed).spans] == ["start"]
+
+
+async def test_a_new_store_has_nothing_to_index_anew(engine: Engine) -> None:
+    worker = Worker(engine)
+    await worker.watch.refresh(now=True)
+    assert await engine.records.get(*FORMAT_KEPT) == FORMAT

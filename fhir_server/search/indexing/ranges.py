@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir import ucum
-from fhir_server.fhir.dates import interval, period, timing
+from fhir_server.fhir.dates import interval, moment, period, timing
 from fhir_server.fhir.numbers import as_float, parse
 from fhir_server.search.codes import CURRENCIES, UCUM
 from fhir_server.search.indexing.rows import Rows, System, Writers
@@ -26,8 +26,14 @@ Number = Decimal | int | float
 
 
 def date(rows: Rows, param: str, value: Any, _: System = "") -> None:
-    """The interval that a partial date, a dateTime or an instant stands for."""
+    """The interval that a partial date or a dateTime stands for."""
     rows.interval(param, *interval(value, rows.zone))
+
+
+def instant(rows: Rows, param: str, value: Any, _: System = "") -> None:
+    """The point in time that an instant is: R4 search.html#date gives it no width."""
+    point = moment(value)
+    rows.interval(param, point, point)
 
 
 def between(rows: Rows, param: str, value: Any, _: System = "") -> None:
@@ -146,7 +152,7 @@ def _sample(text: str) -> Decimal | None:
     return parse(text) if text not in ("E", "L", "U") else None
 
 
-DATES: Writers = {"date": date, "dateTime": date, "instant": date, "Period": between, "Timing": schedule}
+DATES: Writers = {"date": date, "dateTime": date, "instant": instant, "Period": between, "Timing": schedule}
 NUMBERS: Writers = {
     "decimal": number,
     "integer": number,

@@ -235,7 +235,9 @@ class Chooser:
             return None
         best = self.smallest(And(where.parts), frame)
         # The parts of a composite must be met in one group, which no single set of candidates says.
+        # Where one of them has never had a row there is nothing to be met.
         alone = isinstance(where, And) and where.parts == (best and best.source,)
+        alone = alone or (best is not None and best.sql.text == _NONE)
         return best and Candidates(best.sql, best.exact and alone, best.how, where)
 
     def _window(self, where: Window, frame: Frame) -> Candidates | None:
