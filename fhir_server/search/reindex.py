@@ -90,11 +90,17 @@ class Indexing:
             # A store that is busy, full or read-only is asked again at the next round.
             with suppress(FhirError):
                 await self._watch.refresh(now=True)
-                if await self._records.get(*FORMAT_KEPT) != FORMAT:
-                    await self.run(sorted(resource_types()))
-                elif self._watch.pending():
-                    await self.run()
+                await self.bring_up_to_date()
             await asyncio.sleep(every_seconds)
+
+    async def bring_up_to_date(self) -> bool:
+        """Index anew what an earlier server indexed otherwise, else what search parameters that were added wait for.
+
+        False when there is nothing to do, or another worker is at it.
+        """
+        if await self._records.get(*FORMAT_KEPT) != FORMAT:
+            return await self.run(sorted(resource_types()))
+        return bool(self._watch.pending()) and await self.run()
 
     async def progress(self) -> Progress | None:
         """How far the last re-indexing is, whichever worker does it; None when there never was one."""
