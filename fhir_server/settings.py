@@ -91,6 +91,18 @@ class Settings(BaseSettings):
     max_bundle_entries: int = Field(5_000, ge=1, description="The most entries of a batch or transaction.")
     max_depth: int = Field(64, ge=8, description="The deepest nesting of a JSON or XML body.")
     request_seconds: float = Field(60.0, gt=0, description="A request that takes longer is ended with 503, in seconds.")
+    head_seconds: float = Field(20.0, gt=0, description="How long a request line and headers may take, in seconds.")
+    body_seconds: float = Field(60.0, gt=0, description="How long a body may take to come, in seconds; then 408.")
+    idle_seconds: float = Field(75.0, gt=0, description="How long a connection without a request is kept, in seconds.")
+    write_seconds: float = Field(
+        30.0, gt=0, description="A client that takes less than 64 KiB of an answer in so many seconds is cut off."
+    )
+    max_connections: int = Field(4_000, ge=1, description="Connections per worker; beyond, 429.")
+    max_connections_per_address: int = Field(
+        256,
+        ge=0,
+        description="Connections per worker of one network address (IPv6: /64); beyond, 429; 0 for any number.",
+    )
     max_pending_writes: int = Field(
         2_000, ge=1, description="Writes waiting for the store; beyond, 503 with Retry-After."
     )

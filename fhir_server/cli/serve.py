@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -71,9 +72,20 @@ def application() -> Asgi:
     chosen = Settings()
     configure(chosen)
     private.by_default()
+    _allow_files(chosen.max_connections)
     # A long search in a thread waits this long for the event loop at each row; Python's own 5 ms make it seconds.
     sys.setswitchinterval(0.0005)
     return _Worker(chosen)
+
+
+def _allow_files(connections: int) -> None:
+    """Have the system allow so many connections besides files, as far as it lets itself be asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + 200
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Worker:
@@ -87,16 +99,21 @@ class _Worker:
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await self._lifespan(scope.get("state", {}), receive, send)
         elif self._asgi is not None:
             await self._asgi(scope, receive, send)
 
     async def _lifespan(
-        self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+        self,
+        state: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
     ) -> None:
         from fhir_server.app import opened
+        from fhir_server.http.door import STATE, Door, limits
 
         await receive()
+        state[STATE] = Door(limits(self._settings))
         async with AsyncExitStack() as stack:
             try:
                 stack.enter_context(occupied(self._settings, new=True))
@@ -202,7 +219,7 @@ def _served(chosen: Settings, listener: socket.socket) -> int:
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=chosen.idle_seconds,  # type: ignore[arg-type]  # given to the event loop, which takes parts
         timeout_graceful_shutdown=max(1, round(chosen.shutdown_seconds)),
     )
     return _supervised(config, listener) if chosen.workers > 1 else _alone(config, listener)

@@ -1,88 +1,179 @@
-"""The HTTP/1.1 connection: uvicorn's, with a limit to what stands before a body and how long it may take to come.
+"""The HTTP/1.1 connection: uvicorn's, with limits to what stands before a body and to how long anything may take.
 
 RFC 9112 §3.2, RFC 6585 §5, RFC 9110 §15.5.9. What the parser refuses never reaches the application, so that the
-OperationOutcome every refusal owes its client is written here.
+OperationOutcome every refusal owes its client is written here. Time is kept here too, for every address alike: whoever
+dribbles a head or a body, or does not take an answer, holds a connection for a while and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_server.fhir.outcome import Issue, Malformed
+from fhir_server.http.door import STATE, Door, Limits
+from fhir_server.http.outlet import Outlet
 
-#: The longest request line and headers together, in bytes.
+#: The longest request line and headers together, in bytes, and the most headers.
 LONGEST_HEAD = 131_072
-#: How long they may take to come, in seconds from the first byte or, on a new connection, from its start.
-HEAD_SECONDS = 20.0
+MOST_HEADERS = 200
 
 
 class Connection(HttpToolsProtocol):
     """One connection of a client.
 
-    A head in one packet, as nearly all are, costs nothing here: only one that is cut off is counted and timed.
+    A request in one packet, as nearly all are, costs three readings of the clock here.
     """
 
-    _in_head = True
     _received = 0
-    _late: asyncio.TimerHandle | None = None
+    _coming: Literal["nothing", "head", "body"] = "head"
+    _address = ""
+
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
+        """As uvicorn makes one; the worker's door is in `app_state`."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._door: Door = app_state.get(STATE) or Door(Limits())
+        self._since = 0.0
+        self._outlet: Outlet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a head."""
-        super().connection_made(transport)
-        self._late = self.loop.call_later(HEAD_SECONDS, self._too_late)
+        """Expect a head, if there is room."""
+        self._outlet = Outlet(transport, lambda: self._coming != "nothing")
+        super().connection_made(self._outlet)  # type: ignore[arg-type]
+        self._address = self.client[0] if self.client else ""
+        self._since = self.loop.time()
+        if not self._door.enter(self, self._address):
+            # Not kept waiting for the rest of what it sends: that is what there is no room for.
+            self._coming = "nothing"
+            self._refuse(429, "Too many connections.", "throttled")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
-        self._expected()
+        self._door.leave(self, self._address)
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Stop: nobody is waited for who was answered already."""
+        if self._outlet.lingering_since is not None:
+            self._outlet.abort()
+        super().shutdown()
+
     def data_received(self, data: bytes) -> None:
-        """Read on, while the head is not too long."""
+        """Read on, while the head is not too long and an answer is still to be given."""
+        if self._outlet.lingering_since is not None:
+            return
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self._outlet.is_closing():
+            return
+        if self._coming == "nothing" and self._is_answered():
+            # Line ends between requests, or the rest of a body answered early: uvicorn has forgotten its idle timer.
+            self._came("head")
+            return
+        if self._coming != "head":
             return
         self._received += len(data)
-        if self._late is None:
-            self._late = self.loop.call_later(HEAD_SECONDS, self._too_late)
         if self._received > LONGEST_HEAD:
             self._refuse(431, f"The request line and headers are longer than {LONGEST_HEAD} bytes.", "too-long")
 
     def on_message_begin(self) -> None:
         """A request has begun."""
-        self._in_head = True
+        if self._coming == "nothing":
+            self._came("head")
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header of it."""
+        super().on_header(name, value)
+        if len(self.headers) == MOST_HEADERS + 1:
+            self._refuse(431, f"There are more than {MOST_HEADERS} headers.", "too-long")
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._expected()
+        if self._outlet.is_closing():
+            return
+        self._came("body")
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if not self._outlet.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._outlet.is_closing():
+            return
+        self._came("nothing")
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
-        self._refuse(400, "This is not an HTTP request.", "structure")
+        if not self._outlet.is_closing():
+            self._refuse(400, "This is not an HTTP request.", "structure")
 
-    def _expected(self) -> None:
-        self._in_head, self._received = False, 0
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    @property
+    def unused(self) -> bool:
+        """Whether nothing is asked on it."""
+        return self._coming != "body" and self._is_answered() and not self._outlet.owed
 
-    def _too_late(self) -> None:
-        self._late = None
-        if not self.transport.is_closing():
-            if self._received:
-                self._refuse(408, "The request line and headers took too long to come.", "timeout")
-            else:
-                self.transport.close()
+    @property
+    def owed(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._outlet.owed
+
+    def end(self) -> None:
+        """End it at once."""
+        self._outlet.abort()
+
+    def look(self, now: float) -> None:
+        """End what has lasted too long."""
+        limits, outlet = self._door.limits, self._outlet
+        if outlet.is_stuck(now, limits.write_seconds):
+            outlet.abort()
+        elif outlet.lingering_since is not None:
+            if now - outlet.lingering_since > limits.linger_seconds:
+                outlet.abort()
+        elif self.flow.read_paused:
+            # It is the server that does not read on.
+            self._since = now
+        elif self._coming == "head" and now - self._since > limits.head_seconds:
+            self._late_head()
+        elif self._coming == "body" and now - self._since > limits.body_seconds:
+            self._late_body()
+
+    def _late_head(self) -> None:
+        if self._received:
+            self._refuse(408, "The request line and headers took too long to come.", "timeout")
+        else:
+            self.end()
+
+    def _late_body(self) -> None:
+        self._refuse(408, "The body took too long to come.", "timeout")
+
+    def _came(self, next: Literal["nothing", "head", "body"]) -> None:
+        self._coming, self._received, self._since = next, 0, self.loop.time()
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
     def _refuse(self, status: int, words: str, code: str) -> None:
+        if not self._is_answered():
+            if self.cycle.response_started or self.pipeline:
+                self.end()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        elif self._coming == "body":
+            # Answered before its body was whole, which it still is not.
+            self.end()
+            return
         body = Malformed(issues=[Issue("error", code, words)]).body()
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._outlet.write(head.encode() + body)
+        self._outlet.close()

@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import pytest
-import uvicorn
 
-from fhir_server.http import protocol
+from fhir_server.http.door import Door, limits, place
+from fhir_server.interactions.exchange import Request, Response
+from tests.http.listening import answered, listening, said
 from tests.http.stub import Stub
 
 HEAD = b"GET /fhir/Patient/1 HTTP/1.1\r\nHost: fhir.test\r\n"
+POST = b"POST %s HTTP/1.1\r\nHost: fhir.test\r\nContent-Type: application/fhir+json\r\n"
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    stub = Stub(request_seconds=0.3)
-    config = uvicorn.Config(stub.app, port=0, http=protocol.Connection, ws="none", lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await running
-
-
-async def answered(port: int, *parts: bytes) -> tuple[int, str]:
-    """Status and issue code of the answer to `parts`, sent one after another; 0 when the connection just ended."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for part in parts:
-        writer.write(part)
-        await writer.drain()
-        await asyncio.sleep(0.02)
-    got = await asyncio.wait_for(reader.read(), 10)
-    writer.close()
-    if not got:
-        return 0, ""
-    head, _, body = got.partition(b"\r\n\r\n")
-    assert b"application/fhir+json" in head and b"connection: close" in head.lower()
-    said = json.loads(body)
-    return int(head.split()[1]), said["issue"][0]["code"] if "issue" in said else ""
+    stub = Stub(head_seconds=1, body_seconds=0.3, idle_seconds=0.5, max_body_bytes=100_000)
+    async with listening(stub.app, stub.settings) as port:
+        yield port
 
 
 @pytest.mark.parametrize(
@@ -68,14 +47,149 @@ async def test_a_head_in_pieces_is_a_request(port: int) -> None:
     assert (await answered(port, HEAD[:20], HEAD[20:], b"Connection: close\r\n", b"\r\n"))[0] == 200
 
 
-async def test_a_head_that_takes_too_long_ends_the_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+async def test_a_head_of_too_many_lines_is_refused(port: int) -> None:
+    assert await answered(port, HEAD + b"A: b\r\n" * 300 + b"\r\n") == (431, "too-long")
+
+
+async def test_a_head_that_takes_too_long_ends_the_connection(port: int) -> None:
     assert await answered(port, HEAD) == (408, "timeout")
     assert await answered(port) == (0, "")
 
 
-async def test_a_body_that_takes_too_long_is_the_client_s_fault(port: int) -> None:
-    head = (
-        b"POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nContent-Length: 26\r\n\r\n"
-    )
-    assert await answered(port, head, b'{"resour') == (408, "timeout")
+@pytest.mark.parametrize("path", [b"/fhir/Patient", b"/", b"/nothing/here", b"/fhir/Nothing", b"/health/live"])
+@pytest.mark.parametrize("framing", [b"Content-Length: 2600\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+async def test_a_body_that_takes_too_long_ends_the_connection_wherever_it_is_sent(
+    port: int, path: bytes, framing: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(POST % path + framing)
+    reading = asyncio.create_task(reader.read())
+    for _ in range(500):
+        if reading.done():
+            break
+        # It never stops for long: only the time of the whole is limited.
+        writer.write(b"1\r\na\r\n" if b"chunked" in framing else b"a")
+        await asyncio.sleep(0.02)
+    got = await reading
+    writer.close()
+    status = int(got.split()[1])
+    assert status == 408 if path == b"/fhir/Patient" else 400 <= status < 500
+
+
+async def test_between_requests_a_connection_ends_after_a_while(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"\r\n")
+    assert b"200 OK" in await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+async def test_line_ends_between_requests_keep_no_connection(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"\r\n")
+    reading = asyncio.create_task(reader.read())
+    for _ in range(500):
+        if reading.done():
+            break
+        writer.write(b"\r\n")
+        await asyncio.sleep(0.02)
+    assert b"200 OK" in await asyncio.wait_for(reading, 10)
+    writer.close()
+
+
+async def test_who_sends_too_much_reads_why(port: int) -> None:
+    """RFC 9112 §9.6: the answer is not lost to a reset while the client is still sending."""
+    for framing in (b"Content-Length: 20000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST % b"/fhir/Patient" + framing)
+        part = b"a" * 1_000_000
+        for _ in range(20):
+            writer.write(b"%x\r\n%s\r\n" % (len(part), part) if b"chunked" in framing else part)
+            await writer.drain()
+        assert said(await asyncio.wait_for(reader.read(), 10)) == (413, "too-long")
+        writer.close()
+
+
+async def test_who_never_stops_sending_is_cut_off(port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(POST % b"/fhir/Patient" + b"Transfer-Encoding: chunked\r\n\r\n")
+    part = b"%x\r\n%s\r\n" % (50_000, b"a" * 50_000)
+    with pytest.raises(ConnectionError):
+        while True:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+async def test_who_asks_before_sending_too_much_is_told_at_once(port: int) -> None:
+    """RFC 9110 §10.1.1"""
+    expect = b"Expect: 100-continue\r\nContent-Length: 20000000\r\n\r\n"
+    assert await answered(port, POST % b"/fhir/Patient" + expect) == (413, "too-long")
+
+
+async def test_who_does_not_take_an_answer_is_cut_off() -> None:
+    async def large(_: Request) -> Response:
+        return Response(200, b"a" * 30_000_000, "text/plain")
+
+    stub = Stub(large, write_seconds=0.4)
+    door = Door(limits(stub.settings))
+    async with listening(stub.app, stub.settings, door) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(HEAD + b"\r\n")
+        await writer.drain()
+        await until(lambda: bool(stub.requests) and not door.count)
+        got = 0
+        with suppress(ConnectionError):
+            while part := await reader.read(1_000_000):
+                got += len(part)
+        writer.close()
+        assert got < 30_000_000
+
+
+async def test_an_address_has_so_many_connections() -> None:
+    stub = Stub(held, max_connections_per_address=3)
+    async with listening(stub.app, stub.settings) as port:
+        busy = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _, writer in busy:
+            writer.write(HEAD + b"\r\n")
+        await until(lambda: len(stub.requests) == 3)
+        assert (await answered(port))[0] == 429
+        for _, writer in busy:
+            writer.close()
+
+
+async def test_a_connection_that_asks_nothing_makes_room_for_one_that_does() -> None:
+    stub = Stub(max_connections_per_address=3)
+    async with listening(stub.app, stub.settings) as port:
+        quiet = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _ in range(5):
+            assert (await answered(port, HEAD + b"Connection: close\r\n\r\n"))[0] == 200
+        assert await asyncio.wait_for(quiet[0][0].read(), 10) == b""
+        for _, writer in quiet:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::ffff:1"),
+        ("fe80::1%eth0", "fe80::2"),
+    ],
+)
+def test_one_client_is_one_place(address: str, same: str) -> None:
+    assert place(address) == place(same)
+
+
+async def held(_: Request) -> Response:
+    await asyncio.sleep(60)
+    return Response(200)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; fail when it does not."""
+    for _ in range(1_000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to hold")
