@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(
         256,
         ge=0,
-        description="Connections per worker of one network address (IPv6: /64); beyond, 429; 0 for any number.",
+        description="Connections per worker of one address (IPv6: /64) but proxies; beyond, 429; 0 for any.",
     )
     max_pending_writes: int = Field(
         2_000, ge=1, description="Writes waiting for the store; beyond, 503 with Retry-After."
