@@ -110,10 +110,10 @@ class _Worker:
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
         from fhir_server.app import opened
-        from fhir_server.http.door import STATE, Door, limits
+        from fhir_server.http.door import STATE, door
 
         await receive()
-        state[STATE] = Door(limits(self._settings))
+        state[STATE] = door(self._settings)
         async with AsyncExitStack() as stack:
             try:
                 stack.enter_context(occupied(self._settings, new=True))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from fhir_server.http.peers import Peers
 from fhir_server.settings import Settings
 
 #: Where a worker keeps its `Door` in the state of its lifespan, for the connections to find.
@@ -44,23 +45,6 @@ class Limits:
     in_all: int = 4_000
 
 
-def limits(settings: Settings) -> Limits:
-    """Those of the settings."""
-    return Limits(
-        head_seconds=settings.head_seconds,
-        body_seconds=settings.body_seconds,
-        write_seconds=settings.write_seconds,
-        per_address=settings.max_connections_per_address,
-        in_all=min(settings.max_connections, _descriptors()),
-    )
-
-
-def _descriptors() -> int:
-    """How many connections the system lets this process have beside its files."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else max(16, soft - 200)
-
-
 class Guarded(Protocol):
     """A connection, as the door sees it."""
 
@@ -86,9 +70,10 @@ class Door:
         count: how many there are.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        """Nobody is here yet."""
+    def __init__(self, limits: Limits, peers: Peers | None = None) -> None:
+        """Nobody is here yet; an address that `peers` trusts as a proxy speaks for many."""
         self.limits = limits
+        self._peers = peers
         self._here: dict[str, dict[Guarded, None]] = {}
         self.count = 0
         self._full_until = 0.0
@@ -104,7 +89,7 @@ class Door:
         """
         key = place(address)
         own = self._here.setdefault(key, {})
-        if 0 < self.limits.per_address <= len(own) and not self._freed(own):
+        if 0 < self.limits.per_address <= len(own) and not self._is_proxy(address) and not self._freed(own):
             return False
         if self.count >= self.limits.in_all and not self._freed_anywhere():
             return False
@@ -124,6 +109,9 @@ class Door:
             self.count -= 1
         if not own:
             self._here.pop(key, None)
+
+    def _is_proxy(self, address: str) -> bool:
+        return self._peers is not None and self._peers.is_proxy(address)
 
     def _freed(self, among: dict[Guarded, None]) -> bool:
         unused = next((one for one in among if one.unused), None)
@@ -158,6 +146,25 @@ class Door:
         if sum(connection.owed for connection in here) > MOST_OWED:
             max(here, key=lambda one: one.owed).end()
         self._next = loop.call_later(self._interval, self._look) if self._here else None
+
+
+def door(settings: Settings) -> Door:
+    """The door of a worker with these settings."""
+    peers = Peers(settings.trusted_proxies, settings.forwarded_header)
+    limits = Limits(
+        head_seconds=settings.head_seconds,
+        body_seconds=settings.body_seconds,
+        write_seconds=settings.write_seconds,
+        per_address=settings.max_connections_per_address,
+        in_all=min(settings.max_connections, _descriptors()),
+    )
+    return Door(limits, peers)
+
+
+def _descriptors() -> int:
+    """How many connections the system lets this process have beside its files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(16, soft - 200)
 
 
 @lru_cache(maxsize=4096)

@@ -31,11 +31,16 @@ class Peers:
     def seen(self, scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """The ASGI scope with its `client` as the trusted proxies tell it."""
         client = scope.get("client")
-        if not self._trusted or not client or not self._is_proxy(client[0]):
+        if not self._trusted or not client or not self.is_proxy(client[0]):
             return scope
         name = self._header.encode()
         told = ",".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
         return {**scope, "client": (self._caller(client[0], told), 0)}
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether it is a trusted proxy's."""
+        found = _address(address)
+        return found is not None and any(ipaddress.ip_address(found) in network for network in self._trusted)
 
     def _caller(self, peer: str, told: str) -> str:
         found = peer
@@ -45,7 +50,7 @@ class Peers:
                 # Nobody that can be named: the last proxy stands for whom it does not name.
                 return found
             found = address
-            if not self._is_proxy(address):
+            if not self.is_proxy(address):
                 return found
         return found
 
@@ -54,10 +59,6 @@ class Peers:
             return hop.strip()
         match = _FOR.search(hop)
         return match[1].strip() if match else ""
-
-    def _is_proxy(self, address: str) -> bool:
-        found = _address(address)
-        return found is not None and any(ipaddress.ip_address(found) in network for network in self._trusted)
 
 
 def _address(text: str) -> str | None:

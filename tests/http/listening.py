@@ -10,22 +10,22 @@ from typing import Any
 
 import uvicorn
 
-from fhir_server.http.door import STATE, Door, limits
+from fhir_server.http.door import STATE, Door, door
 from fhir_server.http.protocol import Connection
 from fhir_server.settings import Settings
 
 
 @asynccontextmanager
-async def listening(app: Any, settings: Settings, door: Door | None = None) -> AsyncIterator[int]:
+async def listening(app: Any, settings: Settings, at: Door | None = None) -> AsyncIterator[int]:
     """The port on which `app` is served with the limits of `settings`."""
-    door = door or Door(limits(settings))
+    opened = at or door(settings)
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             await app(scope, receive, send)
             return
         await receive()
-        scope["state"][STATE] = door
+        scope["state"][STATE] = opened
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})

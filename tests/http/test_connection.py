@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from fhir_server.http.door import Door, limits, place
+from fhir_server.http.door import Door, Limits, door, place
 from fhir_server.interactions.exchange import Request, Response
 from tests.http.listening import answered, listening, said
 from tests.http.stub import Stub
@@ -109,15 +109,17 @@ async def test_who_sends_too_much_reads_why(port: int) -> None:
         writer.close()
 
 
-async def test_who_never_stops_sending_is_cut_off(port: int) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(POST % b"/fhir/Patient" + b"Transfer-Encoding: chunked\r\n\r\n")
-    part = b"%x\r\n%s\r\n" % (50_000, b"a" * 50_000)
-    with pytest.raises(ConnectionError):
-        while True:
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(0.02)
+async def test_who_never_stops_sending_is_cut_off() -> None:
+    stub = Stub(max_body_bytes=100_000)
+    async with listening(stub.app, stub.settings, Door(Limits(linger_seconds=0.2))) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST % b"/fhir/Patient" + b"Transfer-Encoding: chunked\r\n\r\n")
+        part = b"%x\r\n%s\r\n" % (50_000, b"a" * 50_000)
+        with pytest.raises(ConnectionError):
+            while True:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.02)
 
 
 async def test_who_asks_before_sending_too_much_is_told_at_once(port: int) -> None:
@@ -131,12 +133,12 @@ async def test_who_does_not_take_an_answer_is_cut_off() -> None:
         return Response(200, b"a" * 30_000_000, "text/plain")
 
     stub = Stub(large, write_seconds=0.4)
-    door = Door(limits(stub.settings))
-    async with listening(stub.app, stub.settings, door) as port:
+    at = door(stub.settings)
+    async with listening(stub.app, stub.settings, at) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         writer.write(HEAD + b"\r\n")
         await writer.drain()
-        await until(lambda: bool(stub.requests) and not door.count)
+        await until(lambda: bool(stub.requests) and not at.count)
         got = 0
         with suppress(ConnectionError):
             while part := await reader.read(1_000_000):
@@ -153,6 +155,17 @@ async def test_an_address_has_so_many_connections() -> None:
             writer.write(HEAD + b"\r\n")
         await until(lambda: len(stub.requests) == 3)
         assert (await answered(port))[0] == 429
+        for _, writer in busy:
+            writer.close()
+
+
+async def test_a_trusted_proxy_has_any_number_of_connections() -> None:
+    stub = Stub(held, max_connections_per_address=2, trusted_proxies=("127.0.0.1",))
+    async with listening(stub.app, stub.settings) as port:
+        busy = [await asyncio.open_connection("127.0.0.1", port) for _ in range(6)]
+        for _, writer in busy:
+            writer.write(HEAD + b"\r\n")
+        await until(lambda: len(stub.requests) == 6)
         for _, writer in busy:
             writer.close()
 
