@@ -168,7 +168,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.message_event.set()
         elif self._coming == "body":
             # Answered before its body was whole, which it still is not.
-            self.end()
+            self._outlet.close()
             return
         body = Malformed(issues=[Issue("error", code, words)]).body()
         head = (
