@@ -144,6 +144,36 @@ class Page:
     total: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A version that was committed, named without its content.
+
+    Attributes:
+        type, id, version: which.
+        at: its instant, ms since 1970 UTC.
+        method: "DELETE" for a deletion.
+    """
+
+    type: str
+    id: str
+    version: int
+    at: int
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Some of what was committed.
+
+    Attributes:
+        changed: in the order of commits.
+        position: where to ask from next; given back even when nothing changed.
+    """
+
+    changed: tuple[Changed, ...]
+    position: Position
+
+
 #: What to search: a filter for each resource type. A type that is not there is not searched.
 Scope = Mapping[str, Filter]
 
@@ -212,6 +242,21 @@ class Store(Protocol):
             InsufficientStorage: the disk is full (507).
         """
 
+    async def changes(self, after: Position | None, types: Sequence[str] = (), count: int = 1_000) -> Changes:
+        """What was committed after `after`, by any process, `count` versions at most.
+
+        A later change is never shown before an earlier one can no longer appear: whoever goes on from `position` misses
+        nothing and meets nothing twice, across restarts too.
+
+        Args:
+            after: the position of an earlier answer; None: from now on, so nothing yet.
+            types: only versions of these; of all when empty.
+            count: at most this many.
+
+        Raises:
+            InvalidParameter: `after` is no position of this store.
+        """
+
     async def walk(self, types: Sequence[str], after: Position | None = None, count: int = 500) -> Page:
         """Current versions (deletions too) in the engine's own order: for re-indexing, export and checks."""
 
@@ -222,8 +267,43 @@ class Store(Protocol):
         """How `find` would run, a line a step, naming the indexes used."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A record to be there.
+
+    Attributes:
+        kind, key, value: as for `Records.put`.
+        ttl_seconds: gone after so many; None: stays.
+        new: only where nothing unexpired is there; otherwise nothing of the whole is done.
+    """
+
+    kind: str
+    key: str
+    value: bytes
+    ttl_seconds: float | None = None
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A record not to be there any more."""
+
+    kind: str
+    key: str
+
+
 class Records(Protocol):
     """Short-lived or secret things kept beside the resources: codes, tokens, sessions, jobs. Values are bytes."""
+
+    async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
+        """All of `changes`, in order, or none of them; durable when this returns.
+
+        Returns:
+            False, and nothing was done, when something is where a `Keep` must be new.
+        """
+
+    async def get_each(self, keys: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """What `get` gives for each (kind, key), in the same order, as of one moment."""
 
     async def put(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
         """Keep `value` under `key`, replacing what was there; gone after `ttl_seconds` (None: stays)."""

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html (versions, history, concurrency), `fhir_server
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import FhirError, TooCostly
 from fhir_server.store.filters import EVERYTHING, NOTHING, And, Id, Linked, Or, Range, Refers, Span, Text, Token, Word
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Delete, Engine, Guard, Sort, Stale
+from fhir_server.store.protocol import Delete, Drop, Engine, Guard, Keep, Sort, Stale
 from tests.store.making import a_put, an_index, defects, found, stored
 
 MASKED = an_index(Word("security", "R"))
@@ -411,3 +412,96 @@ async def test_many_questions_at_once_are_answered_as_each_alone(engine: Engine)
     pages = await engine.store.find_each(scopes, 2)
     assert pages == [await engine.store.find(scope, count=2) for scope in scopes]
     assert await engine.store.find_each([]) == []
+
+
+async def named(engine: Engine, after: Any, *types: str, count: int = 1000) -> tuple[list[str], Any]:
+    found = await engine.store.changes(after, types, count)
+    return [f"{one.type}/{one.id}/{one.version}/{one.method}" for one in found.changed], found.position
+
+
+async def test_changes_come_in_the_order_of_commits_from_a_place_on(engine: Engine) -> None:
+    await stored(engine, "Patient", {"before": OPEN})
+    seen, start = await named(engine, None)
+    assert seen == []
+    await stored(engine, "Patient", {"a": OPEN, "b": OPEN})
+    await engine.store.transact([a_put("Observation", "o", 0, OPEN, "POST"), Delete("Patient", "a", 1)])
+    seen, end = await named(engine, start)
+    assert seen == ["Patient/a/1/PUT", "Patient/b/1/PUT", "Observation/o/1/POST", "Patient/a/2/DELETE"]
+    assert await named(engine, end) == ([], end)
+
+
+async def test_changes_of_some_types_pass_the_others_over_for_good(engine: Engine) -> None:
+    _, start = await named(engine, None)
+    await stored(engine, "Patient", {"a": OPEN})
+    await stored(engine, "Observation", {"o": OPEN})
+    seen, place = await named(engine, start, "Observation", "Unheard")
+    assert seen == ["Observation/o/1/PUT"]
+    assert await named(engine, place) == ([], place)
+    seen, place = await named(engine, start, "Unheard")
+    assert seen == [] and await named(engine, place) == ([], place)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+async def test_changes_are_paged_without_gap_or_repetition_while_others_write(engine: Engine, size: int) -> None:
+    _, place = await named(engine, None)
+    wanted, met = [], []
+    for n in range(6):
+        await stored(engine, "Patient", {f"p{n}": OPEN})
+        await stored(engine, "Basic", {f"b{n}": OPEN})
+        wanted.append(f"Patient/p{n}/1/PUT")
+        seen, place = await named(engine, place, "Patient", count=size)
+        met += seen
+    while True:
+        seen, place = await named(engine, place, "Patient", count=size)
+        met += seen
+        if not seen:
+            break
+    assert met == wanted
+
+
+async def test_whoever_follows_while_many_write_meets_every_version_once_and_in_order(engine: Engine) -> None:
+    _, place = await named(engine, None)
+    met: list[str] = []
+    writing = [asyncio.create_task(stored(engine, "Patient", {f"p{n}-{m}": OPEN for m in range(3)})) for n in range(40)]
+    while not all(task.done() for task in writing):
+        seen, place = await named(engine, place, count=7)
+        met += seen
+        await asyncio.sleep(0)
+    while seen:
+        seen, place = await named(engine, place, count=7)
+        met += seen
+    assert len(met) == len(set(met)) == 120
+    page = await engine.store.history({"Patient": EVERYTHING}, count=1000)
+    assert met == [f"Patient/{version.id}/1/PUT" for version in reversed(page.versions)]
+
+
+@pytest.mark.parametrize("after", [(), ("x",), (1, 2), (-1,), (10**40,), (10**9,), (None,)])
+async def test_a_place_of_no_feed_of_this_store_is_refused(engine: Engine, after: tuple[object, ...]) -> None:
+    await stored(engine, "Patient", {"a": OPEN})
+    with pytest.raises(FhirError) as refused:
+        await engine.store.changes(after)  # type: ignore[arg-type]
+    assert refused.value.status == 400
+
+
+async def test_records_are_changed_together_or_not_at_all(engine: Engine) -> None:
+    records = engine.records
+    await records.put("code", "old", b"0")
+    assert await records.apply([Keep("code", "a", b"1"), Drop("code", "old"), Keep("token", "b", b"2", 60, new=True)])
+    asked = [("code", "a"), ("code", "old"), ("token", "b"), ("token", "none")]
+    assert await records.get_each(asked) == [b"1", None, b"2", None]
+    assert not await records.apply([Drop("code", "a"), Keep("token", "c", b"3"), Keep("token", "b", b"4", new=True)])
+    assert await records.get_each([*asked, ("token", "c")]) == [b"1", None, b"2", None, None]
+    # What is dropped first may be made anew, and what expired is not there.
+    assert await records.apply([Drop("token", "b"), Keep("token", "b", b"5", 0.05, new=True)])
+    assert await records.get("token", "b") == b"5"
+    await asyncio.sleep(0.06)
+    assert await records.apply([Keep("token", "b", b"6", new=True)])
+    assert not await records.apply([Keep("x", "y", b"1", new=True), Keep("x", "y", b"2", new=True)])
+    assert await records.apply([])
+    assert await records.get_each([]) == []
+
+
+async def test_of_many_who_make_the_same_records_together_one_does(engine: Engine) -> None:
+    made = [engine.records.apply([Keep("n", str(n), b""), Keep("one", "k", b"%d" % n, new=True)]) for n in range(20)]
+    assert sum(await asyncio.gather(*made)) == 1
+    assert len(await engine.records.list("n")) == 1

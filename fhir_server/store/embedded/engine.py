@@ -15,6 +15,7 @@ from fhir_server.store.embedded.check import defects
 from fhir_server.store.embedded.checkpoints import Checkpoints
 from fhir_server.store.embedded.conditions import Frame
 from fhir_server.store.embedded.connections import Clock, open_writer, said
+from fhir_server.store.embedded.feed import Feed
 from fhir_server.store.embedded.history import History
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.readers import Readers
@@ -25,7 +26,7 @@ from fhir_server.store.embedded.sql import FALSE
 from fhir_server.store.embedded.walking import Row
 from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.filters import Index
-from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Scope, Sort, Version, Write
+from fhir_server.store.protocol import NEWEST, Changes, Guard, Page, Position, Scope, Sort, Version, Write
 
 _READ = """
 SELECT r.vid, r.at, r.method, r.size, c.bytes
@@ -90,6 +91,10 @@ class EmbeddedStore:
         """As `Store.transact`."""
         versions: list[Version] = await self._writer.transact(writes, guards)
         return versions
+
+    async def changes(self, after: Position | None, types: Sequence[str] = (), count: int = 1_000) -> Changes:
+        """As `Store.changes`."""
+        return await self._readers.quickly(lambda search: Feed(search).after(after, types, count))
 
     async def walk(self, types: Sequence[str], after: Position | None = None, count: int = 500) -> Page:
         """As `Store.walk`."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
 
 from fhir_server.store.embedded.batch import Batch
 from fhir_server.store.embedded.readers import Readers
+from fhir_server.store.embedded.search import Search
 from fhir_server.store.embedded.sql import conjunction, starting
 from fhir_server.store.embedded.writer import Writer
+from fhir_server.store.protocol import Drop, Keep
 
 _PUT = "INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES(?, ?, ?, ?)"
 _GET = "SELECT value FROM record WHERE kind=? AND key=? AND (expires IS NULL OR expires>?)"
@@ -24,6 +27,37 @@ class EmbeddedRecords:
         """Changes go to `writer`, reads to `readers`."""
         self._writer = writer
         self._readers = readers
+
+    async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
+        """As `Records.apply`."""
+
+        def task(_: Batch, connection: apsw.Connection) -> bool:
+            # Judged before anything is written: the writer's transaction holds other callers' changes too.
+            there: dict[tuple[str, str], bool] = {}
+            for change in changes:
+                place = (change.kind, change.key)
+                if isinstance(change, Keep) and change.new and there.get(place, _is_there(connection, *place)):
+                    return False
+                there[place] = isinstance(change, Keep)
+            for change in changes:
+                if isinstance(change, Keep):
+                    row = (change.kind, change.key, change.value, _expiry(change.ttl_seconds))
+                    connection.execute(_PUT, row)
+                else:
+                    connection.execute(_DELETE, (change.kind, change.key))
+            return True
+
+        done: bool = await self._writer.perform(task)
+        return done
+
+    async def get_each(self, keys: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """As `Records.get_each`."""
+
+        def read(search: Search) -> list[bytes | None]:
+            with search.clock.snapshot():
+                return [_get(search.connection, kind, key) for kind, key in keys]
+
+        return await self._readers.quickly(read)
 
     async def put(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
         """As `Records.put`."""
@@ -85,6 +119,10 @@ class EmbeddedRecords:
             lambda search: search.connection.execute(text, values).fetchall()
         )
         return found
+
+
+def _is_there(connection: apsw.Connection, kind: str, key: str) -> bool:
+    return _get(connection, kind, key) is not None
 
 
 def _get(connection: apsw.Connection, kind: str, key: str) -> bytes | None:
