@@ -6,6 +6,8 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,7 +50,11 @@ class Settings(BaseSettings):
     store: str = Field("", description="Store URL: sqlite:///PATH; empty for `fhir.sqlite` in the data folder.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes.")
     open: bool = Field(False, description="Serve without tokens; refused on any address but loopback.")
-    base_url: str = Field("", description="Public URL of the FHIR base; empty on loopback for the address printed.")
+    base_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+        description="Public URL of the FHIR base; empty on loopback for the address printed.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         (), description="On loopback: further host names to answer to, besides this machine's own, as JSON."
     )
@@ -150,10 +156,24 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
 
+    @field_validator("default_timezone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("it is a name of the IANA time zone database, such as Europe/Paris") from None
+        return name
+
     @field_validator("outbox")
     @classmethod
     def _way(cls, url: SecretStr) -> SecretStr:
-        if url.get_secret_value() and not url.get_secret_value().startswith(("smtp://", "smtps://")):
+        value = url.get_secret_value()
+        try:
+            known = not value or (urlsplit(value).scheme in ("smtp", "smtps") and urlsplit(value).port != 0)
+        except ValueError:
+            known = False
+        if not known:
             raise ValueError("it is smtp://HOST:PORT, smtps://HOST:PORT, or empty for files")
         return url
 

@@ -6,6 +6,7 @@ RFC 6749 §2, https://hl7.org/fhir/smart-app-launch/client-authentication.html
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -14,9 +15,10 @@ import msgspec
 import typer
 
 from fhir_server.cli.occupancy import occupied
-from fhir_server.cli.options import WRONG, Data, Store, out, refuse, settings
+from fhir_server.cli.options import WRONG, Data, Store, out, refuse, row, settings
 from fhir_server.settings import Settings
-from fhir_server.smart.clients.registered import Client, Kind, RecordedClients
+from fhir_server.smart.clients import metadata
+from fhir_server.smart.clients.registered import METHODS, Client, RecordedClients
 from fhir_server.smart.scopes import SPECIAL, read
 from fhir_server.smart.secret import digest, made
 
@@ -45,32 +47,46 @@ def add(
     store: Store = None,
 ) -> None:
     """Let software in: public without keys or --secret; with keys and no redirect URI, a backend service."""
-    unknown = [one for one in scope.split() if one not in SPECIAL and read(one) is None]
-    if unknown:
-        refuse(f"Not a SMART scope: {', '.join(unknown)}.")
+    chosen = settings(data=data, store=store)
+    _refuse_unnamed(id, scope)
     keyed = jwks is not None or jwks_uri is not None
     if keyed and secret:
         refuse("A client has keys or a secret, not both.")
     if not redirect and not keyed:
         refuse("Without keys a client needs a --redirect URI.")
+    # What software says of itself over RFC 7591 is said here by an operator: one judgement for both.
+    said = {
+        "client_name": name or id,
+        "token_endpoint_auth_method": METHODS[
+            "confidential-asymmetric" if keyed else "confidential-symmetric" if secret else "public"
+        ],
+        "grant_types": ["authorization_code", "refresh_token"] if redirect else ["client_credentials"],
+        "redirect_uris": redirect or [],
+        "jwks": _jwks(jwks) if jwks else None,
+        "jwks_uri": jwks_uri,
+        "initiate_login_uri": launch,
+    }
+    try:
+        found = metadata.read(said, chosen.loopback_keys, vouched=True)
+    except metadata.Wrong as wrong:
+        refuse(f"{_OPTIONS.get(wrong.words.split()[0], '')}{wrong.words}")
     word = made() if secret else None
-    kind: Kind = "confidential-asymmetric" if keyed else "confidential-symmetric" if secret else "public"
     made_client = Client(
         id,
-        name or id,
-        kind,
+        found.name,
+        found.kind,
         secret_hash=digest(word) if word else None,
-        jwks=_jwks(jwks) if jwks else None,
-        jwks_uri=jwks_uri,
-        redirect_uris=tuple(redirect or ()),
+        jwks=found.jwks,
+        jwks_uri=found.jwks_uri,
+        redirect_uris=found.redirect_uris,
         scopes=tuple(scope.split()),
-        grants=("authorization_code", "refresh_token") if redirect else ("client_credentials",),
-        launch_uri=launch,
+        grants=found.grants,
+        launch_uri=found.launch_uri or None,
         introspects=introspects,
     )
-    if not _with(settings(data=data, store=store), lambda clients: clients.add(made_client), new=True):
+    if not _with(chosen, lambda clients: clients.add(made_client), new=True):
         refuse(f"There is a client {id} already.", WRONG)
-    out.print(f"{id}: {kind}, {' and '.join(made_client.grants)}.")
+    out.print(f"{id}: {found.kind}, {' and '.join(found.grants)}.", markup=False)
     if word:
         out.print(f"Secret (not shown again): {word}")
 
@@ -79,7 +95,7 @@ def add(
 def list_(data: Data = None, store: Store = None) -> None:
     """Show every client."""
     for one in _with(settings(data=data, store=store), lambda clients: clients.list()):
-        out.print(f"{one.id}\t{one.status}\t{one.kind}\t{one.name}\t{' '.join(one.scopes)}")
+        row(one.id, one.status, one.kind, one.name, " ".join(one.scopes))
 
 
 @client.command()
@@ -96,17 +112,26 @@ def resume(id: Id, data: Data = None, store: Store = None) -> None:
         refuse(f"There is no client {id}.", WRONG)
 
 
+#: First word of what is wrong → the option it was given with.
+_OPTIONS = {"Each": "--redirect: ", "redirect_uris": "--redirect: ", "initiate_login_uri": "--launch: "}
+
+
+def _refuse_unnamed(id: str, scope: str) -> None:
+    # RFC 6749 appendix A.1: VSCHAR; a space in it would be lost in every address.
+    if not re.fullmatch(r"[!-~]{1,200}", id):
+        refuse("A client id is 1 to 200 letters, digits and signs of ASCII, without spaces.")
+    unknown = [one for one in scope.split() if one not in SPECIAL and read(one) is None]
+    if unknown:
+        refuse(f"Not a SMART scope: {', '.join(unknown)}.")
+
+
 def _jwks(file: Path) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except (msgspec.DecodeError, OSError):
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError:
         refuse(f"{file} is not JSON.")
-    keys = found.get("keys")
-    if not isinstance(keys, list) or not keys:
-        refuse(f"{file} is not a JWKS: it has no keys.")
-    if any(not isinstance(key, dict) or "d" in key or "k" in key for key in keys):
-        refuse(f"{file} holds a private key: give the public ones only.")
-    return found
+    except OSError as error:
+        refuse(f"{file} cannot be read: {error.strerror}.")
 
 
 def _with(chosen: Settings, use: Callable[[RecordedClients], Awaitable[T]], *, new: bool = False) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -76,6 +77,12 @@ async def preparing(house: House, processes: int) -> AsyncIterator[Preparing]:
         yield lambda part, key, defined=False: asyncio.ensure_future(preparer.prepare(part, key, defined))
         return
     pool = ProcessPoolExecutor(count, get_context("spawn"), begin, (house.settings,))
+    # A Ctrl-C is the parent's to handle, from a worker's very first moment: they are started with it blocked.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pool.submit(os.getpid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield lambda part, key, defined=False: asyncio.wrap_future(pool.submit(prepare, part, key, defined))
     finally:

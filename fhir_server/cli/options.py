@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 
 from fhir_server.settings import Settings
@@ -34,11 +36,20 @@ def settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         for problem in error.errors():
-            err.print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+            err.print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", markup=False)
         raise typer.Exit(USAGE) from None
+    except SettingsError as error:
+        # Its words name the field; the value, which may hold a secret, stays out of them.
+        named = re.search(r'"(\w+)"', str(error))
+        refuse(f"FHIR_{named[1].upper() if named else '…'} is not JSON.")
+
+
+def row(*cells: str) -> None:
+    """A line of a list, for people and for `cut`: the cells as they are, a tab between two."""
+    typer.echo("\t".join(cells))
 
 
 def refuse(message: str, code: int = USAGE) -> NoReturn:
     """Say why the command stops, and stop."""
-    err.print(message)
+    err.print(message, markup=False)
     raise typer.Exit(code)

@@ -119,11 +119,12 @@ class _Worker:
                 stack.enter_context(occupied(self._settings, new=True))
                 house = await stack.enter_async_context(opened(self._settings))
                 await stack.enter_async_context(house.attended())
+                self._asgi = house.served
             except Exception as error:
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                err.print(f"The server cannot start: {error}")
+                # What it needs is not there or not right: the words say what, and nobody is helped by a traceback.
+                err.print(f"The server cannot start: {error}", markup=False)
+                await send({"type": "lifespan.startup.failed"})
                 return
-            self._asgi = house.served
             _on_stop(house.asgi.readiness)
             await send({"type": "lifespan.startup.complete"})
             await receive()

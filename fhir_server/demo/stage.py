@@ -93,8 +93,7 @@ class Stage:
             duties=role.duties,
             organization=role.organization,
         )
-        await accounts.add(account)
-        await people.set_password(account, password)
+        await people.admit(account, password)
         return account.name
 
     async def _there(self, reference: str) -> dict[str, Any] | None:

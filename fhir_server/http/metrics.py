@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from fhir_server.fhir.version import VERSION
 from fhir_server.http.metrics_shared import Counts, Folder
 
 if TYPE_CHECKING:
@@ -70,8 +71,14 @@ class Metrics:
 
     def collect(self) -> Iterable[Metric]:
         """The metrics, as prometheus-client asks a collector for them."""
-        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+        from prometheus_client.metrics_core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+            InfoMetricFamily,
+        )
 
+        yield InfoMetricFamily("fhir_server", "Which version answers.", value={"version": VERSION})
         total = self._total()
         requests = CounterMetricFamily(
             "fhir_requests",

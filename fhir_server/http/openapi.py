@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.definitions import folder
+from fhir_server.fhir.version import VERSION
 from fhir_server.http.negotiation import FORM, JSON_PATCH
 from fhir_server.interactions import statement
 from fhir_server.search.parameters import standard
@@ -85,7 +86,7 @@ def document(type: str | None = None) -> bytes:
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
-            "info": {"title": "FHIR R4", "version": str(statement.published().get("version", "1"))},
+            "info": {"title": "FHIR R4", "version": VERSION},
             "servers": [{"url": "/fhir"}],
             "paths": paths,
             "components": _components(types),

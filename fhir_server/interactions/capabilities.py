@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache, lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.fhir.version import VERSION
 from fhir_server.interactions import statement
 from fhir_server.interactions.exchange import Context, Request, Response, Security
 from fhir_server.interactions.shaping import part
@@ -81,19 +81,10 @@ def completed(
     return {
         **published,
         "date": _SINCE,
-        "software": {"name": "fhir-server", "version": software_version()},
+        "software": {"name": "fhir-server", "version": VERSION},
         "implementation": {"description": "FHIR R4 server", "url": base},
         "rest": [{**rest, "security": {**rest["security"], **secured}, "resource": resources, "searchParam": common}],
     }
-
-
-@cache
-def software_version() -> str:
-    """Version of the installed package; "0" where it runs without having been installed."""
-    try:
-        return version("fhir-server")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _profiled(canonicals: list[str] | None) -> dict[str, Any]:
@@ -144,7 +135,7 @@ def _terminology(base: str) -> bytes:
             "status": "active",
             "date": _SINCE,
             "kind": "instance",
-            "software": {"name": "fhir-server", "version": software_version()},
+            "software": {"name": "fhir-server", "version": VERSION},
             "implementation": {"description": f"FHIR R4 {definitions.FHIR_VERSION} server", "url": base},
             "codeSearch": "all",
         }

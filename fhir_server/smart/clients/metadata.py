@@ -78,8 +78,14 @@ class Metadata:
     software_version: str
 
 
-def read(given: Mapping[str, Any], loopback: bool = False) -> Metadata:
-    """The metadata of a registration; `loopback`: whether pages and keys may be on this machine, for development.
+def read(given: Mapping[str, Any], loopback: bool = False, vouched: bool = False) -> Metadata:
+    """The metadata of a registration, whichever way it came.
+
+    Args:
+        given: members of RFC 7591 §2.
+        loopback: whether pages and keys may be on this machine, for development.
+        vouched: whether an operator says it: pages may then be anywhere a browser may be sent to with a code, such as
+            an establishment's own network, which a stranger may not point people at.
 
     Raises:
         Wrong: see the class.
@@ -97,10 +103,10 @@ def read(given: Mapping[str, Any], loopback: bool = False) -> Metadata:
         scopes=_scopes(said),
         jwks=jwks,
         jwks_uri=jwks_uri,
-        client_uri=_page(said, "client_uri", loopback),
-        logo_uri=_page(said, "logo_uri", loopback),
-        policy_uri=_page(said, "policy_uri", loopback) or _page(said, "tos_uri", loopback),
-        launch_uri=_page(said, "initiate_login_uri", loopback),
+        client_uri=_page(said, "client_uri", loopback, vouched),
+        logo_uri=_page(said, "logo_uri", loopback, vouched),
+        policy_uri=_page(said, "policy_uri", loopback, vouched) or _page(said, "tos_uri", loopback, vouched),
+        launch_uri=_page(said, "initiate_login_uri", loopback, vouched),
         software_version=_text(said, "software_version", LONGEST_NAME) or "0.1.0",
     )
 
@@ -152,10 +158,14 @@ def _returns(uri: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
-def _page(said: Mapping[str, Any], name: str, loopback: bool) -> str:
+def _page(said: Mapping[str, Any], name: str, loopback: bool, vouched: bool = False) -> str:
     uri = said.get(name, "")
     if uri == "":
         return ""
+    if vouched:
+        if not isinstance(uri, str) or not _returns(uri):
+            raise Wrong(f"{name} is an https address, or one of this machine.")
+        return uri
     if not isinstance(uri, str) or _split(uri) is None or not public(uri, loopback):
         raise Wrong(f"{name} is an https address on the public network.")
     return uri

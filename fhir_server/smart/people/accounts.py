@@ -128,11 +128,29 @@ class Accounts:
             raise ValueError("The subject is Patient/id, Practitioner/id, RelatedPerson/id or Person/id.")
         if "publisher" in account.duties and account.organization is None:
             raise ValueError("A publisher works for an organization.")
-        if not await self._records.add("login", _key(account.login), account.id.encode()):
-            return False
+        # The login is what makes it an account, and comes last: cut short before it, nothing can be signed in with.
         await self._records.put("account", account.id, msgspec.json.encode(account))
+        if not await self._claim(account):
+            await self._records.take("account", account.id)
+            return False
         await self._records.add("account-of", account.subject, account.id.encode())
         return True
+
+    async def _claim(self, account: Account) -> bool:
+        """Whether the login is the account's now: it was free, or led to an account that is not there."""
+        key, own = _key(account.login), account.id.encode()
+        if await self._records.add("login", key, own):
+            return True
+        holder = await self._records.get("login", key)
+        if holder is None or await self._records.get("account", holder.decode()) is not None:
+            return False
+        return await self._records.swap("login", key, holder, own)
+
+    async def list(self) -> list[Account]:
+        """Every account that can be named by its login, closed ones too, by login."""
+        logins = {value.decode() for _, value in await self._records.list("login")}
+        found = [msgspec.json.decode(value, type=Account) for _, value in await self._records.list("account")]
+        return sorted((one for one in found if one.id in logins), key=lambda one: one.login.casefold())
 
     async def replace(self, account: Account) -> None:
         """Keep what has changed of an account: its tokens follow on every worker within a second."""
@@ -143,6 +161,11 @@ class Accounts:
         """Let an account in no more; its tokens end within a second."""
         if (found := await self.get(id)) is not None:
             await self.replace(replace(found, open=False))
+
+    async def reopen(self, id: str) -> None:
+        """Let a closed account in again, with what it proves itself with unchanged."""
+        if (found := await self.get(id)) is not None:
+            await self.replace(replace(found, open=True))
 
 
 def _key(login: str) -> str:

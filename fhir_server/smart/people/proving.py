@@ -65,11 +65,41 @@ class People:
         await self._records.take("failures", f"login:{keys[0][1]}")
         return account, found
 
+    async def admit(self, account: Account, password: str | None) -> tuple[bool, str | None]:
+        """Keep a new account, whole or not at all: with `password`, or with a provisional code.
+
+        Returns:
+            Whether the login was free, and the code when there is one.
+
+        Raises:
+            WeakPassword: as `set_password`; nothing is kept.
+            ValueError: as `Accounts.add`; nothing is kept.
+        """
+        if password is not None:
+            return await self._accounts.add(await _protected(account, password)), None
+        ready, code = _awaiting(account)
+        return await self._accounts.add(ready), code
+
     async def provisional(self, account: Account) -> str:
         """A new one-time code for the first activation, to be handed to the person by another way."""
-        code = made()[:16]
-        until = time.time() + lifetimes.PROVISIONAL
-        await self._accounts.replace(replace(account, provisional=digest(code), provisional_until=until))
+        ready, code = _awaiting(account)
+        await self._accounts.replace(ready)
+        return code
+
+    async def reset(self, account: Account, password: str | None, totp: str | None) -> str | None:
+        """Take away what the account proves itself with and give it another, as `admit`; gives the code, if any.
+
+        Args:
+            account: as it is kept.
+            password: its new one; None for a provisional code.
+            totp: secret of its second factor from now on; None for none.
+
+        Raises:
+            WeakPassword: as `set_password`; nothing is changed.
+        """
+        bare = replace(account, password=None, provisional=None, provisional_until=0, totp=totp)
+        ready, code = (await _protected(bare, password), None) if password is not None else _awaiting(bare)
+        await self._accounts.replace(ready)
         return code
 
     async def set_password(self, account: Account, password: str, totp: str | None = None) -> Account:
@@ -78,10 +108,8 @@ class People:
         Raises:
             WeakPassword: shorter than `SHORTEST` or longer than `LONGEST` characters.
         """
-        if not SHORTEST <= len(password) <= LONGEST:
-            raise WeakPassword(f"A password has {SHORTEST} to {LONGEST} characters.")
-        hashed = await asyncio.to_thread(_hasher().hash, password)
-        changed = replace(account, password=hashed, provisional=None, totp=totp or account.totp)
+        changed = await _protected(account, password)
+        changed = replace(changed, totp=totp or account.totp)
         await self._accounts.replace(changed)
         return changed
 
@@ -105,6 +133,20 @@ class People:
         right = code.isascii() and code.isdigit() and pyotp.TOTP(secret).verify(code, valid_window=1)
         # RFC 6238 §5.2: a code is accepted once.
         return right and await self._records.add("totp", f"{account}:{code}", b"", 120)
+
+
+def _awaiting(account: Account) -> tuple[Account, str]:
+    """The account with a new provisional code, and the code."""
+    code = made()[:16]
+    until = time.time() + lifetimes.PROVISIONAL
+    return replace(account, provisional=digest(code), provisional_until=until), code
+
+
+async def _protected(account: Account, password: str) -> Account:
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise WeakPassword(f"A password has {SHORTEST} to {LONGEST} characters.")
+    hashed = await asyncio.to_thread(_hasher().hash, password)
+    return replace(account, password=hashed, provisional=None)
 
 
 @cache
