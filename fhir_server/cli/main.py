@@ -12,6 +12,7 @@ from fhir_server.cli.check import check
 from fhir_server.cli.clients import client
 from fhir_server.cli.conformance import conformance
 from fhir_server.cli.demo import demo
+from fhir_server.cli.doctor import doctor
 from fhir_server.cli.endings import Commands
 from fhir_server.cli.jobs import jobs
 from fhir_server.cli.keys import keys
@@ -23,6 +24,7 @@ from fhir_server.cli.restore import restore
 from fhir_server.cli.seed import seed
 from fhir_server.cli.serve import serve
 from fhir_server.cli.terminology import terminology
+from fhir_server.cli.validate import validate
 from fhir_server.fhir.version import VERSION
 from fhir_server.store import private
 
@@ -51,7 +53,7 @@ def _all(
     """A FHIR R4 server. Every setting is also a variable FHIR_<NAME>; the README lists them all."""
 
 
-for command in (serve, demo, seed, load, reindex, backup, restore, check, conformance):
+for command in (serve, demo, seed, load, validate, reindex, backup, restore, check, doctor, conformance):
     app.command()(command)
 app.add_typer(client, name="client")
 app.add_typer(account, name="account")

@@ -10,6 +10,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fhir_server.cli.options import err, refuse
 from fhir_server.settings import Settings
@@ -52,3 +53,15 @@ def occupied(settings: Settings, alone: bool = False, *, new: bool = False) -> I
             yield False
             return
         yield True
+
+
+@contextmanager
+def borrowed(settings: Settings) -> Iterator[Settings]:
+    """Settings for a command that only looks: those given, or without a store those of an empty one that then goes."""
+    file = store_file(settings)
+    if file is None or file.exists():
+        with occupied(settings):
+            yield settings
+        return
+    with TemporaryDirectory(prefix="fhir-server-") as folder:
+        yield settings.model_copy(update={"data": Path(folder), "store": ""})

@@ -38,7 +38,7 @@ async def capabilities(request: Request, context: Context) -> Response:
     if mode not in MODES:
         raise InvalidParameter("mode is full, normative or terminology.", "http.mode")
     registry = context.repository.registry
-    body = _terminology(context.base) if mode == "terminology" else _statement(context, registry)
+    body = terminology(context.base) if mode == "terminology" else _statement(context, registry)
     return Response(200, part(tuple(pair for pair in request.query if pair[0] != "mode"), body))
 
 
@@ -125,7 +125,8 @@ def _resource(row: dict[str, Any], registry: Registry, included: Names, reverse:
 
 
 @lru_cache(maxsize=8)
-def _terminology(base: str) -> bytes:
+def terminology(base: str) -> bytes:
+    """The TerminologyCapabilities of a server whose FHIR base is `base`, as JSON."""
     return msgspec.json.encode(
         {
             "resourceType": "TerminologyCapabilities",

@@ -13,11 +13,11 @@ from typing import Any
 from fhir_server.fhir.fhirpath.expression import compile
 from fhir_server.fhir.paths import compile_path
 from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.reference import of_schema, reference
 from fhir_server.validation.validator import Validator
 from tests.benchmarks import inputs
 from tests.benchmarks.inputs import Tree
 from tests.benchmarks.timing import table, told, took
-from tests.validation.reference import of_schema, reference
 
 HEAD = ("Validation of", "target", "median", "CPU", "least CPU", "jsonschema", "fhir.resources")
 

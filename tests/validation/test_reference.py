@@ -13,9 +13,9 @@ import pytest
 
 from fhir_server.fhir.json import parse
 from fhir_server.validation.engine import compiled
+from fhir_server.validation.reference import reference
 from fhir_server.validation.types.compile import schema
 from tests.examples import examples_folder
-from tests.validation.reference import reference
 
 EXAMPLES = [
     "Patient-example",

@@ -1,5 +1,6 @@
 """The compiled schema run by jsonschema, the reference implementation of JSON Schema in pure Python.
 
+A second judge for diagnosis (`fhir-server validate --reference`), a hundred times slower than the one that serves.
 https://json-schema.org/draft/2020-12/json-schema-core
 """
 
@@ -15,6 +16,7 @@ import jsonschema
 from jsonschema.validators import extend
 from referencing import Registry, Resource
 
+from fhir_server.validation.engine import compiled
 from fhir_server.validation.types import narrative
 from fhir_server.validation.types.aligned import KEYWORD, misaligned
 from fhir_server.validation.types.compile import schema
@@ -44,10 +46,24 @@ def reference(type: str) -> Any:
     return of_schema(schema(type))
 
 
-def of_schema(compiled: dict[str, Any]) -> Any:
+def differs(tree: dict[str, Any]) -> str | None:
+    """Where the engine that serves and jsonschema judge a resource's structure differently; None when they agree.
+
+    Args:
+        tree: a resource of a known type, decimals as `Decimal`. Resources inside it are only objects here.
+    """
+    type = str(tree["resourceType"])
+    found = next(reference(type).iter_errors(tree), None)
+    if compiled(schema(type)).is_valid(tree) == (found is None):
+        return None
+    at = ".".join([type, *(str(step) for step in found.absolute_path)]) if found is not None else type
+    return f"{at}: {'refused' if found is not None else 'accepted'} by jsonschema only."
+
+
+def of_schema(rules: dict[str, Any]) -> Any:
     """jsonschema's validator of one of our schemas."""
     formats = jsonschema.FormatChecker()
     formats.checks("xhtml")(narrative.is_safe)
     cls = extend(jsonschema.Draft202012Validator, {"pattern": _pattern, KEYWORD: _aligned, "type": _type})
     registry: Any = Registry().with_resources((u, Resource.from_contents(d)) for u, d in REGISTRY.items())
-    return cls(compiled, format_checker=formats, registry=registry)
+    return cls(rules, format_checker=formats, registry=registry)
