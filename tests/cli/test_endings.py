@@ -7,13 +7,17 @@ written, an interruption.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from fhir_server.cli.main import app
 from fhir_server.fhir.version import VERSION
-from tests.cli.server import command, environment, run, until
+from tests.cli.server import command, environment, until
+from tests.cli.server import run as spawned
 
 PROVIDER = {"id": "psc", "kind": "psc", "name": "P", "issuer": "https://idp.example", "client_id": "us"}
 
@@ -56,6 +60,18 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "profiles remove": ("x",),
     "terminology import": ("TABLE", "--url", "http://a.example/codes"),
 }
+
+
+def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command run to its end: in this process, or in one of its own when it serves."""
+    if arguments[0] in ("serve", "demo"):
+        return spawned(*arguments, **variables)
+    clean = {name: None for name in os.environ if name.startswith("FHIR_")}
+    given = {**clean, "COLUMNS": "300", "NO_COLOR": "1", **variables}
+    done = CliRunner().invoke(app, [str(one) for one in arguments], env=given)
+    fault = done.exception if not isinstance(done.exception, SystemExit) else None
+    wrong = f"Traceback: {fault!r}" if fault is not None else done.stderr
+    return subprocess.CompletedProcess([], done.exit_code, done.stdout, wrong)
 
 
 def ended(done: subprocess.CompletedProcess[str], code: int, said: str = "") -> None:
@@ -136,7 +152,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str) -> None:
     if content is not None:
         file.write_bytes(content)
     where = () if arguments[0] == "conformance" else ("--data", tmp_path / "var")
-    done = run(*arguments, file, *where, NO_COLOR="1", TERMINAL_WIDTH="300")
+    done = run(*arguments, file, *where)
     ended(done, code, said)
 
 
