@@ -94,6 +94,14 @@ class Settings(BaseSettings):
         1_000, ge=0, description="Without `_total`, totals that cost extra are counted up to this many matches only."
     )
     max_body_bytes: int = Field(50_000_000, ge=1024, description="The largest request body, in bytes.")
+    max_held_bytes: int = Field(
+        250_000_000, ge=1024, description="Request bodies a worker holds at once, in bytes; beyond, 503."
+    )
+    max_answer_bytes: int = Field(
+        50_000_000,
+        ge=1024,
+        description="About the largest Bundle answered, in bytes; pages end earlier, batches refuse.",
+    )
     max_bundle_entries: int = Field(5_000, ge=1, description="The most entries of a batch or transaction.")
     max_depth: int = Field(64, ge=8, description="The deepest nesting of a JSON or XML body.")
     request_seconds: float = Field(60.0, gt=0, description="A request that takes longer is ended with 503, in seconds.")

@@ -140,10 +140,15 @@ class Repository:
         return version
 
     async def find(
-        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+        self,
+        scope: Scope,
+        sort: Sequence[Sort] = NEWEST,
+        after: Position | None = None,
+        count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
-        """Current resources satisfying the filter of their type and visible to the caller, `count` at most."""
-        page = await self._store.find(self.visible(scope), sort, after, count)
+        """Current resources satisfying the filter of their type and visible to the caller: as `Store.find`."""
+        page = await self._store.find(self.visible(scope), sort, after, count, most_bytes)
         self.traces.listed(page.versions)
         return page
 
@@ -166,9 +171,10 @@ class Repository:
         at: tuple[int, int] | None = None,
         after: Position | None = None,
         count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         """Versions newest first, deletions included, of resources whose current index the caller may read."""
-        page = await self._store.history(self.visible(scope, "r"), id, since, at, after, count)
+        page = await self._store.history(self.visible(scope, "r"), id, since, at, after, count, most_bytes)
         self.traces.listed(page.versions)
         return page
 

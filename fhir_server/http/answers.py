@@ -6,7 +6,6 @@ https://hl7.org/fhir/R4/http.html#versioning, RFC 9110 §8
 from __future__ import annotations
 
 import asyncio
-import gzip
 import re
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -20,6 +19,7 @@ from fhir_server.fhir.outcome import FhirError, Malformed, NotAcceptable
 from fhir_server.fhir.xml import positions, to_xml
 from fhir_server.http.bodies import LONG
 from fhir_server.http.negotiation import Accepted
+from fhir_server.http.packing import packed
 from fhir_server.interactions.exchange import FHIR_JSON, Response
 
 #: Smaller answers are sent as they are, in bytes: packing them costs more than it spares.
@@ -65,7 +65,7 @@ async def answer(response: Response, wanted: Accepted, pretty: bool, base: str, 
         headers.append((b"content-type", content_type.encode("latin-1")))
     _describe(response, base, headers)
     if packs and len(body) >= PACKED_FROM and content_type.startswith(_PACKABLE):
-        body = await asyncio.to_thread(_packed, body) if len(body) > LONG else _packed(body)
+        body = await packed(body)
         headers.append((b"content-encoding", b"gzip"))
     if response.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
@@ -85,10 +85,6 @@ def _xml(body: bytes, pretty: bool) -> bytes:
         raise NotAcceptable(
             "This resource cannot be written in XML; ask for JSON.", error.issues[0].expression
         ) from None
-
-
-def _packed(body: bytes) -> bytes:
-    return gzip.compress(body, compresslevel=2, mtime=0)
 
 
 def _describe(response: Response, base: str, headers: list[tuple[bytes, bytes]]) -> None:

@@ -6,13 +6,13 @@ https://hl7.org/fhir/R4/http.html#mime-type, https://hl7.org/fhir/R4/binary.html
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from fhir_server.fhir.outcome import FhirError, Malformed, TooLarge, UnsupportedMediaType
+from fhir_server.fhir.outcome import FhirError, Unavailable, UnsupportedMediaType
 from fhir_server.fhir.xml import to_json
 from fhir_server.http.negotiation import FORM, FORMATS, GENERIC, JSON_PATCH, content
+from fhir_server.http.packing import too_large, unpacked
 from fhir_server.interactions.exchange import FHIR_JSON
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,28 +32,79 @@ class Late(FhirError):
     code = "timeout"
 
 
-async def whole(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    """The request's body, unpacked if it came compressed.
+class Shelf:
+    """The bodies that a worker holds at once, so that many large ones do not take its memory.
+
+    Attributes:
+        held: bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most`: bytes it holds."""
+        self.held = 0
+        self._most = most
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more; a negative number lets go.
+
+        Raises:
+            Unavailable: there is no room now.
+        """
+        if size > 0 and self.held + size > self._most:
+            raise Unavailable("Too much is being sent at once.", headers={"Retry-After": "2", "Connection": "close"})
+        self.held += size
+
+
+class Part:
+    """What one request holds of a shelf.
+
+    Attributes:
+        size: bytes.
+    """
+
+    __slots__ = ("_shelf", "size")
+
+    def __init__(self, shelf: Shelf) -> None:
+        """Nothing yet."""
+        self._shelf = shelf
+        self.size = 0
+
+    def take(self, size: int) -> None:
+        """As `Shelf.take`."""
+        self._shelf.take(size)
+        self.size += size
+
+    def leave(self) -> None:
+        """Let go of all."""
+        self._shelf.take(-self.size)
+        self.size = 0
+
+
+async def whole(receive: Receive, headers: Mapping[str, str], limit: int, part: Part) -> bytes:
+    """The request's body, unpacked if it came compressed; `part` holds it.
 
     Raises:
         TooLarge: more than `limit` bytes, as sent or unpacked.
         UnsupportedMediaType: a content coding other than gzip.
         Malformed: not the gzip it says it is.
+        Unavailable: the worker holds too much already.
         Disconnected: the client went away.
     """
     declared = headers.get("content-length", "0")
     if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
-        raise _too_large(limit)
-    body = await _received(receive, limit)
+        raise too_large(limit)
+    body = await _received(receive, limit, part)
     coding = headers.get("content-encoding", "").strip().lower()
     if not body or coding in ("", "identity"):
         return body
     if coding not in ("gzip", "x-gzip"):
         raise UnsupportedMediaType("The content coding is not gzip.", "http.Content-Encoding")
-    return await asyncio.to_thread(_unpacked, body, limit) if len(body) > LONG else _unpacked(body, limit)
+    found = await unpacked(body, limit)
+    part.take(len(found))
+    return found
 
 
-async def _received(receive: Receive, limit: int) -> bytes:
+async def _received(receive: Receive, limit: int, part: Part) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -63,31 +114,11 @@ async def _received(receive: Receive, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
+        part.take(len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks) if len(chunks) > 1 else chunk
-
-
-def _too_large(limit: int) -> FhirError:
-    # What has not been read is not going to be: the connection ends with the answer.
-    return TooLarge(f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
-
-
-def _unpacked(body: bytes, limit: int) -> bytes:
-    found = bytearray()
-    while body:
-        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        try:
-            found += unpacker.decompress(body, limit + 1 - len(found))
-        except zlib.error:
-            raise Malformed("The body is not gzip.", "http.Content-Encoding", code="value") from None
-        if len(found) > limit:
-            raise _too_large(limit)
-        if not unpacker.eof:
-            raise Malformed("The body ends before its gzip does.", "http.Content-Encoding", code="value")
-        body = unpacker.unused_data
-    return bytes(found)
 
 
 async def as_json(method: str, path: tuple[str, ...], body: bytes, header: str, max_depth: int) -> tuple[bytes, str]:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from os import urandom
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhir.outcome import InvalidParameter, Malformed
 from fhir_server.http.negotiation import Accepted, accepted
 from fhir_server.http.uri import LONGEST, UriTooLong, pairs, segments
 from fhir_server.interactions.exchange import Context
+
+if TYPE_CHECKING:
+    from fhir_server.http.bodies import Part
 
 #: Request headers that handlers may see; any other is the wire's or the authorization's.
 _FOR_HANDLERS = (
@@ -73,6 +76,7 @@ class Incoming:
         wanted: what to answer in; JSON until negotiation succeeds.
         pretty: `_pretty`.
         awaited: whether the body is still on its way.
+        held: what the worker holds of it; None before.
         xml: the XML body, for placing issues in it; b"" for none.
         json: the JSON body of a validation, likewise.
         own: pairs for the pages alone (`lang`, `view`), once `read`.
@@ -82,6 +86,7 @@ class Incoming:
     __slots__ = (
         "awaited",
         "headers",
+        "held",
         "json",
         "method",
         "own",
@@ -107,6 +112,7 @@ class Incoming:
         self.wanted: Accepted = AS_JSON
         self.pretty = False
         self.awaited = False
+        self.held: Part | None = None
         self.xml = b""
         self.json = b""
 
@@ -161,12 +167,21 @@ class Incoming:
             self.headers,
             self.method,
             self.path,
-            base or _base(self.scope.get("scheme", "http"), self.headers.get("host", "")),
+            base or _base(self.scope.get("scheme", "http"), self._host()),
             strict if handling is None else handling == "strict",
             prefer,
             self.request_id,
             client[0] if client else "",
         )
+
+    def _host(self) -> str:
+        """The Host; without one, as HTTP/1.0 may be (RFC 9112 §3.3), where the connection was made to."""
+        given = self.headers.get("host")
+        server = self.scope.get("server")
+        if given is not None or self.scope.get("http_version") != "1.0" or not server:
+            return given or ""
+        name = f"[{server[0]}]" if ":" in server[0] else server[0]
+        return f"{name}:{server[1]}" if server[1] else name
 
 
 #: What is wanted when nothing is said.

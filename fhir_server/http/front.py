@@ -6,6 +6,8 @@ from collections.abc import MutableMapping
 from time import perf_counter
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.answers import Answer, failure
 from fhir_server.http.calls import Incoming
@@ -45,13 +47,19 @@ class Front:
 
         async def sent(message: MutableMapping[str, Any]) -> None:
             nonlocal status
+            if incoming.method == "HEAD" and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *_own(incoming, message.get("headers", ())), *cors]
             await send(message)
 
+        routed = {**scope, "method": "GET"} if incoming.method == "HEAD" else scope
         try:
-            await self._routes(scope, receive, sent)
+            # RFC 9110 §9.3.2: whatever can be got has a head, whether or not its route says so.
+            await self._routes(routed, receive, sent)
+        except ClientDisconnect:
+            return
         except Exception as error:
             self._log.error("unexpected", request_id=incoming.request_id, error=place(error))
             if not status:
@@ -59,7 +67,7 @@ class Front:
                 failed = failure(FhirError("The server failed."))
                 headers = [(b"content-type", b"application/fhir+json"), *_own(incoming, ()), *cors]
                 await Answer(500, headers, failed.body).send(send, incoming.method == "HEAD")
-        self._note(scope, incoming, status, perf_counter() - started)
+        self._note(routed, incoming, status, perf_counter() - started)
 
     def _note(self, scope: MutableMapping[str, Any], incoming: Incoming, status: int, seconds: float) -> None:
         # The route's own path, never the address: what follows it may name someone.

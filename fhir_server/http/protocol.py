@@ -94,6 +94,11 @@ class Connection(HttpToolsProtocol):
         """The head is whole."""
         if self._outlet.is_closing():
             return
+        # RFC 9112 §3.2: one Host, which only HTTP/1.0 may leave out.
+        hosts = sum([name == b"host" for name, _ in self.headers])
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            self._refuse(400, "A request has one Host header.", "structure")
+            return
         self._came("body")
         super().on_headers_complete()
 

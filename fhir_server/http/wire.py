@@ -26,6 +26,10 @@ from fhir_server.settings import Settings
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PREFIX = "/fhir"
+#: The longest form of a search, in bytes: as many values as a search may have fit into it.
+LONGEST_FORM = 1_000_000
+#: The longest body shown to people as a page, in bytes; beyond, they are given the JSON.
+LONGEST_PAGE = 2_000_000
 _METHODS = frozenset(METHODS.split(", "))
 _READING = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 #: Methods answered as another: HEAD is GET without the body, and OPTIONS on the base asks what the server can do.
@@ -71,6 +75,7 @@ class Wire:
         self._base = settings.base_url.rstrip("/")
         self._strict = settings.handling == "strict"
         self._log = logger("http")
+        self._shelf = bodies.Shelf(max(settings.max_held_bytes, 2 * settings.max_body_bytes))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: bodies.Receive, send: Send) -> None:
         """Answer one request whose path starts with `PREFIX`."""
@@ -87,6 +92,8 @@ class Wire:
             return
         finally:
             self.metrics.in_progress -= 1
+            if incoming.held is not None:
+                incoming.held.leave()
         seconds = perf_counter() - started
         interaction, type, template = described(incoming.method, incoming.path)
         self.metrics.answered(interaction, type, found.status, seconds)
@@ -135,11 +142,10 @@ class Wire:
         if method in _READING:
             request = Request(method, path, incoming.query, headers=incoming.for_handlers())
             return await self._dispatch(request, context)
-        incoming.awaited = True
-        body = await bodies.whole(receive, incoming.headers, self._settings.max_body_bytes)
-        incoming.awaited = False
+        is_form = method == "POST" and path[-1:] == ("_search",)
+        body = await self._body(incoming, receive, LONGEST_FORM if is_form else self._settings.max_body_bytes)
         header = incoming.headers.get("content-type", "")
-        if method == "POST" and path[-1:] == ("_search",):
+        if is_form:
             return await self._search(incoming, body, header, context)
         json, media_type = await bodies.as_json(method, path, body, header, self._settings.max_depth)
         if media_type == FHIR_JSON and json is not body:
@@ -148,6 +154,12 @@ class Wire:
             incoming.json = body
         request = Request(method, path, incoming.query, json, media_type, incoming.for_handlers())
         return await self._dispatch(request, context)
+
+    async def _body(self, incoming: Incoming, receive: bodies.Receive, limit: int) -> bytes:
+        incoming.awaited, incoming.held = True, bodies.Part(self._shelf)
+        body = await bodies.whole(receive, incoming.headers, min(limit, self._settings.max_body_bytes), incoming.held)
+        incoming.awaited = False
+        return body
 
     async def _search(self, incoming: Incoming, body: bytes, header: str, context: Any) -> Response:
         if body and content(header)[0] != FORM:
@@ -173,6 +185,8 @@ class Wire:
         elif incoming.json:
             response = placed_in_json(response, incoming.json)
         wanted = incoming.wanted
+        if wanted.format == "html" and len(response.body) > LONGEST_PAGE:
+            wanted = AS_JSON
         if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
             if len(response.body) > bodies.LONG:
                 response = await asyncio.to_thread(self._page, incoming, response, base)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed
+from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed, TooCostly
 from fhir_server.interactions import entries
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 
@@ -19,6 +19,8 @@ from fhir_server.interactions.exchange import Context, Handler, Request, Respons
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
 #: Entries of one kind that are under way together; they share the engine's commits.
 TOGETHER = 32
+#: So many are before it is known how long answers are: those under way should fit into what is left of the answer.
+FIRST = 8
 
 _PLACE = re.compile(r"Bundle\.entry\[(\d+)\]")
 
@@ -42,10 +44,16 @@ async def batch(bundle: dict[str, Any], context: Context, dispatch: Handler) -> 
             waiting.append(entries.read(row, number, context))
         except FhirError as error:
             answers[number] = entries.refused(error, entries.Entry(number, Request("GET", ())))
-    for chunk in _chunks(waiting):
-        done = await asyncio.gather(*(_answer(entry, context, dispatch) for entry in chunk))
-        for entry, answer in zip(chunk, done, strict=True):
-            answers[entry.number] = answer
+    left, longest = context.settings.max_answer_bytes, context.settings.max_answer_bytes // FIRST
+    for group in _groups(waiting):
+        at = 0
+        while at < len(group):
+            chunk = group[at : at + min(TOGETHER, max(1, left // longest))]
+            at += len(chunk)
+            for entry, answer in await _answers(chunk, context, dispatch, left):
+                answers[entry.number] = answer
+            long = [len(answers[entry.number]) for entry in chunk]
+            left, longest = left - sum(long), max(long)
     return Response(200, entries.bundle("batch-response", answers))
 
 
@@ -53,6 +61,20 @@ def preferring(request: Request, context: Context) -> Context:
     """The context of the entries: without `Prefer: return`, the bodies of what was written are left out."""
     said = "return" in request.headers.get("prefer", "") or context.prefer != "representation"
     return context if said else replace(context, prefer="minimal")
+
+
+async def _answers(
+    chunk: Sequence[entries.Entry], context: Context, dispatch: Handler, left: int
+) -> Iterable[tuple[entries.Entry, bytes]]:
+    """The answers of entries under way together; refusals, once there are no bytes left for answers."""
+    if left <= 0:
+        return [(entry, entries.refused(_full(context), entry)) for entry in chunk]
+    return zip(chunk, await asyncio.gather(*(_answer(entry, context, dispatch) for entry in chunk)), strict=True)
+
+
+def _full(context: Context) -> TooCostly:
+    most = context.settings.max_answer_bytes
+    return TooCostly(f"The answer has its {most} bytes already; nothing was done of this entry: ask again for it.")
 
 
 async def _answer(entry: entries.Entry, context: Context, dispatch: Handler) -> bytes:
@@ -82,8 +104,8 @@ def _wrong(bundle: dict[str, Any], context: Context) -> dict[int, list[Issue]]:
     return found
 
 
-def _chunks(waiting: Sequence[entries.Entry]) -> list[Sequence[entries.Entry]]:
+def _groups(waiting: Sequence[entries.Entry]) -> list[list[entries.Entry]]:
     groups: dict[int, list[entries.Entry]] = {}
     for entry in waiting:
         groups.setdefault(ORDER[entry.request.method], []).append(entry)
-    return [group[n : n + TOGETHER] for _, group in sorted(groups.items()) for n in range(0, len(group), TOGETHER)]
+    return [group for _, group in sorted(groups.items())]

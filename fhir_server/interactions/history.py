@@ -80,7 +80,8 @@ async def _answer(request: Request, context: Context, scope: Scope, id: str | No
     total = await context.repository.history_count(scope, id, asked.since, asked.at)
     page = Page(())
     if asked.count and summary != "count":
-        page = await context.repository.history(scope, id, asked.since, asked.at, cursor.after, asked.count)
+        most = context.settings.max_answer_bytes
+        page = await context.repository.history(scope, id, asked.since, asked.at, cursor.after, asked.count, most)
     url = "/".join([context.base, *(quote(part, safe="") for part in request.path)])
     links = _links(url, asked, cursor, page, lambda made: sign(made, query, key))
     rows = [_entry(version, context.base) for version in page.versions]

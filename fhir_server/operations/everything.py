@@ -65,7 +65,10 @@ async def everything(call: Invocation, context: Context) -> Response:
     query = identity(["everything", call.id or "", *(part for pair in call.inputs.pairs for part in pair)])
     token = call.inputs.one("_cursor")
     cursor = START if token is None else open_cursor(token, query, context.cursor_key)
-    page = await context.repository.find(scope, after=cursor.after, count=count or MOST) if scope else Page(())
+    most = context.settings.max_answer_bytes
+    page = Page(())
+    if scope:
+        page = await context.repository.find(scope, after=cursor.after, count=count or MOST, most_bytes=most)
     types = call.inputs.all("_type")
     known = {(version.type, version.id) for version in page.versions}
     outside = frozenset(compartment_types("Patient"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import TooCostly
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.fhir.references import walk_references
 from fhir_server.interactions import statement
@@ -32,7 +33,12 @@ def named(version: Version, context: Context) -> Iterator[Key]:
 
 
 async def fetched(keys: Iterable[Key], context: Context) -> dict[Key, Version]:
-    """The current versions of `keys` that are there and that the caller may see."""
+    """The current versions of `keys` that are there and that the caller may see.
+
+    Raises:
+        TooCostly: they are longer than an answer may be.
+    """
+    left = context.settings.max_answer_bytes
     wanted: dict[str, dict[str, None]] = {}
     for type, id in keys:
         wanted.setdefault(type, {})[id] = None
@@ -41,7 +47,10 @@ async def fetched(keys: Iterable[Key], context: Context) -> dict[Key, Version]:
         listed = list(ids)
         for n in range(0, len(listed), _TOGETHER):
             some = tuple(listed[n : n + _TOGETHER])
-            page = await context.repository.find({type: Id(some)}, count=len(some))
+            page = await context.repository.find({type: Id(some)}, count=len(some), most_bytes=left)
+            left -= sum(len(version.body) for version in page.versions)
+            if page.next is not None or left < 0:
+                raise TooCostly("What the resources refer to is longer than an answer may be; ask for less at once.")
             found.update({(version.type, version.id): version for version in page.versions})
     return found
 

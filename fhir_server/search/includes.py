@@ -33,7 +33,12 @@ class Reader(Protocol):
     """The part of a repository that a search uses."""
 
     async def find(
-        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+        self,
+        scope: Scope,
+        sort: Sequence[Sort] = NEWEST,
+        after: Position | None = None,
+        count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         """A page of what the caller may see of `scope`."""
 
@@ -101,7 +106,12 @@ def _parts(code: str, value: str) -> tuple[str, str, str]:
 
 
 async def included(
-    includes: Sequence[Include], matches: Sequence[Version], repository: Reader, registry: Registry, limit: int
+    includes: Sequence[Include],
+    matches: Sequence[Version],
+    repository: Reader,
+    registry: Registry,
+    limit: int,
+    most_bytes: int,
 ) -> Included:
     """What `includes` ask for beside `matches`.
 
@@ -111,8 +121,9 @@ async def included(
         repository: as the caller sees it.
         registry: the search parameters in force.
         limit: the most resources included.
+        most_bytes: the most they are together, in bytes, besides one.
     """
-    search = _Search(repository, registry, limit)
+    search = _Search(repository, registry, limit, most_bytes)
     search.seen.update((match.type, match.id) for match in matches)
     search.versions.update((match.type, match.id, match.version) for match in matches)
     frontier, asked = list(matches), list(includes)
@@ -147,10 +158,11 @@ class _Wanted:
 
 
 class _Search:
-    def __init__(self, repository: Reader, registry: Registry, limit: int) -> None:
+    def __init__(self, repository: Reader, registry: Registry, limit: int, most_bytes: int) -> None:
         self.repository = repository
         self.registry = registry
         self.limit = limit
+        self.left = most_bytes
         self.seen: set[Key] = set()
         self.versions: set[tuple[str, str, int]] = set()
         self.found: list[Version] = []
@@ -213,9 +225,12 @@ class _Search:
             for type, id in keys:
                 ids[type].append(id)
             scope = {type: Id(tuple(some)) for type, some in ids.items()}
-            page = await self.repository.find(scope, NEWEST, None, len(keys))
+            if self.cut:
+                return
+            page = await self.repository.find(scope, NEWEST, None, len(keys), self.left)
             by_key = {(version.type, version.id): version for version in page.versions}
             self._add(by_key[key] for key in keys if key in by_key)
+            self.cut = self.cut or page.next is not None
         for type, id, number in wanted.versions:
             if not self.cut:
                 await self._vread(type, id, number)
@@ -259,17 +274,20 @@ class _Search:
         left = self.limit - len(self.found)
         if scope and not self.cut:
             # What is found may be there already: as many more are asked for, so that the limit counts only new ones.
-            page = await self.repository.find(scope, NEWEST, None, left + len(self.seen) + 1)
+            most = left + len(self.seen) + 1
+            page = await self.repository.find(scope, NEWEST, None, most, self.left)
             self._add(page.versions)
+            self.cut = self.cut or (page.next is not None and len(page.versions) < most)
 
     def _add(self, versions: Iterable[Version]) -> None:
         for version in versions:
             key = (version.type, version.id)
             if (*key, version.version) in self.versions:
                 continue
-            if len(self.found) >= self.limit:
+            if len(self.found) >= self.limit or self.left < 0:
                 self.cut = True
                 return
+            self.left -= len(version.body)
             if version.current:
                 self.seen.add(key)
             self.versions.add((*key, version.version))

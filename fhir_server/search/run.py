@@ -40,10 +40,10 @@ async def search(
         return await _counted(query, repository, registry, base)
     cursor = START if query.cursor is None else open_cursor(query.cursor, query.identity, key)
     if query.results.contained == "false":
-        found = await _found(query, repository, cursor, settings.exact_total_limit)
+        found = await _found(query, repository, cursor, settings)
     else:
         found = await select(query, repository, registry, base, cursor.after)
-    beside, cut = await _beside(query, found, repository, registry, settings.max_includes)
+    beside, cut = await _beside(query, found, repository, registry, settings)
     entries = _entries(query, base, found, beside)
     if issues := _issues(query, cut, settings.max_includes):
         entries.append(outcome_entry(issues))
@@ -59,21 +59,25 @@ async def _counted(query: Query, repository: Reader, registry: Registry, base: s
     return searchset(entries, [("self", url(base, query.path, query.used))], total)
 
 
-async def _found(query: Query, repository: Reader, cursor: Cursor, limit: int) -> Selection:
-    page = (
-        await repository.find(query.scope, query.sort, cursor.after, query.results.count) if query.scope else Page(())
-    )
+async def _found(query: Query, repository: Reader, cursor: Cursor, settings: Settings) -> Selection:
+    limit = settings.exact_total_limit
+    page = Page(())
+    if query.scope:
+        page = await repository.find(
+            query.scope, query.sort, cursor.after, query.results.count, settings.max_answer_bytes
+        )
     return Selection(page.versions, (), page.next, await _total(query, repository, cursor, page, limit))
 
 
 async def _beside(
-    query: Query, found: Selection, repository: Reader, registry: Registry, most: int
+    query: Query, found: Selection, repository: Reader, registry: Registry, settings: Settings
 ) -> tuple[Sequence[Version], bool]:
-    """What is included beside the matches, and whether there was more than `most`."""
+    """What is included beside the matches, and whether there was more than the settings allow."""
     if not query.results.includes:
         return (), False
     matches = [*found.alone, *(one.container for one in found.inside)]
-    beside = await included(query.results.includes, matches, repository, registry, most)
+    left = max(0, settings.max_answer_bytes - sum(len(match.body) for match in matches))
+    beside = await included(query.results.includes, matches, repository, registry, settings.max_includes, left)
     return beside.versions, beside.cut
 
 

@@ -188,9 +188,17 @@ class Store(Protocol):
         """That version, `packed` being the *current* version's index; None when there is no such version."""
 
     async def find(
-        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+        self,
+        scope: Scope,
+        sort: Sequence[Sort] = NEWEST,
+        after: Position | None = None,
+        count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         """Current, undeleted resources satisfying the filter of their type, `count` at most, following `after`.
+
+        With `most_bytes` the page is over before its bodies are longer than that, whatever `count` says, but for one
+        resource. Without, a page of fewer than `count` is the last.
 
         Stable under writes: a resource that matches throughout and is not itself rewritten is on exactly one page.
 
@@ -216,6 +224,7 @@ class Store(Protocol):
         at: tuple[int, int] | None = None,
         after: Position | None = None,
         count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         """Versions, newest first, deletions included, of resources whose *current* index satisfies their type's filter.
 
@@ -226,6 +235,7 @@ class Store(Protocol):
             at: only versions that were current at some time in this closed interval (ms, ms).
             after: as for `find`.
             count: at most this many.
+            most_bytes: as for `find`.
         """
 
     async def history_count(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from fhir_server.fhir.outcome import FhirError
@@ -32,6 +33,8 @@ _LONGER_PATIENCE_SECONDS = 15.0
 _FILTERS = {"below": "is-a", "above": "generalizes"}
 
 T = TypeVar("T")
+#: Questions wait for each other alone: neither for passwords nor for packing.
+_threads = ThreadPoolExecutor(2, "terminology")
 
 
 class Terminology:
@@ -224,7 +227,7 @@ class Terminology:
 
     async def aside(self, question: Callable[[], T]) -> T:
         """What `question` answers, asked in a thread."""
-        return await asyncio.to_thread(question)
+        return await asyncio.get_running_loop().run_in_executor(_threads, question)
 
     def spelled(self, system: System, code: str) -> str:
         """A code as its system writes it, where case does not matter there."""

@@ -43,6 +43,29 @@ async def test_a_head_without_end_is_refused_before_it_fills_the_memory(port: in
     assert await answered(port, HEAD, line, line, line) == (431, "too-long")
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /fhir/Patient/1 HTTP/1.0\r\n\r\n", 200),
+        (b"GET / HTTP/1.0\r\n\r\n", 200),
+        (b"GET /fhir/Patient/1 HTTP/1.0\r\nHost: fhir.test\r\n\r\n", 200),
+        (b"GET /fhir/Patient/1 HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    ],
+)
+async def test_one_host_is_named_but_in_http_1_0(port: int, head: bytes, status: int) -> None:
+    assert (await answered(port, head))[0] == status
+
+
+async def test_without_a_host_links_lead_where_the_connection_was_made(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /fhir/Patient/1 HTTP/1.0\r\n\r\n")
+    assert b"content-location: http://127.0.0.1:%d/fhir/Patient/1" % port in await reader.read()
+    writer.close()
+
+
 async def test_a_head_in_pieces_is_a_request(port: int) -> None:
     assert (await answered(port, HEAD[:20], HEAD[20:], b"Connection: close\r\n", b"\r\n"))[0] == 200
 

@@ -198,6 +198,43 @@ async def test_a_client_that_leaves_is_owed_nothing() -> None:
     assert stub.app.wire.metrics.in_progress == 0
 
 
+async def test_bodies_of_a_worker_are_no_more_than_it_can_hold() -> None:
+    stub = Stub(max_body_bytes=2_000, max_held_bytes=4_000)
+    waiting = asyncio.Event()
+
+    async def held(request: Request) -> Response:
+        await waiting.wait()
+        return Response(201, request.body)
+
+    stub.answer = held
+    async with stub.client(**JSON) as client:
+        first = [asyncio.create_task(client.post("/fhir/Patient", content=b"a" * 1_900)) for _ in range(2)]
+        while len(stub.requests) < 2:  # noqa: ASYNC110 - the stub has no event for it
+            await asyncio.sleep(0)
+        assert (await client.post("/fhir/Patient", content=b"a" * 1_900)).status_code == 503
+        waiting.set()
+        assert [(await one).status_code for one in first] == [201, 201]
+        assert (await client.post("/fhir/Patient", content=b"a" * 1_900)).status_code == 201
+
+
+async def test_a_posted_search_is_no_longer_than_it_can_be() -> None:
+    response = await Stub().ask(
+        "POST",
+        "/fhir/Patient/_search",
+        content=b"name=" + b"a" * 1_000_000,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert response.status_code == 413
+
+
+async def test_what_is_too_long_for_a_page_is_given_as_it_is() -> None:
+    async def long(_: Request) -> Response:
+        return Response(200, b'{"resourceType":"Bundle","x":"%s"}' % (b"a" * 2_000_001))
+
+    response = await Stub(long).ask("GET", "/fhir/Patient", headers={"Accept": "text/html"})
+    assert response.headers["content-type"].startswith("application/fhir+json")
+
+
 async def test_a_body_over_the_limit_is_not_read_to_its_end() -> None:
     stub = Stub(max_body_bytes=2000)
     status, headers, _ = await _raw(stub, b"/fhir/Patient", "POST", chunks=(b"a" * 1500,) * 100)

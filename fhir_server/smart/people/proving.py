@@ -6,21 +6,17 @@ same as a wrong password.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from fhir_server.smart import lifetimes
 from fhir_server.smart.people.accounts import Account, Accounts
 from fhir_server.smart.people.attempts import admitted
+from fhir_server.smart.people.hashing import hashed, matches
 from fhir_server.smart.people.sessions import Strength
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
-
-if TYPE_CHECKING:
-    from argon2 import PasswordHasher
 
 #: Failures within `lifetimes.LOCK` after which a login, and an address, are refused without being looked at.
 FAILURES_OF_LOGIN, FAILURES_OF_ADDRESS = 5, 50
@@ -114,8 +110,7 @@ class People:
         return changed
 
     async def _proven(self, account: Account | None, password: str, code: str) -> Strength | Literal["activate"] | None:
-        hashed = account.password if account is not None and account.password else _nobody()
-        right = await asyncio.to_thread(_matches, hashed, password)
+        right = await matches(account.password if account is not None else None, password)
         if account is None or not account.open:
             return None
         if account.provisional == digest(password) and time.time() < account.provisional_until:
@@ -145,27 +140,4 @@ def _awaiting(account: Account) -> tuple[Account, str]:
 async def _protected(account: Account, password: str) -> Account:
     if not SHORTEST <= len(password) <= LONGEST:
         raise WeakPassword(f"A password has {SHORTEST} to {LONGEST} characters.")
-    hashed = await asyncio.to_thread(_hasher().hash, password)
-    return replace(account, password=hashed, provisional=None)
-
-
-@cache
-def _hasher() -> PasswordHasher:
-    from argon2 import PasswordHasher
-
-    # OWASP's password storage parameters for argon2id: 19 MiB, two passes, one lane.
-    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-
-
-@cache
-def _nobody() -> str:
-    return _hasher().hash(made())
-
-
-def _matches(hashed: str, password: str) -> bool:
-    from argon2.exceptions import VerificationError
-
-    try:
-        return _hasher().verify(hashed, password)
-    except VerificationError:
-        return False
+    return replace(account, password=await hashed(password), provisional=None)

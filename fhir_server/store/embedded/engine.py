@@ -56,10 +56,15 @@ class EmbeddedStore:
         return await self._readers.quickly(lambda search: _vread(search, type, id, version))
 
     async def find(
-        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+        self,
+        scope: Scope,
+        sort: Sequence[Sort] = NEWEST,
+        after: Position | None = None,
+        count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         """As `Store.find`."""
-        return await self._readers.quickly(lambda search: search.find(scope, sort, after, count))
+        return await self._readers.quickly(lambda search: search.find(scope, sort, after, count, most_bytes))
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
         """As `Store.find_each`."""
@@ -77,9 +82,12 @@ class EmbeddedStore:
         at: tuple[int, int] | None = None,
         after: Position | None = None,
         count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         """As `Store.history`."""
-        return await self._readers.quickly(lambda search: History(search).page(scope, id, since, at, after, count))
+        return await self._readers.quickly(
+            lambda search: History(search).page(scope, id, since, at, after, count, most_bytes)
+        )
 
     async def history_count(
         self, scope: Scope, id: str | None = None, since: int | None = None, at: tuple[int, int] | None = None

@@ -39,6 +39,7 @@ class History:
         at: Interval | None,
         position: Position | None,
         count: int,
+        most_bytes: int | None = None,
     ) -> Page:
         """Arguments and result as `Store.history`."""
         before = _before(position)
@@ -49,6 +50,8 @@ class History:
                 text = f"SELECT v.seq, v.type, v.rid, v.vid, v.at, v.method, v.size FROM {sql.text}"
                 rows += execute(f"{text} ORDER BY v.seq DESC LIMIT ?", (*sql.values, count + 1)).fetchall()
             rows.sort(reverse=True)
+            if most_bytes is not None:
+                count = _fitting(rows[:count], most_bytes)
             versions = tuple([self._version(row) for row in rows[:count]])
         more = len(rows) > count > 0
         return Page(versions, (rows[count - 1][0],) if more else None)
@@ -126,6 +129,15 @@ class History:
         id, current = execute("SELECT id, seq=? FROM resource WHERE rid=?", (seq, rid)).get
         kind = self._search.kind(type)
         return Version(kind, id, vid, at, METHODS[method], blob[:size], blob[size:], bool(current))
+
+
+def _fitting(rows: Sequence[Any], most_bytes: int) -> int:
+    left = most_bytes
+    for n, row in enumerate(rows):
+        left -= row[-1]
+        if left < 0:
+            return max(n, 1)
+    return len(rows)
 
 
 def _of(id: str, where: Filter) -> Filter:

@@ -52,18 +52,29 @@ class Search:
         self.chooser = Chooser(connection, self.compiler)
         self._kinds: dict[int, str] = {}
 
-    def find(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Page:
+    def find(
+        self,
+        scope: Scope,
+        sort: Sequence[Sort],
+        position: Position | None,
+        count: int,
+        most_bytes: int | None = None,
+    ) -> Page:
         """A page of the current resources in `scope`. Arguments and result as `Store.find`."""
         with self.clock.snapshot():
-            return self._page(scope, tuple(sort) or NEWEST, position, count)
+            return self._page(scope, tuple(sort) or NEWEST, position, count, most_bytes)
 
     def find_each(self, scopes: Sequence[Scope], count: int) -> list[Page]:
         """The first page of each of `scopes`. Arguments and result as `Store.find_each`."""
         with self.clock.snapshot():
-            return [self._page(scope, NEWEST, None, count) for scope in scopes]
+            return [self._page(scope, NEWEST, None, count, None) for scope in scopes]
 
-    def _page(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Page:
+    def _page(
+        self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int, most_bytes: int | None
+    ) -> Page:
         rows, total = self._rows(scope, sort, position, count + 1)
+        if most_bytes is not None:
+            count = self._fitting([row[0] for row in rows[:count]], most_bytes)
         versions = self.versions([row[0] for row in rows[:count]])
         # One more than asked for was looked up, only to know whether it is there.
         last = rows[count - 1] if len(rows) > count > 0 else None
@@ -100,6 +111,16 @@ class Search:
                 for type, id, vid, at, method, size, blob in found
             ]
         )
+
+    def _fitting(self, rids: Sequence[int | float | str | None], most_bytes: int) -> int:
+        """How many of these resources, at least one if there are any, are together no longer than `most_bytes`."""
+        sizes: list[Any] = self.connection.execute(_SIZES, (msgspec.json.encode(rids).decode(),)).fetchall()
+        left = most_bytes
+        for n, (size,) in enumerate(sizes):
+            left -= size
+            if left < 0:
+                return max(n, 1)
+        return len(rids)
 
     def kind(self, number: int) -> str:
         """The resource type with this number."""
@@ -255,6 +276,7 @@ class Search:
         return [str(row[3]) for row in rows]
 
 
+_SIZES = "SELECT r.size FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value"
 _CURRENT = """
 SELECT r.type, r.id, r.vid, r.at, r.method, r.size, c.bytes
 FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value CROSS JOIN content c ON c.seq = r.seq"""
