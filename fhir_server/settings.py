@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     max_answer_bytes: int = Field(
         50_000_000,
         ge=1024,
-        description="About the largest Bundle answered, in bytes; pages end earlier, batches refuse.",
+        description="About the most bytes in an answered Bundle; pages end earlier, batches refuse.",
     )
     max_bundle_entries: int = Field(5_000, ge=1, description="The most entries of a batch or transaction.")
     max_depth: int = Field(64, ge=8, description="The deepest nesting of a JSON or XML body.")
