@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -150,9 +150,16 @@ class Incoming:
         self.query += kept
 
     def for_handlers(self) -> dict[str, str]:
-        """The headers that handlers may see."""
+        """The headers that handlers may see.
+
+        Raises:
+            Malformed: `If-None-Exist` stands twice, or is not UTF-8.
+        """
         headers = self.headers
-        return {name: headers[name] for name in _FOR_HANDLERS if name in headers}
+        found = {name: headers[name] for name in _FOR_HANDLERS if name in headers}
+        if "if-none-exist" in found:
+            found["if-none-exist"] = _criteria(self.scope["headers"])
+        return found
 
     def call(self, base: str, strict: bool) -> Call:
         """What a context is made from; `base` and `strict` as the settings give them, "" for the request's own Host.
@@ -196,6 +203,20 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
             joined.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         return {name: ", ".join(values) for name, values in joined.items()}
     return found
+
+
+def _criteria(raw: Iterable[tuple[bytes, bytes]]) -> str:
+    """`If-None-Exist`: what would be a query in a URL, in UTF-8 as one, escaped or not.
+
+    Two of them would be joined by a comma, which in a search means "or".
+    """
+    first, *more = [value for name, value in raw if name.lower() == b"if-none-exist"]
+    if more:
+        raise Malformed("If-None-Exist stands twice.", "http.If-None-Exist", code="value")
+    try:
+        return first.decode()
+    except UnicodeDecodeError:
+        raise Malformed("If-None-Exist is not UTF-8.", "http.If-None-Exist", code="value") from None
 
 
 def _request_id(given: str | None) -> str:

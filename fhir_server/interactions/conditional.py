@@ -13,19 +13,19 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from fhir_server.fhir.outcome import FhirError, MultipleMatches, TooCostly
+from fhir_server.fhir.outcome import FhirError, InvalidParameter, MultipleMatches, TooCostly
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.query import condition
 from fhir_server.store.filters import Filter
 from fhir_server.store.protocol import Guard, Page, Version
 
-#: What `If-None-Exist` holds (`identifier=a|1&active=true`), or the decoded pairs of a URL's query.
-Criteria = str | Sequence[tuple[str, str]]
+#: What `If-None-Exist` holds (`identifier=a|1&active=true`), the decoded pairs of a URL's query, or the filter meant.
+Criteria = str | Sequence[tuple[str, str]] | Filter
 
 #: Conditions that are one question to the store: some milliseconds of work.
 TOGETHER = 64
 
-_IN_FRONT = re.compile(r"\A\s*[^?=&]*\?")
+_IN_FRONT = re.compile(r"\A\s*([^?=&]*)\?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,21 @@ def filter_of(context: Context, type: str, criteria: Criteria) -> Filter:
 
     Raises:
         PreconditionFailed: no criteria at all (412).
-        InvalidParameter, NotSupported: a parameter is not understood (400).
+        InvalidParameter, NotSupported: a parameter is not understood, or they are about another type (400).
     """
-    # Clients send the header with the type and the `?` in front; a `?` may also stand in a value.
-    return condition(type, _IN_FRONT.sub("", criteria) if isinstance(criteria, str) else criteria, context)
+    if isinstance(criteria, str):
+        return condition(type, _of_type(type, criteria), context)
+    return condition(type, criteria, context) if isinstance(criteria, Sequence) else criteria
+
+
+def _of_type(type: str, criteria: str) -> str:
+    """The query alone: clients send the header with the type and the `?` in front; a `?` may also stand in a value."""
+    front = _IN_FRONT.match(criteria)
+    if front is None:
+        return criteria
+    if front[1].rstrip("/").rpartition("/")[2] not in ("", type):
+        raise InvalidParameter(f"The criteria are not about {type}, which the request is about.", "http.If-None-Exist")
+    return criteria[front.end() :]
 
 
 async def matching(context: Context, type: str, criteria: Criteria, ended: AbstractSet[str] = frozenset()) -> Match:
@@ -75,7 +86,7 @@ async def matching(context: Context, type: str, criteria: Criteria, ended: Abstr
 
 
 async def each_matching(
-    context: Context, asked: Sequence[tuple[str, str]], ended_of: Callable[[str], AbstractSet[str]]
+    context: Context, asked: Sequence[tuple[str, Criteria]], ended_of: Callable[[str], AbstractSet[str]]
 ) -> list[Match | FhirError]:
     """As `matching` for each (type, criteria) of `asked`, in the same order; many are one question to the store.
 
@@ -89,7 +100,7 @@ async def each_matching(
 
 
 async def _few_matching(
-    context: Context, asked: Sequence[tuple[str, str]], ended_of: Callable[[str], AbstractSet[str]]
+    context: Context, asked: Sequence[tuple[str, Criteria]], ended_of: Callable[[str], AbstractSet[str]]
 ) -> list[Match | FhirError]:
     wheres = [_filter_or_error(context, type, criteria) for type, criteria in asked]
     scopes = [{type: w} for (type, _), w in zip(asked, wheres, strict=True) if not isinstance(w, FhirError)]
@@ -101,7 +112,7 @@ async def _few_matching(
     ]
 
 
-def _filter_or_error(context: Context, type: str, criteria: str) -> Filter | FhirError:
+def _filter_or_error(context: Context, type: str, criteria: Criteria) -> Filter | FhirError:
     try:
         context.repository.require(type, "s")
         return filter_of(context, type, criteria)

@@ -24,6 +24,7 @@ async def create(request: Request, context: Context) -> Response:
     tree, body = incoming(request, context, type)
     # R4 http.html#create: an id that the client gave is ignored.
     tree.pop("id", None)
+    integrity.require_resolvable(tree)
     issues = await judged(context, tree)
     criteria = request.headers.get("if-none-exist")
 

@@ -1,6 +1,7 @@
-"""References to resources that are not there, where the setting `referential_integrity` refuses them.
+"""References that lead nowhere: to a `urn:` that no Bundle resolves, always; to what is not here, by a setting.
 
-https://hl7.org/fhir/R4/http.html#integrity
+https://hl7.org/fhir/R4/http.html#integrity, https://hl7.org/fhir/R4/references.html#literal,
+https://hl7.org/fhir/R4/bundle.html#references
 """
 
 from __future__ import annotations
@@ -11,12 +12,45 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fhir_server.fhir.outcome import Conflict, Invalid, Issue
+from fhir_server.fhir.references import walk_references
 from fhir_server.interactions import statement
 from fhir_server.interactions.exchange import Context
 from fhir_server.store.filters import Id, Refers, either
-from fhir_server.store.protocol import Guard
+from fhir_server.store.protocol import Guard, Version
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#.*)?", re.ASCII)
+
+
+def require_resolvable(tree: dict[str, Any], before: Version | None = None) -> None:
+    """Refuse references to a `urn:uuid:` or `urn:oid:` that is not in the same Bundle.
+
+    Such a name means something only beside the entry that bears it: what was to be replaced by where the resource is
+    kept and was not could never be followed. A Bundle that is kept whole resolves its own, and what an earlier version
+    had may stay.
+
+    Args:
+        tree: the resource to write, links between entries already replaced.
+        before: the version it follows.
+
+    Raises:
+        Invalid: naming each element (422).
+    """
+    if tree.get("resourceType") == "Bundle":
+        return
+    issues = []
+    for node, path in walk_references(tree):
+        said = node["reference"]
+        if _BUNDLED.match(said) and not (before is not None and said.encode() in before.body):
+            issues.append(Issue("error", "not-found", _UNRESOLVED, f"{path}.reference"))
+    if issues:
+        raise Invalid(issues=issues)
+
+
+_BUNDLED = re.compile(r"urn:(?:uuid|oid):", re.IGNORECASE)
+_UNRESOLVED = (
+    "The reference names no entry of the same Bundle, and a urn can be resolved nowhere else; entries refer to one"
+    " another in a transaction only."
+)
 
 
 async def guards(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fhir_server.fhir.fhirpath.shapes import Shape, shape
@@ -43,10 +43,22 @@ def rewrite(tree: dict[str, Any], places: Mapping[str, str], full_url: str) -> N
         places: what a resource is called in the Bundle → `Type/id` where it is kept.
         full_url: what `tree` itself is called: relative references are read from there.
     """
-    found = _RESTFUL.fullmatch(full_url)
-    root = found[1] if found else ""
     # Only an object that holds a link is looked at as what it is: of most strings nothing need be known.
-    _walk(tree, (), tree, _Links(places, root))
+    _walk(tree, (), tree, _Links(places, _root(full_url)))
+
+
+#: Where the resource called so is kept; None when it is not of the Bundle.
+Place = Callable[[str], str | None]
+
+
+def place_of(text: str, places: Mapping[str, str], full_url: str) -> str | None:
+    """Where the resource is that `text` means in an entry called `full_url`; None when it is not of the Bundle."""
+    return _Links(places, _root(full_url))(text)
+
+
+def _root(full_url: str) -> str:
+    found = _RESTFUL.fullmatch(full_url)
+    return found[1] if found else ""
 
 
 #: Keys from a resource to an element, without indexes.

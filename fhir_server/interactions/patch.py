@@ -85,6 +85,7 @@ async def changed(
     before = await patchable(context, type, id)
     require_match(request, before)
     tree = applied(before, change, context)
+    integrity.require_resolvable(tree, before)
     issues = await judged(context, tree)
     return await context.repository.put(type, id, tree, serialize(tree), before, "PATCH"), tree, issues
 

@@ -12,6 +12,7 @@ from fhir_server.interactions import bundles, capabilities, history, search, sta
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
+from fhir_server.interactions.parameters import refuse_unread, shaped
 from fhir_server.interactions.patch import conditional_patch, patch
 from fhir_server.interactions.read import read
 from fhir_server.interactions.update import conditional_update, update
@@ -73,6 +74,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "T/I/_history/V/$"): Route(operation),
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+#: Writes of one resource whose answer `_summary` and `_elements` shape; of the others the handlers see to it.
+_SHAPED = frozenset({("POST", "T"), ("PUT", "T/I"), ("PATCH", "T/I")})
 
 
 async def dispatch(request: Request, context: Context) -> Response:
@@ -92,7 +95,11 @@ async def dispatch(request: Request, context: Context) -> Response:
     route = ROUTES.get((method, shape))
     if route is None or not _offers(route, _subject(path, shape)):
         raise _not_allowed(path, shape)
-    return await route.handler(request, context)
+    if not request.query and not request.headers:
+        return await route.handler(request, context)
+    refuse_unread(request, shape, context.strict)
+    response = await route.handler(request, context)
+    return shaped(request, response, context) if (method, shape) in _SHAPED else response
 
 
 def allowed(path: tuple[str, ...]) -> tuple[str, ...]:

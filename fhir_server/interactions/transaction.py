@@ -14,6 +14,7 @@ from fhir_server.fhir.outcome import FhirError, Invalid, Malformed
 from fhir_server.interactions import entries, hooks, links
 from fhir_server.interactions.batch import ORDER
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
+from fhir_server.interactions.parameters import shaped
 from fhir_server.interactions.transaction_plan import Plan, Planned
 from fhir_server.interactions.writing import retried, written
 from fhir_server.store.protocol import Version
@@ -49,8 +50,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
     plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle, context)]
     reads = [entry for entry in found if _is_read(entry)]
     writing = [entry for entry in found if not _is_read(entry)]
-    for entry in sorted(writing, key=lambda entry: ORDER[entry.request.method]):
-        await plan.resolve(entry)
+    await plan.resolve(sorted(writing, key=lambda entry: ORDER[entry.request.method]))
     plan.require_distinct()
     await plan.link(links.BY_CRITERIA.search(body) is not None)
     await plan.require_conditions()
@@ -130,4 +130,4 @@ def _answer(planned: Planned, context: Context) -> Response:
     if planned.entry.request.method == "DELETE":
         return Response(204) if version is None else Response(204, version=version.version, at=version.at)
     assert version is not None
-    return written(version, planned.status, context, planned.issues)
+    return shaped(planned.entry.request, written(version, planned.status, context, planned.issues), context)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#trules. Nothing is written here; problems are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,7 +32,9 @@ from fhir_server.interactions import (
 )
 from fhir_server.interactions.entries import Entry
 from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.parameters import refuse_unread
 from fhir_server.interactions.preconditions import require_match
+from fhir_server.interactions.transaction_names import Names, condition_of, in_turn, refuse_ended
 from fhir_server.interactions.transaction_references import References
 from fhir_server.interactions.writing import judged, require_id, require_type
 from fhir_server.store.filters import Filter
@@ -77,6 +79,9 @@ class Planned:
     writes: list[Write] = field(default_factory=list)
 
 
+_CIRCLE = "The conditions of these entries name one another, so that none can be judged first."
+
+
 class Plan:
     """The whole transaction.
 
@@ -99,21 +104,63 @@ class Plan:
         self._conditions: dict[tuple[str, Filter], Planned] = {}
         self._unmet: list[tuple[Planned, Filter]] = []
         self._ended: dict[str, set[str]] = {}
-        self._references = References(context, self.ended_of, self.made)
+        self._names = Names((), context.base)
+        self._wheres: dict[int, Filter] = {}
+        self._references = References(context, self.ended_of, self.made, lambda where: self._names.settled(where))
 
     @property
     def writes(self) -> list[Write]:
         """Every write, in the order of `planned`."""
         return [write for planned in self.planned for write in planned.writes]
 
-    async def resolve(self, entry: Entry) -> None:
-        """Find out which resource an entry is about. Deletions come first: what they end matches nothing any more."""
-        try:
-            planned = await self._resolved(entry)
-        except FhirError as error:
-            self.problems.append((error, entry))
-            return
+    async def resolve(self, entries: Sequence[Entry]) -> None:
+        """Find out which resource each entry is about, what a condition names before the entry that has the condition.
+
+        Args:
+            entries: those that write, in the order of processing: deletions come first, and what they end matches
+                nothing any more.
+        """
+        self._names = Names(entries, self.context.base)
+        waits_for: dict[int, frozenset[str]] = {}
+        for n, entry in enumerate(entries):
+            try:
+                waits_for[entry.number] = self._named(entry)
+            except FhirError as error:
+                self.problems.append((error, entry))
+            if n % TURN == TURN - 1:
+                await asyncio.sleep(0)
+        ordered, circle = in_turn([entry for entry in entries if entry.number in waits_for], waits_for)
+        for entry in ordered:
+            try:
+                self._plan(await self._resolved(entry))
+            except FhirError as error:
+                self.problems.append((error, entry))
+        if not self.problems:
+            self.problems += [
+                (Malformed(_CIRCLE, f"{entry.where}.request", code="conflict"), entry) for entry in circle
+            ]
+
+    def _named(self, entry: Entry) -> frozenset[str]:
+        """The entries that this one's condition names."""
+        if not entry.request.path or not statement.supports(entry.request.path[0]):
+            return frozenset()
+        where = condition_of(entry, self.context)
+        if where is None:
+            return frozenset()
+        self._wheres[entry.number] = where
+        named = self._names.named(where, entry.full_url)
+        if named:
+            refuse_ended(entry)
+        return named
+
+    def _where(self, entry: Entry) -> Filter:
+        """The entry's condition, with the entries it names where they are kept."""
+        return self._names.settled(self._wheres[entry.number], entry.full_url)
+
+    def _plan(self, planned: Planned) -> None:
         self.planned.append(planned)
+        if planned.id and planned.entry.full_url:
+            self._names.places.setdefault(planned.entry.full_url, f"{planned.type}/{planned.id}")
         for version in planned.doomed:
             self.ended.add(f"{version.type}/{version.id}")
             self._ended.setdefault(version.type, set()).add(version.id)
@@ -169,14 +216,14 @@ class Plan:
                 )
                 self.problems.append((told, planned.entry))
         written = [(planned.entry, planned.tree) for planned in self.planned if planned.tree is not None]
-        if by_criteria:
-            unsettled = await self._references.settle([tree for _, tree in written])
-            self.problems += [(error, written[n][0]) for n, error in unsettled]
-            self.guards += self._references.guards
         for n, (entry, tree) in enumerate(written if places else ()):
             links.rewrite(tree, places, entry.full_url)
             if n % TURN == TURN - 1:
                 await asyncio.sleep(0)
+        if by_criteria:
+            unsettled = await self._references.settle([tree for _, tree in written])
+            self.problems += [(error, written[n][0]) for n, error in unsettled]
+            self.guards += self._references.guards
 
     async def judge(self, planned: Planned) -> None:
         """Make the writes of an entry, or note what is wrong with it."""
@@ -194,6 +241,7 @@ class Plan:
             self.problems.append((error, planned.entry))
 
     async def _put(self, planned: Planned, tree: dict[str, Any]) -> None:
+        integrity.require_resolvable(tree, planned.before)
         planned.issues = await judged(self.context, tree)
         self.guards += await integrity.guards(self.context, tree, self.present, self.ended)
         assert planned.method is not None and planned.method != "DELETE"
@@ -211,6 +259,7 @@ class Plan:
             raise MethodNotAllowed(f"{entry.request.method} is not for this url.", f"{entry.where}.request.method")
         if not statement.supports(path[0]):
             raise NotFound("There is no such resource type.", f"{entry.where}.request.url", code="not-supported")
+        refuse_unread(entry.request, "T/I" if len(path) == 2 else "T", strict=True)
         code, act = resolve
         if (path[0], code) not in statement.offered():
             raise MethodNotAllowed(f"{code} is not offered for {path[0]}.", f"{entry.where}.request.method")
@@ -220,16 +269,15 @@ class Plan:
         self.context.repository.require(type, "c")
         tree = _resource(entry, type)
         tree.pop("id", None)
-        criteria = entry.request.headers.get("if-none-exist")
         planned = Planned(entry, type, self.context.repository.new_id(), "POST", tree, status=201)
-        if criteria is None:
+        if entry.number not in self._wheres:
             return planned
-        where = conditional.filter_of(self.context, type, criteria)
+        where = self._where(entry)
         twin = self._conditions.setdefault((type, where), planned)
         if twin is not planned:
             # The first of two entries with the same condition makes or finds what the second then finds.
             return Planned(entry, type, twin.id, twin=twin)
-        match = await conditional.matching(self.context, type, criteria, self.ended_of(type))
+        match = await conditional.matching(self.context, type, where, self.ended_of(type))
         self.guards.append(match.guard)
         if match.version is None:
             self._unmet.append((planned, where))
@@ -250,12 +298,12 @@ class Plan:
     async def _conditional_update(self, entry: Entry, type: str) -> Planned:
         self.context.repository.require(type, "u")
         tree = _resource(entry, type)
-        criteria = entry.request.query
-        id, before, guard = await update.target(self.context, type, tree, criteria, self.ended_of(type))
+        where = self._where(entry)
+        id, before, guard = await update.target(self.context, type, tree, where, self.ended_of(type))
         self.guards.append(guard)
         planned = self._updated(entry, type, id, tree, before)
         if planned.status == 201:
-            self._unmet.append((planned, conditional.filter_of(self.context, type, criteria)))
+            self._unmet.append((planned, where))
         return planned
 
     def _updated(self, entry: Entry, type: str, id: str, tree: dict[str, Any], before: Version | None) -> Planned:
@@ -269,7 +317,7 @@ class Plan:
 
     async def _conditional_patch(self, entry: Entry, type: str) -> Planned:
         self.context.repository.require(type, "u")
-        match = await conditional.matching(self.context, type, entry.request.query, self.ended_of(type))
+        match = await conditional.matching(self.context, type, self._where(entry), self.ended_of(type))
         self.guards.append(match.guard)
         if match.version is None:
             raise NotFound(f"No {type} matches the criteria.", f"{entry.where}.request.url")

@@ -37,6 +37,7 @@ async def update(request: Request, context: Context) -> Response:
     async def attempt() -> Response:
         before = await previous(context, type, id)
         require_match(request, before)
+        integrity.require_resolvable(tree, before)
         put = await context.repository.put(type, id, tree, body, before, "PUT")
         [version] = await context.repository.transact([put], await integrity.guards(context, tree))
         await hooks.written(context, version)
@@ -62,6 +63,7 @@ async def conditional_update(request: Request, context: Context) -> Response:
     async def attempt() -> Response:
         id, before, guard = await target(context, type, tree, request.query)
         require_match(request, before)
+        integrity.require_resolvable(tree, before)
         put = await repository.put(type, id, tree, body, before, "PUT")
         [version] = await repository.transact([put], [guard, *await integrity.guards(context, tree)])
         await hooks.written(context, version)

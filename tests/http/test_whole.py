@@ -79,3 +79,30 @@ async def test_what_xml_cannot_say_is_told_in_json_when_something_was_done_or_re
     made = await client.post("Patient", json={"resourceType": "Patient", "name": [{"text": "\uffff"}]}, headers=XML)
     assert (made.status_code, made.json()["name"][0]["text"]) == (201, "\uffff")
     assert (await client.get(made.headers["content-location"], headers=XML)).status_code == 406
+
+
+@pytest.mark.parametrize(
+    "spelling", ["identifier=http://x|é7", "identifier=http://x%7C%C3%A97", "Patient?identifier=http://x|é7"]
+)
+async def test_if_none_exist_in_plain_utf_8_is_the_same_as_escaped(client: httpx.AsyncClient, spelling: str) -> None:
+    """R4 http.html#ccreate: what the header holds is a query; RFC 9110 §5.5 lets its bytes be others than ASCII's."""
+    patient = {"resourceType": "Patient", "identifier": [{"system": "http://x", "value": "é7"}]}
+    made = [await client.post("Patient", json=patient, headers={"If-None-Exist": spelling.encode()}) for _ in "12"]
+    assert [one.status_code for one in made] == [201, 200]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("If-None-Exist", "identifier=http://x|é7".encode("latin-1"))],
+        [("If-None-Exist", b"identifier=http://x|7"), ("If-None-Exist", b"active=true")],
+        [("If-None-Exist", b"identifier=http://x|%E97")],
+        [("If-None-Exist", b"")],
+    ],
+)
+async def test_if_none_exist_that_cannot_be_read_creates_nothing(
+    client: httpx.AsyncClient, headers: list[tuple[str, bytes]]
+) -> None:
+    answer = await client.post("Patient", json={"resourceType": "Patient"}, headers=headers)
+    assert answer.status_code in (400, 412) and answer.json()["resourceType"] == "OperationOutcome"
+    assert (await client.get("Patient?_summary=count")).json()["total"] == 0
