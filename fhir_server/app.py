@@ -278,7 +278,13 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         following = Following(Profiles(), engine.store, engine.records)
         await following.refresh(now=True)
         levels = Levels(settings.profile_levels)
-        validator = Validator(following.profiles, unknown=settings.unknown_profiles, levels=levels, codes=terminology)
+        validator = Validator(
+            following.profiles,
+            unknown=settings.unknown_profiles,
+            levels=levels,
+            codes=terminology,
+            code_levels=settings.code_levels,
+        )
         house = House(
             settings, engine, watch, following, validator, terminology, await _secret(engine.records, "cursor")
         )

@@ -40,6 +40,7 @@ class Library:
 
     Attributes:
         generation: rises with every change.
+        bare: when it was last looked at, nothing was stored beside what comes with the server; never once it is ready.
     """
 
     def __init__(self, open: Callable[[], Concepts], store: Store) -> None:
@@ -47,6 +48,7 @@ class Library:
         self._open = open
         self.generation = 0
         self._store = store
+        self.bare = False
         self._count = -1
         self._since = 0
         self._due = 0.0
@@ -69,6 +71,25 @@ class Library:
     def ready(self) -> bool:
         """Whether it was in step once."""
         return self._count >= 0
+
+    async def is_bare(self) -> bool:
+        """Whether nothing is stored beside what comes with the server, so that its files say all; costs one count."""
+        bare = not self.ready and await self._store.history_count(_SCOPE) == 0
+        if not bare:
+            self.stored()
+        self.bare = bare
+        return bare
+
+    def stored(self) -> None:
+        """Something was stored: what comes with the server does not say all any more."""
+        self.generation += self.bare
+        self.bare = False
+
+    async def look(self, every_seconds: float) -> None:
+        """Look whether it is still bare, unless that was done so recently."""
+        if monotonic() >= self._due:
+            self._due = monotonic() + every_seconds
+            await self.is_bare()
 
     async def follow(self, every_seconds: float, patience_seconds: float) -> None:
         """Take over what was written, unless that was done so recently; a large code system is taken over meanwhile.
@@ -113,6 +134,7 @@ class Library:
             else:
                 await self._recent()
             self._count = count
+            self.bare = False
             self.generation += 1
 
     def _standard(self) -> None:

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.protocol import Store
-from fhir_server.terminology import asking
+from fhir_server.terminology import asking, shipped
 from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, Unknown, ValueSet, required, unknown
 from fhir_server.terminology.composing import Composer, Expansion, Pins
 from fhir_server.terminology.external import External, Place
+from fhir_server.terminology.known import Known, known, there
 from fhir_server.terminology.library import Library
 from fhir_server.terminology.outside import Outside, Question
+from fhir_server.terminology.speaking import spoken
 
 Coding = tuple[str, str]
 #: More codes than any query can hold; one more tells the asker that there are too many.
@@ -63,6 +65,8 @@ class Terminology:
         self._answers: dict[tuple[str, str, str], bool | None] = {}
         self._generation = -1
         self._open: set[Question] = set()
+        self._codes: dict[tuple[str, str, str], Known | None] = {}
+        self._codes_of = -1
 
     @property
     def concepts(self) -> Concepts:
@@ -77,9 +81,12 @@ class Terminology:
         """Take over what was written until a second ago; nothing while nobody has asked anything."""
         if self._wanted or self.library.ready:
             await self.library.follow(1.0, _PATIENCE_SECONDS)
+        elif self.library.bare:
+            await self.library.look(1.0)
 
     async def written(self) -> None:
         """Take over what this worker wrote just now, so that the next request is judged by it."""
+        self.library.stored()
         if self._wanted or self.library.ready:
             await self.library.written(_LONGER_PATIENCE_SECONDS)
 
@@ -165,6 +172,28 @@ class Terminology:
                 self._open.add(key)
         return answer
 
+    def known_code(self, system: str, version: str, code: str) -> Known | None:
+        """What is known of a code, whatever it is bound to; None where its system is not here, or not all of it.
+
+        Synchronous and remembered, as `validate_code`. While nothing but what comes with the server was stored, it is
+        answered without the store of concepts.
+        """
+        key = system, version, code
+        if self._codes_of == self.library.generation and key in self._codes:
+            return self._codes[key]
+        if not self.library.ready and not self.library.bare:
+            self._open.add(("", system, code))
+            return None
+        if self._codes_of != self.library.generation or len(self._codes) > _REMEMBERED:
+            self._codes_of, self._codes = self.library.generation, {}
+        found = self._codes[key] = self._known(*key) if self.library.ready else shipped.known_code(*key)
+        return found
+
+    def _known(self, url: str, version: str, code: str) -> Known | None:
+        system = self.catalogue.system(url, version)
+        source = _Source(self.concepts, system) if system else None
+        return known(source, lambda: self.catalogue.artifact("ValueSet", url) is not None, url, code)
+
     def listen(self, judge: Callable[[], T]) -> tuple[T, set[Question]]:
         """What `judge` says, and which of its questions had no answer yet that `learn` may find."""
         self._open = set()
@@ -173,10 +202,13 @@ class Terminology:
 
     async def learn(self, questions: Collection[Question]) -> None:
         """Come to know what was asked: from the resources where they were not read yet, else from another server."""
+        about_sets = [one for one in questions if one[0]]
+        if not self.library.ready and not about_sets and await self.library.is_bare():
+            return
         if not self.library.ready:
             await self.refresh()
         elif self.outside is not None:
-            await self.outside.learn(questions)
+            await self.outside.learn(about_sets)
 
     def untold(self) -> list[str]:
         """The value sets that another server should have told of since this was last read, and did not."""
@@ -235,6 +267,23 @@ class Terminology:
             return code
         found = self.concepts.concept(system.artifact.number, code, any_case=True)
         return found.code if found else code
+
+
+class _Source:
+    """A code system of the store of concepts, as far as one code is asked of it."""
+
+    def __init__(self, concepts: Concepts, system: System) -> None:
+        self.content: str = system.content
+        self._concepts, self._system = concepts, system
+
+    def named(self, code: str) -> Known | None:
+        system = self._system
+        found = self._concepts.concept(system.artifact.number, code, any_case=not system.case_sensitive)
+        if found is None:
+            return None
+        said = spoken(self._concepts, system, found)
+        names = (said.display, *(str(one["value"]) for one in said.designation))
+        return there(names, inactive=found.inactive, abstract=found.abstract)
 
 
 def is_elsewhere(error: FhirError) -> bool:

@@ -27,6 +27,7 @@ def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
             ordering.KEYWORD: ordering.Ordered,
             within.INVARIANT: within.Held,
             within.NOTED: within.Noted,
+            within.CODED: within.Coded,
         },
         # Rust's own engine: linear time for every pattern, whoever wrote the value.
         pattern_options=jsonschema_rs.RegexOptions(),

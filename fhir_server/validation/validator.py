@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import explain
+from fhir_server.validation import codings, explain
 from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import extensions
@@ -34,6 +34,7 @@ class Validator:
         lenient: frozenset[str] = frozenset(),
         levels: Levels | None = None,
         codes: Codes | None = None,
+        code_levels: codings.Levels | None = None,
     ) -> None:
         """A validator of base R4, and of profiles where a registry is given.
 
@@ -42,9 +43,13 @@ class Validator:
             unknown: what a claim to a profile that is not known is.
             lenient: rules of every profile that only warn: `key`, or `key@Type.element`.
             levels: how strictly each profile is held to; strictly by default.
-            codes: what value sets hold, beyond those that come with the server.
+            codes: what value sets hold, beyond those that come with the server, and what codes their systems have;
+                without it codes are judged by the value sets that R4 and our profiles list, and by nothing else.
+            code_levels: how bad what is wrong with a code is, where it is another than usual.
         """
         self.profiles = profiles
+        self.codes = codes
+        self.code_levels = code_levels or {}
         self.conformance = Conformance(profiles, codes) if profiles is not None else None
         self.unknown = unknown
         self.lenient = lenient
@@ -54,7 +59,10 @@ class Validator:
         """This validator as it judges what one caller's system sends; what is compiled is shared."""
         if client == self.levels.client or not self.levels.table:
             return self
-        found = Validator(unknown=self.unknown, lenient=self.lenient, levels=self.levels.for_client(client))
+        levels = self.levels.for_client(client)
+        found = Validator(
+            unknown=self.unknown, lenient=self.lenient, levels=levels, codes=self.codes, code_levels=self.code_levels
+        )
         found.profiles, found.conformance = self.profiles, self.conformance
         return found
 
@@ -68,7 +76,7 @@ class Validator:
         """
         noticed = None
         if not profiles and type in (None, tree.get("resourceType")):
-            noticed = _plainly_right(tree, self.conformance)
+            noticed = _plainly_right(tree, self)
             if noticed is NOTHING:
                 return []
         # A Bundle's profile may say of an entry what the entry's own says.
@@ -103,6 +111,8 @@ class Validator:
         """What is to be said of extensions and of codes from elsewhere; of what is wrong, all is looked at."""
         if noticed is None or noticed.missed:
             yield from extensible.issues(tree, type, at)
+        if self.codes is not None and (noticed is None or noticed.flawed):
+            yield from codings.issues(tree, type, at, self.codes, self.code_levels)
         conformance = self.conformance
         if conformance is None or (noticed and not are_judged(noticed.urls, noticed.modifiers, conformance)):
             return
@@ -135,7 +145,7 @@ _BASE = Validator()
 
 def validate(tree: Tree) -> list[Issue]:
     """Everything that base R4 finds wrong with the resource `tree`; an empty list when all is well."""
-    noticed = _plainly_right(tree, None)
+    noticed = _plainly_right(tree, _BASE)
     return [] if noticed is NOTHING else list(told(_resource(tree, None, _BASE, (), noticed)))
 
 
@@ -178,7 +188,7 @@ def _resource(
     yield from _judged(tree, type, type, Around(tree), by, profiles, known)
 
 
-def _plainly_right(tree: Tree, profiles: Conformance | None) -> Noticed | None:
+def _plainly_right(tree: Tree, by: Validator) -> Noticed | None:
     """What was noticed of `tree` when base R4 has nothing to say of it; NOTHING where nobody else has, as of most.
 
     What makes others than base R4 speak (claims to profiles) or is judged in parts (entries) is left to `_resource`.
@@ -186,10 +196,11 @@ def _plainly_right(tree: Tree, profiles: Conformance | None) -> Noticed | None:
     type = tree.get("resourceType")
     if not isinstance(type, str) or type not in definitions.resource_types() or type in _NO_NARRATIVE:
         return None
+    profiles = by.conformance
     if profiles is not None and ("meta" in tree or "contained" in tree):
         return None
-    noticed = right(tree, type, tree) if _has_narrative(tree) else None
-    if noticed is None or noticed is NOTHING or noticed.missed:
+    noticed = right(tree, type, tree, by.codes) if _has_narrative(tree) else None
+    if noticed is None or noticed is NOTHING or noticed.missed or noticed.flawed:
         return noticed
     is_told = profiles is not None and are_judged(noticed.urls, noticed.modifiers, profiles)
     return noticed if is_told else NOTHING
@@ -227,7 +238,7 @@ def _judged(
     """
     root = around.root
     nested = list(_nested(tree, type, at))
-    noticed = right(tree, type, root) if known is None else known
+    noticed = right(tree, type, root, by.codes) if known is None else known
     sound = True
     if noticed is None:
         found, sound = explained(tree, type, at, root, nested)

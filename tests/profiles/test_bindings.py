@@ -33,6 +33,9 @@ class Fixed:
     def subsumes(self, url: str, code: str, other: str) -> bool | None:
         return None
 
+    def known_code(self, system: str, version: str, code: str) -> None:
+        return None
+
 
 def found(tree: dict[str, Any], *profiles: dict[str, Any]) -> set[tuple[str, str | None]]:
     registry = Profiles()

@@ -21,6 +21,10 @@ CORRECTIONS = {
         "operator = 'exists' implies (answer is boolean)",
         "que-7: the answer is a FHIR boolean, which is not a System.Boolean",
     ),
+    "enableWhen.count() > 2 implies enableBehavior.exists()": (
+        "enableWhen.count() > 1 implies enableBehavior.exists()",
+        "que-12: it is asked of more than one enableWhen, as its text says",
+    ),
     "value.as(DateTime) | value.as(Period)": (
         "value.as(dateTime) | value.as(Period)",
         "Observation code-value-date: there is no FHIR type DateTime",

@@ -80,6 +80,14 @@ def _defined(name: str) -> Schema:
     return {"allOf": [{"$ref": pointer(base)}, references.targets(types) or {}, inside]}
 
 
+#: What says a code and its system; what Quantity is specialized to is compiled by itself.
+_CODED = frozenset(("Coding", "Quantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity", "SimpleQuantity"))
+#: Units that most quantities have: they need no second look.
+USUAL_UNITS = (
+    "kg g mg ug ng L dL mL m cm mm km kg/m2 mm[Hg] /min Cel % mmol/L umol/L mg/dL g/dL g/L ug/L mg/L U/L 10*3/uL"
+    " 10*6/uL 10*9/L fL pg h d a min s mo wk 1 {score} [degF] [lb_av] [in_i] [IU] mL/min"
+).split()
+_UCUM: Schema = {"properties": {"system": {"const": "http://unitsofmeasure.org"}, "code": {"enum": [*USUAL_UNITS]}}}
 #: eld-3: FHIRPath is asked of objects only.
 _MOST = ruled({"pattern": r"^(?:\*|\+?[0-9]+)$"}, "eld-3", "The most of an element is a number or *", code="invariant")
 _RESOURCE: Schema = {
@@ -109,6 +117,8 @@ def _object(path: str) -> Schema:
         properties["resourceType"] = {"const": path}
     if path == "Reference":
         properties["reference"] = {"allOf": [properties["reference"], references.literal(), within.linked()]}
+    if path in _CODED:
+        between.append(within.coded(_UCUM if path != "Coding" else None))
     if path == "Extension":
         properties["url"] = {"allOf": [properties["url"], within.extended()]}
     if "modifierExtension" in properties:

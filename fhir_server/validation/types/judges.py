@@ -14,6 +14,7 @@ import jsonschema_rs
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation import explain
+from fhir_server.validation.codings import Codes
 from fhir_server.validation.engine import compiled
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.types.compile import DRAFT, pointer, schema
@@ -34,16 +35,17 @@ class Judge:
     engine: jsonschema_rs.Validator
     names: frozenset[str]
 
-    def run(self, tree: Tree, type: str, root: Tree) -> Run | None:
+    def run(self, tree: Tree, type: str, root: Tree, codes: Codes | None = None) -> Run | None:
         """What was noted on the way when the structure and all invariants of `tree` are right; None when not all is.
 
         Args:
             tree: a resource.
             type: its type.
             root: what contains it, itself when nothing does.
+            codes: what is known of codes; they are not judged without.
         """
         outer = RUNNING.run
-        RUNNING.run = run = Run(tree, root)
+        RUNNING.run = run = Run(tree, root, codes)
         try:
             return run if self.engine.is_valid({type: tree}) else None
         finally:

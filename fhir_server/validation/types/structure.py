@@ -14,6 +14,7 @@ import msgspec
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue
+from fhir_server.validation.codings import Codes
 from fhir_server.validation.types import contained, invariants
 from fhir_server.validation.types.judges import Judges
 from fhir_server.validation.types.within import Run
@@ -33,18 +34,20 @@ class Noticed:
         urls: those of its extensions.
         modifiers: some of them are modifier extensions.
         missed: a code is not of the value set that R4 binds its element to as extensible.
+        flawed: something is wrong with a code, whatever it is bound to.
     """
 
     urls: frozenset[str] = frozenset()
     modifiers: bool = False
     missed: bool = False
+    flawed: bool = False
 
 
 #: Of most resources nothing is, and of what is not right all may be.
 NOTHING = Noticed()
 
 
-def right(tree: Tree, type: str, root: Tree) -> Noticed | None:
+def right(tree: Tree, type: str, root: Tree, codes: Codes | None = None) -> Noticed | None:
     """What was noticed when base R4 finds nothing wrong with a resource and all that it contains; None when it does.
 
     Entries are not looked into.
@@ -53,13 +56,14 @@ def right(tree: Tree, type: str, root: Tree) -> Noticed | None:
         tree: a resource.
         type: its type.
         root: what contains it, itself when nothing does.
+        codes: what is known of codes; they are not judged without.
     """
-    run = _JUDGES.of(type).run(tree, type, root)
+    run = _JUDGES.of(type).run(tree, type, root, codes)
     if run is None or (run.has_one_id_twice and type not in contained.NAMED_TWICE):
         return None
     if root is not tree or ("contained" not in tree and not run.links):
-        return _noticed((run,)) if run.urls or run.has_missed else NOTHING
-    runs = _inside(tree)
+        return _noticed((run,)) if run.urls or run.has_missed or run.has_flawed else NOTHING
+    runs = _inside(tree, codes)
     return _noticed((run, *runs)) if runs is not None and contained.is_right(tree, run, runs) else None
 
 
@@ -69,12 +73,13 @@ def is_right(tree: Tree, type: str, root: Tree) -> bool:
 
 
 def _noticed(runs: Iterable[Run]) -> Noticed:
-    urls, modifiers, missed = set(), False, False
+    urls, modifiers, missed, flawed = set(), False, False, False
     for run in runs:
+        flawed = flawed or run.has_flawed
         urls.update(run.urls)
         modifiers = modifiers or run.has_modifiers
         missed = missed or run.has_missed
-    return Noticed(frozenset(urls), modifiers, missed)
+    return Noticed(frozenset(urls), modifiers, missed, flawed)
 
 
 def explained(tree: Tree, type: str, at: str, root: Tree, nested: list[Nested]) -> tuple[list[Issue], bool]:
@@ -100,14 +105,14 @@ def explained(tree: Tree, type: str, at: str, root: Tree, nested: list[Nested]) 
     return found, sound
 
 
-def _inside(tree: Tree) -> list[Run] | None:
+def _inside(tree: Tree, codes: Codes | None) -> list[Run] | None:
     """One run of each contained resource; None when one of them is not right by itself."""
     runs: list[Run] = []
     for resource in tree.get("contained", ()):
         type = resource.get("resourceType")
         if type not in definitions.resource_types():
             return None
-        run = _JUDGES.of(type).run(resource, type, tree)
+        run = _JUDGES.of(type).run(resource, type, tree, codes)
         if run is None or run.has_one_id_twice:
             return None
         runs.append(run)

@@ -11,6 +11,7 @@ from threading import local
 from typing import Any
 
 from fhir_server.fhir.fhirpath.nodes import root as root_node
+from fhir_server.validation.codings import Codes, is_right
 from fhir_server.validation.types import extensible, invariants
 from fhir_server.validation.types.invariants import Invariant, Scene
 from fhir_server.validation.types.steps import Step, steps
@@ -18,6 +19,7 @@ from fhir_server.validation.types.steps import Step, steps
 Schema = dict[str, Any]
 INVARIANT = "x-invariant"
 NOTED = "x-noted"
+CODED = "x-coded"
 
 
 class Run:
@@ -29,11 +31,24 @@ class Run:
         urls: those of extensions.
         has_modifiers: some of them are modifier extensions.
         has_missed: a code is not of the value set that R4 binds its element to as extensible.
+        codes: what judges the codes on the way; None where they are not judged.
+        has_flawed: something is wrong with a code, whatever it is bound to.
     """
 
-    __slots__ = ("_root", "_scene", "_tree", "has_missed", "has_modifiers", "ids", "links", "urls")
+    __slots__ = (
+        "_root",
+        "_scene",
+        "_tree",
+        "codes",
+        "has_flawed",
+        "has_missed",
+        "has_modifiers",
+        "ids",
+        "links",
+        "urls",
+    )
 
-    def __init__(self, tree: dict[str, Any], root: dict[str, Any]) -> None:
+    def __init__(self, tree: dict[str, Any], root: dict[str, Any], codes: Codes | None = None) -> None:
         """A run over `tree`, which is contained in `root`, or is `root` itself."""
         self._tree = tree
         self._root = root
@@ -43,6 +58,8 @@ class Run:
         self.urls: list[str] = []
         self.has_modifiers = False
         self.has_missed = False
+        self.codes = codes
+        self.has_flawed = False
 
     @property
     def has_one_id_twice(self) -> bool:
@@ -94,6 +111,12 @@ def modified() -> Schema:
     return {NOTED: "modifier"}
 
 
+def coded(sure: Schema | None = None) -> Schema:
+    """A fragment that notes a Coding or Quantity whose code is not as its system has it; `sure` says which are."""
+    there: Schema = {"required": ["system", "code"]}
+    return {"if": {**there, "not": sure} if sure else there, "then": {CODED: True}}
+
+
 def suggested(value_set: str) -> Schema:
     """A fragment that notes a value with codes of which none is of a value set it is bound to as extensible."""
     coded = {"anyOf": [{"required": ["coding"]}, {"required": ["code"]}]}
@@ -140,6 +163,19 @@ class Held:
         for rule in self.rules:
             if not rule.holds(instance, self.path, run):
                 raise ValueError(rule.key)
+
+
+class Coded:
+    """The custom keyword `x-coded`, in the shape jsonschema-rs asks for; it never fails."""
+
+    def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
+        """Nothing is held."""
+
+    def validate(self, instance: Any) -> None:
+        """Note that something is wrong with a code."""
+        run = RUNNING.run
+        if run is not None and run.codes is not None and not run.has_flawed:
+            run.has_flawed = not is_right(instance, run.codes)
 
 
 class Noted:
