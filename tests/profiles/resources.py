@@ -160,7 +160,7 @@ SUBMISSION: dict[str, Any] = {
     "subject": {"reference": "Patient/1"},
     "date": "2024-01-10T10:00:00+01:00",
     "source": {"reference": "#r1"},
-    "entry": [{"item": {"reference": "urn:uuid:9c2f0c5e-8f6c-4f0a-9d0f-6f0c2b6a1e11"}}],
+    "entry": [{"item": {"reference": "DocumentReference/9c2f0c5e-8f6c-4f0a-9d0f-6f0c2b6a1e11"}}],
 }
 FOLDER: dict[str, Any] = {
     "resourceType": "List",
