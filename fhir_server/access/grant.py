@@ -14,6 +14,8 @@ from fhir_server.store.filters import EVERYTHING, Filter
 #: create, read, update, delete, search: the letters of a SMART v2 scope.
 VERBS = frozenset("cruds")
 
+#: Of a scope: whose data it speaks of.
+Level = Literal["patient", "user", "system"]
 Purpose = Literal["TREAT", "ETREAT", "BTG", "PATRQT", "HOPERAT"]
 
 
@@ -28,7 +30,7 @@ class Scope:
         where: the constraint of a granular scope; everything without one.
     """
 
-    level: Literal["patient", "user", "system"]
+    level: Level
     type: str
     verbs: frozenset[str]
     where: Filter = EVERYTHING

@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from fhir_server.access.grant import Grant, Scope
-from fhir_server.search.compartments import compartment_filter
+from fhir_server.access.whose import readable
+from fhir_server.access.writes import reach
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,
@@ -90,7 +91,7 @@ def rule(grant: Grant, type: str, verb: str) -> Filter:
 
 def _granted(grant: Grant, type: str, verb: str) -> Filter:
     """What the scopes give."""
-    if grant.unrestricted:
+    if grant.unrestricted and (verb in "rs" or grant.subject is None):
         return EVERYTHING
     if type == "Binary":
         return _binary(grant, verb)
@@ -119,24 +120,24 @@ def narrow(grant: Grant, where: Filter) -> Filter:
 
 def _reach(grant: Grant, scope: Scope, type: str, verb: str) -> Filter:
     """Whose data the scope's level reaches."""
+    if verb in "cud":
+        return reach(grant, scope.level, type, verb)
     if scope.level == "system":
         return EVERYTHING
     if scope.level == "patient":
-        return _of_patients(frozenset({grant.patient}) if grant.patient else frozenset(), type, verb)
+        return _of_patients(frozenset({grant.patient}) if grant.patient else frozenset(), type)
     if grant.subject is None:
         return NOTHING
     if grant.subject.startswith(("Practitioner/", "PractitionerRole/")):
         return Not(INTERNAL[type]) if type in INTERNAL else EVERYTHING
     if grant.subject.startswith("Person/"):
-        return _at_desk(grant, type, verb)
+        return _at_desk(grant, type)
     own = {grant.subject.removeprefix("Patient/")} if grant.subject.startswith("Patient/") else set()
-    return _of_patients(grant.wards | own, type, verb)
+    return _of_patients(grant.wards | own, type)
 
 
-def _at_desk(grant: Grant, type: str, verb: str) -> Filter:
+def _at_desk(grant: Grant, type: str) -> Filter:
     """What staff of the catalogue see: the directory, and apps and their files by duty; nobody's health data."""
-    if verb not in "rs":
-        return NOTHING
     if type in DIRECTORY:
         return EVERYTHING
     if type not in DESK or not grant.duties:
@@ -147,10 +148,11 @@ def _at_desk(grant: Grant, type: str, verb: str) -> Filter:
     return And((all_of_them, Refers(param, grant.organization))) if grant.organization else NOTHING
 
 
-def _of_patients(ids: frozenset[str], type: str, verb: str) -> Filter:
+def _of_patients(ids: frozenset[str], type: str) -> Filter:
     if type in DIRECTORY:
-        return EVERYTHING if ids and verb in "rs" else NOTHING
-    return either([compartment_filter("Patient", id, type) for id in sorted(ids)])
+        return EVERYTHING if ids else NOTHING
+    found = either([readable(id, type) for id in sorted(ids)])
+    return both(found, Not(INTERNAL[type])) if type in INTERNAL else found
 
 
 def _binary(grant: Grant, verb: str) -> Filter:

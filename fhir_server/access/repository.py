@@ -13,8 +13,11 @@ from typing import Any, Literal
 
 from fhir_server.access.audit import Traces
 from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.owning import owned, owner_of, with_owner
 from fhir_server.access.policy import KEPT, WRITER, narrow, rule
-from fhir_server.fhir.json import stamped
+from fhir_server.access.whose import CLOSED, Owner, rows
+from fhir_server.access.writes import asks_whose, closed, people
+from fhir_server.fhir.json import parse, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.extract import extract
 from fhir_server.search.parameters import Registry
@@ -84,6 +87,8 @@ class Repository:
             Forbidden: the token has no scope for it; the caller knows their token, so this is no secret.
         """
         if not self.allows(type, verb):
+            if verb in "cud" and rows()[type].kind in CLOSED and any(s.covers(type, verb) for s in self.grant.scopes):
+                raise Forbidden(f"A person's token does not {WORDS[verb]} {type}: it is the space's own to write.")
             raise Forbidden(f"The token has no scope to {WORDS[verb]} {type}.")
 
     async def read(self, type: str, id: str) -> Version:
@@ -220,8 +225,7 @@ class Repository:
         if before is not None and not new and not await self._sees(before, verb):
             raise NotFound(f"There is no such {type}.")
         index = self.index(type, tree)
-        if not await self._satisfies(rule(self.grant, type, verb), type, id, index):
-            raise Forbidden(f"The token does not allow this {type} to be written.")
+        await self._require_written(type, id, tree, index, before, verb)
         stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
         return Put(type, id, before.version if before else 0, stamped_body, stamp, index, method)
 
@@ -269,11 +273,34 @@ class Repository:
         """An unguessable id: 120 bits in 24 characters of FHIR's `id` alphabet that sort alike everywhere."""
         return secrets.token_hex(12)
 
+    async def _require_written(
+        self, type: str, id: str, tree: dict[str, Any], index: Index, before: Version | None, verb: str
+    ) -> None:
+        """Refuse what the caller may not write as it would be, or may not make of what it was."""
+        allowed = rule(self.grant, type, verb)
+        if allowed == EVERYTHING and not people(self.grant):
+            return
+        where = None
+        if asks_whose(allowed):
+            found = await owned(self._store, self.grant, type, tree, self._base)
+            where = found.element
+            # From one of a person's patients to another of them is as little theirs to say as to a stranger.
+            kept = before is None or (await self._owner_of(before)).patient == found.patient
+            index = with_owner(index, found) if kept else index
+        if not await self._satisfies(allowed, type, id, index):
+            raise Forbidden(f"The token does not allow this {type} to be written.", where)
+        was = parse(before.body) if before is not None and not before.deleted else None
+        if people(self.grant) and (element := closed(type, was, tree)) is not None:
+            raise Forbidden(f"A person's token does not change this of a {type}.", element)
+
     async def _sees(self, version: Version, verb: str) -> bool:
         allowed = rule(self.grant, version.type, verb)
         if allowed == EVERYTHING:
             return True
-        return await self._satisfies(allowed, version.type, version.id, unpack(version.packed), version.at)
+        index = unpack(version.packed)
+        if asks_whose(allowed):
+            index = with_owner(index, await self._owner_of(version))
+        return await self._satisfies(allowed, version.type, version.id, index, version.at)
 
     async def _satisfies(self, where: Filter, type: str, id: str, index: Index, at: int = 0) -> bool:
         if where == EVERYTHING:
@@ -300,7 +327,20 @@ class Repository:
     async def _refers(self, link: Linked, index: Index) -> bool:
         prefix = link.type + "/"
         ids = tuple(w.value[len(prefix) :] for w in index.words if w.param == link.param and w.value.startswith(prefix))
+        if asks_whose(link.where):
+            return any([await self._is_so(link, id) for id in ids])
         return bool(ids) and await self._store.count({link.type: both(Id(ids), link.where)}, 1) > 0
+
+    async def _is_so(self, link: Linked, id: str) -> bool:
+        """Whether what is linked to satisfies a rule that no stored index tells of."""
+        version = await self._store.read(link.type, id)
+        if version is None or version.deleted:
+            return False
+        index = with_owner(unpack(version.packed), await self._owner_of(version))
+        return await self._satisfies(link.where, link.type, id, index, version.at)
+
+    async def _owner_of(self, version: Version) -> Owner:
+        return await owner_of(self._store, self.grant, version, self._base)
 
 
 #: What each letter of `cruds` is called in a refusal.

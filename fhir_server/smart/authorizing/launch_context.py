@@ -15,9 +15,9 @@ import msgspec
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.policy import DIRECTORY
 from fhir_server.access.repository import Repository
+from fhir_server.access.whose import readable
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.search.compartments import compartment_filter
 from fhir_server.smart.people.accounts import Account
 from fhir_server.store.filters import EVERYTHING, Id, both
 
@@ -95,5 +95,5 @@ async def _of_patient(repository: Callable[[Grant], Repository], account: Accoun
     type, id = match[1], match[2]
     scope = Scope("user", type, frozenset("rs"))
     grant = Grant((scope,), subject=account.subject, wards=frozenset(account.patients))
-    where = EVERYTHING if type in DIRECTORY else compartment_filter("Patient", patient, type)
+    where = EVERYTHING if type in DIRECTORY else readable(patient, type)
     return bool((await repository(grant).find({type: both(Id((id,)), where)}, count=1)).versions)
