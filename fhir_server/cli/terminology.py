@@ -11,6 +11,7 @@ import csv
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,5 +135,5 @@ async def _write(chosen: Settings, tree: dict[str, Any]) -> None:
 
     async with opened(chosen) as house:
         request = Request("PUT", ("CodeSystem", tree["id"]), body=serialize(tree), content_type=FHIR_JSON)
-        await update(request, house.own_context())
+        await update(request, replace(house.own_context(), administers=True))
         await house.terminology.refresh()

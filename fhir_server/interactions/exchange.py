@@ -88,6 +88,8 @@ class Context:
         following: is told of every StructureDefinition written, so that all workers follow; None where nothing does.
         security: says how callers get in, for the CapabilityStatement; None where that is not known.
         catalogue: gives the referenced apps, for the operations by which they get in; None where there are none.
+        administers: whether this is a command of the administrator's, who may bring what comes with the server up to
+            date.
     """
 
     repository: Repository
@@ -104,6 +106,7 @@ class Context:
     following: Following | None = None
     security: Security | None = None
     catalogue: Callable[[], Catalogue] | None = None
+    administers: bool = False
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]

@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, FhirError, Invalid, Issue, Malformed, outcome
-from fhir_server.interactions import binary, hooks
+from fhir_server.interactions import binary, canonicals, hooks
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.store.protocol import Stale, Version
 from fhir_server.validation.validator import Validator
@@ -98,8 +98,10 @@ async def judged(context: Context, tree: dict[str, Any]) -> list[Issue]:
     """What validation says beside errors: warnings and information.
 
     Raises:
-        Invalid: with all the issues at once, when one of them is an error (422).
+        Invalid: with all the issues at once, when one of them is an error; or its canonical is the server's own (422).
     """
+    if not context.administers:
+        canonicals.refuse(tree)
     issues = await verdict(context, tree)
     if is_refused(issues):
         raise Invalid(issues=issues)

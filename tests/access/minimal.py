@@ -55,7 +55,7 @@ _BESIDE: dict[str, dict[str, Any]] = {
     "Consent": {"policyRule": {"text": "a"}},
     "Binary": {"contentType": "text/plain"},
     "Bundle": {"type": "collection"},
-    "CapabilityStatement": {"rest": [{"mode": "server"}], "format": ["json"], "kind": "requirements"},
+    "CapabilityStatement": {"kind": "requirements", "description": "a", "rest": [{"mode": "server"}]},
     "EventDefinition": {"trigger": [{"type": "named-event", "name": "a"}]},
     "ImmunizationRecommendation": {
         "recommendation": [{"forecastStatus": {"text": "a"}, "targetDisease": {"text": "a"}}]
