@@ -9,8 +9,8 @@ import pytest
 
 from fhir_server.cli.journal import Journal
 from fhir_server.cli.sources import PART_LINES, digest, files, parts
-from fhir_server.store.opening import open_engine
 from fhir_server.store.protocol import Engine
+from tests.engines import an_engine
 
 
 def test_a_folder_gives_its_files_of_known_kinds_by_name(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_damaged_archive_is_told_by_its_bytes_and_is_not_what_it_would_have_he
 
 async def test_progress_is_kept_with_the_store_and_its_salt_from_the_first(tmp_path: Path) -> None:
     def opened() -> Engine:
-        return open_engine(f"sqlite:///{tmp_path / 'x.sqlite'}", max_pending=100, deadline_seconds=30)
+        return an_engine(tmp_path)
 
     engine = opened()
     begun = await Journal(engine.records).of("abc", "one.ndjson")

@@ -19,8 +19,8 @@ from fhir_server.operations.table import operate
 from fhir_server.search.activation import Watch
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
-from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.protocol import Engine
+from tests.engines import an_engine
 
 BASE = "http://example.org/fhir"
 
@@ -126,7 +126,7 @@ class Server:
 @asynccontextmanager
 async def serving(folder: Path, **settings: Any) -> AsyncIterator[Server]:
     """A server on a new file in `folder`."""
-    engine = open_engine(folder / "fhir.sqlite")
+    engine = an_engine(folder)
     try:
         yield Server(engine, Settings(**settings), Registry())
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import engines
 from tests.interactions.calls import Server
 
 FEW, MANY = 30, 120
@@ -112,6 +113,7 @@ async def work(call: Callable[[], Any]) -> int:
     ],
     ids=lambda entries: entries.__name__,
 )
+@pytest.mark.skipif(engines.KIND != "embedded", reason="the engine of the tests looks at everything for each condition")
 async def test_four_times_the_entries_are_about_four_times_the_work(
     server: Server, entries: Callable[[int], list[Entry]]
 ) -> None:

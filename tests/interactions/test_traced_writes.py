@@ -13,8 +13,8 @@ from fhir_server.access.grant import ALL, Grant
 from fhir_server.interactions.traced import traced
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
-from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.filters import EVERYTHING
+from tests.engines import an_engine
 from tests.interactions.calls import Server
 from tests.interactions.test_batch import asks, batch
 
@@ -27,12 +27,12 @@ class Traced(Server):
     async def traces(self) -> list[dict[str, Any]]:
         """Every trace, oldest first."""
         page = await self.engine.store.find({"AuditEvent": EVERYTHING}, count=200)
-        return sorted((json.loads(version.body) for version in page.versions), key=lambda one: one["recorded"])
+        return [json.loads(version.body) for version in reversed(page.versions)]
 
 
 @pytest.fixture
 async def server(tmp_path: Path):
-    engine = open_engine(tmp_path / "fhir.sqlite")
+    engine = an_engine(tmp_path)
     yield Traced(engine, Settings(), Registry(), Grant(scopes=(ALL,), client="app"))
     await engine.close()
 

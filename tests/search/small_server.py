@@ -16,7 +16,7 @@ from fhir_server.search.query import Query, parse
 from fhir_server.search.reading import Terminology
 from fhir_server.search.run import search
 from fhir_server.settings import Settings
-from fhir_server.store.embedded.engine import open_engine
+from tests.engines import an_engine
 
 BASE = "http://localhost/fhir"
 KEY = b"only for tests"
@@ -87,4 +87,4 @@ def link(bundle: dict[str, Any], relation: str) -> str | None:
 
 
 def a_server(folder: Path, settings: Settings | None = None) -> SmallServer:
-    return SmallServer(open_engine(folder / "fhir.sqlite"), settings)
+    return SmallServer(an_engine(folder), settings)

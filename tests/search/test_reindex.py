@@ -17,10 +17,10 @@ from fhir_server.search.activation import FORMAT, FORMAT_KEPT, STANDING, Watch, 
 from fhir_server.search.extract import extract
 from fhir_server.search.parameters import Registry
 from fhir_server.search.reindex import BATCH, Indexing, Progress, indexed_anew, progress, types_of
-from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.filters import Index, String, Word
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Delete, Engine, Put
+from tests.engines import an_engine
 from tests.search.test_declared import a_parameter
 
 URL = "http://a.example/SearchParameter/nickname"
@@ -29,7 +29,7 @@ JOJO = String("nickname", "jojo")
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    opened = open_engine(tmp_path / "fhir.sqlite")
+    opened = an_engine(tmp_path)
     yield opened
     await opened.close()
 

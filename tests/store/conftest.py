@@ -9,8 +9,12 @@ import pytest
 
 from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.protocol import Engine
+from tests.store.memory import MemoryEngine
 
-ENGINES: dict[str, Callable[[Path], Engine]] = {"embedded": lambda folder: open_engine(folder / "store.sqlite")}
+ENGINES: dict[str, Callable[[Path], Engine]] = {
+    "embedded": lambda folder: open_engine(folder / "store.sqlite"),
+    "memory": lambda _: MemoryEngine(seconds=0.002),
+}
 
 
 @pytest.fixture(params=ENGINES)

@@ -338,3 +338,8 @@ async def test_what_expired_is_thrown_away(engine: EmbeddedEngine) -> None:
     await engine.records.put("code", "more", b"1")
     keys = {row[0] for row in engine._connection.execute("SELECT key FROM record").fetchall()}
     assert keys == {"stays", "other", "more"}
+
+
+async def test_explaining_names_the_index(engine: EmbeddedEngine) -> None:
+    await stored(engine, "Patient", {"a": an_index(Word("security", "N"))})
+    assert any("word_value" in line for line in engine.store.explain({"Patient": Token("security", "N")}))

@@ -12,11 +12,11 @@ from fhir_server.interactions.exchange import Context
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
-from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.protocol import Engine
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
+from tests.engines import an_engine
 from tests.interactions.calls import Server
 
 
@@ -61,7 +61,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("concepts")
 
     async def prepare() -> None:
-        engine = open_engine(folder / "fhir.sqlite")
+        engine = an_engine(folder)
         terminology = Terminology(lambda: EmbeddedConcepts(folder / "concepts.sqlite"), engine.store)
         await terminology.refresh()
         terminology.library.close()
@@ -74,7 +74,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def server(tmp_path: Path, prepared: Path) -> AsyncIterator[Speaking]:
     shutil.copy(prepared, tmp_path / "concepts.sqlite")
-    engine = open_engine(tmp_path / "fhir.sqlite")
+    engine = an_engine(tmp_path)
     terminology = Terminology(lambda: EmbeddedConcepts(tmp_path / "concepts.sqlite"), engine.store)
     try:
         yield Speaking(engine, terminology)

@@ -11,8 +11,8 @@ from pathlib import Path
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.concepts import Wanted
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
-from fhir_server.store.embedded.engine import open_engine
 from fhir_server.terminology.service import Terminology
+from tests.engines import an_engine
 
 LICENSED = "is licensed and is not part of R4"
 ELSEWHERE = "is kept by others and is not part of R4"
@@ -57,7 +57,7 @@ EMPTY = {
 
 def test_every_one_expands_or_there_is_a_reason(tmp_path: Path, prepared: Path) -> None:
     async def expand() -> tuple[dict[str, str], set[str]]:
-        engine = open_engine(tmp_path / "fhir.sqlite")
+        engine = an_engine(tmp_path)
         known = Terminology(lambda: EmbeddedConcepts(prepared), engine.store)
         refused: dict[str, str] = {}
         empty: set[str] = set()

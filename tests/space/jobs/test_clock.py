@@ -11,15 +11,15 @@ import pytest
 
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.space.jobs.clock import Clock, Job
-from fhir_server.store.opening import open_engine
 from fhir_server.store.protocol import Records
+from tests.engines import an_engine
 
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
 async def records(tmp_path: Path) -> AsyncIterator[Records]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'fhir.sqlite'}", max_pending=100, deadline_seconds=30)
+    engine = an_engine(tmp_path)
     yield engine.records
     await engine.close()
 

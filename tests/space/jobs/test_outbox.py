@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from fhir_server.space.jobs.outbox import RETRY_SECONDS, TRIES, Folder, Notice, Outbox, Smtp, carrier
-from fhir_server.store.opening import open_engine
 from fhir_server.store.protocol import Records
+from tests.engines import an_engine
 
 NOTICE = Notice("reminder/1", "nathalie@example.org", "Vos services synchronisés", "Carnet Tension\n")
 FROM = "ne-pas-repondre@fhir.example"
@@ -23,7 +23,7 @@ FROM = "ne-pas-repondre@fhir.example"
 
 @pytest.fixture
 async def records(tmp_path: Path) -> AsyncIterator[Records]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'fhir.sqlite'}", max_pending=100, deadline_seconds=30)
+    engine = an_engine(tmp_path)
     yield engine.records
     await engine.close()
 
