@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from fhir_server.access.audit import Traces
+from fhir_server.access.challenge import insufficient
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.owning import owned, owner_of, with_owner
 from fhir_server.access.policy import KEPT, WRITER, narrow, rule
@@ -89,7 +90,8 @@ class Repository:
         if not self.allows(type, verb):
             if verb in "cud" and rows()[type].kind in CLOSED and any(s.covers(type, verb) for s in self.grant.scopes):
                 raise Forbidden(f"A person's token does not {WORDS[verb]} {type}: it is the space's own to write.")
-            raise Forbidden(f"The token has no scope to {WORDS[verb]} {type}.")
+            words = f"The token has no scope to {WORDS[verb]} {type}."
+            raise Forbidden(words, headers=insufficient(self.grant, type, verb))
 
     async def read(self, type: str, id: str) -> Version:
         """The current version.

@@ -37,6 +37,9 @@ SPECIAL = frozenset(
     {"openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "offline_access", "online_access"}
 )
 
+#: Of these, those that mean a refresh token.
+REFRESHED = frozenset({"offline_access", "online_access"})
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:

@@ -117,6 +117,8 @@ class Wire:
         except bodies.Disconnected:
             raise
         except FhirError as error:
+            if error.status == 403 and not self._settings.open:
+                _challenge(error, incoming, base)
             return await self._refused(incoming, failure(error), base)
         except TimeoutError:
             self._log.warning("timeout", request_id=incoming.request_id)
@@ -224,6 +226,13 @@ def _late(incoming: Incoming) -> FhirError:
     if incoming.awaited:
         return bodies.Late("The body took too long to come.", headers={"Connection": "close"})
     return Unavailable("The request took too long and was ended.", code="timeout", headers={"Retry-After": "5"})
+
+
+def _challenge(error: FhirError, incoming: Incoming, base: str) -> None:
+    """RFC 6750 §3: in which realm a token is asked for; whoever sent one that does not reach far enough is told so."""
+    realm = f'Bearer realm="{base.removesuffix(PREFIX)}"'
+    said = error.headers.get("WWW-Authenticate", 'Bearer error="insufficient_scope"').removeprefix("Bearer ")
+    error.headers["WWW-Authenticate"] = f"{realm}, {said}" if "authorization" in incoming.headers else realm
 
 
 def place(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, TypeVar, cast, get_args
 
+from fhir_server.access.challenge import insufficient
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.interactions.writing import judged
@@ -71,7 +72,7 @@ async def step(call: Invocation, context: Context) -> Response:
 def _actor(context: Context, verb: str) -> Actor:
     grant = context.repository.grant
     if not any(scope.covers("Task", verb) for scope in grant.scopes):
-        raise Forbidden("The token has no scope for this on Task.")
+        raise Forbidden("The token has no scope for this on Task.", headers=insufficient(grant, "Task", verb))
     return Actor.of(grant)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_server.access.challenge import insufficient
 from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden
 from fhir_server.interactions.exchange import Context, Response
@@ -20,7 +21,8 @@ async def reindex(call: Invocation, context: Context) -> Response:
         Forbidden: the caller may not change SearchParameters (403).
     """
     if not context.repository.allows("SearchParameter", "u"):
-        raise Forbidden("Only who may update SearchParameters follows their indexing.")
+        told = insufficient(context.repository.grant, "SearchParameter", "u")
+        raise Forbidden("Only who may update SearchParameters follows their indexing.", headers=told)
     if context.watch is not None:
         await context.watch.announce()
     added = context.repository.registry.added()

@@ -31,6 +31,13 @@ PROVISIONAL = 7 * 86_400
 APPROVAL = 90 * 86_400
 #: Failures are forgotten, and a lock is lifted, after this.
 LOCK = 15 * 60
+#: Wrong codes of a second factor are forgotten after this.
+CODES = 3600
+#: An address from which a person signed in stays known as theirs.
+FAMILIAR = 30 * 86_400
+#: A refresh token that was just used gives the same client the same successor again: two tabs, or an answer that was
+#: lost on its way. RFC 9700 §4.14.2 leaves it to the server; later, the token is in two hands.
+GRACE = 5
 #: A draft that registered itself and that no publisher answers for, before it makes room for others.
 DRAFT = 30 * 86_400
 #: A retired signing key stays published this long: an id_token signed with it has expired by then.

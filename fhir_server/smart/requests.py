@@ -86,8 +86,14 @@ class Caller(ClientMixin):  # type: ignore[misc]
         return None
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """What of `scope` the client may have; None when that is nothing."""
-        return " ".join(scopes.meet(scopes.split(scope), self.client.scopes)) or None
+        """What of `scope` the client may have; None when that is nothing.
+
+        Access that goes on is a refresh token: whoever may not use one is not told that it goes on.
+        """
+        allowed = self.client.scopes
+        if not self.check_grant_type("refresh_token"):
+            allowed = tuple(one for one in allowed if one not in scopes.REFRESHED)
+        return " ".join(scopes.meet(scopes.split(scope), allowed)) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """RFC 9700 §2.1: compared as strings; but for the port of a native app on its own machine."""

@@ -2,6 +2,7 @@
 
 from fhir_server.access.scopes import (
     LONGEST,
+    REFRESHED,
     SPECIAL,
     Level,
     Resources,
@@ -13,4 +14,16 @@ from fhir_server.access.scopes import (
     understood,
 )
 
-__all__ = ["LONGEST", "SPECIAL", "Level", "Resources", "compiled", "meet", "of_levels", "read", "split", "understood"]
+__all__ = [
+    "LONGEST",
+    "REFRESHED",
+    "SPECIAL",
+    "Level",
+    "Resources",
+    "compiled",
+    "meet",
+    "of_levels",
+    "read",
+    "split",
+    "understood",
+]

@@ -112,7 +112,7 @@ class Space:
 
 @asynccontextmanager
 async def serving(folder: Path, **settings: Any) -> AsyncIterator[Space]:
-    async with opened(Settings(data=folder, base_url=BASE, **settings)) as house:
+    async with opened(Settings(**{"data": folder, "base_url": BASE, **settings})) as house:
         transport = httpx.ASGITransport(house.asgi)
         async with httpx.AsyncClient(transport=transport, follow_redirects=False) as http:
             yield Space(house, http)

@@ -20,6 +20,12 @@ async def test_a_public_app_refreshes_without_naming_itself(space: Space) -> Non
     second = await space.http.post(TOKEN, data=form)
     assert second.status_code == 200
     assert (await space.fhir("GET", "Patient/p1", second.json()["access_token"])).status_code == 200
+    # A second tab is given the same successor; once that is used, the first is in two hands.
+    tab = await space.http.post(TOKEN, data=form)
+    assert tab.json()["refresh_token"] == second.json()["refresh_token"]
+    assert (
+        await space.http.post(TOKEN, data={**form, "refresh_token": tab.json()["refresh_token"]})
+    ).status_code == 200
     assert (await space.http.post(TOKEN, data=form)).json()["error"] == "invalid_grant"
 
 

@@ -319,3 +319,33 @@ async def test_each_step_leaves_a_trace(space: Space) -> None:
     codes = [entry["resource"]["subtype"][0]["code"] for entry in found["entry"]]
     assert {"registration", "registration-update", "registration-removal"} <= set(codes)
     assert told["registration_access_token"] not in str(found)
+
+
+LASTING = "openid offline_access online_access patient/*.rs"
+#: `grant_types` and `scope` as registered (None: left out) → whether access that goes on is registered, and given.
+GOING_ON: list[tuple[list[str] | None, str | None, bool]] = [
+    (["authorization_code", "refresh_token"], LASTING, True),
+    (["authorization_code", "refresh_token"], None, True),
+    (["authorization_code"], LASTING, False),
+    (["authorization_code"], None, False),
+    (None, LASTING, True),
+    (None, "openid patient/*.rs", False),
+    (None, None, False),
+]
+
+
+@pytest.mark.parametrize(("grants", "scope", "goes_on"), GOING_ON)
+async def test_access_that_goes_on_is_granted_with_a_refresh_token_or_not_at_all(
+    space: Space, grants: list[str] | None, scope: str | None, goes_on: bool
+) -> None:
+    """RFC 7591 §2 and §3.2.1: what is registered is told, and holds."""
+    told = (await register(space, grant_types=grants, scope=scope)).json()
+    assert ("refresh_token" in told["grant_types"]) is goes_on
+    assert ("offline_access" in told["scope"].split()) is goes_on
+    await a_patient(space)
+    await a_person(space)
+    app = App(told["client_id"])
+    back = await the_answer(space, app, "openid launch/patient patient/*.rs offline_access")
+    body = (await space.http.post(TOKEN, data=app.exchange(back["code"]))).json()
+    assert ("offline_access" in body["scope"].split()) is ("refresh_token" in body)
+    assert not ("refresh_token" in body and not goes_on)

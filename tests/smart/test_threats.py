@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import httpx
 import pytest
 
+from fhir_server.smart import lifetimes
 from fhir_server.smart.fetch import Refused, fetch
 from tests.smart.browser import CALLBACK, PASSWORD, Browser, a_person, an_app, answered, launched
 from tests.smart.space import BASE, ROOT, TOKEN, Space
@@ -39,12 +41,50 @@ async def test_one_code_redeemed_fifty_times_at_once_succeeds_once_and_the_famil
 
 
 async def test_one_refresh_token_used_fifty_times_at_once_gives_one_token(space: Space) -> None:
+    """Tabs of one app that refresh together go on together: there is one successor, whoever asks."""
     await a_person(space)
     app = await an_app(space, SCOPES)
     body = (await launched(space, app, SCOPE)).json()
     form = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"], "client_id": "app"}
     answers = await asyncio.gather(*[space.http.post(TOKEN, data=form) for _ in range(50)])
-    assert sum(answer.status_code == 200 for answer in answers) <= 1
+    assert {answer.status_code for answer in answers} == {200}
+    [successor] = {answer.json()["refresh_token"] for answer in answers}
+    assert len(await space.house.engine.records.list("refresh")) == 1
+    assert (await space.http.post(TOKEN, data={**form, "refresh_token": successor})).status_code == 200
+
+
+#: How a refresh token that was used comes again, seconds later, by whom, its successor used or not → it is refused.
+REUSES = [
+    (0, "app", False, False),
+    (lifetimes.GRACE - 1, "app", False, False),
+    (lifetimes.GRACE + 1, "app", False, True),
+    (0, "app", True, True),
+    (0, "other", False, True),
+]
+
+
+@pytest.mark.parametrize(("after", "client", "moved_on", "stolen"), REUSES)
+async def test_a_refresh_token_that_comes_again_is_a_second_tab_or_a_theft(
+    space: Space, monkeypatch: pytest.MonkeyPatch, after: float, client: str, moved_on: bool, stolen: bool
+) -> None:
+    """RFC 9700 §4.14.2: a theft ends everything the authorization gave."""
+    await a_person(space)
+    app = await an_app(space, SCOPES)
+    await an_app(space, SCOPES, "other")
+    body = (await launched(space, app, SCOPE)).json()
+
+    async def refreshed(token: str, id: str = "app") -> httpx.Response:
+        form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": id}
+        return await space.http.post(TOKEN, data=form)
+
+    newest = (await refreshed(body["refresh_token"])).json()["refresh_token"]
+    if moved_on:
+        newest = (await refreshed(newest)).json()["refresh_token"]
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + after)
+    again = await refreshed(body["refresh_token"], client)
+    assert (again.status_code == 400) is stolen
+    assert ((await refreshed(newest)).status_code == 400) is stolen
 
 
 @pytest.mark.parametrize(
@@ -183,8 +223,9 @@ async def test_algorithm_confusion(space: Space, alg: str) -> None:
 async def test_enumeration_of_clients_and_people(space: Space) -> None:
     await a_person(space)
     await space.backend()
-    known = await space.ask_token(space.assertion(aud="https://elsewhere.example"))
-    unknown = await space.ask_token(space.assertion("nobody"))
+    other = space.assertion(jti="another").split(".")
+    forged = ".".join([*space.assertion().split(".")[:2], other[2]])
+    known, unknown = await space.ask_token(forged), await space.ask_token(space.assertion("nobody"))
     assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
     browser = Browser(space)
     page = await browser.http.get("/auth/sign-in")

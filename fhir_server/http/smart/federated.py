@@ -30,6 +30,9 @@ async def finish(visit: Visit) -> Response:
     if federation is None or provider is None:
         return visit.refused("There is nothing at this address.", 404)
     pairs = visit.request.query_params.multi_items()
+    people, source = visit.authorization.people, visit.source
+    if not await people.may_try(source):
+        return _lost(visit, None, 429)
     arrival = await federation.finish(provider, pairs, visit.browser, visit.addresses)
     ask = await visit.authorization.asks.of(arrival.ask, visit.browser) if arrival.ask else None
     account = arrival.account
@@ -37,6 +40,7 @@ async def finish(visit: Visit) -> Response:
     await trace(visit, "sign-in", subject=subject, client=client, failed=account is None, why=arrival.why)
     if account is None:
         return _lost(visit, ask)
+    await people.did_right(source)
     # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
     if visit.cookie:
         await visit.authorization.sessions.end(visit.cookie)
@@ -44,11 +48,10 @@ async def finish(visit: Visit) -> Response:
     return visit.signed_in(visit.known(see_other(on)), arrival.cookie)
 
 
-def _lost(visit: Visit, ask: Ask | None) -> Response:
+def _lost(visit: Visit, ask: Ask | None, status: int = 403) -> Response:
     """The same words whatever was wrong: they tell nobody who is known here."""
-    return visit.page(
-        "smart/not-recognised", {"again": f"/auth/continue?ask={ask.id}" if ask else "/auth/sign-in"}, ask, 403
-    )
+    again = f"/auth/continue?ask={ask.id}" if ask else "/auth/sign-in"
+    return visit.page("smart/not-recognised", {"again": again}, ask, status)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -139,10 +139,9 @@ async def _sent(visit: Visit) -> tuple[Form | None, Session | None, Account | No
 
 async def _proven(visit: Visit, account: Account, given: Form) -> tuple[Strength | None, str]:
     """How strongly the person just proved again who they are; None and "wrong" or "locked" when they did not."""
-    source = visit.request.client.host if visit.request.client else ""
     code = first(given, "code", 20).replace(" ", "")
     password = first(given, "current", LONGEST + 1)
-    found = await visit.authorization.people.sign_in(account.login, password, code, source)
+    found = await visit.authorization.people.sign_in(account.login, password, code, visit.source)
     if isinstance(found, str):
         return None, found
     return (None, "wrong") if found[1] == "activate" else (found[1], "")

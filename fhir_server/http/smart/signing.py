@@ -50,8 +50,7 @@ async def sign_in(visit: Visit) -> Response:
     if given is None:
         return visit.foreign()
     login, password, code = (first(given, name, most) for name, most in _FIELDS)
-    source = visit.request.client.host if visit.request.client else ""
-    found = await visit.authorization.people.sign_in(login, password, code.replace(" ", ""), source)
+    found = await visit.authorization.people.sign_in(login, password, code.replace(" ", ""), visit.source)
     if isinstance(found, str):
         await _trace_refusal(visit, ask, found, login)
         return _page(visit, ask, 429 if found == "locked" else 403, error=found, login=login)
@@ -86,13 +85,16 @@ async def activate(visit: Visit) -> Response:
     given, ask = await visit.posted(), await visit.ask()
     if given is None:
         return visit.foreign()
-    records, key = visit.authorization.records, first(given, "key")
+    records, key, people = visit.authorization.records, first(given, "key"), visit.authorization.people
+    if not await people.may_try(visit.source):
+        return _page(visit, ask, 429, error="locked")
     id = await records.get("activation", digest(key))
     account = await visit.authorization.accounts.get(id.decode()) if id else None
     if account is None or account.provisional is None:
         return visit.foreign()
+    await people.did_right(visit.source)
     try:
-        await visit.authorization.people.set_password(account, first(given, "password", LONGEST + 1))
+        await people.set_password(account, first(given, "password", LONGEST + 1))
     except WeakPassword:
         return visit.page("smart/activate", {"key": key, "error": "weak"}, ask, 400)
     await records.take("activation", digest(key))

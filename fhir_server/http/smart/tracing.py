@@ -10,5 +10,4 @@ from fhir_server.smart.traces import Kind, Trace
 
 async def trace(visit: Visit, kind: Kind, **known: Any) -> None:
     """Leave a trace of the visit; `known` are further attributes of `Trace`. The answer waits for it."""
-    address = visit.request.client.host if visit.request.client else ""
-    await visit.authorization.traces.leave(Trace(kind, address=address, **known), visit.addresses.base)
+    await visit.authorization.traces.leave(Trace(kind, address=visit.source, **known), visit.addresses.base)

@@ -115,6 +115,11 @@ class Visit:
         return self.entrance.authorization
 
     @property
+    def source(self) -> str:
+        """Network address of the browser, "" when it is not known."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
     def word(self) -> str:
         """What every form of this browser carries."""
         return digest(f"form:{self.browser}")

@@ -1,12 +1,15 @@
 """A client proves who it is with a JWT it signed: `private_key_jwt`.
 
 RFC 7523, https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html#authenticating-to-the-token-endpoint
+Until the signature holds, a refusal says nothing; from then on it is the client who asks, and is told which claim of
+its own was not right.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidClientError
@@ -26,7 +29,18 @@ from fhir_server.store.protocol import Records
 LONGEST, LONGEST_JTI = 8_000, 512
 
 
+_log = logging.getLogger(__name__)
+
 Authenticate = Callable[[Any, Asked], Any]
+
+
+class ClaimRefused(InvalidClientError):  # type: ignore[misc]
+    """The signature holds, and a claim does not; the description says which, and never repeats its value."""
+
+    def __init__(self, client: str, words: str) -> None:
+        """`client`: whose assertion it is."""
+        super().__init__(description=words, status_code=401)
+        self.client = client
 
 
 def assertion(bridge: Bridge, records: Records, keys: ClientKeys) -> Authenticate:
@@ -82,18 +96,43 @@ class _Assertion(JWTBearerClientAssertion):  # type: ignore[misc]
         return [self._audience]
 
     def verify_claims(self, claims: Any) -> None:
-        now = time.time()
-        times = [claims.get(name, now) for name in ("exp", "iat", "nbf")]
-        if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in times):
-            raise InvalidClientError()
-        exp, iat, nbf = times
-        late = exp > now + lifetimes.ASSERTION + lifetimes.LEEWAY
-        if "exp" not in claims or late or max(iat, nbf) > now + lifetimes.LEEWAY:
-            raise InvalidClientError()
-        super().verify_claims(claims)
+        client = str(claims["sub"])
+        wrong = _wrong(claims, client, self._audience, time.time())
+        # Kept last, so that what is refused for another reason may be put right and sent again.
+        if not wrong and not self._first(client, claims):
+            wrong = "The jti of the assertion was used before."
+        if wrong:
+            _log.warning("The assertion of the client %s is signed, and refused: %s", client, wrong)
+            raise ClaimRefused(client, wrong)
 
-    def validate_jti(self, claims: Any, jti: Any) -> bool:
-        if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI:
-            return False
+    def _first(self, client: str, claims: Mapping[str, Any]) -> bool:
         left = claims["exp"] - time.time() + 2 * lifetimes.LEEWAY
-        return self._bridge.wait(self._records.add("jti", digest(f"{claims['sub']}\n{jti}"), b"", left))
+        return self._bridge.wait(self._records.add("jti", digest(f"{client}\n{claims['jti']}"), b"", left))
+
+
+def _wrong(claims: Mapping[str, Any], client: str, audience: str, now: float) -> str:
+    """Which claim is not right, in words; "" when all are."""
+    exp, iat, nbf = (claims.get(name, now) for name in ("exp", "iat", "nbf"))
+    aud, jti = claims.get("aud"), claims.get("jti")
+    times = [name for name, one in (("exp", exp), ("iat", iat), ("nbf", nbf)) if not _is_instant(one)]
+    if times:
+        return f"The {times[0]} of the assertion is not a number of seconds since 1970."
+    rows = (
+        ("exp" in claims, "The exp of the assertion is missing."),
+        (exp > now - lifetimes.LEEWAY, "The exp of the assertion has passed."),
+        (
+            exp <= now + lifetimes.ASSERTION + lifetimes.LEEWAY,
+            f"The exp of the assertion is more than {lifetimes.ASSERTION} seconds away.",
+        ),
+        (iat <= now + lifetimes.LEEWAY, "The iat of the assertion is in the future."),
+        (nbf <= now + lifetimes.LEEWAY, "The nbf of the assertion is in the future."),
+        (claims.get("iss") == client, "The iss of the assertion is not its sub, the client id."),
+        # An assertion for several audiences can be played to each by any other (RFC 7523bis §4, RFC 9700 §4.9).
+        (aud in (audience, [audience]), "The aud of the assertion is not this token endpoint's URL, and that alone."),
+        (isinstance(jti, str) and 0 < len(jti) <= LONGEST_JTI, f"The jti is not a text of 1 to {LONGEST_JTI}."),
+    )
+    return next((words for holds, words in rows if not holds), "")
+
+
+def _is_instant(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12

@@ -100,7 +100,7 @@ def read(given: Mapping[str, Any], loopback: bool = False, vouched: bool = False
         kind=kind,
         redirect_uris=_redirects(said, "authorization_code" in grants),
         grants=grants,
-        scopes=_scopes(said),
+        scopes=_scopes(said, grants),
         jwks=jwks,
         jwks_uri=jwks_uri,
         client_uri=_page(said, "client_uri", loopback, vouched),
@@ -124,7 +124,11 @@ def _kind(said: Mapping[str, Any]) -> Kind:
 
 
 def _grants(said: Mapping[str, Any], kind: Kind) -> tuple[str, ...]:
-    grants = tuple(dict.fromkeys(_texts(said, "grant_types", ("authorization_code",))))
+    # RFC 7591 §2: left out, it is authorization_code; whoever asks by name for access that goes on means refresh_token
+    # too, and is told so (§3.2.1).
+    lasting = not scopes.REFRESHED.isdisjoint(scopes.split(_scope(said)))
+    otherwise = ("authorization_code", "refresh_token") if lasting else ("authorization_code",)
+    grants = tuple(dict.fromkeys(_texts(said, "grant_types", otherwise)))
     unknown = [one for one in grants if one not in GRANTS]
     if unknown or not set(grants) & {"authorization_code", "client_credentials"}:
         raise Wrong(f"grant_types are of: {', '.join(GRANTS)}.")
@@ -213,11 +217,18 @@ def _length(value: Any) -> int:
     return len(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))) if len(value) % 4 != 1 else 0
 
 
-def _scopes(said: Mapping[str, Any]) -> tuple[str, ...]:
-    asked = said.get("scope", " ".join(MOST_SCOPES))
+def _scopes(said: Mapping[str, Any], grants: tuple[str, ...]) -> tuple[str, ...]:
+    # RFC 7591 §3.2.1: what is registered is told, so that nothing is promised which is not given.
+    most = MOST_SCOPES if "refresh_token" in grants else [one for one in MOST_SCOPES if one not in scopes.REFRESHED]
+    return tuple(scopes.meet(scopes.split(_scope(said) or " ".join(MOST_SCOPES)), most))
+
+
+def _scope(said: Mapping[str, Any]) -> str:
+    """The scopes asked, "" when that is left out."""
+    asked = said.get("scope", "")
     if not isinstance(asked, str) or len(asked) > scopes.LONGEST:
         raise Wrong("scope is a text of scopes separated by spaces.")
-    return tuple(scopes.meet(scopes.split(asked), MOST_SCOPES))
+    return asked
 
 
 def _text(said: Mapping[str, Any], name: str, longest: int) -> str:

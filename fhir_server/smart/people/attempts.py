@@ -5,6 +5,8 @@ OWASP ASVS 2.2.1 (sign-in) and 11.1.4 (automation); RFC 7591 §5 asks it of open
 
 from __future__ import annotations
 
+import ipaddress
+
 import msgspec
 
 from fhir_server.store.protocol import Records
@@ -26,3 +28,22 @@ async def admitted(records: Records, kind: str, key: str, limit: int, seconds: f
             return False
         if await records.swap(kind, key, before, msgspec.json.encode(count + 1)):
             return True
+
+
+async def give_back(records: Records, kind: str, key: str) -> None:
+    """Count one attempt less: it was no failure."""
+    while (before := await records.get(kind, key)) is not None:
+        count = msgspec.json.decode(before, type=int)
+        if count <= 0 or await records.swap(kind, key, before, msgspec.json.encode(count - 1)):
+            return
+
+
+def network(address: str) -> str:
+    """What attempts from `address` are counted under: the address, or the /64 that one IPv6 subscriber has whole."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False))

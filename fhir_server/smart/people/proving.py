@@ -1,7 +1,8 @@
 """How a person proves who they are to this server itself: password, second factor, first activation, and limits.
 
 OWASP ASVS 2.1 (passwords), 2.2 (limits), 2.4 (argon2id), 2.8 (TOTP, RFC 6238). An unknown login costs and answers the
-same as a wrong password.
+same as a wrong password. Failures are counted, successes are not, and a lock is no weapon: it is of a login *and* the
+address that failed, so that nobody keeps anybody out from elsewhere.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from typing import Literal
 
 from fhir_server.smart import lifetimes
 from fhir_server.smart.people.accounts import Account, Accounts
-from fhir_server.smart.people.attempts import admitted
+from fhir_server.smart.people.attempts import admitted, give_back, network
 from fhir_server.smart.people.hashing import hashed, matches
 from fhir_server.smart.people.sessions import Strength
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
 
-#: Failures within `lifetimes.LOCK` after which a login, and an address, are refused without being looked at.
+#: Failures within `lifetimes.LOCK` after which a login from an address, and whatever else comes from the address, are
+#: refused without being looked at; the second not where the person signed in from there before (`lifetimes.FAMILIAR`).
 FAILURES_OF_LOGIN, FAILURES_OF_ADDRESS = 5, 50
+#: Wrong codes behind the right password, from anywhere, within `lifetimes.CODES`: whoever goes on has the password and
+#: tries all codes. From where the person signed in before, it goes on.
+WRONG_CODES = 30
 SHORTEST, LONGEST = 12, 128
 
 Refusal = Literal["wrong", "locked"]
@@ -46,20 +51,31 @@ class People:
             code: of the second factor, "" when none was typed.
             source: network address of the person.
         """
-        keys = (("login", digest(login.strip().casefold()), FAILURES_OF_LOGIN), ("from", source, FAILURES_OF_ADDRESS))
+        pair = digest(f"{login.strip().casefold()}\n{network(source)}")
+        familiar = await self._records.get("familiar", pair) is not None
         # Counted before the password is looked at: simultaneous guesses cannot all pass under the limit.
-        counts = [
-            await admitted(self._records, "failures", f"{kind}:{key}", limit, lifetimes.LOCK)
-            for kind, key, limit in keys
-        ]
-        if not all(counts):
+        if not (familiar or await self.may_try(source)):
+            return "locked"
+        if not await admitted(self._records, "failures", f"login:{pair}", FAILURES_OF_LOGIN, lifetimes.LOCK):
             return "locked"
         account = await self._accounts.by_login(login)
-        found = await self._proven(account, password[: LONGEST + 1], code)
+        found = await self._proven(account, password[: LONGEST + 1], code, familiar)
         if found is None or account is None:
             return "wrong"
-        await self._records.take("failures", f"login:{keys[0][1]}")
+        await self._records.take("failures", f"login:{pair}")
+        if not familiar:
+            await self.did_right(source)
+        await self._records.put("familiar", pair, b"", lifetimes.FAMILIAR)
         return account, found
+
+    async def may_try(self, source: str) -> bool:
+        """Whether an address may try once more to prove something: counted as a failure until `did_right`."""
+        key = f"from:{network(source)}"
+        return await admitted(self._records, "failures", key, FAILURES_OF_ADDRESS, lifetimes.LOCK)
+
+    async def did_right(self, source: str) -> None:
+        """What was tried was right."""
+        await give_back(self._records, "failures", f"from:{network(source)}")
 
     async def admit(self, account: Account, password: str | None) -> tuple[bool, str | None]:
         """Keep a new account, whole or not at all: with `password`, or with a provisional code.
@@ -109,7 +125,9 @@ class People:
         await self._accounts.replace(changed)
         return changed
 
-    async def _proven(self, account: Account | None, password: str, code: str) -> Strength | Literal["activate"] | None:
+    async def _proven(
+        self, account: Account | None, password: str, code: str, familiar: bool
+    ) -> Strength | Literal["activate"] | None:
         right = await matches(account.password if account is not None else None, password)
         if account is None or not account.open:
             return None
@@ -119,15 +137,29 @@ class People:
             return None
         if account.totp is None:
             return "password"
-        return "two-factors" if await self.second_factor(account.id, account.totp, code) else None
+        return "two-factors" if await self.second_factor(account.id, account.totp, code, familiar) else None
 
-    async def second_factor(self, account: str, secret: str, code: str) -> bool:
-        """Whether `code` is of now, or of 30 seconds around it, and was not used before."""
+    async def second_factor(self, account: str, secret: str, code: str, familiar: bool = False) -> bool:
+        """Whether `code` is of now, or of 30 seconds around it, and was not used before; wrong ones are counted.
+
+        Args:
+            account: its id.
+            secret: base32.
+            code: as typed.
+            familiar: whether it comes from where the person signed in before: then it is looked at all the same.
+        """
         import pyotp
 
+        counted = await admitted(self._records, "failures", f"code:{account}", WRONG_CODES, lifetimes.CODES)
+        if not counted and not familiar:
+            return False
         right = code.isascii() and code.isdigit() and pyotp.TOTP(secret).verify(code, valid_window=1)
         # RFC 6238 §5.2: a code is accepted once.
-        return right and await self._records.add("totp", f"{account}:{code}", b"", 120)
+        if not (right and await self._records.add("totp", f"{account}:{code}", b"", 120)):
+            return False
+        if counted:
+            await give_back(self._records, "failures", f"code:{account}")
+        return True
 
 
 def _awaiting(account: Account) -> tuple[Account, str]:

@@ -27,7 +27,7 @@ from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.authorizing.smart_request import SmartRequest
 from fhir_server.smart.bearer import scheme
 from fhir_server.smart.bridge import Bridge
-from fhir_server.smart.clients.assertion import assertion
+from fhir_server.smart.clients.assertion import ClaimRefused, assertion
 from fhir_server.smart.clients.claimed import claimed
 from fhir_server.smart.clients.keys import ClientKeys
 from fhir_server.smart.clients.registered import Clients
@@ -39,7 +39,7 @@ from fhir_server.smart.people.sessions import Sessions
 from fhir_server.smart.requests import Asked, Caller, Reply
 from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.introspection import Introspection
-from fhir_server.smart.tokens.kept import Access, Code, Family, Refresh, Tokens
+from fhir_server.smart.tokens.kept import Access, Code, Family, Refresh, Tokens, Used
 from fhir_server.smart.tokens.revocation import Revocation
 from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.store.protocol import Records
@@ -147,7 +147,10 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 
     def handle_error_response(self, request: Asked, error: OAuth2Error) -> Reply:
         """The error as RFC 6749 §5.2 has it; who failed to authenticate does not learn whether the client exists."""
-        if isinstance(error, InvalidClientError):
+        if isinstance(error, ClaimRefused):
+            trace = Trace("token-refused", client=error.client, failed=True, why=error.description)
+            self.wait(self.traces.once(trace, request.addresses.base))
+        elif isinstance(error, InvalidClientError):
             self._trace_suspended(request)
             error = InvalidClientError("The client did not authenticate.", status_code=401)
         status, body, headers = error(None)
@@ -255,9 +258,10 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         # Judged before the token is taken: what asks for too much may ask again.
         if family is not None and mine and not set(asked) <= set(scopes.meet(asked, family.scope)):
             raise InvalidScopeError()
-        if not self._taken(token, client, family) or family is None:
+        used = self._used(token, client, family)
+        if used is None or family is None:
             raise InvalidGrantError()
-        self.request.granted = {"family": family, "scope": _now(self, family, tuple(asked))}
+        self.request.granted = {"family": family, "scope": _now(self, family, tuple(asked)), "again": used.until > 0}
 
     def authenticate_token_endpoint_client(self) -> Caller:
         """The client; one that says nothing of itself is the public one its refresh token was issued to.
@@ -275,14 +279,16 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         family, scope = self.request.granted["family"], self.request.granted["scope"]
-        return 200, _answer(self, family, scope, None), self.TOKEN_RESPONSE_HEADER
+        token, again = self.request.form["refresh_token"], self.request.granted["again"]
+        return 200, _answer(self, family, scope, None, token, again), self.TOKEN_RESPONSE_HEADER
 
-    def _taken(self, token: str, client: Caller, family: Family | None) -> bool:
-        """Whether the token, which is used up, was of use: its authorization goes on, and so does its session."""
-        taken = self.server.wait(self.server.tokens.take_refresh(token, client.client.id))
-        if taken is None or family is None or taken.expires <= time.time():
-            return False
-        return family.session is None or bool(self.server.wait(self.server.sessions.lives(family.session)))
+    def _used(self, token: str, client: Caller, family: Family | None) -> Used | None:
+        """The token, used up now or just before, if it was of use: its authorization and its session go on."""
+        used: Used | None = self.server.wait(self.server.tokens.take_refresh(token, client.client.id))
+        if used is None or family is None or used.token.expires <= time.time():
+            return None
+        lives = family.session is None or self.server.wait(self.server.sessions.lives(family.session))
+        return used if lives else None
 
 
 class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
@@ -341,17 +347,23 @@ def _now(grant: Any, family: Family, scope: tuple[str, ...]) -> tuple[str, ...]:
     return held
 
 
-def _answer(grant: Any, family: Family, scope: tuple[str, ...], nonce: str | None) -> dict[str, Any]:
-    """The token answer of an authorization: app-launch.html#response-5."""
+def _answer(
+    grant: Any, family: Family, scope: tuple[str, ...], nonce: str | None, after: str = "", again: bool = False
+) -> dict[str, Any]:
+    """The token answer of an authorization: app-launch.html#response-5.
+
+    `after` is the refresh token that was used for it; `again`, that it was used a moment before: its successor is kept.
+    """
     server: Server = grant.server
     addresses = grant.request.addresses
     client = family.client
     seconds = _refreshable(family) if grant.client.check_grant_type("refresh_token") else 0
-    refresh = None
-    if seconds:
-        access, refresh = server.wait(server.tokens.issue_both(client, addresses.base, scope, family.id, seconds))
+    issued = (client, addresses.base, scope, family.id)
+    refresh = server.wait(server.tokens.successor(after)) if seconds and again else None
+    if seconds and not again:
+        access, refresh = server.wait(server.tokens.issue_both(*issued, seconds, after))
     else:
-        access = server.wait(server.tokens.issue(client, addresses.base, scope, family.id))
+        access = server.wait(server.tokens.issue(*issued))
     answer = {**_bearer(access, scope), **family.context}
     if family.patient and any(one.startswith(("patient/", "launch")) for one in family.scope):
         answer["patient"] = family.patient

@@ -1,12 +1,16 @@
 """Codes, access and refresh tokens as they are kept: under the digest of what the client holds, taken, never reread.
 
 RFC 6749 §4.1.2 and §10.5, RFC 9700 §4.14.2. A *family* is one authorization and everything it gave: it ends when a
-code or a refresh token comes back a second time, since then two parties hold it.
+code or a refresh token comes back a second time, since then two parties hold it. A refresh token may come twice at
+once, from two tabs of one app: within `lifetimes.GRACE` both are given the same successor.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -96,6 +100,14 @@ class Refresh:
     expires: int
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A refresh token that was used; `until` (seconds since 1970) it gives its successor again, 0 the first time."""
+
+    token: Refresh
+    until: float
+
+
 #: What is told of a code or refresh token that came a second time, and the authorization that ended for it.
 Reused = Callable[[Literal["code", "refresh"], Family], Awaitable[None]]
 
@@ -107,6 +119,7 @@ class Tokens:
         """`reused` is told of every second use of what may be used once."""
         self._records = records
         self._told = reused
+        self._key: bytes | None = None
 
     async def begin(self, family: Family, redirect_uri: str, challenge: str, nonce: str | None) -> str:
         """Keep an authorization; its code."""
@@ -124,8 +137,15 @@ class Tokens:
 
     async def take_code(self, code: str, client: str) -> Code | None:
         """The code's own data, once, to the client it was made for. A second time ends the family."""
-        found: Code | None = await self._take("code", code, client, Code)
-        return found
+        key = digest(code)
+        seen = await self._records.get("code", key)
+        if seen is not None and msgspec.json.decode(seen, type=Code).client != client:
+            return None
+        if (taken := await self._records.take("code", key)) is not None:
+            return msgspec.json.decode(taken, type=Code)
+        if (family := await self._records.get("code-family", key)) is not None:
+            await self._reused("code", family.decode(), client)
+        return None
 
     async def family_of(self, kind: Literal["code", "refresh"], secret: str) -> Family | None:
         """The authorization behind a code or refresh token.
@@ -136,26 +156,43 @@ class Tokens:
         id = await self._records.get(f"{kind}-family", digest(secret))
         return None if id is None else await self.family(id.decode())
 
-    async def take_refresh(self, token: str, client: str) -> Refresh | None:
-        """The refresh token's data, once, to the client it was made for. A second time ends the family."""
-        found: Refresh | None = await self._take("refresh", token, client, Refresh)
-        return found
+    async def take_refresh(self, token: str, client: str) -> Used | None:
+        """The refresh token's data, to the client it was made for.
 
-    async def _take(self, kind: Literal["code", "refresh"], secret: str, client: str, shape: type[Any]) -> Any:
-        key = digest(secret)
-        seen = await self._records.get(kind, key)
-        if seen is not None and msgspec.json.decode(seen, type=shape).client != client:
-            return None
-        taken = await self._records.take(kind, key)
-        if taken is not None:
-            return msgspec.json.decode(taken, type=shape)
-        if (family := await self._records.get(f"{kind}-family", key)) is not None:
-            await self._reused(kind, family.decode(), client)
+        Once; and again, as what it was, within `lifetimes.GRACE` and until its successor is used. Later, or from
+        another client, the family ends.
+        """
+        key = digest(token)
+        seen = await self._records.get("refresh", key)
+        if seen is not None:
+            kept = msgspec.json.decode(seen, type=Refresh)
+            if kept.client != client:
+                return None
+            # Before it is taken: whoever comes second finds it alive, or just used, and never neither.
+            mark = msgspec.json.encode(Used(kept, time.time() + lifetimes.GRACE))
+            await self._records.add("refresh-used", key, mark, lifetimes.GRACE)
+            if await self._records.take("refresh", key) is not None:
+                return Used(kept, 0)
+        used = await self._records.get("refresh-used", key)
+        again = None if used is None else msgspec.json.decode(used, type=Used)
+        near = again is not None and again.until > time.time() and again.token.client == client
+        if near and not await self._is_over(await self.successor(token)):
+            return again
+        if (family := await self._records.get("refresh-family", key)) is not None:
+            await self._reused("refresh", family.decode(), None)
         return None
 
-    async def _reused(self, kind: Literal["code", "refresh"], family: str, client: str) -> None:
+    async def _is_over(self, token: str) -> bool:
+        """Whether a refresh token was given and is there no more: whoever has it went on with it."""
+        key = digest(token)
+        given = await self._records.get("refresh-family", key) is not None
+        return given and await self._records.get("refresh", key) is None
+
+    async def _reused(self, kind: Literal["code", "refresh"], family: str, client: str | None) -> None:
         found = await self.family(family)
-        if found is not None and found.client == client and await self._records.take("family", family) is not None:
+        if found is None or client not in (None, found.client):
+            return
+        if await self._records.take("family", family) is not None:
             await changed(self._records)
             # Of many who come at once, one ends it, and one trace says so.
             if self._told is not None:
@@ -197,23 +234,35 @@ class Tokens:
         await self._records.put("access", digest(token), msgspec.json.encode(kept), lifetimes.ACCESS)
         return token
 
-    async def issue_refresh(self, client: str, family: str, seconds: int) -> str:
-        """A new refresh token, of use for `seconds`."""
-        token = made()
+    async def successor(self, token: str) -> str:
+        """The refresh token that comes after `token`: always the same, and known to nobody without the server's key.
+
+        So it need not be kept to be given again, and whoever stole `token` gets no line of descent of their own.
+        """
+        if self._key is None:
+            await self._records.add("key", "refresh", os.urandom(32))
+            self._key = await self._records.get("key", "refresh")
+        found = hmac.digest(self._key or b"", token.encode(), "sha256")
+        return base64.urlsafe_b64encode(found).rstrip(b"=").decode()
+
+    async def issue_refresh(self, client: str, family: str, seconds: int, after: str = "") -> str:
+        """A new refresh token, of use for `seconds`; `after` another, when there is one, which was taken."""
+        token = await self.successor(after) if after else made()
         key = digest(token)
         kept = Refresh(client, family, int(time.time()) + seconds)
         await asyncio.gather(
-            self._records.put("refresh-family", key, family.encode(), lifetimes.FAMILY),
+            # In this order: what is known to have been given was there.
             self._records.put("refresh", key, msgspec.json.encode(kept), seconds),
+            self._records.put("refresh-family", key, family.encode(), lifetimes.FAMILY),
         )
         return token
 
     async def issue_both(
-        self, client: str, base: str, scope: tuple[str, ...], family: str, seconds: int
+        self, client: str, base: str, scope: tuple[str, ...], family: str, seconds: int, after: str = ""
     ) -> tuple[str, str]:
-        """A new access token and a new refresh token of use for `seconds`, kept together."""
+        """A new access token and a new refresh token of use for `seconds`, kept together; `after` another of these."""
         access, refresh = await asyncio.gather(
-            self.issue(client, base, scope, family), self.issue_refresh(client, family, seconds)
+            self.issue(client, base, scope, family), self.issue_refresh(client, family, seconds, after)
         )
         return access, refresh
 
