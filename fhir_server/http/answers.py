@@ -24,7 +24,8 @@ from fhir_server.interactions.exchange import FHIR_JSON, Response
 
 #: Smaller answers are sent as they are, in bytes: packing them costs more than it spares.
 PACKED_FROM = 1_400
-_FIXED = ((b"x-content-type-options", b"nosniff"), (b"vary", b"Accept, Accept-Encoding"))
+# Fetch, "CORS protocol and HTTP caches": an answer to nobody's page says too that its headers depend on whose it is.
+_FIXED = ((b"x-content-type-options", b"nosniff"), (b"vary", b"Accept, Accept-Encoding, Origin"))
 # What a health server says of a person is for that person's software alone, and may change at any time.
 _PRIVATE = (b"cache-control", b"private, no-cache")
 _PACKABLE = ("application/fhir+", "application/json", "application/xml", "text/")

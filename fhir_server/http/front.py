@@ -20,6 +20,7 @@ from fhir_server.http.wire import place
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
+    (b"vary", b"Origin"),
 ]
 #: Paths that probes and scrapers ask for every few seconds: not logged.
 _QUIET = ("/health/", "/metrics", "/static/", "/docs/assets/")
@@ -83,4 +84,5 @@ def _own(incoming: Incoming, given: Any) -> list[tuple[bytes, bytes]]:
     """The headers of every answer, but for those `given` by the route itself."""
     names = {name.lower() for name, _ in given}
     own = [*_SAFE, (b"content-security-policy", POLICY.encode()), (b"x-request-id", incoming.request_id.encode())]
-    return [pair for pair in own if pair[0] not in names]
+    # Of Vary each line counts.
+    return [pair for pair in own if pair[0] == b"vary" or pair[0] not in names]

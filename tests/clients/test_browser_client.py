@@ -1,4 +1,4 @@
-"""npm's `fhirclient` in a page of another origin, in Chromium: a public app without any server of its own.
+"""npm's `fhirclient` and `@medplum/core` in pages of another origin, in Chromium: public apps without a server of their own.
 
 https://hl7.org/fhir/smart-app-launch/app-launch.html, https://fetch.spec.whatwg.org/#http-cors-protocol
 """
@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlencode
 
 import pytest
@@ -30,11 +31,15 @@ SCOPES = "openid fhirUser launch/patient offline_access patient/*.rs"
 
 
 class Files(SimpleHTTPRequestHandler):
-    """The pages beside this file, and the library's own build for browsers."""
+    """The pages beside this file, and the libraries' own builds for browsers."""
+
+    extensions_map: ClassVar[dict[str, str]] = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}
 
     def translate_path(self, path: str) -> str:
         if path == "/fhir-client.js":
             return str((modules() or Path()) / "node_modules" / "fhirclient" / "build" / "fhir-client.pure.min.js")
+        if path.startswith("/medplum/"):
+            return str((modules() or Path()) / "node_modules" / "@medplum" / "core" / "dist" / "esm" / Path(path).name)
         return super().translate_path(path)
 
     def log_message(self, *_: object) -> None:
@@ -74,3 +79,26 @@ async def test_a_page_of_another_origin_launches_reads_searches_and_refreshes(
     weights = said.pop("weights")
     assert weights[:5] == ["w1", "w2", "w3", "w4", "w5"]
     assert said == {"patient": "p1", "user": "Patient", "refreshed": True, "again": "p1", "other": 404}
+
+
+async def test_a_library_that_sends_its_own_header_and_credentials_reads_and_writes(
+    served: Served, app: str, page: Page
+) -> None:
+    """`@medplum/core` sends `X-Medplum` and asks with `credentials: include` whatever is set."""
+    scopes = "openid launch/patient patient/*.cruds"
+    await asyncio.to_thread(served.register, "medplum", f"{app}/medplum.html", scopes)
+    await page.goto(f"{app}/medplum.html?{urlencode({'client': 'medplum', 'scope': scopes, 'base': served.base})}")
+    await page.get_by_label("Identifiant").fill("nathalie")
+    await page.get_by_label("Mot de passe, ou code provisoire").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Autoriser").click()
+    await page.wait_for_url(f"{app}/medplum.html?code*")
+    await page.wait_for_function("document.getElementById('told').textContent")
+    assert json.loads(await page.inner_text("#told")) == {
+        "patient": "p1",
+        "found": ["w1", "w2", "w3"],
+        "status": "amended",
+        "versions": 2,
+        "both": ["w1", "w2"],
+        "refused": "not-found",
+    }

@@ -71,7 +71,7 @@ async def test_the_format_answered(accept: str | None, query: str, status: int, 
     stub = Stub()
     response = await stub.ask("GET", f"/fhir/Patient/1?{query}", headers={} if accept is None else {"Accept": accept})
     assert (response.status_code, response.headers["content-type"]) == (status, content_type)
-    assert response.headers["vary"] == "Accept, Accept-Encoding"
+    assert response.headers["vary"] == "Accept, Accept-Encoding, Origin"
     assert len(stub.requests) == (status == 200)
 
 
