@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.policy import PUBLIC
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.exchange import Apart, Context, Request, Response
 from fhir_server.search.activation import Watch
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings, is_loopback
@@ -54,6 +55,7 @@ class House:
         following: keeps the profiles in force in step with the store.
         validator: judges resources by base R4 and those profiles.
         terminology: what codes mean.
+        apart: does long requests in another process; None where all is done in this one.
         cursor_key: what page links are signed with; the same for every worker and every start.
     """
 
@@ -64,6 +66,7 @@ class House:
     validator: Validator
     terminology: Terminology
     cursor_key: bytes
+    apart: Apart | None = None
     _asgi: Application | None = None
     _authorization: Authorization | None = None
     _simulators: Simulators | None = None
@@ -212,13 +215,18 @@ class House:
         """
         await self.follow()
         grant = await self._grant(call)
+        found = self.context_of(grant, call.base, call.strict, call.prefer, call.request_id)
+        return found if self.apart is None else replace(found, apart=self.apart)
+
+    def context_of(self, grant: Grant, base: str, strict: bool, prefer: str, request_id: str) -> Context:
+        """The context of one call of a caller who is known; the arguments are those of `Context`."""
         return Context(
-            repository=self.repository(grant, call.base),
+            repository=self.repository(grant, base),
             settings=self.settings,
-            base=call.base,
-            strict=call.strict,
-            prefer=call.prefer,
-            request_id=call.request_id,
+            base=base,
+            strict=strict,
+            prefer=prefer,
+            request_id=request_id,
             cursor_key=self.cursor_key,
             watch=self.watch,
             terminology=self.terminology,
@@ -321,6 +329,7 @@ async def _secret(records: Records, name: str) -> bytes:
 
 def _application(house: House) -> Application:
     from fhir_server.http.application import build
+    from fhir_server.interactions.apart import tried
     from fhir_server.interactions.traced import traced
 
     async def check() -> str | None:
@@ -334,7 +343,7 @@ def _application(house: House) -> Application:
     gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending)}
     return build(
         house.settings,
-        traced,
+        partial(tried, handler=traced),
         house.context,
         routers=_routers(house),
         check=check,

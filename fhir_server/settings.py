@@ -121,6 +121,9 @@ class Settings(BaseSettings):
         ge=0,
         description="Connections per worker of one address (IPv6: /64) but proxies; beyond, 429; 0 for any.",
     )
+    work_seconds: float = Field(
+        20.0, gt=0, description="Processor time that one request may take; beyond, 400 `too-costly`, in seconds."
+    )
     max_pending_writes: int = Field(
         2_000, ge=1, description="Writes waiting for the store; beyond, 503 with Retry-After."
     )

@@ -51,6 +51,7 @@ from fhir_server.store.protocol import (
     Version,
     Write,
 )
+from fhir_server.work.budget import carry, settle
 
 
 class Repository:
@@ -155,14 +156,14 @@ class Repository:
         most_bytes: int | None = None,
     ) -> Page:
         """Current resources satisfying the filter of their type and visible to the caller: as `Store.find`."""
-        page = await self._store.find(self.visible(scope), sort, after, count, most_bytes)
+        page = _carried(await self._store.find(self.visible(scope), sort, after, count, most_bytes))
         self.traces.listed(page.versions)
         return page
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
         """As `find` for each of `scopes`, in the same order: many small questions asked at once."""
         pages = await self._store.find_each([self.visible(scope) for scope in scopes], count)
-        for page in pages:
+        for page in map(_carried, pages):
             self.traces.listed(page.versions)
         return pages
 
@@ -181,7 +182,7 @@ class Repository:
         most_bytes: int | None = None,
     ) -> Page:
         """Versions newest first, deletions included, of resources whose current index the caller may read."""
-        page = await self._store.history(self.visible(scope, "r"), id, since, at, after, count, most_bytes)
+        page = _carried(await self._store.history(self.visible(scope, "r"), id, since, at, after, count, most_bytes))
         self.traces.listed(page.versions)
         return page
 
@@ -253,6 +254,7 @@ class Repository:
         Raises:
             Stale: something was overtaken; judge again and retry.
         """
+        settle()
         puts = [write for write in writes if isinstance(write, Put)]
         if self.traces.witness is not None and len(puts) == len(writes):
             made = await self._store.transact([*writes, await self.traces.witness(puts)], guards)
@@ -343,6 +345,11 @@ class Repository:
 
     async def _owner_of(self, version: Version) -> Owner:
         return await owner_of(self._store, self.grant, version, self._base)
+
+
+def _carried(page: Page) -> Page:
+    carry(sum([len(version.body) + len(version.packed) for version in page.versions]))
+    return page
 
 
 #: What each letter of `cruds` is called in a refusal.

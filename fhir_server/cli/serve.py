@@ -110,6 +110,7 @@ class _Worker:
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
         from fhir_server.app import opened
+        from fhir_server.beside import attended
         from fhir_server.http.door import STATE, door
 
         await receive()
@@ -119,6 +120,7 @@ class _Worker:
                 stack.enter_context(occupied(self._settings, new=True))
                 house = await stack.enter_async_context(opened(self._settings))
                 await stack.enter_async_context(house.attended())
+                stack.enter_context(attended(house))
                 self._asgi = house.served
             except Exception as error:
                 # What it needs is not there or not right: the words say what, and nobody is helped by a traceback.

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.outcome import Malformed
+from fhir_server.work.budget import BYTES, spend
 
 #: What stands in `meta.lastUpdated` until the engine writes the instant of the commit over it.
 PLACEHOLDER = "0000-00-00T00:00:00.000Z"
@@ -34,7 +35,9 @@ def parse(body: bytes, max_depth: int = 64) -> dict[str, Any]:
     Raises:
         Malformed: not UTF-8, not JSON, not an object, a duplicate key, a lone surrogate, NaN, or nested deeper than
             `max_depth`.
+        Exhausted: the request has read, and may judge, no more.
     """
+    spend(len(body) // BYTES)
     try:
         text = body.decode("utf-8-sig" if body.startswith(BOM) else "utf-8")
         tree = _decoder.decode(text.strip(" \t\r\n"))

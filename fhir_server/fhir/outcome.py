@@ -103,9 +103,19 @@ class FhirError(Exception):
         self.headers = dict(headers or {})
         super().__init__(self.issues[0].diagnostics)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it crosses to another process: the constructor's arguments are by name."""
+        return _again, (type(self), self.args, self.__dict__)
+
     def body(self) -> bytes:
         """The OperationOutcome, serialised."""
         return msgspec.json.encode(outcome(self.issues))
+
+
+def _again(kind: type[FhirError], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> FhirError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class Malformed(FhirError):

@@ -14,6 +14,7 @@ import msgspec
 
 from fhir_server.fhir.definitions import children, resource_types, types
 from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.work.budget import BYTES, spend
 
 SUMMARIES = ("true", "text", "data", "count", "false")
 _TAG_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
@@ -67,6 +68,7 @@ def subset(body: bytes, summary: str | None, elements: Collection[str] | None) -
     """
     if summary in (None, "false", "count") and elements is None:
         return body
+    spend(len(body) // (4 * BYTES))
     members = _members.decode(body)
     if _text(members, "resourceType") != "Bundle" or _text(members, "type") not in _ENVELOPES:
         return _resource(members, body, summary, elements, included=False)

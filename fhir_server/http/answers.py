@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/http.html#versioning, RFC 9110 §8
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -17,6 +16,7 @@ import msgspec
 from fhir_server.fhir.json_positions import positions as positions_in_json
 from fhir_server.fhir.outcome import FhirError, Malformed, NotAcceptable
 from fhir_server.fhir.xml import positions, to_xml
+from fhir_server.http.aside import conversion
 from fhir_server.http.bodies import LONG
 from fhir_server.http.negotiation import Accepted
 from fhir_server.http.packing import packed
@@ -75,8 +75,14 @@ async def answer(response: Response, wanted: Accepted, pretty: bool, base: str, 
 
 async def _formatted(body: bytes, wanted: Accepted, pretty: bool) -> bytes:
     if wanted.format == "xml":
-        return await asyncio.to_thread(_xml, body, pretty) if len(body) > LONG else _xml(body, pretty)
-    return msgspec.json.format(body, indent=2) if pretty else body
+        return await conversion(_xml, body, pretty) if len(body) > LONG else _xml(body, pretty)
+    if not pretty:
+        return body
+    return await conversion(_indented, body) if len(body) > LONG else _indented(body)
+
+
+def _indented(body: bytes) -> bytes:
+    return msgspec.json.format(body, indent=2)
 
 
 def _xml(body: bytes, pretty: bool) -> bytes:

@@ -5,12 +5,12 @@ https://hl7.org/fhir/R4/http.html#mime-type, https://hl7.org/fhir/R4/binary.html
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from fhir_server.fhir.outcome import FhirError, Unavailable, UnsupportedMediaType
 from fhir_server.fhir.xml import to_json
+from fhir_server.http.aside import conversion
 from fhir_server.http.negotiation import FORM, FORMATS, GENERIC, JSON_PATCH, content
 from fhir_server.http.packing import too_large, unpacked
 from fhir_server.interactions.exchange import FHIR_JSON
@@ -141,7 +141,7 @@ async def as_json(method: str, path: tuple[str, ...], body: bytes, header: str, 
         case "json":
             return body, JSON_PATCH if method == "PATCH" and body.lstrip()[:1] == b"[" else FHIR_JSON
         case "xml" if len(body) > LONG:
-            return await asyncio.to_thread(to_json, body, max_depth), FHIR_JSON
+            return await conversion(to_json, body, max_depth), FHIR_JSON
         case "xml":
             return to_json(body, max_depth), FHIR_JSON
     raise UnsupportedMediaType(

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotAcceptable, Unavailable, UnsupportedMediaType
 from fhir_server.http import bodies, logs
 from fhir_server.http.answers import Answer, answer, failure, placed, placed_in_json
+from fhir_server.http.aside import conversion
 from fhir_server.http.calls import AS_JSON, Incoming, MakeContext
 from fhir_server.http.cors import METHODS, Cors
 from fhir_server.http.logs import logger
@@ -182,10 +183,8 @@ class Wire:
         return raw
 
     async def _rendered(self, incoming: Incoming, response: Response, base: str) -> Answer:
-        if incoming.xml:
-            response = placed(response, incoming.xml)
-        elif incoming.json:
-            response = placed_in_json(response, incoming.json)
+        if incoming.xml or incoming.json:
+            response = await _placed(response, incoming)
         wanted = incoming.wanted
         if wanted.format == "html" and len(response.body) > LONGEST_PAGE:
             wanted = AS_JSON
@@ -219,6 +218,11 @@ def _without_dispatch(incoming: Incoming, base: str) -> Response | None:
     if bare and incoming.wanted.format == "html":
         return Response(303, headers={"Location": base.removesuffix(PREFIX) + "/"})
     return None
+
+
+async def _placed(response: Response, incoming: Incoming) -> Response:
+    place, sent = (placed, incoming.xml) if incoming.xml else (placed_in_json, incoming.json)
+    return await conversion(place, response, sent) if len(sent) > bodies.LONG else place(response, sent)
 
 
 def _late(incoming: Incoming) -> FhirError:

@@ -13,7 +13,9 @@ from typing import Any
 
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed, TooCostly
 from fhir_server.interactions import entries
+from fhir_server.interactions.apart import part
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
+from fhir_server.work.budget import spend
 
 #: Order of processing, that of a transaction: what is deleted first makes room for what is created.
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
@@ -21,6 +23,11 @@ ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
 TOGETHER = 32
 #: So many are before it is known how long answers are: those under way should fit into what is left of the answer.
 FIRST = 8
+
+#: Up to so many entries a batch is begun on the event loop whatever they ask.
+FEW = 16
+#: Steps an entry costs besides what it reads and judges.
+ENTRY = 100
 
 _PLACE = re.compile(r"Bundle\.entry\[(\d+)\]")
 
@@ -44,6 +51,8 @@ async def batch(bundle: dict[str, Any], context: Context, dispatch: Handler) -> 
             waiting.append(entries.read(row, number, context))
         except FhirError as error:
             answers[number] = entries.refused(error, entries.Entry(number, Request("GET", ())))
+    if len(waiting) > FEW:
+        spend(len(waiting) * ENTRY)
     left, longest = context.settings.max_answer_bytes, context.settings.max_answer_bytes // FIRST
     for group in _groups(waiting):
         at = 0
@@ -68,11 +77,12 @@ async def _answers(
 ) -> Iterable[tuple[entries.Entry, bytes]]:
     """The answers of entries under way together; refusals, once there are no bytes left for answers."""
     if left <= 0:
-        return [(entry, entries.refused(_full(context), entry)) for entry in chunk]
+        return [(entry, entries.refused(full(context), entry)) for entry in chunk]
     return zip(chunk, await asyncio.gather(*(_answer(entry, context, dispatch) for entry in chunk)), strict=True)
 
 
-def _full(context: Context) -> TooCostly:
+def full(context: Context) -> TooCostly:
+    """What an entry is told for whose answer no bytes are left."""
     most = context.settings.max_answer_bytes
     return TooCostly(f"The answer has its {most} bytes already; nothing was done of this entry: ask again for it.")
 
@@ -83,7 +93,7 @@ async def _answer(entry: entries.Entry, context: Context, dispatch: Handler) -> 
             raise Malformed(
                 "A Bundle cannot be an entry of a batch.", f"{entry.where}.request.url", code="not-supported"
             )
-        return entries.answered(entry, await dispatch(entry.request, context), context)
+        return entries.answered(entry, await part(entry.request, context, dispatch), context)
     except FhirError as error:
         return entries.refused(error, entry)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -90,6 +90,7 @@ class Context:
         catalogue: gives the referenced apps, for the operations by which they get in; None where there are none.
         administers: whether this is a command of the administrator's, who may bring what comes with the server up to
             date.
+        apart: does a request in the process beside this one; None where there is none, or this is it.
     """
 
     repository: Repository
@@ -107,6 +108,20 @@ class Context:
     security: Security | None = None
     catalogue: Callable[[], Catalogue] | None = None
     administers: bool = False
+    apart: Apart | None = None
+
+
+class Apart(Protocol):
+    """Does a request in another process."""
+
+    async def __call__(self, request: Request, context: Context, traced: bool) -> Response:
+        """What is answered there.
+
+        Args:
+            request: a call, or an entry of a batch.
+            context: whose grant and preferences hold there too.
+            traced: whether it leaves a trace of its own there; else what it touched is added to those of `context`.
+        """
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]

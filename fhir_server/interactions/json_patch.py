@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_server.fhir.json import BOM, parse
 from fhir_server.fhir.outcome import Invalid, Malformed
+from fhir_server.work.budget import spend
 
 #: The most operations in one patch: each may copy what it moves.
 MAX_OPERATIONS = 1000
@@ -127,9 +128,11 @@ def _move(document: list[Any], operation: dict[str, Any]) -> None:
 
 
 def _copy(document: list[Any], operation: dict[str, Any]) -> int:
-    value = deepcopy(_get(document, operation["from"]))
-    _put(document, operation["path"], value)
-    return _size(value)
+    found = _get(document, operation["from"])
+    size = _size(found)
+    spend(size // 2)
+    _put(document, operation["path"], deepcopy(found))
+    return size
 
 
 def _test(document: list[Any], operation: dict[str, Any]) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid, Malformed
 from fhir_server.interactions import entries, hooks, links
-from fhir_server.interactions.batch import ORDER
+from fhir_server.interactions.batch import ENTRY, ORDER, full
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 from fhir_server.interactions.parameters import shaped
 from fhir_server.interactions.transaction_plan import Plan, Planned
 from fhir_server.interactions.writing import retried, written
 from fhir_server.store.protocol import Version
+from fhir_server.work.budget import spend
 
 #: Entries judged before others get their turn on the event loop.
 TURN = 16
@@ -48,6 +49,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
     plan = Plan(context)
     found = _entries(bundle, plan)
     plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle, context)]
+    spend(len(found) * ENTRY)
     reads = [entry for entry in found if _is_read(entry)]
     writing = [entry for entry in found if not _is_read(entry)]
     await plan.resolve(sorted(writing, key=lambda entry: ORDER[entry.request.method]))
@@ -65,8 +67,11 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
     versions = await context.repository.transact(plan.writes, list(dict.fromkeys(plan.guards)))
     await hooks.written(context, *versions)
     answers = _answers(plan, versions)
+    left = context.settings.max_answer_bytes - sum(map(len, answers.values()))
     for entry in reads:
-        answers[entry.number] = await _read(entry, context, dispatch)
+        read = await _read(entry, context, dispatch) if left > 0 else entries.refused(full(context), entry)
+        answers[entry.number] = read
+        left -= len(read)
     return Response(200, entries.bundle("transaction-response", [answers[n] for n in sorted(answers)]))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from fhir_server.fhir.fhirpath import temporal
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.nodes import Node
+from fhir_server.work import budget
 
 MAX_ITEMS = 1_000_000  #: of a collection
 MAX_STEPS = 500_000  #: times a criterion or projection may be evaluated, in all
@@ -123,12 +124,14 @@ class Environment:
 
         Raises:
             EvaluationError: more than its `Allowance`.
+            Exhausted: more than is left to the request.
         """
         self.cost += amount
         if self.cost >= _FEW:
             if self._allowance is None:
                 self._allowance = Allowance()
             self._allowance.spend(self.cost)
+            budget.spend(self.cost)
             self.cost = 0
 
     def found(self, nodes: list[Node]) -> list[Node]:

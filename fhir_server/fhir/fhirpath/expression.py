@@ -25,6 +25,7 @@ from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.fhirpath.parser import parse
 from fhir_server.fhir.fhirpath.registry import Collection, Truth
 from fhir_server.fhir.fhirpath.syntax import Tree
+from fhir_server.work.budget import spend
 
 Input = dict[str, Any] | Node
 _LONGEST_KEPT = 500  #: characters; of R4's invariants the longest has 366
@@ -123,6 +124,7 @@ def environment(
     if root is None and resource is not None and resource.name == "contained" and resource.parent is not None:
         outer = resource.parent
     this = [node]
+    spend(1)
     return this, Environment(this, resource or outer, outer, variables or NO_VARIABLES, resolve, services, allowance)
 
 

@@ -1,0 +1,151 @@
+"""The process beside a worker as it answers FHIR: a house of its own on the same store, for requests that are long.
+
+What it needs of a call is few and plain: the request, and who asks. It finds the rest in the store, as another worker
+would, and like another worker it follows what is written there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import NamedTuple
+
+from fhir_server.access.grant import OPEN, Grant
+from fhir_server.app import House, opened
+from fhir_server.fhir.outcome import Unavailable
+from fhir_server.http.logs import configure
+from fhir_server.interactions.apart import too_costly
+from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.routes import dispatch
+from fhir_server.interactions.traced import traced
+from fhir_server.settings import Settings
+from fhir_server.terminology.resources import KINDS
+from fhir_server.work import beside
+from fhir_server.work.budget import Budget, Exhausted, current, within
+
+#: By the clock a piece of work may take so many times its processor time, and so many seconds more to begin with.
+_SLOWLY, _BEGINNING = 2.0, 15.0
+#: Bytes of resources that one request may take from the store.
+_MOST_BYTES = 400_000_000
+
+
+class Caller(NamedTuple):
+    """Who asks, and how: what a `Context` is made of there. `grant` is None for the open one."""
+
+    grant: Grant | None
+    base: str
+    strict: bool
+    prefer: str
+    request_id: str
+
+
+class Answered(NamedTuple):
+    """The answer, what an entry of a batch touched (as `Traces` has it), and the processor's seconds it took."""
+
+    response: Response
+    objects: dict[str, None]
+    patients: dict[str, None]
+    seconds: float
+
+
+@contextmanager
+def attended(house: House) -> Iterator[None]:
+    """While the block runs, long requests to `house` are answered in a process beside this one."""
+    with beside.opened() as process:
+        house.apart = _Apart(house, process)
+        try:
+            yield
+        finally:
+            house.apart = None
+
+
+class _Apart:
+    """`Apart`, over a process."""
+
+    def __init__(self, house: House, process: beside.Beside) -> None:
+        self._house = house
+        self._process = process
+
+    async def __call__(self, request: Request, context: Context, traced: bool) -> Response:
+        grant = context.repository.grant
+        caller = Caller(
+            None if grant is OPEN else grant, context.base, context.strict, context.prefer, context.request_id
+        )
+        whole = current()
+        left = self._house.settings.work_seconds - (whole.apart if whole is not None else 0.0)
+        if left <= 0:
+            raise too_costly()
+        who = "|".join((grant.client or "", grant.subject or "", grant.patient or ""))
+        try:
+            found = await self._process.run(
+                answered,
+                self._house.settings,
+                request,
+                caller,
+                traced,
+                left,
+                seconds=left * _SLOWLY + _BEGINNING,
+                who=who,
+            )
+        except beside.Busy:
+            raise Unavailable("Too many long requests at once.", headers={"Retry-After": "5"}) from None
+        except beside.Ended:
+            raise too_costly() from None
+        if whole is not None:
+            whole.apart += found.seconds
+        context.repository.traces.objects.update(found.objects)
+        context.repository.traces.patients.update(found.patients)
+        if request.method not in ("GET", "HEAD"):
+            await self._follow(request)
+        return found.response
+
+    async def _follow(self, request: Request) -> None:
+        # What was written there is in force for the next request here.
+        await self._house.watch.refresh(now=True)
+        await self._house.following.refresh(now=True)
+        if not request.path or request.path[0] in KINDS:
+            await self._house.terminology.written()
+
+
+def answered(settings: Settings, request: Request, caller: Caller, leaves_trace: bool, seconds: float) -> Answered:
+    """What the house of this process answers, within `seconds` of the processor.
+
+    Raises:
+        FhirError: as the interaction says; `TooCostly` where the budget is spent.
+    """
+    if not _OPENED:
+        _OPENED.append(_opened(settings))
+    [(loop, house, _)] = _OPENED
+    return loop.run_until_complete(_answered(house, request, caller, leaves_trace, seconds))
+
+
+_Opened = tuple[asyncio.AbstractEventLoop, House, AbstractAsyncContextManager[House]]
+#: The house of this process, once there is one; the event loop it was opened on; and what would close it: that is left
+#: to the end of the process, since whatever was accepted is durable before its answer leaves.
+_OPENED: list[_Opened] = []
+
+
+def _opened(settings: Settings) -> _Opened:
+    configure(settings)
+    loop = asyncio.new_event_loop()
+    closing = opened(settings)
+    return loop, loop.run_until_complete(closing.__aenter__()), closing
+
+
+async def _answered(house: House, request: Request, caller: Caller, leaves_trace: bool, seconds: float) -> Answered:
+    started = time.process_time()
+    await house.follow(now=True)
+    grant = OPEN if caller.grant is None else caller.grant
+    context = house.context_of(grant, caller.base, caller.strict, caller.prefer, caller.request_id)
+    with within(Budget(seconds=seconds, most_bytes=_MOST_BYTES)):
+        try:
+            response = await (traced if leaves_trace else dispatch)(request, context)
+        except Exhausted:
+            raise too_costly() from None
+    traces = context.repository.traces
+    took = time.process_time() - started
+    if leaves_trace:
+        return Answered(response, {}, {}, took)
+    return Answered(response, traces.objects, traces.patients, took)
