@@ -23,7 +23,7 @@ from fhir_server.settings import Settings, is_loopback
 from fhir_server.store import private
 from fhir_server.store.opening import open_concepts, open_engine
 from fhir_server.store.protocol import Engine, Records
-from fhir_server.terminology.external import Place
+from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.following import Following
@@ -279,7 +279,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     engine = open_engine(
         settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds
     )
-    terminology = Terminology(lambda: open_concepts(_beside(settings)), engine.store, _elsewhere(settings))
+    terminology = Terminology(lambda: open_concepts(_beside(settings)), engine.store, place(settings))
     try:
         watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records)
         await watch.refresh(now=True)
@@ -303,17 +303,6 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     finally:
         await terminology.close()
         await engine.close()
-
-
-def _elsewhere(settings: Settings) -> Place | None:
-    """Where another terminology server is, when there is one."""
-    s = settings
-    header = s.terminology_header.get_secret_value()
-    return (
-        Place(s.terminology_url, header, s.terminology_seconds, s.terminology_cache_seconds)
-        if s.terminology_url
-        else None
-    )
 
 
 def _beside(settings: Settings) -> Path:

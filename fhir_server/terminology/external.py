@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import FhirError, Unavailable
+from fhir_server.settings import Settings
 from fhir_server.terminology.library import Library
 
 if TYPE_CHECKING:
@@ -59,6 +60,17 @@ class Place:
     header: str = ""
     seconds: float = 3.0
     keep_seconds: int = 86_400
+
+
+def place(settings: Settings) -> Place | None:
+    """Where another terminology server is, when there is one."""
+    s = settings
+    header = s.terminology_header.get_secret_value()
+    return (
+        Place(s.terminology_url, header, s.terminology_seconds, s.terminology_cache_seconds)
+        if s.terminology_url
+        else None
+    )
 
 
 class Declined(FhirError):
