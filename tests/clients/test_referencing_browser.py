@@ -196,6 +196,7 @@ async def _filed(publisher: Keyboard, folder: Path) -> None:
     await publisher.tick("app.category", "mesures")
     await publisher.type("app.url", APP.url)
     await publisher.type("app.privacy_url", APP.privacy_url)
+    await publisher.type("app.redirect_uris", "\n".join(APP.redirect_uris))
     at = "app.purpose[0]"
     await publisher.type(f"{at}.label", SUIVI.label)
     for action in SUIVI.actions:

@@ -18,7 +18,7 @@ from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.dossiers import response
 from tests.http.catalogue import a_patient
-from tests.smart.browser import Browser, a_person, an_app, answered, launched
+from tests.smart.browser import CALLBACK, Browser, a_person, an_app, answered, launched
 from tests.smart.space import TOKEN, Space
 from tests.space.catalogue.filing import ANSWERS, APP, DPIA, MET, TODAY
 
@@ -295,7 +295,9 @@ async def test_a_step_that_is_wrong_is_refused_and_changes_nothing(
 async def test_a_suspension_cuts_tokens_at_once_and_its_end_gives_them_back(space: Space) -> None:
     """CSP R1111-39: a suspended app neither reads nor writes."""
     tokens = await staffed(space)
-    quick = replace(CARD, purposes=(replace(CARD.purposes[0], scopes=("patient/Observation.crs",)),))
+    quick = replace(
+        CARD, redirect_uris=(CALLBACK,), purposes=(replace(CARD.purposes[0], scopes=("patient/Observation.crs",)),)
+    )
     id = await referenced(space, tokens, quick)
     await a_patient(space)
     await a_person(space)

@@ -69,6 +69,23 @@ WRONG: Mapping[str, Words] = {
     "missing": ("À remplir.", "To be filled in."),
     "too-long": (f"{LONGEST} caractères au plus.", f"{LONGEST} characters at most."),
     "https": ("Une adresse qui commence par https://", "An address that begins with https://"),
+    "redirect": (
+        "Chaque adresse commence par https:// (ou http:// sur la machine de la personne), sans # ni *.",
+        "Each address begins with https:// (or http:// on the person’s own machine), without # or *.",
+    ),
+    "no-redirect": (
+        "Sans adresse de retour, personne ne pourrait ouvrir l’application.",
+        "Without a redirect URI nobody could open the app.",
+    ),
+    "no-keys": (
+        "Des droits system/ demandent des clés publiques, ou leur adresse.",
+        "system/ scopes need public keys, or their address.",
+    ),
+    "keys": (
+        "Un JWKS de clés publiques : RSA de 2048 bits ou plus, ou EC P-384, chacune avec son kid.",
+        "A JWKS of public keys: RSA of 2048 bits or more, or EC P-384, each with its kid.",
+    ),
+    "keys-twice": ("Les clés ou leur adresse, pas les deux.", "The keys or their address, not both."),
     "category": ("Choisissez au moins une catégorie.", "Choose at least one category."),
     "same-version": (
         "Un nouveau dossier porte sur une nouvelle version : changez le numéro.",

@@ -21,6 +21,9 @@ LABELS: Mapping[str, Words] = {
     "app.url": ("Site de l’application", "The app’s site"),
     "app.privacy_url": ("Politique de confidentialité", "Privacy policy"),
     "app.launch_uri": ("Adresse de lancement SMART", "SMART launch address"),
+    "app.redirect_uris": ("Adresses de retour (redirect_uri), une par ligne", "Redirect URIs, one a line"),
+    "app.jwks_uri": ("Adresse des clés publiques (jwks_uri)", "Address of its public keys (jwks_uri)"),
+    "app.jwks": ("Clés publiques (JWKS)", "Public keys (JWKS)"),
     "app.safety": ("Sécurité et certifications, une par ligne", "Safety and certifications, one a line"),
     "app.purpose": ("Finalités", "Purposes"),
     "dpia": (

@@ -18,7 +18,8 @@ from fhir_server.space.catalogue.completeness import LONGEST, MOST_PURPOSES
 from fhir_server.space.catalogue.criteria import questions
 
 #: Fields of the card, each one line or more of text: name in the form → attribute of `App`.
-CARD = {f"app.{name}": name for name in "name version description client url privacy_url launch_uri".split()}
+_CARD = "name version description client url privacy_url launch_uri jwks jwks_uri"
+CARD = {f"app.{name}": name for name in _CARD.split()}
 #: How each purpose's fields begin in the form.
 _PURPOSE = re.compile(r"app\.purpose\[(\d{1,2})\]\.")
 
@@ -47,6 +48,7 @@ def read(given: Form, base: App) -> Filed:
         exchanges=exchanges,
         categories=tuple(dict.fromkeys(given.get("app.category", ()))),
         safety=tuple(_lines(_one(given, "app.safety"))),
+        redirect_uris=tuple(dict.fromkeys(_one(given, "app.redirect_uris").split())),
         purposes=tuple(_purpose(given, n) for n in numbers(given)) if exchanges else (),
     )
     asked = [one.link for one in questions(exchanges)]
@@ -59,6 +61,7 @@ def fields(app: App, answers: Mapping[str, str]) -> Form:
     found["app.audience"] = [app.audience]
     found["app.exchanges"] = ["yes" if app.exchanges else "no"]
     found["app.category"] = list(app.categories)
+    found["app.redirect_uris"] = ["\n".join(app.redirect_uris)]
     found["app.safety"] = ["\n".join(app.safety)]
     for n, purpose in enumerate(app.purposes):
         at = f"app.purpose[{n}]"

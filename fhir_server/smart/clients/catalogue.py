@@ -1,13 +1,17 @@
 """Clients of which some are apps of the catalogue: those are what their Device says, and no more.
 
-The client record keeps how the app proves who it is; its name, where it is launched, the most it may ask for and
-whether it gets tokens at all are the app's own record: no token without a status that allows it.
+The client record keeps how the app proves who it is; its name, where it is launched and comes back to, the most it
+may ask for and whether it gets tokens at all are the app's own record: no token without a status that allows it. An
+app that was filed and never registered has its client made of its file.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
 
 from fhir_server.smart.clients.registered import Client, RecordedClients
 from fhir_server.smart.scopes import SPECIAL
@@ -15,6 +19,9 @@ from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.store.protocol import Records
+
+#: Longest client id that is looked for, in characters.
+_LONGEST = 200
 
 
 class CatalogueClients(RecordedClients):
@@ -27,10 +34,49 @@ class CatalogueClients(RecordedClients):
 
     async def get(self, client_id: str) -> Client | None:
         """The client, whatever its status; one of the catalogue as its app makes it."""
-        found = await super().get(client_id)
+        found = await super().get(client_id) or await self._filed(client_id)
         if found is None or found.device is None:
             return found
-        return governed(found, await self._catalogue.get(found.device), datetime.now(UTC))
+        made = governed(found, await self._catalogue.get(found.device), datetime.now(UTC))
+        if made.redirect_uris != found.redirect_uris:
+            # Kept too: the origins that may call from a browser are those of the records.
+            await self.replace(replace(found, redirect_uris=made.redirect_uris))
+        return made
+
+    async def _filed(self, client_id: str) -> Client | None:
+        """The client that an app's file makes; kept when it is first asked for. None without such an app."""
+        app = await self._catalogue.by_client(client_id) if 0 < len(client_id) <= _LONGEST else None
+        if app is None or app.client != client_id or not (app.redirect_uris or _keys(app)):
+            return None
+        made = _of(app)
+        # Of several workers one keeps it, and all go on with what was kept.
+        return made if await self.add(made) else await super().get(client_id)
+
+
+def _of(app: App) -> Client:
+    keys = _keys(app)
+    backend = any(scope.startswith("system/") for purpose in app.purposes for scope in purpose.scopes)
+    return Client(
+        app.client,
+        app.name,
+        "confidential-asymmetric" if keys else "public",
+        status="draft",
+        scopes=tuple(sorted(SPECIAL)),
+        grants=(
+            *(("authorization_code", "refresh_token") if app.redirect_uris else ()),
+            *(("client_credentials",) if keys and (backend or not app.redirect_uris) else ()),
+        ),
+        redirect_uris=app.redirect_uris,
+        device=app.id,
+        **keys,
+    )
+
+
+def _keys(app: App) -> dict[str, Any]:
+    """What the app says of its keys, as the client has it; nothing where it says nothing."""
+    if app.jwks_uri:
+        return {"jwks": None, "jwks_uri": app.jwks_uri}
+    return {"jwks": msgspec.json.decode(app.jwks), "jwks_uri": None} if app.jwks else {}
 
 
 def governed(client: Client, app: App | None, now: datetime) -> Client:
@@ -48,5 +94,7 @@ def governed(client: Client, app: App | None, now: datetime) -> Client:
         status="active" if lets_in else "suspended",
         name=app.name or client.name,
         launch_uri=app.launch_uri or client.launch_uri,
+        redirect_uris=app.redirect_uris or client.redirect_uris,
+        **(_keys(app) if client.kind == "confidential-asymmetric" else {}),
         scopes=(*special, *rights.allowed(app, None, now)),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fhir_server.access.software import ALGORITHMS, SHORTEST_RSA
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.fetch import Refused, fetch
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 #: Fetched keys are used this long, in seconds, or less where their answer says so; an unknown `kid` has them fetched
 #: anew, at most this often.
 KEPT, ANEW = 300.0, 5.0
-#: Signature algorithm → key type it needs. SMART asks for both; every other algorithm is refused, `none` and HS* first.
-ALGORITHMS = {"RS384": "RSA", "ES384": "EC"}
-#: Bits of the shortest RSA key that is used: RFC 7518 §3.3.
-SHORTEST_RSA = 2048
 
 
 class ClientKeys:

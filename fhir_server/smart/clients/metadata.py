@@ -7,32 +7,26 @@ What is not understood is ignored, as §2 asks; nothing here is fetched, and no 
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
 
+from fhir_server.access.software import ALGORITHMS, SHORTEST_RSA, absolute, is_key_set, returns
 from fhir_server.smart import scopes
-from fhir_server.smart.clients.keys import ALGORITHMS, SHORTEST_RSA
 from fhir_server.smart.clients.registered import METHODS, Kind
 from fhir_server.smart.fetch import public
 
 #: What a draft may ask for: one patient's data at a time, since an invented patient is all it reaches.
 MOST_SCOPES = (*sorted(scopes.SPECIAL), "patient/*.cruds")
 GRANTS = ("authorization_code", "refresh_token", "client_credentials")
-#: Most values of a list; longest address, name and key set, in characters.
-MOST, LONGEST, LONGEST_NAME, MOST_KEYS = 20, 2_000, 100, 10
+#: Most values of a list; longest address and name, in characters.
+MOST, LONGEST, LONGEST_NAME = 20, 2_000, 100
 
 Code = Literal["invalid_redirect_uri", "invalid_client_metadata"]
 _KINDS: dict[str, Kind] = {method: cast(Kind, kind) for kind, method in METHODS.items()}
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Printed on pages: letters, marks, digits, punctuation; nothing that hides or reorders what is read.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-_URI = re.compile(r"[!-~]{1,2000}")
-#: Members of a private key: RFC 7518 §6.2.2, §6.3.2 and §6.4.
-_PRIVATE = frozenset("d p q dp dq qi oth k".split())
 
 
 class Wrong(Exception):
@@ -149,17 +143,9 @@ def _redirects(said: Mapping[str, Any], needed: bool) -> tuple[str, ...]:
     if needed and not uris:
         raise Wrong("redirect_uris are missing.", "invalid_redirect_uri")
     for uri in uris:
-        if not _returns(uri):
+        if not returns(uri):
             raise Wrong("Each of redirect_uris is an https address, or one of this machine.", "invalid_redirect_uri")
     return uris
-
-
-def _returns(uri: str) -> bool:
-    """Whether a browser may be sent to `uri` with a code: RFC 6749 §3.1.2, RFC 9700 §2.1."""
-    parts = _split(uri)
-    if parts is None or parts.fragment or "#" in uri or parts.username is not None or "*" in uri or "\\" in uri:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
 def _page(said: Mapping[str, Any], name: str, loopback: bool, vouched: bool = False) -> str:
@@ -167,10 +153,10 @@ def _page(said: Mapping[str, Any], name: str, loopback: bool, vouched: bool = Fa
     if uri == "":
         return ""
     if vouched:
-        if not isinstance(uri, str) or not _returns(uri):
+        if not isinstance(uri, str) or not returns(uri):
             raise Wrong(f"{name} is an https address, or one of this machine.")
         return uri
-    if not isinstance(uri, str) or _split(uri) is None or not public(uri, loopback):
+    if not isinstance(uri, str) or absolute(uri) is None or not public(uri, loopback):
         raise Wrong(f"{name} is an https address on the public network.")
     return uri
 
@@ -180,41 +166,15 @@ def _keys(said: Mapping[str, Any], kind: Kind, loopback: bool) -> tuple[dict[str
     if jwks is not None and jwks_uri is not None:
         raise Wrong("There is jwks or jwks_uri, not both.")
     if jwks is not None:
-        keys = jwks.get("keys") if isinstance(jwks, dict) else None
-        if not isinstance(keys, list) or not 0 < len(keys) <= MOST_KEYS or not all(map(_public_key, keys)):
+        if not is_key_set(jwks):
             wanted = f"RSA keys of {SHORTEST_RSA} bits or more, or EC keys on P-384, each with its own kid"
             raise Wrong(f"jwks holds public keys only: {wanted}.")
-        if len({key["kid"] for key in keys}) != len(keys):
-            raise Wrong("Two keys of jwks have the same kid.")
-        jwks = {"keys": keys}
+        jwks = {"keys": jwks["keys"]}
     if kind != "confidential-asymmetric":
         return None, None
     if jwks is None and jwks_uri is None:
         raise Wrong("private_key_jwt needs jwks or jwks_uri.")
     return jwks, jwks_uri
-
-
-def _public_key(key: Any) -> bool:
-    """Whether it is a whole public key that an assertion can be checked with."""
-    if not isinstance(key, dict) or _PRIVATE & key.keys() or key.get("use", "sig") != "sig":
-        return False
-    kid, alg = key.get("kid"), key.get("alg")
-    if (
-        not isinstance(kid, str)
-        or not 0 < len(kid) <= 200
-        or (alg is not None and ALGORITHMS.get(alg) != key.get("kty"))
-    ):
-        return False
-    if key.get("kty") == "EC":
-        return key.get("crv") == "P-384" and _length(key.get("x")) == _length(key.get("y")) == 48
-    return key.get("kty") == "RSA" and SHORTEST_RSA // 8 <= _length(key.get("n")) <= 1024 and _length(key.get("e")) > 0
-
-
-def _length(value: Any) -> int:
-    """How many bytes a base64url value has; 0 when it is none."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_\-]+", value):
-        return 0
-    return len(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))) if len(value) % 4 != 1 else 0
 
 
 def _scopes(said: Mapping[str, Any], grants: tuple[str, ...]) -> tuple[str, ...]:
@@ -243,14 +203,3 @@ def _texts(said: Mapping[str, Any], name: str, otherwise: Sequence[str]) -> Sequ
     if not isinstance(value, list | tuple) or len(value) > MOST or not all(isinstance(one, str) for one in value):
         raise Wrong(f"{name} is a list of at most {MOST} texts.")
     return value
-
-
-def _split(uri: str) -> Any:
-    """The parts of an absolute address with a host; None when it is none."""
-    if not _URI.fullmatch(uri):
-        return None
-    try:
-        parts = urlsplit(uri)
-        return parts if parts.hostname and parts.port != 0 else None
-    except ValueError:
-        return None

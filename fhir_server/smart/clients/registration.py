@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from fhir_server.access.grant import Grant
 from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.addresses import Addresses
@@ -228,6 +230,9 @@ def _described(app: App, metadata: Metadata) -> App:
         url=metadata.client_uri,
         privacy_url=metadata.policy_uri,
         launch_uri=metadata.launch_uri,
+        redirect_uris=metadata.redirect_uris,
+        jwks=msgspec.json.encode(metadata.jwks).decode() if metadata.jwks else "",
+        jwks_uri=metadata.jwks_uri or "",
         purposes=app.purposes if filed else _trial(metadata.scopes),
     )
 

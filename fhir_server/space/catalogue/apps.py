@@ -84,6 +84,8 @@ class App:
         purposes: those referenced, each with another code.
         description: in a sentence or two.
         url, privacy_url: its own pages. launch_uri: where an EHR launch opens it.
+        redirect_uris: where people come back to with a code, matched exactly.
+        jwks, jwks_uri: its public keys when it proves itself with them, as JSON or where they are; "" for neither.
         reconsent_by: the last day on which consents to an earlier version's terms still give something.
         convention_start, convention_end: first and last day of the convention.
         safety: security and certification statements (HDS, eIDAS…), in words.
@@ -103,6 +105,9 @@ class App:
     url: str = ""
     privacy_url: str = ""
     launch_uri: str = ""
+    redirect_uris: tuple[str, ...] = ()
+    jwks: str = ""
+    jwks_uri: str = ""
     reconsent_by: date | None = None
     convention_start: date | None = None
     convention_end: date | None = None
@@ -143,6 +148,9 @@ def read(tree: Mapping[str, Any]) -> App:
         url=tree.get("url", ""),
         privacy_url=_first(own, "privacy", "valueUrl", ""),
         launch_uri=_first(own, "launch", "valueUrl", ""),
+        redirect_uris=tuple(e["valueUrl"] for e in own.get("redirect", ()) if e.get("valueUrl")),
+        jwks=_first(own, "jwks", "valueString", ""),
+        jwks_uri=_first(own, "jwks-uri", "valueUrl", ""),
         reconsent_by=_day(_first(own, "reconsent", "valueDate", "")),
         convention_start=_day(period.get("start", "")),
         convention_end=_day(period.get("end", "")),
@@ -238,6 +246,9 @@ def _details(app: App) -> list[dict[str, Any]]:
     optional = [
         _part(f"{PROFILE}-privacy", "valueUrl", app.privacy_url),
         _part(f"{PROFILE}-launch", "valueUrl", app.launch_uri),
+        *(_part(f"{PROFILE}-redirect", "valueUrl", uri) for uri in app.redirect_uris),
+        _part(f"{PROFILE}-jwks", "valueString", app.jwks),
+        _part(f"{PROFILE}-jwks-uri", "valueUrl", app.jwks_uri),
         _part(f"{PROFILE}-reconsent", "valueDate", reconsent),
         _part(f"{PROFILE}-convention", "valuePeriod", period),
     ]

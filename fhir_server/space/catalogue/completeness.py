@@ -11,7 +11,10 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from fhir_server.access import scopes
+from fhir_server.access.software import MOST_REDIRECTS, is_key_set, returns
 from fhir_server.fhir.outcome import Issue
 from fhir_server.space.catalogue.apps import CATEGORIES, App, Purpose
 from fhir_server.space.catalogue.attached import KINDS, LARGEST
@@ -40,7 +43,7 @@ def lacking(dossier: Dossier, current: App | None) -> list[Issue]:
         current: the app as it is referenced now; None when it never was.
     """
     app = dossier.proposed
-    found = [*_card(app), *_answers(app, dossier.answers)]
+    found = [*_card(app), *_software(app), *_answers(app, dossier.answers)]
     if current is not None and current.version == app.version:
         found.append(_issue("app.version", "A new file is for a new version of the app.", "same-version"))
     if not app.exchanges:
@@ -88,6 +91,34 @@ def _card(app: App) -> Iterator[Issue]:
         yield _issue("app.category", "The app has at least one category of the catalogue, and no other.", "category")
     if any(len(said) > LONGEST for said in app.safety):
         yield _issue("app.safety", "What is said of the app's safety is too long.", "too-long")
+
+
+def _software(app: App) -> Iterator[Issue]:
+    """What its OAuth client needs: an app on line that nobody can come back to can never be opened."""
+    if len(app.redirect_uris) > MOST_REDIRECTS or not all(map(returns, app.redirect_uris)):
+        words = f"Each redirect URI, {MOST_REDIRECTS} at most, is an https address, or one of the person's own machine."
+        yield _issue("app.redirect_uris", words, "redirect")
+    if app.jwks and app.jwks_uri:
+        yield _issue("app.jwks", "There are keys or the address of keys, not both.", "keys-twice")
+    elif app.jwks and not is_key_set(_json(app.jwks)):
+        words = "The keys are a JWK Set of public keys: RSA of 2048 bits or more, or EC on P-384, each with its kid."
+        yield _issue("app.jwks", words, "keys")
+    if app.jwks_uri and not _is_https(app.jwks_uri):
+        yield _issue("app.jwks_uri", "The address of the keys is an https address.", "https")
+    keyed = bool(app.jwks or app.jwks_uri)
+    used = [one for purpose in app.purposes for one in map(scopes.read, purpose.scopes) if one is not None]
+    alone = bool(used) and all(one.level == "system" for one in used)
+    if app.exchanges and not app.redirect_uris and not (keyed and alone):
+        yield _issue("app.redirect_uris", "The app has no redirect URI: nobody could open it.", "no-redirect")
+    if app.audience == "professional" and any(one.level == "system" for one in used) and not keyed:
+        yield _issue("app.jwks", "An app that asks for system scopes proves itself with keys.", "no-keys")
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
 
 
 def _answers(app: App, answers: Mapping[str, str]) -> Iterator[Issue]:

@@ -286,6 +286,8 @@ def _identified(proposed: App, current: App | None, publisher: str) -> App:
         return replace(proposed, id=id, client=client, publisher=publisher, status="PRESERIE", **_NO_CONVENTION)
     return replace(
         proposed,
+        # A file that does not speak of them, such as one of a system that knows no such extension, changes none.
+        redirect_uris=proposed.redirect_uris or current.redirect_uris,
         id=current.id,
         client=current.client,
         publisher=publisher,

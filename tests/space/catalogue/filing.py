@@ -48,6 +48,7 @@ APP = App(
     description="Un carnet pour la pression artérielle.",
     url="https://carnet.example/",
     privacy_url="https://carnet.example/vie-privee",
+    redirect_uris=("https://carnet.example/retour",),
 )
 ANSWERS = {
     "use": "care",

@@ -29,6 +29,24 @@ CARDS: list[tuple[App, tuple[str, str]]] = [
     (replace(APP, url="javascript:alert(1)"), ("app.url", "https")),
     (replace(APP, privacy_url=""), ("app.privacy_url", "https")),
     (replace(APP, launch_uri="app://launch"), ("app.launch_uri", "https")),
+    (replace(APP, redirect_uris=()), ("app.redirect_uris", "no-redirect")),
+    *(
+        (replace(APP, redirect_uris=(uri,)), ("app.redirect_uris", "redirect"))
+        for uri in (
+            "javascript:alert(1)",
+            "http://carnet.example/retour",
+            "https://carnet.example/#x",
+            "https://*.example/",
+            "carnet://retour",
+            "/retour",
+        )
+    ),
+    (replace(APP, redirect_uris=tuple(f"https://a.example/{n}" for n in range(21))), ("app.redirect_uris", "redirect")),
+    (replace(APP, jwks="{}"), ("app.jwks", "keys")),
+    (replace(APP, jwks="not JSON"), ("app.jwks", "keys")),
+    (replace(APP, jwks='{"keys": [{"kty": "oct", "kid": "k", "k": "c2VjcmV0"}]}'), ("app.jwks", "keys")),
+    (replace(APP, jwks="{}", jwks_uri="https://carnet.example/keys"), ("app.jwks", "keys-twice")),
+    (replace(APP, jwks_uri="http://carnet.example/keys"), ("app.jwks_uri", "https")),
     (replace(APP, categories=()), ("app.category", "category")),
     (replace(APP, categories=("mesures", "astrologie")), ("app.category", "category")),
     (replace(APP, safety=("x" * 4001,)), ("app.safety", "too-long")),
@@ -111,7 +129,8 @@ async def test_an_app_that_exchanges_nothing_is_asked_less(desk: Desk) -> None:
 
 async def test_an_app_for_professionals_may_ask_at_their_level(desk: Desk) -> None:
     app = replace(purpose(scopes=("user/Observation.rs", "system/Observation.c")), audience="professional")
-    assert (await desk.file(app)).state == "filed"
+    assert ("app.jwks", "no-keys") in await told(desk, app, ANSWERS, DPIA)
+    assert (await desk.file(replace(app, jwks_uri="https://carnet.example/keys"))).state == "filed"
 
 
 @pytest.mark.parametrize("data", [None, "", 3, "not base64!", "====", "JVBERg"])
