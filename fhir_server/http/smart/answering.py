@@ -48,9 +48,10 @@ async def refuse(visit: Visit, ask: Ask, error: str, description: str) -> Respon
     """To the app with an error; refused when the request was decided already."""
     from fhir_server.smart.authorizing.authorize import refused
 
-    if not await visit.authorization.asks.decide(ask):
-        return visit.foreign()
     _, account = await visit.session()
+    # Where nobody is signed in nobody decided anything: nothing is kept of it, and it may be asked again.
+    if account is not None and not await visit.authorization.asks.decide(ask):
+        return visit.foreign()
     if account is not None:
         await trace(
             visit,

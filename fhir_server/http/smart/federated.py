@@ -9,7 +9,12 @@ from fastapi.responses import Response
 
 from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Route, Visit, see_other
+from fhir_server.smart import lifetimes
 from fhir_server.smart.authorizing.asks import Ask
+from fhir_server.smart.people.attempts import admitted, network
+
+#: Errands begun within `lifetimes.ASK`, from one network address (of a hospital, it may be) and in all.
+FROM_ADDRESS, IN_ALL = 1_000, 20_000
 
 
 async def begin(visit: Visit) -> Response:
@@ -18,6 +23,8 @@ async def begin(visit: Visit) -> Response:
     provider = federation.provider(visit.request.path_params["provider"]) if federation else None
     if federation is None or provider is None:
         return visit.refused("There is nothing at this address.", 404)
+    if not await _has_room(visit):
+        return visit.refused("Too many people are signing in at once. Try again in a few minutes.", 429)
     ask = await visit.ask()
     location = await federation.begin(provider, visit.browser, ask.id if ask else "", visit.after, visit.addresses)
     return _lost(visit, ask) if location is None else visit.known(see_other(location))
@@ -46,6 +53,16 @@ async def finish(visit: Visit) -> Response:
         await visit.authorization.sessions.end(visit.cookie)
     on = f"/auth/continue?ask={ask.id}" if ask else arrival.after
     return visit.signed_in(visit.known(see_other(on)), arrival.cookie)
+
+
+async def _has_room(visit: Visit) -> bool:
+    """Whether one more errand may be kept: anyone can begin one."""
+    records = visit.authorization.records
+    limits = ((network(visit.source), FROM_ADDRESS), ("all", IN_ALL))
+    for key, most in limits:
+        if not await admitted(records, "errands", key, most, lifetimes.ASK):
+            return False
+    return True
 
 
 def _lost(visit: Visit, ask: Ask | None, status: int = 403) -> Response:

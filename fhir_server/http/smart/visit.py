@@ -235,6 +235,9 @@ REASONS: Mapping[str, str] = {
     ),
     "This account may not see this page.": "Ce compte n’a pas accès à cette page.",
     "The form is too large.": "Le formulaire est trop volumineux.",
+    "Too many people are signing in at once. Try again in a few minutes.": (
+        "Trop de personnes se connectent en même temps. Réessayez dans quelques minutes."
+    ),
     "There is nothing at this address.": "Il n’y a rien à cette adresse.",
 }
 

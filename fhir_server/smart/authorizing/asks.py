@@ -1,4 +1,6 @@
-"""An app's authorization request, kept while the person signs in, chooses and decides.
+"""An app's authorization request, while the person signs in, chooses and decides.
+
+Until somebody has signed in and chosen it is not kept, but carried by the browser: `sealed`.
 
 https://hl7.org/fhir/smart-app-launch/app-launch.html#obtain-authorization-code, RFC 9700 §4.7: it belongs to the
 browser that brought it, by a cookie, and ends with one decision.
@@ -6,6 +8,7 @@ browser that brought it, by a cookie, and ends with one decision.
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +17,7 @@ import msgspec
 
 from fhir_server.access.grant import Purpose
 from fhir_server.smart import lifetimes
+from fhir_server.smart.authorizing import sealed
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
 
@@ -88,10 +92,21 @@ class Launch:
 
 
 class Asks:
-    """Requests and launches kept in the records."""
+    """Requests and launches in progress."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        self._key = b""
+
+    async def begin(self, ask: Ask) -> Ask | None:
+        """The request under the id it goes on by; None when it is too long.
+
+        One with a launch is kept, since only somebody known here can have made the launch; any other is sealed.
+        """
+        if ask.account is None:
+            return sealed.seal(ask, await self._secret())
+        await self.keep(ask)
+        return ask
 
     async def keep(self, ask: Ask) -> None:
         """Keep a request, or what was chosen for it."""
@@ -101,13 +116,32 @@ class Asks:
 
     async def of(self, id: str, browser: str | None) -> Ask | None:
         """The request, for the browser that brought it."""
-        value = await self._records.get("ask", digest(id)) if len(id) <= 200 else None
-        found = None if value is None else msgspec.json.decode(value, type=Ask)
+        if len(id) > sealed.LONGEST or (id.startswith(sealed.MARK) and await self._is_over(id)):
+            return None
+        value = await self._records.get("ask", digest(id))
+        if value is not None:
+            found: Ask | None = msgspec.json.decode(value, type=Ask)
+        else:
+            found = sealed.opened(id, await self._secret(), Ask)
         return found if found is not None and browser and found.browser == digest(browser) else None
 
     async def decide(self, ask: Ask) -> bool:
         """End the request; False when it was ended already: one decision each."""
-        return await self._records.take("ask", digest(ask.id)) is not None
+        kept = await self._records.take("ask", digest(ask.id)) is not None
+        if not ask.id.startswith(sealed.MARK):
+            return kept
+        left = max(1.0, ask.created + lifetimes.ASK - time.time())
+        return await self._records.add("ask-over", digest(ask.id), b"", left)
+
+    async def _is_over(self, id: str) -> bool:
+        return await self._records.get("ask-over", digest(id)) is not None
+
+    async def _secret(self) -> bytes:
+        """The key of sealed requests: of several workers one makes it, and all use it."""
+        if not self._key:
+            await self._records.add("key", "ask", secrets.token_bytes(32))
+            self._key = await self._records.get("key", "ask") or b""
+        return self._key
 
     async def choose(self, ask: Ask, patient: str) -> Ask:
         """The request with its patient chosen."""

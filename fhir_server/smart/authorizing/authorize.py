@@ -58,7 +58,7 @@ def back(redirect_uri: str, addresses: Addresses, state: str, **parameters: str)
 def read(
     server: Server, asks: Asks, pairs: Sequence[tuple[str, str]], addresses: Addresses, browser: str
 ) -> Ask | Redirect | Unsafe:
-    """The request that `pairs` make, kept; or the answer to a wrong one. Only inside `Bridge.run`."""
+    """The request that `pairs` make, begun; or the answer to a wrong one. Only inside `Bridge.run`."""
     try:
         request = Asked("GET", pairs, {}, addresses)
     except InvalidRequestError:
@@ -73,8 +73,11 @@ def read(
         return back(error.redirect_uri, addresses, request.form.get("state", ""), error=str(error.error), **words)
     except (ValueError, TypeError):
         return Unsafe("The request is malformed.")
-    server.wait(asks.keep(ask))
-    return ask
+    begun: Ask | None = server.wait(asks.begin(ask))
+    if begun is None:
+        too_long = {"error": "invalid_request", "error_description": "The request is too long."}
+        return back(ask.redirect_uri, addresses, ask.state, **too_long)
+    return begun
 
 
 def _ask(server: Server, asks: Asks, request: Asked, browser: str) -> Ask:
