@@ -82,6 +82,10 @@ class Repository:
         """Whether some scope lets the caller `verb` (a letter of `cruds`) some resource of `type`."""
         return self.grant is OPEN or rule(self.grant, type, verb) != NOTHING
 
+    def searches(self, type: str) -> bool:
+        """Whether some scope lets the caller search some resource of `type`."""
+        return self.allows(type, "s")
+
     def require(self, type: str, verb: str) -> None:
         """Refuse at once what no scope speaks of.
 

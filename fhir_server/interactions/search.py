@@ -58,6 +58,7 @@ async def read(
         settings=context.settings,
         base=context.base,
         terminology=context.terminology,
+        allows=context.repository.searches,
         compartment=compartment,
     )
 

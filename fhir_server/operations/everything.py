@@ -54,6 +54,7 @@ async def everything(call: Invocation, context: Context) -> Response:
 
     Raises:
         NotFound, Gone: there is no such patient (404, 410).
+        Forbidden: `_type` names a type that there is no scope to search (403).
         InvalidParameter: a parameter is not of its type (400).
     """
     if call.id is not None:
@@ -99,6 +100,7 @@ def _scope(call: Invocation, context: Context) -> dict[str, Filter]:
     for type in asked:
         if not statement.supports(type):
             raise InvalidParameter(f"There is no resource type {type[:64]}.", "http._type")
+        context.repository.require(type, "s")
     limits = _limits(call, context)
     found = {}
     for type in compartment_types("Patient"):

@@ -26,6 +26,7 @@ async def explain(call: Invocation, context: Context) -> Response:
         settings=context.settings,
         base=context.base,
         terminology=context.terminology,
+        allows=context.repository.searches,
     )
     plan = repository.store.explain(repository.visible(query.scope), query.sort)
     return Response(200, serialize(words.explain(query, plan)))

@@ -62,6 +62,7 @@ async def lastn(call: Invocation, context: Context) -> Response:
         settings=context.settings,
         base=context.base,
         terminology=context.terminology,
+        allows=context.repository.searches,
     )
     kept = _latest(await _observations(query.scope, context), _max(call))
     root, summary, elements = context.base.encode(), query.results.summary, query.results.elements

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fhir_server.fhir.definitions import SearchParameter, resource_types
-from fhir_server.fhir.outcome import FhirError, InvalidParameter, NotSupported, TooCostly
+from fhir_server.fhir.outcome import FhirError, Forbidden, InvalidParameter, NotSupported, TooCostly
 from fhir_server.search.enclosed import inside
 from fhir_server.search.reading import MAX_CHAIN, Reading
 from fhir_server.search.targets import targets_of
@@ -37,19 +37,21 @@ def chained(reading: Reading, type: str, name: str, value: str, steps: int, crit
 def through(reading: Reading, code: str, types: Iterable[str], behind: Callable[[str], Filter]) -> Filter:
     """A reference `code` to a resource of one of `types` that satisfies what `behind` makes for its type.
 
-    Types for which `behind` cannot be asked are left out; when there is no other, the reason is given.
+    Types for which `behind` cannot be asked, or that the caller has no scope for, are left out; when there is no
+    other, the reason is given, a missing scope before others.
     """
     found: list[Filter] = []
     problem: FhirError | None = None
     for target in types:
         try:
             where = behind(target)
+            reading.require(target)
             found += [Linked(code, target, where), inside(where, code, target)]
             reading.spend()
         except TooCostly:
             raise
         except FhirError as error:
-            problem = problem or error
+            problem = error if problem is None or isinstance(error, Forbidden) else problem
     if not found:
         raise problem or NotSupported(f"{code} refers to no type that has this parameter.")
     return either(found)
@@ -60,6 +62,7 @@ def reverse(reading: Reading, type: str, name: str, value: str, steps: int, crit
 
     Raises:
         InvalidParameter, NotSupported: not of this form, or no such reference to `type`.
+        Forbidden: the caller has no scope to search the source.
         TooCostly: more than `MAX_CHAIN` steps.
     """
     _, source, code, rest = (*name.split(":", 3), "", "", "")[:4]
@@ -70,6 +73,7 @@ def reverse(reading: Reading, type: str, name: str, value: str, steps: int, crit
     param = reference_parameter(reading, source, code)
     if type not in targets_of(param, source):
         raise InvalidParameter(f"{source}.{code} does not refer to {type}.")
+    reading.require(source)
     reading.spend()
     return LinkedFrom(source, code, criterion(source, rest, value, _next(steps)))
 

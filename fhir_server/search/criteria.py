@@ -144,6 +144,7 @@ def _content(reading: Reading, type: str, modifier: str, value: str) -> Filter:
 
 def _list(reading: Reading, type: str, modifier: str, value: str) -> Filter:
     _unmodified("_list", modifier)
+    reading.require("List")
     ids = tuple(_list_id(reading, unescape(one)) for one in values(reading, value))
     return LinkedFrom("List", "item", Id(ids))
 

@@ -96,6 +96,20 @@ def parse_include(code: str, modifier: str, value: str, registry: Registry) -> I
     return Include(source, param, target, code == "_revinclude", bool(modifier))
 
 
+def named(include: Include, registry: Registry) -> Iterator[tuple[str, ...]]:
+    """The types that an include names, each as those of which one must be the caller's to search.
+
+    `*` names none: it brings what the caller may see.
+    """
+    if include.source == "*":
+        return
+    yield (include.source,)
+    if include.target:
+        yield (include.target,)
+    elif not include.reverse and include.param != "*" and (param := registry.get(include.source, include.param)):
+        yield targets_of(param, include.source)
+
+
 def _parts(code: str, value: str) -> tuple[str, str, str]:
     if value == "*":
         return "*", "*", ""

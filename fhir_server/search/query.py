@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote
@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import (
     FhirError,
+    Forbidden,
     InvalidParameter,
     Issue,
     NotSupported,
@@ -101,6 +102,7 @@ async def parse(
     base: str,
     terminology: Terminology | None = None,
     compartment: tuple[str, str] | None = None,
+    allows: Callable[[str], bool] | None = None,
 ) -> Query:
     """The query that `pairs` ask of `types`.
 
@@ -113,12 +115,14 @@ async def parse(
         base: absolute URL of the FHIR base, without a slash at its end.
         terminology: for `:in`, `:not-in`, `:above`, `:below`; without one they are refused.
         compartment: (type, id) of whose compartment is searched.
+        allows: whether the caller has a scope to search a type; None asks of nobody.
 
     Raises:
+        Forbidden: the query names a type that the caller has no scope for, whatever the handling.
         InvalidParameter, NotSupported: strict, and something is not understood: one issue for each such parameter.
         TooCostly: over a limit, whatever the handling.
     """
-    reading = Reading(registry, base, registry.zone, time.time_ns() // 1000, terminology)
+    reading = Reading(registry, base, registry.zone, time.time_ns() // 1000, terminology, allows)
     draft = _Draft(reading, types, pairs, settings, compartment)
     if reading.needs:
         await reading.learn()
@@ -175,7 +179,9 @@ def condition(type: str, criteria: str | Sequence[Pair], place: Place) -> Filter
             ]
         )
     registry = place.repository.registry
-    reading = Reading(registry, place.base, registry.zone, time.time_ns() // 1000)
+    # A caller's repository says what they may search; where constraints of scopes are read, there is no caller.
+    allows = getattr(place.repository, "searches", None)
+    reading = Reading(registry, place.base, registry.zone, time.time_ns() // 1000, None, allows)
     draft = _Draft(reading, (type,), [(name, value) for name, value in pairs if value], place.settings, None)
     if draft.problems:
         raise _refusal(draft.problems)
@@ -273,7 +279,7 @@ class _Draft:
                 self.notes.append(Issue("warning", "informational", f"{name[:64]} has no value and was left out."))
                 return
             self._understand(name, value)
-        except (TooCostly, Unavailable) as error:
+        except (TooCostly, Unavailable, Forbidden) as error:
             raise _located(name, error) from None
         except FhirError as error:
             if name.partition(":")[0] in REFUSED:
@@ -291,7 +297,7 @@ class _Draft:
         elif name == "_sort":
             self.sort += sorts(self.types, value, self.reading.registry)
         elif name.partition(":")[0] in RESULT_PARAMETERS:
-            self.results.take(name, value, self.reading.registry)
+            self.results.take(name, value, self.reading)
             if name == "_count":
                 self.used.append((name, str(self.results.count)))
         else:
@@ -315,6 +321,8 @@ class _Draft:
         unknown = [one for one in asked if one not in resource_types()]
         if unknown:
             raise InvalidParameter(f"{unknown[0][:64]!r} is not a resource type.")
+        for type in asked:
+            self.reading.require(type)
         return [type for type in self.types if type in asked]
 
     def _check(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.definitions import SearchParameter
-from fhir_server.fhir.outcome import FhirError, NotSupported, TooCostly
+from fhir_server.fhir.outcome import FhirError, Forbidden, NotSupported, TooCostly
 from fhir_server.store.filters import Filter
 
 if TYPE_CHECKING:
@@ -65,14 +65,22 @@ class Reading:
         zone: of dates without one.
         now: µs since 1970 UTC, for `ap`.
         needs: what was asked of the terminology and is not known yet.
+        allows: whether the caller has a scope to search a type; None where nobody is asked for.
     """
 
-    __slots__ = ("_known", "_left", "_terminology", "base", "needs", "now", "registry", "zone")
+    __slots__ = ("_known", "_left", "_terminology", "allows", "base", "needs", "now", "registry", "zone")
 
     def __init__(
-        self, registry: Registry, base: str, zone: ZoneInfo, now: int, terminology: Terminology | None = None
+        self,
+        registry: Registry,
+        base: str,
+        zone: ZoneInfo,
+        now: int,
+        terminology: Terminology | None = None,
+        allows: Callable[[str], bool] | None = None,
     ) -> None:
         """Nothing is known of the terminology yet."""
+        self.allows = allows
         self.registry = registry
         self.base = base
         self.zone = zone
@@ -81,6 +89,17 @@ class Reading:
         self._terminology = terminology
         self._known: dict[Need, tuple[Coding, ...] | FhirError] = {}
         self._left = MAX_FILTERS
+
+    def require(self, *types: str) -> None:
+        """Refuse, as a direct search is refused, to say anything of types that no scope of the caller speaks of.
+
+        Of several, one that may be searched is enough: a reference that may lead to many types leads to that one.
+
+        Raises:
+            Forbidden: there is no scope to search any of them.
+        """
+        if self.allows is not None and types and not any(map(self.allows, types)):
+            raise Forbidden(f"The token has no scope to search {types[0]}.")
 
     def spend(self, filters: int = 1) -> None:
         """Count `filters` more.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.fhir.subsetting import parse_elements, parse_summary
-from fhir_server.search.includes import Include, parse_include
-from fhir_server.search.parameters import Registry
+from fhir_server.search.includes import Include, named, parse_include
+from fhir_server.search.reading import Reading
 from fhir_server.settings import Settings
 
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
@@ -49,16 +49,20 @@ class Results:
         """Whether only the number of matches is asked (`_summary=count`, `_count=0`)."""
         return self.summary == "count" or self.count == 0
 
-    def take(self, name: str, value: str, registry: Registry) -> None:
+    def take(self, name: str, value: str, reading: Reading) -> None:
         """Read one parameter of `RESULT_PARAMETERS`.
 
         Raises:
             InvalidParameter: a value it cannot have, or a second one.
             NotSupported: a modifier it does not have.
+            Forbidden: an include names a type that the caller has no scope to search.
         """
         code, colon, modifier = name.partition(":")
         if code in ("_include", "_revinclude"):
-            self.includes.append(parse_include(code, modifier, value, registry))
+            include = parse_include(code, modifier, value, reading.registry)
+            for types in named(include, reading.registry):
+                reading.require(*types)
+            self.includes.append(include)
             return
         if colon:
             raise NotSupported(f"{code} has no modifier :{modifier[:64]}.")
