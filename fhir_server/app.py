@@ -326,7 +326,7 @@ def _application(house: House) -> Application:
             await house.engine.records.get("key", "cursor")
         except FhirError as error:
             return str(error)
-        return None
+        return await house.engine.unwritable()
 
     registered = None if house.settings.open else house.authorization.origins.known
     gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending)}

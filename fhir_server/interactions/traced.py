@@ -12,7 +12,7 @@ from fhir_server.access.audit import Traces, event
 from fhir_server.access.grant import OPEN
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import serialize
-from fhir_server.fhir.outcome import FhirError
+from fhir_server.fhir.outcome import FhirError, InsufficientStorage, Unavailable
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import ROUTES, dispatch, shape_of
 from fhir_server.store.protocol import Put
@@ -57,7 +57,16 @@ class _Witness:
 
 async def _leave(request: Request, context: Context, status: int) -> None:
     put = await _trace(request, context, context.repository.traces, status)
-    await Repository(context.repository.store, OPEN, context.repository.registry, context.base).transact([put])
+    try:
+        await Repository(context.repository.store, OPEN, context.repository.registry, context.base).transact([put])
+    except InsufficientStorage:
+        if request.method not in ("GET", "HEAD") and request.path[-1:] != ("_search",):
+            raise
+        # Nothing was to be stored but that somebody looked: to show it untraced is what no setting allows.
+        raise Unavailable(
+            "The disk of the store is full: this access cannot be traced, and shows nothing.",
+            headers={"Retry-After": "60"},
+        ) from None
 
 
 async def _trace(request: Request, context: Context, touched: Traces, status: int) -> Put:

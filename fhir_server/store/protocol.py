@@ -349,6 +349,9 @@ class Engine(Protocol):
     def pending(self) -> int:
         """How many writes of this process wait for the store."""
 
+    async def unwritable(self) -> str | None:
+        """Why nothing can be written now, in words without a path; None while writes are taken."""
+
     async def backup(self, target: Path) -> None:
         """A consistent copy at `target`, while writing goes on."""
 

@@ -6,6 +6,7 @@ OWASP ASVS 3.3 and 3.4; RFC 6265 §4.1.2.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,6 +14,7 @@ import msgspec
 
 from fhir_server.access.grant import Purpose
 from fhir_server.access.revision import changed
+from fhir_server.fhir.outcome import InsufficientStorage
 from fhir_server.smart import lifetimes
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
@@ -70,7 +72,9 @@ class Sessions:
         if found is not None and time.time() - found.seen > lifetimes.SESSION_IDLE / 30:
             # Written once a minute at most, not with each page.
             found = replace(found, seen=time.time())
-            await self._keep(key, found)
+            # With a full disk people still read; the session then ends as if they had not been seen.
+            with suppress(InsufficientStorage):
+                await self._keep(key, found)
         return found
 
     async def lives(self, key: str) -> bool:

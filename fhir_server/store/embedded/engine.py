@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import apsw
 
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.embedded.backup import copy
 from fhir_server.store.embedded.batch import METHODS, Batch
 from fhir_server.store.embedded.check import defects
@@ -35,6 +37,9 @@ _VREAD = """
 SELECT v.at, v.method, v.size, c.bytes, v.seq=r.seq, r.size, CASE WHEN v.seq<>r.seq THEN now.bytes END
 FROM resource r CROSS JOIN version v ON v.rid=r.rid AND v.vid=? CROSS JOIN content c ON c.seq=v.seq
 CROSS JOIN content now ON now.seq=r.seq WHERE r.type=? AND r.id=?"""
+
+#: With less than this left on its disk, in bytes, the store is not sent any more to be written.
+_LEAST_FREE = 16_000_000
 
 
 class EmbeddedStore:
@@ -139,6 +144,19 @@ class EmbeddedEngine:
         """How many writes wait."""
         return self._writer.pending
 
+    async def unwritable(self) -> str | None:
+        """As `Engine.unwritable`: there is hardly room on the disk, or the last write failed and one tried now does."""
+        try:
+            if await self._readers.aside(lambda: shutil.disk_usage(self._path.parent).free) < _LEAST_FREE:
+                return "The disk of the store is full, or nearly: reading goes on, writing does not."
+            if self._writer.refused:
+                await self._writer.perform(_tried)
+        except FhirError as error:
+            return f"{error} Reading goes on."
+        except OSError:
+            return "The folder of the store cannot be reached."
+        return None
+
     async def backup(self, target: Path) -> None:
         """A consistent copy at `target`, while writing goes on.
 
@@ -202,6 +220,13 @@ def open_engine(
         readers,
         connection,
         checkpoints,
+    )
+
+
+def _tried(_: Batch, connection: apsw.Connection) -> None:
+    """Write about as much as a resource takes, again in the same place each time."""
+    connection.execute(
+        "INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES('trial', 'write', randomblob(32768), 0)"
     )
 
 

@@ -28,6 +28,9 @@ _FULL = 1_000
 #: How often what has expired is thrown away.
 _SWEEP_SECONDS = 60.0
 
+#: What SQLite says of a file that cannot be written to, whatever is written.
+_UNWRITABLE = (apsw.FullError, apsw.IOError, apsw.ReadOnlyError)
+
 _log = logging.getLogger(__name__)
 
 Task = Callable[[Batch, apsw.Connection], Any]
@@ -46,7 +49,11 @@ class Job:
 
 
 class Writer:
-    """Takes jobs from any event loop and gives each its outcome once it is durable."""
+    """Takes jobs from any event loop and gives each its outcome once it is durable.
+
+    Attributes:
+        refused: whether the file could not be written to when it was last tried.
+    """
 
     def __init__(self, connection: apsw.Connection, names: Names, judge: Judge, max_pending: int) -> None:
         """Start the thread. `max_pending` jobs may wait; more are refused."""
@@ -57,6 +64,7 @@ class Writer:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._swept = time.monotonic()
         self._closed = False
+        self.refused = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -128,6 +136,7 @@ class Writer:
             self._commit(jobs)
         except apsw.Error as error:
             self._undo()
+            self.refused = isinstance(error, _UNWRITABLE)
             if isinstance(error, apsw.SQLError | apsw.TooBigError | apsw.InterruptError) and len(jobs) > 1:
                 self._one_by_one(jobs)
             else:
@@ -158,6 +167,7 @@ class Writer:
                 job.outcome = refusal
         batch.flush()
         self._connection.execute("COMMIT")
+        self.refused = False
         self._names.commit()
 
     def _undo(self) -> None:
