@@ -82,8 +82,7 @@ def reset(
 
     async def use(house: House, found: Account) -> str | None:
         code = await house.authorization.people.reset(found, password, secret)
-        await house.authorization.sessions.end_all(found.id)
-        await house.authorization.tokens.end_where(account=found.id)
+        await house.authorization.end_access(found.id, apps=True)
         return code
 
     try:
@@ -95,7 +94,7 @@ def reset(
 @account.command()
 def close(login: Login, data: Data = None, store: Store = None) -> None:
     """Let a person in no more; their sessions and tokens end within a second."""
-    _with(login, data, store, lambda house, found: house.authorization.accounts.close(found.id))
+    _with(login, data, store, lambda house, found: house.authorization.shut_out(found.id))
 
 
 @account.command()

@@ -174,6 +174,24 @@ class Authorization:
         )
         await self.traces.leave(trace, family.base)
 
+    async def end_access(self, account: str, apps: bool) -> int:
+        """Sign an account out everywhere, such as after a change of password.
+
+        Args:
+            account: its id.
+            apps: whether apps that keep access while the person is away lose it too.
+
+        Returns:
+            How many authorizations of apps ended.
+        """
+        await self.sessions.end_all(account)
+        return await self.tokens.end_where(account=account, bound=not apps)
+
+    async def shut_out(self, account: str) -> None:
+        """Let an account in no more, and end what it has: opened again, it begins anew."""
+        await self.accounts.close(account)
+        await self.end_access(account, apps=True)
+
     async def authenticate(self, headers: Mapping[str, str], base: str) -> Grant:
         """The caller of the FHIR base: as `Verifier.authenticate`."""
         return await self.verifier.authenticate(headers, base)

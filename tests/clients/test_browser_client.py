@@ -72,6 +72,8 @@ async def test_a_page_of_another_origin_launches_reads_searches_and_refreshes(
     await page.get_by_label("Identifiant").fill("nathalie")
     await page.get_by_label("Mot de passe, ou code provisoire").fill(PASSWORD)
     await page.keyboard.press("Enter")
+    for box in await page.get_by_role("checkbox").all():
+        await box.check()
     await page.get_by_role("button", name="Autoriser").click()
     await page.wait_for_url(f"{app}/index.html*")
     await page.wait_for_function("document.getElementById('told').textContent")

@@ -40,11 +40,16 @@ class _Forms(HTMLParser):
             pair = (values["name"], values.get("value", "on" if tag == "input" else ""))
             if tag == "button":
                 self.posted[-1].buttons.append(pair)
-            elif tag == "input" and (values.get("type") not in ("checkbox", "radio") or "checked" in values):
+            elif tag == "input" and (values.get("type") not in ("checkbox", "radio") or _ticked(values)):
                 self.posted[-1].fields.append(pair)
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = self._inside and tag != "form"
+
+
+def _ticked(box: dict[str, str]) -> bool:
+    """Whether it is ticked: already, or by somebody who allows whatever is asked."""
+    return "checked" in box or box["name"] == "scope"
 
 
 class Person:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 import time
@@ -13,9 +14,10 @@ import pyotp
 import pytest
 import pytest_asyncio
 
+from fhir_server.access.revision import LOOK
 from tests.http.accessible import document, errors, said
-from tests.smart.browser import PASSWORD, Browser, a_person
-from tests.smart.space import ROOT, Space, serving
+from tests.smart.browser import PASSWORD, Browser, a_person, an_app, launched
+from tests.smart.space import ROOT, TOKEN, Space, serving
 
 NEW = "une autre phrase de passe"
 
@@ -124,3 +126,69 @@ async def test_guessing_the_present_password_is_limited(space: Space) -> None:
     for _ in range(6):
         said_last = said(document(await send(browser, "me/password", current="x" * 20, new=NEW), 403))
     assert "Trop d’essais" in said_last
+
+
+LASTING = "launch/patient patient/*.rs offline_access"
+#: What ends access → the fields it is sent with, besides the box about apps.
+ENDINGS: dict[str, dict[str, str]] = {
+    "me/sign-out-everywhere": {},
+    "me/password": {"current": PASSWORD, "new": NEW},
+}
+
+
+async def an_open_app(space: Space, browser: Browser, scope: str) -> dict[str, Any]:
+    app = await an_app(space, f"{LASTING} online_access", scope.rpartition(" ")[2])
+    await space.put({"resourceType": "Patient", "id": "p1"})
+    return {**(await launched(space, app, scope, browser)).json(), "client": app.id}
+
+
+async def works(space: Space, app: dict[str, Any]) -> bool:
+    """Whether the app can still refresh, and its access token reads."""
+    read = await space.fhir("GET", "Patient/p1", app["access_token"])
+    form = {"grant_type": "refresh_token", "refresh_token": app["refresh_token"], "client_id": app["client"]}
+    refreshed = await space.http.post(TOKEN, data=form)
+    assert (read.status_code == 200) is (refreshed.status_code == 200)
+    return refreshed.status_code == 200
+
+
+@pytest.mark.parametrize("apps", ["end", ""])
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_who_leaves_everywhere_says_whether_apps_go_too(space: Space, ending: str, apps: str) -> None:
+    """What hangs on a session ends with it, whatever is said; what outlives it is the person's to end."""
+    await a_person(space)
+    browser = await signed_in(space)
+    lasting = await an_open_app(space, browser, LASTING)
+    bound = await an_open_app(space, browser, "launch/patient patient/*.rs online_access")
+    page = document(await browser.http.get("/auth/me"))
+    [box] = page.xpath(f"//form[contains(@action, '{ending}')]//input[@name='apps']")
+    assert box.get("value") == "end" and box.get("checked") is not None
+    await send(browser, ending, **ENDINGS[ending], **({"apps": apps} if apps else {}))
+    await asyncio.sleep(LOOK + 0.1)
+    assert await works(space, lasting) is (apps == "")
+    assert not await works(space, bound)
+
+
+async def test_a_closed_account_that_is_opened_again_begins_anew(space: Space) -> None:
+    account = await a_person(space)
+    browser = await signed_in(space)
+    lasting = await an_open_app(space, browser, LASTING)
+    await space.house.authorization.shut_out(account.id)
+    await space.house.authorization.accounts.reopen(account.id)
+    await asyncio.sleep(LOOK + 0.1)
+    assert not await works(space, lasting)
+    assert (await browser.http.get("/auth/me")).status_code == 303
+
+
+@pytest.mark.parametrize("apps", ["end", ""])
+async def test_a_password_that_was_given_anew_ends_sessions_and_asks_about_apps(space: Space, apps: str) -> None:
+    account = await a_person(space)
+    browser = await signed_in(space)
+    lasting = await an_open_app(space, browser, LASTING)
+    code = await space.house.authorization.people.provisional(account)
+    other = Browser(space)
+    page = await other.sign_in(await other.http.get("/auth/sign-in"), password=code)
+    assert document(page).xpath("//input[@name='apps'][@checked]")
+    await other.submit(page, password=NEW, **({"apps": apps} if apps else {}))
+    assert (await browser.http.get("/auth/me")).status_code == 303
+    await asyncio.sleep(LOOK + 0.1)
+    assert await works(space, lasting) is (apps == "")

@@ -118,3 +118,41 @@ async def test_software_outside_the_catalogue_is_asked_about_scope_by_scope(spac
     browser = Browser(space)
     page = document(await browser.sign_in(await browser.open(app.request(SCOPE))))
     assert page.xpath("//input[@name='scope']") and not page.xpath("//input[@type='radio']")
+
+
+GRANULAR = "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
+OUTSIDE = f"openid fhirUser launch/patient offline_access patient/Patient.r {GRANULAR}"
+
+
+async def test_nothing_is_ticked_for_anybody_and_a_constraint_is_told_in_words(space: Space) -> None:
+    """RGPD art. 4(11) and 7(2): consent is an act, on what can be understood."""
+    await a_person(space)
+    app = await an_app(space, OUTSIDE)
+    page = document(await (browser := Browser(space)).sign_in(await browser.open(app.request(OUTSIDE))))
+    boxes = page.xpath("//input[@type='checkbox']")
+    assert [box.get("value") for box in boxes] == ["offline_access", "patient/Patient.r", GRANULAR]
+    assert not page.xpath("//input/@checked") and not page.xpath("//input[@disabled]")
+    assert "catégorie : résultats de laboratoire" in said(page) and "observation-category" not in said(page)
+    assert "savoir qui vous êtes" in said(page)
+
+
+async def test_only_what_was_ticked_is_granted_and_ticking_nothing_grants_nothing(space: Space) -> None:
+    await a_person(space)
+    app = await an_app(space, OUTSIDE)
+    browser = Browser(space)
+    page = await browser.sign_in(await browser.open(app.request(OUTSIDE)))
+    again = await browser.submit(page, decision="allow", scope=[])
+    assert "Cochez ce que vous autorisez" in said(document(again, 400))
+    back = await browser.submit(again, decision="allow", scope=[GRANULAR])
+    body = (await space.http.post(TOKEN, data=app.exchange(answered(back)["code"]))).json()
+    assert body["scope"].split() == ["openid", "fhirUser", "launch/patient", GRANULAR]
+    assert "refresh_token" not in body
+
+
+async def test_what_was_chosen_before_is_not_ticked_the_next_time(space: Space) -> None:
+    await a_person(space)
+    app = await an_app(space, OUTSIDE)
+    browser = Browser(space)
+    page = await browser.sign_in(await browser.open(app.request(OUTSIDE)))
+    answered(await browser.submit(page, decision="allow", scope=["patient/Patient.r"]))
+    assert not document(await browser.open(app.request(OUTSIDE))).xpath("//input/@checked")

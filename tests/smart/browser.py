@@ -95,11 +95,12 @@ class Browser:
         return await self._followed(await self.http.get("/auth/authorize", params=request))
 
     async def submit(self, page: httpx.Response, **fields: Any) -> httpx.Response:
-        """The page's last form sent with these fields besides its hidden ones; disabled boxes are not sent."""
+        """The page's last form sent with these fields besides its hidden ones; who allows ticks every scope."""
         form = re.findall(r'<form method="post" action="([^"]+)">(.*?)</form>', page.text, re.S)[-1]
         hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form[1]))
-        boxes = re.findall(r'<input type="checkbox"[^>]*name="scope" value="([^"]*)" checked>', form[1])
-        data = {**hidden, **({"scope": [html.unescape(box) for box in boxes]} if boxes else {}), **fields}
+        boxes = re.findall(r'<input type="checkbox"[^>]*name="scope" value="([^"]*)">', form[1])
+        ticked = [html.unescape(box) for box in boxes] if fields.get("decision") == "allow" else []
+        data = {**hidden, **({"scope": ticked} if ticked else {}), **fields}
         return await self._followed(await self.http.post(html.unescape(form[0]), data=data, headers={"Origin": ROOT}))
 
     async def sign_in(self, page: httpx.Response, login: str = "nathalie", password: str = PASSWORD, code: str = ""):

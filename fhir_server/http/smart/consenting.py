@@ -32,14 +32,21 @@ async def show(visit: Visit, ask: Ask, _session: Session | None, account: Accoun
     offers = await visit.authorization.consenting.offers(ask, account) if account is not None else None
     if offers is not None and account is not None:
         return await _purposes(visit, ask, account, offers)
-    target = urlsplit(ask.redirect_uri)
+    return await _scopes(visit, ask, account)
+
+
+async def _scopes(visit: Visit, ask: Ask, account: Account | None, error: str = "") -> Response:
+    target, asked = urlsplit(ask.redirect_uri), lines(ask.scope)
     values: dict[str, Any] = {
         "client": await name_of(visit, ask),
         "account": account,
-        "lines": lines(ask.scope),
+        # RGPD art. 4(11): consent is an act of the person; a box that was ticked for them is none (CJEU C-673/17).
+        "optional": [line for line in asked if line.optional],
+        "together": [line for line in asked if not line.optional],
         "host": target.netloc or target.scheme,
+        "error": error,
     }
-    return visit.page("smart/consent", values, ask)
+    return visit.page("smart/consent", values, ask, 400 if error else 200)
 
 
 async def decide(visit: Visit) -> Response:
@@ -57,9 +64,17 @@ async def decide(visit: Visit) -> Response:
         return await _by_purpose(visit, ask, session, account, offers, given)
     if list(given.get("decision", ())) != ["allow"]:
         return await refuse(visit, ask, "access_denied", "The person refused.")
+    if not _ticked(ask, given):
+        return await _scopes(visit, ask, account, "nothing")
     accepted = _accepted(ask, given)
     await authorize.Approvals(visit.authorization.records).keep(ask, account, accepted)
     return await grant(visit, ask, session, account, accepted)
+
+
+def _ticked(ask: Ask, given: Form) -> bool:
+    """Whether something that can be ticked was, or nothing can be."""
+    optional = {line.scope for line in lines(ask.scope) if line.optional}
+    return not optional or not optional.isdisjoint(given.get("scope", ()))
 
 
 def _accepted(ask: Ask, given: Form) -> tuple[str, ...]:

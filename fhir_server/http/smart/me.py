@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
+from fhir_server.http.smart.tracing import trace
 from fhir_server.http.smart.visit import Form, Route, Visit, first, see_other
 from fhir_server.smart.people.proving import LONGEST, WeakPassword
 
@@ -46,7 +47,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def change_password(visit: Visit) -> Response:
-    """A new password; every session ends but this browser's, which gets a new one."""
+    """A new password; every session ends but this browser's, which gets a new one, and apps' access if one says so."""
     given, session, account = await _sent(visit)
     if given is None or session is None or account is None:
         return visit.foreign()
@@ -57,7 +58,7 @@ async def change_password(visit: Visit) -> Response:
         await visit.authorization.people.set_password(account, first(given, "new", LONGEST + 1))
     except WeakPassword:
         return await _page(visit, session, account, 400, error="weak", form="password")
-    await visit.authorization.sessions.end_all(account.id)
+    await _end(visit, account, given)
     cookie = await visit.authorization.sessions.begin(account.id, strength, session.role)
     return visit.signed_in(_done("password"), cookie)
 
@@ -114,11 +115,11 @@ async def remove_second_factor(visit: Visit) -> Response:
 
 
 async def sign_out_everywhere(visit: Visit) -> Response:
-    """Every session ends, this one included."""
+    """Every session ends, this one included, and what hangs on them; apps' lasting access if one says so."""
     given, _, account = await _sent(visit)
     if given is None or account is None:
         return visit.foreign()
-    await visit.authorization.sessions.end_all(account.id)
+    await _end(visit, account, given)
     return visit.signed_out(see_other("/auth/sign-in"))
 
 
@@ -131,6 +132,12 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/auth/me/second-factor/remove", remove_second_factor),
     ("POST", "/auth/me/sign-out-everywhere", sign_out_everywhere),
 )
+
+
+async def _end(visit: Visit, account: Account, given: Form) -> None:
+    apps = first(given, "apps") == "end"
+    await trace(visit, "sign-out", subject=account.subject, why="Everywhere, and apps too." if apps else "Everywhere.")
+    await visit.authorization.end_access(account.id, apps)
 
 
 async def _sent(visit: Visit) -> tuple[Form | None, Session | None, Account | None]:

@@ -58,7 +58,7 @@ async def sign_in(visit: Visit) -> Response:
     if strength == "activate":
         key = made()
         await visit.authorization.records.put("activation", digest(key), account.id.encode(), ACTIVATION)
-        return visit.page("smart/activate", {"key": key, "error": ""}, ask)
+        return await _activation(visit, account, ask, key)
     await trace(visit, "sign-in", subject=account.subject, client=ask.client if ask else None)
     cookie = await visit.authorization.sessions.begin(account.id, strength)
     # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
@@ -80,6 +80,12 @@ async def _trace_refusal(visit: Visit, ask: Ask | None, refusal: str, login: str
 _FIELDS = (("login", 200), ("password", LONGEST + 1), ("code", 20))
 
 
+async def _activation(visit: Visit, account: Account, ask: Ask | None, key: str, error: str = "") -> Response:
+    apps = await visit.authorization.tokens.lasting(account.id)
+    values = {"key": key, "error": error, "apps": apps}
+    return visit.page("smart/activate", values, ask, 400 if error else 200)
+
+
 async def activate(visit: Visit) -> Response:
     """The first password of an account."""
     given, ask = await visit.posted(), await visit.ask()
@@ -96,8 +102,10 @@ async def activate(visit: Visit) -> Response:
     try:
         await people.set_password(account, first(given, "password", LONGEST + 1))
     except WeakPassword:
-        return visit.page("smart/activate", {"key": key, "error": "weak"}, ask, 400)
+        return await _activation(visit, account, ask, key, "weak")
     await records.take("activation", digest(key))
+    # A code that is given out again means that the password was lost, or known to somebody.
+    await visit.authorization.end_access(account.id, first(given, "apps") == "end")
     return _page(visit, ask, error="activated", login=account.login)
 
 

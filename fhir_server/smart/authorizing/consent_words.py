@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fhir_server.smart.authorizing.constraint_words import constraint
 from fhir_server.smart.scopes import read
 
 #: Resource type → what it is called; any other is shown by its FHIR name.
@@ -74,6 +75,7 @@ def _resources(text: str) -> tuple[str, str] | None:
         return None
     what = TYPES.get(one.type, (one.type, one.type))
     done = [words for letters, words in VERBS if one.verbs & set(letters)]
-    limit = (f" (seulement {one.query})", f" (only {one.query})") if one.query else ("", "")
+    words = constraint(one.query)
+    limit = (f" (seulement : {words[0]})", f" (only: {words[1]})") if one.query else ("", "")
     fr = f"{', '.join(fr for fr, _ in done)} {what[0]}{limit[0]}"
     return fr, f"{', '.join(en for _, en in done)} {what[1]}{limit[1]}"

@@ -203,13 +203,24 @@ class Tokens:
         found = await self._records.get("family", id)
         return None if found is None else msgspec.json.decode(found, type=Family)
 
+    async def lasting(self, account: str) -> bool:
+        """Whether some app has access for an account while the person is away."""
+        kept = [msgspec.json.decode(value, type=Family) for _, value in await self._records.list("family")]
+        return any(one.account == account and one.session is None for one in kept)
+
     async def end(self, family: str) -> None:
         """End an authorization and everything it gave, on every worker within a second."""
         await self._records.take("family", family)
         await changed(self._records)
 
-    async def end_where(self, client: str | None = None, account: str | None = None, patient: str | None = None) -> int:
+    async def end_where(
+        self, client: str | None = None, account: str | None = None, patient: str | None = None, bound: bool = False
+    ) -> int:
         """End every authorization of a client, of an account, on a patient (id), or of all that is given at once.
+
+        Args:
+            client, account, patient: None for any.
+            bound: only those that hang on a session of the person.
 
         Returns:
             How many there were.
@@ -218,6 +229,8 @@ class Tokens:
         ended = 0
         for id, value in await self._records.list("family"):
             found = msgspec.json.decode(value, type=Family)
+            if bound and found.session is None:
+                continue
             if all(value is None or getattr(found, name) == value for name, value in wanted):
                 await self._records.take("family", id)
                 ended += 1
