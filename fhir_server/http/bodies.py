@@ -11,9 +11,11 @@ from typing import Any
 from fhir_server.fhir.outcome import FhirError, Unavailable, UnsupportedMediaType
 from fhir_server.fhir.xml import to_json
 from fhir_server.http.aside import conversion
-from fhir_server.http.negotiation import FORM, FORMATS, GENERIC, JSON_PATCH, content
+from fhir_server.http.contents import is_content
+from fhir_server.http.negotiation import FORM, FORMATS, JSON_PATCH, MERGE_PATCH, content
 from fhir_server.http.packing import too_large, unpacked
 from fhir_server.interactions.exchange import FHIR_JSON
+from fhir_server.interactions.patch import ACCEPT_PATCH
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -131,10 +133,9 @@ async def as_json(method: str, path: tuple[str, ...], body: bytes, header: str, 
     if not body:
         return body, ""
     media_type, charset = content(header)
-    if _is_content(method, path, media_type, body):
-        return body, header.strip()
-    if method == "PATCH" and media_type == JSON_PATCH:
-        return body, JSON_PATCH
+    kept = await _kept(method, path, media_type, body)
+    if kept is not None:
+        return body, kept or header.strip()
     if charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("FHIR is written in UTF-8.", "http.Content-Type")
     match FORMATS.get(media_type) if "/" in media_type else _guessed(media_type, body):
@@ -145,8 +146,27 @@ async def as_json(method: str, path: tuple[str, ...], body: bytes, header: str, 
         case "xml":
             return to_json(body, max_depth), FHIR_JSON
     raise UnsupportedMediaType(
-        f"A body is application/fhir+json or application/fhir+xml{_besides(method, path)}.", "http.Content-Type"
+        f"A body is application/fhir+json or application/fhir+xml{_besides(method, path)}.",
+        "http.Content-Type",
+        headers=ACCEPT_PATCH if method == "PATCH" else None,
     )
+
+
+async def _kept(method: str, path: tuple[str, ...], media_type: str, body: bytes) -> str | None:
+    """The type of a body that stays as it came: a patch's own, "" for what the header says; None for a resource."""
+    looked_at = (method, path, media_type, body)
+    long = len(body) > LONG and path[:1] == ("Binary",)
+    if await conversion(is_content, *looked_at) if long else is_content(*looked_at):
+        return ""
+    if method == "PATCH" and media_type == MERGE_PATCH:
+        raise UnsupportedMediaType(_NO_MERGE, "http.Content-Type", headers=ACCEPT_PATCH)
+    return JSON_PATCH if method == "PATCH" and media_type == JSON_PATCH else None
+
+
+_NO_MERGE = (
+    "A merge patch (RFC 7396) is not offered, since it cannot say which of several elements is meant: JSON Patch in "
+    f"{JSON_PATCH}, or FHIRPath Patch in application/fhir+json or application/fhir+xml."
+)
 
 
 def _besides(method: str, path: tuple[str, ...]) -> str:
@@ -158,14 +178,3 @@ def _besides(method: str, path: tuple[str, ...]) -> str:
 def _guessed(media_type: str, body: bytes) -> str | None:
     # A client that says nothing of its body may have it looked at (RFC 9110 §8.3).
     return None if media_type else {b"{": "json", b"[": "json", b"<": "xml"}.get(body.lstrip()[:1])
-
-
-def _is_content(method: str, path: tuple[str, ...], media_type: str, body: bytes) -> bool:
-    """Whether the body is what a Binary is to hold rather than a resource (binary.html#rest)."""
-    if path[:1] != ("Binary",) or method not in ("POST", "PUT") or len(path) > 2 or path[-1][:1] in "_$":
-        return False
-    if media_type in GENERIC:
-        # CDA documents are text/xml, and so may be a Binary resource: it says what it is within its first characters.
-        start = body[:2000]
-        return b'"Binary"' not in start and not (b"<Binary" in start and b"http://hl7.org/fhir" in start)
-    return FORMATS.get(media_type, "html") == "html" and media_type != ""

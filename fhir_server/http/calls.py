@@ -73,6 +73,7 @@ class Incoming:
         headers: by lower-case name; of a repeated header the values joined by a comma.
         path: decoded segments under the base, once `read`.
         query: decoded pairs without the wire's own, once `read`.
+        format: `_format`, once it was said.
         wanted: what to answer in; JSON until negotiation succeeds.
         pretty: `_pretty`.
         awaited: whether the body is still on its way.
@@ -85,6 +86,7 @@ class Incoming:
 
     __slots__ = (
         "awaited",
+        "format",
         "headers",
         "held",
         "json",
@@ -109,6 +111,7 @@ class Incoming:
         self.query: tuple[tuple[str, str], ...] = ()
         self.own: tuple[tuple[str, str], ...] = ()
         self.raw_query: bytes = scope["query_string"]
+        self.format: str | None = None
         self.wanted: Accepted = AS_JSON
         self.pretty = False
         self.awaited = False
@@ -136,9 +139,10 @@ class Incoming:
 
     def take(self, found: tuple[tuple[str, str], ...]) -> None:
         """Add pairs of the URL or of a form, keeping those that are the wire's for itself."""
-        format = next((value for name, value in found if name == "_format"), None)
-        if format is not None or not self.query:
-            self.wanted = accepted(self.headers.get("accept"), format)
+        if self.format is None:
+            # Of a URL and a form that each say one, the URL's counts.
+            self.format = next((value for name, value in found if name == "_format"), None)
+            self.wanted = accepted(self.headers.get("accept"), self.format)
         for name, value in found:
             if name == "_pretty":
                 self.pretty = _boolean(value)

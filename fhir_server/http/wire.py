@@ -22,6 +22,7 @@ from fhir_server.http.naming import described
 from fhir_server.http.negotiation import FORM, GENERIC, content, refuse_unless_raw, takes_gzip
 from fhir_server.http.uri import pairs
 from fhir_server.interactions.exchange import FHIR_JSON, Handler, Request, Response
+from fhir_server.interactions.patch import ACCEPT_PATCH
 from fhir_server.settings import Settings
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -141,11 +142,12 @@ class Wire:
             method, path = _MEANT[method], path or (("metadata",) if method == "OPTIONS" else ())
         if incoming.wanted.raw != "no" and path[:1] == ("Binary",) and method == "GET" and len(path) in (2, 4):
             return await self._binary(incoming, path, context)
-        refuse_unless_raw(incoming.wanted)
+        is_form = method == "POST" and path[-1:] == ("_search",)
+        if not is_form:
+            refuse_unless_raw(incoming.wanted)
         if method in _READING:
             request = Request(method, path, incoming.query, headers=incoming.for_handlers())
             return await self._dispatch(request, context)
-        is_form = method == "POST" and path[-1:] == ("_search",)
         body = await self._body(incoming, receive, LONGEST_FORM if is_form else self._settings.max_body_bytes)
         header = incoming.headers.get("content-type", "")
         if is_form:
@@ -168,6 +170,7 @@ class Wire:
         if body and content(header)[0] != FORM:
             raise UnsupportedMediaType(f"A search is posted as {FORM}.", "http.Content-Type")
         incoming.take(pairs(body.strip(b"\r\n")))
+        refuse_unless_raw(incoming.wanted)
         request = Request("POST", incoming.path, incoming.query, headers=incoming.for_handlers())
         return await self._dispatch(request, context)
 
@@ -213,7 +216,8 @@ class Wire:
 def _without_dispatch(incoming: Incoming, base: str) -> Response | None:
     """The answer to what no interaction is: the methods of an address, and the base seen in a browser."""
     if incoming.method == "OPTIONS" and incoming.path:
-        return Response(204, headers={"Allow": _ALLOW.get(len(incoming.path), "GET, HEAD, POST, OPTIONS")})
+        allow = _ALLOW.get(len(incoming.path), "GET, HEAD, POST, OPTIONS")
+        return Response(204, headers={"Allow": allow, **(ACCEPT_PATCH if "PATCH" in allow else {})})
     bare = not incoming.path and not incoming.query and incoming.method in ("GET", "HEAD")
     if bare and incoming.wanted.format == "html":
         return Response(303, headers={"Location": base.removesuffix(PREFIX) + "/"})

@@ -13,12 +13,9 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.outcome import Malformed
-from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Request, Response
+from fhir_server.interactions.exchange import FHIR_JSON, Request, Response
 from fhir_server.store.protocol import Version
 
-#: Media types that carry the Binary resource itself rather than its content. The generic types are not among them: the
-#: wire has looked at what they hold, and calls a resource by FHIR's own type.
-RESOURCE_TYPES = frozenset({"", FHIR_JSON, FHIR_XML})
 #: Header by which the wire says that the client wants the content, not the resource.
 RAW = "accept-raw"
 
@@ -46,6 +43,9 @@ def raw(version: Version) -> Response:
     content = _decode(version.body)
     # RFC 9110 §5.5: a header value cannot carry line breaks or other control characters.
     declared = content.contentType if _MEDIA_TYPE.fullmatch(content.contentType) else "application/octet-stream"
+    if declared == FHIR_JSON:
+        # The wire writes a resource of its own in that type as the client wants it; this goes out as it came in.
+        declared = f"{FHIR_JSON}; charset=utf-8"
     return Response(
         200,
         b64decode(content.data),
@@ -59,8 +59,30 @@ def raw(version: Version) -> Response:
 
 
 def is_content(request: Request) -> bool:
-    """Whether the body is a Binary's content rather than a resource."""
-    return request.resource is None and request.content_type not in RESOURCE_TYPES
+    """Whether the body is a Binary's content rather than a resource.
+
+    The wire has made JSON of a resource in XML, and calls a resource in any type that may be JSON by FHIR's own.
+    """
+    if request.resource is not None or not request.content_type:
+        return False
+    return request.content_type != FHIR_JSON or not is_binary(request.body)
+
+
+class _Kind(msgspec.Struct):
+    resourceType: Any = None
+
+
+_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def is_binary(json: bytes, unread: bool = True) -> bool:
+    """Whether `json` is a Binary resource; `unread` is the answer for what is no JSON."""
+    try:
+        return bool(_kind(json.removeprefix(b"\xef\xbb\xbf")).resourceType == "Binary")
+    except msgspec.ValidationError:
+        return False  # JSON, and no object
+    except (msgspec.DecodeError, RecursionError):
+        return unread
 
 
 def wrapped(request: Request, id: str | None) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from fhir_server.store.protocol import Guard, Put, Version
 #: A resource to a changed one; the one given is the caller's own and may be changed in place.
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
+#: What kinds of patch are read: RFC 5789 §2.2 has a refusal say so, and §3.1 an answer to OPTIONS.
+ACCEPT_PATCH = {"Accept-Patch": "application/json-patch+json, application/fhir+json, application/fhir+xml"}
+
 _FHIR = frozenset({FHIR_JSON, FHIR_XML, "application/json"})
 
 
@@ -73,8 +76,9 @@ def change_of(request: Request, context: Context) -> Change:
         tree = request.resource if request.resource is not None else parse(request.body, depth)
         return fhirpath_patch.read(tree)
     raise UnsupportedMediaType(
-        "A patch is application/json-patch+json, or Parameters in application/fhir+json or application/fhir+xml.",
-        headers={"Accept-Patch": "application/json-patch+json, application/fhir+json, application/fhir+xml"},
+        "A patch is application/json-patch+json, or Parameters in application/fhir+json or application/fhir+xml"
+        " (FHIRPath Patch); no other kind, such as a merge patch (RFC 7396), is offered.",
+        headers=ACCEPT_PATCH,
     )
 
 

@@ -29,12 +29,15 @@ def require_match(request: Request, before: Version | None) -> None:
     """
     if not request.headers:
         return
-    current = None if before is None or before.deleted else str(before.version)
+    # A deletion is a version as well: whoever brings the resource back names it by the ETag that its 410 had. `*` asks
+    # for something to be there (RFC 9110 §13.1.1, §13.1.2), and after a deletion nothing is.
+    current = None if before is None else str(before.version)
+    there = before is not None and not before.deleted
     wanted = request.headers.get("if-match")
-    if wanted is not None and not _names(wanted, current, "If-Match"):
+    if wanted is not None and not _names(wanted, current, there, "If-Match"):
         raise PreconditionFailed("The current version is not the one named by If-Match.", "http.If-Match")
     unwanted = request.headers.get("if-none-match")
-    if unwanted is not None and _names(unwanted, current, "If-None-Match"):
+    if unwanted is not None and _names(unwanted, current if there else None, there, "If-None-Match"):
         raise PreconditionFailed("A version named by If-None-Match is current.", "http.If-None-Match")
 
 
@@ -42,7 +45,7 @@ def unmodified(request: Request, version: Version) -> Response | None:
     """The 304 of a conditional read, or None when the resource is to be sent."""
     known = request.headers.get("if-none-match")
     if known is not None:
-        same = _names(known, str(version.version), "If-None-Match")
+        same = _names(known, str(version.version), True, "If-None-Match")
     else:
         since = instant(request.headers.get("if-modified-since", ""))
         # RFC 7232 §3.3: HTTP dates count whole seconds.
@@ -62,9 +65,9 @@ def instant(value: str) -> int | None:
         return None
 
 
-def _names(header: str, version: str | None, name: str) -> bool:
+def _names(header: str, version: str | None, there: bool, name: str) -> bool:
     if header.strip() == "*":
-        return version is not None
+        return there
     return version in _tags(header, name)
 
 

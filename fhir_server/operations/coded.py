@@ -65,7 +65,8 @@ async def value_set(call: Invocation, context: Context, known: Terminology) -> V
         raise InvalidParameter("Which value set is needed: url, valueSet, or an instance.", "http.url", code="required")
     version = call.inputs.one("valueSetVersion") or ""
     lent = Lent(known.catalogue, map(given, call.inputs.several.get("tx-resource", ())))
-    return required(lent.value_set(url, version, moment(call.inputs)), url)
+    beside = lent.beside("ValueSet", url, version)
+    return required(lent.value_set(url, version, moment(call.inputs)), url, beside)
 
 
 def composer(call: Invocation, known: Terminology) -> tuple[Composer, Pins]:
@@ -128,7 +129,8 @@ async def code_system(call: Invocation, context: Context, known: Terminology, ur
         raise InvalidParameter("Which code system is needed.", "http.system", code="required")
     found = known.catalogue.system(url, version)
     if found is None:
-        raise unknown("code system", url, "http.url" if call.inputs.one("url") else "http.system")
+        named = "http.url" if call.inputs.one("url") else "http.system"
+        raise unknown("code system", url, named, known.catalogue.beside("CodeSystem", url, version))
     return found
 
 

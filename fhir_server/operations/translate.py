@@ -108,9 +108,10 @@ async def _maps(call: Invocation, context: Context, known: Terminology) -> list[
     if given is not None:
         return [given]
     if url is not None:
-        found = known.catalogue.artifact("ConceptMap", url, inputs.one("conceptMapVersion") or "")
+        version = inputs.one("conceptMapVersion") or ""
+        found = known.catalogue.artifact("ConceptMap", url, version)
         if found is None:
-            raise unknown("concept map", url, "http.url")
+            raise unknown("concept map", url, "http.url", known.catalogue.beside("ConceptMap", url, version))
         return [tree(found)]
     if not any(inputs.one(name) for name in ("source", "target", "targetsystem")):
         raise InvalidParameter("Which map is needed: url, source, target or targetsystem.", "http.url", code="required")

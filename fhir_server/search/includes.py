@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from fhir_server.fhir.definitions import resource_types
-from fhir_server.fhir.outcome import Forbidden, Gone, InvalidParameter, NotFound, NotSupported
+from fhir_server.fhir.outcome import Forbidden, Gone, InvalidParameter, Issue, NotFound, NotSupported
 from fhir_server.search.codes import spellings
 from fhir_server.search.parameters import Registry
 from fhir_server.search.targets import targets_of
@@ -70,10 +70,10 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Included:
-    """What comes beside a page, in the order it was found, and whether there was more than the limit."""
+    """What comes beside a page, in the order it was found, and what is to be said of what was left out."""
 
     versions: tuple[Version, ...]
-    cut: bool
+    issues: tuple[Issue, ...] = ()
 
 
 def parse_include(code: str, modifier: str, value: str, registry: Registry) -> Include:
@@ -151,7 +151,17 @@ async def included(
         asked = again
         if not (frontier and asked) or search.cut:
             break
-    return Included(tuple(search.found), search.cut)
+    else:
+        deep = f"Includes are followed {MAX_ROUNDS} links far; what may lie beyond was left out."
+        return Included(tuple(search.found), (_left_out(deep, asked[0]),))
+    if not search.cut:
+        return Included(tuple(search.found))
+    many = f"An answer includes {limit} resources and {most_bytes} bytes at most; the rest was left out."
+    return Included(tuple(search.found), (_left_out(many, search.asking or includes[0]),))
+
+
+def _left_out(said: str, one: Include) -> Issue:
+    return Issue("warning", "too-costly", said, f"http.{'_revinclude' if one.reverse else '_include'}")
 
 
 def _is_second_hop(one: Include, types: set[str]) -> bool:
@@ -180,11 +190,13 @@ class _Search:
         self.seen: set[Key] = set()
         self.versions: set[tuple[str, str, int]] = set()
         self.found: list[Version] = []
+        self.asking: Include | None = None
         self.cut = False
 
     async def forward(self, includes: Sequence[Include], frontier: Sequence[Version]) -> None:
         if not includes:
             return
+        self.asking = includes[0]
         wanted = _Wanted()
         plans: dict[str, Mapping[str, frozenset[str] | None]] = {}
         for version in frontier:
@@ -263,8 +275,9 @@ class _Search:
         self._add([version])
 
     async def backward(self, includes: Sequence[Include], frontier: Sequence[Version]) -> None:
-        if not includes:
+        if not includes or self.cut:
             return
+        self.asking = includes[0]
         for some in _chunks(list(frontier), 50):
             scope: dict[str, list[Filter]] = defaultdict(list)
             for one in includes:

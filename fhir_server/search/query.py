@@ -43,6 +43,9 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: Parameters of the wire: they say how the answer is written, and are repeated in its links.
 WIRE = frozenset({"_format", "_pretty"})
+#: Parameters of other servers that libraries send by themselves → the value under which leaving them out changes
+#: nothing; None for any. Any other value would be answered with another page than the one asked for, again and again.
+FOREIGN: Mapping[str, str | None] = {"_offset": "0", "_page": "1", "_fields": None}
 #: R4 search.html#query: a server SHALL refuse a named query it does not know, whatever the handling.
 REFUSED = frozenset({"_query"})
 #: Criteria that mean the same for every type, and are read once for all of them.
@@ -277,6 +280,9 @@ class _Draft:
             if not value.strip():
                 # An empty field of a form asks nothing; it is not repeated, and the answer says so.
                 self.notes.append(Issue("warning", "informational", f"{name[:64]} has no value and was left out."))
+                return
+            if name in FOREIGN and FOREIGN[name] in (None, value):
+                self.notes.append(Issue("warning", "not-supported", f"{name} was left out: it is no parameter of R4."))
                 return
             self._understand(name, value)
         except (TooCostly, Unavailable, Forbidden) as error:

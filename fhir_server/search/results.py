@@ -79,6 +79,11 @@ class Results:
     def _total(self, value: str) -> None:
         self.total = _one_of(value, "none", "estimate", "accurate")
 
+    def _total_method(self, value: str) -> None:
+        if value not in _TOTAL_METHODS:
+            raise InvalidParameter(f"The value is one of {', '.join(_TOTAL_METHODS)}.")
+        self.total = _TOTAL_METHODS[value]
+
     def _summary(self, value: str) -> None:
         self.summary = parse_summary([value])
 
@@ -98,9 +103,13 @@ def _one_of(value: str, *allowed: str) -> str:
     return value
 
 
+#: Values of `_totalMethod`, which fhirpy's `count()` sends to every server, as those of `_total`.
+_TOTAL_METHODS = {"count": "accurate", "countEstimate": "estimate", "estimate": "estimate", "none": "none"}
+
 _READERS: Mapping[str, Callable[[Results, str], None]] = {
     "_count": Results._count,
     "_total": Results._total,
+    "_totalMethod": Results._total_method,
     "_summary": Results._summary,
     "_elements": Results._elements,
     "_contained": Results._contained,

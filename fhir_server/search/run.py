@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fhir_server.fhir.outcome import Issue
 from fhir_server.fhir.subsetting import subset
 from fhir_server.search.bundle import INCLUDE, Link, entry, outcome_entry, searchset, url
 from fhir_server.search.contained import Selection, count, select
 from fhir_server.search.cursors import START, Cursor, open_cursor, sign
-from fhir_server.search.includes import Reader, included
+from fhir_server.search.includes import Included, Reader, included
 from fhir_server.search.parameters import Registry
 from fhir_server.search.query import Query
 from fhir_server.settings import Settings
@@ -43,9 +42,9 @@ async def search(
         found = await _found(query, repository, cursor, settings)
     else:
         found = await select(query, repository, registry, base, cursor.after)
-    beside, cut = await _beside(query, found, repository, registry, settings)
-    entries = _entries(query, base, found, beside)
-    if issues := _issues(query, cut, settings.max_includes):
+    beside = await _beside(query, found, repository, registry, settings)
+    entries = _entries(query, base, found, beside.versions)
+    if issues := (*query.ignored, *beside.issues):
         entries.append(outcome_entry(issues))
     return searchset(entries, _links(query, base, cursor, found.next, key), found.total)
 
@@ -71,14 +70,13 @@ async def _found(query: Query, repository: Reader, cursor: Cursor, settings: Set
 
 async def _beside(
     query: Query, found: Selection, repository: Reader, registry: Registry, settings: Settings
-) -> tuple[Sequence[Version], bool]:
-    """What is included beside the matches, and whether there was more than the settings allow."""
+) -> Included:
+    """What is included beside the matches, as much as the settings allow."""
     if not query.results.includes:
-        return (), False
+        return Included(())
     matches = [*found.alone, *(one.container for one in found.inside)]
     left = max(0, settings.max_answer_bytes - sum(len(match.body) for match in matches))
-    beside = await included(query.results.includes, matches, repository, registry, settings.max_includes, left)
-    return beside.versions, beside.cut
+    return await included(query.results.includes, matches, repository, registry, settings.max_includes, left)
 
 
 async def _total(query: Query, repository: Reader, cursor: Cursor, page: Page, limit: int) -> int | None:
@@ -126,14 +124,6 @@ def _contained(found: Selection, alone: bool) -> Iterator[tuple[str, str, bytes]
         elif (container.type, container.id) not in shown:
             shown.add((container.type, container.id))
             yield container.type, container.id, container.body
-
-
-def _issues(query: Query, cut: bool, most: int) -> list[Issue]:
-    issues = list(query.ignored)
-    if cut:
-        said = f"More than {most} resources would be included; the rest was left out."
-        issues.append(Issue("warning", "too-costly", said, "http._include"))
-    return issues
 
 
 def _links(query: Query, base: str, cursor: Cursor, next: Position | None, key: bytes) -> list[Link]:

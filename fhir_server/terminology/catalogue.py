@@ -78,6 +78,10 @@ class ValueSet:
         return f"{self.url}|{version}" if version else self.url
 
 
+#: Versions that are named to whoever asks for another.
+_SOME = 5
+
+
 class Catalogue:
     """What is known, by canonical."""
 
@@ -112,6 +116,14 @@ class Catalogue:
         if at and not wanted and len(candidates) > 1:
             return next((a for a in candidates if _is_of(a, at)), candidates[-1])
         return next((a for a in candidates if not wanted or agrees(a.version, wanted)), None)
+
+    def beside(self, kind: Kind, canonical: str, version: str = "") -> str:
+        """What is to be said of a version that is not here: which are; "" where none is, or none was asked for."""
+        url, _, own = canonical.partition("|")
+        here = [one.version for one in self.concepts.artifacts(kind, url) if one.version]
+        if not here or not (own or version):
+            return ""
+        return f"version {(own or version)[:64]} of {url[:200]} is not here, but {', '.join(here[:_SOME])}"
 
     def system(self, canonical: str, version: str = "", at: str = "") -> System | None:
         """A code system that is here; `at` as for `artifact`."""
@@ -220,20 +232,20 @@ def given(resource: dict[str, Any]) -> ValueSet:
     return ValueSet(resource, f"given {hashlib.sha256(whole).hexdigest()}")
 
 
-def required(found: ValueSet | None, url: str) -> ValueSet:
-    """The value set.
+def required(found: ValueSet | None, url: str, beside: str = "") -> ValueSet:
+    """The value set; `beside` as `Catalogue.beside` says it of what is not here.
 
     Raises:
         Unknown: there is none.
     """
     if found is None:
-        raise unknown("value set", url, "http.url")
+        raise unknown("value set", url, "http.url", beside)
     return found
 
 
-def unknown(what: str, canonical: str, parameter: str | None = None) -> FhirError:
-    """The error that says so; `parameter` is the one that named it (`http.url`)."""
-    return Unknown(f"The {what} {canonical[:200]} is not known here.", parameter)
+def unknown(what: str, canonical: str, parameter: str | None = None, beside: str = "") -> FhirError:
+    """The error that says so; `parameter` is the one that named it (`http.url`), `beside` what is here instead."""
+    return Unknown(f"The {what} {canonical[:200]} is not known here{beside and f': {beside}'}.", parameter)
 
 
 def no_code(system: System, code: str, parameter: str = "http.code") -> FhirError:

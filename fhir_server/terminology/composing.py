@@ -91,7 +91,9 @@ class Composer:
     def _imported(self, own: ValueSet, url: str, pins: Pins, within: tuple[str, ...], used: _Used) -> int:
         found = self._import(own, url, pins)
         if found is None:
-            raise Unexpandable(f"It imports {url[:200]}, which is not here.", code="not-found")
+            beside = self._catalogue.beside("ValueSet", url)
+            said = f"It imports {url[:200]}, which is not here{beside and f': {beside}'}."
+            raise Unexpandable(said, code="not-found")
         expansion = self.expansion(found, pins, within)
         used[0].update(dict.fromkeys(expansion.systems))
         used[1].update(dict.fromkeys([*([found.canonical] if found.url else []), *expansion.value_sets]))
@@ -119,7 +121,9 @@ class Composer:
         if needed and (system is None or system.content == "not-present"):
             if url in GRAMMARS:
                 raise Unexpandable(f"The codes of {url} cannot be listed.", code="too-costly")
-            raise Unexpandable(f"The codes of {str(url)[:200]} are not here.", code="not-found")
+            beside = self._catalogue.beside("CodeSystem", str(url), self._version(row, pins)) if system is None else ""
+            said = f"The codes of {str(url)[:200]} are not here{beside and f': {beside}'}."
+            raise Unexpandable(said, code="not-found")
         if system is None or system.content == "not-present":
             return Part(url, (), (), listed, imports, exclude)
         self._require_properties(system, row)
@@ -136,9 +140,13 @@ class Composer:
 
     def system(self, row: dict[str, Any], pins: Pins) -> System | None:
         """The code system an include speaks of, in the version it or the pins name; None where it is not here."""
+        return self._catalogue.system(str(row.get("system", "")), self._version(row, pins), pins.get(AT, ""))
+
+    @staticmethod
+    def _version(row: dict[str, Any], pins: Pins) -> str:
         url = str(row.get("system", ""))
         version = pins.get("!" + url) or row.get("version") or pins.get("=" + url) or pins.get(url) or ""
-        return self._catalogue.system(url, "" if version == "*" else str(version), pins.get(AT, ""))
+        return "" if version == "*" else str(version)
 
     def contains(
         self, value_set: ValueSet, system: str, code: str, pins: Pins | None = None, within: tuple[str, ...] = ()

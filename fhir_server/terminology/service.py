@@ -98,7 +98,9 @@ class Terminology:
         """
         await self.refresh()
         try:
-            expansion = await self.expansion(required(self.catalogue.value_set(url), url))
+            expansion = await self.expansion(
+                required(self.catalogue.value_set(url), url, self.catalogue.beside("ValueSet", url))
+            )
         except (Unknown, Unexpandable) as error:
             if self.outside is None or not is_elsewhere(error):
                 raise
@@ -137,7 +139,7 @@ class Terminology:
         if not found and self.outside is not None and (system is None or system.content != "complete"):
             return await self._asked(asking.filtered(url, _FILTERS[direction], code))
         if system is None:
-            raise unknown("code system", url)
+            raise unknown("code system", url, beside=self.catalogue.beside("CodeSystem", url))
         if not found:
             raise unknown("code", code)
         return [(url, one) for one in found]

@@ -1,0 +1,60 @@
+"""Whether what is posted to Binary is a Binary resource, or what a Binary is to hold.
+
+https://hl7.org/fhir/R4/binary.html#rest: content in FHIR's own types is content too, unless it is a Binary resource.
+"""
+
+from __future__ import annotations
+
+from xml.parsers import expat
+
+from fhir_server.http.negotiation import FORMATS, GENERIC
+from fhir_server.interactions.binary import is_binary
+
+_FHIR = "http://hl7.org/fhir"
+#: Bytes of an XML document looked at before its root element; a longer prolog is no resource's.
+_PROLOG = 65_536
+
+
+def is_content(method: str, path: tuple[str, ...], media_type: str, body: bytes) -> bool:
+    """Whether a body is content.
+
+    Args:
+        method: of HTTP.
+        path: decoded segments under the FHIR base.
+        media_type: of the body, without parameters; "" where it is not said, and the body is then looked at.
+        body: all of it.
+    """
+    if path[:1] != ("Binary",) or method not in ("POST", "PUT") or len(path) > 2 or path[-1][:1] in "_$":
+        return False
+    # What was sent as FHIR's own and cannot be read is a resource with a mistake in it, which is to be told.
+    unread = media_type not in GENERIC
+    match FORMATS.get(media_type, "html"):
+        case "json":
+            return not is_binary(body, unread)
+        case "xml":
+            return not _is_xml_binary(body, unread)
+    return media_type != ""
+
+
+class _Root(Exception):
+    """The root element, as namespace and name; "" for a document type, which FHIR does not allow."""
+
+
+def _is_xml_binary(body: bytes, unread: bool) -> bool:
+    parser = expat.ParserCreate(namespace_separator=" ")
+
+    def start(name: str, _: object) -> None:
+        raise _Root(name)
+
+    def doctype(*_: object) -> None:
+        raise _Root("")
+
+    parser.StartElementHandler = start
+    parser.StartDoctypeDeclHandler = doctype
+    try:
+        parser.Parse(body[:_PROLOG], len(body) <= _PROLOG)
+    except _Root as found:
+        return bool(found.args[0] == f"{_FHIR} Binary")
+    except expat.ExpatError:
+        return unread
+    return unread
