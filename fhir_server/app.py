@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
     from fhir_server.http.guard import Guard
+    from fhir_server.search.reindex import Anew
     from fhir_server.simulators.routes import Simulators
     from fhir_server.smart.authorization import Authorization
     from fhir_server.space.catalogue.catalogue import Catalogue
@@ -56,6 +57,7 @@ class House:
         validator: judges resources by base R4 and those profiles.
         terminology: what codes mean.
         apart: does long requests in another process; None where all is done in this one.
+        anew: indexes what is stored there; None likewise.
         cursor_key: what page links are signed with; the same for every worker and every start.
     """
 
@@ -67,6 +69,7 @@ class House:
     terminology: Terminology
     cursor_key: bytes
     apart: Apart | None = None
+    anew: Anew | None = None
     _asgi: Application | None = None
     _authorization: Authorization | None = None
     _simulators: Simulators | None = None
@@ -168,7 +171,8 @@ class House:
         """
         from fhir_server.search.reindex import Indexing
 
-        indexing = Indexing(self.engine.store, self.engine.records, self.watch, self.settings.base_url)
+        store, records, base = self.engine.store, self.engine.records, self.settings.base_url
+        indexing = Indexing(store, records, self.watch, base, anew=lambda: self.anew)
         tasks = [asyncio.create_task(indexing.attend()), asyncio.create_task(self._jobs())]
         try:
             yield

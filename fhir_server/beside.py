@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import NamedTuple
 
@@ -20,7 +20,10 @@ from fhir_server.interactions.apart import too_costly
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import dispatch
 from fhir_server.interactions.traced import traced
+from fhir_server.search.reindex import indexed_anew
 from fhir_server.settings import Settings
+from fhir_server.store.filters import Index
+from fhir_server.store.protocol import Version
 from fhir_server.terminology.resources import KINDS
 from fhir_server.work import beside
 from fhir_server.work.budget import Budget, Exhausted, current, within
@@ -54,11 +57,12 @@ class Answered(NamedTuple):
 def attended(house: House) -> Iterator[None]:
     """While the block runs, long requests to `house` are answered in a process beside this one."""
     with beside.opened() as process:
-        house.apart = _Apart(house, process)
+        found = _Apart(house, process)
+        house.apart, house.anew, house.terminology.library.ahead = found, found.indexed, found.taken_over
         try:
             yield
         finally:
-            house.apart = None
+            house.apart = house.anew = house.terminology.library.ahead = None
 
 
 class _Apart:
@@ -78,21 +82,9 @@ class _Apart:
         if left <= 0:
             raise too_costly()
         who = "|".join((grant.client or "", grant.subject or "", grant.patient or ""))
-        try:
-            found = await self._process.run(
-                answered,
-                self._house.settings,
-                request,
-                caller,
-                traced,
-                left,
-                seconds=left * _SLOWLY + _BEGINNING,
-                who=who,
-            )
-        except beside.Busy:
-            raise Unavailable("Too many long requests at once.", headers={"Retry-After": "5"}) from None
-        except beside.Ended:
-            raise too_costly() from None
+        asked = (self._house.settings, request, caller, traced, left)
+        with _told():
+            found = await self._process.run(answered, *asked, seconds=left * _SLOWLY + _BEGINNING, who=who)
         if whole is not None:
             whole.apart += found.seconds
         context.repository.traces.objects.update(found.objects)
@@ -100,6 +92,16 @@ class _Apart:
         if request.method not in ("GET", "HEAD"):
             await self._follow(request)
         return found.response
+
+    async def indexed(self, versions: Sequence[Version]) -> list[Index]:
+        """The indexes of `versions` by the parameters in force there, same order."""
+        with _told():
+            return await self._process.run(indexed, self._house.settings, list(versions))
+
+    async def taken_over(self) -> None:
+        """Bring the store of concepts, which all processes share, into step with what is stored."""
+        with _told():
+            await self._process.run(taken_over, self._house.settings)
 
     async def _follow(self, request: Request) -> None:
         # What was written there is in force for the next request here.
@@ -109,16 +111,44 @@ class _Apart:
             await self._house.terminology.written()
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a caller is told of a process that has too much to do, or was ended."""
+    try:
+        yield
+    except beside.Busy:
+        raise Unavailable("Too many long requests at once.", headers={"Retry-After": "5"}) from None
+    except beside.Ended:
+        raise too_costly() from None
+
+
 def answered(settings: Settings, request: Request, caller: Caller, leaves_trace: bool, seconds: float) -> Answered:
     """What the house of this process answers, within `seconds` of the processor.
 
     Raises:
         FhirError: as the interaction says; `TooCostly` where the budget is spent.
     """
+    loop, house = _here(settings)
+    return loop.run_until_complete(_answered(house, request, caller, leaves_trace, seconds))
+
+
+def indexed(settings: Settings, versions: Sequence[Version]) -> list[Index]:
+    """The indexes of stored versions by the parameters now in force, same order."""
+    loop, house = _here(settings)
+    loop.run_until_complete(house.watch.refresh(now=True))
+    return [indexed_anew(version, house.registry, settings.base_url) for version in versions]
+
+
+def taken_over(settings: Settings) -> None:
+    """Bring the store of concepts into step."""
+    loop, house = _here(settings)
+    loop.run_until_complete(house.terminology.refresh())
+
+
+def _here(settings: Settings) -> tuple[asyncio.AbstractEventLoop, House]:
     if not _OPENED:
         _OPENED.append(_opened(settings))
-    [(loop, house, _)] = _OPENED
-    return loop.run_until_complete(_answered(house, request, caller, leaves_trace, seconds))
+    return _OPENED[0][:2]
 
 
 _Opened = tuple[asyncio.AbstractEventLoop, House, AbstractAsyncContextManager[House]]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir.fhirpath import compiler, references, semantics
-from fhir_server.fhir.fhirpath.environment import NO_SERVICES
+from fhir_server.fhir.fhirpath.environment import NO_SERVICES, Allowance
 from fhir_server.fhir.fhirpath.expression import Expression, environment
 from fhir_server.fhir.fhirpath.functions_fhir import cast
 from fhir_server.fhir.fhirpath.nodes import Node
@@ -118,11 +118,16 @@ def _operand(tree: Tree, start: Shape) -> _Emit:
     return _general(tree, start) if emit is None else emit
 
 
+#: What an expression that is no path may cost on one resource: some hundred milliseconds. Beyond, it finds nothing.
+STEPS = 20_000
+
+
 def _general(tree: Tree, start: Shape) -> _Emit:
     expression = Expression("", tree)
 
     def emit(value: Any, found: Pairs, resource: Any) -> None:
-        for node in expression.values(Node(value, start), root=resource if start.resource is False else None):
+        root = resource if start.resource is False else None
+        for node in expression.values(Node(value, start), root=root, allowance=Allowance(STEPS)):
             if node.value is not None:
                 found.append((node.json, _type(node.shape)))
 

@@ -20,6 +20,7 @@ from fhir_server.http.logs import logger
 from fhir_server.http.metrics import Metrics
 from fhir_server.http.naming import described
 from fhir_server.http.negotiation import FORM, GENERIC, content, refuse_unless_raw, takes_gzip
+from fhir_server.http.pages.routes import Shown, made_apart
 from fhir_server.http.uri import pairs
 from fhir_server.interactions.exchange import FHIR_JSON, Handler, Request, Response
 from fhir_server.interactions.patch import ACCEPT_PATCH
@@ -193,7 +194,7 @@ class Wire:
             wanted = AS_JSON
         if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
             if len(response.body) > bodies.LONG:
-                response = await asyncio.to_thread(self._page, incoming, response, base)
+                response = await conversion(made_apart, self._settings, Shown.of(incoming), response, base)
             else:
                 response = self._page(incoming, response, base)
         packs = "accept-encoding" in incoming.headers and takes_gzip(incoming.headers["accept-encoding"])

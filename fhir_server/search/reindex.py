@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic, time
 from typing import Literal
@@ -35,6 +35,9 @@ LEASE_SECONDS = 30.0
 NOTE_SECONDS = 1.0
 #: Longer than any worker takes to index what it writes by a parameter that another has added.
 SETTLE_SECONDS = 2.0
+
+#: The indexes of stored versions by the parameters now in force, same order.
+Anew = Callable[[Sequence[Version]], Awaitable[list[Index]]]
 
 _JOB = ("reindex", "job")
 _LEASE = ("reindex", "lease")
@@ -67,12 +70,28 @@ class Progress(msgspec.Struct, frozen=True):
 class Indexing:
     """Re-indexing as one worker takes part in it."""
 
-    __slots__ = ("_base", "_noted", "_records", "_settle", "_store", "_watch", "_worker")
+    __slots__ = ("_anew", "_base", "_noted", "_records", "_settle", "_store", "_watch", "_worker")
 
     def __init__(
-        self, store: Store, records: Records, watch: Watch, base_url: str = "", settle_seconds: float = SETTLE_SECONDS
+        self,
+        store: Store,
+        records: Records,
+        watch: Watch,
+        base_url: str = "",
+        settle_seconds: float = SETTLE_SECONDS,
+        anew: Callable[[], Anew | None] = lambda: None,
     ) -> None:
-        """`base_url` as for `extract`; `settle_seconds` is waited before a parameter's indexing begins."""
+        """What takes part.
+
+        Args:
+            store: whose resources are indexed.
+            records: where the lease and the progress are.
+            watch: knows the search parameters in force.
+            base_url: as for `extract`.
+            settle_seconds: are waited before a parameter's indexing begins.
+            anew: gives what makes indexes in another process, while there is one.
+        """
+        self._anew = anew
         self._store = store
         self._records = records
         self._watch = watch
@@ -146,12 +165,9 @@ class Indexing:
         after: Position | None = job.position
         page = await self._store.walk(job.types, after, BATCH)
         live = [version for version in page.versions if not version.deleted]
-        entries: list[tuple[Version, Index]] = []
-        for number, version in enumerate(live, start=1):
-            entries.append((version, indexed_anew(version, self._watch.registry, self._base)))
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
-        await self._store.reindex(entries)
+        for start in range(0, len(live), SLICE):
+            some = live[start : start + SLICE]
+            await self._store.reindex(list(zip(some, await self._indexed(some), strict=True)))
         job = msgspec.structs.replace(job, done=job.done + len(live), position=page.next)
         if page.next is not None:
             return job
@@ -161,6 +177,13 @@ class Indexing:
             await self._records.put(*FORMAT_KEPT, FORMAT)
         await self._watch.announce()
         return msgspec.structs.replace(job, state="complete", ended=int(time() * 1000))
+
+    async def _indexed(self, versions: Sequence[Version]) -> list[Index]:
+        anew = self._anew()
+        if anew is not None:
+            return await anew(versions)
+        await asyncio.sleep(0)
+        return [indexed_anew(version, self._watch.registry, self._base) for version in versions]
 
     async def _note(self, job: Progress) -> None:
         now = monotonic()

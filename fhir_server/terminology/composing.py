@@ -17,11 +17,15 @@ from fhir_server.store.concepts import Listed, Part
 from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, ValueSet, agrees
 from fhir_server.terminology.filters import conditions, properties
 from fhir_server.terminology.grammars import GRAMMARS, filtered
+from fhir_server.work.budget import spend
 
 #: Value sets that import one another, one inside the other.
 MAX_IMPORTS = 20
 #: Members of one expansion; a national catalogue of acts or drugs is a fifth of it.
 MAX_MEMBERS = 500_000
+
+#: Steps of looking at one include, or at one value set that it imports.
+INCLUDE = 30
 
 #: System URL → the version to take where a value set names none; `!URL` → even where it names another; `=URL` → that of
 #: the code asked about, which must not be another; `AT` → the date whose versions to take where none is named.
@@ -85,10 +89,12 @@ class Composer:
             yield from _expanded(value_set.tree)
             return
         for row, exclude in _rows(value_set.tree):
+            spend(INCLUDE)
             imports = tuple(self._imported(value_set, url, pins, within, used) for url in _texts(row, "valueSet"))
             yield self._part(row, pins, imports, exclude, used)
 
     def _imported(self, own: ValueSet, url: str, pins: Pins, within: tuple[str, ...], used: _Used) -> int:
+        spend(INCLUDE)
         found = self._import(own, url, pins)
         if found is None:
             beside = self._catalogue.beside("ValueSet", url)

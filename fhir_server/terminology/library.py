@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
 from time import monotonic
@@ -29,8 +29,10 @@ _FILES = ("code-systems", "value-sets", "concept-maps")
 _SHIPPED = ("national", "ens", "iso")
 #: How the source of what comes with the server begins.
 _OURS = ("core/", "shipped/")
-#: Resources looked at at once: a code system may be tens of megabytes.
-_PAGE = 50
+#: Resources looked at at once, and bytes of them: a code system may be tens of megabytes.
+_PAGE, _PAGE_BYTES = 50, 32_000_000
+#: What has more bytes is read where no event loop waits for it.
+LARGE = 500_000
 
 Loaded = tuple[Artifact, Iterable[Concept]]
 
@@ -40,12 +42,14 @@ class Library:
 
     Attributes:
         generation: rises with every change.
+        ahead: brings the store of concepts into step in another process; None where that is done here.
         bare: when it was last looked at, nothing was stored beside what comes with the server; never once it is ready.
     """
 
     def __init__(self, open: Callable[[], Concepts], store: Store) -> None:
         """Nothing is opened or read yet."""
         self._open = open
+        self.ahead: Callable[[], Awaitable[None]] | None = None
         self.generation = 0
         self._store = store
         self.bare = False
@@ -155,7 +159,7 @@ class Library:
         known = {source: stamp for source, stamp in self.concepts.stamps().items() if not source.startswith(_OURS)}
         after: Position | None = None
         while True:
-            page = await self._store.find(_SCOPE, after=after, count=_PAGE)
+            page = await self._store.find(_SCOPE, after=after, count=_PAGE, most_bytes=_PAGE_BYTES)
             new = [v for v in page.versions if known.pop(_source(v), "") != _stamp(v)]
             self._since = max([self._since, *(v.at for v in page.versions)])
             if new:
@@ -171,7 +175,7 @@ class Library:
         seen: set[str] = set()
         stamps, since = self.concepts.stamps(), self._since
         while True:
-            page = await self._store.history(_SCOPE, since=since, after=after, count=_PAGE)
+            page = await self._store.history(_SCOPE, since=since, after=after, count=_PAGE, most_bytes=_PAGE_BYTES)
             latest = list({_source(v): v for v in reversed(page.versions) if _source(v) not in seen}.values())
             seen.update(_source(v) for v in latest)
             self._since = max([self._since, *(v.at for v in page.versions)])
@@ -184,6 +188,12 @@ class Library:
             after = page.next
 
     async def _take(self, versions: list[Version], gone: list[str]) -> None:
+        if self.ahead is not None and sum([len(version.body) for version in versions]) > LARGE:
+            await self.ahead()
+            stamps = self.concepts.stamps()
+            versions = [v for v in versions if stamps.get(_source(v)) != _stamp(v)]
+            gone = [source for source in gone if source in stamps]
+
         def load() -> None:
             self.concepts.load(_read(versions), gone, self.concepts.mark())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from fhir_server.fhir.outcome import FhirError
@@ -261,7 +262,9 @@ class Terminology:
 
     async def aside(self, question: Callable[[], T]) -> T:
         """What `question` answers, asked in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(_threads, question)
+        # What is spent there is of the same request.
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(_threads, lambda: context.run(question))
 
     def spelled(self, system: System, code: str) -> str:
         """A code as its system writes it, where case does not matter there."""

@@ -52,9 +52,11 @@ NO_VARIABLES: Mapping[str, Any] = {}
 class Allowance:
     """What an evaluation may cost, or several that belong together: steps first, and the time that they take."""
 
-    __slots__ = ("_look", "_until", "cost")
+    __slots__ = ("_look", "_most", "_until", "cost")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_STEPS) -> None:
+        """`most` steps, and no more than `MAX_SECONDS`."""
+        self._most = most
         self.cost = 0
         self._look = _FEW
         self._until = 0.0
@@ -63,7 +65,7 @@ class Allowance:
         """Count `amount` steps.
 
         Raises:
-            EvaluationError: that is more than `MAX_STEPS` in all, or they have taken more than `MAX_SECONDS`.
+            EvaluationError: that is more than it may be in all, or they have taken more than `MAX_SECONDS`.
         """
         self.cost += amount
         if self.cost < self._look:
@@ -71,7 +73,7 @@ class Allowance:
         now = time.thread_time()
         self._until = self._until or now + MAX_SECONDS
         self._look = self.cost + _FEW
-        if self.cost > MAX_STEPS or now > self._until:
+        if self.cost > self._most or now > self._until:
             raise EvaluationError("The FHIRPath expression asks for too much work.", code="too-costly")
 
 

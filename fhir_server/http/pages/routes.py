@@ -6,7 +6,7 @@ RGAA 4.1, WCAG 2.1 AA: every page is whole without JavaScript and says its langu
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,29 @@ _PUBLIC = ("Device", "Organization")
 _SUGGESTED = ("Patient", "Practitioner", "Organization", "DocumentReference", "Observation", "Appointment")
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of a request a page is made from: as `Incoming`, of which it is a part."""
+
+    path: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    own: tuple[tuple[str, str], ...]
+    raw_query: bytes
+    headers: Mapping[str, str]
+
+    @staticmethod
+    def of(incoming: Incoming) -> Shown:
+        """That part of `incoming`."""
+        language = incoming.headers.get("accept-language")
+        headers = {} if language is None else {"accept-language": language}
+        return Shown(incoming.path, incoming.query, incoming.own, incoming.raw_query, headers)
+
+
+def made_apart(settings: Settings, shown: Shown, response: Response, base: str) -> Response:
+    """As `Pages.page`, in whatever process: for a response that is long."""
+    return Pages(settings).page(shown, response, base)
+
+
 class Pages:
     """Makes pages; the templates are read when the first one is asked for."""
 
@@ -49,7 +72,7 @@ class Pages:
         self._counts = counts
         self._demo = tuple(demo)
 
-    def page(self, incoming: Incoming, response: Response, base: str) -> Response:
+    def page(self, incoming: Incoming | Shown, response: Response, base: str) -> Response:
         """`response` with a page for people as its body, in the language they ask for."""
         base = base or "/fhir"
         asked = {name: value for name, value in incoming.own}

@@ -247,6 +247,10 @@ def _vread(search: Search, type: str, id: str, version: int) -> Version | None:
     return Version(type, id, version, at, METHODS[method], blob[:size], packed, bool(current))
 
 
+#: Bytes of the resources met in one step of a walk.
+_WALKED_BYTES = 64_000_000
+
+
 def _walk(search: Search, types: Sequence[str], after: Position | None, count: int) -> Page:
     kind = search.compiler.types(types, "type")
     if kind == FALSE:
@@ -254,6 +258,7 @@ def _walk(search: Search, types: Sequence[str], after: Position | None, count: i
     text = f"SELECT rid FROM resource NOT INDEXED WHERE rid>? AND {kind.text} ORDER BY rid LIMIT ?"
     start = after[0] if after else 0
     rows: list[Row] = search.connection.execute(text, (start, count + 1)).fetchall()
+    count = search.fitting([row[0] for row in rows[:count]], _WALKED_BYTES)
     versions = search.versions([row[0] for row in rows[:count]])
     return Page(versions, (rows[count - 1][0],) if len(rows) > count > 0 else None)
 

@@ -74,7 +74,7 @@ class Search:
     ) -> Page:
         rows, total = self._rows(scope, sort, position, count + 1)
         if most_bytes is not None:
-            count = self._fitting([row[0] for row in rows[:count]], most_bytes)
+            count = self.fitting([row[0] for row in rows[:count]], most_bytes)
         versions = self.versions([row[0] for row in rows[:count]])
         # One more than asked for was looked up, only to know whether it is there.
         last = rows[count - 1] if len(rows) > count > 0 else None
@@ -112,7 +112,7 @@ class Search:
             ]
         )
 
-    def _fitting(self, rids: Sequence[int | float | str | None], most_bytes: int) -> int:
+    def fitting(self, rids: Sequence[int | float | str | None], most_bytes: int) -> int:
         """How many of these resources, at least one if there are any, are together no longer than `most_bytes`."""
         sizes: list[Any] = self.connection.execute(_SIZES, (msgspec.json.encode(rids).decode(),)).fetchall()
         left = most_bytes
