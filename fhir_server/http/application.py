@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 
-from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotFound
+from fhir_server.fhir.outcome import FhirError
 from fhir_server.http import health, metrics, scraping
-from fhir_server.http.answers import failure
 from fhir_server.http.calls import MakeContext
 from fhir_server.http.cors import Cors, Registered
 from fhir_server.http.front import Front
@@ -106,24 +105,7 @@ def build(
     for one in routers:
         fastapi.include_router(one)
     fastapi.include_router(scraping.router(counted, settings.metrics_token.get_secret_value()))
-    fastapi.add_exception_handler(FhirError, _fhir_error)
-    fastapi.add_exception_handler(Exception, _fhir_error)
-    fastapi.add_exception_handler(HTTPException, _http_error)
+    fastapi.add_exception_handler(FhirError, pages.failed)
+    fastapi.add_exception_handler(Exception, pages.failed)
+    fastapi.add_exception_handler(HTTPException, pages.failed)
     return Application(fastapi, wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header))
-
-
-async def _fhir_error(_: Request, error: Exception) -> Response:
-    found = failure(error if isinstance(error, FhirError) else FhirError("The server failed."))
-    return Response(found.body, found.status, dict(found.headers), media_type=found.media_type)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        return await _fhir_error(request, error)
-    match error.status_code:
-        case 404:
-            return await _fhir_error(request, NotFound("There is nothing at this address.", "http.url"))
-        case 405:
-            allow = dict(error.headers or {})
-            return await _fhir_error(request, MethodNotAllowed("This address has no such method.", headers=allow))
-    return Response(str(error.detail), error.status_code, dict(error.headers or {}), media_type="text/plain")

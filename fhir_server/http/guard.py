@@ -18,7 +18,8 @@ from fhir_server.http.calls import Incoming
 from fhir_server.http.cors import Registered
 from fhir_server.settings import Settings, is_loopback
 
-_HOST = re.compile(r"(?:([A-Za-z0-9._-]{1,253})|\[([0-9A-Fa-f:.]{2,45})\])(?::[0-9]{0,5})?")
+_HOST = re.compile(r"(?:([A-Za-z0-9._-]{1,253})|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?")
+_UNKEPT = ((b"cache-control", b"no-store"), (b"vary", b"Host, Accept"))
 #: Methods that write.
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: Probes call by whatever address they know.
@@ -46,11 +47,16 @@ class Guard:
         self._anyone = settings.open or settings.simulators
         self._named = self._anyone or is_loopback(base)
         self._open = settings.open
+        # Beside a name that others see, a request by this machine's own comes from a proxy: it is at the right place.
+        self._own = urlsplit(settings.base_url.lower()) if is_loopback(base) else None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """One ASGI connection."""
         if scope["type"] == "http" and (wrong := await self._wrong(scope)) is not None:
             await _refuse(wrong, scope, send)
+            return
+        if scope["type"] == "http" and (place := self._proper(scope)) is not None:
+            await Answer(307, [(b"location", place), (b"content-length", b"0"), *_UNKEPT], b"").send(send, head=True)
             return
         await self._behind(scope, receive, send)
 
@@ -66,6 +72,26 @@ class Guard:
         if untyped and ("transfer-encoding" in headers or headers.get("content-length", "0") != "0"):
             return UnsupportedMediaType("A body says what it is in Content-Type.", "http.Content-Type")
         return None
+
+    def _proper(self, scope: MutableMapping[str, Any]) -> bytes | None:
+        """Where a person who came by another name of this machine finds the same page; None when they are right here.
+
+        Cookies, forms and the pages' own policy are of one origin (RFC 6454), that of FHIR_BASE_URL. Only the same port
+        of this machine is sent on: what came through a tunnel or a proxy has no other way in.
+        """
+        if not self._own or scope["method"] not in ("GET", "HEAD"):
+            return None
+        headers = Incoming(scope).headers
+        host = headers.get("host", "").lower()
+        if host == self._own.netloc or "text/html" not in headers.get("accept", ""):
+            return None
+        match = _HOST.fullmatch(host)
+        port = int(match[3] or 80) if match else 0
+        if match is None or not is_loopback(match[1] or match[2]) or port != (self._own.port or 80):
+            return None
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        query: bytes = b"?" + scope["query_string"] if scope["query_string"] else b""
+        return f"{self._own.scheme}://{self._own.netloc}".encode() + path + query
 
     async def _may_call(self, headers: Mapping[str, str], method: str) -> bool:
         origin = headers.get("origin")

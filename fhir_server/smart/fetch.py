@@ -29,6 +29,10 @@ class Refused(Exception):
     """The address may not be fetched, or did not answer as it must; says which in words without the answer."""
 
 
+class Unreachable(Refused):
+    """It was not there, or failed itself: another time it may answer as it must."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an address answered.
@@ -136,7 +140,7 @@ async def send(
             media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
             return Answer(answer.status_code, media_type, body, _fresh(answer.headers.get("cache-control", "")))
     except (httpx.HTTPError, TimeoutError) as error:
-        raise Refused(f"It could not be fetched: {type(error).__name__}.") from None
+        raise Unreachable(f"It could not be fetched: {type(error).__name__}.") from None
 
 
 def _fresh(said: str) -> float | None:
@@ -166,7 +170,7 @@ async def _checked(host: str, port: int, scheme: str, loopback: bool) -> str:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise Refused("The host has no address.") from None
+        raise Unreachable("The host has no address.") from None
     addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
     own = bool(addresses) and all(one.is_loopback for one in addresses)
     if own and loopback and scheme in ("http", "https"):

@@ -78,8 +78,13 @@ async def test_every_page_on_the_way_to_an_app_is_accessible(space: Space) -> No
     wrong = await browser.sign_in(page, "docteur", "x" * 20)
     assert errors(document(wrong, 403)).keys() == {"login", "password"}
     page = await browser.sign_in(wrong, "docteur")
+    assert "Zoé DURAND" not in said(document(page))
+    ask = str(page.url).partition("ask=")[2]
+    word = document(page).xpath("//input[@name='word']/@value")[0]
+    found = await browser.http.post(f"/auth/find?ask={ask}", data={"word": word, "name": "durand zoe"})
+    page = await browser.http.get(found.headers["location"])
     assert "Zoé DURAND" in said(document(page))
-    purpose = await browser.http.get(f"/auth/purpose?ask={str(page.url).partition('ask=')[2]}")
+    purpose = await browser.http.get(f"/auth/purpose?ask={ask}")
     document(purpose)
     assert "demande un accès" in said(document(await browser.submit(page, patient="p1")))
 

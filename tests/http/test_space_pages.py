@@ -191,7 +191,7 @@ async def test_a_professional_opens_a_tool_on_the_patient_at_hand_and_lands_in_i
     app = await referenced(space, DESK)
     browser = await signed_in(space, "docteur")
     assert "Choisissez d’abord un patient" in said(document(await browser.http.get("/outils")))
-    page = await send(browser, await browser.http.get("/outils"), "/outils/search", name="demo")
+    page = await send(browser, await browser.http.get("/outils"), "/outils/search", name="demo nathalie")
     assert "demo" not in str(page.url)
     page = await send(browser, page, "/outils/patient", patient="p1")
     assert "Nathalie DEMO" in said(document(page))

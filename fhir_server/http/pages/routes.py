@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from fastapi.responses import Response as HttpResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from fhir_server.fhir.definitions import FHIR_VERSION
+from fhir_server.fhir.outcome import FhirError, Malformed, MethodNotAllowed, NotFound
+from fhir_server.http.answers import failure
 from fhir_server.http.calls import Incoming
 from fhir_server.http.pages.links import linked
-from fhir_server.http.pages.views import view, with_parameter
+from fhir_server.http.pages.views import outcome, view, with_parameter
 from fhir_server.http.pages.words import Language, language, said
 from fhir_server.interactions.exchange import Response
 from fhir_server.settings import Settings
@@ -95,6 +98,18 @@ class Pages:
         }
         return self.rendered("home.html", request, values)
 
+    async def failed(self, request: Request, error: Exception) -> HttpResponse:
+        """What is said where a route failed, or there is none: a page to a browser, an OperationOutcome to others."""
+        found = failure(_told(error))
+        headers = dict(found.headers)
+        if not _reads_html(request):
+            return HttpResponse(found.body, found.status, headers, media_type=found.media_type)
+        chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
+        values = {"crumbs": [], "posted": request.method == "POST", "status": found.status, **outcome(found.body)}
+        page = self.rendered("outcome.html", request, values, chosen)
+        shown = {**headers, "Content-Language": chosen, "Cache-Control": "no-store", "Vary": "Accept, Accept-Language"}
+        return HTMLResponse(page, found.status, shown)
+
     def rendered(
         self, template: str, request: Request, values: Mapping[str, Any], chosen: Language | None = None
     ) -> str:
@@ -113,6 +128,26 @@ class Pages:
         from fhir_server.http.pages.moments import moment
 
         return lambda given: moment(given, chosen, self.settings.default_timezone)
+
+
+def _told(error: Exception) -> FhirError:
+    """The same as one of ours."""
+    if isinstance(error, FhirError):
+        return error
+    if isinstance(error, HTTPException):
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            return MethodNotAllowed("This address has no such method.", headers=headers)
+        if error.status_code == 404:
+            return NotFound("There is nothing at this address.", "http.url", headers=headers)
+        if error.status_code < 500:
+            return Malformed(str(error.detail), headers=headers)
+    return FhirError("The server failed.")
+
+
+def _reads_html(request: Request) -> bool:
+    """Whether a browser asks: it says that it reads pages, and software does not (RFC 9110 §12.5.1)."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _rendered(template: str, chosen: Language, here: str, values: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from fhir_server.fhir.xml import to_xml
 from fhir_server.http.pages.labels import label
 from fhir_server.http.pages.links import preformatted
 from fhir_server.http.pages.narrative import safe
-from fhir_server.http.pages.words import HINTS
+from fhir_server.http.pages.words import HINTS, KINDS
 from fhir_server.search.parameters import standard
 
 View = tuple[str, dict[str, Any]]
@@ -42,12 +42,17 @@ def view(path: tuple[str, ...], query: tuple[tuple[str, str], ...], body: bytes,
     if style in ("json", "xml"):
         return "source.html", {**_crumbs(path, base), "source": _source(body, base, style), "style": style}
     if type == "OperationOutcome":
-        return "outcome.html", {**_crumbs(path, base), "issues": [_issue(issue) for issue in tree.get("issue", ())]}
+        return "outcome.html", {**_crumbs(path, base), **outcome(body)}
     if type == "Bundle" and tree.get("type") in _LISTS:
         return _LISTS[tree["type"]], {**_crumbs(path, base), **_list(tree, path, query, base)}
     if type == "CapabilityStatement" and path == ("metadata",):
         return "capability.html", {**_crumbs(path, base), "rest": tree["rest"][0], "software": tree.get("software", {})}
     return "resource.html", {**_crumbs(path, base), **_resource(tree, path, base)}
+
+
+def outcome(body: bytes) -> dict[str, Any]:
+    """The values of the page of an OperationOutcome."""
+    return {"issues": [_issue(issue) for issue in _tree.decode(body).get("issue", ())]}
 
 
 def _source(body: bytes, base: str, style: str) -> Any:
@@ -81,6 +86,7 @@ def _issue(issue: dict[str, Any]) -> dict[str, Any]:
     return {
         "severity": issue.get("severity", "error"),
         "code": issue.get("code", ""),
+        "said": KINDS.get(issue.get("code", ""), KINDS["processing"]),
         "text": issue.get("diagnostics") or details.get("text", ""),
         "where": ", ".join([*issue.get("expression", ()), *issue.get("location", ())]),
     }

@@ -27,7 +27,13 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "capabilities": ("Capacités du serveur", "What the server can do"),
     "catalogue": ("Catalogue d’applications", "App catalogue"),
     "chosen-version": ("Version", "Version"),
+    "closed-text": (
+        "Les données de santé ne sont montrées qu’aux logiciels autorisés. Connectez-vous pour retrouver votre compte, "
+        "vos applications et vos outils.",
+        "Health data are shown to authorized software only. Sign in to find your account, your apps and your tools.",
+    ),
     "code": ("Code", "Code"),
+    "detail-of": ("Détail technique :", "Technical detail:"),
     "content": ("Contenu", "Content"),
     "count": ("Nombre", "Count"),
     "deleted": ("supprimée", "deleted"),
@@ -77,6 +83,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "success": ("Tout va bien", "All is well"),
     "title": ("Serveur FHIR", "FHIR server"),
     "token-hint": ("code ou système|code", "code or system|code"),
+    "to-sign-in": ("Se connecter", "Sign in"),
     "total": ("Nombre total de résultats :", "Total results:"),
     "total-unknown": ("Nombre total non compté.", "Total not counted."),
     "type": ("Type", "Type"),
@@ -99,6 +106,42 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "warning": ("Avertissement", "Warning"),
     "who": ("Qui", "Who"),
     "sign-in": ("Identifiant", "Login"),
+}
+
+#: Kind of issue, https://hl7.org/fhir/R4/valueset-issue-type.html → (French, English): what pages say of it. The words
+#: of an OperationOutcome itself are for who programs, in English.
+KINDS: Mapping[str, tuple[str, str]] = {
+    "invalid": ("Le contenu n’est pas valable.", "The content is not valid."),
+    "structure": ("Le contenu n’a pas la structure attendue.", "The content does not have the structure expected."),
+    "required": ("Un élément obligatoire manque.", "A required element is missing."),
+    "value": ("Une valeur n’est pas acceptable.", "A value is not acceptable."),
+    "invariant": ("Une règle de contenu n’est pas respectée.", "A rule about the content is broken."),
+    "security": ("L’accès n’est pas permis.", "Access is not permitted."),
+    "login": ("Il faut s’identifier pour voir cette page.", "You need to sign in to see this page."),
+    "unknown": ("L’identité n’a pas pu être vérifiée.", "The identity could not be verified."),
+    "expired": ("La session ou l’autorisation a pris fin.", "The session or authorization has ended."),
+    "forbidden": ("Cet accès est refusé.", "This access is refused."),
+    "suppressed": ("Une partie des informations n’est pas montrée.", "Some of the information is not shown."),
+    "processing": ("La demande n’a pas pu être traitée.", "The request could not be processed."),
+    "not-supported": ("Ce serveur n’offre pas cette possibilité.", "This server does not offer this."),
+    "duplicate": ("Cela existe déjà.", "This is there already."),
+    "multiple-matches": ("Plusieurs ressources correspondent.", "Several resources match."),
+    "not-found": ("Il n’y a rien à cette adresse.", "There is nothing at this address."),
+    "deleted": ("La ressource a été supprimée.", "The resource has been deleted."),
+    "too-long": ("La demande est trop longue.", "The request is too long."),
+    "code-invalid": ("Un code n’est pas connu.", "A code is not known."),
+    "extension": ("Une extension n’est pas acceptable.", "An extension is not acceptable."),
+    "too-costly": ("La demande coûterait trop de travail.", "The request would take too much work."),
+    "business-rule": ("Une règle de l’espace de santé s’y oppose.", "A rule of the health space does not allow it."),
+    "conflict": ("Une autre modification est venue d’abord.", "Another change came first."),
+    "transient": ("Le serveur n’a pas pu répondre.", "The server could not answer."),
+    "lock-error": ("La ressource est occupée.", "The resource is in use."),
+    "no-store": ("Le serveur ne peut rien garder pour le moment.", "The server can keep nothing at the moment."),
+    "exception": ("Le serveur a rencontré une erreur.", "The server met an error."),
+    "timeout": ("La réponse a pris trop de temps.", "The answer took too long."),
+    "incomplete": ("La réponse n’est pas complète.", "The answer is not complete."),
+    "throttled": ("Trop de demandes : réessayez dans un moment.", "Too many requests: try again in a moment."),
+    "informational": ("Pour information.", "For information."),
 }
 
 #: Search parameter type → the hint under its field.

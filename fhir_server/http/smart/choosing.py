@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from fhir_server.http.smart.answering import name_of
 from fhir_server.http.smart.visit import Visit, first
+from fhir_server.smart.people.patients import known_enough
 
 if TYPE_CHECKING:
     from fhir_server.smart.authorizing.asks import Ask
@@ -43,7 +44,9 @@ async def role(visit: Visit) -> Response:
 async def show_patients(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
     """The patients the person may choose, those of a name when one is given."""
     found = await visit.entrance.patients(account, ask.asked) if account is not None else ()
-    values: dict[str, Any] = {"patients": found, "account": account, "client": await name_of(visit, ask)}
+    enough = not ask.asked or account is None or not account.professional or known_enough(ask.asked)
+    client = await name_of(visit, ask)
+    values: dict[str, Any] = {"patients": found, "account": account, "client": client, "enough": enough}
     return visit.page("smart/patient", values, ask)
 
 

@@ -27,7 +27,7 @@ async def begin(visit: Visit) -> Response:
         return visit.refused("Too many people are signing in at once. Try again in a few minutes.", 429)
     ask = await visit.ask()
     location = await federation.begin(provider, visit.browser, ask.id if ask else "", visit.after, visit.addresses)
-    return _lost(visit, ask) if location is None else visit.known(see_other(location))
+    return _down(visit, ask, provider.name) if location is None else visit.known(see_other(location))
 
 
 async def finish(visit: Visit) -> Response:
@@ -45,6 +45,10 @@ async def finish(visit: Visit) -> Response:
     account = arrival.account
     subject, client = account.subject if account else None, ask.client if ask else None
     await trace(visit, "sign-in", subject=subject, client=client, failed=account is None, why=arrival.why)
+    if arrival.down:
+        # It was no failure of whoever came.
+        await people.did_right(source)
+        return _down(visit, ask, provider.name)
     if account is None:
         return _lost(visit, ask)
     await people.did_right(source)
@@ -63,6 +67,14 @@ async def _has_room(visit: Visit) -> bool:
         if not await admitted(records, "errands", key, most, lifetimes.ASK):
             return False
     return True
+
+
+def _down(visit: Visit, ask: Ask | None, name: str) -> Response:
+    """The provider did not answer: nothing was learned of the person, who may try again or come another way."""
+    again = f"/auth/continue?ask={ask.id}" if ask else "/auth/sign-in"
+    answer = visit.page("smart/provider-down", {"again": again, "provider": name}, ask, 503)
+    answer.headers["Retry-After"] = "60"
+    return answer
 
 
 def _lost(visit: Visit, ask: Ask | None, status: int = 403) -> Response:

@@ -18,6 +18,7 @@ from fhir_server.http.smart.visit import Entrance
 from fhir_server.http.space.guest import Guest, Route
 from fhir_server.smart import lifetimes
 from fhir_server.smart.clients.registered import Client, RecordedClients
+from fhir_server.smart.people.patients import known_enough
 from fhir_server.smart.secret import digest
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ async def show(guest: Guest) -> Response:
         "whom": await entrance.name_of(account, hand.patient) if hand.patient else "",
         "asked": hand.asked or "",
         "patients": await entrance.patients(account, hand.asked) if hand.asked is not None else None,
+        "enough": hand.asked is None or known_enough(hand.asked),
         "tools": tools,
         "regulation": guest.session.regulation,
         "shortest": purposes.SHORTEST,
@@ -106,13 +108,15 @@ ROUTES: tuple[Route, ...] = (
 
 async def open_to_professionals(entrance: Entrance) -> Sequence[Tool]:
     """Referenced apps for professionals that are on line and can be launched, and other active clients that can."""
-    clients = await RecordedClients(entrance.authorization.records).list()
-    found = [tool for one in clients if (tool := await _tool(entrance, one)) is not None]
+    recorded = [one.id for one in await RecordedClients(entrance.authorization.records).list()]
+    filed = [app.client for app in await entrance.catalogue.online() if app.audience == "professional"]
+    ids = dict.fromkeys((*recorded, *filed))
+    found = [tool for id in ids if (tool := await _tool(entrance, id)) is not None]
     return sorted(found, key=lambda tool: tool.client.name.casefold())
 
 
-async def _tool(entrance: Entrance, recorded: Client) -> Tool | None:
-    client = await entrance.authorization.clients.get(recorded.id)
+async def _tool(entrance: Entrance, id: str) -> Tool | None:
+    client = await entrance.authorization.clients.get(id)
     if client is None or client.status != "active" or not client.launch_uri:
         return None
     if client.device is None:

@@ -22,7 +22,7 @@ from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.federation import tokens
 from fhir_server.smart.federation.discovery import Discovery, Metadata
 from fhir_server.smart.federation.providers import Provider
-from fhir_server.smart.fetch import Refused, send
+from fhir_server.smart.fetch import Refused, Unreachable, send
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Records
 
@@ -141,6 +141,8 @@ class RelyingParty:
         metadata = await self._metadata(provider, addresses)
         if answer.get("iss") not in ((metadata.issuer,) if metadata.names_itself else (metadata.issuer, None)):
             raise Refused("The answer is another issuer's.")
+        if answer.get("error") in _DOWN:
+            raise Unreachable("The provider says that it cannot.")
         if "error" in answer or not 0 < len(answer.get("code", "")) <= 4_000:
             raise Refused("The provider signed nobody in.")
         given = await self._exchanged(provider, metadata, errand, answer["code"])
@@ -183,7 +185,11 @@ class RelyingParty:
 
     async def _metadata(self, provider: Provider, addresses: Addresses) -> Metadata:
         issuer = f"{addresses.issuer}{provider.issuer}" if provider.simulated else provider.issuer
-        return await self._discovery.metadata(issuer, provider.simulated)
+        try:
+            return await self._discovery.metadata(issuer, provider.simulated)
+        except Refused as error:
+            # Nobody's identity is in its configuration: whatever is wrong with that is the provider's.
+            raise Unreachable(str(error)) from None
 
     async def _exchanged(self, provider: Provider, metadata: Metadata, errand: Errand, code: str) -> dict[str, Any]:
         form = {
@@ -205,7 +211,7 @@ class RelyingParty:
             within=self._discovery.within if provider.simulated else None,
         )
         if answer.status != 200:
-            raise Refused(f"The token endpoint answered {answer.status}.")
+            raise _failed("token", answer.status)
         return _object(answer.body)
 
     async def _userinfo(self, provider: Provider, metadata: Metadata, access: str) -> dict[str, Any]:
@@ -216,7 +222,7 @@ class RelyingParty:
             within=self._discovery.within if provider.simulated else None,
         )
         if answer.status != 200:
-            raise Refused(f"The userinfo endpoint answered {answer.status}.")
+            raise _failed("userinfo", answer.status)
         if answer.media_type != "application/jwt":
             return _object(answer.body)
         token = answer.body.decode("ascii", "replace").strip()
@@ -241,6 +247,15 @@ def _basic(provider: Provider) -> str:
     # RFC 6749 §2.3.1: both are form-encoded first, whatever they are made of.
     pair = f"{quote(provider.client_id, safe='')}:{quote(provider.secret, safe='')}"
     return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+#: Errors by which a provider says that it cannot for now: RFC 6749 §4.1.2.1.
+_DOWN = frozenset({"temporarily_unavailable", "server_error"})
+
+
+def _failed(endpoint: str, status: int) -> Refused:
+    kind = Unreachable if status >= 500 or status == 429 else Refused
+    return kind(f"The {endpoint} endpoint answered {status}.")
 
 
 def _object(body: bytes) -> dict[str, Any]:

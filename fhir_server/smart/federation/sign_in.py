@@ -19,7 +19,7 @@ from fhir_server.smart.federation import matching
 from fhir_server.smart.federation.discovery import Discovery
 from fhir_server.smart.federation.providers import Provider, configured, simulated_secret
 from fhir_server.smart.federation.relying_party import Proof, RelyingParty
-from fhir_server.smart.fetch import Refused
+from fhir_server.smart.fetch import Refused, Unreachable
 from fhir_server.smart.people.accounts import Account, Accounts
 from fhir_server.smart.people.sessions import Sessions
 from fhir_server.smart.secret import digest, made
@@ -35,6 +35,7 @@ class Arrival:
         after: path of the page to go on to without one.
         account: who signed in; None for nobody.
         cookie: of their new session; "" for nobody.
+        down: whether it is because the provider did not answer, which says nothing of the person.
         why: for traces, why nobody; never shown to the person.
     """
 
@@ -43,6 +44,7 @@ class Arrival:
     account: Account | None = None
     cookie: str = ""
     why: str = ""
+    down: bool = False
 
 
 class Federation:
@@ -88,7 +90,7 @@ class Federation:
         try:
             proof = await self._party.finish(provider, errand, pairs, addresses)
         except Refused as error:
-            return Arrival(errand.ask, errand.after, why=str(error))
+            return Arrival(errand.ask, errand.after, why=str(error), down=isinstance(error, Unreachable))
         match = await self._matched(proof, addresses)
         account = await self._account(proof, match)
         if account is None:

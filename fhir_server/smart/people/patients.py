@@ -5,6 +5,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#apps-that-l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,11 +15,18 @@ from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.query import Place, condition
+from fhir_server.search.text import fold
 from fhir_server.smart.people.accounts import Account
 from fhir_server.store.filters import EVERYTHING, Filter, Id, both
 
 #: Patients shown at once: more, and the name must be more precise.
 SHOWN = 20
+#: Pages of names that begin alike which are looked through.
+_PAGES = 20
+#: Systems of a NIR and a NIA as INS, real, of test and of demonstration.
+_INS = tuple(f"urn:oid:1.2.250.1.213.1.4.{last}" for last in (8, 9, 10, 11))
+_MATRICULE = re.compile(r"[0-9]{5}[0-9AB][0-9]{7}[0-9]{2}")
+_DAY = re.compile(r"(?:([0-9]{2})/([0-9]{2})/([0-9]{4}))|[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SCOPE = Scope("user", "Patient", frozenset("rs"))
 
 
@@ -31,14 +39,83 @@ async def find(
         repository: the store as a grant may see it.
         place: where conditions are read.
         account: who chooses: a professional among all, anyone else among those they act for.
-        asked: words of a name, "" for any, or "id:" and an id.
+        asked: what a professional knows of somebody (see `known_enough`), "" for whom anyone else acts for, or "id:"
+            and an id.
     """
-    grant = Grant((_SCOPE,), subject=account.subject, wards=frozenset(account.wards))
+    if account.professional and not asked.startswith("id:"):
+        return await _identified(repository(_grant(account)), place, asked)
+    grant = _grant(account)
     where = _where(asked, place)
     if not account.professional:
         where = both(where, Id(account.patients))
     page = await repository(grant).find({"Patient": where}, count=SHOWN)
     return [(version.id, _label(version.body)) for version in page.versions]
+
+
+def known_enough(asked: str) -> bool:
+    """Whether it names somebody: the INS, or a name with a first name or a date of birth (identity is by traits).
+
+    A professional looks for the patient before them, and does not read through everyone: RNIV, volet socle (search by
+    INS or by traits), and the least that is needed (GDPR article 5.1.c).
+    """
+    words, born = _traits(asked)
+    return _ins(asked) is not None or len(words) >= 2 or (bool(words) and born is not None)
+
+
+def _grant(account: Account) -> Grant:
+    return Grant((_SCOPE,), subject=account.subject, wards=frozenset(account.wards))
+
+
+async def _identified(repository: Repository, place: Place, asked: str) -> Sequence[tuple[str, str]]:
+    """Patients of that INS, or of that name: every word is one of their names, whole, whatever its case and accents."""
+    if not known_enough(asked):
+        return ()
+    ins = _ins(asked)
+    words, born = _traits(asked)
+    named = [("name", word) for word in asked.replace(",", " ").split() if not _DAY.fullmatch(word)]
+    named += [("birthdate", born)] if born is not None else []
+    pairs = [("identifier", ",".join(f"{system}|{ins}" for system in _INS))] if ins else named
+    try:
+        where = condition("Patient", pairs, place)
+    except FhirError:
+        return ()
+    found: list[tuple[str, str]] = []
+    after = None
+    for _ in range(_PAGES):
+        page = await repository.find({"Patient": where}, count=SHOWN, after=after)
+        found += [(one.id, _label(one.body)) for one in page.versions if ins or set(words) <= _names(one.body)]
+        after = page.next
+        if after is None or len(found) >= SHOWN:
+            break
+    return found[:SHOWN]
+
+
+def _ins(asked: str) -> str | None:
+    """The INS typed, its 15 characters without spaces; None when it is none."""
+    packed = "".join(asked.split()).upper()
+    return packed if _MATRICULE.fullmatch(packed) else None
+
+
+def _traits(asked: str) -> tuple[list[str], str | None]:
+    """The words of the name, folded, and the date of birth (YYYY-MM-DD), None when it is not said."""
+    words, born = [], None
+    for word in asked.replace(",", " ").split():
+        day = _DAY.fullmatch(word)
+        if day:
+            born = f"{day[3]}-{day[2]}-{day[1]}" if day[3] else word
+        else:
+            words += [one for one in fold(word).replace("-", " ").replace("'", " ").split() if len(one) > 1]
+    return words, born
+
+
+def _names(body: bytes) -> set[str]:
+    tree: dict[str, Any] = msgspec.json.decode(body)
+    said = [
+        text
+        for name in tree.get("name") or ()
+        for text in (*(name.get("given") or ()), name.get("family") or "", name.get("text") or "")
+    ]
+    return {word for text in said for word in fold(str(text)).replace("-", " ").replace("'", " ").split()}
 
 
 def _where(asked: str, place: Place) -> Filter:
