@@ -57,6 +57,8 @@ class Grant:
         traced: whether what is done with it leaves AuditEvents.
         duties: of staff: "publisher", "verifier", "commission", "administrator".
         organization: a publisher's, as a reference ("Organization/1").
+        referenced: whether the software is an app of the catalogue, which a publisher filed, rather than admitted by
+            an administrator of the server.
     """
 
     scopes: tuple[Scope, ...] = ()
@@ -70,6 +72,7 @@ class Grant:
     traced: bool = True
     duties: frozenset[str] = frozenset()
     organization: str | None = None
+    referenced: bool = False
 
     @property
     def own(self) -> bool:

@@ -138,7 +138,8 @@ class Repository:
             verb: the letter of `cruds` it is to be judged for; writers ask with the verb they mean to use.
 
         Raises:
-            Forbidden: no scope for it on the type, or the caller sees it and nobody's token may write it (`KEPT`).
+            Forbidden: no scope for it on the type, or the caller sees it and may not write it: nobody's token may
+                (`KEPT`), or it is not the patient's.
         """
         self.require(type, verb)
         version = await self._store.read(type, id)
@@ -148,8 +149,16 @@ class Repository:
             # What the space keeps is no secret to those who may read it: they are told that it is kept.
             if verb in "ud" and version.type in KEPT and self.allows(type, "r") and await self._sees(version, "r"):
                 raise Forbidden(f"This {type} is kept by the space: it changes by its own operations.")
+            if await self._is_anothers(version, verb):
+                raise Forbidden(f"This {type} is not in the record of the token's patient.")
             return None
         return version
+
+    async def _is_anothers(self, version: Version, verb: str) -> bool:
+        """Whether the caller sees what they may not write, since it is not the patient's: that is no secret to them."""
+        if verb not in "ud" or not asks_whose(rule(self.grant, version.type, verb)):
+            return False
+        return self.allows(version.type, "r") and await self._sees(version, "r")
 
     async def find(
         self,
@@ -245,6 +254,8 @@ class Repository:
         """
         self.require(before.type, "d")
         if not await self._sees(before, "d"):
+            if await self._is_anothers(before, "d"):
+                raise Forbidden(f"This {before.type} is not in the record of the token's patient.")
             raise NotFound(f"There is no such {before.type}.")
         return Delete(before.type, before.id, before.version)
 

@@ -24,14 +24,19 @@ OPEN_ELEMENTS: Mapping[str, frozenset[str]] = {
 
 def people(grant: Grant) -> bool:
     """Whether the caller is held to what people may write: somebody acts with it, or some scope is a person's."""
-    return not grant.own and (grant.subject is not None or any(scope.level != "system" for scope in grant.scopes))
+    return not grant.own and (not administers(grant) or any(scope.level != "system" for scope in grant.scopes))
+
+
+def administers(grant: Grant) -> bool:
+    """Whether `system/` scopes are an administrator's grant: no person acts, and no publisher filed the software."""
+    return grant.subject is None and not grant.referenced
 
 
 def reach(grant: Grant, level: Level, type: str, verb: str) -> Filter:
     """What of `type` a scope of that level may create, update or delete (a letter of `cud`)."""
     kind = rows()[type].kind
     if level == "system":
-        return NOTHING if grant.subject is not None and kind in CLOSED else EVERYTHING
+        return EVERYTHING if administers(grant) or kind not in CLOSED else NOTHING
     if level == "user" and grant.subject is None:
         return NOTHING
     if level == "user" and _professional(grant):

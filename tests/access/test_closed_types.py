@@ -33,6 +33,7 @@ PEOPLE = {
     "professional in context": grant("Practitioner/d", "user", patient="a"),
     "professional's tool": grant("Practitioner/d", "patient", patient="a"),
     "professional behind an establishment's software": grant("Practitioner/d", "system"),
+    "app of the catalogue without a person": grant(None, "system", referenced=True),
     "patient": grant("Patient/a", "user"),
     "patient's app": grant("Patient/a", "patient", patient="a"),
     "representative": grant("RelatedPerson/r", "user", wards=frozenset({"a"})),

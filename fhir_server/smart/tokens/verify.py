@@ -125,6 +125,7 @@ class Verifier:
                 purpose=person.purpose if person else "HOPERAT",
                 reason=person.reason if person else None,
                 traced=self._traced,
+                referenced=client.device is not None,
             )
         family = await self._tokens.family(access.family)
         account = await self._accounts.get(family.account) if family is not None else None
@@ -147,6 +148,7 @@ class Verifier:
             traced=self._traced,
             duties=frozenset(account.duties) if account.staff else frozenset(),
             organization=account.organization,
+            referenced=client.device is not None,
         )
 
 
