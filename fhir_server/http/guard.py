@@ -49,6 +49,8 @@ class Guard:
         self._open = settings.open
         # Beside a name that others see, a request by this machine's own comes from a proxy: it is at the right place.
         self._own = urlsplit(settings.base_url.lower()) if is_loopback(base) else None
+        # Told to this machine alone, which calls itself by its own names.
+        self._told_here = "" if settings.metrics_token.get_secret_value() else "/metrics"
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """One ASGI connection."""
@@ -61,7 +63,7 @@ class Guard:
         await self._behind(scope, receive, send)
 
     async def _wrong(self, scope: MutableMapping[str, Any]) -> FhirError | None:
-        if scope["path"].startswith(_PROBED) or not (self._named or scope["path"] == "/metrics"):
+        if scope["path"].startswith(_PROBED) or not (self._named or scope["path"] == self._told_here):
             return None
         headers = Incoming(scope).headers
         if not self._is_own(headers.get("host", "")):

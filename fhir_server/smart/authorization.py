@@ -211,14 +211,17 @@ class Authorization:
         return await self._judged("revocation", pairs, headers, addresses)
 
     async def userinfo(self, header: str, addresses: Addresses) -> dict[str, Any] | None:
-        """The claims for a bearer token with the scope openid; None when it is no such token."""
-        token = bearer(header) or ""
-        access = await self.tokens.access(token) if 0 < len(token) <= 512 else None
-        if access is None or access.family is None or "openid" not in access.scope or access.base != addresses.base:
-            return None
+        """The claims about the person of a bearer token; None when it lacks the scope openid.
+
+        Raises:
+            Unauthorized: as `Verifier.authenticate`.
+        """
         await self.verifier.authenticate({"authorization": header}, addresses.base)
-        family = await self.tokens.family(access.family)
-        return None if family is None else await self.identity.claims(family)
+        access = await self.tokens.access(bearer(header) or "")
+        family = await self.tokens.family(access.family) if access is not None and access.family else None
+        if access is None or family is None or "openid" not in access.scope:
+            return None
+        return await self.identity.claims(family)
 
     async def _judged(
         self, endpoint: str, pairs: Iterable[tuple[str, str]], headers: Mapping[str, str], addresses: Addresses

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.access.software import ALGORITHMS
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.clients.registered import METHODS
+from fhir_server.smart.clients.registered import METHODS, PROOFS
 from fhir_server.smart.tokens.signing_keys import ALGORITHM
 
 #: https://hl7.org/fhir/smart-app-launch/conformance.html#capabilities
@@ -101,4 +101,7 @@ def _common(addresses: Addresses, registers: bool) -> dict[str, Any]:
         "scopes_supported": SCOPES,
         "introspection_endpoint": addresses.at("introspect"),
         "revocation_endpoint": addresses.at("revoke"),
+        # RFC 8414 §2: left out, they would be client_secret_basic alone, or nothing.
+        **{f"{name}_endpoint_auth_methods_supported": list(ways) for name, ways in PROOFS.items()},
+        **{f"{name}_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS) for name in PROOFS},
     }

@@ -134,3 +134,12 @@ async def test_a_closed_server_with_a_public_url_is_asked_by_any_name_and_keeps_
     path = "/fhir/.well-known/smart-configuration"
     found = (await ask(tmp_path, "GET", path, {"Host": "10.1.2.3:8080"}, settings=closed)).json()
     assert found["token_endpoint"] == "https://sante.example/auth/token"
+
+
+async def test_counts_are_scraped_by_any_name_with_their_token_and_by_this_machine_s_without(tmp_path: Path) -> None:
+    closed = {"open": False, "base_url": "https://sante.example/fhir"}
+    headers = {"Host": "10.1.2.3:8080", "Authorization": "Bearer counts"}
+    told = await ask(tmp_path, "GET", "/metrics", headers, settings={**closed, "metrics_token": "counts"})
+    assert told.status_code == 200
+    assert (await ask(tmp_path, "GET", "/metrics", headers, settings=closed)).status_code == 421
+    assert (await ask(tmp_path, "GET", "/metrics", {"Host": "localhost"}, settings=closed)).status_code == 200

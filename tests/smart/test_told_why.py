@@ -158,3 +158,38 @@ async def test_a_token_that_does_not_reach_far_enough_is_told_which_scope_would(
     assert answer.status_code == 403
     said = answer.headers["www-authenticate"]
     assert said.startswith(f'Bearer realm="{ROOT}", error="insufficient_scope", scope="{named}')
+
+
+async def test_who_asks_about_a_person_is_told_what_is_missing(space: Space) -> None:
+    """OpenID Connect Core §5.3.3, RFC 6750 §3.1: nothing was sent; what was sent is no token; it has no scope for it."""
+    await space.backend()
+    token = await space.backend_token()
+    asked = {"": (401, None), "Bearer x": (401, "invalid_token"), f"Bearer {token}": (403, "insufficient_scope")}
+    for header, (status, error) in asked.items():
+        answer = await space.http.get(f"{ROOT}/auth/userinfo", headers={"Authorization": header} if header else {})
+        assert answer.status_code == status
+        said = answer.headers["www-authenticate"]
+        assert said.startswith(f'Bearer realm="{ROOT}"') and (f'error="{error}"' in said or error is None)
+        assert ("error=" in said) is (error is not None)
+
+
+async def test_a_token_that_registers_nothing_is_told_which_would(space: Space) -> None:
+    await space.backend()
+    headers = {"Authorization": f"Bearer {await space.backend_token()}"}
+    metadata = {"redirect_uris": ["https://app.example/back"]}
+    answer = await space.http.post(f"{ROOT}/auth/register", json=metadata, headers=headers)
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope", scope="user/Task.c"' in answer.headers["www-authenticate"]
+
+
+async def test_discovery_says_how_clients_prove_themselves_at_each_endpoint(space: Space) -> None:
+    """RFC 8414 §2; each way that is named is taken, and no other."""
+    await space.backend()
+    found = (await space.http.get(f"{BASE}/.well-known/smart-configuration")).json()
+    for endpoint in ("revocation", "introspection"):
+        assert "private_key_jwt" in found[f"{endpoint}_endpoint_auth_methods_supported"]
+        assert set(found[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]) == {"RS384", "ES384"}
+        form = {"token": "x", "client_assertion_type": BEARER, "client_assertion": space.assertion()}
+        assert (await space.http.post(found[f"{endpoint}_endpoint"], data=form)).status_code == 200
+    assert "none" in found["revocation_endpoint_auth_methods_supported"]
+    assert "none" not in found["introspection_endpoint_auth_methods_supported"]

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from fhir_server.fhir.outcome import Unauthorized
 from fhir_server.smart.addresses import FHIR, Addresses
 from fhir_server.smart.authorization import Authorization
 
@@ -53,11 +54,14 @@ def router(authorization: Authorization) -> APIRouter:
     @routes.api_route("/auth/userinfo", methods=["GET", "POST"])
     async def userinfo(request: Request) -> JSONResponse:
         where = addresses(request, base_url)
-        claims = await authorization.userinfo(request.headers.get("authorization", ""), where)
+        try:
+            claims = await authorization.userinfo(request.headers.get("authorization", ""), where)
+        except Unauthorized as error:
+            return JSONResponse({"error": "invalid_token"}, 401, {**error.headers, "Cache-Control": "no-store"})
         if claims is None:
-            said = f'Bearer realm="{where.issuer}", error="invalid_token"'
+            said = f'Bearer realm="{where.issuer}", error="insufficient_scope", scope="openid"'
             return JSONResponse(
-                {"error": "invalid_token"}, 401, {"WWW-Authenticate": said, "Cache-Control": "no-store"}
+                {"error": "insufficient_scope"}, 403, {"WWW-Authenticate": said, "Cache-Control": "no-store"}
             )
         return JSONResponse(claims, headers={"Cache-Control": "no-store"})
 

@@ -21,6 +21,7 @@ from fhir_server.fhir.json import parse
 from fhir_server.http.pages.routes import POLICY, Pages
 from fhir_server.http.pages.words import Language, language
 from fhir_server.http.smart.oauth import addresses, form
+from fhir_server.smart import lifetimes
 from fhir_server.smart.authorization import Authorization
 from fhir_server.smart.authorizing.asks import Ask
 from fhir_server.smart.people.accounts import Account
@@ -179,6 +180,7 @@ class Visit:
             "Content-Security-Policy": _policy(outside),
             "X-Frame-Options": "DENY",
             "Content-Language": self.language,
+            **({"Retry-After": str(lifetimes.LOCK)} if status == 429 else {}),
         }
         return self.known(HTMLResponse(body, status, headers))
 

@@ -180,11 +180,11 @@ def _keys(said: Mapping[str, Any], kind: Kind, loopback: bool) -> tuple[dict[str
 def _scopes(said: Mapping[str, Any], grants: tuple[str, ...]) -> tuple[str, ...]:
     # RFC 7591 §3.2.1: what is registered is told, so that nothing is promised which is not given.
     most = MOST_SCOPES if "refresh_token" in grants else [one for one in MOST_SCOPES if one not in scopes.REFRESHED]
-    return tuple(scopes.meet(scopes.split(_scope(said) or " ".join(MOST_SCOPES)), most))
+    return tuple(scopes.meet(scopes.split(_scope(said)) if "scope" in said else MOST_SCOPES, most))
 
 
 def _scope(said: Mapping[str, Any]) -> str:
-    """The scopes asked, "" when that is left out."""
+    """The scopes asked by name, "" when that is left out."""
     asked = said.get("scope", "")
     if not isinstance(asked, str) or len(asked) > scopes.LONGEST:
         raise Wrong("scope is a text of scopes separated by spaces.")

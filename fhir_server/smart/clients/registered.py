@@ -25,6 +25,11 @@ METHODS: dict[str, str] = {
     "confidential-symmetric": "client_secret_basic",
     "confidential-asymmetric": "private_key_jwt",
 }
+#: Endpoint → the ways in which clients prove who they are there; `Bearer` is a resource server's own access token.
+PROOFS: dict[str, tuple[str, ...]] = {
+    "revocation": ("private_key_jwt", "client_secret_basic", "none"),
+    "introspection": ("private_key_jwt", "client_secret_basic", "Bearer"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.clients.metadata import GRANTS, Metadata, Wrong, read
 from fhir_server.smart.clients.registered import METHODS, Client, RecordedClients
-from fhir_server.smart.people.attempts import admitted
+from fhir_server.smart.people.attempts import admitted, network
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.tokens.kept import Tokens
 from fhir_server.smart.traces import AccessTraces, Trace
@@ -86,8 +86,9 @@ class Registration:
             grant: of the initial access token, when there is one: a publisher's.
         """
         if grant is not None and not publishes(grant):
-            return _refused(403, "insufficient_scope", "The token is not a publisher's, for new apps.")
-        if not await admitted(self._records, "registering", who.source, FROM_ADDRESS, HOUR):
+            words = "The token is not a publisher's, for new apps."
+            return _refused(403, "insufficient_scope", words, _insufficient(who, "user/Task.c"))
+        if not await admitted(self._records, "registering", network(who.source), FROM_ADDRESS, HOUR):
             return _often()
         try:
             metadata = read(given, self._loopback)
@@ -113,7 +114,7 @@ class Registration:
         if client is None or app is None:
             return _unknown(who)
         if app.status != "PRESERIE":
-            return _reviewed()
+            return _reviewed(who)
         if not await admitted(self._records, "registering", f"client {id}", OF_CLIENT, HOUR):
             return _often()
         secret = given.get("client_secret")
@@ -141,7 +142,7 @@ class Registration:
             return _unknown(who)
         app = await self._catalogue.get(client.device or "")
         if app is not None and app.status != "PRESERIE":
-            return _reviewed()
+            return _reviewed(who)
         await self._forget(client)
         await self._trace("registration-removal", id, who)
         return Outcome(204)
@@ -284,9 +285,15 @@ def _often() -> Outcome:
     return _refused(429, "temporarily_unavailable", "Too many registrations: try later.", {"Retry-After": str(HOUR)})
 
 
-def _reviewed() -> Outcome:
+def _reviewed(who: Registrant) -> Outcome:
     words = "The app was reviewed: it changes by the catalogue's own workflow."
-    return _refused(403, "access_denied", words)
+    return _refused(403, "access_denied", words, _insufficient(who))
+
+
+def _insufficient(who: Registrant, scope: str = "") -> Mapping[str, str]:
+    """RFC 6750 §3: the token is one of ours, and not enough; `scope` that would be."""
+    said = f'Bearer realm="{who.addresses.issuer}", error="insufficient_scope"'
+    return {"WWW-Authenticate": said + (f', scope="{scope}"' if scope else "")}
 
 
 def _unknown(who: Registrant) -> Outcome:

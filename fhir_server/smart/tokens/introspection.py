@@ -12,6 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from fhir_server.smart.bearer import bearer, scheme
+from fhir_server.smart.clients.registered import PROOFS
 from fhir_server.smart.requests import Asked, Caller
 from fhir_server.smart.tokens.kept import Access, Family, Refresh
 
@@ -58,7 +59,7 @@ async def look_up(tokens: Any, token: str) -> Found | None:
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     """RFC 7662 for clients that can prove who they are."""
 
-    CLIENT_AUTH_METHODS = ("private_key_jwt", "client_secret_basic")
+    CLIENT_AUTH_METHODS = tuple(one for one in PROOFS["introspection"] if one != "Bearer")
 
     def authenticate_endpoint_client(self, request: Asked) -> Caller:
         """The client, by its own proof; a resource server's by an access token of its own too (SMART, see above)."""

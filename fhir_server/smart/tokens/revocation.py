@@ -8,6 +8,7 @@ from __future__ import annotations
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
+from fhir_server.smart.clients.registered import PROOFS
 from fhir_server.smart.requests import Asked, Caller
 from fhir_server.smart.tokens.introspection import Found, look_up
 from fhir_server.smart.tokens.kept import Refresh
@@ -17,7 +18,7 @@ from fhir_server.smart.traces import Trace
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
     """RFC 7009."""
 
-    CLIENT_AUTH_METHODS = ("private_key_jwt", "client_secret_basic", "none")
+    CLIENT_AUTH_METHODS = PROOFS["revocation"]
 
     def check_params(self, request: Asked, client: Caller) -> None:
         """RFC 7009 §2.1: an unknown hint is ignored."""
