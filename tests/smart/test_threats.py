@@ -112,6 +112,8 @@ async def test_exact_redirect_and_open_redirect(space: Space, uri: str | None) -
 
 #: What is wrong with a request from a known app → the error it is answered with.
 REQUESTS: list[tuple[dict[str, Any], str]] = [
+    *(({"max_age": age}, "invalid_request") for age in ("-1", "²", "1.5", "9" * 400, "x")),
+    ({"prompt": "none login"}, "invalid_request"),
     ({"code_challenge": None}, "invalid_request"),
     ({"code_challenge_method": "plain"}, "invalid_request"),
     ({"code_challenge_method": None}, "invalid_request"),

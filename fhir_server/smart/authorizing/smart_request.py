@@ -5,6 +5,8 @@ https://hl7.org/fhir/smart-app-launch/app-launch.html#request-4
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
@@ -28,3 +30,16 @@ class SmartRequest:
             raise InvalidRequestError("The parameters request, request_uri and response_mode are not supported.")
         if len(form.get("nonce", "")) > 2_000:
             raise InvalidRequestError("The nonce is too long.")
+        _check_openid(form)
+
+
+def _check_openid(form: Mapping[str, str]) -> None:
+    """OpenID Connect Core §3.1.2.1: `none` stands alone, and an age is a number of seconds."""
+    prompts = form.get("prompt", "").split()
+    if "none" in prompts and len(prompts) > 1:
+        raise InvalidRequestError("The prompt none goes with no other.")
+    if "max_age" in form and not _SECONDS.fullmatch(form["max_age"]):
+        raise InvalidRequestError("The max_age is a number of seconds.")
+
+
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
