@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fhir_server.search.reading import Terminology
     from fhir_server.settings import Settings
     from fhir_server.space.catalogue.catalogue import Catalogue
+    from fhir_server.store.protocol import Records
     from fhir_server.validation.profiles.following import Following
     from fhir_server.validation.validator import Validator
 
@@ -81,6 +82,7 @@ class Context:
         request_id: for logs and traces.
         terminology: what codes mean, for searches by value set and subsumption; None where that is not known.
         cursor_key: the server's secret that page links are signed with.
+        records: where long posted searches are kept while they are paged through; None where nothing is.
         watch: is told of every SearchParameter written, so that all workers follow; None where nothing does.
         operate: what runs a `$name`; None where operations are not wired. They stand above the interactions, and a
             Bundle entry may ask for one, so the way to them is handed down.
@@ -101,6 +103,7 @@ class Context:
     request_id: str = ""
     terminology: Terminology | None = None
     cursor_key: bytes = b""
+    records: Records | None = None
     watch: Watch | None = None
     operate: Handler | None = None
     validator: Validator | None = None

@@ -244,7 +244,7 @@ class _Draft:
             raise TooCostly(f"More than {MAX_PARAMETERS} parameters in one query.")
         self.reading = reading
         self.compartment = compartment
-        self.path = _path(types, compartment)
+        self.path = path_of(types, compartment)
         self.types: Sequence[str] = types or sorted(resource_types())
         self.results = Results(settings)
         self.problems: list[Problem] = []
@@ -349,7 +349,8 @@ class _Draft:
         return scope
 
 
-def _path(types: Sequence[str], compartment: tuple[str, str] | None) -> str:
+def path_of(types: Sequence[str], compartment: tuple[str, str] | None) -> str:
+    """What is searched, relative to the base: as `Query.path`."""
     one = types[0] if len(types) == 1 else ""
     if compartment is None:
         return one

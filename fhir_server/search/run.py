@@ -13,13 +13,21 @@ from fhir_server.search.contained import Selection, count, select
 from fhir_server.search.cursors import START, Cursor, open_cursor, sign
 from fhir_server.search.includes import Included, Reader, included
 from fhir_server.search.parameters import Registry
+from fhir_server.search.posted import LONGEST, Posted
 from fhir_server.search.query import Query
 from fhir_server.settings import Settings
 from fhir_server.store.protocol import Page, Position, Version
 
 
 async def search(
-    query: Query, repository: Reader, registry: Registry, base: str, settings: Settings, key: bytes
+    query: Query,
+    repository: Reader,
+    registry: Registry,
+    base: str,
+    settings: Settings,
+    key: bytes,
+    posted: Posted | None = None,
+    here: str | None = None,
 ) -> bytes:
     """The searchset Bundle that answers `query`.
 
@@ -30,13 +38,15 @@ async def search(
         base: absolute URL of the FHIR base, without a slash at its end, for links and fullUrl.
         settings: limits of totals and includes.
         key: the server's secret that signs cursors; the same in every worker.
+        posted: makes the links of a search that was posted, which say nothing of it, and those that would be too long.
+        here: where it was posted, for its own link.
 
     Raises:
         InvalidParameter: a cursor that this server did not give for this query.
         TooCostly: a link of the query has more targets than the engine follows.
     """
     if query.results.only_total:
-        return await _counted(query, repository, registry, base)
+        return await _counted(query, repository, registry, base, here)
     cursor = START if query.cursor is None else open_cursor(query.cursor, query.identity, key)
     if query.results.contained == "false":
         found = await _found(query, repository, cursor, settings)
@@ -46,16 +56,20 @@ async def search(
     entries = _entries(query, base, found, beside.versions)
     if issues := (*query.ignored, *beside.issues):
         entries.append(outcome_entry(issues))
-    return searchset(entries, _links(query, base, cursor, found.next, key), found.total)
+    links = [("self", here)] if here is not None else []
+    if here is None or found.next is not None or cursor is not START:
+        links = await _links(query, base, cursor, found.next, key, posted)
+        links = [("self", here), *links[1:]] if here is not None and cursor is START else links
+    return searchset(entries, links, found.total)
 
 
-async def _counted(query: Query, repository: Reader, registry: Registry, base: str) -> bytes:
+async def _counted(query: Query, repository: Reader, registry: Registry, base: str, here: str | None) -> bytes:
     if query.results.contained != "false":
         total = await count(query, repository, registry, base)
     else:
         total = await repository.count(query.scope) if query.scope else 0
     entries = [outcome_entry(query.ignored)] if query.ignored else []
-    return searchset(entries, [("self", url(base, query.path, query.used))], total)
+    return searchset(entries, [("self", here or url(base, query.path, query.used))], total)
 
 
 async def _found(query: Query, repository: Reader, cursor: Cursor, settings: Settings) -> Selection:
@@ -126,21 +140,25 @@ def _contained(found: Selection, alone: bool) -> Iterator[tuple[str, str, bytes]
             yield container.type, container.id, container.body
 
 
-def _links(query: Query, base: str, cursor: Cursor, next: Position | None, key: bytes) -> list[Link]:
+async def _links(
+    query: Query, base: str, cursor: Cursor, next: Position | None, key: bytes, posted: Posted | None
+) -> list[Link]:
     """Links of GET: a POST _search goes on by them too. `previous` is there as far back as the cursor remembers."""
-    here = url(base, query.path, query.used)
-    if cursor is START and next is None:
-        return [("self", here)]
-    first = here
-    glue = "&" if query.used else "?"
     identity = query.identity
 
-    def at(cursor: Cursor) -> str:
-        return first if cursor.after is None else f"{first}{glue}_cursor={sign(cursor, identity, key)}"
+    async def at(cursor: Cursor) -> str:
+        token = "" if cursor.after is None else sign(cursor, identity, key)
+        plain = url(base, query.path, [*query.used, *([("_cursor", token)] if token else [])])
+        if posted is None or not (posted.hides or (token and len(plain) > LONGEST)):
+            return plain
+        return url(base, query.path, [("_cursor", await posted.token(query.path, query.used, token))])
 
-    links = [("self", at(cursor)), ("first", first)]
+    links = [("self", await at(cursor))]
+    if cursor is START and next is None:
+        return links
+    links.append(("first", await at(START)))
     if (before := cursor.previous) is not None:
-        links.append(("previous", at(before)))
+        links.append(("previous", await at(before)))
     if next is not None:
-        links.append(("next", at(cursor.following(next))))
+        links.append(("next", await at(cursor.following(next))))
     return links

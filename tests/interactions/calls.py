@@ -82,7 +82,7 @@ class Server:
     def context(self, **changed: Any) -> Context:
         repository = Repository(self.engine.store, self.grant, self.registry, BASE)
         found = Context(repository, self.settings, BASE, cursor_key=b"k" * 32, watch=self.watch, operate=operate)
-        return replace(found, **changed)
+        return replace(found, **{"records": self.engine.records, **changed})
 
     async def call(
         self,
