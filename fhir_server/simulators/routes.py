@@ -29,7 +29,9 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'{outside}; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-_PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+#: With `no-referrer` a browser would call the origin of these pages' own forms `null`, which is refused as foreign:
+#: https://fetch.spec.whatwg.org/#append-a-request-origin-header
+_PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
 
 Answer = Callable[["Simulators", Provider, Request], Awaitable[Response]]
 
