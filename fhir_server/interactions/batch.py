@@ -15,6 +15,7 @@ from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed, TooCo
 from fhir_server.interactions import entries
 from fhir_server.interactions.apart import part
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
+from fhir_server.interactions.transaction_names import Names, condition_of
 from fhir_server.work.budget import spend
 
 #: Order of processing, that of a transaction: what is deleted first makes room for what is created.
@@ -40,17 +41,7 @@ async def batch(bundle: dict[str, Any], context: Context, dispatch: Handler) -> 
         context: as preferred; a batch that does not say `return` gets no bodies of what it wrote.
         dispatch: what serves one request.
     """
-    rows = entries.rows_of(bundle, context)
-    answers: list[bytes] = [b""] * len(rows)
-    waiting: list[entries.Entry] = []
-    wrong = _wrong(bundle, context)
-    for number, row in enumerate(rows):
-        try:
-            if number in wrong:
-                raise Invalid(issues=wrong[number])
-            waiting.append(entries.read(row, number, context))
-        except FhirError as error:
-            answers[number] = entries.refused(error, entries.Entry(number, Request("GET", ())))
+    waiting, answers = await _read(entries.rows_of(bundle, context), _wrong(bundle, context), context)
     if len(waiting) > FEW:
         spend(len(waiting) * ENTRY)
     left, longest = context.settings.max_answer_bytes, context.settings.max_answer_bytes // FIRST
@@ -64,6 +55,40 @@ async def batch(bundle: dict[str, Any], context: Context, dispatch: Handler) -> 
             long = [len(answers[entry.number]) for entry in chunk]
             left, longest = left - sum(long), max(long)
     return Response(200, entries.bundle("batch-response", answers))
+
+
+async def _read(
+    rows: list[Any], wrong: dict[int, list[Issue]], context: Context
+) -> tuple[list[entries.Entry], list[bytes]]:
+    """The entries that can be answered, and an answer for each row: b"" for those, else why it cannot be."""
+    answers: list[bytes] = [b""] * len(rows)
+    found: list[entries.Entry] = []
+    for number, row in enumerate(rows):
+        try:
+            if number in wrong:
+                raise Invalid(issues=wrong[number])
+            found.append(entries.read(row, number, context))
+        except FhirError as error:
+            answers[number] = entries.refused(error, entries.Entry(number, Request("GET", ())))
+    names = Names(found, context.base)
+    for n, entry in enumerate(found):
+        if _is_dependent(entry, names, context):
+            answers[entry.number] = entries.refused(Malformed(_DEPENDENT, "http.url", code="not-supported"), entry)
+        if n % TOGETHER == TOGETHER - 1:
+            await asyncio.sleep(0)
+    return [entry for entry in found if not answers[entry.number]], answers
+
+
+_DEPENDENT = "The condition names another entry, which only a transaction resolves."
+
+
+def _is_dependent(entry: entries.Entry, names: Names, context: Context) -> bool:
+    """Whether the entry's condition names another: R4 http.html#transaction has each stand for itself."""
+    try:
+        where = condition_of(entry, context)
+    except FhirError:
+        return False  # which the entry's own answer says
+    return where is not None and bool(names.named(where, entry.full_url))
 
 
 def preferring(request: Request, context: Context) -> Context:

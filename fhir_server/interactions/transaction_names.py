@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from fhir_server.fhir.outcome import Malformed
-from fhir_server.interactions import conditional, links
+from fhir_server.interactions import conditional, links, statement
 from fhir_server.interactions.entries import Entry
 from fhir_server.interactions.exchange import Context
 from fhir_server.store.filters import And, Filter, Linked, LinkedFrom, Not, Or, Refers, Together, either
@@ -81,12 +81,14 @@ def in_turn(entries: Iterable[Entry], waits_for: Mapping[int, frozenset[str]]) -
 
 
 def condition_of(entry: Entry, context: Context) -> Filter | None:
-    """The condition by which an entry finds its resource; None when it has none.
+    """The condition by which an entry that writes finds its resource; None when it has none.
 
     Raises:
         FhirError: as `conditional.filter_of`.
     """
     request = entry.request
+    if not request.path or not statement.supports(request.path[0]) or request.method in ("GET", "HEAD"):
+        return None
     if request.method == "POST":
         criteria: conditional.Criteria | None = request.headers.get("if-none-exist")
     else:

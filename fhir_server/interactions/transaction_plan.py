@@ -142,8 +142,6 @@ class Plan:
 
     def _named(self, entry: Entry) -> frozenset[str]:
         """The entries that this one's condition names."""
-        if not entry.request.path or not statement.supports(entry.request.path[0]):
-            return frozenset()
         where = condition_of(entry, self.context)
         if where is None:
             return frozenset()

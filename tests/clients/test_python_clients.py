@@ -114,9 +114,7 @@ def _tokens(served: Served, id: str, scope: str) -> dict[str, Any]:
 def test_fhirpy_reads_searches_pages_writes_and_deletes_with_the_token_of_a_launch(served: Served) -> None:
     served.register("fhirpy", CALLBACK, SCOPES)
     tokens = _tokens(served, "fhirpy", "launch/patient offline_access patient/*.cruds")
-    # Its `count()` sends a parameter of another server's own; R4 search.html#errors: lenient handling passes over it.
-    lenient = {"Prefer": "handling=lenient"}
-    client = SyncFHIRClient(served.base, authorization=f"Bearer {tokens['access_token']}", extra_headers=lenient)
+    client = SyncFHIRClient(served.base, authorization=f"Bearer {tokens['access_token']}")
     assert client.reference("Patient", tokens["patient"]).to_resource()["name"][0]["family"] == "DEMO"
     weights = client.resources("Observation").search(code="29463-7").sort("date").limit(2)
     assert {one["subject"]["reference"] for one in weights.fetch_all()} == {"Patient/p1"}
@@ -128,6 +126,9 @@ def test_fhirpy_reads_searches_pages_writes_and_deletes_with_the_token_of_a_laun
     mine.save()
     assert mine["meta"]["versionId"] == "2"
     assert client.resources("Observation").search(_id=mine.id).get()["valueQuantity"]["value"] == 72.4
+    # What it calls a conditional create puts the criteria into the URL of a POST, where R4 has nobody read them.
+    with pytest.raises(OperationOutcome, match="If-None-Exist"):
+        client.resources("Observation").search(_id=mine.id).get_or_create(client.resource("Observation", **new))
     mine.delete()
     with pytest.raises(ResourceNotFound):
         client.reference("Observation", mine.id).to_resource()

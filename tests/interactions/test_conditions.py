@@ -283,6 +283,22 @@ async def test_a_batch_whose_entries_name_each_other_is_told_that_a_transaction_
     assert "transaction" in outcome["issue"][0]["diagnostics"]
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        asks("POST", "Observation", an_observation("Patient/1"), ifNoneExist=f"subject={A}"),
+        asks("PUT", f"Observation?subject={A}", an_observation("Patient/1")),
+        asks("DELETE", f"Observation?subject={A}"),
+    ],
+    ids=["create", "update", "delete"],
+)
+async def test_a_condition_in_a_batch_names_no_other_entry(server: Server, entry: Json) -> None:
+    answer = await server.post("", batch(the_person(), entry))
+    assert [row["response"]["status"][:3] for row in answer.json["entry"]] == ["201", "400"]
+    assert "transaction" in answer.json["entry"][1]["response"]["outcome"]["issue"][0]["diagnostics"]
+    assert await counted(server) == 1
+
+
 async def test_a_bundle_that_is_kept_whole_resolves_its_own_references(server: Server) -> None:
     kept = {
         "resourceType": "Bundle",
