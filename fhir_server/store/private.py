@@ -18,6 +18,10 @@ _OTHERS = 0o077
 FOLDERS = ("keys", "loads", "metrics", "outbox")
 #: Derived from a store, and beside it.
 CONCEPTS = "concepts.sqlite"
+#: Files of a data folder besides the store and what its name begins.
+FILES = (CONCEPTS, "demo-password", "demo-key.json")
+#: What a store and each copy of one begins with, and where its application's number stands: https://sqlite.org/fileformat.html
+_MAGIC, _NUMBER = b"SQLite format 3\x00", slice(68, 72)
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +49,7 @@ def repair(data: Path, store: Path) -> None:
     """Take from others what an older version, or another hand, let them read; a warning says how much that was.
 
     Args:
-        data: the data folder, with every file right in it and the folders of `FOLDERS`.
+        data: the data folder: what is ours in it, and the folder itself where nobody else keeps anything.
         store: the file of the store, with all whose name begins with its own.
     """
     closed = sum(_close(path) for path in dict.fromkeys(_ours(data, store)))
@@ -54,9 +58,12 @@ def repair(data: Path, store: Path) -> None:
 
 
 def _ours(data: Path, store: Path) -> Iterator[Path]:
-    if _own_folder(data):
+    entries = [path for path in data.iterdir() if not path.is_symlink()] if data.is_dir() else []
+    own = [path for path in entries if path.name in FOLDERS or _is_ours(path, (store.name, *FILES))]
+    # A folder with other things in it, such as /var, or one that everybody writes into, is not this server's to close.
+    if data.is_dir() and len(own) == len(entries) and not data.stat().st_mode & stat.S_ISVTX:
         yield data
-        yield from (path for path in data.iterdir() if path.is_file())
+    yield from own
     for name in FOLDERS:
         for place, folders, files in os.walk(data / name):
             yield Path(place)
@@ -65,9 +72,18 @@ def _ours(data: Path, store: Path) -> Iterator[Path]:
         yield from store.parent.glob(f"{name}*")
 
 
-def _own_folder(path: Path) -> bool:
-    """Whether `path` is a folder for this server: neither a root nor one that everybody keeps things in."""
-    return path.is_dir() and path.resolve() != Path(path.resolve().anchor) and not path.stat().st_mode & stat.S_ISVTX
+def _is_ours(path: Path, names: tuple[str, ...]) -> bool:
+    """Whether a file is of this server, by its name or as a copy of a store."""
+    from fhir_server.store.embedded.schema import APPLICATION
+
+    if path.name.startswith(names):
+        return True
+    try:
+        with path.open("rb") as opened:
+            head = opened.read(_NUMBER.stop)
+    except OSError:
+        return False
+    return head.startswith(_MAGIC) and head[_NUMBER] == APPLICATION.to_bytes(4, "big")
 
 
 def _close(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ async def test_what_was_open_to_others_is_closed_at_the_next_start(
     for name in ("outbox", "keys", "metrics/1", "loads"):
         (data / name).mkdir(parents=True, exist_ok=True)
         (data / name / "one").touch()
-    (data / "old-backup.sqlite").touch()
+    shutil.copyfile(data / "fhir.sqlite", data / "yesterday's")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch()
     (data / "link").symlink_to(elsewhere)
@@ -114,15 +115,16 @@ async def test_what_was_open_to_others_is_closed_at_the_next_start(
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o644, "what a link leads to is another's"
 
 
-async def test_a_folder_that_everybody_uses_stays_as_it_is(tmp_path: Path) -> None:
-    """A store in `/tmp` is closed; `/tmp` and what others keep there are not."""
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+async def test_a_folder_that_others_use_stays_as_it_is(tmp_path: Path, mode: int) -> None:
+    """A store in `/tmp` or `/var` is closed; the folder and what others keep there are not."""
     shared = tmp_path / "shared"
     shared.mkdir()
-    shared.chmod(0o1777)
+    shared.chmod(mode)
     others = shared / "another's"
     others.touch()
     others.chmod(0o644)
     async with opened(Settings(data=shared, open=True)):
-        assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+        assert stat.S_IMODE(shared.stat().st_mode) == mode
         assert stat.S_IMODE(others.stat().st_mode) == 0o644
         assert readable(shared / "fhir.sqlite") == []

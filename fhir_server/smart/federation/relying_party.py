@@ -229,9 +229,7 @@ class RelyingParty:
         keys = await self._discovery.keys(metadata, provider.simulated, tokens.header(token).get("kid"))
         claims = tokens.verified(token, keys)
         # OpenID Connect Core §5.3.2: a signed answer says who it is from and for.
-        audience = claims.get("aud")
-        for_us = provider.client_id in (audience if isinstance(audience, list) else [audience])
-        if claims.get("iss") != metadata.issuer or not for_us:
+        if claims.get("iss") != metadata.issuer or not tokens.is_for(claims, provider.client_id):
             raise Refused("The userinfo is for somebody else.")
         return claims
 

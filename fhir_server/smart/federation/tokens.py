@@ -88,6 +88,8 @@ def identity(
         CodeIDToken(claims, said, options, params).validate(now=now, leeway=lifetimes.LEEWAY)
     except (JoseError, ValueError, TypeError, AttributeError):
         raise Refused("The id_token is not for this sign-in.") from None
+    if not is_for(claims, client_id):
+        raise Refused("The id_token is for others too.")
     issued, subject = claims.get("iat"), claims.get("sub")
     if not isinstance(issued, int | float) or not now - OLDEST <= issued <= now + lifetimes.LEEWAY:
         raise Refused("The id_token is not of now.")
@@ -95,6 +97,11 @@ def identity(
         raise Refused("The id_token is of nobody.")
     if levels and claims.get("acr") not in levels:
         raise Refused("The person was not identified strongly enough.")
+
+
+def is_for(claims: dict[str, Any], client_id: str) -> bool:
+    """Whether a token is for this server alone: OpenID Connect Core §3.1.3.7 (3); others could play theirs to us."""
+    return claims.get("aud") in (client_id, [client_id])
 
 
 def _fitting(said: dict[str, Any], keys: Sequence[dict[str, Any]]) -> list[Key]:
