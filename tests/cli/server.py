@@ -27,11 +27,11 @@ def environment(**variables: str) -> dict[str, str]:
 def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command run to its end."""
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment(**variables), timeout=120, check=False
+        command(*arguments), capture_output=True, text=True, env=environment(**variables), timeout=600, check=False
     )
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], seconds: float = 240) -> None:
     """Wait until something holds; fail when it does not in time."""
     end = time.monotonic() + seconds
     while not holds():
@@ -41,5 +41,5 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 def fetched(address: str) -> bytes:
     """The body at an address."""
-    with urllib.request.urlopen(address, timeout=20) as answer:
+    with urllib.request.urlopen(address, timeout=120) as answer:
         return bytes(answer.read())

@@ -184,7 +184,7 @@ def test_seeding_that_is_interrupted_ends_with_130(tmp_path: Path, processes: st
     until(lambda: (tmp_path / "fhir.sqlite").exists())
     # As a terminal does: to the command and to every process it started.
     subprocess.run(["kill", "-INT", "--", f"-{process.pid}"], check=True)
-    said, wrong = process.communicate(timeout=120)
+    said, wrong = process.communicate(timeout=600)
     ended(subprocess.CompletedProcess(arguments, process.returncode, said, wrong), 130, "Interrupted")
 
 

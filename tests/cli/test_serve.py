@@ -151,7 +151,7 @@ def test_a_search_parameter_added_while_it_runs_is_indexed_in_the_background(tmp
 def sent(address: str, resource: dict[str, object]) -> None:
     body = json.dumps(resource).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/fhir+json"})
-    urllib.request.urlopen(request, timeout=20).close()
+    urllib.request.urlopen(request, timeout=120).close()
 
 
 def answers(address: str) -> bool:

@@ -60,7 +60,10 @@ def app() -> Iterator[str]:
 async def page() -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield await chromium.new_page(locale="fr-FR")
+        opened = await chromium.new_page(locale="fr-FR")
+        # A machine that runs much else is slow, not wrong.
+        opened.set_default_timeout(120_000)
+        yield opened
         await chromium.close()
 
 

@@ -46,7 +46,7 @@ def running(script: str, configuration: dict[str, Any]) -> Iterator[str]:
 
 def told(app: str, start: str, person: Person) -> dict[str, Any]:
     """What the app says once the person it sent to the server is back."""
-    with httpx.Client(timeout=30) as http:
+    with httpx.Client(timeout=240) as http:
         sent = http.get(start)
         assert sent.is_redirect, sent.text
         back = person.go(sent.headers["location"])

@@ -6,6 +6,7 @@ browser has no JavaScript: every page is whole without it. `FHIR_SCREENSHOTS` na
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, FileChooser, Page, async_playwright
 
 from fhir_server.app import House
 from tests.clients.served import PASSWORD, Served, a_person, kept, operated, serving
@@ -64,6 +65,9 @@ class Keyboard:
         self._root = served.root
         self._login = login
         self._shots = 0
+        # Asked for from the start: a chooser that opens before it is listened for is lost.
+        self._choosers: asyncio.Queue[FileChooser] = asyncio.Queue()
+        page.on("filechooser", self._choosers.put_nowait)
 
     async def to(self, selector: str) -> None:
         """Tab on until what is asked for has the focus, and it can be seen there."""
@@ -115,6 +119,16 @@ class Keyboard:
                 await self.page.keyboard.press("Shift+Tab")
         raise AssertionError(f"{name} takes no day")
 
+    async def attach(self, name: str, file: Path) -> None:
+        """A file, by the chooser that the keyboard opens."""
+        await self.to(f'[id="{name}"]')
+        await self.page.keyboard.press("Enter")
+        await (await asyncio.wait_for(self._choosers.get(), 120)).set_files(file)
+        chosen = f'document.getElementById("{name}").files.length === 1'
+        async with asyncio.timeout(120):
+            while not await self.page.evaluate(chosen):  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.05)
+
     async def opens(self, path: str) -> None:
         await self.page.goto(f"{self._root}{path}")
         if "/auth/sign-in" in self.page.url:
@@ -137,6 +151,8 @@ class Keyboard:
 
 async def at(chromium: Browser, served: Served, login: str, **more: Any) -> Keyboard:
     context = await chromium.new_context(locale="fr-FR", java_script_enabled=False, **more)
+    # A machine that runs much else is slow, not wrong.
+    context.set_default_timeout(120_000)
     return Keyboard(await context.new_page(), served, login)
 
 
@@ -212,10 +228,7 @@ async def _filed(publisher: Keyboard, folder: Path) -> None:
             await publisher.tick(f"answers.{link}", answer)
         else:
             await publisher.type(f"answers.{link}", answer)
-    await publisher.to("#dpia")
-    async with publisher.page.expect_file_chooser() as choosing:
-        await publisher.page.keyboard.press("Enter")
-    await (await choosing.value).set_files(folder / "aipd.pdf")
+    await publisher.attach("dpia", folder / "aipd.pdf")
     await publisher.press("form[enctype] > p:last-child button")
     await publisher.says("Déposé, à vérifier", "aipd.pdf")
 

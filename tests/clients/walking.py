@@ -60,7 +60,7 @@ class Person:
         self._patient = patient
         self._login = login
         self.seen: list[str] = []
-        self.http = httpx.Client(base_url=root, timeout=30)
+        self.http = httpx.Client(base_url=root, timeout=240)
 
     def __enter__(self) -> Person:
         return self

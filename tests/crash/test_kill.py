@@ -76,7 +76,7 @@ async def load(process: subprocess.Popen[bytes], base: str, name: str) -> list[s
             if len(done) >= ACKNOWLEDGED and process.poll() is None:
                 process.send_signal(signal.SIGKILL)
 
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=240) as client:
         ended = await asyncio.gather(*(one(client, n) for n in range(CLIENTS)), return_exceptions=True)
     assert all(isinstance(error, httpx.TransportError) for error in ended), ended
     return done
@@ -109,7 +109,7 @@ def ids(base: str, type: str) -> set[str]:
     found: set[str] = set()
     url: str | None = f"{base}/{type}?_count=500"
     while url:
-        page = httpx.get(url, timeout=30).json()
+        page = httpx.get(url, timeout=240).json()
         found |= {entry["resource"]["id"] for entry in page.get("entry", ())}
         url = next((link["url"] for link in page["link"] if link["relation"] == "next"), None)
     return found

@@ -71,7 +71,7 @@ def demonstrated(folder: Path) -> Iterator[Demo]:
             yield Demo(folder, _said(process))
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(240) == 0
 
 
 def _said(process: subprocess.Popen[str]) -> str:

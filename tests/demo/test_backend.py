@@ -18,7 +18,7 @@ def script(demo: Demo, *arguments: str, key: Path | None = None) -> subprocess.C
     command = [sys.executable, "-m", "fhir_server.demo.backend", "--base", demo.base]
     own = ["--key", str(key or demo.folder / "demo-key.json")]
     return subprocess.run(
-        [*command, *own, *arguments], capture_output=True, text=True, env=environment(), timeout=60, check=False
+        [*command, *own, *arguments], capture_output=True, text=True, env=environment(), timeout=240, check=False
     )
 
 
@@ -30,7 +30,7 @@ def test_it_reads_the_documents_of_a_patient(demo: Demo) -> None:
 
 def test_the_command_that_is_printed_is_the_one_that_works(demo: Demo) -> None:
     printed = demo.said.splitlines()[-1].strip()
-    found = subprocess.run(printed, shell=True, capture_output=True, text=True, env=environment(), timeout=60)
+    found = subprocess.run(printed, shell=True, capture_output=True, text=True, env=environment(), timeout=240)
     assert (found.returncode, found.stderr) == (0, "")
 
 

@@ -16,7 +16,7 @@ WITH_A_PAGE = [role for role in CAST if role.page]
 @pytest.mark.parametrize("role", WITH_A_PAGE, ids=lambda role: role.login)
 def test_each_account_is_let_in_to_where_it_begins(demo: Demo, role: Role) -> None:
     assert f"{demo.root}{role.page}" in demo.said
-    with httpx.Client(base_url=demo.root, follow_redirects=True, timeout=30) as browser:
+    with httpx.Client(base_url=demo.root, follow_redirects=True, timeout=240) as browser:
         asked = browser.get(role.page)
         word = re.search(r'name="word" value="([^"]+)"', asked.text)
         assert word, asked.text

@@ -101,7 +101,7 @@ async def walking(demo: Demo) -> AsyncIterator[Walker]:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = await chromium.new_context(locale="fr-FR", timezone_id="Europe/Paris")
         # A machine that runs much else is slow, not wrong.
-        context.set_default_timeout(90_000)
+        context.set_default_timeout(240_000)
         walker = Walker(await context.new_page(), demo)
         context.on("console", walker.note)
         context.on("weberror", lambda error: walker.problems.append(str(error.error)))

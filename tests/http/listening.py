@@ -53,7 +53,7 @@ async def answered(port: int, *parts: bytes) -> tuple[int, str]:
         writer.write(part)
         await writer.drain()
         await asyncio.sleep(0.02)
-    got = await asyncio.wait_for(reader.read(), 10)
+    got = await asyncio.wait_for(reader.read(), 120)
     writer.close()
     return said(got)
 

@@ -92,7 +92,7 @@ async def alive(port: int) -> bool:
     """Whether the server answers a probe."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-    got = await asyncio.wait_for(reader.read(), 30)
+    got = await asyncio.wait_for(reader.read(), 120)
     writer.close()
     return b" 200 " in got[:20]
 

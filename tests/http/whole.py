@@ -18,5 +18,5 @@ async def whole(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClien
     """A client of an open server on a new file in `folder`, whose base is FHIR's."""
     async with opened(Settings(data=folder, open=True, **settings)) as house:
         transport = httpx.ASGITransport(house.asgi, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://fhir.test/fhir/", timeout=60) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://fhir.test/fhir/", timeout=240) as client:
             yield client

@@ -257,7 +257,7 @@ async def test_attending_indexes_what_comes(engine: Engine) -> None:
     await worker.put(a_patient("p"))
     task = asyncio.create_task(worker.indexing.attend(every_seconds=0.01))
     await worker.declare()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while worker.registry.state(URL) != "complete":  # noqa: ASYNC110 - nothing tells of it, as for a client
             await asyncio.sleep(0.01)
     task.cancel()

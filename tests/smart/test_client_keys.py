@@ -59,6 +59,16 @@ async def space(tmp_path: Path) -> AsyncIterator[Space]:
         yield found
 
 
+class Clock:
+    """What time it is, as the test has it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 def public(space: Space, kid: str = "k1") -> dict[str, Any]:
     return {**space.key("ES384").as_dict(private=False), "kid": kid, "use": "sig"}
 
@@ -79,13 +89,14 @@ async def test_a_service_is_known_by_the_keys_at_its_address(space: Space, site:
 async def test_a_client_rotates_its_keys_and_is_known_by_the_new_one_soon(
     space: Space, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_keys, "ANEW", 0.2)
+    clock = Clock()
+    monkeypatch.setattr(client_keys, "time", clock)
     site.publish(public(space, "old"))
     keys = ClientKeys(loopback=True)
     assert await keys.find(client(site.url), HEADER) is None
     site.publish(public(space, "old"), public(space))
     assert await keys.find(client(site.url), HEADER) is None and site.asked == 1
-    await asyncio.sleep(0.25)
+    clock.now += client_keys.ANEW
     assert await keys.find(client(site.url), HEADER) is not None and site.asked == 2
 
 

@@ -41,7 +41,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(tmp_path_factory.mktemp("other")) as (_, address):
         base = f"{address}/fhir"
         for tree in (ANIMALS, value_set(filtered("legs", "=", "4"), url=FOUR), MAP):
-            assert httpx.post(f"{base}/{tree['resourceType']}", json=tree, timeout=30).status_code == 201
+            assert httpx.post(f"{base}/{tree['resourceType']}", json=tree, timeout=240).status_code == 201
         yield base
 
 
