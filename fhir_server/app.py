@@ -173,13 +173,19 @@ class House:
 
         store, records, base = self.engine.store, self.engine.records, self.settings.base_url
         indexing = Indexing(store, records, self.watch, base, anew=lambda: self.anew)
-        tasks = [asyncio.create_task(indexing.attend()), asyncio.create_task(self._jobs())]
+        works = (indexing.attend(), self._jobs(), self._warm())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _warm(self) -> None:
+        # A start answers before all is there; what is not is fetched before somebody waits for it.
+        await asyncio.sleep(_WARM_AFTER)
+        await self.asgi.warm()
 
     async def _jobs(self) -> None:
         # What is due can wait until the first requests of a start are answered.
@@ -264,6 +270,8 @@ class House:
 
 #: Seconds between a start and the first look at what is due.
 _JOBS_AFTER = 20.0
+#: Seconds between a start and the making of what its first answers do without.
+_WARM_AFTER = 0.5
 _TRACED = replace(OPEN, traced=True)
 _NOBODY = Grant(traced=False)
 
@@ -334,17 +342,37 @@ def _application(house: House) -> Application:
             return str(error)
         return await house.engine.unwritable()
 
-    registered = None if house.settings.open else house.authorization.origins.known
+    _require(house)
+
+    async def known() -> frozenset[str]:
+        return await house.authorization.origins.known()
+
+    registered = None if house.settings.open else known
     gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending)}
     return build(
         house.settings,
         partial(tried, handler=traced),
         house.context,
-        routers=_routers(house),
+        routers=lambda: _routers(house),
         check=check,
         gauges=gauges,
         registered=registered,
     )
+
+
+def _require(house: House) -> None:
+    """What the settings name must be there when the server starts, not when the first person comes.
+
+    Raises:
+        ValueError: it is not.
+    """
+    simulated(house.settings)
+    if house.settings.identity_providers:
+        from fhir_server.smart.federation.providers import configured
+
+        configured(house.settings)
+    if house.settings.brands is not None:
+        _ = house.authorization
 
 
 def _routers(house: House) -> list[APIRouter]:

@@ -5,48 +5,65 @@ https://hl7.org/fhir/R4/http.html
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI
-from starlette.exceptions import HTTPException
-
-from fhir_server.fhir.outcome import FhirError
-from fhir_server.http import health, metrics, scraping
+from fhir_server.http import health, metrics
 from fhir_server.http.calls import MakeContext
 from fhir_server.http.cors import Cors, Registered
 from fhir_server.http.front import Front
 from fhir_server.http.metrics_shared import Folder
-from fhir_server.http.pages import reference
-from fhir_server.http.pages.routes import Pages, router
+from fhir_server.http.pages.routes import Pages
 from fhir_server.http.peers import Peers
 from fhir_server.http.wire import PREFIX, Wire
 from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
 
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
 Scope = MutableMapping[str, Any]
 WELL_KNOWN = PREFIX + "/.well-known/"
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+#: Makes further routes; asked once.
+MakeRouters = Callable[[], "Sequence[APIRouter]"]
 
 
 class Application:
     """What the ASGI server runs.
 
     Attributes:
-        fastapi: every route that is not FHIR's own.
         wire: FHIR's.
         readiness: set its `stopping` when the process is asked to stop.
     """
 
-    def __init__(self, fastapi: FastAPI, wire: Wire, readiness: health.Readiness, cors: Cors, peers: Peers) -> None:
-        """Join the parts that `build` makes."""
-        self.fastapi = fastapi
+    def __init__(
+        self, make: Callable[[], FastAPI], wire: Wire, readiness: health.Readiness, cors: Cors, peers: Peers
+    ) -> None:
+        """Join the parts that `build` makes; `make` assembles the routes that are not FHIR's."""
+        self._make = make
+        self._made: FastAPI | None = None
         self.wire = wire
         self.readiness = readiness
-        self._front = Front(fastapi, wire.metrics, cors)
+        self._front = Front(self._routed, wire.metrics, cors, readiness)
         self._peers = peers
+
+    @property
+    def fastapi(self) -> FastAPI:
+        """Every route that is not FHIR's own; made when it is first asked for, since few starts need it at once."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    async def warm(self) -> None:
+        """Make what the first visitor would wait for: what takes long of it away from the event loop."""
+        await asyncio.to_thread(import_module, "fhir_server.http.routing")
+        _ = self.fastapi
+
+    async def _routed(self, scope: Scope, receive: Any, send: Any) -> None:
+        await self.fastapi(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """One ASGI connection."""
@@ -59,8 +76,8 @@ class Application:
                 await self.wire(scope, receive, send)
             else:
                 await self._front(scope, receive, send)
-        else:
-            await self.fastapi(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
 
 
 def build(
@@ -68,8 +85,7 @@ def build(
     dispatch: Handler,
     make_context: MakeContext,
     *,
-    routers: Sequence[APIRouter] = (),
-    lifespan: Lifespan | None = None,
+    routers: MakeRouters = tuple,
     check: health.Check | None = None,
     gauges: Mapping[str, Callable[[], float]] | None = None,
     counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None,
@@ -82,8 +98,7 @@ def build(
         settings: limits, base URL, CORS.
         dispatch: runs an interaction.
         make_context: makes the context of a call, or raises `Unauthorized`.
-        routers: further routes, such as those of authorization.
-        lifespan: opened before the first request and closed after the last.
+        routers: makes further routes, such as those of authorization.
         check: says what is wrong with the store, for `/health/ready`; None when nothing is.
         gauges: values for `/metrics` by name, such as the writes waiting for the store.
         counts: resources by type, for the home page; None to leave them out.
@@ -96,16 +111,18 @@ def build(
     pages = Pages(settings, counts, demo)
     cors = Cors(settings.cors_origins, registered)
     wire = Wire(settings, dispatch, make_context, counted, pages.page, cors)
-    fastapi = FastAPI(
-        title="FHIR server", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, redirect_slashes=False
-    )
-    fastapi.include_router(health.router(readiness))
-    fastapi.include_router(router(pages))
-    fastapi.include_router(reference.router(pages))
-    for one in routers:
-        fastapi.include_router(one)
-    fastapi.include_router(scraping.router(counted, settings.metrics_token.get_secret_value()))
-    fastapi.add_exception_handler(FhirError, pages.failed)
-    fastapi.add_exception_handler(Exception, pages.failed)
-    fastapi.add_exception_handler(HTTPException, pages.failed)
-    return Application(fastapi, wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header))
+
+    def make() -> FastAPI:
+        from fhir_server.http.routing import assembled
+
+        return assembled(pages, counted, settings.metrics_token.get_secret_value(), routers())
+
+    return Application(make, wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header))
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    """Nothing is opened here: whoever made the application has."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})

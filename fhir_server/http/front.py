@@ -6,12 +6,11 @@ from collections.abc import MutableMapping
 from time import perf_counter
 from typing import Any
 
-from starlette.requests import ClientDisconnect
-
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.http.answers import Answer, failure
 from fhir_server.http.calls import Incoming
 from fhir_server.http.cors import Cors
+from fhir_server.http.health import Readiness
 from fhir_server.http.logs import logger
 from fhir_server.http.metrics import Metrics
 from fhir_server.http.pages.routes import POLICY
@@ -29,9 +28,10 @@ _QUIET = ("/health/", "/metrics", "/static/", "/docs/assets/")
 class Front:
     """Stands before FastAPI's routes."""
 
-    def __init__(self, routes: Any, metrics: Metrics, cors: Cors) -> None:
-        """`routes`: the ASGI application behind."""
+    def __init__(self, routes: Any, metrics: Metrics, cors: Cors, readiness: Readiness) -> None:
+        """`routes`: the ASGI application behind; `readiness` answers probes before it."""
         self._routes = routes
+        self._readiness = readiness
         self._metrics = metrics
         self._cors = cors
         self._log = logger("http")
@@ -58,10 +58,10 @@ class Front:
         routed = {**scope, "method": "GET"} if incoming.method == "HEAD" else scope
         try:
             # RFC 9110 §9.3.2: whatever can be got has a head, whether or not its route says so.
-            await self._routes(routed, receive, sent)
-        except ClientDisconnect:
-            return
+            await self._answered(routed, receive, sent)
         except Exception as error:
+            if _has_left(error):
+                return
             self._log.error("unexpected", request_id=incoming.request_id, error=place(error))
             if not status:
                 status = 500
@@ -69,6 +69,15 @@ class Front:
                 headers = [(b"content-type", b"application/fhir+json"), *_own(incoming, ()), *cors]
                 await Answer(500, headers, failed.body).send(send, incoming.method == "HEAD")
         self._note(routed, incoming, status, perf_counter() - started)
+
+    async def _answered(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        probed = await self._readiness.answered(scope["path"]) if scope["method"] == "GET" else None
+        if probed is None:
+            await self._routes(scope, receive, send)
+            return
+        status, body = probed
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await Answer(status, headers, body).send(send, head=False)
 
     def _note(self, scope: MutableMapping[str, Any], incoming: Incoming, status: int, seconds: float) -> None:
         # The route's own path, never the address: what follows it may name someone.
@@ -78,6 +87,13 @@ class Front:
             self._log.info(
                 "request", request_id=incoming.request_id, path=path, status=status, ms=round(seconds * 1000, 2)
             )
+
+
+def _has_left(error: Exception) -> bool:
+    """Whether the client went away before its body was whole."""
+    from starlette.requests import ClientDisconnect
+
+    return isinstance(error, ClientDisconnect)
 
 
 def _own(incoming: Incoming, given: Any) -> list[tuple[bytes, bytes]]:

@@ -1,6 +1,7 @@
 """Whether this worker lives, whether it should be sent requests, and how it stops.
 
-https://kubernetes.io/docs/concepts/workloads/pods/probes/
+https://kubernetes.io/docs/concepts/workloads/pods/probes/. A probe asks before anything else does: it is answered
+without the routes behind, which need not be there yet.
 """
 
 from __future__ import annotations
@@ -8,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from fastapi import APIRouter, Response
-from pydantic import BaseModel
+import msgspec
 
 #: Says what is wrong with the store, or None.
 Check = Callable[[], Awaitable[str | None]]
 
 
-class Health(BaseModel):
+class Health(msgspec.Struct, frozen=True):
     """What a probe reads."""
 
     status: Literal["ok", "stopping", "failing"]
@@ -37,26 +37,16 @@ class Readiness:
     async def state(self) -> Health:
         """The state now."""
         if self.stopping:
-            return Health(status="stopping")
+            return Health("stopping")
         detail = await self._check() if self._check else None
-        return Health(status="failing", detail=detail) if detail else Health(status="ok")
+        return Health("failing", detail) if detail else Health("ok")
 
-
-def router(readiness: Readiness) -> APIRouter:
-    """`/health/live` and `/health/ready`."""
-    routes = APIRouter(prefix="/health", tags=["operation"])
-
-    @routes.get("/live")
-    async def live() -> Health:
-        """200 while the process answers at all."""
-        return Health(status="ok")
-
-    @routes.get("/ready", responses={503: {"model": Health}})
-    async def ready(response: Response) -> Health:
-        """200 when requests are wanted, 503 when they are not: while stopping, or while the store fails."""
-        state = await readiness.state()
-        if state.status != "ok":
-            response.status_code = 503
-        return state
-
-    return routes
+    async def answered(self, path: str) -> tuple[int, bytes] | None:
+        """Status and JSON body of a probe: 503 when requests are not wanted; None when the path is no probe's."""
+        if path == "/health/live":
+            # While the process answers at all.
+            return 200, msgspec.json.encode(Health("ok"))
+        if path == "/health/ready":
+            state = await self.state()
+            return 200 if state.status == "ok" else 503, msgspec.json.encode(state)
+        return None

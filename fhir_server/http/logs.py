@@ -13,37 +13,73 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import structlog
 
 from fhir_server.settings import Settings
 
 
 def configure(settings: Settings) -> None:
     """Write structured lines to standard error at the level and in the form of the settings."""
-    machine = settings.log_format == "json"
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=_json)
-            if machine
-            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_level(settings)),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    _structured.settings = settings
     logging.basicConfig(level=_level(settings), format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
-    _requests.open(machine, settings.log_level in ("debug", "info"))
+    _requests.open(settings.log_format == "json", settings.log_level in ("debug", "info"))
     # uvicorn's own access log writes whole URLs, and URLs of searches hold what is searched for.
     logging.getLogger("uvicorn.access").disabled = True
     # So does httpx, of what the server itself asks: one-time words of identity providers, codes of other servers.
     logging.getLogger("httpx").setLevel(max(_level(settings), logging.WARNING))
 
 
-def logger(name: str) -> Any:
+def logger(name: str) -> Logger:
     """A structured logger whose lines say which part of the server wrote them."""
-    return structlog.get_logger(part=name)
+    return Logger(name)
+
+
+class Logger:
+    """Writes lines of one part; the library is imported with the first line, which a start may never write."""
+
+    def __init__(self, part: str) -> None:
+        """`part`: of the server."""
+        self._part = part
+
+    def info(self, event: str, **fields: Any) -> None:
+        """A line of what is usual."""
+        _structured.get(self._part).info(event, **fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """A line of what should be looked at."""
+        _structured.get(self._part).warning(event, **fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """A line of what failed."""
+        _structured.get(self._part).error(event, **fields)
+
+
+class _Structured:
+    """structlog, configured when it is first used."""
+
+    settings: Settings | None = None
+    _configured: Settings | None = None
+
+    def get(self, part: str) -> Any:
+        import structlog
+
+        if self.settings is not self._configured and self.settings is not None:
+            structlog.configure(
+                processors=[
+                    structlog.processors.add_log_level,
+                    structlog.processors.TimeStamper(fmt="iso", utc=True),
+                    structlog.processors.JSONRenderer(serializer=_json)
+                    if self.settings.log_format == "json"
+                    else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+                ],
+                wrapper_class=structlog.make_filtering_bound_logger(_level(self.settings)),
+                logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+                cache_logger_on_first_use=True,
+            )
+            self._configured = self.settings
+        return structlog.get_logger(part=part)
+
+
+_structured = _Structured()
 
 
 def request(request_id: str, method: str, path: str, interaction: str, status: int, seconds: float) -> None:
@@ -92,6 +128,8 @@ class _Requests:
     def write(self, fields: dict[str, str | int | float]) -> None:
         """One line, now or within `LONGEST_WAIT`."""
         if not self._open:
+            import structlog
+
             structlog.get_logger().info("request", **fields)
             return
         if not self._wanted:

@@ -1,4 +1,4 @@
-"""The routes people visit that are not FHIR's, and the pages that FHIR's answers become for them.
+"""The pages that FHIR's answers become for people, and how every other page is made.
 
 RGAA 4.1, WCAG 2.1 AA: every page is whole without JavaScript and says its language.
 """
@@ -11,28 +11,21 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
-from fastapi.responses import Response as HttpResponse
-from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
-
 from fhir_server.fhir.definitions import FHIR_VERSION
-from fhir_server.fhir.outcome import FhirError, Malformed, MethodNotAllowed, NotFound
-from fhir_server.http.answers import failure
 from fhir_server.http.calls import Incoming
 from fhir_server.http.pages.links import linked
-from fhir_server.http.pages.views import outcome, view, with_parameter
+from fhir_server.http.pages.views import view, with_parameter
 from fhir_server.http.pages.words import Language, language, said
 from fhir_server.interactions.exchange import Response
 from fhir_server.settings import Settings
 
 if TYPE_CHECKING:
+    from fastapi import Request
     from jinja2 import Environment
 
 Counts = Callable[[], Awaitable[Mapping[str, int]]]
 
-_HERE = Path(__file__).parent.parent
+HERE = Path(__file__).parent.parent
 #: No inline script or style, nothing from elsewhere, never inside another page.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -98,18 +91,6 @@ class Pages:
         }
         return self.rendered("home.html", request, values)
 
-    async def failed(self, request: Request, error: Exception) -> HttpResponse:
-        """What is said where a route failed, or there is none: a page to a browser, an OperationOutcome to others."""
-        found = failure(_told(error))
-        headers = dict(found.headers)
-        if not _reads_html(request):
-            return HttpResponse(found.body, found.status, headers, media_type=found.media_type)
-        chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
-        values = {"crumbs": [], "posted": request.method == "POST", "status": found.status, **outcome(found.body)}
-        page = self.rendered("outcome.html", request, values, chosen)
-        shown = {**headers, "Content-Language": chosen, "Cache-Control": "no-store", "Vary": "Accept, Accept-Language"}
-        return HTMLResponse(page, found.status, shown)
-
     def rendered(
         self, template: str, request: Request, values: Mapping[str, Any], chosen: Language | None = None
     ) -> str:
@@ -128,26 +109,6 @@ class Pages:
         from fhir_server.http.pages.moments import moment
 
         return lambda given: moment(given, chosen, self.settings.default_timezone)
-
-
-def _told(error: Exception) -> FhirError:
-    """The same as one of ours."""
-    if isinstance(error, FhirError):
-        return error
-    if isinstance(error, HTTPException):
-        headers = dict(error.headers or {})
-        if error.status_code == 405:
-            return MethodNotAllowed("This address has no such method.", headers=headers)
-        if error.status_code == 404:
-            return NotFound("There is nothing at this address.", "http.url", headers=headers)
-        if error.status_code < 500:
-            return Malformed(str(error.detail), headers=headers)
-    return FhirError("The server failed.")
-
-
-def _reads_html(request: Request) -> bool:
-    """Whether a browser asks: it says that it reads pages, and software does not (RFC 9110 §12.5.1)."""
-    return "text/html" in request.headers.get("accept", "")
 
 
 def _rendered(template: str, chosen: Language, here: str, values: dict[str, Any]) -> str:
@@ -173,26 +134,10 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader
 
     made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters["linked"] = linked
     return made
-
-
-def router(pages: Pages) -> APIRouter:
-    """`/` and `/static`."""
-    routes = APIRouter(include_in_schema=False)
-
-    @routes.get("/", response_class=HTMLResponse)
-    async def home(request: Request) -> HTMLResponse:
-        return HTMLResponse(await pages.home(request))
-
-    @routes.get("/favicon.ico")
-    async def icon() -> HttpResponse:
-        return HttpResponse(status_code=204)
-
-    routes.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
-    return routes

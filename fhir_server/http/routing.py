@@ -1,0 +1,28 @@
+"""Every route that is not FHIR's own, put together: imported when the first is asked for, or soon after a start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.http import scraping
+from fhir_server.http.metrics import Metrics
+from fhir_server.http.pages import home, reference
+from fhir_server.http.pages.failing import Failing
+from fhir_server.http.pages.routes import Pages
+
+
+def assembled(pages: Pages, counted: Metrics, token: str, routers: Iterable[APIRouter]) -> FastAPI:
+    """The routes: pages for people, the reference, `/metrics` for `token`, and `routers`."""
+    fastapi = FastAPI(title="FHIR server", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    fastapi.include_router(home.router(pages))
+    fastapi.include_router(reference.router(pages))
+    for one in routers:
+        fastapi.include_router(one)
+    fastapi.include_router(scraping.router(counted, token))
+    for kind in (FhirError, HTTPException, Exception):
+        fastapi.add_exception_handler(kind, Failing(pages))
+    return fastapi
