@@ -19,7 +19,7 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Apart, Context, Request, Response
 from fhir_server.search.activation import Watch
 from fhir_server.search.parameters import Registry
-from fhir_server.settings import Settings, is_loopback
+from fhir_server.settings import Settings
 from fhir_server.store import private
 from fhir_server.store.opening import open_concepts, open_engine
 from fhir_server.store.protocol import Engine, Records
@@ -332,6 +332,7 @@ async def _secret(records: Records, name: str) -> bytes:
 
 def _application(house: House) -> Application:
     from fhir_server.http.application import build
+    from fhir_server.http.smart.entering import required
     from fhir_server.interactions.apart import tried
     from fhir_server.interactions.traced import traced
 
@@ -342,7 +343,9 @@ def _application(house: House) -> Application:
             return str(error)
         return await house.engine.unwritable()
 
-    _require(house)
+    required(house.settings)
+    if house.settings.brands is not None:
+        _ = house.authorization
 
     async def known() -> frozenset[str]:
         return await house.authorization.origins.known()
@@ -360,35 +363,15 @@ def _application(house: House) -> Application:
     )
 
 
-def _require(house: House) -> None:
-    """What the settings name must be there when the server starts, not when the first person comes.
-
-    Raises:
-        ValueError: it is not.
-    """
-    simulated(house.settings)
-    if house.settings.identity_providers:
-        from fhir_server.smart.federation.providers import configured
-
-        configured(house.settings)
-    if house.settings.brands is not None:
-        _ = house.authorization
-
-
 def _routers(house: House) -> list[APIRouter]:
     """The routes of authorization; an open server has none, and says so by their absence."""
     if house.settings.open:
         return []
-    from fhir_server.http.pages.routes import Pages
+    from fhir_server.http.smart.entering import entrance
     from fhir_server.http.smart.routes import routers
-    from fhir_server.http.smart.visit import Entrance
-    from fhir_server.smart.federation.providers import configured
 
-    own = [house.simulators.router()] if simulated(house.settings) else []
-    providers = tuple((one.name, f"/auth/with/{one.id}") for one in configured(house.settings))
-    pages = Pages(house.settings)
-    entrance = Entrance(house.authorization, pages, house.repository, house.catalogue, house.consents, providers)
-    return [*routers(entrance), *own]
+    own = [house.simulators.router()] if house.settings.simulators else []
+    return [*routers(entrance(house.authorization, house.repository, house.catalogue, house.consents)), *own]
 
 
 def _within(house: House) -> httpx.AsyncBaseTransport:
@@ -396,17 +379,6 @@ def _within(house: House) -> httpx.AsyncBaseTransport:
     import httpx
 
     return httpx.ASGITransport(house.simulators.asgi())
-
-
-def simulated(settings: Settings) -> bool:
-    """Whether the simulators of identity providers are served.
-
-    Raises:
-        ValueError: they are asked for on an address that is not this machine's own: anyone could be anyone.
-    """
-    if settings.simulators and not is_loopback(settings.host):
-        raise ValueError(f"FHIR_SIMULATORS is refused on {settings.host}: they are for this machine only.")
-    return settings.simulators
 
 
 def _security(base: str) -> Mapping[str, Any]:
