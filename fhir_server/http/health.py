@@ -14,6 +14,9 @@ import msgspec
 #: Says what is wrong with the store, or None.
 Check = Callable[[], Awaitable[str | None]]
 
+#: What is asked of a worker.
+PROBES = ("/health/live", "/health/ready")
+
 
 class Health(msgspec.Struct, frozen=True):
     """What a probe reads."""
@@ -43,10 +46,8 @@ class Readiness:
 
     async def answered(self, path: str) -> tuple[int, bytes] | None:
         """Status and JSON body of a probe: 503 when requests are not wanted; None when the path is no probe's."""
-        if path == "/health/live":
-            # While the process answers at all.
-            return 200, msgspec.json.encode(Health("ok"))
-        if path == "/health/ready":
-            state = await self.state()
-            return 200 if state.status == "ok" else 503, msgspec.json.encode(state)
-        return None
+        if path not in PROBES:
+            return None
+        # A worker lives while it answers at all.
+        state = Health("ok") if path == "/health/live" else await self.state()
+        return 200 if state.status == "ok" else 503, msgspec.json.encode(state)
