@@ -48,7 +48,7 @@ class Answered(NamedTuple):
     """The answer, what an entry of a batch touched (as `Traces` has it), and the processor's seconds it took."""
 
     response: Response
-    objects: dict[str, None]
+    objects: dict[str, tuple[str, ...]]
     patients: dict[str, None]
     seconds: float
 

@@ -1,4 +1,4 @@
-"""The trace each exchange leaves: an AuditEvent naming the person, the software, the patient and what was done.
+"""The traces each exchange leaves: AuditEvents naming the person, the software, one patient each, and what was done.
 
 https://hl7.org/fhir/R4/auditevent.html; CSP R1111-43: date, time, person, establishment, action, object. No response
 leaves before its trace is durable; traces of concurrent exchanges share one group commit in the store. A trace holds
@@ -7,16 +7,17 @@ references, never a resource's content.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from fhir_server.access.grant import Grant
-from fhir_server.fhir import definitions
+from fhir_server.access.whose import rows
 from fhir_server.store.filters import Index
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Put, Version
+from fhir_server.store.protocol import Put, Version, Write
 
 _TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 _INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
@@ -29,6 +30,9 @@ _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 #: System of the identifiers by which traces name staff: the ids of their `Person`.
 PERSONS = "https://fhir-server.example/persons"
 _ENTITIES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+
+#: Index row of a trace that the server itself made; no caller can write it, whatever their resource says.
+WITNESSED = "_witnessed"
 
 #: The most objects one trace names; a search that lists more says how many it listed.
 MOST_OBJECTS = 200
@@ -49,64 +53,114 @@ class Traces:
 
     Attributes:
         kept: False makes every method do nothing (open mode, the server's own work).
-        witness: makes the trace of writes that are about to be made, for the same commit; None where it comes after.
-        told: whether it made one, and the commit stands.
+        witness: makes the traces of writes that are about to be made, for the same commit; None where they come after.
+        told: whether it made some, and the commit stands.
+        objects: each version touched, as a reference → the patients it is about.
+        patients: the patients that any of them is about.
     """
 
-    __slots__ = ("kept", "objects", "patients", "told", "witness")
+    __slots__ = ("_doomed", "kept", "objects", "patients", "told", "witness")
 
     def __init__(self, kept: bool) -> None:
         self.kept = kept
-        self.witness: Callable[[Sequence[Put]], Awaitable[Put]] | None = None
+        self.witness: Callable[[Traces], Awaitable[Sequence[Put]]] | None = None
         self.told = False
-        self.objects: dict[str, None] = {}
+        self.objects: dict[str, tuple[str, ...]] = {}
         self.patients: dict[str, None] = {}
+        self._doomed: dict[tuple[str, str], bytes] = {}
 
-    def saw(self, version: Version) -> None:
-        """A version was given to the caller."""
-        if self.kept:
-            self._note(version)
-
-    def listed(self, versions: Sequence[Version]) -> None:
-        """Versions were given to the caller in a Bundle."""
+    def saw(self, versions: Iterable[Version], about: About = MappingProxyType({})) -> None:
+        """Versions were given to the caller; `about` adds patients that a version itself does not name."""
         if self.kept:
             for version in versions:
-                self._note(version)
+                key = (version.type, version.id)
+                self._touched(*key, version.version, (*owners(*key, version.own), *about.get(key, ())))
 
     def wrote(self, versions: Iterable[Version]) -> None:
         """Versions were made by the caller."""
-        if self.kept:
-            for version in versions:
-                self._note(version)
+        self.saw(versions)
 
-    def with_writes(self, writes: Iterable[Put]) -> Traces:
+    def ends(self, version: Version) -> None:
+        """A deletion after `version` is about to be written."""
+        if self.kept:
+            self._doomed[version.type, version.id] = version.packed
+
+    def with_writes(self, writes: Iterable[Write], about: About = MappingProxyType({})) -> Traces:
         """What it will have touched when `writes` are made, which may yet be overtaken."""
         found = Traces(self.kept)
         found.objects, found.patients = dict(self.objects), dict(self.patients)
         for write in writes:
-            found._touched(write.type, write.id, write.expected + 1)
-            found._about(write.type, write.index)
+            key = (write.type, write.id)
+            index = write.index if isinstance(write, Put) else self._doomed.get(key, b"")
+            found._touched(*key, write.expected + 1, (*owners(*key, index), *about.get(key, ())))
         return found
 
-    def _note(self, version: Version) -> None:
-        self._touched(version.type, version.id, version.version)
-        if version.type != "Patient" and version.type in _patient_params():
-            self._about(version.type, unpack(version.packed))
+    def tell(self) -> None:
+        """All so far stands in traces that are durable."""
+        self.told = True
+        self.objects, self.patients = {}, {}
 
-    def _touched(self, type: str, id: str, version: int) -> None:
-        self.objects[f"{type}/{id}/_history/{version}"] = None
-        if type == "Patient":
-            self.patients[f"Patient/{id}"] = None
+    def take(self, others: Traces) -> None:
+        """What `with_writes` foresaw has been done."""
+        self.objects.update(others.objects)
+        self.patients.update(others.patients)
 
-    def _about(self, type: str, index: Index) -> None:
-        params = _patient_params().get(type)
-        if params and type != "Patient":
-            found = (w.value for w in index.words if w.param in params and w.value.startswith("Patient/"))
-            self.patients.update(dict.fromkeys(found))
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """What is read inside is given to nobody yet."""
+        kept, self.kept = self.kept, False
+        try:
+            yield
+        finally:
+            self.kept = kept
+
+    def apart(self) -> list[Traces]:
+        """As many as there are patients, each with what is about that one; what is about nobody is apart from them.
+
+        Whoever reads a trace then learns of no patient but the one it is about.
+        """
+        if len(self.patients) < 2:
+            return [self]
+        parts: dict[str | None, Traces] = {}
+        for reference, patients in self.objects.items():
+            for patient in patients or (None,):
+                part = parts.setdefault(patient, Traces(self.kept))
+                part.objects[reference] = (patient,) if patient else ()
+        for patient in self.patients:
+            parts.setdefault(patient, Traces(self.kept)).patients[patient] = None
+        return list(parts.values())
+
+    def _touched(self, type: str, id: str, version: int, patients: tuple[str, ...]) -> None:
+        distinct = dict.fromkeys(patients)
+        self.objects[f"{type}/{id}/_history/{version}"] = tuple(distinct)
+        self.patients.update(distinct)
+
+
+#: (type, id) of a resource → references to the patients it is about.
+About = Mapping[tuple[str, str], tuple[str, ...]]
+
+
+def owners(type: str, id: str, index: Index | bytes) -> tuple[str, ...]:
+    """The patients whose own apps may read a resource, by its index, packed or not: "Patient/1"."""
+    if type == "Patient":
+        return (f"Patient/{id}",)
+    params = rows()[type].read
+    if not params or not index:
+        return ()
+    found = index if isinstance(index, Index) else unpack(index)
+    return tuple(w.value for w in found.words if w.param in params and w.value.startswith("Patient/"))
+
+
+def events(
+    grant: Grant, traces: Traces, interaction: str, type: str | None, status: int, source: str
+) -> Iterator[dict[str, Any]]:
+    """The AuditEvents of one exchange, each of one patient at most. Arguments as `event`."""
+    for part in traces.apart():
+        yield event(grant, part, interaction, type, status, source)
 
 
 def event(grant: Grant, traces: Traces, interaction: str, type: str | None, status: int, source: str) -> dict[str, Any]:
-    """The AuditEvent of one exchange.
+    """The AuditEvent of what `traces` say, all of it in one.
 
     Args:
         grant: the caller.
@@ -166,11 +220,4 @@ def _patient(reference: str) -> dict[str, Any]:
         "what": {"reference": reference},
         "type": {"system": _ENTITIES, "code": "1"},
         "role": {"system": _ROLES, "code": "1", "display": "Patient"},
-    }
-
-
-@cache
-def _patient_params() -> dict[str, frozenset[str]]:
-    return {
-        t: frozenset(p for p in params if p != "{def}") for t, params in definitions.compartments()["Patient"].items()
     }

@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
+from fhir_server.access import binaries
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.whose import readable
 from fhir_server.access.writes import administers, reach
+from fhir_server.search.extract import SEVERAL
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,
     And,
     Filter,
+    Index,
     Linked,
     LinkedFrom,
     Not,
@@ -25,11 +28,6 @@ from fhir_server.store.filters import (
     both,
     either,
 )
-
-#: Index row of a Binary (or any resource) naming what it is judged by: R4 binary.html#security.
-SECURITY_CONTEXT = "_securityContext"
-#: Index row of a Binary naming the client that wrote it.
-WRITER = "_writer"
 
 #: Types that speak of no patient: a patient's scope that names them reads them all, and writes none.
 DIRECTORY = frozenset(
@@ -89,12 +87,19 @@ def rule(grant: Grant, type: str, verb: str) -> Filter:
     return granted
 
 
+def rule_of(grant: Grant, type: str, verb: str, index: Index) -> Filter:
+    """As `rule`, for one resource of that index, which may leave less to be asked."""
+    if type == "Binary" and not grant.unrestricted:
+        return binaries.reached_of(grant, verb, index, rule)
+    return rule(grant, type, verb)
+
+
 def _granted(grant: Grant, type: str, verb: str) -> Filter:
     """What the scopes give."""
     if grant.unrestricted and (verb in "rs" or administers(grant)):
         return EVERYTHING
     if type == "Binary":
-        return _binary(grant, verb)
+        return binaries.reached(grant, verb, rule)
     return either(
         [both(_reach(grant, scope, type, verb), scope.where) for scope in grant.scopes if scope.covers(type, verb)]
     )
@@ -152,18 +157,7 @@ def _of_patients(ids: frozenset[str], type: str) -> Filter:
     if type in DIRECTORY:
         return EVERYTHING if ids else NOTHING
     found = either([readable(id, type) for id in sorted(ids)])
+    if type == "AuditEvent":
+        # What names several patients would tell each of the others.
+        return both(found, Not(Token(SEVERAL)))
     return both(found, Not(INTERNAL[type])) if type in INTERNAL else found
-
-
-def _binary(grant: Grant, verb: str) -> Filter:
-    """Judged by the DocumentReference in its `securityContext`; without one only its writer's system has it.
-
-    Staff of the catalogue read what comes with the files that they see.
-    """
-    if not any(scope.covers("Binary", verb) or scope.covers("DocumentReference", verb) for scope in grant.scopes):
-        return NOTHING
-    # Updating or deleting a document's bytes asks for the same verb on the document; reading them, for reading it.
-    if verb == "r" and grant.duties:
-        return Linked(SECURITY_CONTEXT, "Task", rule(grant, "Task", "r"))
-    judged = Linked(SECURITY_CONTEXT, "DocumentReference", rule(grant, "DocumentReference", verb))
-    return either([judged, Token(WRITER, code=grant.client)] if grant.client else [judged])

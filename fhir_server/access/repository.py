@@ -11,33 +11,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from fhir_server.access.audit import Traces
+import msgspec
+
+from fhir_server.access import about, binaries
+from fhir_server.access.audit import WITNESSED, Traces
 from fhir_server.access.challenge import insufficient
+from fhir_server.access.filing import Filing, concerns, context_kept, with_context
 from fhir_server.access.grant import OPEN, Grant
-from fhir_server.access.owning import owned, owner_of, with_owner
-from fhir_server.access.policy import KEPT, WRITER, narrow, rule
-from fhir_server.access.whose import CLOSED, Owner, rows
+from fhir_server.access.judging import Judge
+from fhir_server.access.owning import owned, with_owner
+from fhir_server.access.policy import KEPT, narrow, rule, rule_of
+from fhir_server.access.whose import CLOSED, rows
 from fhir_server.access.writes import asks_whose, closed, people
-from fhir_server.fhir.json import parse, stamped
+from fhir_server.fhir.json import parse, serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.extract import extract
 from fhir_server.search.parameters import Registry
 from fhir_server.store.filters import (
+    EMPTY,
     EVERYTHING,
     NOTHING,
-    And,
     Filter,
-    Id,
     Index,
-    Linked,
-    LinkedFrom,
-    Not,
-    Or,
-    Refers,
     Word,
     both,
 )
-from fhir_server.store.matching import has_links, matches, unpack
+from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import (
     NEWEST,
     Delete,
@@ -63,12 +62,13 @@ class Repository:
         traces: what this exchange touched, for its AuditEvent.
     """
 
-    __slots__ = ("_base", "_store", "grant", "registry", "traces")
+    __slots__ = ("_base", "_judge", "_store", "grant", "registry", "traces")
 
     def __init__(self, store: Store, grant: Grant, registry: Registry, base: str = "") -> None:
         """`base` is the server's own public URL, under which absolute references are local."""
         self._store = store
         self._base = base
+        self._judge = Judge(store, grant, base)
         self.grant = grant
         self.registry = registry
         self.traces = Traces(grant.traced)
@@ -80,6 +80,8 @@ class Repository:
 
     def allows(self, type: str, verb: str) -> bool:
         """Whether some scope lets the caller `verb` (a letter of `cruds`) some resource of `type`."""
+        if type == "Binary":
+            return binaries.allowed(self.grant, verb)
         return self.grant is OPEN or rule(self.grant, type, verb) != NOTHING
 
     def searches(self, type: str) -> bool:
@@ -111,22 +113,24 @@ class Repository:
             raise NotFound(f"There is no such {type}.")
         if version.deleted:
             raise Gone(f"This {type} was deleted.", headers={"ETag": f'W/"{version.version}"'})
-        self.traces.saw(version)
+        await self._note([version])
         return version
 
     async def vread(self, type: str, id: str, version: int) -> Version:
-        """That version, judged by the *current* version's index: masking a document hides its unmasked past.
+        """That version, judged by its own index and the *current* version's.
+
+        Masking a document hides its unmasked past, and correcting whom it is about does not show what was wrong.
 
         Raises:
             Forbidden, NotFound, Gone: as for `read`.
         """
         self.require(type, "r")
         found = await self._store.vread(type, id, version)
-        if found is None or not await self._sees(found, "r"):
+        if found is None or not await self._sees_past(found):
             raise NotFound(f"There is no such version of a {type}.")
         if found.deleted:
             raise Gone(f"This version is the deletion of the {type}.")
-        self.traces.saw(found)
+        await self._note([found])
         return found
 
     async def current(self, type: str, id: str, verb: str = "r") -> Version | None:
@@ -145,9 +149,9 @@ class Repository:
         version = await self._store.read(type, id)
         if version is None:
             return None
-        if not await self._sees(version, verb):
+        if not await self.sees(version, verb):
             # What the space keeps is no secret to those who may read it: they are told that it is kept.
-            if verb in "ud" and version.type in KEPT and self.allows(type, "r") and await self._sees(version, "r"):
+            if verb in "ud" and version.type in KEPT and self.allows(type, "r") and await self.sees(version, "r"):
                 raise Forbidden(f"This {type} is kept by the space: it changes by its own operations.")
             if await self._is_anothers(version, verb):
                 raise Forbidden(f"This {type} is not in the record of the token's patient.")
@@ -158,7 +162,7 @@ class Repository:
         """Whether the caller sees what they may not write, since it is not the patient's: that is no secret to them."""
         if verb not in "ud" or not asks_whose(rule(self.grant, version.type, verb)):
             return False
-        return self.allows(version.type, "r") and await self._sees(version, "r")
+        return self.allows(version.type, "r") and await self.sees(version, "r")
 
     async def find(
         self,
@@ -170,14 +174,14 @@ class Repository:
     ) -> Page:
         """Current resources satisfying the filter of their type and visible to the caller: as `Store.find`."""
         page = _carried(await self._store.find(self.visible(scope), sort, after, count, most_bytes))
-        self.traces.listed(page.versions)
+        await self._note(page.versions)
         return page
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
         """As `find` for each of `scopes`, in the same order: many small questions asked at once."""
         pages = await self._store.find_each([self.visible(scope) for scope in scopes], count)
         for page in map(_carried, pages):
-            self.traces.listed(page.versions)
+            await self._note(page.versions)
         return pages
 
     async def count(self, scope: Scope, limit: int | None = None) -> int:
@@ -194,9 +198,9 @@ class Repository:
         count: int = 50,
         most_bytes: int | None = None,
     ) -> Page:
-        """Versions newest first, deletions included, of resources whose current index the caller may read."""
+        """Versions newest first, deletions included, which the caller may read as they were and as they are now."""
         page = _carried(await self._store.history(self.visible(scope, "r"), id, since, at, after, count, most_bytes))
-        self.traces.listed(page.versions)
+        await self._note(page.versions)
         return page
 
     async def history_count(
@@ -238,12 +242,23 @@ class Repository:
         new = before is None or before.deleted
         verb = "c" if new else "u"
         self.require(type, verb)
-        if before is not None and not new and not await self._sees(before, verb):
+        if before is not None and not new and not await self.sees(before, verb):
             raise NotFound(f"There is no such {type}.")
-        index = self.index(type, tree)
+        context = context_kept(self.grant, tree, before, method) if type == "Binary" else None
+        index = self.index(type, tree if context is None else {**tree, "securityContext": context}, before)
         await self._require_written(type, id, tree, index, before, verb)
         stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
+        if context is not None:
+            stamped_body = with_context(stamped_body, serialize(context))
         return Put(type, id, before.version if before else 0, stamped_body, stamp, index, method)
+
+    async def witness(self, tree: dict[str, Any]) -> Put:
+        """The write of a trace that the server itself made: an AuditEvent with a mark that no caller can write."""
+        index = self.index("AuditEvent", tree)
+        marked = msgspec.structs.replace(index, words=(*index.words, Word(WITNESSED, "1")))
+        id = self.new_id()
+        body, stamp = stamped(serialize(tree), id, 1)
+        return Put("AuditEvent", id, 0, body, stamp, marked, "POST")
 
     async def delete(self, before: Version) -> Delete:
         """The write of a deletion after `before`.
@@ -253,10 +268,11 @@ class Repository:
             NotFound: hidden from this verb.
         """
         self.require(before.type, "d")
-        if not await self._sees(before, "d"):
+        if not await self.sees(before, "d"):
             if await self._is_anothers(before, "d"):
                 raise Forbidden(f"This {before.type} is not in the record of the token's patient.")
             raise NotFound(f"There is no such {before.type}.")
+        self.traces.ends(before)
         return Delete(before.type, before.id, before.version)
 
     def guard(self, type: str, where: Filter, ids: frozenset[str] = frozenset()) -> Guard:
@@ -266,25 +282,35 @@ class Repository:
     async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
         """All the writes or none, durable when this returns; one version per write, same order.
 
+        What is filed with them (`access/filing.py`) and, where there is a witness, the traces are of the same commit.
+
         Raises:
+            Forbidden: a Binary would be put where its writer may not write.
             Stale: something was overtaken; judge again and retry.
         """
+        asked = len(writes)
+        if any(map(concerns, writes)):
+            filing = Filing(self, writes)
+            await filing.settle()
+            writes, guards = filing.writes, [*guards, *filing.guards]
         settle()
-        puts = [write for write in writes if isinstance(write, Put)]
-        if self.traces.witness is not None and len(puts) == len(writes):
-            made = await self._store.transact([*writes, await self.traces.witness(puts)], guards)
-            self.traces.told, versions = True, made[:-1]
-        else:
-            versions = await self._store.transact(writes, guards)
-        self.traces.wrote(versions)
-        return versions
+        if not self.traces.kept:
+            return (await self._store.transact(writes, guards))[:asked]
+        touched = self.traces.with_writes(writes, await about.of_writes(self._store, writes))
+        traces = await self.traces.witness(touched) if self.traces.witness is not None and writes else ()
+        made = await self._store.transact([*writes, *traces], guards)
+        self.traces.take(touched)
+        if traces:
+            self.traces.tell()
+        return made[:asked]
 
-    def index(self, type: str, tree: dict[str, Any]) -> Index:
-        """What can be searched of a resource of this caller's."""
+    def index(self, type: str, tree: dict[str, Any], before: Version | None = None) -> Index:
+        """What can be searched of a resource of this caller's, which follows the version `before`."""
         index = extract(type, tree, self.registry, self._base)
-        if type == "Binary" and self.grant.client:
-            # Only the writer is added: the security context is the resource's own element.
-            return Index((*index.words, Word(WRITER, self.grant.client)), index.spans, index.narrative, index.content)
+        if type == "Binary":
+            known = unpack(before.packed) if before is not None and not before.deleted else None
+            words = (*index.words, *binaries.writer(self.grant, known))
+            return Index(words, index.spans, index.narrative, index.content)
         return index
 
     @staticmethod
@@ -296,7 +322,10 @@ class Repository:
         self, type: str, id: str, tree: dict[str, Any], index: Index, before: Version | None, verb: str
     ) -> None:
         """Refuse what the caller may not write as it would be, or may not make of what it was."""
-        allowed = rule(self.grant, type, verb)
+        allowed = rule_of(self.grant, type, verb, index)
+        if type == "Binary" and not self.grant.unrestricted and binaries.is_named(index):
+            # What it names may be written with it: that is judged when all writes of the commit are known.
+            allowed = binaries.constraint(self.grant, verb)
         if allowed == EVERYTHING and not people(self.grant):
             return
         where = None
@@ -304,62 +333,39 @@ class Repository:
             found = await owned(self._store, self.grant, type, tree, self._base)
             where = found.element
             # From one of a person's patients to another of them is as little theirs to say as to a stranger.
-            kept = before is None or (await self._owner_of(before)).patient == found.patient
+            kept = before is None or (await self._judge.owner_of(before)).patient == found.patient
             index = with_owner(index, found) if kept else index
-        if not await self._satisfies(allowed, type, id, index):
+        if not await self._judge.satisfies(allowed, type, id, index):
             raise Forbidden(f"The token does not allow this {type} to be written.", where)
+        if type == "Binary":
+            return
         was = parse(before.body) if before is not None and not before.deleted else None
         if people(self.grant) and (element := closed(type, was, tree)) is not None:
             raise Forbidden(f"A person's token does not change this of a {type}.", element)
 
-    async def _sees(self, version: Version, verb: str) -> bool:
-        allowed = rule(self.grant, version.type, verb)
+    async def _note(self, versions: Sequence[Version]) -> None:
+        """Versions were given to the caller."""
+        if self.traces.kept:
+            self.traces.saw(versions, await about.of_versions(self._store, versions))
+
+    async def sees(self, version: Version, verb: str) -> bool:
+        """Whether the caller may `verb` that version."""
+        index = unpack(version.packed) if version.type == "Binary" else EMPTY
+        allowed = rule_of(self.grant, version.type, verb, index)
         if allowed == EVERYTHING:
             return True
-        index = unpack(version.packed)
+        index = unpack(version.packed) if index is EMPTY else index
         if asks_whose(allowed):
-            index = with_owner(index, await self._owner_of(version))
-        return await self._satisfies(allowed, version.type, version.id, index, version.at)
+            index = with_owner(index, await self._judge.owner_of(version))
+        return await self._judge.satisfies(allowed, version.type, version.id, index, version.at)
 
-    async def _satisfies(self, where: Filter, type: str, id: str, index: Index, at: int = 0) -> bool:
-        if where == EVERYTHING:
-            return True
-        settled = await self._settled(where, type, id, index) if has_links(where) else where
-        return matches(settled, index, id, at * 1000)
-
-    async def _settled(self, where: Filter, type: str, id: str, index: Index) -> Filter:
-        """`where` with each link replaced by what the store says of it: the rest is a matter of the index alone."""
-        match where:
-            case Linked():
-                found = await self._refers(where, index)
-            case LinkedFrom():
-                linked = both(Refers(where.param, f"{type}/{id}"), where.where)
-                found = await self._store.count({where.type: linked}, 1) > 0
-            case And() | Or():
-                return replace(where, parts=tuple([await self._settled(p, type, id, index) for p in where.parts]))
-            case Not():
-                return Not(await self._settled(where.part, type, id, index))
-            case _:
-                return where
-        return EVERYTHING if found else NOTHING
-
-    async def _refers(self, link: Linked, index: Index) -> bool:
-        prefix = link.type + "/"
-        ids = tuple(w.value[len(prefix) :] for w in index.words if w.param == link.param and w.value.startswith(prefix))
-        if asks_whose(link.where):
-            return any([await self._is_so(link, id) for id in ids])
-        return bool(ids) and await self._store.count({link.type: both(Id(ids), link.where)}, 1) > 0
-
-    async def _is_so(self, link: Linked, id: str) -> bool:
-        """Whether what is linked to satisfies a rule that no stored index tells of."""
-        version = await self._store.read(link.type, id)
-        if version is None or version.deleted:
-            return False
-        index = with_owner(unpack(version.packed), await self._owner_of(version))
-        return await self._satisfies(link.where, link.type, id, index, version.at)
-
-    async def _owner_of(self, version: Version) -> Owner:
-        return await owner_of(self._store, self.grant, version, self._base)
+    async def _sees_past(self, version: Version) -> bool:
+        """Whether the caller may read a version, and what there is now."""
+        if version.current or self.grant.unrestricted:
+            return await self.sees(version, "r")
+        now = await self._store.read(version.type, version.id)
+        past = replace(version, packed=version.own)
+        return now is not None and await self.sees(now, "r") and await self.sees(past, "r")
 
 
 def _carried(page: Page) -> Page:

@@ -33,5 +33,7 @@ async def process(request: Request, context: Context, dispatch: Handler) -> Resp
         raise MethodNotAllowed(f"A {kind} is not offered.", headers={"Allow": "GET, HEAD"})
     context = preferring(request, context)
     if kind == "batch":
+        # Its entries are commits of their own: one trace tells of them all.
+        context.repository.traces.witness = None
         return await batch(bundle, context, dispatch)
     return await transaction(bundle, request, context, dispatch)

@@ -1,48 +1,46 @@
 """An exchange with its trace: the answer leaves only when the AuditEvent that names who asked is durable.
 
-https://hl7.org/fhir/R4/security.html#audit, https://hl7.org/fhir/R4/auditevent.html. A write of one resource and its
-trace are one commit: neither is there without the other.
+https://hl7.org/fhir/R4/security.html#audit, https://hl7.org/fhir/R4/auditevent.html. What is written in one commit is
+traced in it: neither is there without the other. The entries of a batch are traced together, after them.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from fhir_server.access.audit import Traces, event
+from fhir_server.access.audit import Traces, events
 from fhir_server.access.grant import OPEN
 from fhir_server.access.repository import Repository
-from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import FhirError, InsufficientStorage, Unavailable
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import ROUTES, dispatch, shape_of
 from fhir_server.store.protocol import Put
 
+#: Traces made before others get their turn on the event loop: a page of a search may be about as many patients.
+TURN = 16
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
 
 async def traced(request: Request, context: Context) -> Response:
-    """As `dispatch`, leaving a trace whenever the caller's grant is traced, refusals included."""
+    """As `dispatch`, leaving traces whenever the caller's grant is traced, refusals included: one for each patient."""
     traces = context.repository.traces
     if not traces.kept:
         return await dispatch(request, context)
-    if _writes_one(request):
+    if request.method in _WRITING:
         traces.witness = _Witness(request, context)
     try:
         response = await dispatch(request, context)
     except FhirError as error:
         await _leave(request, context, error.status)
         raise
-    if not traces.told:
+    if not traces.told or traces.objects:
         await _leave(request, context, response.status)
     return response
 
 
-def _writes_one(request: Request) -> bool:
-    """Whether it can only be a create, update or patch: a Bundle makes many writes, and operations what they like."""
-    path = request.path
-    return request.method in ("POST", "PUT", "PATCH") and bool(path) and path[-1][:1] not in ("_", "$")
-
-
 class _Witness:
-    """Makes the trace of a write that is about to be made, for the same commit."""
+    """Makes the traces of writes that are about to be made, for the same commit."""
 
     __slots__ = ("_context", "_request")
 
@@ -50,15 +48,15 @@ class _Witness:
         self._request = request
         self._context = context
 
-    async def __call__(self, writes: Sequence[Put]) -> Put:
-        touched = self._context.repository.traces.with_writes(writes)
-        return await _trace(self._request, self._context, touched, 200)
+    async def __call__(self, touched: Traces) -> Sequence[Put]:
+        return await _made(self._request, self._context, touched, 200)
 
 
 async def _leave(request: Request, context: Context, status: int) -> None:
-    put = await _trace(request, context, context.repository.traces, status)
+    """All the traces of one answer are one commit."""
+    made = await _made(request, context, context.repository.traces, status)
     try:
-        await Repository(context.repository.store, OPEN, context.repository.registry, context.base).transact([put])
+        await _server(context).transact(made)
     except InsufficientStorage:
         if request.method not in ("GET", "HEAD") and request.path[-1:] != ("_search",):
             raise
@@ -69,12 +67,21 @@ async def _leave(request: Request, context: Context, status: int) -> None:
         ) from None
 
 
-async def _trace(request: Request, context: Context, touched: Traces, status: int) -> Put:
-    asker = context.repository
+async def _made(request: Request, context: Context, touched: Traces, status: int) -> list[Put]:
     type = request.path[0] if request.path and request.path[0][:1].isupper() else None
-    tree = event(asker.grant, touched, _interaction(request), type, status, context.base)
-    server = Repository(asker.store, OPEN, asker.registry, context.base)
-    return await server.put("AuditEvent", server.new_id(), tree, serialize(tree), None, "POST")
+    told = events(context.repository.grant, touched, _interaction(request), type, status, context.base)
+    server = _server(context)
+    made: list[Put] = []
+    for tree in told:
+        made.append(await server.witness(tree))
+        if len(made) % TURN == 0:
+            await asyncio.sleep(0)
+    return made
+
+
+def _server(context: Context) -> Repository:
+    asker = context.repository
+    return Repository(asker.store, OPEN, asker.registry, context.base)
 
 
 def _interaction(request: Request) -> str:

@@ -106,7 +106,8 @@ async def _rehearse(entry: entries.Entry, plan: Plan, dispatch: Handler) -> None
                 "The transaction deletes what this entry reads.", f"{entry.where}.request.url", code="conflict"
             )
         if target not in plan.present:
-            await dispatch(entry.request, plan.context)
+            with plan.context.repository.traces.rehearsing():
+                await dispatch(entry.request, plan.context)
     except FhirError as error:
         plan.problems.append((error, entry))
 

@@ -28,8 +28,9 @@ from fhir_server.store.protocol import Position, Records, Store
 STANDING = "search-parameter"
 _MARK = ("search-parameters", "mark")
 #: Grows when `extract` writes other rows than before for the same resource: 2 has instants without width, and every row
-#: of contained resources. What was stored earlier is then indexed anew (`reindex.py`).
-FORMAT = b"2"
+#: of contained resources; 3 has attachments, and traces of several patients. What was stored earlier is then indexed
+#: anew (`reindex.py`).
+FORMAT = b"3"
 #: Where it is recorded that everything stored is indexed so.
 FORMAT_KEPT = ("reindex", "format")
 

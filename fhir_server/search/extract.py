@@ -17,8 +17,9 @@ https://hl7.org/fhir/R4/search.html. The conventions, which `search/kinds` reads
   `Span("code:ucum", low, high, base unit, UCUM)`. A comparator opens an end.
 - composite: parts are `code$1`, `code$2`, … with the same `group`; a group is written only when each part has a row.
 - near: latitude `Span("near", …)` and longitude `Span("near$2", …)` with the same group.
-- `_tag`, `_security`, `_profile`, `_source` as their types say; `_securityContext` is where a Binary refers to;
-  `Word("_contained", type, id)` for each resource inside.
+- `_tag`, `_security`, `_profile`, `_source` as their types say; `_securityContext` is where a Binary refers to ("#" for
+  what is no reference); `Word("_contained", type, id)` for each resource inside; `Word("_attachment", "Binary/1")` for
+  each attachment kept here; `Word("_several", "1")` of an AuditEvent that names more than one patient.
 - what chains ask of contained resources: `author:Practitioner.family`, and `Word("author:contained", type)`, with a
   `group` for each contained resource and way to it (`search/enclosed.py`).
 - `_id`, `_lastUpdated` and `_type` are columns of the version, not rows. Strings are cut at 4,000 characters.
@@ -31,6 +32,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from fhir_server.fhir.references import parse
+from fhir_server.search.attachments import ATTACHMENT, attached
 from fhir_server.search.enclosed import Enclosing, TooMuchInside
 from fhir_server.search.indexing.content import texts
 from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
@@ -66,6 +68,8 @@ def extract(
     if isinstance(contained, list):
         with suppress(TooMuchInside) if written else nullcontext():
             Enclosing(type, contained, lambda inner, one: _rows(inner, one, registry, base_url)).add(rows)
+    for binary in attached(tree, base_url):
+        rows.word(ATTACHMENT, binary)
     return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), *texts(tree))
 
 
@@ -90,8 +94,7 @@ def _take(steps: tuple[Step, ...], tree: dict[str, Any], rows: Rows) -> None:
 
 def _secured(tree: dict[str, Any], rows: Rows) -> None:
     reference = tree["securityContext"].get("reference")
-    if reference:
-        rows.word("_securityContext", parse(reference, rows.base).target)
+    rows.word("_securityContext", parse(reference, rows.base).target if reference else "#")
 
 
 def _containing(tree: dict[str, Any], rows: Rows) -> None:
@@ -99,10 +102,26 @@ def _containing(tree: dict[str, Any], rows: Rows) -> None:
         rows.word("_contained", inner["resourceType"], inner.get("id", ""))
 
 
+def _traced(tree: dict[str, Any], rows: Rows) -> None:
+    if tree["resourceType"] != "AuditEvent":
+        return
+    named = (
+        parse(one["what"]["reference"], rows.base) for one in tree["entity"] if one.get("what", {}).get("reference")
+    )
+    if len({reference.id for reference in named if reference.local and reference.type == "Patient"}) > 1:
+        rows.word(SEVERAL, "1")
+
+
+#: Index row of a trace that names more than one patient.
+SEVERAL = "_several"
 #: Member of a resource → rows that no search parameter asks for.
-_BESIDE: Mapping[str, tuple[Step, ...]] = {"securityContext": (_secured,), "contained": (_containing,)}
+_BESIDE: Mapping[str, tuple[Step, ...]] = {
+    "securityContext": (_secured,),
+    "contained": (_containing,),
+    "entity": (_traced,),
+}
 #: What those rows are called.
-BESIDE = frozenset({"_securityContext", "_contained"})
+BESIDE = frozenset({"_securityContext", "_contained", ATTACHMENT, SEVERAL})
 
 
 def _plan(type: str, registry: Registry) -> Plan:

@@ -219,7 +219,7 @@ class _Search:
         return plan
 
     def _collect(self, version: Version, plan: Mapping[str, frozenset[str] | None], wanted: _Wanted) -> None:
-        for word in unpack(version.packed).words:
+        for word in unpack(version.own).words:
             if word.param not in plan:
                 continue
             allowed = plan[word.param]
@@ -328,7 +328,7 @@ def references(registry: Registry, type: str) -> list[str]:
 
 def _canonically(code: str, version: Version) -> Iterator[Filter]:
     """References to a resource by its canonical URL: with its business version, or with none."""
-    words = unpack(version.packed).words
+    words = unpack(version.own).words
     business = [word.value for word in words if word.param == "version"]
     for url in (word.value for word in words if word.param == "url"):
         yield from (Refers(code, url, one) for one in ("", *business))

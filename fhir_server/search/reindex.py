@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic, time
 from typing import Literal
@@ -164,11 +164,9 @@ class Indexing:
     async def _step(self, job: Progress) -> Progress:
         after: Position | None = job.position
         page = await self._store.walk(job.types, after, BATCH)
-        live = [version for version in page.versions if not version.deleted]
-        for start in range(0, len(live), SLICE):
-            some = live[start : start + SLICE]
-            await self._store.reindex(list(zip(some, await self._indexed(some), strict=True)))
-        job = msgspec.structs.replace(job, done=job.done + len(live), position=page.next)
+        await reindexed(self._store, page.versions, self._indexed)
+        live = sum(not version.deleted for version in page.versions)
+        job = msgspec.structs.replace(job, done=job.done + live, position=page.next)
         if page.next is not None:
             return job
         for url, known_as in job.parameters.items():
@@ -194,6 +192,43 @@ class Indexing:
         await self._records.put(*_LEASE, self._worker, LEASE_SECONDS)
 
 
+async def reindexed(store: Store, current: Sequence[Version], anew: Anew) -> None:
+    """Write anew the index of each resource whose `current` version is given, and of its versions before it.
+
+    Rules are judged by the past version's own index as well, and must find there what they speak of.
+    """
+    waiting: list[Version] = []
+    ended: Index | None = None
+    for latest in current:
+        async for version in _versions(store, latest):
+            waiting.append(version)
+            if len(waiting) == SLICE:
+                ended = await _written_anew(store, waiting, anew, ended)
+                waiting.clear()
+    await _written_anew(store, waiting, anew, ended)
+
+
+async def _written_anew(store: Store, versions: Sequence[Version], anew: Anew, ended: Index | None) -> Index | None:
+    """Write the indexes of `versions`; a deletion has that of the version it ended. The last one, for the next."""
+    made = iter(await anew([version for version in versions if not version.deleted]))
+    entries: list[tuple[Version, Index]] = []
+    for version in versions:
+        ended = ended if version.deleted else next(made)
+        if ended is not None:
+            entries.append((version, ended))
+    await store.reindex(entries)
+    return ended
+
+
+async def _versions(store: Store, latest: Version) -> AsyncIterator[Version]:
+    """The versions of a resource, the first one first."""
+    for number in range(1, latest.version):
+        version = await store.vread(latest.type, latest.id, number)
+        if version is not None:
+            yield version
+    yield latest
+
+
 async def progress(records: Records) -> Progress | None:
     """How far the last re-indexing is; None when there never was one."""
     value = await records.get(*_JOB)
@@ -206,7 +241,7 @@ def indexed_anew(version: Version, registry: Registry, base_url: str = "") -> In
     Rows that are no part of the resource, such as who wrote a Binary, are carried over.
     """
     index = extract(version.type, parse(version.body, max_depth=1000), registry, base_url, written=True)
-    carried = tuple(w for w in unpack(version.packed).words if w.param[:1] == "_" and w.param not in _OF_RESOURCE)
+    carried = tuple(w for w in unpack(version.own).words if w.param[:1] == "_" and w.param not in _OF_RESOURCE)
     return msgspec.structs.replace(index, words=(*index.words, *carried)) if carried else index
 
 

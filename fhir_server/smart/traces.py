@@ -15,7 +15,6 @@ from typing import Any, Literal
 from fhir_server.access.audit import DCM, who
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
-from fhir_server.fhir.json import serialize
 from fhir_server.store.protocol import Records
 
 #: Own code system of what DICOM has no subtype for.
@@ -110,8 +109,7 @@ class AccessTraces:
             return
         server = self._repository(OPEN, base)
         tree = event(trace, base)
-        put = await server.put("AuditEvent", server.new_id(), tree, serialize(tree), None, "POST")
-        await server.transact([put])
+        await server.transact([await server.witness(tree)])
 
 
 def event(trace: Trace, source: str) -> dict[str, Any]:

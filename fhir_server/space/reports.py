@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_server.access.audit import Traces, event
+from fhir_server.access.audit import Traces, events
 from fhir_server.access.grant import Grant
 from fhir_server.access.policy import REPORT
 from fhir_server.access.repository import Repository
@@ -115,9 +115,8 @@ class Reports:
         traces = Traces(self._traced)
         traces.wrote(await server.transact([put]))
         if self._traced:
-            tree = event(Grant(subject=who), traces, interaction, "Task", status, self._base)
-            trace = await server.put("AuditEvent", server.new_id(), tree, serialize(tree), None, "POST")
-            await server.transact([trace])
+            told = events(Grant(subject=who), traces, interaction, "Task", status, self._base)
+            await server.transact([await server.witness(tree) for tree in told])
 
 
 def _is_report(tree: Mapping[str, Any]) -> bool:

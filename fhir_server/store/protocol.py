@@ -29,6 +29,7 @@ class Version:
         body: the JSON bytes a client is owed; b"" for a deletion.
         packed: the index as stored (msgpack of `Index`); a deletion carries the index of the version it ended.
         current: whether this is the latest version.
+        past: where `packed` is a later version's index (`vread`), this version's own; b"" elsewhere.
     """
 
     type: str
@@ -39,6 +40,12 @@ class Version:
     body: bytes
     packed: bytes
     current: bool = True
+    past: bytes = b""
+
+    @property
+    def own(self) -> bytes:
+        """The index of this very version, packed."""
+        return self.past or self.packed
 
     @property
     def deleted(self) -> bool:
@@ -185,7 +192,7 @@ class Store(Protocol):
         """The current version, which may be a deletion; None when the id never existed."""
 
     async def vread(self, type: str, id: str, version: int) -> Version | None:
-        """That version, `packed` being the *current* version's index; None when there is no such version."""
+        """That version, `packed` being the *current* version's index and `own` its own; None when there is none."""
 
     async def find(
         self,
@@ -226,10 +233,11 @@ class Store(Protocol):
         count: int = 50,
         most_bytes: int | None = None,
     ) -> Page:
-        """Versions, newest first, deletions included, of resources whose *current* index satisfies their type's filter.
+        """Versions, newest first, deletions included: a version's own index and its resource's *current* one satisfy.
 
         Args:
-            scope: as for `find`; deleted resources are judged by the index they were deleted with.
+            scope: the filter of each type; a deletion has the index of the version it ended. Texts of past versions
+                are not kept: there `Text` matches nothing.
             id: of the one resource asked for; `scope` then has one type.
             since: only versions made at or after this instant (ms).
             at: only versions that were current at some time in this closed interval (ms, ms).
@@ -271,7 +279,7 @@ class Store(Protocol):
         """Current versions (deletions too) in the engine's own order: for re-indexing, export and checks."""
 
     async def reindex(self, entries: Sequence[tuple[Version, Index]]) -> int:
-        """Replace the index of versions that are still current; says how many were."""
+        """Replace the index of versions, past ones too; says how many of them are still current."""
 
     def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
         """How `find` would run, a line a step, naming the indexes used."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
-from fhir_server.access.policy import narrow, rule
+from fhir_server.access.policy import narrow, rule, rule_of
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,
@@ -92,30 +92,101 @@ def test_a_link_is_narrowed_by_the_rule_of_the_type_it_leads_to_however_deep_it_
     )
 
 
+#: Binaries without a context, by who wrote them: client, person and patient. "old" was stored when only clients were noted.
+WRITTEN = {
+    "by lab": Index((Word("_writer", "lab"),)),
+    "by another system": Index((Word("_writer", "x"),)),
+    "by Alice through app": Index((Word("_writer", "app", "Patient/alice alice"),)),
+    "by d for Alice through app": Index((Word("_writer", "app", "Practitioner/d alice"),)),
+    "by d for nobody through app": Index((Word("_writer", "app", "Practitioner/d "),)),
+    "old, through app": Index((Word("_writer", "app"),)),
+}
+
+
 @pytest.mark.parametrize(
-    ("scopes", "client", "readable"),
+    ("scopes", "grant", "readable"),
     [
-        (("system/Binary.r",), "lab", {"written by lab"}),
-        (("system/DocumentReference.r",), "lab", {"written by lab"}),
-        (("system/Binary.r",), None, set()),
-        (("system/Patient.r",), "lab", set()),
+        (("system/Binary.r",), {"client": "lab"}, set(WRITTEN)),
+        (("system/*.rs",), {"client": "lab"}, set(WRITTEN)),
+        (("system/DocumentReference.r",), {"client": "lab"}, {"by lab"}),
+        (("system/Patient.r",), {"client": "lab"}, set()),
+        (("system/Binary.c",), {"client": "lab"}, set()),
+        (
+            ("patient/*.rs",),
+            {"client": "app", "subject": "Patient/alice", "patient": "alice"},
+            {"by Alice through app"},
+        ),
+        (("patient/*.rs",), {"client": "app", "subject": "Patient/bob", "patient": "bob"}, set()),
+        (("patient/*.rs",), {"client": "app", "subject": "Practitioner/e", "patient": "alice"}, set()),
+        (("patient/*.rs",), {"client": "other", "subject": "Patient/alice", "patient": "alice"}, set()),
+        (
+            ("user/*.rs",),
+            {"client": "app", "subject": "Practitioner/d", "patient": "alice"},
+            {"by d for Alice through app"},
+        ),
+        (("user/*.rs",), {"client": "app", "subject": "Practitioner/d"}, {"by d for nobody through app"}),
+        (("user/*.rs",), {"subject": "Practitioner/d"}, set()),
     ],
 )
-def test_a_binary_without_security_context_is_its_writers(
-    scopes: tuple[str, ...], client: str | None, readable: set[str]
+def test_a_binary_without_security_context_is_its_writers_or_a_systems(
+    scopes: tuple[str, ...], grant: dict[str, str], readable: set[str]
 ) -> None:
-    allowed = rule(Grant(tuple(map(scope, scopes)), client=client), "Binary", "r")
-    binaries = {
-        "written by lab": Index((Word("_writer", "lab"),)),
-        "written by another": Index((Word("_writer", "x"),)),
-    }
-    assert {name for name, index in binaries.items() if matches(allowed, index, linked=lambda _: False)} == readable
+    caller = Grant(tuple(map(scope, scopes)), **grant)  # type: ignore[arg-type]
+    allowed = rule(caller, "Binary", "r")
+    assert {name for name, one in WRITTEN.items() if matches(allowed, one, linked=lambda _: False)} == readable
+    # The rule of one Binary says the same, without asking what it need not.
+    assert {name for name, one in WRITTEN.items() if matches(rule_of(caller, "Binary", "r", one), one)} == readable
 
 
-def test_a_binary_with_a_security_context_is_judged_by_the_document() -> None:
-    grant = Grant((scope("patient/*.rs"),), patient="alice")
-    document = rule(grant, "DocumentReference", "r")
-    assert rule(grant, "Binary", "r") == Linked("_securityContext", "DocumentReference", document)
+@pytest.mark.parametrize("type", ["DocumentReference", "Media", "Consent", "DiagnosticReport", "Communication"])
+@pytest.mark.parametrize(("verb", "asked"), [("c", "u"), ("r", "r"), ("u", "u"), ("d", "d"), ("s", "s")])
+def test_a_binary_with_a_security_context_is_judged_by_what_it_names_alone(type: str, verb: str, asked: str) -> None:
+    grant = Grant((scope(f"patient/{type}.cruds"), scope("patient/Binary.cruds")), patient="alice", client="app")
+    named = Index((Word("_securityContext", f"{type}/1"), Word("_writer", "app", " alice")))
+    link = Linked("_securityContext", type, rule(grant, type, asked))
+    assert rule_of(grant, "Binary", verb, named) == link
+    assert matches(rule(grant, "Binary", verb), named, linked=lambda one: one == link)
+    assert not matches(rule(grant, "Binary", verb), named, linked=lambda _: False)
+
+
+@pytest.mark.parametrize("value", ["Binary/1", "#", "https://elsewhere.example/fhir/DocumentReference/1", "urn:uuid:1"])
+def test_a_context_that_is_nothing_of_this_server_is_reached_by_nobody(value: str) -> None:
+    grant = Grant((scope("system/Binary.cruds"), scope("system/DocumentReference.cruds")), client="lab")
+    named = Index((Word("_securityContext", value), Word("_writer", "lab")))
+    for allowed in (rule(grant, "Binary", "r"), rule_of(grant, "Binary", "r", named)):
+        assert not matches(allowed, named, linked=lambda link: named.words[0].value.startswith(link.type + "/"))
+
+
+@pytest.mark.parametrize(
+    ("scopes", "grant", "verb", "audit", "provenance"),
+    [
+        (("system/*.cruds",), {"client": "archive"}, "c", True, True),
+        (("system/*.cruds",), {"client": "archive"}, "u", False, True),
+        (("system/*.cruds",), {"client": "archive"}, "d", False, True),
+        (("system/*.cruds",), {"client": "archive"}, "r", True, True),
+        (("system/*.cruds",), {"client": "archive", "subject": "Practitioner/d"}, "c", False, False),
+        (("system/Observation.cruds",), {"client": "archive"}, "c", False, False),
+        (("user/*.cruds",), {"client": "app", "subject": "Practitioner/d"}, "c", False, False),
+        (("user/*.cruds",), {"client": "app", "subject": "Practitioner/d"}, "u", False, False),
+        (("user/*.cruds",), {"client": "app", "subject": "Practitioner/d"}, "r", True, True),
+        (("user/*.cruds",), {"client": "app", "subject": "Patient/a"}, "c", False, False),
+        (("patient/*.cruds",), {"client": "app", "subject": "Patient/a", "patient": "a"}, "c", False, False),
+        (("patient/*.cruds",), {"client": "app", "subject": "Patient/a", "patient": "a"}, "d", False, False),
+    ],
+)  # fmt: skip
+def test_traces_and_provenance_are_written_by_systems_and_never_for_a_person(
+    scopes: tuple[str, ...], grant: dict[str, str], verb: str, audit: bool, provenance: bool
+) -> None:
+    caller = Grant(tuple(map(scope, scopes)), **grant)  # type: ignore[arg-type]
+    reached = [rule(caller, type, verb) != NOTHING for type in ("AuditEvent", "Provenance")]
+    assert reached == [audit, provenance]
+
+
+def test_a_trace_that_names_several_patients_is_read_by_none_of_them() -> None:
+    grant = Grant((scope("patient/AuditEvent.rs"),), subject="Patient/alice", patient="alice")
+    alone = Index((Word("patient", "Patient/alice"),))
+    several = Index((*alone.words, Word("patient", "Patient/bob"), Word("_several", "1")))
+    assert [matches(rule(grant, "AuditEvent", "s"), one) for one in (alone, several)] == [True, False]
 
 
 @pytest.mark.parametrize(("verb", "allowed"), [("c", True), ("r", True), ("s", True), ("u", False), ("d", False)])

@@ -148,7 +148,7 @@ class MemoryStore:
         rows = [row for row in self._history(scope, id, since, at) if before is None or row[0] < before]
         rows.sort(key=lambda row: row[0], reverse=True)
         await self._distance.back()
-        page = tuple(self._seen(version) for _, version in rows[:count])
+        page = tuple(replace(version, current=self._is_current(version)) for _, version in rows[:count])
         return Page(page, (rows[count - 1][0],) if len(rows) > count > 0 else None)
 
     async def history_count(
@@ -204,10 +204,11 @@ class MemoryStore:
         done = 0
         for version, index in entries:
             known = self._data.resources.get((version.type, version.id))
-            if known is not None and known.current.version == version.version:
-                known.index = index
-                known.versions[-1] = (known.seq, replace(known.current, packed=pack(index)))
-                done += 1
+            for place, (seq, one) in enumerate(known.versions if known else ()):
+                if known is not None and one.version == version.version:
+                    known.versions[place] = (seq, replace(one, packed=pack(index)))
+                    if self._is_current(one):
+                        known.index, done = index, done + 1
         await self._distance.back()
         return done
 
@@ -232,9 +233,14 @@ class MemoryStore:
         return version
 
     def _seen(self, version: Version) -> Version:
-        """As it is given out: with the index that its resource is judged by now."""
-        known = self._data.resources[version.type, version.id]
-        return replace(version, packed=pack(known.index), current=known.current.version == version.version)
+        """As it is given out: with the index that its resource has now, and its own beside."""
+        if self._is_current(version):
+            return version
+        now = self._data.resources[version.type, version.id].index
+        return replace(version, packed=pack(now), current=False, past=version.packed)
+
+    def _is_current(self, version: Version) -> bool:
+        return self._data.resources[version.type, version.id].current.version == version.version
 
     def _found(self, scope: Scope) -> list[Name]:
         return [
@@ -243,17 +249,17 @@ class MemoryStore:
             if type in scope and not one.current.deleted and self._holds(scope[type], type, id)
         ]
 
-    def _holds(self, where: Filter, type: str, id: str, depth: int = 0) -> bool:
+    def _holds(self, where: Filter, type: str, id: str, depth: int = 0, past: Version | None = None) -> bool:
+        """Whether a resource satisfies `where` as it is now, or as it was in the version `past`."""
         if depth > DEEPEST:
             raise TooCostly(f"The query follows more than {DEEPEST} links in a row.")
         one = self._data.resources[type, id]
-        return matches(
-            where, one.index, id, one.current.at * 1000, lambda link: self._linked(link, type, id, depth + 1)
-        )
+        index, at = (unpack(past.packed), past.at) if past else (one.index, one.current.at)
+        return matches(where, index, id, at * 1000, lambda link: self._linked(link, index, type, id, depth + 1))
 
-    def _linked(self, link: Linked | LinkedFrom, type: str, id: str, depth: int) -> bool:
+    def _linked(self, link: Linked | LinkedFrom, index: Index, type: str, id: str, depth: int) -> bool:
         if isinstance(link, Linked):
-            targets = {w.value for w in self._data.resources[type, id].index.words if w.param == link.param}
+            targets = {w.value for w in index.words if w.param == link.param}
             names = [
                 (link.type, one.removeprefix(link.type + "/")) for one in targets if one.startswith(link.type + "/")
             ]
@@ -296,7 +302,8 @@ class MemoryStore:
             found += [
                 row
                 for row, end in zip(one.versions, ends, strict=True)
-                if (since is None or row[1].at >= since)
+                if (self._is_current(row[1]) or self._holds(scope[type], type, own, past=row[1]))
+                and (since is None or row[1].at >= since)
                 and (at is None or (row[1].at <= at[1] and (end is None or end > at[0])))
             ]
         return found

@@ -57,12 +57,12 @@ async def test_a_deletion_is_a_version_that_keeps_the_index_it_ended(engine: Eng
     assert await found(engine, "Patient", EVERYTHING) == []
 
 
-async def test_an_old_version_is_judged_by_the_current_index(engine: Engine) -> None:
+async def test_an_old_version_has_the_current_index_and_its_own(engine: Engine) -> None:
     await stored(engine, "Patient", {"a": OPEN})
     await engine.store.transact([a_put("Patient", "a", 1, MASKED)])
     old = await engine.store.vread("Patient", "a", 1)
     assert old is not None
-    assert (unpack(old.packed), old.current) == (MASKED, False)
+    assert (unpack(old.packed), unpack(old.own), old.current) == (MASKED, OPEN, False)
 
 
 async def test_a_deleted_resource_can_be_brought_back(engine: Engine) -> None:
@@ -181,12 +181,14 @@ async def test_history_is_newest_first_with_deletions(engine: Engine) -> None:
     assert await history_of(engine, many) == [("a", 2), ("b", 1), ("a", 1)]
 
 
-async def test_history_is_judged_by_the_current_index(engine: Engine) -> None:
+async def test_history_is_judged_by_the_current_index_and_by_each_versions_own(engine: Engine) -> None:
     await stored(engine, "Patient", {"a": OPEN, "b": OPEN})
     await engine.store.transact([a_put("Patient", "a", 1, MASKED)])
     await engine.store.transact([Delete("Patient", "b", 1)])
     assert await history_of(engine, {"Patient": Token("security", "N")}) == [("b", 2), ("b", 1)]
-    assert await history_of(engine, {"Patient": Token("security", "R")}, "a") == [("a", 2), ("a", 1)]
+    assert await history_of(engine, {"Patient": Token("security", "R")}, "a") == [("a", 2)]
+    assert await engine.store.history_count({"Patient": Token("security", "R")}, "a") == 1
+    assert await history_of(engine, {"Patient": Token("security")}, "a") == [("a", 2), ("a", 1)]
     assert await engine.store.history_count({"Patient": Token("security", "R")}, "b") == 0
 
 
@@ -350,6 +352,10 @@ async def test_reindexing_replaces_the_index_of_what_is_still_current(engine: En
     version = await engine.store.read("Patient", "a")
     assert version is not None
     assert (unpack(version.packed), version.body, version.version) == (new, versions[0].body, 1)
+    # A past version has its own index replaced, by which its history is judged, and no rows.
+    past = await engine.store.vread("Patient", "b", 1)
+    assert past is not None
+    assert (unpack(past.own), unpack(past.packed)) == (new, OPEN)
     assert await defects(engine) == []
 
 

@@ -218,8 +218,7 @@ class Referencing:
 
     async def _trace(self, actor: Actor, dossier: Dossier, taken: Taken) -> Put:
         repository = self._catalogue.repository
-        tree = trace(actor.client, dossier, taken)
-        return await repository.put("AuditEvent", repository.new_id(), tree, serialize(tree), None, "POST")
+        return await repository.witness(trace(actor.client, dossier, taken))
 
     @staticmethod
     def _of_app(app: str, statuses: tuple[str, ...]) -> Filter:

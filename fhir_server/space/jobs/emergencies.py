@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from fhir_server.access.audit import DCM, OVERRIDE
+from fhir_server.access.audit import DCM, OVERRIDE, WITNESSED
 from fhir_server.fhir.json import parse
 from fhir_server.search.codes import spelling
 from fhir_server.space.jobs import letters
 from fhir_server.space.jobs.holders import email, holder
 from fhir_server.space.jobs.outbox import Notice, Outbox
-from fhir_server.store.filters import Token
+from fhir_server.store.filters import Token, both
 from fhir_server.store.protocol import Store
 
 #: How far back traces are looked at: much longer than the job may be late.
@@ -66,8 +66,8 @@ class EmergencyNotices:
         return parse(version.body) if version is not None and not version.deleted else {}
 
     async def _emergencies(self, since: datetime) -> AsyncIterator[Mapping[str, Any]]:
-        """Traces of emergencies, the newest first."""
-        where, after = Token("subtype", spelling(OVERRIDE[0], DCM), DCM), None
+        """Traces of emergencies that this server made itself, the newest first: others can be anybody's word."""
+        where, after = both(Token("subtype", spelling(OVERRIDE[0], DCM), DCM), Token(WITNESSED)), None
         while True:
             page = await self._store.find({"AuditEvent": where}, after=after, count=_PAGE)
             for version in page.versions:

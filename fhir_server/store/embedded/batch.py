@@ -127,17 +127,19 @@ class Batch:
         return [self._put(write) if isinstance(write, Put) else self._delete(write) for write in writes]
 
     def reindex(self, type: str, id: str, version: int, index: Index) -> bool:
-        """Replace the index of a version if it is still current; says whether it was."""
+        """Replace the index of a version; says whether it is the current one, whose rows are replaced too."""
         self.flush()
         row = self._connection.execute(
-            "SELECT r.rid, r.seq, substr(c.bytes, 1, r.size) FROM resource r JOIN content c ON c.seq = r.seq"
-            " WHERE r.type=? AND r.id=? AND r.vid=?",
-            (self._names.add(self._connection, type), id, version),
+            "SELECT v.rid, v.seq, v.seq = r.seq, substr(c.bytes, 1, v.size) FROM resource r"
+            " JOIN version v ON v.rid = r.rid AND v.vid=? JOIN content c ON c.seq = v.seq WHERE r.type=? AND r.id=?",
+            (version, self._names.add(self._connection, type), id),
         ).get
         if row is None:
             return False
-        rid, seq, body = row
+        rid, seq, current, body = row
         self._connection.execute("UPDATE content SET bytes=? WHERE seq=?", (body + packed(index), seq))
+        if not current:
+            return False
         self._states[type, id] = _State(rid, version, packed(index))
         self._forgotten.add(rid)
         self._indexes[rid] = (type, index)

@@ -243,8 +243,9 @@ def _vread(search: Search, type: str, id: str, version: int) -> Version | None:
     if row is None:
         return None
     at, method, size, blob, current, size_now, blob_now = row
-    packed = blob[size:] if current else blob_now[size_now:]
-    return Version(type, id, version, at, METHODS[method], blob[:size], packed, bool(current))
+    if current:
+        return Version(type, id, version, at, METHODS[method], blob[:size], blob[size:])
+    return Version(type, id, version, at, METHODS[method], blob[:size], blob_now[size_now:], False, blob[size:])
 
 
 #: Bytes of the resources met in one step of a walk.

@@ -1,7 +1,8 @@
 """Versions in the reverse order of their commits, deletions included.
 
-https://hl7.org/fhir/R4/http.html#history. `seq` is that order, and instants rise with it, so a bound in time is a
-bound of `seq`.
+https://hl7.org/fhir/R4/http.html#history. A version is there when the resource as it is now satisfies the filter, and
+so did the version itself: what was corrected since must not say what it was. `seq` is that order, and instants rise
+with it, so a bound in time is a bound of `seq`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class History:
         """Arguments and result as `Store.history`."""
         before = _before(position)
         execute = self._search.connection.execute
+        self._search.past.begin()
         with self._search.clock.snapshot():
             rows: list[Any] = []
             for sql in self._selections(scope, id, since, at, before):
@@ -58,6 +60,7 @@ class History:
 
     def count(self, scope: Scope, id: str | None, since: int | None, at: Interval | None) -> int:
         """Arguments and result as `Store.history_count`."""
+        self._search.past.begin()
         execute = self._search.connection.execute
         return sum(
             int(execute(f"SELECT count(*) FROM {sql.text}", sql.values).get)
@@ -90,6 +93,9 @@ class History:
         condition = compiler.condition(where, Frame(types))
         if condition == FALSE:
             return []
+        if not isinstance(where, Id):
+            # Last, since a past version's own index is read out of its content. An id does not change.
+            condition = conjunction([condition, self._search.past.satisfied(where)])
         best = self._search.chooser.smallest(where, Frame(types))
         kind = compiler.types(types, "r.type")
         if best is not None and best.count <= _FEW:

@@ -19,6 +19,7 @@ from fhir_server.store.embedded.candidates import MANY, Candidates, Chooser, are
 from fhir_server.store.embedded.conditions import Compiler, Frame
 from fhir_server.store.embedded.connections import Clock
 from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.past import Past
 from fhir_server.store.embedded.sorting import Key, after, checked, keys, order, precedes
 from fhir_server.store.embedded.sql import FALSE, Sql, conjunction
 from fhir_server.store.embedded.walking import Row, walk, walked_index
@@ -50,6 +51,7 @@ class Search:
         self.clock = clock
         self.compiler = Compiler(connection, names)
         self.chooser = Chooser(connection, self.compiler)
+        self.past = Past(self)
         self._kinds: dict[int, str] = {}
 
     def find(

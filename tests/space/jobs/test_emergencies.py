@@ -37,13 +37,14 @@ class Space:
         put = await repository.put(tree["resourceType"], tree["id"], tree, json.dumps(tree).encode(), None)
         await repository.transact([put])
 
-    async def opened_by(self, doctor: str, purpose: Purpose, id: str) -> None:
-        """The trace of one read of the patient's record."""
+    async def opened_by(self, doctor: str, purpose: Purpose, id: str, own: bool = True) -> None:
+        """The trace of one read of the patient's record, made by the server of its `own`, or written by somebody."""
         traces = Traces(kept=True)
         traces.patients["Patient/p1"] = None
         grant = Grant(subject=f"Practitioner/{doctor}", purpose=purpose, reason="Coma")
         tree = event(grant, traces, "read", "Patient", 200, "https://fhir.example/fhir")
-        await self.put({**tree, "id": id})
+        repository = self.house.repository()
+        await (repository.transact([await repository.witness(tree)]) if own else self.put({**tree, "id": id}))
 
     async def sent(self, after: timedelta = timedelta(0)) -> dict[str, str]:
         """Address → text of the messages that the jobs send."""
@@ -81,6 +82,11 @@ async def test_one_emergency_is_told_of_once_however_much_is_read(space: Space) 
     assert await space.sent(timedelta(hours=1)) == {}
     await space.opened_by("d2", "BTG", "other")
     assert len(await space.sent(timedelta(hours=2))) == 2
+
+
+async def test_an_emergency_that_somebody_wrote_is_told_to_nobody(space: Space) -> None:
+    await space.opened_by("d1", "BTG", "forged", own=False)
+    assert await space.sent() == {}
 
 
 async def test_care_as_usual_is_told_to_nobody(space: Space) -> None:

@@ -1,0 +1,83 @@
+"""Whether one resource satisfies a rule: by its index, by what the store says of its links, and by whose it is.
+
+A search is judged by the engine; here a rule is judged of one resource, before it is written or after it was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fhir_server.access.grant import Grant
+from fhir_server.access.owning import owner_of, with_owner
+from fhir_server.access.whose import Owner
+from fhir_server.access.writes import asks_whose
+from fhir_server.store.filters import (
+    EVERYTHING,
+    NOTHING,
+    And,
+    Filter,
+    Id,
+    Index,
+    Linked,
+    LinkedFrom,
+    Not,
+    Or,
+    Refers,
+    both,
+)
+from fhir_server.store.matching import has_links, matches, unpack
+from fhir_server.store.protocol import Store, Version
+
+
+class Judge:
+    """Judges resources for one caller."""
+
+    __slots__ = ("_base", "_grant", "_store")
+
+    def __init__(self, store: Store, grant: Grant, base: str) -> None:
+        """`base` is the server's own public URL, under which absolute references are local."""
+        self._store = store
+        self._grant = grant
+        self._base = base
+
+    async def satisfies(self, where: Filter, type: str, id: str, index: Index, at: int = 0) -> bool:
+        """Whether the resource of that type, id and index, written at the instant `at` (ms), satisfies `where`."""
+        if where == EVERYTHING:
+            return True
+        settled = await self._settled(where, type, id, index) if has_links(where) else where
+        return matches(settled, index, id, at * 1000)
+
+    async def _settled(self, where: Filter, type: str, id: str, index: Index) -> Filter:
+        """`where` with each link replaced by what the store says of it: the rest is a matter of the index alone."""
+        match where:
+            case Linked():
+                found = await self._refers(where, index)
+            case LinkedFrom():
+                linked = both(Refers(where.param, f"{type}/{id}"), where.where)
+                found = await self._store.count({where.type: linked}, 1) > 0
+            case And() | Or():
+                return replace(where, parts=tuple([await self._settled(p, type, id, index) for p in where.parts]))
+            case Not():
+                return Not(await self._settled(where.part, type, id, index))
+            case _:
+                return where
+        return EVERYTHING if found else NOTHING
+
+    async def _refers(self, link: Linked, index: Index) -> bool:
+        prefix = link.type + "/"
+        ids = tuple(w.value[len(prefix) :] for w in index.words if w.param == link.param and w.value.startswith(prefix))
+        if asks_whose(link.where):
+            return any([await self._is_so(link, id) for id in ids])
+        return bool(ids) and await self._store.count({link.type: both(Id(ids), link.where)}, 1) > 0
+
+    async def _is_so(self, link: Linked, id: str) -> bool:
+        """Whether what is linked to satisfies a rule that no stored index tells of."""
+        version = await self._store.read(link.type, id)
+        if version is None or version.deleted:
+            return False
+        index = with_owner(unpack(version.packed), await self.owner_of(version))
+        return await self.satisfies(link.where, link.type, id, index, version.at)
+
+    async def owner_of(self, version: Version) -> Owner:
+        """Whose a stored version is."""
+        return await owner_of(self._store, self._grant, version, self._base)
