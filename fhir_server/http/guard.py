@@ -102,6 +102,9 @@ class Guard:
             return method not in _WRITING or headers.get("sec-fetch-site") != "cross-site"
         if "*" in self._origins or origin in self._origins:
             return True
+        if origin == "null" and headers.get("sec-fetch-site") == "same-origin":
+            # A page of ours whose address is in no referrer: its browser hides its origin too, and says this instead.
+            return True
         parts = urlsplit(origin)
         if parts.scheme in ("http", "https") and self._is_own(parts.netloc):
             return True

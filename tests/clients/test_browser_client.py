@@ -67,6 +67,15 @@ async def page() -> AsyncIterator[Page]:
         await chromium.close()
 
 
+async def allow_everything(page: Page) -> None:
+    """Tick each line of the consent page, and allow."""
+    allow = page.get_by_role("button", name="Autoriser")
+    await allow.wait_for()
+    for box in await page.get_by_role("checkbox").all():
+        await box.check()
+    await allow.click()
+
+
 async def test_a_page_of_another_origin_launches_reads_searches_and_refreshes(
     served: Served, app: str, page: Page
 ) -> None:
@@ -75,9 +84,7 @@ async def test_a_page_of_another_origin_launches_reads_searches_and_refreshes(
     await page.get_by_label("Identifiant").fill("nathalie")
     await page.get_by_label("Mot de passe, ou code provisoire").fill(PASSWORD)
     await page.keyboard.press("Enter")
-    for box in await page.get_by_role("checkbox").all():
-        await box.check()
-    await page.get_by_role("button", name="Autoriser").click()
+    await allow_everything(page)
     await page.wait_for_url(f"{app}/index.html*")
     await page.wait_for_function("document.getElementById('told').textContent")
     said = json.loads(await page.inner_text("#told"))
@@ -96,7 +103,7 @@ async def test_a_library_that_sends_its_own_header_and_credentials_reads_and_wri
     await page.get_by_label("Identifiant").fill("nathalie")
     await page.get_by_label("Mot de passe, ou code provisoire").fill(PASSWORD)
     await page.keyboard.press("Enter")
-    await page.get_by_role("button", name="Autoriser").click()
+    await allow_everything(page)
     await page.wait_for_url(f"{app}/medplum.html?code*")
     await page.wait_for_function("document.getElementById('told').textContent")
     assert json.loads(await page.inner_text("#told")) == {

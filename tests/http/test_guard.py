@@ -101,6 +101,13 @@ async def test_what_needs_no_asking_does_not_write(
     assert (await ask(tmp_path, "GET", "/fhir/Patient?_summary=count", {})).json()["total"] == 0
 
 
+async def test_a_page_of_ours_whose_browser_hides_its_origin_writes(tmp_path: Path) -> None:
+    """Referrer-Policy: no-referrer makes the Origin of a page's own forms "null" (Fetch, "append a request Origin")."""
+    for site, status in (("same-origin", 201), ("same-site", 403), ("cross-site", 403), ("none", 403)):
+        headers = {"Origin": "null", "Sec-Fetch-Site": site, **JSON}
+        assert (await ask(tmp_path, "POST", "/fhir/Patient", headers, content=PATIENT)).status_code == status
+
+
 async def test_a_browser_that_hides_its_origin_still_says_that_it_is_another_site_s(tmp_path: Path) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}
     assert (await ask(tmp_path, "POST", "/fhir/Binary", headers, content=b"x")).status_code == 403
