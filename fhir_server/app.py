@@ -29,6 +29,7 @@ from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.following import Following
 from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
+from fhir_server.work import beside
 
 if TYPE_CHECKING:
     import httpx
@@ -351,7 +352,7 @@ def _application(house: House) -> Application:
         return await house.authorization.origins.known()
 
     registered = None if house.settings.open else known
-    gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending)}
+    gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending), "fhir_beside_calls": beside.calls}
     return build(
         house.settings,
         partial(tried, handler=traced),

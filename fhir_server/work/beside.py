@@ -49,10 +49,15 @@ class _Job:
 
 
 class Beside:
-    """The process, and what waits for it: callers take turns, so that nobody waits for all that another asks."""
+    """The process, and what waits for it: callers take turns, so that nobody waits for all that another asks.
+
+    Attributes:
+        done: calls answered so far.
+    """
 
     def __init__(self) -> None:
         """Nothing is started yet."""
+        self.done = 0
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -104,7 +109,8 @@ class Beside:
     def _serve(self) -> None:
         while (job := self._next()) is not None:
             if not job.future.cancelled():
-                self._deliver(job, *self._done(job))
+                self._deliver(job, *self._result(job))
+                self.done += 1
         self._end()
 
     def _next(self) -> _Job | None:
@@ -122,7 +128,7 @@ class Beside:
                 self._waiting[who] = jobs
             return job
 
-    def _done(self, job: _Job) -> tuple[bool, Any]:
+    def _result(self, job: _Job) -> tuple[bool, Any]:
         """Whether it went well, and what came back."""
         try:
             connection = self._started()
@@ -214,6 +220,11 @@ def opened() -> Any:
 def own() -> Beside | None:
     """What this worker does long work in; None where there is none."""
     return _OWN
+
+
+def calls() -> float:
+    """How many calls have been done beside this process, for its metrics."""
+    return float(_OWN.done if _OWN is not None else 0)
 
 
 async def aside(function: Callable[..., T], *args: Any) -> T:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.benchmarks.servers import ROOT
 
 README = ROOT / "README.md"
-PARTS = ("engine", "curve", "validation", "terminology", "smart", "starting")
+PARTS = ("engine", "curve", "validation", "terminology", "smart", "starting", "live")
 
 
 class Bench:
@@ -56,6 +56,10 @@ class Bench:
             from tests.benchmarks.smart import smart
 
             yield from smart(self.filled, seconds)
+        elif name == "live":
+            from tests.benchmarks.live import live
+
+            yield from live(self.options.size, self.options.beside)
         else:
             from tests.benchmarks.starting import starting
 
@@ -85,6 +89,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resources", type=int, default=100_000, help="in the store that is measured")
     parser.add_argument("--seconds", type=float, default=4.0, help="each measurement takes")
     parser.add_argument("--million", action="store_true", help="carry the curve on to 1,000,000 resources")
+    parser.add_argument("--size", type=float, default=1.0, help="of the long requests, as a part of the largest")
+    parser.add_argument("--beside", type=Path, help="folder of another build, measured in the same run")
     parser.add_argument("--readme", action="store_true", help="write the tables between the README's markers")
     return parser.parse_args()
 

@@ -60,10 +60,10 @@ def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
 
 
 @contextmanager
-def running(*arguments: str, port: int, **variables: str) -> Iterator[int]:
+def running(*arguments: str, port: int, build: Path = ROOT, **variables: str) -> Iterator[int]:
     """A server process for as long as the block lasts, once it answers on `port`; gives its process id."""
     process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=os.environ | QUIET | variables, stdout=subprocess.DEVNULL
+        [sys.executable, *arguments], cwd=build, env=os.environ | QUIET | variables, stdout=subprocess.DEVNULL
     )
     try:
         _wait(port, process)

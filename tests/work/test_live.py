@@ -1,0 +1,128 @@
+"""Whatever one caller sends, the server goes on answering others: one worker, one request of each kind that is long.
+
+How long a request takes depends on the machine. What does not: that it was done in the process beside the worker, or
+ended by a bound, and that the longest silence is a part of the time it took.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.benchmarks.heavy import ALL, Call, Heavy
+from tests.cli.server import until
+from tests.crash.test_kill import serving
+
+#: Of the size in which each is as large as it may be.
+SIZE = 0.05
+#: A silence that no processor's other work explains, in seconds; or half of what the request takes, if that is more.
+SILENCE = 2.0
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The FHIR base of a server with one worker."""
+    folder: Path = tmp_path_factory.mktemp("live")
+    with serving(folder / "data", folder / "log") as (_, found):
+        yield found
+
+
+class Pulse:
+    """Asks whether the server is alive, again and again, on one connection."""
+
+    def __init__(self, base: str) -> None:
+        self._url = httpx.URL(base).copy_with(path="/health/live")
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat)
+        self._begun = threading.Event()
+        self.longest = 0.0
+
+    def _beat(self) -> None:
+        with httpx.Client(timeout=120) as client:
+            while not self._over.is_set():
+                asked = time.monotonic()
+                assert client.get(self._url).status_code == 200
+                self.longest = max(self.longest, time.monotonic() - asked)
+                self._begun.set()
+                time.sleep(0.01)
+
+    def __enter__(self) -> Pulse:
+        self._thread.start()
+        self._begun.wait()
+        self.longest = 0.0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def done_apart(base: str) -> float:
+    """How many calls the process beside the worker has done."""
+    text = httpx.get(httpx.URL(base).copy_with(path="/metrics"), timeout=60).text
+    found = re.search(r"^fhir_beside_calls (\S+)$", text, re.MULTILINE)
+    assert found, text[:2000]
+    return float(found[1])
+
+
+@pytest.mark.parametrize("heavy", ALL, ids=lambda heavy: heavy.name)
+def test_a_long_request_silences_nobody(base: str, heavy: Heavy) -> None:
+    *before, meant = heavy.calls(SIZE)
+    with httpx.Client(timeout=120) as client:
+
+        def send(call: Call) -> httpx.Response:
+            headers = dict(call.headers) | ({"content-type": call.content_type} if call.body else {})
+            return client.request(call.method, f"{base}/{call.path}".rstrip("/"), content=call.body, headers=headers)
+
+        for call in before:
+            answer = send(call)
+            assert answer.status_code < 300, answer.text[:500]
+        apart, started = done_apart(base), time.monotonic()
+        with Pulse(base) as pulse:
+            answer = send(meant)
+            took = time.monotonic() - started
+            if heavy.apart:
+                until(lambda: done_apart(base) > apart)
+        assert answer.status_code < 500, answer.text[:500]
+        assert pulse.longest < max(SILENCE, took / 2)
+
+
+def test_long_requests_of_many_callers_leave_room_for_short_ones(base: str) -> None:
+    """More long requests at once than may wait: each is answered or told to come back; short ones are answered."""
+    body = next(one for one in ALL if "creates" in one.name).calls(SIZE)[-1].body
+    found: list[httpx.Response] = []
+
+    def send() -> None:
+        headers = {"content-type": "application/fhir+json"}
+        found.append(httpx.post(base, content=body, headers=headers, timeout=120))
+
+    threads = [threading.Thread(target=send) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    with httpx.Client(timeout=120) as client:
+        while any(thread.is_alive() for thread in threads):
+            assert client.get(f"{base}/Patient?_count=1").status_code == 200
+    assert {answer.status_code for answer in found} <= {200, 503}
+    assert 200 in {answer.status_code for answer in found}
+    assert all("retry-after" in answer.headers for answer in found if answer.status_code == 503)
+
+
+def test_a_server_that_ends_leaves_no_process_behind(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", tmp_path / "log") as (process, base):
+        headers = {"content-type": "application/fhir+json"}
+        assert httpx.post(base, content=ALL[0].calls(SIZE)[-1].body, headers=headers, timeout=120).status_code == 200
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        beside = [int(pid) for task in children.parent.parent.glob("*/children") for pid in task.read_text().split()]
+        assert beside
+        process.kill()
+        process.wait()
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in beside):
+        assert time.monotonic() < end
+        time.sleep(0.05)
