@@ -259,7 +259,7 @@ class House:
         if "authorization" not in call.headers and (call.path == ("metadata",) or call.method == "OPTIONS"):
             # R4 security.html: what the server can do, and how to get a token for it, is for everyone.
             return _NOBODY
-        if "authorization" not in call.headers and _is_public(call):
+        if "authorization" not in call.headers and call.asks_catalogue:
             return PUBLIC
         return await self.authorization.authenticate(call.headers, call.base)
 
@@ -275,15 +275,6 @@ _JOBS_AFTER = 20.0
 _WARM_AFTER = 0.5
 _TRACED = replace(OPEN, traced=True)
 _NOBODY = Grant(traced=False)
-
-
-def _is_public(call: Call) -> bool:
-    """Whether it reads or searches the catalogue as it is now; what it was before is not for everyone."""
-    if call.path[:1] not in (("Device",), ("Organization",)):
-        return False
-    if call.method == "POST":
-        return call.path[1:] == ("_search",)
-    return call.method in ("GET", "HEAD") and len(call.path) <= 2 and not call.path[-1].startswith(("_", "$"))
 
 
 @asynccontextmanager

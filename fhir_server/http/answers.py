@@ -123,9 +123,14 @@ _PLACED_BYTES = 2_000_000
 _PLACEABLE = b'{"resourceType":"OperationOutcome"'
 
 
+def is_placeable(response: Response) -> bool:
+    """Whether it is an OperationOutcome with issues that speak of an element."""
+    return response.body.startswith(_PLACEABLE) and b'"expression"' in response.body
+
+
 def placed_in_json(response: Response, json: bytes) -> Response:
     """`response` with the line and column of each issue in the JSON the client sent, if it is an OperationOutcome."""
-    if len(json) > _PLACED_BYTES or not response.body.startswith(_PLACEABLE) or b'"expression"' not in response.body:
+    if len(json) > _PLACED_BYTES or not is_placeable(response):
         return response
     outcome = msgspec.json.decode(response.body)
     try:
@@ -160,7 +165,7 @@ _SUBJECT = re.compile(r"Parameters\.parameter\[\d+\]\.resource")
 
 def placed(response: Response, xml: bytes) -> Response:
     """`response` with the line and column of each issue in the XML the client sent, if it is an OperationOutcome."""
-    if not response.body.startswith(_PLACEABLE):
+    if not is_placeable(response):
         return response
     try:
         places = positions(xml)

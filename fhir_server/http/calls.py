@@ -62,6 +62,15 @@ class Call:
     request_id: str
     source: str
 
+    @property
+    def asks_catalogue(self) -> bool:
+        """Whether it reads or searches the catalogue as it is now; what it was before is not for everyone."""
+        if self.path[:1] not in (("Device",), ("Organization",)):
+            return False
+        if self.method == "POST":
+            return self.path[1:] == ("_search",)
+        return self.method in ("GET", "HEAD") and len(self.path) <= 2 and not self.path[-1].startswith(("_", "$"))
+
 
 MakeContext = Callable[[Call], Awaitable[Context]]
 

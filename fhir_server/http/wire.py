@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotAcceptable, Unavailable, UnsupportedMediaType
 from fhir_server.http import bodies, logs
-from fhir_server.http.answers import Answer, answer, failure, placed, placed_in_json
+from fhir_server.http.answers import Answer, answer, failure, is_placeable, placed, placed_in_json
 from fhir_server.http.aside import conversion
 from fhir_server.http.calls import AS_JSON, Incoming, MakeContext
 from fhir_server.http.cors import METHODS, Cors
@@ -29,6 +29,8 @@ from fhir_server.settings import Settings
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PREFIX = "/fhir"
+#: From this size on, in bytes, a page is made away from the event loop: laying a resource out costs more than reading it.
+_LONG_PAGE = 40_000
 #: The longest form of a search, in bytes: as many values as a search may have fit into it.
 LONGEST_FORM = 1_000_000
 #: The longest body shown to people as a page, in bytes; beyond, they are given the JSON.
@@ -193,7 +195,7 @@ class Wire:
         if wanted.format == "html" and len(response.body) > LONGEST_PAGE:
             wanted = AS_JSON
         if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
-            if len(response.body) > bodies.LONG:
+            if len(response.body) > _LONG_PAGE:
                 response = await conversion(made_apart, self._settings, Shown.of(incoming), response, base)
             else:
                 response = self._page(incoming, response, base)
@@ -226,6 +228,8 @@ def _without_dispatch(incoming: Incoming, base: str) -> Response | None:
 
 
 async def _placed(response: Response, incoming: Incoming) -> Response:
+    if not is_placeable(response):
+        return response
     place, sent = (placed, incoming.xml) if incoming.xml else (placed_in_json, incoming.json)
     return await conversion(place, response, sent) if len(sent) > bodies.LONG else place(response, sent)
 

@@ -42,7 +42,7 @@ class Ended(Exception):
 
 @dataclass(slots=True)
 class _Job:
-    call: bytes
+    call: tuple[Callable[..., Any], tuple[Any, ...]]
     seconds: float
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
@@ -84,8 +84,7 @@ class Beside:
             Ended: it took longer.
         """
         loop = asyncio.get_running_loop()
-        call = await asyncio.to_thread(pickle.dumps, (function, args), pickle.HIGHEST_PROTOCOL)
-        job = _Job(call, seconds, loop.create_future(), loop)
+        job = _Job((function, args), seconds, loop.create_future(), loop)
         with self._changed:
             own = self._waiting.get(who)
             if self._closed or self.pending >= ALL or (own is not None and len(own) >= EACH):
@@ -131,8 +130,12 @@ class Beside:
     def _result(self, job: _Job) -> tuple[bool, Any]:
         """Whether it went well, and what came back."""
         try:
+            call = pickle.dumps(job.call, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            return False, error
+        try:
             connection = self._started()
-            connection.send_bytes(job.call)
+            connection.send_bytes(call)
             until = monotonic() + job.seconds
             while not connection.poll(_LOOK):
                 if self._closed or job.future.cancelled() or monotonic() > until:

@@ -53,8 +53,9 @@ async def test_an_error_comes_back_whole(process: Beside) -> None:
 
 
 async def test_what_cannot_be_handed_over_is_an_error_and_not_the_end(process: Beside) -> None:
-    with pytest.raises((AttributeError, RuntimeError, pickle.PicklingError)):
-        await process.run(unspeakable)
+    for function in (unspeakable, lambda: None):
+        with pytest.raises((AttributeError, RuntimeError, pickle.PicklingError)):
+            await process.run(function)
     assert await process.run(os.getpid)
 
 
