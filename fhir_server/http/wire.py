@@ -29,7 +29,7 @@ from fhir_server.settings import Settings
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PREFIX = "/fhir"
-#: From this size on, in bytes, a page is made away from the event loop: laying a resource out costs more than reading it.
+#: From this size on, in bytes, a page is made away from the event loop: laying out costs more than reading.
 _LONG_PAGE = 40_000
 #: The longest form of a search, in bytes: as many values as a search may have fit into it.
 LONGEST_FORM = 1_000_000
