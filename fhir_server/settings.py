@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         15.0, ge=0, description="How long a stop waits for requests in progress, in seconds."
     )
     cors_origins: tuple[str, ...] = Field(
-        (), description='Origins allowed to call from a browser, as JSON; ["*"] for any.'
+        (), description='Origins allowed to call from a browser, as JSON; ["*"] for any, without credentials.'
     )
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."

@@ -49,10 +49,13 @@ async def test_the_pages_of_a_suspended_app_may_no_longer_call(space: Space) -> 
     assert allowed(await space.http.post(TOKEN, headers={"Origin": OWN})) is None
 
 
-async def test_no_answer_lets_a_page_send_cookies(space: Space) -> None:
+@pytest.mark.parametrize("path", ["/auth/sign-in", "/auth/authorize", "/auth/consent", "/auth/launch", "/me", "/"])
+async def test_no_answer_that_a_session_counts_for_lets_a_page_send_cookies(space: Space, path: str) -> None:
+    """Where none counts they may be sent, since `@medplum/core` cannot be told not to: `tests/http/test_cors.py`."""
     await registered(space)
-    answer = await space.http.post(TOKEN, headers={"Origin": OWN})
-    assert "access-control-allow-credentials" not in answer.headers
+    for method in ("GET", "POST"):
+        answer = await space.http.request(method, f"{ROOT}{path}", headers={"Origin": OWN})
+        assert "access-control-allow-credentials" not in answer.headers
 
 
 @pytest.mark.parametrize(
