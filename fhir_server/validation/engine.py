@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from fhir_server.validation.profiles import ordering
-from fhir_server.validation.types import aligned, narrative, within
+from fhir_server.validation.types import aligned, attachments, forms, narrative, within
 from fhir_server.validation.types.primitives import REGISTRY
 
 
@@ -20,12 +20,13 @@ def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
     return jsonschema_rs.Draft202012Validator(
         schema,
         registry=_registry(),
-        formats={"xhtml": narrative.is_safe},
+        formats={"xhtml": narrative.is_safe, **forms.FORMATS},
         validate_formats=True,
         keywords={
             aligned.KEYWORD: aligned.Aligned,
             ordering.KEYWORD: ordering.Ordered,
             within.INVARIANT: within.Held,
+            attachments.KEYWORD: attachments.OfData,
             within.NOTED: within.Noted,
             within.CODED: within.Coded,
         },

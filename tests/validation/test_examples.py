@@ -24,8 +24,37 @@ WRONG: dict[str, set[tuple[str, str]]] = {
     "ActivityDefinition-heart-valve-replacement": {("txt-2", "ActivityDefinition.text.div")},
     "EventDefinition-example": {("txt-2", "EventDefinition.text.div")},
     "Questionnaire-zika-virus-exposure-assessment": {("txt-2", "Questionnaire.text.div")},
-    # Two entries with one fullUrl and no version.
-    "Bundle-dataelements": {("bdl-7", "Bundle")},
+    # Two entries with one fullUrl and no version; a code system as a value set, a bare OID as a whole URI.
+    "Bundle-dataelements": {
+        ("bdl-7", "Bundle"),
+        ("canonical-target", "Bundle.entry[2696].resource.snapshot.element[0].binding.valueSet"),
+        ("identifier-uri", "Bundle.entry[1600].resource.snapshot.element[0].example[0].value.value"),
+    },
+    "Bundle-resources": {
+        ("canonical-target", "Bundle.entry[107].resource.differential.element[12].binding.valueSet"),
+        ("canonical-target", "Bundle.entry[107].resource.snapshot.element[20].binding.valueSet"),
+        ("identifier-uri", "Bundle.entry[82].resource.differential.element[1].example[0].value.value"),
+        ("identifier-uri", "Bundle.entry[82].resource.snapshot.element[9].example[0].value.value"),
+    },
+    "StructureDefinition-ExplanationOfBenefit": {
+        ("canonical-target", "StructureDefinition.differential.element[12].binding.valueSet"),
+        ("canonical-target", "StructureDefinition.snapshot.element[20].binding.valueSet"),
+    },
+    "StructureDefinition-Consent": {
+        ("identifier-uri", "StructureDefinition.differential.element[1].example[0].value.value"),
+        ("identifier-uri", "StructureDefinition.snapshot.element[9].example[0].value.value"),
+    },
+    "Organization-2.16.840.1.113883.19.5": {("identifier-uri", "Organization.identifier[0].value")},
+    # A digest written in hexadecimal, an age in barns, an OID of letters, UUIDs in capitals, systems without a scheme.
+    "DiagnosticReport-example-pgx": {("attachment-hash", "DiagnosticReport.presentedForm[0].hash")},
+    "List-example-double-cousin-relationship": {("maximum-binding", "List.contained[5].age.code")},
+    "Library-zika-virus-intervention-logic": {
+        ("primitive-format", f"Library.dataRequirement[{n}].codeFilter[0].valueSet") for n in (0, 1)
+    },
+    "TerminologyCapabilities-example": {("primitive-format", "TerminologyCapabilities.url")},
+    "CapabilityStatement-example": {("primitive-format", "CapabilityStatement.url")},
+    "Bundle-valuesets": {("absolute-uri", "Bundle.entry[499].resource.compose.include[0].system")},
+    "ValueSet-example-hierarchical": {("absolute-uri", "ValueSet.compose.include[0].system")},
     # Patterns of types: not abstract, and without a base.
     **{
         f"StructureDefinition-{name}": {("sdf-4", "StructureDefinition")}

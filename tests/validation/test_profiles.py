@@ -102,9 +102,9 @@ KINDS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], tuple[str, str
         ("fixed-value", "Patient.gender"),
     ),
     (
-        {"id": "Patient.maritalStatus", "patternCodeableConcept": {"coding": [{"system": "s", "code": "M"}]}},
-        patient(maritalStatus={"coding": [{"code": "x"}, {"system": "s", "code": "M", "display": "d"}], "text": "t"}),
-        patient(maritalStatus={"coding": [{"system": "t", "code": "M"}]}),
+        {"id": "Patient.maritalStatus", "patternCodeableConcept": {"coding": [{"system": "urn:s", "code": "M"}]}},
+        patient(maritalStatus={"coding": [{"code": "x"}, {"system": "urn:s", "code": "M", "display": "d"}], "text": "t"}),
+        patient(maritalStatus={"coding": [{"system": "urn:t", "code": "M"}]}),
         ("pattern-value", "Patient.maritalStatus"),
     ),
     (
@@ -245,17 +245,17 @@ def _systems(*systems: str) -> dict[str, Any]:
 
 #: Rules of the slicing, the identifiers' systems, and what is found.
 SLICES: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str]]]] = [
-    ({"rules": "open"}, _systems(INS, OTHER, "x"), []),
-    ({"rules": "open"}, _systems("x", OTHER, INS), []),
+    ({"rules": "open"}, _systems(INS, OTHER, "urn:x"), []),
+    ({"rules": "open"}, _systems("urn:x", OTHER, INS), []),
     ({"rules": "open"}, _systems(INS, INS), [("cardinality-max", "Patient.identifier")]),
     ({"rules": "open"}, patient(identifier=[{"system": INS}]), [("cardinality-min", "Patient.identifier[0].value")]),
     ({"rules": "open"}, patient(identifier=[{"system": OTHER}]), []),
     ({"rules": "closed"}, _systems(INS, OTHER), []),
-    ({"rules": "closed"}, _systems(INS, "x"), [("slice-unknown", "Patient.identifier[1]")]),
-    ({"rules": "openAtEnd"}, _systems(INS, OTHER, "x"), []),
-    ({"rules": "openAtEnd"}, _systems(OTHER, INS, "x"), []),
-    ({"rules": "openAtEnd"}, _systems(INS, "x", OTHER), [("slice-order", "Patient.identifier")]),
-    ({"rules": "open", "ordered": True}, _systems(INS, "x", OTHER), []),
+    ({"rules": "closed"}, _systems(INS, "urn:x"), [("slice-unknown", "Patient.identifier[1]")]),
+    ({"rules": "openAtEnd"}, _systems(INS, OTHER, "urn:x"), []),
+    ({"rules": "openAtEnd"}, _systems(OTHER, INS, "urn:x"), []),
+    ({"rules": "openAtEnd"}, _systems(INS, "urn:x", OTHER), [("slice-order", "Patient.identifier")]),
+    ({"rules": "open", "ordered": True}, _systems(INS, "urn:x", OTHER), []),
     ({"rules": "open", "ordered": True}, _systems(OTHER, INS), [("slice-order", "Patient.identifier")]),
     ({"rules": "open"}, patient(), []),
 ]
@@ -298,7 +298,7 @@ DISCRIMINATORS: list[tuple[str, str, list[dict[str, Any]], dict[str, Any], dict[
     ("value", "coding.code", [{"id": "Observation.category:s.coding.code", "min": 1, "fixedCode": "a"}],
      {"coding": [{"code": "a"}]}, {"coding": [{"code": "b"}]}),
     ("exists", "coding", [{"id": "Observation.category:s.coding", "min": 1}],
-     {"coding": [{"code": "a"}]}, {"extension": [{"url": "x", "valueCode": "a"}]}),
+     {"coding": [{"code": "a"}]}, {"extension": [{"url": "http://x", "valueCode": "a"}]}),
     ("value", "extension('http://x').value", [
         {"id": "Observation.category:s.extension", "slicing": {"discriminator": [{"type": "value", "path": "url"}], "rules": "open"}},
         {"id": "Observation.category:s.extension:x", "type": [{"code": "Extension", "profile": ["http://x"]}], "min": 1},
@@ -495,6 +495,6 @@ def test_a_profile_that_leads_back_to_itself_is_compiled_once():
     )
     uses = profile("u", "Patient", {"id": "Patient.extension", "type": [{"code": "Extension", "profile": [URL + "q"]}]})
     inner = {"url": "b", "id": "x", "valueCode": "c"}
-    assert issues(patient(extension=[{"url": "a", "extension": [inner]}]), own, uses) == [
+    assert issues(patient(extension=[{"url": "http://a", "extension": [inner]}]), own, uses) == [
         ("cardinality-max", "Patient.extension[0].extension[0].id")
     ]

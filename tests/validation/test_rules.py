@@ -100,7 +100,13 @@ RULES: list[tuple[dict[str, Any], str, Any, str, str]] = [
     (PATIENT, "name/0", "Ana", "type", "Patient.name[0]"),
     (PATIENT, "managingOrganization", [{"display": "a"}], "type", "Patient.managingOrganization"),
     (PATIENT, "deceasedDateTime", "2020", "choice-type", "Patient.deceased"),
-    (PATIENT, "_deceasedDateTime", {"extension": [{"url": "a", "valueCode": "b"}]}, "choice-type", "Patient.deceased"),
+    (
+        PATIENT,
+        "_deceasedDateTime",
+        {"extension": [{"url": "http://a", "valueCode": "b"}]},
+        "choice-type",
+        "Patient.deceased",
+    ),
     (OBSERVATION, "valueString", "a", "choice-type", "Observation.value"),
     (OBSERVATION, "valueAddress", {"text": "a"}, "unknown-element", "Observation.valueAddress"),
     # cardinality
@@ -174,14 +180,14 @@ RULES: list[tuple[dict[str, Any], str, Any, str, str]] = [
     (
         PATIENT,
         "extension",
-        [{"url": "a", "valueCode": "a", "extension": [{"url": "b", "valueCode": "c"}]}],
+        [{"url": "http://a", "valueCode": "a", "extension": [{"url": "b", "valueCode": "c"}]}],
         "ext-1",
         "Patient.extension[0]",
     ),
     (
         PATIENT,
         "extension",
-        [{"url": "a", "valueCode": "a", "valueString": "a"}],
+        [{"url": "http://a", "valueCode": "a", "valueString": "a"}],
         "choice-type",
         "Patient.extension[0].value",
     ),
@@ -276,9 +282,9 @@ ALLOWED: list[tuple[dict[str, Any], str, Any]] = [
     (PATIENT, "generalPractitioner/1/reference", "#o"),
     (PATIENT, "deceasedBoolean", ABSENT),
     (PATIENT, "name/0/text", " "),
-    (PATIENT, "name/0/_given/0", {"extension": [{"url": "a", "valueCode": "b"}]}),
-    (PATIENT, "extension", [{"url": "a", "_valueCode": {"extension": [{"url": "b", "valueCode": "c"}]}}]),
-    (PATIENT, "extension", [{"id": "x", "url": "a", "valueCode": "c", "_valueCode": {"id": "y"}}]),
+    (PATIENT, "name/0/_given/0", {"extension": [{"url": "http://a", "valueCode": "b"}]}),
+    (PATIENT, "extension", [{"url": "http://a", "_valueCode": {"extension": [{"url": "http://b", "valueCode": "c"}]}}]),
+    (PATIENT, "extension", [{"id": "x", "url": "http://a", "valueCode": "c", "_valueCode": {"id": "y"}}]),
 ]
 
 

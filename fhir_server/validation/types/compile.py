@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.fhir import definitions
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.types import bindings, extensible, invariants, primitives, references, within
+from fhir_server.validation.types import bindings, extensible, forms, invariants, primitives, references, within
 from fhir_server.validation.types.aligned import KEYWORD
 from fhir_server.validation.types.steps import Step, choices, steps
 
@@ -68,8 +68,9 @@ def _defined(name: str) -> Schema:
     if name == "_":
         return _object("Element")
     base, _, limits = name.partition(":")
-    if not limits:
-        return _object(name)
+    if not limits or limits == "inner":
+        # The URL of an extension inside another may be a name that the other's definition gives it.
+        return _object(base, inner=bool(limits))
     if limits == "simple":
         never = ruled(
             {"not": {"required": ["comparator"]}}, "sqty-1", "A simple quantity has no comparator", "comparator"
@@ -99,7 +100,7 @@ _RESOURCE: Schema = {
 }
 
 
-def _object(path: str) -> Schema:
+def _object(path: str, inner: bool = False) -> Schema:
     """The schema of an object: its properties, then the rules that hold between them."""
     table = steps(path)
     held = [s for k, s in table.items() if _in_step(k, table)]
@@ -110,6 +111,7 @@ def _object(path: str) -> Schema:
         *_one_choice(path, table),
         *invariants.structural(path),
         *within.asked(path),
+        *forms.forms(path),
     ]
     aligned = {k for s in held for k in (s.name, "_" + s.name)}
     properties: Schema = {k: True if k in aligned else _property(s) for k, s in table.items()}
@@ -120,7 +122,9 @@ def _object(path: str) -> Schema:
     if path in _CODED:
         between.append(within.coded(_UCUM if path != "Coding" else None))
     if path == "Extension":
-        properties["url"] = {"allOf": [properties["url"], within.extended()]}
+        url = [properties["url"], within.extended()]
+        properties["url"] = {"allOf": url if inner else [*url, forms.absolute()]}
+        properties["extension"] = _array(table["extension"], {"$ref": pointer("Extension:inner")})
     if "modifierExtension" in properties:
         properties["modifierExtension"] = {"allOf": [properties["modifierExtension"], within.modified()]}
     if path == "ElementDefinition":
@@ -158,7 +162,8 @@ def _array(step: Step, item: Schema) -> Schema:
 def _one(step: Step) -> Schema:
     """The schema of one value of the property."""
     value_set = extensible.value_set(step)
-    more = [within.asked_on(step), within.suggested(value_set) if value_set and not step.sibling else None]
+    suggested = within.suggested(value_set) if value_set and not step.sibling else None
+    more = [within.asked_on(step), suggested, forms.most(step)]
     asked = [one for one in more if one]
     return {"allOf": [_value(step), *asked]} if asked else _value(step)
 
@@ -172,6 +177,8 @@ def _value(step: Step) -> Schema:
     if step.type.code == "code" and extra:
         return {"type": "string", "minLength": 1, **extra}
     value = {"$ref": pointer(_narrowed(step))}
+    if step.type.code == "canonical":
+        extra = references.canonical(step.type.targets)
     return {"allOf": [value, extra]} if extra else value
 
 

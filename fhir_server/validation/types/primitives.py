@@ -28,7 +28,19 @@ INT32 = 2**31 - 1
 
 # The text only recommends that a string is more than white space, and the type's own pattern allows it.
 _string = {"type": "string", "minLength": 1, "maxLength": MEBIBYTE, "pattern": f"^{_TEXT}+$"}
-_uri = {"type": "string", "minLength": 1, "pattern": f"^{_INK}+$"}
+#: The second arc under 0 and 1 is less than 40 (ITU-T X.660); none starts with 0 that is not 0.
+_OID = r"urn:oid:(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*"
+_UUID = "urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+#: https://hl7.org/fhir/R4/datatypes.html#uri: an OID or UUID is a URI as a URN, and a UUID is written in lower case.
+_uri = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": f"^{_INK}+$",
+    "if": {"pattern": "^(?:[Uu][Rr][Nn]:)?(?:[Oo][Ii][Dd]|[Uu][Uu][Ii][Dd]):"},
+    # A canonical, or a URI that stands for one, may go on with a version or a fragment.
+    "then": {"pattern": f"^(?:{_OID}|{_UUID})(?:[|#]{_INK}*)?$"},
+}
+_text_id = {"type": "string", "minLength": 1, "maxLength": MEBIBYTE, "pattern": f"^{_INK}+$"}
 
 
 def _matching(pattern: str) -> dict[str, Any]:
@@ -54,14 +66,14 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "instant": _matching(f"{_DATE}T{_TIME}{_ZONE}"),
     "integer": _integer(-INT32 - 1),
     "markdown": _string,
-    "oid": _matching(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+"),
+    "oid": _matching(_OID),
     "positiveInt": _integer(1),
     "string": _string,
     "time": _matching(_TIME),
     "unsignedInt": _integer(0),
     "uri": _uri,
     "url": _uri,
-    "uuid": _matching("urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    "uuid": _matching(_UUID),
     "xhtml": {
         "type": "string",
         "format": "xhtml",
@@ -73,7 +85,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         },
     },
     # The `id` of an element inside a resource: any string without white space.
-    "System.String": _uri,
+    "System.String": _text_id,
 }
 
 #: Documents the schemas refer to. An integer of draft 4 is one *written* as such: later drafts take 1.0, FHIR does not.

@@ -15,6 +15,7 @@ from fhir_server.validation.rules import ruled
 from fhir_server.validation.types.primitives import ID
 
 _TARGET = "The reference's target is not of a type this element allows"
+_CANONICAL = "The canonical leads to a resource of a type this element does not allow"
 _VERSION = rf"(?:/_history/{ID})?"
 _BASE = r"(?:https?://[^\s?#]+/)?"
 
@@ -47,6 +48,19 @@ def targets(types: Iterable[str]) -> dict[str, Any] | None:
             "type": ruled({"anyOf": [said, {"not": foreign}]}, "reference-target", _TARGET),
         }
     }
+
+
+def canonical(types: Iterable[str]) -> dict[str, Any] | None:
+    """What a canonical of one of `types` adds; None when it may be of any type.
+
+    https://hl7.org/fhir/R4/references.html#canonical. Its type is read only where it has the shape of a RESTful URL.
+    """
+    names = sorted(types)
+    if not names or "Resource" in names:
+        return None
+    more = r"(?:\|[^\s#]*)?(?:#[^\s]*)?$"
+    allowed, any_type = (rf"^{_BASE}(?:{_alternatives(of)})/{ID}{more}" for of in (names, definitions.resource_types()))
+    return ruled({"anyOf": [{"pattern": allowed}, {"not": {"pattern": any_type}}]}, "canonical-target", _CANONICAL)
 
 
 def points_to(types: Iterable[str]) -> dict[str, Any]:
