@@ -48,27 +48,31 @@ class Entries:
         return self._urls.get(id(resource), "")
 
     def target(self, reference: str, full_url: str) -> Tree | None:
-        """The entry that a reference leads to, None where it leads out of the Bundle.
+        """The entry that a reference leads to, the first of several; None where it leads out of the Bundle.
 
         Args:
             reference: absolute or relative, with `/_history/` or not.
             full_url: of the entry that the reference stands in.
         """
+        return next(iter(self.targets(reference, full_url)), None)
+
+    def targets(self, reference: str, full_url: str) -> list[Tree]:
+        """The entries that a reference leads to, of one URL in several versions all; arguments as of `target`."""
         plain, _, version = reference.partition("/_history/")
         if not _ABSOLUTE.match(plain):
             base = _RESTFUL.fullmatch(full_url)
             found = self._by_url.get(base[1] + plain) if base and base[2] in resource_types() else None
             if found is None:
-                return self._relative.get(plain) if not version else None
+                only = self._relative.get(plain) if not version else None
+                return [] if only is None else [only]
         else:
-            found = self._by_url.get(plain)
-        return _of_version(found, version) if found else None
+            found = self._by_url.get(plain, [])
+        return [one for one in found if not version or _is_of(one, version)]
 
 
-def _of_version(found: list[Tree], version: str) -> Tree | None:
-    if not version:
-        return found[0]
-    return next((r for r in found if isinstance(r.get("meta"), dict) and r["meta"].get("versionId") == version), None)
+def _is_of(resource: Tree, version: str) -> bool:
+    meta = resource.get("meta")
+    return isinstance(meta, dict) and meta.get("versionId") == version
 
 
 class Around:

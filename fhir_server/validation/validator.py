@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import codings, explain
+from fhir_server.validation import bundles, codings, explain
 from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import extensions
@@ -244,6 +244,10 @@ def _judged(
         found, sound = explained(tree, type, at, root, nested)
         yield from by.forgiving(tree, found)
     yield from by.noticed(tree, type, at, around, noticed)
+    if type == "Bundle":
+        yield from bundles.issues(tree, at, around)
+    elif around.entries is not None and (noticed is None or bundles.are_misled(noticed.leads, around)):
+        yield from bundles.misled(tree, type, at, around)
     yield from by.profiled(tree, type, at, around, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")

@@ -45,6 +45,9 @@ WRONG: dict[str, set[tuple[str, str]]] = {
         ("identifier-uri", "StructureDefinition.snapshot.element[9].example[0].value.value"),
     },
     "Organization-2.16.840.1.113883.19.5": {("identifier-uri", "Organization.identifier[0].value")},
+    # Documents with an entry whose fullUrl is that of another id.
+    "Bundle-10bb101f-a121-4264-a920-67be9cb82c74": {("entry-full-url", "Bundle.entry[2]")},
+    "Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe": {("entry-full-url", "Bundle.entry[3]")},
     # A digest written in hexadecimal, an age in barns, an OID of letters, UUIDs in capitals, systems without a scheme.
     "DiagnosticReport-example-pgx": {("attachment-hash", "DiagnosticReport.presentedForm[0].hash")},
     "List-example-double-cousin-relationship": {("maximum-binding", "List.contained[5].age.code")},

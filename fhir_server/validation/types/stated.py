@@ -1,6 +1,6 @@
 """Rules of R4 that its text states and no invariant does, written as invariants so that they are judged as those are.
 
-https://hl7.org/fhir/R4/bundle.html#references, https://hl7.org/fhir/R4/references.html#Reference
+https://hl7.org/fhir/R4/references.html#Reference
 """
 
 from __future__ import annotations
@@ -11,24 +11,6 @@ _RESTFUL = r"^(.*/)?[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1
 
 #: Path → what the text says of the element there.
 STATED: dict[str, tuple[Constraint, ...]] = {
-    "Bundle.entry": (
-        Constraint(
-            "entry-full-url",
-            # Published examples break it, and nothing here resolves by an entry's id: it warns.
-            "warning",
-            "The fullUrl does not disagree with the id of the resource",
-            "fullUrl.empty() or resource.empty() or resource.id.empty() or fullUrl.startsWith('urn:')"
-            " or fullUrl.contains('/_history/')"
-            " or fullUrl.endsWith('/' + resource.id)",
-        ),
-        Constraint(
-            "entry-full-url-absolute",
-            # Clients that write Type/id there mean the right thing, and are understood.
-            "warning",
-            "The fullUrl is an absolute URL",
-            "fullUrl.empty() or fullUrl.matches('^[A-Za-z][A-Za-z0-9+.-]*:')",
-        ),
-    ),
     "Reference": (
         Constraint(
             "reference-type",

@@ -35,12 +35,14 @@ class Noticed:
         modifiers: some of them are modifier extensions.
         missed: a code is not of the value set that R4 binds its element to as extensible.
         flawed: something is wrong with a code, whatever it is bound to.
+        leads: references to URNs, which entries may have, each with the types its element allows.
     """
 
     urls: frozenset[str] = frozenset()
     modifiers: bool = False
     missed: bool = False
     flawed: bool = False
+    leads: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 #: Of most resources nothing is, and of what is not right all may be.
@@ -62,7 +64,7 @@ def right(tree: Tree, type: str, root: Tree, codes: Codes | None = None) -> Noti
     if run is None or (run.has_one_id_twice and type not in contained.NAMED_TWICE):
         return None
     if root is not tree or ("contained" not in tree and not run.links):
-        return _noticed((run,)) if run.urls or run.has_missed or run.has_flawed else NOTHING
+        return _noticed((run,)) if run.urls or run.has_missed or run.has_flawed or run.leads else NOTHING
     runs = _inside(tree, codes)
     return _noticed((run, *runs)) if runs is not None and contained.is_right(tree, run, runs) else None
 
@@ -74,12 +76,14 @@ def is_right(tree: Tree, type: str, root: Tree) -> bool:
 
 def _noticed(runs: Iterable[Run]) -> Noticed:
     urls, modifiers, missed, flawed = set(), False, False, False
+    leads: list[tuple[str, tuple[str, ...]]] = []
     for run in runs:
+        leads += run.leads
         flawed = flawed or run.has_flawed
         urls.update(run.urls)
         modifiers = modifiers or run.has_modifiers
         missed = missed or run.has_missed
-    return Noticed(frozenset(urls), modifiers, missed, flawed)
+    return Noticed(frozenset(urls), modifiers, missed, flawed, tuple(leads))
 
 
 def explained(tree: Tree, type: str, at: str, root: Tree, nested: list[Nested]) -> tuple[list[Issue], bool]:

@@ -28,6 +28,7 @@ class Run:
     Attributes:
         ids: those of elements.
         links: the references to something contained, each with the types its element allows (empty: any).
+        leads: those to a URN, which an entry of the same Bundle may have, where the element does not allow any type.
         urls: those of extensions.
         has_modifiers: some of them are modifier extensions.
         has_missed: a code is not of the value set that R4 binds its element to as extensible.
@@ -44,6 +45,7 @@ class Run:
         "has_missed",
         "has_modifiers",
         "ids",
+        "leads",
         "links",
         "urls",
     )
@@ -54,6 +56,7 @@ class Run:
         self._root = root
         self._scene: Scene | None = None
         self.ids: list[str] = []
+        self.leads: list[tuple[str, tuple[str, ...]]] = []
         self.links: list[tuple[str, tuple[str, ...]]] = []
         self.urls: list[str] = []
         self.has_modifiers = False
@@ -124,8 +127,12 @@ def suggested(value_set: str) -> Schema:
 
 
 def linked(types: Iterable[str] = ()) -> Schema:
-    """A fragment that notes a `Reference.reference` to something contained, and the types it may be of (none: any)."""
-    return {"if": {"pattern": "^#"}, "then": {NOTED: [*types]}}
+    """A fragment that notes a `Reference.reference` to something contained, and the types it may be of (none: any).
+
+    Where the types are limited, it notes what may lead to an entry as well.
+    """
+    allowed = [*types]
+    return {"if": {"pattern": "^(?:#|urn:)" if allowed else "^#"}, "then": {NOTED: allowed}}
 
 
 def _where(rule: Invariant, then: Schema) -> Schema:
@@ -200,5 +207,7 @@ class Noted:
             run.has_modifiers = True
         elif self.value_set:
             run.has_missed = run.has_missed or extensible.is_missed(instance, self.value_set)
-        else:
+        elif instance.startswith("#"):
             run.links.append((instance, self.types))
+        else:
+            run.leads.append((instance, self.types))
