@@ -37,11 +37,15 @@ class Levels:
 
     def of(self, canonical: str) -> Level:
         """The level of a profile; strict where nothing is said."""
+        return self.said(canonical) or "strict"
+
+    def said(self, canonical: str) -> Level | None:
+        """What is said of a profile; None for nothing."""
         if not self.table:
-            return "strict"
+            return None
         names = (canonical, canonical.partition("|")[0], "*")
         keys = [*(f"{n}@{self.client}" for n in names), *names] if self.client else names
-        return next((self.table[k] for k in keys if k in self.table), "strict")
+        return next((self.table[k] for k in keys if k in self.table), None)
 
     def for_client(self, client: str) -> Levels:
         """The same table, read for another caller."""

@@ -6,11 +6,12 @@ https://hl7.org/fhir/R4/validation.html. A resource that is right costs one run;
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import bundles, codings, explain
+from fhir_server.validation import bundles, codings, explain, vitals
 from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import extensions
@@ -107,6 +108,23 @@ class Validator:
                 url = canonical.partition("|")[0]
                 yield from relaxed(found, url, self.levels, self.lenient) if found else found
 
+    def implied(self, tree: Tree, at: str, around: Around, asked: Sequence[str], sound: bool) -> Iterator[Issue]:
+        """What the profile of a vital sign finds wrong with an Observation that has its code and does not claim it.
+
+        R4 asks for it; but most who send a heart rate say no more than that, and mean nothing else: it warns, unless
+        the level of the profile is said to be strict.
+        """
+        conformance = self.conformance
+        if conformance is None:
+            return
+        followed = (*asked, *_claims(tree))
+        for canonical in vitals.implied(tree):
+            level = self.levels.said(canonical)
+            if level == "off" or any(conformance.builds_on(one, canonical) for one in followed):
+                continue
+            for issue in self._conforming(tree, canonical, at, around, sound, at):
+                yield issue if level == "strict" or issue.severity != "error" else replace(issue, severity="warning")
+
     def noticed(self, tree: Tree, type: str, at: str, around: Around, noticed: Noticed | None) -> Iterator[Issue]:
         """What is to be said of extensions and of codes from elsewhere; of what is wrong, all is looked at."""
         if noticed is None or noticed.missed:
@@ -197,13 +215,17 @@ def _plainly_right(tree: Tree, by: Validator) -> Noticed | None:
     if not isinstance(type, str) or type not in definitions.resource_types() or type in _NO_NARRATIVE:
         return None
     profiles = by.conformance
-    if profiles is not None and ("meta" in tree or "contained" in tree):
+    if profiles is not None and ("meta" in tree or "contained" in tree or _is_vital(tree, type)):
         return None
     noticed = right(tree, type, tree, by.codes) if _has_narrative(tree) else None
     if noticed is None or noticed is NOTHING or noticed.missed or noticed.flawed:
         return noticed
     is_told = profiles is not None and are_judged(noticed.urls, noticed.modifiers, profiles)
     return noticed if is_told else NOTHING
+
+
+def _is_vital(tree: Tree, type: str) -> bool:
+    return type == "Observation" and next(vitals.implied(tree), None) is not None
 
 
 def _has_narrative(tree: Tree) -> bool:
@@ -249,6 +271,8 @@ def _judged(
     elif around.entries is not None and (noticed is None or bundles.are_misled(noticed.leads, around)):
         yield from bundles.misled(tree, type, at, around)
     yield from by.profiled(tree, type, at, around, profiles, sound)
+    if type == "Observation":
+        yield from by.implied(tree, at, around, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
         yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
     for here, resource, container in nested:

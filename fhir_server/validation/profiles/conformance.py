@@ -26,7 +26,7 @@ from fhir_server.validation.profiles.compiled import compiled
 from fhir_server.validation.profiles.judging import NOW, View
 from fhir_server.validation.profiles.judging import compiled as ready
 from fhir_server.validation.profiles.known import Profiles
-from fhir_server.validation.profiles.snapshots import Definition
+from fhir_server.validation.profiles.snapshots import MAX_BASES, Definition
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.types.invariants import Scene
 from fhir_server.validation.types.walking import Place
@@ -93,6 +93,17 @@ class Conformance:
         """The type a known profile constrains; the type itself for one of R4's own."""
         found = self.profiles.find(canonical)
         return str(found["type"]) if found else own_type(canonical)
+
+    def builds_on(self, canonical: str, other: str) -> bool:
+        """Whether a profile is another one, or is derived from it, so that it says all that the other does."""
+        for _ in range(MAX_BASES):
+            if canonical.partition("|")[0] == other:
+                return True
+            found = self.profiles.find(canonical)
+            if found is None:
+                return False
+            canonical = str(found.get("baseDefinition", ""))
+        return False
 
     def schema(self, canonical: str) -> dict[str, Any]:
         """What a known profile asks of structure, as JSON Schema."""
@@ -227,6 +238,8 @@ class Conformance:
         self, one: _Ready, ways: Ways, value: Any, at: str, scene: Scene, depth: int, levels: Levels
     ) -> Iterator[Issue]:
         for way, rules in ways:
+            if way and isinstance(value, dict) and not any(key in value for key in way[0].keys):
+                continue
             for here, item in _reached(one, value, at, way):
                 for asked in rules:
                     if asked.content is not None:

@@ -175,8 +175,17 @@ def _distinct(system: Mapping[str, Any]) -> bool:
     return all(isinstance(code, str) for code in codes) and len(set(codes)) == len(codes)
 
 
+def _to_the_day(date: Any) -> bool:
+    """Whether a date says its day, as vs-1 asks."""
+    return isinstance(date, str) and len(date) >= 10
+
+
 #: Invariants that most elements are seen to satisfy without asking them; what is not seen so is asked.
-_QUICKLY: dict[str, Callable[[Mapping[str, Any]], bool]] = {"per-1": in_order, "csd-1": _distinct}
+_QUICKLY: dict[str, Callable[[Any], bool]] = {
+    "start.hasValue().not() or end.hasValue().not() or (start <= end)": in_order,
+    "concept.code.combine($this.descendants().concept.code).isDistinct()": _distinct,
+    "($this as dateTime).toString().length() >= 8": _to_the_day,
+}
 
 
 def _constraints(path: str) -> tuple[definitions.Constraint, ...]:
