@@ -278,7 +278,7 @@ class _Source:
     """A code system of the store of concepts, as far as one code is asked of it."""
 
     def __init__(self, concepts: Concepts, system: System) -> None:
-        self.content: str = system.content
+        self.content: str = "supplement" if system.artifact.supplements else system.content
         self._concepts, self._system = concepts, system
 
     def named(self, code: str) -> Known | None:

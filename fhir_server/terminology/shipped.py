@@ -48,7 +48,7 @@ class Codes:
 
     def __init__(self, body: bytes, head: _Head, more: tuple[bytes, ...]) -> None:
         """From its JSON, and that of its supplements."""
-        self.content, self.version = head.content, head.version
+        self.content, self.version = "supplement" if head.supplements else head.content, head.version
         self._exact = head.caseSensitive
         self._codes = _codes((body, *more), head.caseSensitive)
 

@@ -55,8 +55,11 @@ def _with_version() -> dict[str, Any]:
     return tree
 
 
-#: Examples that no level lets pass, since no resource may hold an empty string (https://hl7.org/fhir/R4/json.html).
+#: Examples that no level lets pass: no resource may hold an empty string (https://hl7.org/fhir/R4/json.html), and an RPPS
+#: has eleven digits.
 NEVER = {
+    "CommunicationRequest-com1.json",
+    "Subscription-sub1.json",
     "Bundle-cds-bundle-transaction-creation-example.json",
     "CareTeam-cds-careteam-example.json",
     "Organization-cds-organization-example.json",

@@ -105,7 +105,12 @@ ORGANIZATION = {"resourceType": "Organization", "text": DIV, "name": "x", "exten
             patient(extension=[{"url": "http://x.example/o", "extension": [RIGHT]}]),
             True,
         ),
-        ([("fhirpath", "Patient.name.where(use = 'old')")], patient(extension=[RIGHT]), True),
+        (
+            [("extension", "http://x.example/o")],
+            patient(extension=[{"url": "http://x.example/o", "valueCode": "a", "_valueCode": {"extension": [RIGHT]}}]),
+            True,
+        ),
+        ([("fhirpath", "Patient.name.where(use = 'old')")], patient(extension=[RIGHT]), False),
     ],
 )
 def test_an_extension_stands_where_its_definition_lets_it(
@@ -153,3 +158,41 @@ def test_a_modifier_may_be_let_pass_by_the_level_of_its_url(level: Any, severiti
 
 def test_an_extension_that_nobody_defines_here_is_left_alone():
     assert judge(definition()).validate(patient(extension=[{"url": "http://x.example/any", "valueCode": "a"}])) == []
+
+
+HOME, WORK = {"use": "home", "city": "Lyon"}, {"use": "work", "city": "Lyon"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "tree", "allowed"),
+    [
+        ("Patient", patient(extension=[RIGHT]), True),
+        ("Patient.address", patient(extension=[RIGHT]), False),
+        ("Patient.address.where(use = 'home')", patient(address=[{**HOME, "extension": [RIGHT]}]), True),
+        ("Patient.address.where(use = 'home')", patient(address=[HOME, {**WORK, "extension": [RIGHT]}]), False),
+        ("Patient.birthDate", patient(birthDate="2000", _birthDate={"extension": [RIGHT]}), True),
+        ("Patient.address", patient(birthDate="2000", _birthDate={"extension": [RIGHT]}), False),
+        ("Patient.address.where(", patient(extension=[RIGHT]), True),
+        ("Group.member", {"resourceType": "Organization", "text": DIV, "name": "a", "extension": [RIGHT]}, False),
+    ],
+)
+def test_a_context_may_be_selected_by_an_expression(expression: str, tree: dict[str, Any], allowed: bool):
+    found = {key for key, _ in errors(tree, judge(definition(("fhirpath", expression))))}
+    assert found == (set() if allowed else {"extension-context"})
+
+
+@pytest.mark.parametrize(
+    ("rules", "tree", "held"),
+    [
+        (["active"], patient(active=True, extension=[RIGHT]), True),
+        (["active"], patient(active=False, extension=[RIGHT]), False),
+        (["active"], patient(extension=[RIGHT]), False),
+        (["active", "gender.exists()"], patient(active=True, extension=[RIGHT]), False),
+        (["%extension.value"], patient(extension=[RIGHT]), True),
+        (["family.exists()"], patient(name=[{"family": "a", "extension": [RIGHT]}]), True),
+        (["family.exists()"], patient(name=[{"text": "a", "extension": [RIGHT]}]), False),
+    ],
+)
+def test_what_a_definition_asks_of_where_its_extension_stands(rules: list[str], tree: dict[str, Any], held: bool):
+    own = {**definition(), "contextInvariant": rules}
+    assert {key for key, _ in errors(tree, judge(own))} == (set() if held else {"extension-context"})

@@ -70,6 +70,10 @@ DEFECTS: dict[str, set[tuple[str, str]]] = {
         ("reference-aggregation", "DocumentReference.authenticator.reference"),
         ("reference-aggregation", "DocumentReference.context.sourcePatientInfo.reference"),
     },
+    # Sixteen characters that are said to be 250,000 bytes.
+    "DocumentReference-PDSmSimplifiedExample.json": {
+        (f"attachment-{name}", f"DocumentReference.content[0].attachment.{name}") for name in ("size", "hash")
+    },
     "List-ExampleSubmissionSet.json": {
         ("dom-4", "List.contained[0].meta.versionId"),
         ("dom-4", "List.contained[0].meta.lastUpdated"),

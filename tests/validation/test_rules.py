@@ -53,7 +53,10 @@ CONDITION: dict[str, Any] = {
 BUNDLE: dict[str, Any] = {
     "resourceType": "Bundle",
     "type": "collection",
-    "entry": [{"resource": PATIENT}, {"resource": OBSERVATION}],
+    "entry": [
+        {"fullUrl": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "resource": PATIENT},
+        {"fullUrl": "urn:uuid:1c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "resource": OBSERVATION},
+    ],
 }
 PARAMETERS: dict[str, Any] = {
     "resourceType": "Parameters",

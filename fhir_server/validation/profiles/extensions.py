@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.definitions import SPECIFICATION
-from fhir_server.fhir.outcome import Issue, Severity
+from fhir_server.fhir.fhirpath.expression import compile
+from fhir_server.fhir.fhirpath.nodes import Node
+from fhir_server.fhir.fhirpath.nodes import root as root_node
+from fhir_server.fhir.fhirpath.shapes import shape
+from fhir_server.fhir.outcome import FhirError, Issue, Severity
 from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.conformance import Conformance
@@ -42,13 +46,17 @@ class Place:
         modifier: it is a modifierExtension.
         names: what its holder is called in a context: the paths of the element and the names of its type.
         outer: the URL of the extension it stands in, "" for none.
+        holder: what it stands on; of a primitive what stands beside its value.
+        path: where the children of its holder are defined.
     """
 
     at: str
     value: Mapping[str, Any]
     modifier: bool
     names: frozenset[str]
-    outer: str = ""
+    outer: str
+    holder: Mapping[str, Any]
+    path: str
 
     @property
     def url(self) -> str:
@@ -83,7 +91,7 @@ def issues(
             continue
         definition = conformance.profiles.find(place.url) if conformance.type(place.url) == "Extension" else None
         if definition is not None:
-            found = [*_misplaced(place, definition, conformance)]
+            found = [*_misplaced(place, definition, conformance, tree)]
             yield (
                 place.url,
                 found + conformance.of_element(dict(place.value), place.url, place.at, tree, around, levels),
@@ -94,12 +102,15 @@ def issues(
             yield place.url, [Issue(severity, "extension", text, place.at, "unknown-modifier-extension")]
 
 
-def _misplaced(place: Place, definition: Definition, conformance: Conformance) -> Iterator[Issue]:
+def _misplaced(place: Place, definition: Definition, conformance: Conformance, tree: Tree) -> Iterator[Issue]:
     contexts = definition.get("context")
     known = [c for c in contexts if isinstance(c, dict)] if isinstance(contexts, list) else []
-    allowed = any(_is_allowed(place, str(c.get("type")), str(c.get("expression"))) for c in known)
+    allowed = any(_is_allowed(place, str(c.get("type")), str(c.get("expression")), tree) for c in known)
     if known and not allowed and _WIDER.get(definition["url"]) not in place.names:
         text = "The definition of the extension does not let it stand here."
+        yield Issue("error", "extension", text, place.at, "extension-context", definition["url"])
+    if not all(_holds(rule, place, tree) for rule in definition.get("contextInvariant", ()) if isinstance(rule, str)):
+        text = "What the definition of the extension asks of where it stands does not hold."
         yield Issue("error", "extension", text, place.at, "extension-context", definition["url"])
     if place.modifier != bool(conformance.profiles.snapshot(definition).facts.get("isModifier")):
         text = (
@@ -110,16 +121,46 @@ def _misplaced(place: Place, definition: Definition, conformance: Conformance) -
         yield Issue("error", "extension", text, place.at, "extension-modifier", definition["url"])
 
 
-def _is_allowed(place: Place, kind: str, expression: str) -> bool:
+def _is_allowed(place: Place, kind: str, expression: str, tree: Tree) -> bool:
+    if kind == "fhirpath":
+        return _selects(expression, place, tree)
     if kind == "extension":
         return place.outer == expression.partition("#")[0]
     if kind != "element":
-        return True  # an expression that selects elements is not asked
+        return True  # no kind of R4
     name = expression.rpartition("#")[2].removeprefix(SPECIFICATION)
     plain = ".".join(step.partition(":")[0] for step in name.split("."))
     first = plain.partition(".")[0]
     # What is no type of R4 cannot be told.
     return plain in ("Element", *place.names) or first not in definitions.types()
+
+
+#: The language itself keeps no long expression.
+_ready = lru_cache(maxsize=256)(compile)
+
+
+def _selects(expression: str, place: Place, tree: Tree) -> bool:
+    """Whether an expression selects, from the root of the resource, what the extension stands on.
+
+    https://hl7.org/fhir/R4/valueset-extension-context-type.html. Of primitives, which are told apart by their values
+    only, any that is selected is enough.
+    """
+    try:
+        found = _ready(expression).values(tree)
+    except FhirError:
+        return True  # it cannot be told
+    on_primitive = place.path == "Element"
+    return any(one.value is place.holder or (on_primitive and not isinstance(one.value, dict)) for one in found)
+
+
+def _holds(rule: str, place: Place, tree: Tree) -> bool:
+    """Whether a rule of an extension's definition is true of what it stands on."""
+    resource = root_node(tree)
+    holder = resource if place.holder is tree else Node(place.holder, shape(place.path), parent=resource)
+    try:
+        return _ready(rule).holds(holder, variables={"extension": Node(place.value, shape("Extension"))})
+    except FhirError:
+        return True  # it cannot be told
 
 
 def _places(
@@ -134,11 +175,12 @@ def _places(
         step, called, is_extension = entry
         for here, item in items(held, step, f"{at}.{step.name}"):
             if is_extension:
-                one = Place(here, item, step.name == "modifierExtension", names, outer)
+                one = Place(here, item, step.name == "modifierExtension", names, outer, value, path)
                 found.append(one)
                 _places(item, "Extension", here, _INNER, found, one.url)
             else:
-                _places(item, step.path, here, called, found)
+                # The value of an extension is a part of it.
+                _places(item, step.path, here, called, found, outer if path == "Extension" else "")
 
 
 @cache

@@ -1,0 +1,1 @@
+"""HL7's published cases for validators, judged by ours."""
