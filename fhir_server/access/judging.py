@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fhir_server.access.grant import Grant
 from fhir_server.access.owning import owner_of, with_owner
 from fhir_server.access.whose import Owner
 from fhir_server.access.writes import asks_whose
@@ -30,14 +29,13 @@ from fhir_server.store.protocol import Store, Version
 
 
 class Judge:
-    """Judges resources for one caller."""
+    """Judges resources of one store."""
 
-    __slots__ = ("_base", "_grant", "_store")
+    __slots__ = ("_base", "_store")
 
-    def __init__(self, store: Store, grant: Grant, base: str) -> None:
+    def __init__(self, store: Store, base: str) -> None:
         """`base` is the server's own public URL, under which absolute references are local."""
         self._store = store
-        self._grant = grant
         self._base = base
 
     async def satisfies(self, where: Filter, type: str, id: str, index: Index, at: int = 0) -> bool:
@@ -80,4 +78,4 @@ class Judge:
 
     async def owner_of(self, version: Version) -> Owner:
         """Whose a stored version is."""
-        return await owner_of(self._store, self._grant, version, self._base)
+        return await owner_of(self._store, version, self._base)

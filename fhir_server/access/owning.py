@@ -6,36 +6,34 @@ Searches find by it (`subject:identifier`), so that of another patient it would 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from fhir_server.access.grant import Grant
 from fhir_server.access.whose import WHOSE, Named, Owner, owner
+from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse
 from fhir_server.store.filters import Index, Word
+from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Store, Version
 
 
-async def owned(store: Store, grant: Grant, type: str, tree: dict[str, Any], base: str) -> Owner:
-    """Whose a resource is, for a caller: nobody's where it names other patients as parties, or by their identifiers."""
+async def owned(store: Store, type: str, tree: dict[str, Any], base: str) -> Owner:
+    """Whose a resource is: nobody's where an identifier beside a reference is another's."""
     found = owner(type, tree, base)
-    if found.patient is None:
-        return found
-    if found.others - {found.patient, grant.subject}:
-        return replace(found, patient=None, element=type)
     for named in found.named:
         if not await _holds(store, named):
             return replace(found, patient=None, element=named.element)
     return found
 
 
-async def owner_of(store: Store, grant: Grant, version: Version, base: str) -> Owner:
+async def owner_of(store: Store, version: Version, base: str) -> Owner:
     """Whose a stored version is; of a deletion, whose what it ended was."""
     body = version.body
     if version.deleted:
         ended = await store.vread(version.type, version.id, version.version - 1)
         body = ended.body if ended is not None else b""
-    return await owned(store, grant, version.type, parse(body), base) if body else Owner(None, version.type)
+    return await owned(store, version.type, parse(body), base) if body else Owner(None, version.type)
 
 
 def with_owner(index: Index, found: Owner) -> Index:
@@ -43,6 +41,29 @@ def with_owner(index: Index, found: Owner) -> Index:
     if found.patient is None:
         return index
     return Index((*index.words, Word(WHOSE, found.patient)), index.spans, index.narrative, index.content)
+
+
+def elsewhere(type: str, index: Index, before: Version | None, allowed: Iterable[str | None]) -> str | None:
+    """The search parameter by which a write would put a resource into a compartment of another patient; None for none.
+
+    A compartment is what professionals look through, whatever a resource says of whose it is. Where it stood before,
+    put there by others, it may stay.
+
+    Args:
+        type: resource type.
+        index: of what is to be written.
+        before: the version it follows.
+        allowed: "Patient/1" of those whose compartments it may stand in.
+    """
+    known = _compartments(type, unpack(before.packed)) if before is not None and not before.deleted else {}
+    new = _compartments(type, index).keys() - known.keys() - {*allowed}
+    return next((param for patient, param in _compartments(type, index).items() if patient in new), None)
+
+
+def _compartments(type: str, index: Index) -> dict[str, str]:
+    """Each patient in whose compartment a resource stands, and a search parameter that puts it there."""
+    params = definitions.compartments()["Patient"].get(type) or ()
+    return {w.value: w.param for w in index.words if w.param in params and w.value.startswith("Patient/")}
 
 
 async def _holds(store: Store, named: Named) -> bool:

@@ -19,7 +19,7 @@ from fhir_server.access.challenge import insufficient
 from fhir_server.access.filing import Filing, concerns, context_kept, with_context
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.judging import Judge
-from fhir_server.access.owning import owned, with_owner
+from fhir_server.access.owning import elsewhere, owned, with_owner
 from fhir_server.access.policy import KEPT, narrow, rule, rule_of
 from fhir_server.access.whose import CLOSED, rows
 from fhir_server.access.writes import asks_whose, closed, people
@@ -68,7 +68,7 @@ class Repository:
         """`base` is the server's own public URL, under which absolute references are local."""
         self._store = store
         self._base = base
-        self._judge = Judge(store, grant, base)
+        self._judge = Judge(store, base)
         self.grant = grant
         self.registry = registry
         self.traces = Traces(grant.traced)
@@ -330,8 +330,10 @@ class Repository:
             return
         where = None
         if asks_whose(allowed):
-            found = await owned(self._store, self.grant, type, tree, self._base)
+            found = await owned(self._store, type, tree, self._base)
             where = found.element
+            if found.patient and (param := elsewhere(type, index, before, (found.patient, self.grant.subject))):
+                raise Forbidden(f"By {param} this {type} would stand in another patient's compartment.", type)
             # From one of a person's patients to another of them is as little theirs to say as to a stranger.
             kept = before is None or (await self._judge.owner_of(before)).patient == found.patient
             index = with_owner(index, found) if kept else index

@@ -29,7 +29,7 @@ WHOSE = "_whose"
 #: `CLOSED`. Columns, each with several elements where the type has them and `-` for none:
 #:   whose    each value is the patient, by a literal reference, and there is one;
 #:   among    of patients only the one is there; others than patients may be beside;
-#:   parties  of patients only the one, or whoever writes; they say nothing of whose it is;
+#:   parties  who else takes part and may read it: anybody, named as those of `among` are, not by an identifier alone;
 #:   read     search parameters by which what it says of the patient may be read.
 #: Decided for reading, beside whose it is: who takes part in an appointment, who a message is from and to, who a
 #: coverage is a contract of, who a patient is linked to (R4 Patient.link: one person). Not for reading: who performed,
@@ -237,13 +237,11 @@ class Owner:
     Attributes:
         patient: "Patient/1" when every element of the type's row says so; None when they do not agree or do not say.
         element: the first that does not, as FHIRPath; the type alone where nothing does.
-        others: patients among the parties.
         named: identifiers that must be those of whom they are said of.
     """
 
     patient: str | None
     element: str
-    others: frozenset[str] = frozenset()
     named: tuple[Named, ...] = ()
 
 
@@ -269,7 +267,7 @@ def owner(type: str, tree: dict[str, Any], base: str) -> Owner:
     if wrong:
         return Owner(None, wrong)
     [patient] = said.patients
-    return Owner(patient, first, frozenset(parties.patients), (*said.named, *parties.named))
+    return Owner(patient, first, (*said.named, *parties.named))
 
 
 class _Said:

@@ -189,7 +189,7 @@ async def test_no_secondary_link_makes_anothers_record_ones_own(server: Server, 
 
 
 @pytest.mark.parametrize("type", RECORDS)
-async def test_a_secondary_link_to_another_leaves_a_record_ones_own_and_shows_it_to_nobody_else(
+async def test_a_secondary_link_to_another_puts_nothing_before_them_or_into_their_compartment(
     server: Server, type: str
 ) -> None:
     app, other = (
@@ -199,9 +199,14 @@ async def test_a_secondary_link_to_another_leaves_a_record_ones_own_and_shows_it
     for path in secondary(type):
         tree = referring(owned(type, A), path, B)
         if is_valid(tree):
-            answer = await app.post(type, tree)
-            assert answer.status == (403 if path in rows()[type].parties else 201), path
+            assert set(await statuses(app, created(tree))) <= {201, 403}, path
             assert (await other.get(type)).json["total"] == 0, path
+            assert (await server.get(f"Patient/b/{type}")).json["total"] == 0, path
+            # What others made so is still the patient's, and a change of it puts nobody else there.
+            made = await server.post(type, tree)
+            await server.put(f"{type}/{made.id}", {**tree, "id": made.id, "language": "fr"})
+            assert set(await statuses(app, updated(made.id, {**tree, "language": "en"}))) == {200}, path
+            assert (await server.delete(f"{type}/{made.id}")).status == 204
 
 
 @pytest.mark.parametrize("type", RECORDS)
