@@ -14,12 +14,15 @@ from zoneinfo import ZoneInfo
 from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.fhir.outcome import FhirError, Forbidden, NotSupported, TooCostly
 from fhir_server.store.filters import Filter
+from fhir_server.work import budget as work
 
 if TYPE_CHECKING:
     from fhir_server.search.parameters import Registry
 
 #: Filters one query may become. An untyped chain of three steps over every type would otherwise be millions.
 MAX_FILTERS = 20_000
+#: Steps of reading one of them, and of making it part of a query of the engine.
+FILTER = 5
 #: Codes one `:in`, `:above` or `:below` may stand for: what one query of an engine can hold.
 MAX_CODES = 10_000
 #: Steps of a chain, `_has` included. The longest path through R4 that means something has fewer than six.
@@ -106,10 +109,12 @@ class Reading:
 
         Raises:
             TooCostly: the query has become more than `MAX_FILTERS`.
+            Exhausted: the request has asked for too much.
         """
         self._left -= filters
         if self._left < 0:
             raise TooCostly("The query asks for too much at once: say the types of its chains, or ask in parts.")
+        work.spend(filters * FILTER)
 
     def codes(self, need: Need) -> tuple[Coding, ...]:
         """What the terminology says; empty, and remembered in `needs`, on the first reading.

@@ -9,6 +9,9 @@ from fhir_server.store import private
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.protocol import Engine
 
+#: How long a write waits for that of another process, in seconds: the largest that one request may make takes some.
+WAITING = 30.0
+
 
 def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engine:
     """The engine that keeps its data at `url`.
@@ -27,7 +30,9 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     from fhir_server.store.embedded.engine import open_engine as open_embedded
 
     path = Path(rest[1:])
-    return open_embedded(private.file(path), max_pending=max_pending, deadline_seconds=deadline_seconds)
+    return open_embedded(
+        private.file(path), max_pending=max_pending, waiting_seconds=WAITING, deadline_seconds=deadline_seconds
+    )
 
 
 def open_concepts(folder: Path) -> Concepts:

@@ -96,11 +96,12 @@ async def test_what_is_short_is_done_here(server: Door) -> None:
         ("PATCH", "Patient/named", patch()),
         ("GET", "Patient/large/$validate", None),
         ("GET", "Patient?_id=large&_elements=identifier", None),
+        ("POST", "Patient/_search?name=" + ",".join(f"a{n}" for n in range(3_000)), None),
         ("POST", "", bundle("transaction", *[asks("POST", "Patient", patient())] * (INLINE // 100 + 1))),
         ("POST", "", bundle("batch", *[asks("POST", "Patient", patient())] * (INLINE // 100 + 1))),
     ],
     ids=[
-        "body", "operation", "stored resource", "expression", "of what is stored", "elements", "transaction", "batch",
+        "body", "operation", "stored resource", "expression", "of what is stored", "elements", "values", "transaction", "batch",
     ],
 )  # fmt: skip
 async def test_what_is_long_is_done_apart_and_once(server: Door, method: str, url: str, body: Any) -> None:

@@ -183,6 +183,7 @@ def open_engine(
     *,
     max_pending: int = 2_000,
     busy_seconds: float = 5.0,
+    waiting_seconds: float | None = None,
     deadline_seconds: float = 30.0,
     threads: int = 2,
 ) -> EmbeddedEngine:
@@ -192,13 +193,14 @@ def open_engine(
         path: the SQLite file; `-wal` and `-shm` stand beside it while it is open.
         max_pending: writes that may wait; more are refused with 503.
         busy_seconds: how long to wait for another process that is writing.
+        waiting_seconds: how long writes wait for it; None for as long as all else.
         deadline_seconds: how long one read may take.
         threads: how many long reads run at once.
 
     Raises:
         Unavailable: the file cannot be opened, is not a store, or is a newer server's.
     """
-    connection = open_writer(path, busy_seconds)
+    connection = open_writer(path, busy_seconds if waiting_seconds is None else waiting_seconds)
     try:
         prepare(connection)
     except apsw.Error as error:
