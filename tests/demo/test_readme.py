@@ -1,0 +1,150 @@
+"""The README's examples run as they are printed, but for the ports: every block, against servers that really serve.
+
+A block that is not in the table fails, so that no example is written without being run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from joserfc.jwk import ECKey
+
+from tests.cli.server import command, environment, until
+from tests.demo.served import Demo
+from tests.examples import ROOT
+
+pytestmark = pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl or bash is missing")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One example: its language, and what is printed."""
+
+    language: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        return " ".join(self.text.split())[:60]
+
+
+BLOCKS = [Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)]
+
+#: How a block begins → the server it is for, a pattern of what it prints. In the order of the README.
+RUN: dict[str, tuple[str, str]] = {
+    ".venv/bin/python -m fhir_server.demo.backend --base": ("closed", r"(?s)Dupont|DUPONT"),
+    "curl -i http://127.0.0.1:8080/fhir/Patient": ("open", r"(?s)^HTTP/1.1 201 Created.*[Ll]ocation: \S+/_history/1\b"),
+    "curl 'http://127.0.0.1:8080/fhir/Patient?family=DURAND&given=zoe": ("open", r'"family": "Durand"'),
+    "curl 'http://127.0.0.1:8080/fhir/DocumentReference?patient=": ("open", r'"resourceType": "DocumentReference"'),
+    "curl 'http://127.0.0.1:8080/fhir/Patient/s1-pat-1/$everything'": ("open", r'"resourceType": ?"Bundle"'),
+    ".venv/bin/fhir-server client add carnet": ("closed", r"carnet: public, authorization_code and refresh_token"),
+    ".venv/bin/fhir-server client add hopital": ("closed", r"hopital: confidential-asymmetric, client_credentials"),
+    "ASSERTION=$(": ("closed", r'(?s)"resourceType": "Bundle".*"DUPONT"'),
+    "export FHIR_IDENTITY_PROVIDERS=": ("closed", r"psc https://auth.esw.esante.gouv.fr"),
+}
+#: How a block begins → why it is not run as it is; what is checked instead stands below.
+NOT_RUN = {
+    "git clone <this repository>": "a checkout has been made, and make run is what these servers are",
+    "FHIR base        http": "what a start prints, compared with what one prints",
+}
+#: What a reader has by then that the README does not make.
+AFTER = {
+    "export FHIR_IDENTITY_PROVIDERS=": '.venv/bin/python -c "'
+    + ("from fhir_server.settings import Settings; one = Settings().identity_providers[0]; print(one.id, one.issuer)")
+    + '"\n'
+}
+
+
+def begins(block: Block, table: dict[str, object]) -> str | None:
+    return next((start for start in table if block.text.startswith(start)), None)
+
+
+def prepared(folder: Path) -> Path:
+    """A folder that looks like the checkout to who types there."""
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    for name, call in {"python": "", "fhir-server": " -m fhir_server.cli.main"}.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{call} "$@"\n')
+        (programs / name).chmod(0o755)
+    key = {**ECKey.generate_key("P-384").as_dict(private=False), "kid": "k"}
+    (folder / "public-keys.json").write_text(json.dumps({"keys": [key]}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def open_server(first: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """The same people served without tokens: what `make open` does."""
+    folder = tmp_path_factory.mktemp("open")
+    shutil.copytree(first.folder, folder / "var")
+    log = folder / "log"
+    with log.open("wb") as said:
+        arguments = ("serve", "--open", "--port", "0", "--data", folder / "var")
+        process = subprocess.Popen(command(*arguments), stdout=said, stderr=subprocess.STDOUT, env=environment())
+    try:
+        until(lambda: process.poll() is not None or b"Open:" in log.read_bytes())
+        found = re.search(r"Pages\s+http://(\S+)/", log.read_text())
+        assert found, log.read_text()
+        yield prepared(folder), found[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def closed_server(demo: Demo) -> tuple[Path, str]:
+    """The demonstration: what `make run` does."""
+    return prepared(demo.folder.parent), demo.root.removeprefix("http://")
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    unknown = [block.name for block in BLOCKS if not begins(block, RUN) and not begins(block, NOT_RUN)]
+    assert unknown == []
+    starts = [begins(block, {**RUN, **NOT_RUN}) for block in BLOCKS]
+    assert set(starts) == {*RUN, *NOT_RUN}, "the table speaks of a block that is no more"
+
+
+def test_the_examples_run_as_printed(closed_server: tuple[Path, str], open_server: tuple[Path, str]) -> None:
+    """One after the other, as they are read: some find what an earlier one made."""
+    servers = {"closed": closed_server, "open": open_server}
+    wrong = []
+    for block in BLOCKS:
+        start = begins(block, RUN)
+        if start is None:
+            continue
+        which, expected = RUN[start]
+        folder, address = servers[which]
+        script = "set -euo pipefail\n" + block.text.replace("127.0.0.1:8080", address) + AFTER.get(start, "")
+        clean = environment(PATH=f"{os.environ['PATH']}:{Path(sys.executable).parent}")
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=folder, env=clean, capture_output=True, text=True, timeout=600, check=False
+        )
+        if done.returncode or not re.search(expected, done.stdout):
+            wrong.append((block.name, done.returncode, done.stdout[:500], done.stderr[-500:]))
+    assert wrong == []
+    assert (open_server[0] / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_a_start_prints_what_the_readme_shows(demo: Demo) -> None:
+    [shown] = [block.text for block in BLOCKS if block.language == "text"]
+    said = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", demo.said)
+    for line in shown.splitlines():
+        words = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", line)
+        words = re.sub(r"(Password of each account:) \S+", r"\1", words)
+        assert line == "…" or all(part in said for part in re.split(r"\s{2,}", words)), line
+
+
+@pytest.mark.parametrize("target", ["run", "open"])
+def test_make_knows_what_the_readme_types(target: str) -> None:
+    assert f"make {target}" in README
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "fhir-server" in done.stdout, done.stderr
