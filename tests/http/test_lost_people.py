@@ -16,8 +16,10 @@ import pytest
 
 from fhir_server.app import opened
 from fhir_server.fhir.definitions import folder
+from fhir_server.fhir.version import VERSION
 from fhir_server.http.pages.words import KINDS
 from fhir_server.http.smart.visit import REASONS
+from fhir_server.http.space.desk_words import WRONG
 from fhir_server.settings import Settings
 from tests.examples import ROOT
 from tests.http.accessible import document
@@ -156,3 +158,33 @@ def test_every_reason_that_a_page_gives_has_its_french() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "refused":
                 said |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     assert said and said <= REASONS.keys()
+
+
+def test_every_rule_of_the_catalogue_has_its_words_in_both_languages() -> None:
+    """Each key that the code of the catalogue gives to an issue, which a desk then shows beside a field or on top."""
+    keys: set[str] = set()
+    unkeyed = []
+    for file in (ROOT / "fhir_server" / "space" / "catalogue").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id == "_issue":
+                keys |= {one.value for one in node.args[2:] if isinstance(one, ast.Constant)}
+            elif node.func.id in ("Conflict", "Forbidden", "Invalid"):
+                given = {one.arg: one.value for one in node.keywords}
+                keys |= {given["key"].value} if isinstance(given.get("key"), ast.Constant) else set()
+                unkeyed += [f"{file.name}:{node.lineno}"] if not given.keys() & {"key", "issues"} else []
+    assert len(keys) > 20 and keys - WRONG.keys() == set()
+    assert unkeyed == []
+
+
+async def test_the_version_is_said_alike_everywhere(tmp_path: Path) -> None:
+    async with opened(Settings(data=tmp_path, open=True)) as house:
+        transport = httpx.ASGITransport(house.served, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+            statement = (await client.get("/fhir/metadata")).json()
+            terminology = (await client.get("/fhir/metadata?mode=terminology")).json()
+            described = (await client.get("/openapi.json")).json()
+            metrics = (await client.get("/metrics")).text
+    assert statement["software"]["version"] == terminology["software"]["version"] == VERSION
+    assert described["info"]["version"] == VERSION and f'fhir_server_info{{version="{VERSION}"}}' in metrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fhir_server.fhir.outcome import Issue
+from fhir_server.http.pages.words import KINDS
 from fhir_server.space.catalogue.attached import LARGEST
 from fhir_server.space.catalogue.completeness import LONGEST, MOST_PURPOSES, MOST_SCOPES
 
@@ -64,7 +65,7 @@ VERDICTS: Mapping[str, Words] = {
     "not-met": ("Non conforme", "Not met"),
     "not-applicable": ("Sans objet", "Not applicable"),
 }
-#: Key of an issue → what is said beside its field; an issue without a row here keeps its own words.
+#: Key of an issue → what is said beside its field; of an issue without a row its kind.
 WRONG: Mapping[str, Words] = {
     "missing": ("À remplir.", "To be filled in."),
     "too-long": (f"{LONGEST} caractères au plus.", f"{LONGEST} characters at most."),
@@ -128,6 +129,18 @@ WRONG: Mapping[str, Words] = {
     "not-begun": ("Au plus tard aujourd’hui : signer met en ligne.", "Today at the latest: signing puts on line."),
     "past": ("Aujourd’hui ou plus tard, et après le début.", "Today or later, and after the beginning."),
     "day": ("Une date : AAAA-MM-JJ.", "A day: YYYY-MM-DD."),
+    "needless": ("À laisser vide pour cette étape.", "To be left empty for this step."),
+    "other-duty": ("Cette étape revient à une autre fonction.", "This step is for another duty."),
+    "no-step": ("Cette étape n’existe pas.", "There is no such step."),
+    "not-now": (
+        "Cette étape n’est pas possible là où en est le dossier.",
+        "This step is not possible where the file stands.",
+    ),
+    "app-gone": ("L’application n’existe plus.", "The app is no more."),
+    "app-suspended": (
+        "L’application est suspendue : levez d’abord la suspension.",
+        "The app is suspended: end the suspension first.",
+    ),
     "client": ("Cet identifiant est celui d’une autre application.", "This client id is another app’s."),
     "overtaken": (
         "Le dossier a changé entre-temps : relisez-le avant de recommencer.",
@@ -141,6 +154,6 @@ def told(issues: Iterable[Issue]) -> dict[str, Words]:
     """What is wrong, by field; the first of several of one field. "" for what is of no field."""
     found: dict[str, Words] = {}
     for issue in issues:
-        own = (issue.diagnostics, issue.diagnostics)
+        own = (KINDS.get(issue.code, KINDS["processing"])[0], issue.diagnostics)
         found.setdefault(issue.expression or "", WRONG.get(issue.key or "", own))
     return found

@@ -44,7 +44,7 @@ class Actor:
             Forbidden: the caller is not a person with a duty (403).
         """
         if grant.subject is None or not grant.duties:
-            raise Forbidden("Only staff of the catalogue take steps of a referencing.")
+            raise Forbidden("Only staff of the catalogue take steps of a referencing.", key="other-duty")
         return cls(grant.subject, grant.duties, grant.organization, grant.client)
 
 

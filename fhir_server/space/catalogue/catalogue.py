@@ -106,7 +106,8 @@ class Catalogue:
         try:
             [version] = await self._store.transact([put], [guard])
         except Stale:
-            raise Conflict("The app was changed meanwhile, or its client id is another app's.") from None
+            words = "The app was changed meanwhile, or its client id is another app's."
+            raise Conflict(words, key="overtaken") from None
         await changed(self.records)
         return version
 
@@ -120,7 +121,7 @@ class Catalogue:
         """
         before = await self._store.read("Device", app.id)
         if expected is not None and (before.version if before else 0) != expected:
-            raise Conflict("The app was changed meanwhile.")
+            raise Conflict("The app was changed meanwhile.", key="overtaken")
         known = parse(before.body) if before and not before.deleted else None
         tree = apps.written(app, known, (now or datetime.now(UTC)).date())
         put = await self.repository.put("Device", app.id, tree, serialize(tree), before)

@@ -61,7 +61,7 @@ class Referencing:
             Conflict: a file of the app is under way, or the client id is another app's (409).
         """
         if "publisher" not in actor.duties or actor.organization is None:
-            raise Forbidden("Only publishers file apps.")
+            raise Forbidden("Only publishers file apps.", key="other-duty")
         current, at = await self._own(actor, proposed.id) if proposed.id else (None, 0)
         app = _identified(proposed, current, actor.organization)
         taken = Taken("file", _now(), actor.subject, "publisher", "", "filed")
@@ -229,25 +229,27 @@ class Referencing:
 def _row(actor: Actor, dossier: Dossier, step: str) -> Row:
     known = rows(step)
     if not known:
-        raise Invalid(f"The steps are {', '.join(STEPS)}.", "Task", code="code-invalid")
+        raise Invalid(f"The steps are {', '.join(STEPS)}.", "Task", code="code-invalid", key="no-step")
     mine = [row for row in known if row.duty in actor.duties]
     if not mine:
-        raise Forbidden(f"This step is for: {', '.join(sorted({row.duty for row in known}))}.")
+        duties = ", ".join(sorted({row.duty for row in known}))
+        raise Forbidden(f"This step is for: {duties}.", key="other-duty")
     found = next((row for row in mine if dossier.state in row.sources), None)
     if found is None:
-        raise Conflict(f"The step {step} is not possible while the file is: {dossier.words}.")
+        raise Conflict(f"The step {step} is not possible while the file is: {dossier.words}.", key="not-now")
     return found
 
 
 def _changed(row: Row, act: Act, after: Dossier, current: App | None) -> App | None:
     """What the step makes of the app; None when that is nothing."""
     if current is None:
-        raise Conflict("The app is no more.")
+        raise Conflict("The app is no more.", key="app-gone")
     if row.step == "complete" and current.status == "PRESERIE":
         return after.proposed
     if row.step == "sign":
         if current.status == "SUSPENDUE":
-            raise Conflict("The app is suspended: end the suspension before a new version is signed.")
+            words = "The app is suspended: end the suspension before a new version is signed."
+            raise Conflict(words, key="app-suspended")
         return _signed(after.proposed, current, act)
     return replace(current, status=row.status) if row.status else None
 
