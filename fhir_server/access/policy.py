@@ -12,7 +12,7 @@ from fhir_server.access import binaries
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.whose import readable
 from fhir_server.access.writes import administers, reach
-from fhir_server.search.extract import SEVERAL
+from fhir_server.search.extract import SEVERAL, WITNESSES
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,
@@ -157,7 +157,7 @@ def _of_patients(ids: frozenset[str], type: str) -> Filter:
     if type in DIRECTORY:
         return EVERYTHING if ids else NOTHING
     found = either([readable(id, type) for id in sorted(ids)])
-    if type == "AuditEvent":
+    if type in WITNESSES:
         # What names several patients would tell each of the others.
         return both(found, Not(Token(SEVERAL)))
     return both(found, Not(INTERNAL[type])) if type in INTERNAL else found

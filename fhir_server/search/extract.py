@@ -19,7 +19,7 @@ https://hl7.org/fhir/R4/search.html. The conventions, which `search/kinds` reads
 - near: latitude `Span("near", …)` and longitude `Span("near$2", …)` with the same group.
 - `_tag`, `_security`, `_profile`, `_source` as their types say; `_securityContext` is where a Binary refers to ("#" for
   what is no reference); `Word("_contained", type, id)` for each resource inside; `Word("_attachment", "Binary/1")` for
-  each attachment kept here; `Word("_several", "1")` of an AuditEvent that names more than one patient.
+  each attachment kept here; `Word("_several", "1")` of an AuditEvent or Provenance of several patients.
 - what chains ask of contained resources: `author:Practitioner.family`, and `Word("author:contained", type)`, with a
   `group` for each contained resource and way to it (`search/enclosed.py`).
 - `_id`, `_lastUpdated` and `_type` are columns of the version, not rows. Strings are cut at 4,000 characters.
@@ -102,23 +102,37 @@ def _containing(tree: dict[str, Any], rows: Rows) -> None:
         rows.word("_contained", inner["resourceType"], inner.get("id", ""))
 
 
-def _traced(tree: dict[str, Any], rows: Rows) -> None:
-    if tree["resourceType"] != "AuditEvent":
+def _naming(tree: dict[str, Any], rows: Rows) -> None:
+    if tree["resourceType"] not in WITNESSES:
         return
-    named = (
-        parse(one["what"]["reference"], rows.base) for one in tree["entity"] if one.get("what", {}).get("reference")
-    )
-    if len({reference.id for reference in named if reference.local and reference.type == "Patient"}) > 1:
+    named = [(one.get("what", {}), one.get("type", {}).get("code")) for one in tree.get("entity", ())]
+    named += [(target, None) for target in tree.get("target", ())]
+    if len({patient for what, kind in named if (patient := _patient(what, kind, rows.base))}) > 1:
         rows.word(SEVERAL, "1")
 
 
-#: Index row of a trace that names more than one patient.
+def _patient(what: dict[str, Any], kind: str | None, base: str) -> str:
+    """The patient that a Reference names, by a literal reference or by an identifier alone; "" for anything else."""
+    reference, identifier = parse(what.get("reference", "#"), base), what.get("identifier", {})
+    if reference.type == "Patient":
+        return reference.target
+    if "reference" not in what and "value" in identifier and (what.get("type") == "Patient" or kind == _PERSON):
+        return f"{identifier.get('system', '')}|{identifier['value']}"
+    return ""
+
+
+#: Code of http://terminology.hl7.org/CodeSystem/audit-entity-type: what is named is a person.
+_PERSON = "1"
+#: What tells who did what to whom, of several patients perhaps.
+WITNESSES = frozenset({"AuditEvent", "Provenance"})
+#: Index row of one of them that names more than one patient.
 SEVERAL = "_several"
 #: Member of a resource → rows that no search parameter asks for.
 _BESIDE: Mapping[str, tuple[Step, ...]] = {
     "securityContext": (_secured,),
     "contained": (_containing,),
-    "entity": (_traced,),
+    "entity": (_naming,),
+    "target": (_naming,),
 }
 #: What those rows are called.
 BESIDE = frozenset({"_securityContext", "_contained", ATTACHMENT, SEVERAL})

@@ -93,6 +93,11 @@ class Distance:
         await asyncio.sleep(self._seconds * self._dice.random())
 
 
+def _without_texts(index: Index) -> Index:
+    """`Store.history`: texts of past versions are not kept."""
+    return Index(index.words, index.spans)
+
+
 class MemoryStore:
     """`Store` by the meaning of filters alone."""
 
@@ -254,7 +259,7 @@ class MemoryStore:
         if depth > DEEPEST:
             raise TooCostly(f"The query follows more than {DEEPEST} links in a row.")
         one = self._data.resources[type, id]
-        index, at = (unpack(past.packed), past.at) if past else (one.index, one.current.at)
+        index, at = (_without_texts(unpack(past.packed)), past.at) if past else (one.index, one.current.at)
         return matches(where, index, id, at * 1000, lambda link: self._linked(link, index, type, id, depth + 1))
 
     def _linked(self, link: Linked | LinkedFrom, index: Index, type: str, id: str, depth: int) -> bool:

@@ -166,14 +166,27 @@ class Model:
     prefix: str
     kept: dict[tuple[str, str], Kept] = field(default_factory=dict)
     numbers: Any = field(default_factory=count)
+    versions: list[tuple[tuple[str, str], Kept]] = field(default_factory=list)
 
-    def holds(self, where: Filter, type: str, id: str) -> bool:
-        kept = self.kept[type, id]
-        return matches(where, kept.index, id, kept.at * 1000, lambda link: self._linked(link, type, id))
+    def holds(self, where: Filter, type: str, id: str, past: Kept | None = None) -> bool:
+        """Whether a resource satisfies `where` as it is now, or as it was; texts of the past are not kept."""
+        now = self.kept[type, id]
+        index = Index(past.index.words, past.index.spans) if past else now.index
+        at = (past or now).at * 1000
+        return matches(where, index, id, at, lambda link: self._linked(link, type, id, index))
 
-    def _linked(self, link: Linked | LinkedFrom, type: str, id: str) -> bool:
+    def history(self, scope: dict[str, Filter]) -> list[tuple[str, str, int]]:
+        """Versions that satisfied the filter of their type, of resources that do now, newest first."""
+        return [
+            (*key, past.version)
+            for key, past in reversed(self.versions)
+            if key[0] in scope and self.holds(scope[key[0]], *key)
+            and (past is self.kept[key] or self.holds(scope[key[0]], *key, past))
+        ]  # fmt: skip
+
+    def _linked(self, link: Linked | LinkedFrom, type: str, id: str, index: Index) -> bool:
         if isinstance(link, Linked):
-            targets = {w.value for w in self.kept[type, id].index.words if w.param == link.param}
+            targets = {w.value for w in index.words if w.param == link.param}
             return any(
                 f"{other}/{oid}" in targets and kept.live and self.holds(link.where, other, oid)
                 for (other, oid), kept in self.kept.items()
@@ -237,6 +250,7 @@ async def filled(engine: Engine, todo: list[tuple[str, str, Index | None]]) -> M
             index if index is not None else before.index,  # type: ignore[union-attr]
             index is not None,
         )
+        model.versions.append(((type, id), model.kept[type, id]))
     return model
 
 
@@ -302,6 +316,9 @@ async def _agree(name: str, folder: Path, todo: Any, asked: Any, size: int) -> N
                 assert await paged(engine, scope, sort, size) == expected
                 assert await engine.store.count(scope) == len(expected)
                 assert await engine.store.count(scope, size) == min(size, len(expected))
+                history = await engine.store.history(scope, count=100)
+                assert [(v.type, v.id, v.version) for v in history.versions] == model.history(scope)
+                assert await engine.store.history_count(scope) == len(history.versions)
         assert [defect async for defect in engine.check()] == []
     finally:
         await engine.close()
