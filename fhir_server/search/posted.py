@@ -8,12 +8,13 @@ caller. The pages of a search in a URL that would become too long with a positio
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -47,12 +48,12 @@ class _Sealed(msgspec.Struct, array_like=True):
 
     Attributes:
         cursor: the signed position; "" for the first page.
-        pairs: the parameters; None where they are kept.
+        packed: the parameters; b"" where they are kept.
         slot, name: where they are kept then.
     """
 
     cursor: str
-    pairs: list[Pair] | None = None
+    packed: bytes = b""
     slot: int = 0
     name: bytes = b""
 
@@ -77,6 +78,7 @@ class Posted:
     records: Records | None
     caller: str | None
     hides: bool = True
+    _held: dict[str, tuple[bytes, int, bytes]] = field(default_factory=dict)
 
     async def token(self, path: str, pairs: Sequence[Pair], cursor: str) -> str:
         """The value of `_cursor` in a link.
@@ -90,10 +92,10 @@ class Posted:
             TooCostly: too long, and nothing is kept for this caller.
             TooManyRequests: too many of this caller's are kept already.
         """
-        whole = zlib.compress(_pack(_Sealed(cursor, list(pairs))), 6)
-        if len(whole) > SEALED:
-            slot, name = await self._keep(path, zlib.compress(_pack(list(pairs)), 6))
-            whole = zlib.compress(_pack(_Sealed(cursor, None, slot, name)), 6)
+        held = self._held.get(path)
+        if held is None:
+            held = self._held[path] = await self._hold(path, pairs)
+        whole = _pack(_Sealed(cursor, *held))
         nonce = secrets.token_bytes(_NONCE)
         sealed = nonce + self._cipher().encrypt(nonce, whole, path.encode())
         return PREFIX + urlsafe_b64encode(sealed).rstrip(b"=").decode()
@@ -106,18 +108,24 @@ class Posted:
             Gone: what it stands for is kept no longer.
         """
         found = self._unsealed(token, path)
-        pairs = found.pairs
-        if pairs is None:
-            pairs = await self._kept(found.slot, found.name)
+        packed = found.packed or await self._kept(found.slot, found.name)
+        pairs = _pairs(await asyncio.to_thread(_inflated, packed))
         return [*pairs, *([("_cursor", found.cursor)] if found.cursor else [])]
 
     def _unsealed(self, token: str, path: str) -> _Sealed:
         try:
             sealed = urlsafe_b64decode(token.removeprefix(PREFIX).encode("ascii") + b"=" * (-len(token) % 4))
             content = self._cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], path.encode())
-            return _unpack(_inflated(content))
-        except (ValueError, InvalidTag, msgspec.MsgspecError, zlib.error):
+            return _unpack(content)
+        except (ValueError, InvalidTag, msgspec.MsgspecError):
             raise InvalidParameter("This page link is not one this server gave for this search.") from None
+
+    async def _hold(self, path: str, pairs: Sequence[Pair]) -> tuple[bytes, int, bytes]:
+        """What every link of the search holds: packed once, since a form may have a million characters."""
+        packed = await asyncio.to_thread(zlib.compress, _pack(list(pairs)), 6)
+        if len(packed) <= SEALED:
+            return packed, 0, b""
+        return b"", *await self._keep(path, packed)
 
     async def _keep(self, path: str, packed: bytes) -> tuple[int, bytes]:
         if self.records is None or self.caller is None:
@@ -137,11 +145,11 @@ class Posted:
             "Too many long searches of this caller are being paged through.", headers={"Retry-After": "60"}
         )
 
-    async def _kept(self, slot: int, name: bytes) -> list[Pair]:
+    async def _kept(self, slot: int, name: bytes) -> bytes:
         there = await self.records.get(_KIND, self._place(slot)) if self.records is not None else None
         if there is None or not hmac.compare_digest(there[:16], name):
             raise Gone("The search of this page link is kept no longer: post it again.", "http._cursor")
-        return _pairs(_inflated(there[16:]))
+        return there[16:]
 
     def _place(self, slot: int) -> str:
         owner = hmac.digest(self.key, (self.caller or "").encode(), "sha256")[:12].hex()
