@@ -37,6 +37,11 @@ NO_BASE = (
 )
 
 
+#: How often the listening socket is watched. The event loop takes one connection from each watcher in a turn (libuv
+#: since 1.45), and a turn of a busy server is long: by one, the thirtieth of a group of clients waits for seconds.
+_DOORS = 32
+
+
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [FHIR_HOST, 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one [FHIR_PORT, 8080].")] = None,
@@ -225,10 +230,13 @@ def _served(chosen: Settings, listener: socket.socket) -> int:
         timeout_keep_alive=chosen.idle_seconds,  # type: ignore[arg-type]  # given to the event loop, which takes parts
         timeout_graceful_shutdown=max(1, round(chosen.shutdown_seconds)),
     )
-    return _supervised(config, listener) if chosen.workers > 1 else _alone(config, listener)
+    doors = [listener, *(listener.dup() for _ in range(_DOORS - 1))]
+    for door in doors:
+        door.set_inheritable(True)
+    return _supervised(config, doors) if chosen.workers > 1 else _alone(config, doors)
 
 
-def _alone(config: uvicorn.Config, listener: socket.socket) -> int:
+def _alone(config: uvicorn.Config, doors: list[socket.socket]) -> int:
     import uvicorn
 
     server = uvicorn.Server(config)
@@ -236,13 +244,13 @@ def _alone(config: uvicorn.Config, listener: socket.socket) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     with suppress(SystemExit):
-        server.run(sockets=[listener])
+        server.run(sockets=doors)
     return 0 if server.started else WRONG
 
 
-def _supervised(config: uvicorn.Config, listener: socket.socket) -> int:
+def _supervised(config: uvicorn.Config, doors: list[socket.socket]) -> int:
     from uvicorn.supervisors.multiprocess import Multiprocess
 
-    supervisor = Multiprocess(config, [listener])
+    supervisor = Multiprocess(config, doors)
     supervisor.run()
     return WRONG if any(process.exitcode == 3 for process in supervisor.processes) else 0

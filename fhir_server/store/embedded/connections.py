@@ -30,7 +30,9 @@ PRAGMA temp_store=MEMORY;
 PRAGMA foreign_keys=OFF;
 """
 #: SQLite asks whether to go on each time it has done this many instructions: some dozens of microseconds.
-_INSTRUCTIONS = 2_000
+INSTRUCTIONS = 2_000
+#: In a thread, where each asking waits for the event loop to let it: half a millisecond.
+INSTRUCTIONS_OF_A_THREAD = 20_000
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -40,14 +42,15 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class Clock:
     """Ends what a connection is doing when its time is over, or when it has done more than it was worth trying."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        """Watch `connection`; nothing is limited yet."""
+    def __init__(self, connection: apsw.Connection, instructions: int = INSTRUCTIONS) -> None:
+        """Watch `connection` each time it has done so many instructions; nothing is limited yet."""
         self._connection = connection
+        self._instructions = instructions
         self._deadline = inf
         self._worked_until = inf
         self._left = inf
         self._given_up = False
-        connection.set_progress_handler(self._is_over, _INSTRUCTIONS)
+        connection.set_progress_handler(self._is_over, instructions)
 
     def start(self, seconds: float, work: float = inf) -> None:
         """What is begun now may take `seconds`, and `work` seconds of this thread's own processor time.
@@ -82,7 +85,7 @@ class Clock:
             self._connection.execute("COMMIT")
 
     def _is_over(self) -> bool:
-        self._left -= _INSTRUCTIONS
+        self._left -= self._instructions
         self._given_up = self._left < 0
         if self._given_up or time.monotonic() > self._deadline:
             return True

@@ -17,6 +17,7 @@ from fhir_server.store.embedded.check import defects
 from fhir_server.store.embedded.checkpoints import Checkpoints
 from fhir_server.store.embedded.conditions import Frame
 from fhir_server.store.embedded.connections import Clock, open_writer, said
+from fhir_server.store.embedded.costs import shape
 from fhir_server.store.embedded.feed import Feed
 from fhir_server.store.embedded.history import History
 from fhir_server.store.embedded.names import Names
@@ -69,7 +70,9 @@ class EmbeddedStore:
         most_bytes: int | None = None,
     ) -> Page:
         """As `Store.find`."""
-        return await self._readers.quickly(lambda search: search.find(scope, sort, after, count, most_bytes))
+        return await self._readers.quickly(
+            lambda search: search.find(scope, sort, after, count, most_bytes), shape("find", scope, sort)
+        )
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
         """As `Store.find_each`."""
@@ -77,7 +80,8 @@ class EmbeddedStore:
 
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """As `Store.count`."""
-        return await self._readers.quickly(lambda search: search.count(scope, limit))
+        kind = "count" if limit is None else "count-some"
+        return await self._readers.quickly(lambda search: search.count(scope, limit), shape(kind, scope))
 
     async def history(
         self,
@@ -91,14 +95,18 @@ class EmbeddedStore:
     ) -> Page:
         """As `Store.history`."""
         return await self._readers.quickly(
-            lambda search: History(search).page(scope, id, since, at, after, count, most_bytes)
+            lambda search: History(search).page(scope, id, since, at, after, count, most_bytes),
+            None if id is not None else shape("history", scope),
         )
 
     async def history_count(
         self, scope: Scope, id: str | None = None, since: int | None = None, at: tuple[int, int] | None = None
     ) -> int:
         """As `Store.history_count`."""
-        return await self._readers.quickly(lambda search: History(search).count(scope, id, since, at))
+        return await self._readers.quickly(
+            lambda search: History(search).count(scope, id, since, at),
+            None if id is not None else shape("history-count", scope),
+        )
 
     async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
         """As `Store.transact`."""
