@@ -30,7 +30,7 @@ PRAGMA temp_store=MEMORY;
 PRAGMA foreign_keys=OFF;
 """
 #: SQLite asks whether to go on each time it has done this many instructions: some dozens of microseconds.
-INSTRUCTIONS = 2_000
+_INSTRUCTIONS = 2_000
 #: In a thread, where each asking waits for the event loop to let it: half a millisecond.
 INSTRUCTIONS_OF_A_THREAD = 20_000
 
@@ -42,15 +42,15 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class Clock:
     """Ends what a connection is doing when its time is over, or when it has done more than it was worth trying."""
 
-    def __init__(self, connection: apsw.Connection, instructions: int = INSTRUCTIONS) -> None:
+    def __init__(self, connection: apsw.Connection, instructions: int | None = None) -> None:
         """Watch `connection` each time it has done so many instructions; nothing is limited yet."""
         self._connection = connection
-        self._instructions = instructions
+        self._instructions = instructions or _INSTRUCTIONS
         self._deadline = inf
         self._worked_until = inf
         self._left = inf
         self._given_up = False
-        connection.set_progress_handler(self._is_over, instructions)
+        connection.set_progress_handler(self._is_over, self._instructions)
 
     def start(self, seconds: float, work: float = inf) -> None:
         """What is begun now may take `seconds`, and `work` seconds of this thread's own processor time.

@@ -20,7 +20,6 @@ from typing import TypeVar
 import apsw
 
 from fhir_server.store.embedded.connections import (
-    INSTRUCTIONS,
     INSTRUCTIONS_OF_A_THREAD,
     Clock,
     open_reader,
@@ -44,7 +43,7 @@ T = TypeVar("T")
 class Reader:
     """A connection, and the searches on it."""
 
-    def __init__(self, path: Path, names: Names, busy_seconds: float, instructions: int = INSTRUCTIONS) -> None:
+    def __init__(self, path: Path, names: Names, busy_seconds: float, instructions: int | None = None) -> None:
         """Open the file; `instructions` as of `Clock`."""
         self.connection = open_reader(path, busy_seconds)
         self._clock = Clock(self.connection, instructions)
