@@ -95,7 +95,7 @@ def _is_misled(said: str, types: Collection[str], around: Around) -> bool:
         return False
     target = around.entries.target(said, around.entries.url(around.root))
     type = target.get("resourceType") if target else None
-    return type in resource_types() and type not in types
+    return isinstance(type, str) and type in resource_types() and type not in types
 
 
 def _found(bundle: Tree, at: str, around: Around) -> Iterator[tuple[str, str]]:
@@ -114,10 +114,11 @@ def _links(bundle: Tree, at: str) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for number, link in enumerate(_list(bundle.get("link"))):
         relation = link.get("relation") if isinstance(link, dict) else None
+        if not isinstance(relation, str) or relation not in _ONCE:
+            continue
         if relation in seen:
             yield "bundle-link", f"{at}.link[{number}].relation"
-        if relation in _ONCE:
-            seen.add(str(relation))
+        seen.add(relation)
 
 
 def _entry(entry: Tree, resource: Tree, at: str) -> Iterator[tuple[str, str]]:

@@ -60,8 +60,13 @@ def coding(value: Mapping[str, Any]) -> Coding | None:
 
 def is_right(value: Mapping[str, Any], codes: Codes) -> bool:
     """Whether nothing is to be said of the code of a Coding or Quantity that has a code and its system."""
-    known = codes.known_code(value["system"], value.get("version", ""), value["code"])
-    return known is None or (known.is_plain and ("display" not in value or known.is_called(value["display"])))
+    system, code, version, display = value["system"], value["code"], value.get("version", ""), value.get("display", "")
+    if not (
+        isinstance(system, str) and isinstance(code, str) and isinstance(version, str) and isinstance(display, str)
+    ):
+        return True  # its own rule says so
+    known = codes.known_code(system, version, code)
+    return known is None or (known.is_plain and (not display or known.is_called(display)))
 
 
 def issues(tree: Mapping[str, Any], type: str, at: str, codes: Codes, levels: Levels) -> Iterator[Issue]:

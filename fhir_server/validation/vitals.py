@@ -48,7 +48,8 @@ def _is_seen_right(observation: Mapping[str, Any], units: frozenset[str]) -> boo
     return (
         isinstance(value, dict)
         and value.get("system") == _UCUM
-        and value.get("code") in units
+        and isinstance(value.get("code"), str)
+        and value["code"] in units
         and "value" in value
         and "unit" in value
         and isinstance(date, str)

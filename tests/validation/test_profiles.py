@@ -366,11 +366,17 @@ def test_slices_of_bundle_entries_by_the_profile_of_their_resource():
         {"id": "Bundle.entry:men", "min": 1, "max": "1"},
         {"id": "Bundle.entry:men.resource", "type": [{"code": "Patient", "profile": [men["url"]]}]},
     )
-    man, woman = {"resource": patient(gender="male")}, {"resource": patient(gender="female")}
-    bundle = {"resourceType": "Bundle", "type": "collection"}
-    assert issues({**bundle, "entry": [man]}, men, own) == []
-    assert issues({**bundle, "entry": [man, woman]}, men, own) == [("slice-unknown", "Bundle.entry[1]")]
-    assert issues({**bundle, "entry": [man, man]}, men, own) == [("cardinality-max", "Bundle.entry")]
+
+    def bundle(*genders: str) -> dict[str, Any]:
+        entries = [
+            {"fullUrl": f"urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e{n}", "resource": patient(gender=gender)}
+            for n, gender in enumerate(genders)
+        ]
+        return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+    assert issues(bundle("male"), men, own) == []
+    assert issues(bundle("male", "female"), men, own) == [("slice-unknown", "Bundle.entry[1]")]
+    assert issues(bundle("male", "male"), men, own) == [("cardinality-max", "Bundle.entry")]
 
 
 def test_an_extension_is_judged_by_its_definition():

@@ -168,7 +168,8 @@ def _collect(node: Node, child: Child, shape: Shape, value: Any, extra: Any, fou
 def _actual(expected: Shape, value: Any) -> Shape:
     if not expected.polymorphic or value.__class__ is not dict:
         return expected
+    said = value.get("resourceType")
     try:
-        return shape(value.get("resourceType") or expected.path)
-    except (KeyError, TypeError):
+        return shape(said if isinstance(said, str) and said else expected.path)
+    except KeyError:
         return expected
