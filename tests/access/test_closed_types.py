@@ -18,7 +18,7 @@ from fhir_server.access.writes import OPEN_ELEMENTS
 from fhir_server.fhir import definitions
 from fhir_server.interactions.canonicals import shipped
 from tests.access.minimal import resource
-from tests.access.test_whose_record import created, ended, refused, statuses, stored, updated
+from tests.access.test_whose_record import created, ended, refused, statuses, stored, updated, ways
 from tests.interactions.calls import Server, serving
 from tests.interactions.test_batch import asks, batch
 
@@ -84,9 +84,9 @@ async def test_what_is_closed_is_made_changed_and_ended_by_no_person(server: Ser
     before = await stored(server)
     for name, caller in PEOPLE.items():
         here = server.as_caller(caller)
-        calls = [*created(tree), *ended(type, "x", found=True)]
+        calls = [*ways(name, created(tree)), *ways(name, ended(type, "x", found=True))]
         # Of a Patient some elements may change: see below.
-        calls += [] if type in OPEN_ELEMENTS else updated("x", tree)
+        calls += [] if type in OPEN_ELEMENTS else ways(name, updated("x", tree))
         assert refused(await statuses(here, calls)), name
     assert await stored(server) == before
 
