@@ -30,7 +30,7 @@ def attached(tree: dict[str, Any], base: str = "") -> Iterator[str]:
         tree: the resource.
         base: the server's own base, under which absolute URLs are local.
     """
-    pending: list[tuple[Any, str]] = [(tree, str(tree.get("resourceType")))]
+    pending: list[tuple[Any, str]] = [(tree, "Resource")]
     while pending:
         node, path = pending.pop()
         if isinstance(node, list):
@@ -39,8 +39,14 @@ def attached(tree: dict[str, Any], base: str = "") -> Iterator[str]:
             if path == "":
                 yield from _kept_here(node.get("url"), base)
                 continue
-            ways = _ways(str(node.get("resourceType")) if path == "Resource" else path)
+            ways = _ways(_kind(node)) if path == "Resource" else _ways(path)
             pending += [(node[key], way) for key, way in ways.items() if key in node]
+
+
+def _kind(node: dict[str, Any]) -> str:
+    """The type of a resource; of anything else one that has no attachments."""
+    type = node.get("resourceType")
+    return type if isinstance(type, str) and type in resource_types() else "Resource"
 
 
 @cache

@@ -348,6 +348,13 @@ def test_attachments_are_found_wherever_the_type_has_them(type: str) -> None:
     assert list(attached(link)) == []
 
 
+@pytest.mark.parametrize("type", ["Patient.nope", "string", "Extension", "nothing", 1, None, {}, ["Media"]])
+def test_what_is_no_resource_has_no_attachments(type: Any) -> None:
+    odd = {"resourceType": type, "content": {"url": "Binary/1"}, "photo": [{"url": "Binary/1"}]}
+    assert list(attached({"resourceType": "List", "contained": [odd, "odd", None, [odd]]})) == []
+    assert list(attached({"resourceType": "Media", "content": ["odd", 1, {"url": 1}, {"url": "Binary/"}]})) == []
+
+
 def test_every_type_whose_definition_has_an_attachment_is_a_carrier() -> None:
     def has(type: str) -> bool:
         return any(t.code == "Attachment" for element in types()[type].elements for t in element.types)
