@@ -29,7 +29,7 @@ from fhir_server.work import beside
 from fhir_server.work.budget import Budget, Exhausted, current, within
 
 #: By the clock a piece of work may take so many times its processor time, and so many seconds more to begin with.
-_SLOWLY, _BEGINNING = 2.0, 15.0
+_SLOWLY, _BEGINNING = 6.0, 15.0
 #: Bytes of resources that one request may take from the store.
 _MOST_BYTES = 400_000_000
 
