@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from fhir_server.access.audit import Traces, events
 from fhir_server.access.grant import OPEN
 from fhir_server.access.repository import Repository
-from fhir_server.fhir.outcome import FhirError, InsufficientStorage, Unavailable
+from fhir_server.fhir.outcome import FhirError, InsufficientStorage, TooCostly, Unavailable
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import ROUTES, dispatch, shape_of
 from fhir_server.store.protocol import Put
+from fhir_server.work.budget import Exhausted, settle
 
 #: Traces made before others get their turn on the event loop: a page of a search may be about as many patients.
 TURN = 16
@@ -33,6 +34,12 @@ async def traced(request: Request, context: Context) -> Response:
         response = await dispatch(request, context)
     except FhirError as error:
         await _leave(request, context, error.status)
+        raise
+    except Exhausted:
+        if context.apart is None:
+            # Nobody does it elsewhere: this is the refusal. What is left to do is no work of the caller's.
+            settle()
+            await _leave(request, context, TooCostly.status)
         raise
     if not traces.told or traces.objects:
         await _leave(request, context, response.status)

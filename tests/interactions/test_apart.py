@@ -5,6 +5,7 @@ The process beside is played by the same server in the same process: what matter
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from math import inf
@@ -13,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from fhir_server.access.grant import OPEN
 from fhir_server.interactions.apart import INLINE, LONG, too_costly, tried
-from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.routes import dispatch
+from fhir_server.interactions.traced import traced
 from fhir_server.work.budget import Budget, Exhausted, within
 from tests.interactions.calls import Answer, Server, serving
 
@@ -158,3 +161,13 @@ async def test_an_invariant_that_is_cut_off_refuses_the_write(server: Door) -> N
     answer = await server.put("Patient/a", patient(2 * LONG, id="a"))
     assert (answer.status, answer.codes) == (400, ["too-costly"])
     assert (await server.get("Patient/a")).status == 404
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_refusal_for_its_cost_leaves_a_trace_where_it_is_refused(server: Door, elsewhere: bool) -> None:
+    caller = Door(server.engine, server.settings, server.registry, replace(OPEN, traced=True))
+    body = json.dumps(patient(LONG // 2)).encode()
+    request = Request("POST", ("Patient",), (), body, FHIR_JSON)
+    with within(Budget(1_000)), pytest.raises(Exhausted):
+        await traced(request, caller.context(apart=server.apart if elsewhere else None))
+    assert (await server.get("AuditEvent?_summary=count")).json["total"] == (0 if elsewhere else 1)
