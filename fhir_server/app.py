@@ -14,9 +14,12 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.policy import PUBLIC
+from fhir_server.access.remembered import Remembered
 from fhir_server.access.repository import Repository
+from fhir_server.access.revision import Lasting, Revision
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Apart, Context, Request, Response
+from fhir_server.search import activation
 from fhir_server.search.activation import Watch
 from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
@@ -26,6 +29,7 @@ from fhir_server.store.protocol import Engine, Records
 from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.levels import Levels
+from fhir_server.validation.profiles import following
 from fhir_server.validation.profiles.following import Following
 from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
@@ -73,6 +77,7 @@ class House:
     anew: Anew | None = None
     _asgi: Application | None = None
     _authorization: Authorization | None = None
+    _lasting: Lasting | None = None
     _simulators: Simulators | None = None
     _catalogue: Catalogue | None = None
     _consents: Consents | None = None
@@ -84,7 +89,7 @@ class House:
             from fhir_server.smart.authorization import Authorization
             from fhir_server.smart.clients.catalogue import CatalogueClients
 
-            records = self.engine.records
+            records = Remembered(self.engine.records, self.lasting)
             self._authorization = Authorization(
                 self.settings,
                 records,
@@ -93,8 +98,16 @@ class House:
                 catalogue=self.catalogue,
                 repository=self.repository,
                 within=lambda: _within(self),
+                revision=self.lasting.revision,
             )
         return self._authorization
+
+    @property
+    def lasting(self) -> Lasting:
+        """What this worker remembers of who may do what."""
+        if self._lasting is None:
+            self._lasting = Lasting(Revision(self.engine.records))
+        return self._lasting
 
     @property
     def catalogue(self) -> Catalogue:
@@ -103,7 +116,8 @@ class House:
             from fhir_server.space.catalogue.catalogue import Catalogue
 
             store, records = self.engine.store, self.engine.records
-            self._catalogue = Catalogue(store, records, lambda: self.registry, self.settings.base_url)
+            base = self.settings.base_url
+            self._catalogue = Catalogue(store, records, lambda: self.registry, base, self.lasting)
         return self._catalogue
 
     @property
@@ -199,25 +213,16 @@ class House:
         Args:
             now: look although it is not time yet.
         """
-        await self.watch.refresh(now=now)
-        await self.following.refresh(now=now)
+        if now or self.watch.due or self.following.due:
+            # Both marks in one journey: what is looked at early is not looked at a moment later.
+            parameters, profiles = await self.engine.records.get_each([activation.MARK, following.MARK])
+            await self.watch.refresh(now=True, seen=parameters)
+            await self.following.refresh(now=True, seen=profiles)
         await self.terminology.follow()
 
     def own_context(self) -> Context:
         """What commands write with: all that judges a caller's write, under the server's own grant."""
-        return Context(
-            repository=self.repository(OPEN),
-            settings=self.settings,
-            base=self.settings.base_url or "http://localhost/fhir",
-            prefer="minimal",
-            cursor_key=self.cursor_key,
-            records=self.engine.records,
-            watch=self.watch,
-            terminology=self.terminology,
-            operate=_operate,
-            validator=self.validator,
-            following=self.following,
-        )
+        return self.context_of(OPEN, self.settings.base_url or "http://localhost/fhir", True, "minimal", "")
 
     async def context(self, call: Call) -> Context:
         """The context of one call.

@@ -10,6 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from fhir_server.http import health, metrics
 from fhir_server.http.calls import MakeContext
@@ -109,7 +110,7 @@ def build(
     counted = metrics.Metrics(gauges, shared)
     readiness = health.Readiness(check)
     pages = Pages(settings, counts, demo)
-    cors = Cors(settings.cors_origins, registered)
+    cors = Cors(settings.cors_origins, registered, _origin(settings.base_url))
     wire = Wire(settings, dispatch, make_context, counted, pages.page, cors)
 
     def make() -> FastAPI:
@@ -126,3 +127,9 @@ async def _lifespan(receive: Any, send: Any) -> None:
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _origin(base: str) -> str:
+    """Of the server's own pages, as browsers send it; "" when the base is not known."""
+    parts = urlsplit(base)
+    return f"{parts.scheme}://{parts.netloc.lower()}" if parts.netloc else ""

@@ -54,15 +54,19 @@ Pairs = list[tuple[bytes, bytes]]
 class Cors:
     """Who may call from a browser."""
 
-    def __init__(self, origins: tuple[str, ...], registered: Registered | None = None) -> None:
-        """`origins` of the settings as browsers send them (`https://app.example`), or ("*",) for any."""
+    def __init__(self, origins: tuple[str, ...], registered: Registered | None = None, own: str = "") -> None:
+        """`origins` of the settings as browsers send them (`https://app.example`), or ("*",) for any.
+
+        `own` is the server's, whose pages ask nothing of this; "" when it is not known.
+        """
+        self._own = own
         self._origins = frozenset(origins)
         self._any = "*" in self._origins
         self._registered = registered
 
     async def headers(self, origin: str | None, path: str) -> Pairs:
         """Headers for an answer from `path` to a page of `origin`; empty when it may not read it."""
-        if origin is None:
+        if origin is None or origin == self._own:
             return []
         listed = await self._allows(origin)
         if not listed and not self._any and not path.endswith(_PUBLIC):

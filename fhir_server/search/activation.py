@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,7 +26,8 @@ from fhir_server.store.protocol import Position, Records, Store
 
 #: Kind of the records: key = canonical URL, value = `Standing`.
 STANDING = "search-parameter"
-_MARK = ("search-parameters", "mark")
+#: Kind and key of the record that changes with them.
+MARK = ("search-parameters", "mark")
 #: Grows when `extract` writes other rows than before for the same resource: 2 has instants without width, and every row
 #: of contained resources; 3 has attachments, and traces of several patients. What was stored earlier is then indexed
 #: anew (`reindex.py`).
@@ -60,19 +61,24 @@ class Watch:
         self._due = 0.0
         self._mark: bytes | None = b""
 
-    async def refresh(self, *, now: bool = False) -> bool:
+    @property
+    def due(self) -> bool:
+        """Whether it is time to look."""
+        return monotonic() >= self._due
+
+    async def refresh(self, *, now: bool = False, seen: bytes | Literal[False] | None = False) -> bool:
         """Take over what other workers changed; says whether anything changed.
 
         Cheap enough for every exchange: between two looks it costs a clock reading.
 
         Args:
             now: look although it is not time yet.
+            seen: the record at `MARK`, where the caller has just read it.
         """
-        moment = monotonic()
-        if moment < self._due and not now:
+        if not self.due and not now:
             return False
-        self._due = moment + self._every
-        mark = await self._records.get(*_MARK)
+        self._due = monotonic() + self._every
+        mark = await self._records.get(*MARK) if seen is False else seen
         if mark == self._mark:
             return False
         changed = self.registry.replace(await self._added())
@@ -138,7 +144,7 @@ class Watch:
 
 async def announce(records: Records) -> None:
     """Change the mark that every worker looks at."""
-    await records.put(*_MARK, secrets.token_bytes(12))
+    await records.put(*MARK, secrets.token_bytes(12))
 
 
 async def complete(records: Records, url: str, known_as: str) -> None:

@@ -73,12 +73,13 @@ class Authorization:
         catalogue: Catalogue | None = None,
         repository: Callable[[Grant, str], Repository] | None = None,
         within: Callable[[], httpx.AsyncBaseTransport] | None = None,
+        revision: Revision | None = None,
     ) -> None:
         """`registry` gives the search parameters in force; `clients`, when they are not kept in the records.
 
         `catalogue` has the apps that clients may be; without it those clients get nothing. `repository` is the store
         as a grant sees it from a base: without it nothing is traced and nobody signs in through a provider. `within`
-        is how this process asks its own simulators.
+        is how this process asks its own simulators. `revision` is this worker's view of what ended, if others share it.
         """
         self.settings = settings
         self.records = records
@@ -90,7 +91,7 @@ class Authorization:
         self.keys = Keys(key_file(settings.data))
         self.rights = AppRights(catalogue, self.accounts)
         self.verifier = Verifier(
-            self.tokens, self.clients, self.accounts, Revision(records), settings, registry, self.rights
+            self.tokens, self.clients, self.accounts, revision or Revision(records), settings, registry, self.rights
         )
         self.bridge = Bridge()
         self.people = People(records, self.accounts)

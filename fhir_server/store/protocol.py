@@ -293,6 +293,8 @@ class Keep:
         kind, key, value: as for `Records.put`.
         ttl_seconds: gone after so many; None: stays.
         new: only where nothing unexpired is there; otherwise nothing of the whole is done.
+        old: only where exactly this is there, likewise, and with `ttl_seconds` None gone when that was to be; None for
+            whatever is there.
     """
 
     kind: str
@@ -300,6 +302,11 @@ class Keep:
     value: bytes
     ttl_seconds: float | None = None
     new: bool = False
+    old: bytes | None = None
+
+    def fits(self, there: bytes | None) -> bool:
+        """Whether it may be kept where `there` is (None: nothing)."""
+        return not (self.new and there is not None) and self.old in (None, there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +324,7 @@ class Records(Protocol):
         """All of `changes`, in order, or none of them; durable when this returns.
 
         Returns:
-            False, and nothing was done, when something is where a `Keep` must be new.
+            False, and nothing was done, when what is there is not what a `Keep` asks for.
         """
 
     async def get_each(self, keys: Sequence[tuple[str, str]]) -> list[bytes | None]:

@@ -365,16 +365,18 @@ class MemoryRecords:
         return found
 
     def _applied(self, changes: Sequence[Keep | Drop]) -> bool:
-        there: dict[tuple[str, str], bool] = {}
+        there: dict[tuple[str, str], bytes | None] = {}
         for change in changes:
             place = (change.kind, change.key)
-            if isinstance(change, Keep) and change.new and there.get(place, self._get(*place) is not None):
+            if isinstance(change, Keep) and not change.fits(there.get(place, self._get(*place))):
                 return False
-            there[place] = isinstance(change, Keep)
+            there[place] = change.value if isinstance(change, Keep) else None
         for change in changes:
             place = (change.kind, change.key)
             if isinstance(change, Keep):
                 ends = None if change.ttl_seconds is None else time.time() + change.ttl_seconds
+                if change.old is not None and change.ttl_seconds is None:
+                    ends = self._records[place][1]
                 self._records[place] = (change.value, ends)
             else:
                 self._records.pop(place, None)

@@ -509,6 +509,15 @@ async def test_records_are_changed_together_or_not_at_all(engine: Engine) -> Non
     await expired(records, "token", "b")
     assert await records.apply([Keep("token", "b", b"6", new=True)])
     assert not await records.apply([Keep("x", "y", b"1", new=True), Keep("x", "y", b"2", new=True)])
+    assert not await records.apply([Drop("code", "a"), Keep("token", "b", b"7", old=b"5")])
+    assert not await records.apply([Keep("token", "none", b"7", old=b"5")])
+    assert await records.apply([Keep("token", "b", b"7", old=b"6"), Keep("token", "b", b"8", old=b"7")])
+    assert await records.get_each([("code", "a"), ("token", "b")]) == [b"1", b"8"]
+    # What was to expire still does.
+    await records.put("token", "short", b"1", 0.05)
+    assert await records.apply([Keep("token", "short", b"2", old=b"1")])
+    await asyncio.sleep(0.06)
+    assert await records.get("token", "short") is None
     assert await records.apply([])
     assert await records.get_each([]) == []
 

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from fhir_server.smart.authorizing.asks import Ask
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
+    from fhir_server.store.protocol import Keep
 
 
-async def grant(visit: Visit, ask: Ask, session: Session, account: Account, scope: Sequence[str]) -> Response:
-    """To the app with a code for `scope`; refused when the request was decided already."""
+async def grant(
+    visit: Visit, ask: Ask, session: Session, account: Account, scope: Sequence[str], also: Sequence[Keep] = ()
+) -> Response:
+    """To the app with a code for `scope`, and `also` kept; refused when the request was decided already."""
     from fhir_server.smart.authorizing.authorize import granted
 
-    if not visit.cookie or not await visit.authorization.asks.decide(ask):
+    if not visit.cookie or not await visit.authorization.asks.decide(ask, also):
         return visit.foreign()
     held = tuple(one for one in ask.scope if one in scope)
     found, _ = await asyncio.gather(

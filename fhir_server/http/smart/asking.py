@@ -58,10 +58,9 @@ async def go_on(visit: Visit) -> Response:
     """The page of the step that is next, or the answer to the app."""
     from fhir_server.smart.authorizing import authorize
 
-    ask = await visit.ask()
+    ask, session, account = await visit.asked_by()
     if ask is None:
         return visit.refused(ENDED, 400)
-    session, account = await visit.session()
     if account is not None and session is not None and not authorize.allowed(ask, account):
         return await refuse(visit, ask, "access_denied", "This account cannot go on with the request.")
     ask = await _own(visit, ask, account)
@@ -100,8 +99,7 @@ async def _approved(visit: Visit, ask: Ask, account: Account) -> Sequence[str] |
 
 async def _own(visit: Visit, ask: Ask, account: Account | None) -> Ask:
     """Somebody who acts for one patient alone, or on one without encounters, has no choice to make."""
-    if account is not None and ask.needs_patient and ask.patient is None and len(account.patients) == 1:
-        ask = await visit.authorization.asks.choose(ask, account.patients[0])
+    ask = ask.settled(account.patients) if account is not None else ask
     if account is None or ask.patient is None or not ask.needs_encounter:
         return ask
     # Where there is none, nobody is asked which.

@@ -92,6 +92,7 @@ async def encounter(visit: Visit) -> Response:
     _, account = await visit.session()
     if given is None or account is None or ask is None or not ask.needs_encounter:
         return visit.foreign()
+    ask = ask.settled(account.patients)
     chosen = first(given, "encounter") if "encounter" in given else None
     known = {one.id for one in await encounters(visit, ask, account)}
     if chosen == "" or chosen in known:

@@ -53,10 +53,11 @@ async def decide(visit: Visit) -> Response:
     """What the person decided."""
     from fhir_server.smart.authorizing import authorize
 
-    given, ask = await visit.posted(), await visit.ask()
-    session, account = await visit.session()
+    given = await visit.posted()
+    ask, session, account = await visit.asked_by()
     if given is None or ask is None or session is None or account is None or not authorize.allowed(ask, account):
         return visit.foreign()
+    ask = ask.settled(account.patients)
     if authorize.step(ask, session, account, approved=False) != "consent":
         return visit.on(ask)
     offers = await visit.authorization.consenting.offers(ask, account)
@@ -67,8 +68,7 @@ async def decide(visit: Visit) -> Response:
     if not _ticked(ask, given):
         return await _scopes(visit, ask, account, "nothing")
     accepted = _accepted(ask, given)
-    await authorize.Approvals(visit.authorization.records).keep(ask, account, accepted)
-    return await grant(visit, ask, session, account, accepted)
+    return await grant(visit, ask, session, account, accepted, [authorize.Approvals.kept(ask, account, accepted)])
 
 
 def _ticked(ask: Ask, given: Form) -> bool:

@@ -151,6 +151,16 @@ class Visit:
         session = await self.authorization.sessions.of(self.cookie)
         return session, await self.authorization.accounts.get(session.account) if session else None
 
+    async def asked_by(self) -> tuple[Ask | None, Session | None, Account | None]:
+        """The app's request the page is about, and who is signed in: as `ask` and `session`, in one journey."""
+        asks, sessions = self.authorization.asks, self.authorization.sessions
+        id = self.request.query_params.get("ask", "")
+        places = [asks.places(id), sessions.places(self.cookie)]
+        found = await self.authorization.records.get_each([place for some in places for place in some])
+        ask = await asks.read(id, self.browser, found[: len(places[0])])
+        session = await sessions.read(self.cookie, found[len(places[0]) :])
+        return ask, session, await self.authorization.accounts.get(session.account) if session else None
+
     async def ask(self) -> Ask | None:
         """The app's request the page is about."""
         return await self.authorization.asks.of(self.request.query_params.get("ask", ""), self.browser)

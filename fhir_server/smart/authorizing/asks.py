@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from fhir_server.access.grant import Purpose
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authorizing import sealed
 from fhir_server.smart.secret import digest, made
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Drop, Keep, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class Ask:
         """Whether a patient must be in context."""
         named = {"launch/patient", "launch/encounter"} & set(self.scope)
         return bool(named) or any(one.startswith("patient/") for one in self.scope)
+
+    def settled(self, patients: Sequence[str]) -> Ask:
+        """The request with the patient (id) of somebody who acts for one alone, and has no choice to make."""
+        alone = self.needs_patient and self.patient is None and len(patients) == 1
+        return replace(self, patient=patients[0]) if alone else self
 
     @property
     def needs_encounter(self) -> bool:
@@ -116,28 +122,36 @@ class Asks:
 
     async def of(self, id: str, browser: str | None) -> Ask | None:
         """The request, for the browser that brought it."""
-        if len(id) > sealed.LONGEST or (id.startswith(sealed.MARK) and await self._is_over(id)):
+        return await self.read(id, browser, await self._records.get_each(self.places(id)))
+
+    @staticmethod
+    def places(id: str) -> list[tuple[str, str]]:
+        """The records that `read` must be given, for who reads others with them."""
+        return [("ask", digest(id)), ("ask-over", digest(id))] if len(id) <= sealed.LONGEST else []
+
+    async def read(self, id: str, browser: str | None, records: Sequence[bytes | None]) -> Ask | None:
+        """As `of`, given what is at `places`."""
+        if not records:
             return None
-        value = await self._records.get("ask", digest(id))
+        value, over = records
+        if over is not None:
+            return None
         if value is not None:
             found: Ask | None = msgspec.json.decode(value, type=Ask)
         else:
             found = sealed.opened(id, await self._secret(), Ask)
         return found if found is not None and browser and found.browser == digest(browser) else None
 
-    async def decide(self, ask: Ask) -> bool:
-        """End the request; False when it was ended already: one decision each."""
-        kept = await self._records.take("ask", digest(ask.id)) is not None
-        if not ask.id.startswith(sealed.MARK):
-            return kept
+    async def decide(self, ask: Ask, also: Sequence[Keep] = ()) -> bool:
+        """End the request and keep `also`; False, and neither, when it was ended already: one decision each."""
+        key = digest(ask.id)
         left = max(1.0, ask.created + lifetimes.ASK - time.time())
-        return await self._records.add("ask-over", digest(ask.id), b"", left)
-
-    async def _is_over(self, id: str) -> bool:
-        return await self._records.get("ask-over", digest(id)) is not None
+        return await self._records.apply([Keep("ask-over", key, b"", left, new=True), Drop("ask", key), *also])
 
     async def _secret(self) -> bytes:
         """The key of sealed requests: of several workers one makes it, and all use it."""
+        if not self._key:
+            self._key = await self._records.get("key", "ask") or b""
         if not self._key:
             await self._records.add("key", "ask", secrets.token_bytes(32))
             self._key = await self._records.get("key", "ask") or b""

@@ -26,7 +26,7 @@ from fhir_server.smart.requests import Asked
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.tokens.endpoint import Server
 from fhir_server.smart.tokens.kept import Family
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Keep, Records
 
 Step = Literal["sign-in", "role", "patient", "encounter", "purpose", "consent", "done"]
 #: Purposes of use an app may ask for by name (`purpose_of_use`); why is asked on a page, never taken from a URL.
@@ -176,8 +176,12 @@ class Approvals:
 
     async def keep(self, ask: Ask, account: Account, scope: Sequence[str]) -> None:
         """Remember a decision; it replaces the one before."""
-        value = msgspec.json.encode(list(scope))
-        await self._records.put("approval", _key(ask, account.id), value, lifetimes.APPROVAL)
+        await self._records.apply([self.kept(ask, account, scope)])
+
+    @staticmethod
+    def kept(ask: Ask, account: Account, scope: Sequence[str]) -> Keep:
+        """The change that remembers a decision, for who makes others with it."""
+        return Keep("approval", _key(ask, account.id), msgspec.json.encode(list(scope)), lifetimes.APPROVAL)
 
     async def withdraw(self, client: str, account: str) -> None:
         """Forget everything an account allowed an app."""

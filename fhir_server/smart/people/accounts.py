@@ -92,12 +92,12 @@ class Accounts:
     async def by_login(self, login: str) -> Account | None:
         """The account with this login."""
         id = await self._records.get("login", _key(login))
-        return None if id is None else await self.get(id.decode())
+        return None if id is None else await self._anew(id.decode())
 
     async def by_identity(self, issuer: str, subject: str) -> Account | None:
         """The account an identity provider's subject belongs to."""
         id = await self._records.get("identity", digest(f"{issuer}\n{subject}"))
-        return None if id is None else await self.get(id.decode())
+        return None if id is None else await self._anew(id.decode())
 
     async def link(self, issuer: str, subject: str, account: str) -> None:
         """Remember which account an identity provider's subject is."""
@@ -151,6 +151,11 @@ class Accounts:
         logins = {value.decode() for _, value in await self._records.list("login")}
         found = [msgspec.json.decode(value, type=Account) for _, value in await self._records.list("account")]
         return sorted((one for one in found if one.id in logins), key=lambda one: one.login.casefold())
+
+    async def _anew(self, id: str) -> Account | None:
+        """As `get`, of the store and not of what a worker remembers: whoever signs in has what holds now."""
+        [found] = await self._records.get_each([("account", id)])
+        return None if found is None else msgspec.json.decode(found, type=Account)
 
     async def replace(self, account: Account) -> None:
         """Keep what has changed of an account: its tokens follow on every worker within a second."""

@@ -9,7 +9,7 @@ import ipaddress
 
 import msgspec
 
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Keep, Records
 
 
 async def admitted(records: Records, kind: str, key: str, limit: int, seconds: float) -> bool:
@@ -28,6 +28,23 @@ async def admitted(records: Records, kind: str, key: str, limit: int, seconds: f
             return False
         if await records.swap(kind, key, before, msgspec.json.encode(count + 1)):
             return True
+
+
+def counted(kind: str, key: str, before: bytes | None, limit: int, seconds: float) -> Keep | None:
+    """The change that counts one more attempt, given what is there; None where the limit is reached already.
+
+    To be applied with others: as `admitted`, simultaneous attempts cannot all pass under the limit.
+    """
+    if before is None:
+        return Keep(kind, key, msgspec.json.encode(1), seconds, new=True)
+    count = msgspec.json.decode(before, type=int)
+    return Keep(kind, key, msgspec.json.encode(count + 1), old=before) if count < limit else None
+
+
+def given_back(counted: Keep) -> Keep:
+    """The change that takes back what `counted` did, where nothing came after it."""
+    count = msgspec.json.decode(counted.value, type=int)
+    return Keep(counted.kind, counted.key, msgspec.json.encode(count - 1), old=counted.value)
 
 
 async def give_back(records: Records, kind: str, key: str) -> None:

@@ -13,11 +13,11 @@ from typing import Literal
 
 from fhir_server.smart import lifetimes
 from fhir_server.smart.people.accounts import Account, Accounts
-from fhir_server.smart.people.attempts import admitted, give_back, network
+from fhir_server.smart.people.attempts import admitted, counted, give_back, given_back, network
 from fhir_server.smart.people.hashing import hashed, matches
 from fhir_server.smart.people.sessions import Strength
 from fhir_server.smart.secret import digest, made
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Drop, Keep, Records
 
 #: Failures within `lifetimes.LOCK` after which a login from an address, and whatever else comes from the address, are
 #: refused without being looked at; the second not where the person signed in from there before (`lifetimes.FAMILIAR`).
@@ -52,21 +52,43 @@ class People:
             source: network address of the person.
         """
         pair = digest(f"{login.strip().casefold()}\n{network(source)}")
-        familiar = await self._records.get("familiar", pair) is not None
         # Counted before the password is looked at: simultaneous guesses cannot all pass under the limit.
-        if not (familiar or await self.may_try(source)):
+        counts = await self._counted(pair, source)
+        if counts is None:
             return "locked"
-        if not await admitted(self._records, "failures", f"login:{pair}", FAILURES_OF_LOGIN, lifetimes.LOCK):
-            return "locked"
+        familiar = len(counts) == 1
         account = await self._accounts.by_login(login)
         found = await self._proven(account, password[: LONGEST + 1], code, familiar)
         if found is None or account is None:
             return "wrong"
-        await self._records.take("failures", f"login:{pair}")
-        if not familiar:
+        # What is right was no failure: it is counted neither for the login nor for the address.
+        right: list[Keep | Drop] = [
+            Drop("failures", counts[0].key),
+            Keep("familiar", pair, b"", lifetimes.FAMILIAR),
+        ]
+        if not await self._records.apply([*right, *map(given_back, counts[1:])]):
+            # Others tried from there meanwhile.
+            await self._records.apply(right)
             await self.did_right(source)
-        await self._records.put("familiar", pair, b"", lifetimes.FAMILIAR)
         return account, found
+
+    async def _counted(self, pair: str, source: str) -> list[Keep] | None:
+        """What an attempt was counted as: for the login, and for an address the person is not known to come from.
+
+        None when there were too many.
+        """
+        mine, there = f"login:{pair}", f"from:{network(source)}"
+        while True:
+            asked = [("familiar", pair), ("failures", mine), ("failures", there)]
+            known, of_login, of_address = await self._records.get_each(asked)
+            changes = [counted("failures", mine, of_login, FAILURES_OF_LOGIN, lifetimes.LOCK)]
+            if known is None:
+                changes.append(counted("failures", there, of_address, FAILURES_OF_ADDRESS, lifetimes.LOCK))
+            allowed = [change for change in changes if change is not None]
+            if len(allowed) < len(changes):
+                return None
+            if await self._records.apply(allowed):
+                return allowed
 
     async def may_try(self, source: str) -> bool:
         """Whether an address may try once more to prove something: counted as a failure until `did_right`."""

@@ -6,6 +6,7 @@ OWASP ASVS 3.3 and 3.4; RFC 6265 §4.1.2.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -65,10 +66,18 @@ class Sessions:
 
     async def of(self, cookie: str | None) -> Session | None:
         """The session of a cookie, which is thereby seen; None when there is none or it has ended."""
-        if not cookie or len(cookie) > 200:
+        return await self.read(cookie, await self._records.get_each(self.places(cookie)))
+
+    @staticmethod
+    def places(cookie: str | None) -> list[tuple[str, str]]:
+        """The records that `read` must be given, for who reads others with them."""
+        return [("session", digest(cookie))] if cookie and len(cookie) <= 200 else []
+
+    async def read(self, cookie: str | None, records: Sequence[bytes | None]) -> Session | None:
+        """As `of`, given what is at `places`."""
+        if not cookie or not records:
             return None
-        key = digest(cookie)
-        found = await self._read(key)
+        key, found = digest(cookie), _session(records[0])
         if found is not None and time.time() - found.seen > lifetimes.SESSION_IDLE / 30:
             # Written once a minute at most, not with each page.
             found = replace(found, seen=time.time())
@@ -109,14 +118,17 @@ class Sessions:
         await changed(self._records)
 
     async def _read(self, key: str) -> Session | None:
-        value = await self._records.get("session", key)
-        found = None if value is None else msgspec.json.decode(value, type=Session)
-        return found if found is not None and _holds(found) else None
+        return _session(await self._records.get("session", key))
 
     async def _keep(self, key: str, session: Session) -> None:
         left = session.began + lifetimes.SESSION - time.time()
         if left > 0:
             await self._records.put("session", key, msgspec.json.encode(session), left)
+
+
+def _session(value: bytes | None) -> Session | None:
+    found = None if value is None else msgspec.json.decode(value, type=Session)
+    return found if found is not None and _holds(found) else None
 
 
 def _holds(session: Session) -> bool:

@@ -222,11 +222,10 @@ class _Code(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         super().validate_token_request()
 
     def query_authorization_code(self, code: str, client: Caller) -> Taken | None:
-        family = self.server.wait(self.server.tokens.family_of("code", code))
         found = self.server.wait(self.server.tokens.take_code(code, client.client.id))
-        if found is None or family is None or family.base != self.request.addresses.base:
+        if found is None or found[1].base != self.request.addresses.base:
             return None
-        return Taken(found, family)
+        return Taken(*found)
 
     def delete_authorization_code(self, authorization_code: Taken) -> None:
         """It was taken."""
@@ -248,7 +247,7 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         token = self.request.form.get("refresh_token", "")
         if not 0 < len(token) <= 200:
             raise InvalidGrantError()
-        family: Family | None = self.server.wait(self.server.tokens.family_of("refresh", token))
+        family: Family | None = self.server.wait(self.server.tokens.family_of(token))
         mine = family is not None and family.client == client.client.id
         if family is not None and mine and family.base != self.request.addresses.base:
             raise InvalidGrantError()
@@ -271,7 +270,7 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
         form, headers = self.request.form, self.request.headers
         if "Authorization" in headers or {"client_id", "client_assertion", "client_secret"} & form.keys():
             return cast(Caller, super().authenticate_token_endpoint_client())
-        family = self.server.wait(self.server.tokens.family_of("refresh", form.get("refresh_token", "")[:200]))
+        family = self.server.wait(self.server.tokens.family_of(form.get("refresh_token", "")[:200]))
         caller: Caller | None = self.server.query_client(family.client) if family is not None else None
         if caller is None or caller.client.kind != "public":
             raise InvalidClientError()

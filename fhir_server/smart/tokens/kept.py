@@ -7,7 +7,6 @@ once, from two tabs of one app: within `lifetimes.GRACE` both are given the same
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import os
@@ -23,7 +22,7 @@ from fhir_server.access.revision import changed
 from fhir_server.smart import lifetimes
 from fhir_server.smart.people.person import Person
 from fhir_server.smart.secret import digest, made
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Keep, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,34 +125,36 @@ class Tokens:
         code = made()
         key = digest(code)
         kept = Code(family.id, family.client, redirect_uri, challenge, nonce)
-        # Together, so that they share a commit: nobody has the code before all of it is kept.
-        await asyncio.gather(
-            self._records.put("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY),
-            # What the code belonged to outlives it, so that a second redemption is known for what it is.
-            self._records.put("code-family", key, family.id.encode(), lifetimes.FAMILY),
-            self._records.put("code", key, msgspec.json.encode(kept), lifetimes.CODE),
+        await self._records.apply(
+            [
+                Keep("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY, new=True),
+                # What the code belonged to outlives it, so that a second redemption is known for what it is.
+                Keep("code-family", key, family.id.encode(), lifetimes.FAMILY),
+                Keep("code", key, msgspec.json.encode(kept), lifetimes.CODE),
+            ]
         )
         return code
 
-    async def take_code(self, code: str, client: str) -> Code | None:
-        """The code's own data, once, to the client it was made for. A second time ends the family."""
+    async def take_code(self, code: str, client: str) -> tuple[Code, Family] | None:
+        """The code's own data and its authorization, once, to the client it was made for.
+
+        A second time ends the authorization. It is read before the code is taken: whoever takes it then has it,
+        although a second redeemer at the same moment ends it.
+        """
         key = digest(code)
-        seen = await self._records.get("code", key)
+        seen, id = await self._records.get_each([("code", key), ("code-family", key)])
+        family = None if id is None else await self.family(id.decode())
         if seen is not None and msgspec.json.decode(seen, type=Code).client != client:
             return None
-        if (taken := await self._records.take("code", key)) is not None:
-            return msgspec.json.decode(taken, type=Code)
-        if (family := await self._records.get("code-family", key)) is not None:
-            await self._reused("code", family.decode(), client)
+        if seen is not None and await self._records.take("code", key) is not None:
+            return None if family is None else (msgspec.json.decode(seen, type=Code), family)
+        if id is not None:
+            await self._reused("code", id.decode(), client)
         return None
 
-    async def family_of(self, kind: Literal["code", "refresh"], secret: str) -> Family | None:
-        """The authorization behind a code or refresh token.
-
-        Read before the secret is taken: whoever takes it then has it, although a second redeemer at the same moment
-        ends the family.
-        """
-        id = await self._records.get(f"{kind}-family", digest(secret))
+    async def family_of(self, secret: str) -> Family | None:
+        """The authorization behind a refresh token; to be read before the token is taken, as for `take_code`."""
+        id = await self._records.get("refresh-family", digest(secret))
         return None if id is None else await self.family(id.decode())
 
     async def take_refresh(self, token: str, client: str) -> Used | None:
@@ -241,10 +242,8 @@ class Tokens:
         self, client: str, base: str, scope: tuple[str, ...], family: str | None, person: Person | None = None
     ) -> str:
         """A new access token; `person` is the professional that software alone asks for."""
-        now = int(time.time())
-        token = made()
-        kept = Access(client, family, base, scope, now, now + lifetimes.ACCESS, person)
-        await self._records.put("access", digest(token), msgspec.json.encode(kept), lifetimes.ACCESS)
+        token, kept = _access(client, base, scope, family, person)
+        await self._records.apply([kept])
         return token
 
     async def successor(self, token: str) -> str:
@@ -260,23 +259,26 @@ class Tokens:
 
     async def issue_refresh(self, client: str, family: str, seconds: int, after: str = "") -> str:
         """A new refresh token, of use for `seconds`; `after` another, when there is one, which was taken."""
+        token, kept = await self._refresh(client, family, seconds, after)
+        await self._records.apply(kept)
+        return token
+
+    async def _refresh(self, client: str, family: str, seconds: int, after: str) -> tuple[str, list[Keep]]:
         token = await self.successor(after) if after else made()
         key = digest(token)
         kept = Refresh(client, family, int(time.time()) + seconds)
-        await asyncio.gather(
-            # In this order: what is known to have been given was there.
-            self._records.put("refresh", key, msgspec.json.encode(kept), seconds),
-            self._records.put("refresh-family", key, family.encode(), lifetimes.FAMILY),
-        )
-        return token
+        return token, [
+            Keep("refresh", key, msgspec.json.encode(kept), seconds),
+            Keep("refresh-family", key, family.encode(), lifetimes.FAMILY),
+        ]
 
     async def issue_both(
         self, client: str, base: str, scope: tuple[str, ...], family: str, seconds: int, after: str = ""
     ) -> tuple[str, str]:
         """A new access token and a new refresh token of use for `seconds`, kept together; `after` another of these."""
-        access, refresh = await asyncio.gather(
-            self.issue(client, base, scope, family), self.issue_refresh(client, family, seconds, after)
-        )
+        access, kept = _access(client, base, scope, family)
+        refresh, more = await self._refresh(client, family, seconds, after)
+        await self._records.apply([kept, *more])
         return access, refresh
 
     async def access(self, token: str) -> Access | None:
@@ -297,3 +299,12 @@ class Tokens:
         """End one access token, on every worker within a second."""
         await self._records.take("access", digest(token))
         await changed(self._records)
+
+
+def _access(
+    client: str, base: str, scope: tuple[str, ...], family: str | None, person: Person | None = None
+) -> tuple[str, Keep]:
+    now = int(time.time())
+    token = made()
+    kept = Access(client, family, base, scope, now, now + lifetimes.ACCESS, person)
+    return token, Keep("access", digest(token), msgspec.json.encode(kept), lifetimes.ACCESS)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from fhir_server.access.grant import OPEN
 from fhir_server.access.policy import APP, ON_LINE
 from fhir_server.access.repository import Repository
-from fhir_server.access.revision import changed
+from fhir_server.access.revision import Lasting, Revision, changed
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict
 from fhir_server.search.codes import spelling
@@ -37,8 +37,19 @@ _PAGE = 200
 class Catalogue:
     """The apps of one opened store."""
 
-    def __init__(self, store: Store, records: Records, registry: Callable[[], Registry], base: str = "") -> None:
-        """`registry` gives the search parameters in force; `base` is the server's own FHIR base, when it is known."""
+    def __init__(
+        self,
+        store: Store,
+        records: Records,
+        registry: Callable[[], Registry],
+        base: str = "",
+        lasting: Lasting | None = None,
+    ) -> None:
+        """`registry` gives the search parameters in force; `base` is the server's own FHIR base, when it is known.
+
+        `lasting` is what this worker remembers, when others share it.
+        """
+        self.lasting = lasting or Lasting(Revision(records))
         self.records = records
         self._store = store
         self._registry = registry
@@ -57,8 +68,11 @@ class Catalogue:
 
     async def get(self, device_id: str) -> App | None:
         """The app that this Device is, whatever its status; None when there is no such Device, or it is no app."""
-        app, _ = await self.at(device_id)
-        return app
+
+        async def read() -> App | None:
+            return (await self.at(device_id))[0]
+
+        return await self.lasting.get(("app", device_id), read)
 
     async def at(self, device_id: str) -> tuple[App | None, int]:
         """As `get`, and the version of the Device, for `expected`: what is judged is then what is written over."""

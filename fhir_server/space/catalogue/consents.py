@@ -55,8 +55,12 @@ class Consents:
 
     async def decided(self, patient: str, app: App) -> dict[str, Decision]:
         """What the patient (id) decided on the app, by purpose code; a purpose never asked about is not there."""
-        found = await self._found(both(_of(patient), Refers("actor", app.reference)))
-        return {purpose: decision for _, purpose, decision in found}
+
+        async def read() -> dict[str, Decision]:
+            found = await self._found(both(_of(patient), Refers("actor", app.reference)))
+            return {purpose: decision for _, purpose, decision in found}
+
+        return dict(await self._catalogue.lasting.get(("decided", patient, app.id), read))
 
     async def decide(
         self,

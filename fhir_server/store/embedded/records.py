@@ -16,6 +16,7 @@ from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.protocol import Drop, Keep
 
 _PUT = "INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES(?, ?, ?, ?)"
+_REPLACE = "UPDATE record SET value=? WHERE kind=? AND key=?"
 _GET = "SELECT value FROM record WHERE kind=? AND key=? AND (expires IS NULL OR expires>?)"
 _DELETE = "DELETE FROM record WHERE kind=? AND key=?"
 
@@ -33,14 +34,18 @@ class EmbeddedRecords:
 
         def task(_: Batch, connection: apsw.Connection) -> bool:
             # Judged before anything is written: the writer's transaction holds other callers' changes too.
-            there: dict[tuple[str, str], bool] = {}
+            there: dict[tuple[str, str], bytes | None] = {}
             for change in changes:
                 place = (change.kind, change.key)
-                if isinstance(change, Keep) and change.new and there.get(place, _is_there(connection, *place)):
+                if place not in there:
+                    there[place] = _get(connection, *place)
+                if isinstance(change, Keep) and not change.fits(there[place]):
                     return False
-                there[place] = isinstance(change, Keep)
+                there[place] = change.value if isinstance(change, Keep) else None
             for change in changes:
-                if isinstance(change, Keep):
+                if isinstance(change, Keep) and change.old is not None and change.ttl_seconds is None:
+                    connection.execute(_REPLACE, (change.value, change.kind, change.key))
+                elif isinstance(change, Keep):
                     row = (change.kind, change.key, change.value, _expiry(change.ttl_seconds))
                     connection.execute(_PUT, row)
                 else:
@@ -101,7 +106,7 @@ class EmbeddedRecords:
         def task(_: Batch, connection: apsw.Connection) -> bool:
             if _get(connection, kind, key) != old:
                 return False
-            connection.execute("UPDATE record SET value=? WHERE kind=? AND key=?", (new, kind, key))
+            connection.execute(_REPLACE, (new, kind, key))
             return True
 
         swapped: bool = await self._writer.perform(task)
@@ -119,10 +124,6 @@ class EmbeddedRecords:
             lambda search: search.connection.execute(text, values).fetchall()
         )
         return found
-
-
-def _is_there(connection: apsw.Connection, kind: str, key: str) -> bool:
-    return _get(connection, kind, key) is not None
 
 
 def _get(connection: apsw.Connection, kind: str, key: str) -> bytes | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,7 +18,8 @@ from fhir_server.store.protocol import Position, Records, Store, Version
 from fhir_server.validation.profiles.conformance import tried
 from fhir_server.validation.profiles.known import Profiles, check
 
-_MARK = ("profiles", "mark")
+#: Kind and key of the record that changes with them.
+MARK = ("profiles", "mark")
 _PAGE = 200
 
 
@@ -66,19 +67,24 @@ class Following:
         self._mark: bytes | None = None
         self._held: dict[str, tuple[int, str, str]] = {}
 
-    async def refresh(self, *, now: bool = False) -> bool:
+    @property
+    def due(self) -> bool:
+        """Whether it is time to look."""
+        return monotonic() >= self._due
+
+    async def refresh(self, *, now: bool = False, seen: bytes | Literal[False] | None = False) -> bool:
         """Take over what was written since, by this worker or another; says whether there was anything.
 
         Cheap enough for every exchange: between two looks it costs a clock reading.
 
         Args:
             now: look although it is not time yet.
+            seen: the record at `MARK`, where the caller has just read it.
         """
-        moment = monotonic()
-        if moment < self._due and not now:
+        if not self.due and not now:
             return False
-        self._due = moment + self._every
-        mark = await self._records.get(*_MARK)
+        self._due = monotonic() + self._every
+        mark = await self._records.get(*MARK) if seen is False else seen
         if mark == self._mark:
             return False
         await self._take_over()
@@ -120,7 +126,7 @@ class Following:
 
 async def announce(records: Records) -> None:
     """Change the mark that every worker looks at."""
-    await records.put(*_MARK, secrets.token_bytes(12))
+    await records.put(*MARK, secrets.token_bytes(12))
 
 
 def refuse(tree: dict[str, Any], profiles: Profiles) -> None:
