@@ -21,26 +21,26 @@ help:
 	@echo "make lock      make the hashed locks anew from pyproject.toml"
 	@echo "make clean     remove the environment and caches (data in var/ stay)"
 
-run: $(VENV)/.run
+run: $(VENV)/.compiled
 	@exec $(BIN)/fhir-server demo --patients $(PATIENTS)
 
-open: $(VENV)/.run
+open: $(VENV)/.compiled
 	@$(BIN)/fhir-server seed --patients $(PATIENTS) --if-empty
 	@exec $(BIN)/fhir-server serve --open
 
-test: $(VENV)/.dev $(VENV)/.browser lint
+test: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
 	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
 
-test-all: $(VENV)/.dev $(VENV)/.browser lint
+test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
 	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
 
-bench: $(VENV)/.run
+bench: $(VENV)/.compiled
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 lint: $(VENV)/.dev
@@ -85,6 +85,12 @@ $(VENV)/.dev: $(VENV)/.linked requirements.lock requirements-dev.lock
 	@echo "Installing from requirements-dev.lock…"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $(VENV)/.run $@
+
+# The modules as bytecode, as an installed package has them: a start reads them even where Python may write none
+# (PYTHONDONTWRITEBYTECODE, a folder of another owner), and is a third shorter for it.
+$(VENV)/.compiled: $(VENV)/.run $(shell find fhir_server -name '*.py')
+	@$(BIN)/python -m compileall -q fhir_server
+	@touch $@
 
 # The page tests drive Debian's Chromium; without it they skip, saying so.
 $(VENV)/.browser: $(VENV)/.made

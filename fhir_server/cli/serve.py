@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -72,6 +73,9 @@ def run(chosen: Settings, listener: socket.socket, lines: Iterable[str]) -> int:
 
 def application() -> Asgi:
     """The ASGI application of one worker process, from the `FHIR_*` variables."""
+    # Nothing is garbage while it starts. What is there when it has started stays, and is looked through no more: the
+    # event loop waits for each look.
+    gc.disable()
     from fhir_server.http.logs import configure
 
     chosen = Settings()
@@ -133,6 +137,8 @@ class _Worker:
                 await send({"type": "lifespan.startup.failed"})
                 return
             _on_stop(house.asgi.readiness)
+            gc.freeze()
+            gc.enable()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
