@@ -15,11 +15,11 @@ from typing import NamedTuple
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import Unavailable
-from fhir_server.http.logs import configure
+from fhir_server.http.logs import configure, logger
 from fhir_server.interactions.apart import too_costly
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import dispatch
-from fhir_server.interactions.traced import traced
+from fhir_server.interactions.traced import left_behind, traced
 from fhir_server.search.reindex import indexed_anew
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
@@ -84,7 +84,13 @@ class _Apart:
         who = "|".join((grant.client or "", grant.subject or "", grant.patient or ""))
         asked = (self._house.settings, request, caller, traced, left)
         with _told():
-            found = await self._process.run(answered, *asked, seconds=left * _SLOWLY + _BEGINNING, who=who)
+            try:
+                found = await self._process.run(answered, *asked, seconds=left * _SLOWLY + _BEGINNING, who=who)
+            except (beside.Ended, beside.Lost) as ended:
+                # Nobody is left there to say who asked.
+                if traced:
+                    await left_behind(request, context, 400 if isinstance(ended, beside.Ended) else 503)
+                raise
         if whole is not None:
             whole.apart += found.seconds
         context.repository.traces.objects.update(found.objects)
@@ -120,6 +126,12 @@ def _told() -> Iterator[None]:
         raise Unavailable("Too many long requests at once.", headers={"Retry-After": "5"}) from None
     except beside.Ended:
         raise too_costly() from None
+    except beside.Lost as lost:
+        logger("beside").error("lost", why=str(lost))
+        raise Unavailable(_LOST, headers={"Retry-After": "1"}) from None
+
+
+_LOST = "What did this has ended before it answered. Writes are whole or not there: look before sending them again."
 
 
 def answered(settings: Settings, request: Request, caller: Caller, leaves_trace: bool, seconds: float) -> Answered:

@@ -8,9 +8,11 @@ dribbles a head or a body, or does not take an answer, holds a connection for a 
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import Any, Literal
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_server.fhir.outcome import Issue, Malformed
@@ -19,7 +21,13 @@ from fhir_server.http.outlet import Outlet
 
 #: The longest request line and headers together, in bytes, and the most headers.
 LONGEST_HEAD = 131_072
+#: The longest request target, in bytes (RFC 9112 §3): what the parser of URLs can tell the parts of.
+LONGEST_TARGET = 65_535
 MOST_HEADERS = 200
+#: The one transfer coding that is understood (RFC 9112 §6.1: others are answered with 501).
+_CODING = re.compile(rb"chunked[ \t]*", re.IGNORECASE)
+#: A target that names its host itself (RFC 9112 §3.2.2), without a user's name.
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(?:[/?#]|$)", re.IGNORECASE)
 
 
 class Connection(HttpToolsProtocol):
@@ -29,6 +37,7 @@ class Connection(HttpToolsProtocol):
     """
 
     _received = 0
+    _had_body = False
     _coming: Literal["nothing", "head", "body"] = "head"
     _address = ""
 
@@ -62,21 +71,52 @@ class Connection(HttpToolsProtocol):
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
-        """Read on, while the head is not too long and an answer is still to be given."""
+        """Read on, while the head, and what is no body after it, is not too long and an answer is still to be given."""
         if self._outlet.lingering_since is not None:
             return
-        super().data_received(data)
+        was, self._had_body = self._coming, False
+        self._unset_keepalive_if_required()
+        try:
+            self._read(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
         if self._outlet.is_closing():
             return
         if self._coming == "nothing" and self._is_answered():
             # Line ends between requests, or the rest of a body answered early: uvicorn has forgotten its idle timer.
             self._came("head")
-            return
-        if self._coming != "head":
-            return
-        self._received += len(data)
+        elif self._coming == "head":
+            self._count(len(data), "The request line and headers are")
+        elif self._coming == was == "body":
+            # The parts of chunks that are no body, and what follows the last one, are kept by the parser.
+            if self._had_body:
+                self._received = 0
+            else:
+                self._count(len(data), "What stands between or after the chunks of the body is")
+
+    def _count(self, size: int, what: str) -> None:
+        self._received += size
         if self._received > LONGEST_HEAD:
-            self._refuse(431, f"The request line and headers are longer than {LONGEST_HEAD} bytes.", "too-long")
+            self._refuse(431, f"{what} longer than {LONGEST_HEAD} bytes.", "too-long")
+
+    def _read(self, data: bytes) -> None:
+        """Have `data` parsed; a wish for another protocol is not heard (RFC 9110 §7.8), and its request read anew."""
+        rest = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as asked:
+                if self._outlet.is_closing():
+                    return
+                rest = rest[asked.args[0] :]
+                head = [
+                    b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+                ]
+                head += [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
     def on_message_begin(self) -> None:
         """A request has begun."""
@@ -85,7 +125,9 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header of it."""
+        """One header of it; what follows a body is none (RFC 9110 §6.5.1: it is not merged into the head)."""
+        if self._coming == "body":
+            return
         super().on_header(name, value)
         if len(self.headers) == MOST_HEADERS + 1:
             self._refuse(431, f"There are more than {MOST_HEADERS} headers.", "too-long")
@@ -94,22 +136,42 @@ class Connection(HttpToolsProtocol):
         """The head is whole."""
         if self._outlet.is_closing():
             return
-        # RFC 9112 §3.2: one Host, which only HTTP/1.0 may leave out.
-        hosts = sum([name == b"host" for name, _ in self.headers])
-        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
-            self._refuse(400, "A request has one Host header.", "structure")
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             return
-        self._came("body")
+        if wrong := self._wrong():
+            self._refuse(*wrong)
+            return
+        # A target that is no URL raises here: its request is refused like any that is not HTTP.
         super().on_headers_complete()
+        self._came("body")
+
+    def _wrong(self) -> tuple[int, str, str] | None:
+        """Status, words and issue code for a head that is refused; None when it is read on."""
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
+        # RFC 9112 §3.2: one Host, which only HTTP/1.0 may leave out.
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            return 400, "A request has one Host header.", "structure"
+        if len(self.url) > LONGEST_TARGET:
+            return 414, f"The request target is longer than {LONGEST_TARGET} bytes.", "too-long"
+        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and not (len(codings) == 1 and _CODING.fullmatch(codings[0])):
+            return 501, "The only transfer coding is chunked.", "not-supported"
+        if not self.url.startswith(b"/") and (named := _ABSOLUTE.match(self.url)):
+            # RFC 9112 §3.2.2: what the target names counts, whatever stands in Host.
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"] + [(b"host", named[1])]
+        return None
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
+        self._had_body = True
         if not self._outlet.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        if self._outlet.is_closing():
+        if self._outlet.is_closing() or self._coming == "head":
+            # Refused, or still to be read anew.
             return
         self._came("nothing")
         super().on_message_complete()

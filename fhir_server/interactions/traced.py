@@ -46,6 +46,12 @@ async def traced(request: Request, context: Context) -> Response:
     return response
 
 
+async def left_behind(request: Request, context: Context, status: int) -> None:
+    """Leave the traces of a request that was answered with `status` because what was to answer it is no more."""
+    if context.repository.traces.kept:
+        await _leave(request, context, status)
+
+
 class _Witness:
     """Makes the traces of writes that are about to be made, for the same commit."""
 

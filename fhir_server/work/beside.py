@@ -37,7 +37,11 @@ class Busy(Exception):
 
 
 class Ended(Exception):
-    """What was asked took longer than it may, or ended its process."""
+    """What was asked took longer than it may."""
+
+
+class Lost(Exception):
+    """The process ended, or is being stopped, before it answered: what was asked is done wholly or not at all."""
 
 
 @dataclass(slots=True)
@@ -82,6 +86,7 @@ class Beside:
         Raises:
             Busy: too much is waiting, of this caller or in all.
             Ended: it took longer.
+            Lost: the process ended by itself, or is being stopped.
         """
         loop = asyncio.get_running_loop()
         job = _Job((function, args), seconds, loop.create_future(), loop)
@@ -98,7 +103,7 @@ class Beside:
         return found
 
     def close(self) -> None:
-        """End the process; what waits is answered with `Ended`."""
+        """End the process; what waits is answered with `Lost`."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -118,7 +123,7 @@ class Beside:
                 self._changed.wait()
             if self._closed:
                 for job in (job for jobs in self._waiting.values() for job in jobs):
-                    self._deliver(job, False, Ended("The server is stopping."))
+                    self._deliver(job, False, Lost("The server is stopping."))
                 self._waiting.clear()
                 return None
             who, jobs = self._waiting.popitem(last=False)
@@ -140,12 +145,12 @@ class Beside:
             while not connection.poll(_LOOK):
                 if self._closed or job.future.cancelled() or monotonic() > until:
                     self._end()
-                    return False, Ended("It took too long.")
+                    return False, Lost("The server is stopping.") if self._closed else Ended("It took too long.")
             well, found = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own process
             return bool(well), found
         except (OSError, EOFError) as error:
             self._end()
-            return False, Ended(f"The process beside ended: {type(error).__name__}.")
+            return False, Lost(f"The process beside ended: {type(error).__name__}.")
 
     def _started(self) -> Connection:
         if self._connection is None or self._process is None or self._process.poll() is not None:
@@ -234,7 +239,7 @@ async def aside(function: Callable[..., T], *args: Any) -> T:
     """What `function` returns for `args`, without holding the event loop: in the process beside, or in a thread.
 
     Raises:
-        Busy, Ended: as `Beside.run`.
+        Busy, Ended, Lost: as `Beside.run`.
     """
     beside = _OWN
     return await (beside.run(function, *args) if beside is not None else asyncio.to_thread(function, *args))

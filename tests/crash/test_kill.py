@@ -25,14 +25,14 @@ ACKNOWLEDGED = 150
 
 
 @contextmanager
-def serving(data: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(data: Path, log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server process and its FHIR base."""
     with log.open("wb") as said:
         process = subprocess.Popen(
             command("serve", "--open", "--port", "0", "--data", data),
             stdout=said,
             stderr=subprocess.STDOUT,
-            env=environment(),
+            env=environment(**variables),
         )
     try:
         until(lambda: process.poll() is not None or b"Open:" in log.read_bytes())

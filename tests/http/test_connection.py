@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,97 @@ async def port() -> AsyncIterator[int]:
 )
 async def test_what_is_not_http_is_refused_with_an_outcome(port: int, sent: bytes) -> None:
     assert await answered(port, sent) == (400, "structure")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"DELETE"])
+@pytest.mark.parametrize("where", [b"/fhir/Patient?name=%s", b"/fhir/Patient/%s", b"/%s"])
+async def test_a_target_longer_than_the_parser_can_tell_is_refused(port: int, method: bytes, where: bytes) -> None:
+    sent = b"%s %s HTTP/1.1\r\nHost: a\r\n\r\n" % (method, where % (b"a" * 66_000))
+    assert await answered(port, sent) == (414, "too-long")
+
+
+@pytest.mark.parametrize("target", [b"http://[::1", b"http://:80/x", b"http://fhir.test", b"?x", b"fhir"])
+async def test_a_target_that_is_no_url_is_refused(port: int, target: bytes) -> None:
+    """RFC 9112 §3.2."""
+    assert await answered(port, b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target) == (400, "structure")
+
+
+BODY = b'{"resourceType":"Patient"}'
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n"
+
+
+def heard(head: bytes, rest: bytes = b"Content-Length: 26\r\n\r\n" + BODY) -> bytes:
+    """A POST with that in its head."""
+    return POST % b"/fhir/Patient" + head + rest
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAA\r\n",
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        b"Connection: keep-alive, upgrade\r\nUpgrade: foo/2, bar\r\n",
+    ],
+)
+@pytest.mark.parametrize("rest", [b"Content-Length: 26\r\n\r\n" + BODY, CHUNKED + b"\r\n"])
+@pytest.mark.parametrize("cut", [0, 40, -10, -30])
+async def test_a_wish_for_another_protocol_is_not_heard(wish: bytes, rest: bytes, cut: int) -> None:
+    """RFC 9110 §7.8: what asks for it is a request like others, and so is what follows it on the connection."""
+    stub = Stub()
+    sent = heard(wish, rest)
+    async with listening(stub.app, stub.settings) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for part in ([sent[:cut], sent[cut:]] if cut else [sent]) + [sent, heard(b"Connection: close\r\n")]:
+            writer.write(part)
+            await asyncio.sleep(0.02)
+        answers = await reader.read()
+        writer.close()
+    assert answers.count(b"HTTP/1.1 201") == 3
+    assert [request.body for request in stub.requests] == [BODY] * 3
+
+
+@pytest.mark.parametrize(
+    "trailer", [b"Host: evil.test", b"Authorization: Bearer x", b'If-Match: W/"1"', b"Content-Encoding: gzip"]
+)
+async def test_what_follows_a_body_is_no_header(trailer: bytes) -> None:
+    """RFC 9110 §6.5.1, https://datatracker.ietf.org/doc/html/rfc9112#section-7.1.2."""
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        seen.append(list(scope["headers"]))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with listening(app, Stub().settings) as port:
+        await answered(port, heard(b"Connection: close\r\n", CHUNKED) + trailer + b"\r\n\r\n")
+    assert trailer.partition(b":")[0].lower() not in [name for name, _ in seen[0] if name != b"host"]
+    assert (b"host", b"evil.test") not in seen[0]
+
+
+@pytest.mark.parametrize("rest", [CHUNKED + b"X: %s", CHUNKED + b"X: y\r\n%s", CHUNKED[:-3] + b"1;%s"])
+async def test_what_is_no_body_between_chunks_and_after_is_bounded(port: int, rest: bytes) -> None:
+    sent = heard(b"", rest % b"")
+    assert await answered(port, sent, *[b"a" * 50_000] * 4) == (431, "too-long")
+
+
+@pytest.mark.parametrize(
+    ("coding", "status"),
+    [(b"chunked", 201), (b"Chunked", 201), (b"gzip, chunked", 501), (b"gzip\r\nTransfer-Encoding: chunked", 501)],
+)
+async def test_a_transfer_coding_that_is_not_understood_is_refused(port: int, coding: bytes, status: int) -> None:
+    """RFC 9112 §6.1."""
+    rest = CHUNKED.replace(b"chunked", coding, 1) + b"\r\n"
+    assert (await answered(port, heard(b"Connection: close\r\n", rest)))[0] == status
+
+
+async def test_the_host_that_a_target_names_counts(port: int) -> None:
+    """RFC 9112 §3.2.2."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET http://other.test/fhir/Patient/1 HTTP/1.0\r\nHost: fhir.test\r\n\r\n")
+    assert b"content-location: http://other.test/fhir/Patient/1" in await reader.read()
+    writer.close()
 
 
 async def test_a_head_without_end_is_refused_before_it_fills_the_memory(port: int) -> None:

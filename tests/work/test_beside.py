@@ -12,7 +12,7 @@ import pytest
 from fhir_server.fhir.fhirpath.errors import MalformedExpression
 from fhir_server.fhir.outcome import FhirError, Forbidden, Invalid, Issue, TooCostly
 from fhir_server.work import beside
-from fhir_server.work.beside import EACH, Beside, Busy, Ended, aside
+from fhir_server.work.beside import EACH, Beside, Busy, Ended, Lost, aside
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_what_cannot_be_handed_over_is_an_error_and_not_the_end(process: B
 async def test_what_ends_the_process_or_takes_too_long_ends_alone(process: Beside, how: str) -> None:
     before = await process.run(os.getpid)
     if how == "left":
-        with pytest.raises(Ended):
+        with pytest.raises(Lost):
             await process.run(leave)
     elif how == "late":
         with pytest.raises(Ended):
@@ -98,7 +98,7 @@ async def test_what_waits_when_it_is_closed_is_told() -> None:
     asked = [asyncio.create_task(process.run(time.sleep, 3600)) for _ in range(3)]
     await waiting(process, 2)
     await asyncio.to_thread(process.close)
-    assert all(isinstance(one, Ended) for one in await asyncio.gather(*asked, return_exceptions=True))
+    assert all(isinstance(one, Lost) for one in await asyncio.gather(*asked, return_exceptions=True))
     with pytest.raises(Busy):
         await process.run(os.getpid)
 

@@ -6,7 +6,9 @@ ended by a bound, and that the longest silence is a part of the time it took.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -113,12 +115,55 @@ def test_long_requests_of_many_callers_leave_room_for_short_ones(base: str) -> N
     assert all("retry-after" in answer.headers for answer in found if answer.status_code == 503)
 
 
+def beside_of(pid: int) -> list[int]:
+    """The processes that this one has started."""
+    return [int(one) for task in Path(f"/proc/{pid}/task").glob("*/children") for one in task.read_text().split()]
+
+
+def test_a_process_that_is_killed_at_its_work_leaves_nothing_by_half_and_is_told_of(tmp_path: Path) -> None:
+    """It is the server that failed, so 503; and whoever asked has left a trace (R4 security.html#audit)."""
+    entry = {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "active": True}}
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * 1_000}
+    traced = serving(tmp_path / "data", tmp_path / "log", FHIR_AUDIT="on")
+    with traced as (process, base), httpx.Client(timeout=120) as client:
+
+        def count(query: str) -> int:
+            return int(client.get(f"{base}/{query}&_summary=count&_total=accurate").json()["total"])
+
+        answers: list[httpx.Response] = []
+
+        def send() -> None:
+            headers = {"content-type": "application/fhir+json"}
+            answers.append(httpx.post(base, json=body, headers=headers, timeout=120))
+
+        send()
+        for _ in range(30):
+            held, before = beside_of(process.pid), count("Patient?active=true")
+            traces = count("AuditEvent?outcome=8")
+            for pid in held:
+                os.kill(pid, signal.SIGSTOP)
+            thread = threading.Thread(target=send)
+            thread.start()
+            time.sleep(0.1)
+            for pid in held:
+                os.kill(pid, signal.SIGKILL)
+            thread.join()
+            written = count("Patient?active=true") - before
+            assert (answers[-1].status_code, written) in ((200, 1_000), (503, 0)), answers[-1].text
+            if answers[-1].status_code == 503:
+                break
+        assert answers[-1].json()["issue"][0]["code"] == "transient"
+        assert answers[-1].headers["retry-after"]
+        assert count("AuditEvent?outcome=8") == traces + 1
+        send()
+        assert answers[-1].status_code == 200
+
+
 def test_a_server_that_ends_leaves_no_process_behind(tmp_path: Path) -> None:
     with serving(tmp_path / "data", tmp_path / "log") as (process, base):
         headers = {"content-type": "application/fhir+json"}
         assert httpx.post(base, content=ALL[0].calls(SIZE)[-1].body, headers=headers, timeout=120).status_code == 200
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        beside = [int(pid) for task in children.parent.parent.glob("*/children") for pid in task.read_text().split()]
+        beside = beside_of(process.pid)
         assert beside
         process.kill()
         process.wait()
