@@ -25,6 +25,7 @@ from fhir_server.search.parameters import Registry
 from fhir_server.settings import Settings
 from fhir_server.store import private
 from fhir_server.store.opening import open_concepts, open_engine
+from fhir_server.store.opening import require_store as require_store
 from fhir_server.store.protocol import Engine, Records
 from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology

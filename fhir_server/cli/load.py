@@ -64,7 +64,7 @@ class _Run:
         self._again = again
         self._processes = processes if processes or self._large() else 1
         self.stopped = False
-        self.written = self.unchanged = self.refusals = 0
+        self.written = self.unchanged = self.refusals = self.restated = 0
         self._refused: list[str] = []
         self._begun: dict[str, Path] = {}
         self._began = time.monotonic()
@@ -115,6 +115,7 @@ class _Run:
             said = [f"{refusal.place}: {refusal.reason}" for refusal in outcome.refused]
             self.written += outcome.written
             self.unchanged += outcome.unchanged
+            self.restated += outcome.restated
             self._count(loading, said, len(said))
             await loading.reported(outcome, said)
             bar.update(task, description=loading.file.name, completed=behind + outcome.part.end)
@@ -141,6 +142,8 @@ class _Run:
             f"{self.written:,} resources written, {self.unchanged:,} already there, {self.refusals:,} refused, "
             f"in {seconds:.1f} s ({done / seconds:,.0f}/s)."
         )
+        if self.restated:
+            out.print(f"{self.restated:,} search parameters restate R4's, which are in force.")
         for reason in self._refused[:SHOWN]:
             err.print(f"refused: {reason}", markup=False)
         if self.refusals > SHOWN:

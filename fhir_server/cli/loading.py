@@ -6,12 +6,12 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fhir_server.cli.preparation import Prepared, Preparer, Refusal, Row, begin, prepare
 from fhir_server.cli.sources import Part
@@ -19,6 +19,7 @@ from fhir_server.fhir.json import parse, stamped
 from fhir_server.fhir.outcome import FhirError, Unavailable
 from fhir_server.interactions import hooks, integrity
 from fhir_server.interactions.exchange import Context
+from fhir_server.search.declared import is_restated
 from fhir_server.store.protocol import Guard, Put, Stale, Version
 
 if TYPE_CHECKING:
@@ -39,11 +40,20 @@ class Runs(Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a part: resources written, those already there as they should be, and those refused."""
+    """What became of a part.
+
+    Attributes:
+        part: which.
+        written: resources that were written.
+        unchanged: those that were there already as they should be.
+        restated: search parameters among both that say again what the standard's own do.
+        refused: those that were not taken.
+    """
 
     part: Part
     written: int = 0
     unchanged: int = 0
+    restated: int = 0
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -145,6 +155,7 @@ class Loader:
         rest = await self._write(job.part, await self._preparing(job.part, job.key, defined=True))
         outcome.written += rest.written
         outcome.unchanged += rest.unchanged
+        outcome.restated += rest.restated
         outcome.refused += rest.refused
         return outcome
 
@@ -155,6 +166,7 @@ class Loader:
         for place, body in prepared.wholes:
             try:
                 outcome.written += await self._run(body)
+                outcome.restated += sum(_restated(one) for one in _resources_of(body))
             except FhirError as error:
                 outcome.refused.append(Refusal(place, error.issues[0].diagnostics))
         return outcome
@@ -163,6 +175,7 @@ class Loader:
         rows, guards = await self._with_targets(rows, outcome)
         if not rows:
             return
+        outcome.restated += sum(_restated(parse(row.body)) for row in rows if row.type == "SearchParameter")
         try:
             await self._transact([row.put() for row in rows], guards)
             outcome.written += len(rows)
@@ -221,6 +234,18 @@ async def _reported(writing: deque[tuple[Job, asyncio.Task[Outcome]]], most: int
     while len(writing) > most:
         job, task = writing.popleft()
         await job.report(await task)
+
+
+def _restated(tree: dict[str, Any]) -> bool:
+    return tree.get("resourceType") == "SearchParameter" and is_restated(tree)
+
+
+def _resources_of(body: bytes) -> Iterator[dict[str, Any]]:
+    """The resources of a transaction that was taken; none of a batch, of which some may not have been."""
+    bundle = parse(body) if b'"SearchParameter"' in body else {}
+    for entry in bundle.get("entry", ()) if bundle.get("type") == "transaction" else ():
+        if isinstance(resource := entry.get("resource"), dict):
+            yield resource
 
 
 def _without_repeats(rows: list[Row]) -> list[list[Row]]:

@@ -42,7 +42,7 @@ def occupied(settings: Settings, alone: bool = False, *, new: bool = False) -> I
     if file is None:
         yield True
         return
-    if not file.exists():
+    if not _is_there(file):
         if not new:
             refuse(f"There is no store at {file}: --data or FHIR_DATA names its folder, --store or FHIR_STORE its URL.")
         err.print(f"A new store at {file}.")
@@ -59,9 +59,14 @@ def occupied(settings: Settings, alone: bool = False, *, new: bool = False) -> I
 def borrowed(settings: Settings) -> Iterator[Settings]:
     """Settings for a command that only looks: those given, or without a store those of an empty one that then goes."""
     file = store_file(settings)
-    if file is None or file.exists():
+    if file is None or _is_there(file):
         with occupied(settings):
             yield settings
         return
     with TemporaryDirectory(prefix="fhir-server-") as folder:
         yield settings.model_copy(update={"data": Path(folder), "store": ""})
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is a store. An empty file is none: what was cut off before its first byte would pass for sound."""
+    return file.is_file() and file.stat().st_size > 0

@@ -32,7 +32,7 @@ def restore(
     if target is None:
         refuse("restore knows embedded stores (sqlite:///PATH) only.")
     if not file.is_file():
-        refuse(f"{file} is not there.")
+        refuse(f"{file} is {'no file' if file.exists() else 'not there'}.")
     if target.exists() and not force:
         refuse(f"There is a store at {target}; --force replaces it.")
     with occupied(chosen, alone=True, new=True) as free:
@@ -43,11 +43,15 @@ def restore(
 
 
 def _replace(chosen: Settings, file: Path, target: Path) -> None:
+    from fhir_server.app import require_store
+
     part = target.with_name(target.name + ".restoring")
     _remove(part)
     shutil.copyfile(file, private.file(part))
+    copied = chosen.model_copy(update={"store": f"{SCHEME}{part}"})
     try:
-        found = asyncio.run(defects(chosen.model_copy(update={"store": f"{SCHEME}{part}"})))
+        require_store(copied.store_url)
+        found = asyncio.run(defects(copied))
     except FhirError as error:
         found = [str(error)]
     if found:

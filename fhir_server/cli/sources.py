@@ -50,7 +50,7 @@ def files(paths: Iterable[Path]) -> list[Path]:
         if path.is_dir():
             found += sorted(inner for inner in path.rglob("*") if inner.is_file() and _suffix(inner) in KINDS)
         elif not path.is_file():
-            raise FileNotFoundError(f"{path} is not there.")
+            raise FileNotFoundError(f"{path} is {'no file or folder' if path.exists() else 'not there'}.")
         elif _suffix(path) not in KINDS:
             raise ValueError(f"{path}: a name ending in .json, .ndjson or .jsonl, or one of these and .gz, is needed.")
         else:

@@ -6,15 +6,13 @@ https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/http.html#vsea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from urllib.parse import quote
 
-from fhir_server.fhir.outcome import InvalidParameter, NotFound
+from fhir_server.fhir.outcome import NotFound
 from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.posting import asked
 from fhir_server.search import run
 from fhir_server.search.compartments import compartment_types
-from fhir_server.search.posted import PREFIX, Posted
-from fhir_server.search.query import WIRE, Query, parse, path_of
+from fhir_server.search.query import Query, parse, path_of
 
 
 async def search_type(request: Request, context: Context) -> Response:
@@ -70,27 +68,9 @@ async def _answer(
     request: Request, context: Context, types: Sequence[str], compartment: tuple[str, str] | None = None
 ) -> Response:
     repository = context.repository
-    request, posted, here = await _origin(request, context, types, compartment)
+    request, posted, here = await asked(request, context, path_of(types, compartment))
     query = await read(request, context, types, compartment)
     found = await run.search(
         query, repository, repository.registry, context.base, context.settings, context.cursor_key, posted, here
     )
     return Response(200, found)
-
-
-async def _origin(
-    request: Request, context: Context, types: Sequence[str], compartment: tuple[str, str] | None
-) -> tuple[Request, Posted, str | None]:
-    """The request with the parameters of the search, what makes its links if it was posted, and where it was posted."""
-    grant = context.repository.grant
-    caller = f"{grant.client} {grant.subject}" if grant.client else None
-    posted = Posted(context.cursor_key, context.records, "" if grant.own else caller)
-    token = next((value for name, value in request.query if name == "_cursor" and value.startswith(PREFIX)), None)
-    if token is not None:
-        if [name for name, _ in request.query if name not in WIRE] != ["_cursor"]:
-            raise InvalidParameter("A page link of a posted search has no other parameters.", "http._cursor")
-        pairs = await posted.opened(token, path_of(types, compartment))
-        return replace(request, query=tuple(pairs)), posted, None
-    if request.method == "POST":
-        return request, posted, "/".join([context.base, *(quote(part, safe="*$") for part in request.path)])
-    return request, replace(posted, hides=False), None

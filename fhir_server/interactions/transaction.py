@@ -60,6 +60,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
         await plan.judge(planned)
         if n % TURN == TURN - 1:
             await asyncio.sleep(0)
+    reads = [plan.read_of(entry) for entry in reads]
     for entry in reads:
         await _rehearse(entry, plan, dispatch)
     if plan.problems:

@@ -7,15 +7,22 @@ and as it is written it would match nothing, each time anew.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from fhir_server.fhir.outcome import Malformed
 from fhir_server.interactions import conditional, links, statement
 from fhir_server.interactions.entries import Entry
-from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.exchange import Context, Request
 from fhir_server.store.filters import And, Filter, Linked, LinkedFrom, Not, Or, Refers, Together, either
+
+#: What may be a whole reference in the value of a search parameter: between commas, or the blanks of a `_filter`.
+_VALUE = re.compile(r"[^,$()\s]+")
+#: A parameter, at the end of a chain or of `_has` too, whose value is an id and no reference.
+_OF_ID = re.compile(r"(?:^|[.:])_id(?::not)?$")
 
 
 class Names:
@@ -48,6 +55,21 @@ class Names:
         if not self.places:
             return where
         return _rewritten(where, lambda target: self._of(target, self.places, full_url))
+
+    def asked(self, request: Request) -> Request:
+        """A read with each entry that its URL names where that is kept: reads come after what is written."""
+        if not self.places:
+            return request
+        path: list[str] = []
+        for segment in request.path:
+            type, _, id = self.places.get(segment, "").partition("/")
+            path += [segment] if not id else [id] if path[-1:] == [type] else [type, id]
+        query = tuple((name, _VALUE.sub(partial(self._value, name), value)) for name, value in request.query)
+        return replace(request, path=tuple(path), query=query)
+
+    def _value(self, name: str, found: re.Match[str]) -> str:
+        place = self.places.get(found[0], found[0])
+        return place.rpartition("/")[2] if _OF_ID.search(name) and place != found[0] else place
 
     def _of(self, target: str, known: Mapping[str, str], full_url: str) -> str | None:
         # A reference under the server's own base has been made relative.

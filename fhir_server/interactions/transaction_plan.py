@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fhir_server.fhir.json import serialize
@@ -154,6 +154,10 @@ class Plan:
     def _where(self, entry: Entry) -> Filter:
         """The entry's condition, with the entries it names where they are kept."""
         return self._names.settled(self._wheres[entry.number], entry.full_url)
+
+    def read_of(self, entry: Entry) -> Entry:
+        """A read, with the entries that its URL names where they are kept."""
+        return replace(entry, request=self._names.asked(entry.request))
 
     def _plan(self, planned: Planned) -> None:
         self.planned.append(planned)

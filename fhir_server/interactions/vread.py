@@ -12,6 +12,7 @@ from fhir_server.interactions import binary
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.preconditions import unmodified
 from fhir_server.interactions.shaping import shown
+from fhir_server.store.protocol import Version
 
 _VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -24,9 +25,19 @@ async def vread(request: Request, context: Context) -> Response:
         Gone: that version is the deletion (410).
     """
     type, id, _, version_id = request.path
-    if not _VERSION.fullmatch(version_id):
-        raise NotFound(f"There is no such version of a {type}.")
-    version = await context.repository.vread(type, id, int(version_id))
+    version = await named(context, type, id, version_id)
     if type == "Binary" and binary.wants_raw(request):
         return unmodified(request, version) or binary.raw(version)
     return unmodified(request, version) or shown(request, version)
+
+
+async def named(context: Context, type: str, id: str, version_id: str) -> Version:
+    """The version that a URL names.
+
+    Raises:
+        NotFound: no such resource or version, or hidden (404).
+        Gone: that version is the deletion (410).
+    """
+    if not _VERSION.fullmatch(version_id):
+        raise NotFound(f"There is no such version of a {type}.")
+    return await context.repository.vread(type, id, int(version_id))

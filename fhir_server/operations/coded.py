@@ -54,7 +54,7 @@ async def value_set(call: Invocation, context: Context, known: Terminology) -> V
         InvalidParameter: none is named (400).
     """
     if call.id is not None:
-        stored = await context.repository.read("ValueSet", call.id)
+        stored = await call.stored(context)
         return given(parse(stored.body, context.settings.max_depth))
     resource, url = call.inputs.complex.get("valueSet"), call.inputs.one("url")
     if resource is not None:

@@ -76,7 +76,7 @@ def or_elsewhere(operation: Operation, name: external.Operation) -> Operation:
 
 
 def _is_passed(call: Invocation, error: FhirError) -> bool:
-    return is_elsewhere(error) and (call.id is None or call.type == "ValueSet")
+    return is_elsewhere(error) and (call.id is None or (call.type == "ValueSet" and call.version is None))
 
 
 def _subject(call: Invocation, known: Terminology, name: external.Operation) -> list[Row]:

@@ -15,7 +15,7 @@ from fhir_server.interactions import shaping, statement
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.following import closure
 from fhir_server.operations.invocation import Invocation
-from fhir_server.search.bundle import INCLUDE, MATCH, Link, entry, searchset, url
+from fhir_server.search.bundle import INCLUDE, MATCH, Link, entry, searchset
 from fhir_server.search.compartments import OWNER, compartment_filter, compartment_types
 from fhir_server.search.cursors import START, identity, open_cursor, sign
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Missing, Not, Or, Range, both, either
@@ -83,10 +83,11 @@ async def everything(call: Invocation, context: Context) -> Response:
         if not types or v.type in types
     ]
     path = "/".join(call.request.path)
-    links: list[Link] = [("self", url(context.base, path, call.request.query))]
+    own = await call.posted.link(context.base, path, call.used, token or "") if call.here is None else call.here
+    links: list[Link] = [("self", own)]
     if page.next is not None:
-        pairs = [*call.inputs.pairs, ("_cursor", sign(cursor.following(page.next), query, context.cursor_key))]
-        links.append(("next", url(context.base, path, pairs)))
+        following = sign(cursor.following(page.next), query, context.cursor_key)
+        links.append(("next", await call.posted.link(context.base, path, call.used, following)))
     whole = token is None and page.next is None
     return Response(200, searchset(rows, links, len(page.versions) if whole else None))
 

@@ -15,6 +15,9 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import InvalidParameter, Malformed
 from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.vread import named
+from fhir_server.search.posted import Posted
+from fhir_server.store.protocol import Version
 
 #: Parameters of every URL, which shape the answer.
 SHAPING = frozenset({"_format", "_pretty", "_summary", "_elements"})
@@ -77,13 +80,39 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A call: of the system (no type), of a type, of an instance (its id) or of one version of it."""
+    """A call: of the system (no type), of a type, of an instance (its id) or of one version of it.
+
+    Attributes:
+        type, id, version: of what it is asked; None for what is not said.
+        inputs: its parameters.
+        request: the call; of a later page, as if its parameters stood in the URL.
+        posted: makes the links of the answer's pages.
+        here: the address it was posted to; None for a GET.
+    """
 
     type: str | None
     id: str | None
     version: str | None
     inputs: Inputs
     request: Request
+    posted: Posted
+    here: str | None = None
+
+    async def stored(self, context: Context) -> Version:
+        """The instance it is asked of: its current version, or the one that the URL names.
+
+        Raises:
+            NotFound, Gone: it is not there, or hidden (404, 410).
+        """
+        assert self.type is not None and self.id is not None
+        if self.version is not None:
+            return await named(context, self.type, self.id, self.version)
+        return await context.repository.read(self.type, self.id)
+
+    @property
+    def used(self) -> list[tuple[str, str]]:
+        """The parameters given, and those that shape each page of the answer, for its links."""
+        return [*self.inputs.pairs, *(pair for pair in self.request.query if pair[0] in ("_summary", "_elements"))]
 
 
 Operation = Callable[[Invocation, Context], Awaitable[Response]]

@@ -67,10 +67,9 @@ async def lastn(call: Invocation, context: Context) -> Response:
     kept = _latest(await _observations(query.scope, context), _max(call))
     root, summary, elements = context.base.encode(), query.results.summary, query.results.elements
     rows = [entry(root, v.type, v.id, subset(v.body, summary, elements)) for v in kept]
-    here = url(
-        context.base, "Observation/$lastn", [*query.used, *([("max", m)] if (m := call.inputs.one("max")) else [])]
-    )
-    return Response(200, searchset(rows, [("self", here)], len(rows)))
+    most = [("max", m)] if (m := call.inputs.one("max")) else []
+    own = call.here or url(context.base, "Observation/$lastn", [*query.used, *most])
+    return Response(200, searchset(rows, [("self", own)], len(rows)))
 
 
 def _require_asked(pairs: list[tuple[str, str]]) -> None:

@@ -14,8 +14,8 @@ import msgspec
 
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Gone, InvalidParameter, NotFound, TooCostly
-from fhir_server.interactions import statement, vread
-from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions import statement
+from fhir_server.interactions.exchange import Context, Response
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import judged, retried
 from fhir_server.operations.invocation import Invocation, returned
@@ -37,12 +37,8 @@ async def meta(call: Invocation, context: Context) -> Response:
     """The `meta` of a resource or of one version; or what is in use in a type or the whole system."""
     if call.type is None or call.id is None:
         return returned("return", "valueMeta", await _in_use(call.type, context))
-    if call.version is not None:
-        request = Request("GET", (call.type, call.id, "_history", call.version))
-        found = (await vread.vread(request, context)).body
-    else:
-        found = (await context.repository.read(call.type, call.id)).body
-    return returned("return", "valueMeta", parse(found, context.settings.max_depth).get("meta", {}))
+    found = await call.stored(context)
+    return returned("return", "valueMeta", parse(found.body, context.settings.max_depth).get("meta", {}))
 
 
 async def meta_add(call: Invocation, context: Context) -> Response:
@@ -95,8 +91,6 @@ async def _changed(
 ) -> Response:
     type, id = call.type, call.id
     assert type is not None and id is not None
-    if call.version is not None:
-        raise InvalidParameter("What a past version says is not changed.", "http.url", code="not-supported")
     given = call.inputs.complex["meta"]
     _require_sets(given)
 

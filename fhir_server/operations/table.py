@@ -13,6 +13,7 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import MethodNotAllowed, NotFound
 from fhir_server.interactions import statement
 from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.posting import asked
 from fhir_server.operations import (
     document,
     everything,
@@ -52,6 +53,11 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "explain": (explain.explain, True),
 }
 
+#: Those that may be asked of a past version, and are answered of that; the others are about what is there now.
+OF_VERSIONS = frozenset(
+    {"Resource-meta", "Resource-validate", "ValueSet-expand", "ValueSet-validate-code", "ConceptMap-translate"}
+)
+
 _LENT = Parameter("tx-resource", "in", 0, "*", "Resource")
 #: Parameters taken beside those of the definition: value sets the caller brings, and what later releases have.
 FURTHER: dict[str, tuple[Parameter, ...]] = {
@@ -72,7 +78,7 @@ async def operate(request: Request, context: Context) -> Response:
     """The answer to a call of `$name` at any level, by GET or POST.
 
     Raises:
-        NotFound: no such operation at this level for this type (404).
+        NotFound: no such operation at this level for this type, or none of a past version (404).
         MethodNotAllowed: GET of an operation that changes what is stored (405).
         InvalidParameter: a parameter the operation does not have, or not of its type (400).
     """
@@ -80,12 +86,17 @@ async def operate(request: Request, context: Context) -> Response:
     if request.method == "GET" and definition.affectsState:
         raise MethodNotAllowed("This operation changes what is stored: POST it.", headers={"Allow": "POST"})
     path = request.path[:-1]
+    if len(path) > 3 and definition.id not in OF_VERSIONS:
+        raise NotFound("This operation is not for a past version: ask it of the resource.", code="not-supported")
+    request, posted, here = await asked(request, context, "/".join(request.path))
     call = Invocation(
         type=path[0] if path else None,
         id=path[1] if len(path) > 1 else None,
         version=path[3] if len(path) > 3 else None,
         inputs=inputs(definition, request, context, open_ended),
         request=request,
+        posted=posted,
+        here=here,
     )
     return await operation(call, context)
 

@@ -102,7 +102,7 @@ def _why(every: list[Match]) -> str:
 async def _maps(call: Invocation, context: Context, known: Terminology) -> list[dict[str, Any]]:
     inputs = call.inputs
     if call.id is not None:
-        stored = await context.repository.read("ConceptMap", call.id)
+        stored = await call.stored(context)
         return [parse(stored.body, context.settings.max_depth)]
     given, url = inputs.complex.get("conceptMap"), inputs.one("url")
     if given is not None:

@@ -31,6 +31,8 @@ async def validate(call: Invocation, context: Context) -> Response:
         raise InvalidParameter("mode is create, update, delete or profile.", "http.mode")
     if mode in ("update", "delete") and call.id is None:
         raise InvalidParameter(f"The mode {mode} is asked of an instance.", "http.mode")
+    if mode in ("update", "delete") and call.version is not None:
+        raise InvalidParameter("A past version is neither updated nor deleted.", "http.mode")
     if mode == "profile" and call.inputs.one("profile") is None:
         raise InvalidParameter("The mode profile names a profile.", "http.profile", code="required")
     issues = await _deletable(call, context) if mode == "delete" else await _issues(call, context, mode, resource)
@@ -43,7 +45,7 @@ async def _issues(call: Invocation, context: Context, mode: str | None, tree: di
     if tree is None:
         if call.id is None:
             raise InvalidParameter("There is no resource to validate.", "http.resource", code="required")
-        stored = await context.repository.read(type, call.id)
+        stored = await call.stored(context)
         tree = parse(stored.body, context.settings.max_depth)
     if tree.get("resourceType") != type:
         return [Issue("error", "invalid", f"The resource is not a {type}, which the URL says it is.", "resourceType")]

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.fhir.outcome import Gone, InvalidParameter, TooCostly, TooManyRequests
+from fhir_server.search.bundle import url
 from fhir_server.store.protocol import Records
 
 Pair = tuple[str, str]
@@ -79,6 +80,23 @@ class Posted:
     caller: str | None
     hides: bool = True
     _held: dict[str, tuple[bytes, int, bytes]] = field(default_factory=dict)
+
+    async def link(self, base: str, path: str, pairs: Sequence[Pair], cursor: str) -> str:
+        """The address of a page: as a GET of it would be, or sealed where it was posted or would be too long.
+
+        Args:
+            base: of the server.
+            path: that is searched, relative to it.
+            pairs: the parameters used.
+            cursor: the signed position; "" for the first page.
+
+        Raises:
+            TooCostly, TooManyRequests: as `token`.
+        """
+        plain = url(base, path, [*pairs, *([("_cursor", cursor)] if cursor else [])])
+        if not (self.hides or (cursor and len(plain) > LONGEST)):
+            return plain
+        return url(base, path, [("_cursor", await self.token(path, pairs, cursor))])
 
     async def token(self, path: str, pairs: Sequence[Pair], cursor: str) -> str:
         """The value of `_cursor` in a link.

@@ -13,7 +13,7 @@ from fhir_server.search.contained import Selection, count, select
 from fhir_server.search.cursors import START, Cursor, open_cursor, sign
 from fhir_server.search.includes import Included, Reader, included
 from fhir_server.search.parameters import Registry
-from fhir_server.search.posted import LONGEST, Posted
+from fhir_server.search.posted import Posted
 from fhir_server.search.query import Query
 from fhir_server.settings import Settings
 from fhir_server.store.protocol import Page, Position, Version
@@ -148,10 +148,9 @@ async def _links(
 
     async def at(cursor: Cursor) -> str:
         token = "" if cursor.after is None else sign(cursor, identity, key)
-        plain = url(base, query.path, [*query.used, *([("_cursor", token)] if token else [])])
-        if posted is None or not (posted.hides or (token and len(plain) > LONGEST)):
-            return plain
-        return url(base, query.path, [("_cursor", await posted.token(query.path, query.used, token))])
+        if posted is not None:
+            return await posted.link(base, query.path, query.used, token)
+        return url(base, query.path, [*query.used, *([("_cursor", token)] if token else [])])
 
     links = [("self", await at(cursor))]
     if cursor is START and next is None:

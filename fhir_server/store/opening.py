@@ -35,6 +35,20 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     )
 
 
+def require_store(url: str) -> None:
+    """Refuse a file that is no whole store, which opening it would make a new one of.
+
+    Args:
+        url: as `open_engine`'s; the file stands alone, with nothing beside it.
+
+    Raises:
+        Unavailable: not a store of this server, of a newer one, damaged, or not to be opened.
+    """
+    from fhir_server.store.embedded.backup import require_store as require_embedded
+
+    require_embedded(Path(url.partition("://")[2][1:]))
+
+
 def open_concepts(folder: Path) -> Concepts:
     """Where terminology stands ready, in a file of `folder`: derived, so that no backup needs it.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import signal
+import sqlite3
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -234,13 +236,48 @@ def test_a_store_in_use_is_not_replaced(tmp_path: Path) -> None:
     assert refused.exit_code == 2 and "in use" in refused.output
 
 
-def test_what_is_not_a_sound_backup_changes_nothing(tmp_path: Path) -> None:
+def of_another(file: Path) -> None:
+    """A sound database that is no store of this server."""
+    other = sqlite3.connect(file)
+    other.execute("CREATE TABLE resource (id TEXT)")
+    other.commit()
+    other.close()
+
+
+#: What a file of backups may have become → how to make it so.
+NO_BACKUPS: dict[str, Callable[[Path], object]] = {
+    "other content": lambda file: file.write_bytes(b"not a database" * 1000),
+    "nothing": lambda file: file.write_bytes(b""),
+    "a beginning": lambda file: file.write_bytes(file.read_bytes()[:4096]),
+    "a half": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),
+    "another's database": lambda file: (file.unlink(), of_another(file)),
+}
+
+
+@pytest.mark.parametrize("content", NO_BACKUPS)
+@pytest.mark.parametrize("over", [True, False], ids=["over a store", "where none is"])
+def test_what_is_not_a_sound_backup_changes_nothing(tmp_path: Path, content: str, over: bool) -> None:
     run("load", write(tmp_path / "p.ndjson", *people(5)), "--data", tmp_path / "var")
-    (tmp_path / "bad").write_bytes(b"not a database" * 1000)
-    refused = run("restore", tmp_path / "bad", "--force", "--data", tmp_path / "var")
-    assert refused.exit_code == 1
-    assert count(tmp_path / "var") == 5
-    assert not list((tmp_path / "var").glob("*.restoring*"))
+    bad = tmp_path / "bad"
+    assert run("backup", bad, "--data", tmp_path / "var").exit_code == 0
+    NO_BACKUPS[content](bad)
+    target = tmp_path / ("var" if over else "other")
+    refused = run("restore", bad, "--force", "--data", target)
+    assert refused.exit_code == 1 and "not a sound backup" in refused.output
+    assert not list(target.glob("*.restoring*"))
+    if over:
+        assert count(target) == 5
+    else:
+        assert not (target / "fhir.sqlite").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "backup"])
+def test_an_empty_file_is_no_store_in_which_all_is_well(tmp_path: Path, command: str) -> None:
+    (tmp_path / "fhir.sqlite").touch()
+    copy = [tmp_path / "b.sqlite"] if command == "backup" else []
+    refused = run(command, *copy, "--data", tmp_path)
+    assert refused.exit_code == 2 and "There is no store" in refused.output
 
 
 def test_jobs_done_as_of_another_day_are_still_due_today(tmp_path: Path) -> None:

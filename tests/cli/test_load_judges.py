@@ -221,6 +221,27 @@ def test_a_profile_is_in_force_for_what_comes_with_it(tmp_path: Path, name: str,
     assert "Patient.birthDate" in done.output
 
 
+def like_birthdate(id: str, **more: Any) -> Tree:
+    """A search parameter that says what R4's own `birthdate` says."""
+    url = f"https://fhir-server.example/SearchParameter/{id}"
+    return {**parameter("Patient.birthDate"), "id": id, "url": url, "code": "birthdate", "type": "date", **more}
+
+
+@pytest.mark.parametrize("shape", ["lines", "collection", "transaction", "conditional transaction"])
+def test_search_parameters_that_restate_r4s_are_counted_in_one_line(tmp_path: Path, shape: str) -> None:
+    resources = [like_birthdate("a"), like_birthdate("b"), parameter("Patient.name.text"), patient()]
+    entries: list[Tree] = [{"resource": resource} for resource in resources]
+    for entry in entries if "transaction" in shape else ():
+        entry["request"] = {"method": "POST", "url": entry["resource"]["resourceType"]}
+    if shape == "conditional transaction":
+        entries[-1]["request"]["ifNoneExist"] = "identifier=https://fhir-server.example|1"
+    bundle = {"resourceType": "Bundle", "type": shape.rpartition(" ")[2], "entry": entries}
+    file = lines(tmp_path / "x.ndjson", *(resources if shape == "lines" else [bundle]))
+    done = run("load", file, "--data", tmp_path / "var")
+    assert done.exit_code == 0 and "4 resources written" in done.output, done.output
+    assert "2 search parameters restate R4's, which are in force." in done.output
+
+
 def test_a_profile_may_build_on_one_that_came_just_before_it(tmp_path: Path) -> None:
     file = lines(tmp_path / "x.ndjson", BORN, NARROW, claiming(f"{OWN}/narrow", gender="female"))
     done = run("load", file, "--data", tmp_path / "var")
@@ -289,6 +310,12 @@ def test_a_mistyped_folder_is_no_empty_store_in_which_all_is_well(tmp_path: Path
     done = run(*words, "--data", tmp_path / "vra")
     assert done.exit_code == 2 and "There is no store at" in done.output
     assert not (tmp_path / "vra").exists() and not (tmp_path / "copy.sqlite").exists()
+
+
+def test_a_key_in_a_mistyped_folder_is_none_of_the_server_s(tmp_path: Path) -> None:
+    done = run("keys", "rotate", "--data", tmp_path / "vra")
+    assert done.exit_code == 2 and "There is no folder" in done.output
+    assert not (tmp_path / "vra").exists()
 
 
 def test_a_store_that_is_made_is_told_of(tmp_path: Path) -> None:

@@ -88,6 +88,59 @@ async def test_the_pages_of_a_posted_search_are_whole_and_their_links_say_nothin
     assert found(await follow(server, links(answer)["self"])) == found(answer)
 
 
+def parameters(**values: Any) -> Json:
+    rows = [{"name": name, **value} for name, value in values.items()]
+    return {"resourceType": "Parameters", "parameter": rows}
+
+
+@pytest.mark.parametrize("where", ["Patient/p0/$everything", "Patient/$everything"])
+async def test_the_pages_of_a_posted_operation_are_whole_and_their_links_say_nothing(
+    server: Server, where: str
+) -> None:
+    await people(server)
+    asked = parameters(start={"valueDate": "1987-06-05"}, _count={"valueInteger": 3}, _type={"valueCode": "Patient"})
+    asked["parameter"].append({"name": "_type", "valueCode": "Observation"})
+    answer = await server.post(f"{where}?_elements=id", asked)
+    assert answer.status == 200 and links(answer)["self"] == f"{BASE}/{where}", answer.json
+    seen = found(answer)
+    while "next" in links(answer):
+        assert not [
+            said for said in ("1987", "_type", "Observation", "_count", "start") if said in links(answer)["next"]
+        ]
+        answer = await follow(server, links(answer)["next"])
+        assert answer.status == 200, answer.json
+        assert found(await follow(server, links(answer)["self"])) == found(answer)
+        assert not [e for e in answer.json["entry"] if {"name", "subject"} & e["resource"].keys()]
+        seen += found(answer)
+    assert len(seen) == len(set(seen)) == (8 if "p0" in where else 14)
+
+
+async def test_the_pages_of_an_operation_in_a_url_go_on_as_they_began(server: Server) -> None:
+    await people(server)
+    answer = await server.get("Patient/p0/$everything?_count=3&_elements=id")
+    assert "_count=3" in links(answer)["next"] and "_elements=id" in links(answer)["next"]
+    following = await follow(server, links(answer)["next"])
+    assert following.status == 200
+    assert not [e for e in following.json["entry"] if "subject" in e["resource"]]
+
+
+@pytest.mark.parametrize("where", ["Patient/p1/$everything", "Patient/p0/_search"])
+async def test_a_link_of_a_posted_operation_is_for_that_operation_alone(server: Server, where: str) -> None:
+    await people(server)
+    answer = await server.post("Patient/p0/$everything", parameters(_count={"valueInteger": 1}))
+    token = links(answer)["next"].partition("_cursor=")[2]
+    path = where if "$" in where else "Patient/p0/*"
+    assert (await server.get(f"{path}?_cursor={token}")).status == 400
+    assert (await server.get(f"Patient/p0/$everything?_cursor={token}&_count=2")).status == 400
+
+
+async def test_an_operation_that_was_posted_has_its_own_address(server: Server) -> None:
+    await people(server, 1)
+    asked = parameters(subject={"valueString": "Patient/p0"}, code={"valueString": SECRET})
+    answer = await server.post("Observation/$lastn", asked)
+    assert links(answer) == {"self": f"{BASE}/Observation/$lastn"}
+
+
 async def test_a_posted_search_of_one_page_has_its_own_address_and_no_token(server: Server) -> None:
     await people(server, 1)
     for asked in (f"family={SECRET}", f"family={SECRET}&_summary=count", "family=nobody"):

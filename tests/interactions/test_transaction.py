@@ -251,6 +251,55 @@ async def test_deletions_come_first_and_reads_last(server: Server) -> None:
     assert answer.json["entry"][3]["resource"]["id"] == "x"
 
 
+#: A read in the same transaction that names its Patient as the Bundle does → what it is owed.
+READS = {
+    "a reference": (f"Observation?subject={A}", "Observation"),
+    "a reference to a type": (f"Observation?subject:Patient={A}", "Observation"),
+    "one of several": (f"Observation?patient=Patient/nobody,{A}", "Observation"),
+    "beside other criteria": (f"Observation?status=final&subject={A}&_count=1", "Observation"),
+    "a chain": (f"Observation?subject._id={A}", "Observation"),
+    "what refers to it": (f"Patient?_has:Observation:subject:_id={B}", "Patient"),
+    "the id": (f"Patient?_id={A}", "Patient"),
+    "an expression": (f"Observation?_filter=subject%20eq%20{A}", "Observation"),
+    "a compartment": (f"Patient/{A}/Observation", "Observation"),
+    "an operation": (f"Observation/$lastn?subject={A}&code:text=x", "Observation"),
+    "an operation on it": (f"Patient/{A}/$everything?_type=Observation", "Observation"),
+}
+
+
+@pytest.mark.parametrize("found", [False, True], ids=["created", "found"])
+@pytest.mark.parametrize("read", READS)
+async def test_a_read_may_name_what_the_transaction_writes(server: Server, read: str, found: bool) -> None:
+    url, type = READS[read]
+    if found:
+        await server.post("Patient", PATIENT)
+    answer = await server.post(
+        "",
+        transaction(
+            asks("GET", url),
+            named(A, asks("POST", "Patient", PATIENT, ifNoneExist="identifier=urn:ids|7")),
+            named(B, asks("POST", "Observation", an_observation(A))),
+        ),
+    )
+    assert statuses(answer) == ["200", "200" if found else "201", "201"], answer.json
+    entries = answer.json["entry"][0]["resource"].get("entry", [])
+    matches = [e["resource"] for e in entries if e.get("search", {}).get("mode") != "include"]
+    written = {"Patient": place(answer, 1), "Observation": place(answer, 2)}[type]
+    assert [f"{one['resourceType']}/{one['id']}" for one in matches] == [written]
+
+
+async def test_a_read_may_ask_for_what_the_transaction_writes_itself(server: Server) -> None:
+    answer = await server.post("", transaction(asks("GET", A), named(A, asks("POST", "Patient", PATIENT))))
+    assert f"Patient/{answer.json['entry'][0]['resource']['id']}" == place(answer, 1)
+
+
+async def test_an_identifier_that_is_a_full_url_stays_what_it_is(server: Server) -> None:
+    known = {**PATIENT, "identifier": [{"system": "urn:ietf:rfc:3986", "value": A}]}
+    read = asks("GET", f"Patient?identifier=urn:ietf:rfc:3986|{A}")
+    answer = await server.post("", transaction(read, named(A, asks("POST", "Patient", known))))
+    assert answer.json["entry"][0]["resource"]["total"] == 1
+
+
 async def test_every_problem_is_told_at_once_and_nothing_is_written(server: Server) -> None:
     answer = await server.post(
         "",

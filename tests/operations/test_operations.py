@@ -47,6 +47,53 @@ async def test_a_call_that_does_not_fit_the_definition_is_refused(
     assert (await server.call(method, url)).status == status
 
 
+TEXT = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}
+
+#: An operation → what the first version of a Patient has, what the second, and what the answers of both hold.
+OF_VERSIONS: dict[str, tuple[Json, Json, str, str]] = {
+    "$meta": (
+        {"meta": {"tag": [{"system": "urn:t", "code": "first"}]}},
+        {"meta": {"tag": [{"system": "urn:t", "code": "second"}]}},
+        '"first"',
+        '"second"',
+    ),
+    # dom-6 warns of what has no narrative.
+    "$validate": ({}, {"text": TEXT}, '"severity":"warning"', '"severity":"information"'),
+}
+
+
+@pytest.mark.parametrize("operation", OF_VERSIONS)
+async def test_a_version_that_is_named_is_the_one_that_is_answered_of(server: Server, operation: str) -> None:
+    first, second, before, now = OF_VERSIONS[operation]
+    for more in (first, second):
+        assert (await server.put("Patient/1", {"resourceType": "Patient", "id": "1", **more})).status in (200, 201)
+    old, current = await server.get(f"Patient/1/_history/1/{operation}"), await server.get(f"Patient/1/{operation}")
+    assert old.status == current.status == 200, (old.json, current.json)
+    assert before.encode() in old.response.body and now.encode() not in old.response.body
+    assert now.encode() in current.response.body and before.encode() not in current.response.body
+    assert (await server.get(f"Patient/1/_history/2/{operation}")).json == current.json
+    assert (await server.get(f"Patient/1/_history/3/{operation}")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status"),
+    [
+        ("GET", "Patient/1/_history/1/$everything", 404),
+        ("GET", "Composition/1/_history/1/$document", 404),
+        ("POST", "Patient/1/_history/1/$meta-add", 404),
+        ("POST", "Patient/1/_history/1/$meta-delete", 404),
+        ("GET", "Patient/1/_history/1/$validate?mode=delete", 400),
+        ("GET", "Patient/1/_history/x/$validate", 404),
+    ],
+)
+async def test_what_is_of_the_present_is_not_asked_of_a_past_version(
+    server: Server, method: str, url: str, status: int
+) -> None:
+    await server.put("Patient/1", {"resourceType": "Patient", "id": "1"})
+    answer = await server.call(method, url)
+    assert answer.status == status, answer.json
+
+
 TAG, OTHER = {"system": "urn:t", "code": "a"}, {"system": "urn:t", "code": "b", "display": "B"}
 
 

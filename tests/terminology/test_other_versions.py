@@ -45,3 +45,35 @@ async def test_of_what_is_not_here_at_all_nothing_is_said_of_versions(server: Sp
     nowhere = parameters(valueSet=value_set({"system": "http://example.org/nowhere", "version": "3"}))
     answer = await server.post("ValueSet/$expand", nowhere)
     assert answer.status == 422 and "but" not in answer.json["issue"][0]["diagnostics"]
+
+
+def a_map(target: str) -> dict[str, Any]:
+    element = {"code": "cat", "target": [{"code": target, "equivalence": "equal"}]}
+    group = {"source": URL, "target": "http://example.org/other", "element": [element]}
+    return {"resourceType": "ConceptMap", "url": MAP, "status": "active", "group": [group]}
+
+
+def only(code: str) -> dict[str, Any]:
+    return value_set({"system": URL, "concept": [{"code": code}]}, url=SET)
+
+
+#: An operation asked of an instance → that instance at first and now, and what the answer of each holds.
+OF_VERSIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
+    "$expand": (only("cat"), only("dog"), '"cat"', '"dog"'),
+    f"$validate-code?code=cat&system={URL}": (only("cat"), only("dog"), '"valueBoolean":true', '"valueBoolean":false'),
+    f"$translate?code=cat&system={URL}": (a_map("chat"), a_map("matou"), '"chat"', '"matou"'),
+}
+
+
+@pytest.mark.parametrize("operation", OF_VERSIONS)
+async def test_a_version_in_the_url_is_the_one_that_is_answered_of(server: Speaking, operation: str) -> None:
+    await server.post("CodeSystem", ANIMALS)
+    first, second, before, now = OF_VERSIONS[operation]
+    path = f"{first['resourceType']}/x"
+    for tree in (first, second):
+        assert (await server.put(path, {**tree, "id": "x"})).status in (200, 201)
+    old, current = await server.get(f"{path}/_history/1/{operation}"), await server.get(f"{path}/{operation}")
+    assert old.status == current.status == 200, (old.json, current.json)
+    assert before.encode() in old.response.body and now.encode() not in old.response.body
+    assert now.encode() in current.response.body and before.encode() not in current.response.body
+    assert (await server.get(f"{path}/_history/3/{operation}")).status == 404

@@ -118,6 +118,8 @@ def _of_seed(seed: int, start: date, end: date) -> tuple[App, ...]:
             description=row["description"],
             url=f"https://{row['client']}.example/",
             privacy_url=f"https://{row['client']}.example/confidentialite",
+            # Those that exchange can be opened, as every app that was filed: the client is made of this.
+            redirect_uris=(f"https://{row['client']}.example/retour",) if row["exchanges"] == "yes" else (),
             convention_start=None if row["status"] == "PRESERIE" else start,
             convention_end=None if row["status"] == "PRESERIE" else end,
             safety=("Données de santé chez un hébergeur certifié HDS",),

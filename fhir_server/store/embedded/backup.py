@@ -53,7 +53,7 @@ def restore(source: Path, path: Path) -> None:
     Raises:
         Unavailable: `source` is not a sound store of this server, or `path` is in use.
     """
-    _validate(source)
+    require_store(source)
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     try:
@@ -74,7 +74,15 @@ def restore(source: Path, path: Path) -> None:
         raise Unavailable("The store cannot be replaced.") from error
 
 
-def _validate(source: Path) -> None:
+def require_store(source: Path) -> None:
+    """Refuse a file that is no whole store: SQLite takes an empty file for a database that has nothing in it yet.
+
+    Args:
+        source: looked at as it stands, without anything that lies beside it.
+
+    Raises:
+        Unavailable: not a store of this server, of a newer one, damaged, or not to be opened.
+    """
     try:
         connection = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)
     except apsw.Error as error:
