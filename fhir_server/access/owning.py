@@ -6,9 +6,8 @@ Searches find by it (`subject:identifier`), so that of another patient it would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 from fhir_server.access.whose import WHOSE, Named, Owner, owner
 from fhir_server.fhir import definitions
@@ -18,22 +17,47 @@ from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Store, Version
 
 
-async def owned(store: Store, type: str, tree: dict[str, Any], base: str) -> Owner:
-    """Whose a resource is: nobody's where an identifier beside a reference is another's."""
-    found = owner(type, tree, base)
-    for named in found.named:
-        if not await _holds(store, named):
-            return replace(found, patient=None, element=named.element)
-    return found
-
-
-async def owner_of(store: Store, version: Version, base: str) -> Owner:
-    """Whose a stored version is; of a deletion, whose what it ended was."""
+async def said_of(store: Store, version: Version, base: str) -> Owner:
+    """Whose a stored version says it is, by its references; of a deletion, whose what it ended was."""
     body = version.body
     if version.deleted:
         ended = await store.vread(version.type, version.id, version.version - 1)
         body = ended.body if ended is not None else b""
-    return await owned(store, version.type, parse(body), base) if body else Owner(None, version.type)
+    return owner(version.type, parse(body), base) if body else Owner(None, version.type)
+
+
+async def owner_of(store: Store, version: Version, base: str) -> Owner:
+    """Whose a stored version is: nobody's where an identifier beside a reference is another's."""
+    found = await said_of(store, version, base)
+    for named in found.named:
+        if not _holds(named, await _read(store, named)):
+            return replace(found, patient=None, element=named.element)
+    return found
+
+
+async def misnamed(
+    store: Store, found: Owner, before: Owner | None, sees: Callable[[Version], Awaitable[bool]], subject: str | None
+) -> Named | None:
+    """The first identifier of what is to be written that is not of whom it is said of; None when there is none.
+
+    Of whom the caller could not read nothing is looked up, since the refusal would tell whether it is theirs: what the
+    version before said may stay, anything else is refused whether it is so or not.
+
+    Args:
+        store: of those who are named.
+        found: what the resource says, whose owner the caller may write for.
+        before: what the version before said; None for a new resource.
+        sees: whether the caller may read a version.
+        subject: the caller, as a reference.
+    """
+    for named in found.named:
+        if before is not None and replace(named, element="") in [replace(one, element="") for one in before.named]:
+            continue
+        version = await _read(store, named)
+        known = version is not None and (named.reference in (found.patient, subject) or await sees(version))
+        if not _holds(named, version if known else None):
+            return named
+    return None
 
 
 def with_owner(index: Index, found: Owner) -> Index:
@@ -66,10 +90,13 @@ def _compartments(type: str, index: Index) -> dict[str, str]:
     return {w.value: w.param for w in index.words if w.param in params and w.value.startswith("Patient/")}
 
 
-async def _holds(store: Store, named: Named) -> bool:
-    """Whether what an identifier is said of has it. What is not here has none that could be known."""
+async def _read(store: Store, named: Named) -> Version | None:
     type, _, id = named.reference.partition("/")
-    version = await store.read(type, id) if id else None
+    return await store.read(type, id) if id else None
+
+
+def _holds(named: Named, version: Version | None) -> bool:
+    """Whether what an identifier is said of has it. What is not here has none that could be known."""
     if version is None or version.deleted:
         return False
     own = parse(version.body).get("identifier")

@@ -19,9 +19,9 @@ from fhir_server.access.challenge import insufficient
 from fhir_server.access.filing import Filing, concerns, context_kept, with_context
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.judging import Judge
-from fhir_server.access.owning import elsewhere, owned, with_owner
+from fhir_server.access.owning import elsewhere, misnamed, said_of, with_owner
 from fhir_server.access.policy import KEPT, narrow, rule, rule_of
-from fhir_server.access.whose import CLOSED, rows
+from fhir_server.access.whose import CLOSED, Owner, owner, rows
 from fhir_server.access.writes import asks_whose, closed, people
 from fhir_server.fhir.json import parse, serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
@@ -151,7 +151,7 @@ class Repository:
             return None
         if not await self.sees(version, verb):
             # What the space keeps is no secret to those who may read it: they are told that it is kept.
-            if verb in "ud" and version.type in KEPT and self.allows(type, "r") and await self.sees(version, "r"):
+            if verb in "ud" and version.type in KEPT and await self.shows(version):
                 raise Forbidden(f"This {type} is kept by the space: it changes by its own operations.")
             if await self._is_anothers(version, verb):
                 raise Forbidden(f"This {type} is not in the record of the token's patient.")
@@ -160,9 +160,7 @@ class Repository:
 
     async def _is_anothers(self, version: Version, verb: str) -> bool:
         """Whether the caller sees what they may not write, since it is not the patient's: that is no secret to them."""
-        if verb not in "ud" or not asks_whose(rule(self.grant, version.type, verb)):
-            return False
-        return self.allows(version.type, "r") and await self.sees(version, "r")
+        return verb in "ud" and asks_whose(rule(self.grant, version.type, verb)) and await self.shows(version)
 
     async def find(
         self,
@@ -328,22 +326,35 @@ class Repository:
             allowed = binaries.constraint(self.grant, verb)
         if allowed == EVERYTHING and not people(self.grant):
             return
-        where = None
+        found = None
         if asks_whose(allowed):
-            found = await owned(self._store, type, tree, self._base)
-            where = found.element
-            if found.patient and (param := elsewhere(type, index, before, (found.patient, self.grant.subject))):
-                raise Forbidden(f"By {param} this {type} would stand in another patient's compartment.", type)
-            # From one of a person's patients to another of them is as little theirs to say as to a stranger.
-            kept = before is None or (await self._judge.owner_of(before)).patient == found.patient
-            index = with_owner(index, found) if kept else index
+            found, index = await self._owned(type, tree, index, before)
         if not await self._judge.satisfies(allowed, type, id, index):
-            raise Forbidden(f"The token does not allow this {type} to be written.", where)
+            raise Forbidden(f"The token does not allow this {type} to be written.", found.element if found else None)
+        if found is not None and found.named:
+            await self._require_named(type, found, before)
         if type == "Binary":
             return
         was = parse(before.body) if before is not None and not before.deleted else None
         if people(self.grant) and (element := closed(type, was, tree)) is not None:
             raise Forbidden(f"A person's token does not change this of a {type}.", element)
+
+    async def _owned(
+        self, type: str, tree: dict[str, Any], index: Index, before: Version | None
+    ) -> tuple[Owner, Index]:
+        """Whose what is to be written says it is, and the index with the row that says so."""
+        found = owner(type, tree, self._base)
+        if found.patient and (param := elsewhere(type, index, before, (found.patient, self.grant.subject))):
+            raise Forbidden(f"By {param} this {type} would stand in another patient's compartment.", type)
+        # From one of a person's patients to another of them is as little theirs to say as to a stranger.
+        kept = before is None or (await said_of(self._store, before, self._base)).patient == found.patient
+        return found, with_owner(index, found) if kept else index
+
+    async def _require_named(self, type: str, found: Owner, before: Version | None) -> None:
+        past = None if before is None else await said_of(self._store, before, self._base)
+        named = await misnamed(self._store, found, past, self.shows, self.grant.subject)
+        if named is not None:
+            raise Forbidden(f"The token does not allow this {type} to be written.", named.element)
 
     async def _note(self, versions: Sequence[Version]) -> None:
         """Versions were given to the caller."""
@@ -360,6 +371,10 @@ class Repository:
         if asks_whose(allowed):
             index = with_owner(index, await self._judge.owner_of(version))
         return await self._judge.satisfies(allowed, version.type, version.id, index, version.at)
+
+    async def shows(self, version: Version) -> bool:
+        """Whether the caller may read that version: no scope for its type is no error here."""
+        return self.allows(version.type, "r") and await self.sees(version, "r")
 
     async def _sees_past(self, version: Version) -> bool:
         """Whether the caller may read a version, and what there is now."""

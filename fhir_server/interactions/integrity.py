@@ -113,7 +113,7 @@ async def unreferenced(
         page = await context.repository.find({referrer: where}, count=len(gone) + 1)
         if any(f"{referrer}/{version.id}" not in gone for version in page.versions):
             raise Conflict(f"A {referrer} refers to this {type}.")
-        made.append(Guard(referrer, where, frozenset(version.id for version in page.versions)))
+        made.append(context.repository.guard(referrer, where, frozenset(version.id for version in page.versions)))
     return made
 
 

@@ -13,7 +13,7 @@ from fhir_server.fhir.outcome import Gone, Invalid, Issue, Malformed, NotFound, 
 from fhir_server.interactions import conditional, fhirpath_patch, hooks, integrity, json_patch
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Context, Request, Response
 from fhir_server.interactions.preconditions import require_match
-from fhir_server.interactions.writing import judged, retried, written
+from fhir_server.interactions.writing import as_readable, judged, retried, written
 from fhir_server.store.protocol import Guard, Put, Version
 
 #: A resource to a changed one; the one given is the caller's own and may be changed in place.
@@ -95,7 +95,7 @@ async def changed(
 
 
 async def patchable(context: Context, type: str, id: str) -> Version:
-    """The version to patch, when the caller may both read and update it.
+    """The version to patch, when the caller may update it.
 
     Raises:
         NotFound, Gone: (404, 410).
@@ -129,4 +129,4 @@ async def _patched(
     guards = [*guards, *await integrity.guards(context, tree)]
     [version] = await context.repository.transact([put], guards)
     await hooks.written(context, version)
-    return written(version, 200, context, issues)
+    return written(version, 200, await as_readable(version, context), issues)

@@ -16,7 +16,7 @@ from fhir_server.interactions.batch import ENTRY, ORDER, full
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 from fhir_server.interactions.parameters import shaped
 from fhir_server.interactions.transaction_plan import Plan, Planned
-from fhir_server.interactions.writing import retried, written
+from fhir_server.interactions.writing import as_readable, retried, written
 from fhir_server.store.protocol import Version
 from fhir_server.work.budget import spend
 
@@ -67,7 +67,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
         raise entries.together(plan.problems)
     versions = await context.repository.transact(plan.writes, list(dict.fromkeys(plan.guards)))
     await hooks.written(context, *versions)
-    answers = _answers(plan, versions)
+    answers = await _answers(plan, versions)
     left = context.settings.max_answer_bytes - sum(map(len, answers.values()))
     for entry in reads:
         read = await _read(entry, context, dispatch) if left > 0 else entries.refused(full(context), entry)
@@ -120,14 +120,17 @@ async def _read(entry: entries.Entry, context: Context, dispatch: Handler) -> by
         return entries.refused(error, entry)
 
 
-def _answers(plan: Plan, versions: Sequence[Version]) -> dict[int, bytes]:
-    context, made = plan.context, iter(versions)
+async def _answers(plan: Plan, versions: Sequence[Version]) -> dict[int, bytes]:
+    made = iter(versions)
     answers: dict[int, bytes] = {}
     for planned in plan.planned:
         done = [next(made) for _ in planned.writes]
         planned.found = done[0] if len(done) == 1 else planned.found
         if planned.twin is not None:
             planned.found = planned.twin.found
+        context = plan.context
+        if planned.change is not None and planned.found is not None:
+            context = await as_readable(planned.found, context)
         answers[planned.entry.number] = entries.answered(planned.entry, _answer(planned, context), context)
     return answers
 

@@ -9,6 +9,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -131,6 +132,16 @@ def written(version: Version, status: int, context: Context, issues: Sequence[Is
         at=version.at,
         location=f"{version.type}/{version.id}/_history/{version.version}",
     )
+
+
+async def as_readable(version: Version, context: Context) -> Context:
+    """`context`, without a body preferred where the caller may write that version and not read it.
+
+    For writes whose answer tells what was there before: the letter `u` of a SMART scope does not give to read.
+    """
+    if context.prefer != "representation" or await context.repository.shows(version):
+        return context
+    return replace(context, prefer="minimal")
 
 
 def preferred(version: Version, context: Context, issues: Sequence[Issue] = ()) -> bytes:

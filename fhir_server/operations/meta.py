@@ -96,7 +96,8 @@ async def _changed(
 
     async def attempt() -> Response:
         before = await context.repository.current(type, id, "u")
-        if before is None:
+        # The answer is all of its meta.
+        if before is None or not await context.repository.shows(before):
             raise NotFound(f"There is no such {type}.")
         if before.deleted:
             raise Gone(f"This {type} was deleted.")

@@ -6,6 +6,8 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html, https://hl
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -176,3 +178,46 @@ async def test_a_parameter_that_does_not_exist_is_told_as_such_whatever_the_scop
     caller = server.as_caller(only("Observation"))
     for url in ("Observation?subject:Patient.nothing=a", "Observation?nothing:Patient.family=a"):
         assert (await caller.get(url)).status == 400
+
+
+#: Changes whose answer, or refusal, could show what stood there before.
+CHANGES: list[tuple[str, str, Any, str]] = [
+    ("PATCH", "Observation/o", [{"op": "replace", "path": "/status", "value": "final"}], "application/json-patch+json"),
+    (
+        "PATCH",
+        "Observation/o",
+        {
+            "resourceType": "Parameters",
+            "parameter": [
+                {
+                    "name": "operation",
+                    "part": [
+                        {"name": "type", "valueCode": "replace"},
+                        {"name": "path", "valueString": "Observation.status"},
+                        {"name": "value", "valueCode": "final"},
+                    ],
+                }
+            ],
+        },
+        "application/fhir+json",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "body", "kind"), CHANGES, ids=["json", "fhirpath"])
+async def test_to_change_is_not_to_read(server: Server, method: str, url: str, body: Any, kind: str) -> None:
+    """SMART's letter `u` gives no `r`: a patch is done, and what was there before is not shown."""
+    for letters, shown in (("u", False), ("ru", True)):
+        caller = server.as_caller(Grant((Scope("system", "Observation", frozenset(letters)),), traced=False))
+        answer = await caller.call(method, url, body, content_type=kind)
+        assert (answer.status, bool(answer.json)) == (200, shown)
+        content = {"resourceType": "Binary", "contentType": kind, "data": b64encode(json.dumps(body).encode()).decode()}
+        entry = asks(method, url, content if isinstance(body, list) else body)
+        for type in ("batch", "transaction"):
+            done = await caller.post("", batch(entry, type=type), prefer="return=representation")
+            assert done.json["entry"][0]["response"]["status"][:3] == "200", done.json
+            assert ("resource" in done.json["entry"][0]) == shown
+    tag = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "a"}]}}]}
+    for name in ("$meta-add", "$meta-delete"):
+        caller = server.as_caller(Grant((Scope("system", "Observation", frozenset("u")),), traced=False))
+        assert (await caller.post(f"Observation/o/{name}", tag)).status == 404

@@ -9,6 +9,7 @@ that is then possible, or a sign for how it ends before:
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_server.smart import lifetimes
+from fhir_server.smart.clients import catalogue as clients_catalogue
+from fhir_server.smart.clients import rights as clients_rights
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.secret import digest
 from fhir_server.space.catalogue.apps import App as Referenced
@@ -223,6 +227,37 @@ async def test_a_refresh_gives_what_is_left(world: World, kind: str) -> None:
         answer = (await world.proven(app, kind, form)).json()
         found.append(answer["error"] if "error" in answer else await world.letters(answer["access_token"]))
     assert found == [expected for _, _, expected in REFRESHED]
+
+
+#: What ends with a day and is announced by nobody → what a token used before and after gives.
+ENDS: list[tuple[dict[str, Any], str]] = [
+    ({"convention_end": _TODAY}, ""),
+    ({"convention_end": _TODAY + timedelta(days=1)}, "rw"),
+    ({"purposes": _CHANGED, "reconsent_by": _TODAY}, "w"),
+]
+
+
+@pytest.mark.parametrize(("changes", "left"), ENDS, ids=["convention", "a longer one", "consent"])
+async def test_a_token_in_use_ends_with_the_day(
+    world: World, changes: dict[str, Any], left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifetimes, "ACCESS", 2 * 86_400)
+    app = await world.register(CARNET, "public")
+    code = answered(await world.asked(app, "patient", "all"))["code"]
+    token = (await world.proven(app, "public", app.exchange(code))).json()["access_token"]
+    await world.change(app, **changes)
+    assert await world.letters(token) == "rw"
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(days=1)
+
+    for module in (clients_catalogue, clients_rights):
+        monkeypatch.setattr(module, "datetime", Tomorrow)
+    assert await world.letters(token) == left
 
 
 _SYSTEM = Purpose("agenda", "Lire les agendas", ("read",), (), "Coordonner.", "Un an", ("system/DocumentReference.rs",))

@@ -294,6 +294,30 @@ def test_an_engine_finds_counts_orders_and_pages_as_the_filters_mean(
         agree()
 
 
+#: Filters that are easily taken apart wrongly → ids of what satisfies them; "1" has two groups, "2" has one.
+NESTED: list[tuple[Filter, list[str]]] = [
+    (Together((Token("c$1", "a"), Together((Token("c$2", "b"),)))), ["2"]),
+    (Together((Token("c$1", "a"), Not(Together((Token("c$2", "b"),))))), ["1"]),
+    (Together((Token("c$1", "a"), Or((Together((Token("c$2", "b"), Token("c$1", "a"))), Token("c$1", "x'y"))))), ["2"]),
+    (And((Token("c$1", "a"), Together((Token("c$2", "b"),)))), ["1", "2"]),
+]
+
+
+@pytest.mark.parametrize("where", [where for where, _ in NESTED], ids=repr)
+@pytest.mark.parametrize("name", ENGINES)
+async def test_a_group_within_a_group_is_the_same_one(name: str, where: Filter, tmp_path: Path) -> None:
+    engine = ENGINES[name](tmp_path)
+    try:
+        apart = Index((Word("c$1", "a", "", 1), Word("c$2", "b", "", 2)))
+        model = await filled(engine, [("A", "1", apart), ("A", "2", Index((Word("c$1", "a"), Word("c$2", "b"))))])
+        expected = next(ids for one, ids in NESTED if one is where)
+        assert sorted(id for _, id in model.found({"A": where})) == expected
+        page = await engine.store.find({"A": where})
+        assert sorted(version.id for version in page.versions) == expected
+    finally:
+        await engine.close()
+
+
 FIGURES = (
     (candidates, "FEW"),
     (candidates, "MANY"),

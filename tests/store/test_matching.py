@@ -111,6 +111,10 @@ TABLE: list[tuple[Filter, bool]] = [
     (Together((Token("c$1", "a"), Range("c$2", 1, 1))), True),
     (Together((Token("c$1", "a"), Range("c$2", 2, 2))), False),
     (Together((Or((Token("c$1", "a"), Token("c$1", "b"))), Range("c$2", 2, 2))), True),
+    # One inside another is judged in the same group.
+    (Together((Token("c$1", "a"), Together((Range("c$2", 1, 1),)))), True),
+    (Together((Token("c$1", "a"), Together((Range("c$2", 2, 2),)))), False),
+    (Together((Token("c$1", "a"), Not(Together((Range("c$2", 2, 2),))))), True),
     (And((Token("c$1", "a"), Range("c$2", 2, 2))), True),
     (Not(Token("gender", "male")), True),
     (Or((Token("gender", "male"), Token("gender", "female"))), True),

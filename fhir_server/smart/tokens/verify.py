@@ -27,6 +27,7 @@ from fhir_server.smart.tokens.kept import Access, Tokens
 
 #: Tokens remembered by one worker; beyond, all are read again.
 REMEMBERED = 50_000
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ class Verifier:
         if number == self._revision.number == self._number:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[token, base] = (access.expires, grant)
+            # What an app of the catalogue gives ends with the day of its convention or of a consent, unannounced.
+            day = (time.time() // _DAY + 1) * _DAY
+            self._known[token, base] = (min(access.expires, day) if client.device else access.expires, grant)
         return grant
 
     async def _grant(self, client: Client, access: Access, base: str) -> Grant:

@@ -234,6 +234,9 @@ class Compiler:
         return Sql(f"EXISTS(SELECT 1 FROM text WHERE text MATCH ? AND text.rowid={frame.row}.rid)", (query,))
 
     def _together(self, where: Together, frame: Frame) -> Sql:
+        if frame.group:
+            # One group is judged already: what stands together in it is judged in that one.
+            return conjunction([self.condition(part, frame) for part in where.parts])
         group = f"g{frame.depth}"
         inner = conjunction([self.condition(part, replace(frame, group=f"{group}.grp")) for part in where.parts])
         if inner == FALSE:
