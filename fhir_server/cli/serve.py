@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import multiprocessing
 import os
 import resource
 import signal
@@ -137,6 +139,7 @@ class _Worker:
                 await send({"type": "lifespan.startup.failed"})
                 return
             _on_stop(house.asgi.readiness)
+            _when_orphaned()
             gc.freeze()
             gc.enable()
             await send({"type": "lifespan.startup.complete"})
@@ -157,6 +160,19 @@ def _on_stop(readiness: Readiness) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler(signal.getsignal(number)))
+
+
+def _when_orphaned() -> None:
+    """Have a worker whose parent is killed stop as if it had been told to: nobody is left who would tell it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        loop, sentinel = asyncio.get_running_loop(), parent.sentinel
+
+        def stop() -> None:
+            loop.remove_reader(sentinel)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        loop.add_reader(sentinel, stop)
 
 
 def _export(chosen: Settings) -> None:

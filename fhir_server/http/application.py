@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from fhir_server.fhir.outcome import Unavailable
 from fhir_server.http import health, metrics
+from fhir_server.http.answers import Answer, failure
 from fhir_server.http.calls import MakeContext
 from fhir_server.http.cors import Cors, Registered
 from fhir_server.http.front import Front
@@ -68,6 +70,23 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """One ASGI connection."""
+        begun = False
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._answered(scope, receive, sent)
+        except asyncio.CancelledError:
+            if not self.readiness.stopping:
+                raise
+            # What was waited for takes longer than a stop waits (FHIR_SHUTDOWN_SECONDS).
+            if not begun:
+                await _stopped(scope, send)
+
+    async def _answered(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             scope = self._peers.seen(scope)
             path: str = scope["path"]
@@ -119,6 +138,14 @@ def build(
         return assembled(pages, counted, settings.metrics_token.get_secret_value(), routers())
 
     return Application(make, wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header))
+
+
+async def _stopped(scope: Scope, send: Any) -> None:
+    words = "The server is stopping. Writes are whole or not there: look before sending them again."
+    failed = failure(Unavailable(words))
+    headers = [(b"content-type", b"application/fhir+json; charset=utf-8"), (b"retry-after", b"5")]
+    headers += [(b"content-length", b"%d" % len(failed.body)), (b"connection", b"close")]
+    await Answer(failed.status, headers, failed.body).send(send, scope["method"] == "HEAD")
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -159,15 +159,46 @@ def test_a_process_that_is_killed_at_its_work_leaves_nothing_by_half_and_is_told
         assert answers[-1].status_code == 200
 
 
-def test_a_server_that_ends_leaves_no_process_behind(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", tmp_path / "log") as (process, base):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path: Path, workers: int) -> None:
+    with serving(tmp_path / "data", tmp_path / "log", FHIR_WORKERS=str(workers)) as (process, base):
         headers = {"content-type": "application/fhir+json"}
         assert httpx.post(base, content=ALL[0].calls(SIZE)[-1].body, headers=headers, timeout=120).status_code == 200
-        beside = beside_of(process.pid)
-        assert beside
+        started = beside_of(process.pid)
+        started += [one for pid in started for one in beside_of(pid)]
+        assert len(started) >= workers
         process.kill()
         process.wait()
-    end = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in beside):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: not any(is_running(pid) for pid in started))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+def test_what_a_stop_does_not_wait_for_is_told_so(tmp_path: Path) -> None:
+    """RFC 9110 §15.6.4: it is the server that ends, whatever was asked."""
+    entry = {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "active": True}}
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * 1_000}
+    answers: list[httpx.Response] = []
+    with serving(tmp_path / "data", tmp_path / "log", FHIR_SHUTDOWN_SECONDS="1") as (process, base):
+
+        def send() -> None:
+            headers = {"content-type": "application/fhir+json"}
+            answers.append(httpx.post(base, json=body, headers=headers, timeout=120))
+
+        send()
+        for pid in beside_of(process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        thread = threading.Thread(target=send)
+        thread.start()
+        metrics = httpx.URL(base).copy_with(path="/metrics")
+        until(lambda: "fhir_requests_in_progress 1.0" in httpx.get(metrics, timeout=120).text)
+        process.send_signal(signal.SIGTERM)
+        thread.join()
+        assert process.wait(60) == 0
+    assert (answers[1].status_code, answers[1].json()["issue"][0]["code"]) == (503, "transient")
+    assert "Traceback" not in (tmp_path / "log").read_text()
