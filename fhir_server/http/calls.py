@@ -229,7 +229,8 @@ def _criteria(raw: Iterable[tuple[bytes, bytes]]) -> str:
     try:
         return first.decode()
     except UnicodeDecodeError:
-        raise Malformed("If-None-Exist is not UTF-8.", "http.If-None-Exist", code="value") from None
+        words = "If-None-Exist is not UTF-8: what is not ASCII is sent in UTF-8, or percent-encoded as in a URL."
+        raise Malformed(words, "http.If-None-Exist", code="value") from None
 
 
 def _request_id(given: str | None) -> str:

@@ -48,7 +48,11 @@ def read(tree: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
         Malformed: not a FHIRPath Patch (400).
     """
     if tree.get("resourceType") != "Parameters":
-        raise Malformed("A FHIRPath Patch is a Parameters resource.", "resourceType", code="invalid")
+        words = (
+            "A patch in FHIR's own types is a Parameters resource (FHIRPath Patch): a merge patch, which gives the"
+            " elements to change as they are to be, is not offered."
+        )
+        raise Malformed(words, "resourceType", code="invalid")
     stray = tree.keys() - _MEMBERS
     if stray:
         raise Malformed("A FHIRPath Patch has operations and no more.", f"Parameters.{min(stray)}", code="structure")

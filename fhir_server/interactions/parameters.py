@@ -49,6 +49,9 @@ UNREAD: dict[tuple[str, str], Unread] = {
     ("GET", "T/I/_history/V"): Unread(False, _READ),
     ("GET", "metadata"): Unread(False, _READ, frozenset({"mode"})),
 }
+#: Type → parameters that libraries add to a create of it by themselves, and that change nothing: @medplum/core names
+#: the file of each Binary, for which R4's has no place.
+ADDED = {"Binary": frozenset({"_filename"})}
 
 
 def refuse_unread(request: Request, shape: str, strict: bool) -> None:
@@ -68,7 +71,10 @@ def refuse_unread(request: Request, shape: str, strict: bool) -> None:
     unread = UNREAD.get((request.method, shape)) if request.query else None
     if unread is None or not (strict or unread.writes):
         return
-    names = dict.fromkeys(name for name, _ in request.query if name not in GENERAL and name not in unread.reads)
+    read = GENERAL | unread.reads
+    if (request.method, shape) == ("POST", "T"):
+        read |= ADDED.get(request.path[0], frozenset())
+    names = dict.fromkeys(name for name, _ in request.query if name not in read)
     if names:
         raise NotSupported(
             issues=[

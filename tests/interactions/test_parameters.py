@@ -138,5 +138,19 @@ async def test_the_general_parameters_shape_the_answer_to_a_write_too(server: Se
     assert whole.json["name"] == PATIENT["name"]
 
 
+async def test_what_a_library_adds_to_a_create_is_left_out_where_it_changes_nothing(server: Server) -> None:
+    binary = {"resourceType": "Binary", "contentType": "text/plain", "data": "aGVsbG8="}
+    assert (await server.post("Binary?_filename=a.txt", binary)).status == 201
+    assert (await server.post("Patient?_filename=a.txt", PATIENT)).status == 400
+    assert (await server.post("Binary?_filename=a.txt&identifier=urn:ids|7", binary)).status == 400
+
+
+async def test_a_merge_patch_sent_as_plain_json_is_named(server: Server) -> None:
+    await server.put("Patient/a", PATIENT)
+    answer = await server.call("PATCH", "Patient/a", {"resourceType": "Patient", "active": False})
+    assert answer.status == 400 and "merge patch" in answer.json["issue"][0]["diagnostics"]
+    assert (await server.get("Patient/a")).json["active"] is True
+
+
 def test_what_is_unread_is_a_route() -> None:
     assert UNREAD.keys() <= ROUTES.keys()
