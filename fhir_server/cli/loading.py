@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from fhir_server.cli.preparation import Prepared, Preparer, Refusal, Row, begin, prepare
+from fhir_server.cli.preparation import Prepared, Preparer, Refusal, Row, begin, prepare, refusal
 from fhir_server.cli.sources import Part
 from fhir_server.fhir.json import parse, stamped
 from fhir_server.fhir.outcome import FhirError, Unavailable
@@ -168,7 +168,7 @@ class Loader:
                 outcome.written += await self._run(body)
                 outcome.restated += sum(_restated(one) for one in _resources_of(body))
             except FhirError as error:
-                outcome.refused.append(Refusal(place, error.issues[0].diagnostics))
+                outcome.refused.append(refusal(place, error))
         return outcome
 
     async def _group(self, rows: list[Row], outcome: Outcome) -> None:

@@ -105,7 +105,7 @@ class _Turn:
 
     def refuse(self, place: str, error: Exception) -> None:
         """Note what is not taken."""
-        self.found.refused.append(_refusal(place, error))
+        self.found.refused.append(refusal(place, error))
 
 
 class Preparer:
@@ -192,7 +192,7 @@ class Preparer:
             try:
                 taken.append(await self._row(resource, serialize(resource), where, key, names.get(number)))
             except Exception as error:
-                refused.append(_refusal(where, error))
+                refused.append(refusal(where, error))
         return taken, refused
 
     async def _row(self, tree: Any, body: bytes, place: str, key: str, name: str | None = None) -> Row:
@@ -290,7 +290,8 @@ def _made(key: str, place: str) -> str:
     return hashlib.sha256(f"{key}/{place}".encode()).hexdigest()[:24]
 
 
-def _refusal(place: str, error: Exception) -> Refusal:
+def refusal(place: str, error: Exception) -> Refusal:
+    """What stood at `place`, and the first of the reasons why it was not taken, each with its element."""
     if not isinstance(error, FhirError):
         # A defect of ours: one resource must not keep the rest of a long load from going on.
         return Refusal(place, f"the server failed on it ({type(error).__name__}); please report this")

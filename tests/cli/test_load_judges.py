@@ -242,6 +242,19 @@ def test_search_parameters_that_restate_r4s_are_counted_in_one_line(tmp_path: Pa
     assert "2 search parameters restate R4's, which are in force." in done.output
 
 
+@pytest.mark.parametrize("condition", [None, "identifier=https://fhir-server.example|1"], ids=["plain", "conditional"])
+def test_every_entry_that_is_wrong_is_named_however_its_bundle_is_run(tmp_path: Path, condition: str | None) -> None:
+    entries: list[Tree] = [
+        {"resource": patient(gender="x"), "request": {"method": "POST", "url": "Patient"}},
+        {"resource": patient(birthDate="x"), "request": {"method": "POST", "url": "Patient"}},
+    ]
+    if condition:
+        entries[0]["request"]["ifNoneExist"] = condition
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    done = run("load", lines(tmp_path / "x.ndjson", bundle), "--data", tmp_path / "var")
+    assert done.exit_code == 1 and "gender" in done.output and "birthDate" in done.output, done.output
+
+
 def test_a_profile_may_build_on_one_that_came_just_before_it(tmp_path: Path) -> None:
     file = lines(tmp_path / "x.ndjson", BORN, NARROW, claiming(f"{OWN}/narrow", gender="female"))
     done = run("load", file, "--data", tmp_path / "var")
