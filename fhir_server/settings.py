@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         description="How strictly profiles are held to, as JSON: a canonical or `*`, then `@client` for one caller.",
     )
     code_levels: dict[
-        Literal["unknown-code", "not-a-code-system", "inactive-code", "abstract-code", "wrong-display"],
+        Literal["unknown-code", "younger-code", "not-a-code-system", "inactive-code", "abstract-code", "wrong-display"],
         Literal["error", "warning", "off"],
     ] = Field({}, description="What is wrong with a code → how bad it is, as JSON, where it is another than usual.")
     terminology_url: str = Field(

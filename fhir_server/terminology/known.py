@@ -11,9 +11,15 @@ from typing import Literal, Protocol
 
 from fhir_server.terminology.grammars import GRAMMARS
 
+#: A code as it stands: system, version, code, display; None for what is not there.
+Key = tuple[str | None, str | None, str | None, str | None]
 #: `absent`: the system is here whole, and has no such code. `supplement`, `value-set`: what is named is no code system
-#: that a code could be of (https://hl7.org/fhir/R4/codesystem.html#supplements).
-State = Literal["there", "absent", "supplement", "value-set"]
+#: that a code could be of (https://hl7.org/fhir/R4/codesystem.html#supplements). `younger`: the copy that is here has
+#: no such code, and is known to be older than the system is.
+State = Literal["there", "absent", "younger", "supplement", "value-set"]
+#: Systems that R4 republishes, and others keep: HL7 adds codes to the tables of v2 and the systems of v3 several times
+#: a year (https://terminology.hl7.org), while R4's copies stay as they were in 2018.
+KEPT_ELSEWHERE = ("http://terminology.hl7.org/CodeSystem/v2-", "http://terminology.hl7.org/CodeSystem/v3-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class Known:
         return not self.names or display in self.names or folded(display) in self.names
 
 
+YOUNGER = Known("younger")
 ABSENT, SUPPLEMENT, VALUE_SET, THERE = Known("absent"), Known("supplement"), Known("value-set"), Known("there")
 
 
@@ -49,6 +56,7 @@ class Source(Protocol):
     """A code system, as far as one code is asked of it."""
 
     content: str
+    is_r4_copy: bool
 
     def named(self, code: str) -> Known | None:
         """The code as it is known; None where the system does not list it."""
@@ -70,7 +78,11 @@ def known(source: Source | None, is_value_set: Callable[[], bool], system: str, 
         return VALUE_SET if is_value_set() else None
     if source.content == "supplement":
         return SUPPLEMENT
-    return source.named(code) or (ABSENT if source.content == "complete" else None)
+    return source.named(code) or (_missing(source, system) if source.content == "complete" else None)
+
+
+def _missing(source: Source, system: str) -> Known:
+    return YOUNGER if source.is_r4_copy and system.startswith(KEPT_ELSEWHERE) else ABSENT
 
 
 def there(names: Iterable[str], *, inactive: bool, abstract: bool) -> Known:

@@ -18,7 +18,7 @@ from fhir_server.terminology import asking, shipped
 from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, Unknown, ValueSet, required, unknown
 from fhir_server.terminology.composing import Composer, Expansion, Pins
 from fhir_server.terminology.external import External, Place
-from fhir_server.terminology.known import Known, known, there
+from fhir_server.terminology.known import Key, Known, known, there
 from fhir_server.terminology.library import Library
 from fhir_server.terminology.outside import Outside, Question
 from fhir_server.terminology.speaking import spoken
@@ -67,6 +67,7 @@ class Terminology:
         self._generation = -1
         self._open: set[Question] = set()
         self._codes: dict[tuple[str, str, str], Known | None] = {}
+        self._right: set[Key] = set()
         self._codes_of = -1
 
     @property
@@ -187,10 +188,24 @@ class Terminology:
         if not self.library.ready and not self.library.bare:
             self._open.add(("", system, code))
             return None
-        if self._codes_of != self.library.generation or len(self._codes) > _REMEMBERED:
-            self._codes_of, self._codes = self.library.generation, {}
+        self._renew()
         found = self._codes[key] = self._known(*key) if self.library.ready else shipped.known_code(*key)
         return found
+
+    def right_codes(self) -> set[Key]:
+        """The codes of which who judges them has nothing to say, by what is known now; to be added to.
+
+        Where nothing can be known yet, nothing is remembered.
+        """
+        if not self.library.ready and not self.library.bare:
+            return set()
+        self._renew()
+        return self._right
+
+    def _renew(self) -> None:
+        many = len(self._codes) + len(self._right) > _REMEMBERED
+        if self._codes_of != self.library.generation or many:
+            self._codes_of, self._codes, self._right = self.library.generation, {}, set()
 
     def _known(self, url: str, version: str, code: str) -> Known | None:
         system = self.catalogue.system(url, version)
@@ -279,6 +294,7 @@ class _Source:
 
     def __init__(self, concepts: Concepts, system: System) -> None:
         self.content: str = "supplement" if system.artifact.supplements else system.content
+        self.is_r4_copy = shipped.is_r4_copy(system.artifact.url, system.artifact.version)
         self._concepts, self._system = concepts, system
 
     def named(self, code: str) -> Known | None:

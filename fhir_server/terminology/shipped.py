@@ -44,7 +44,10 @@ class Codes:
     Attributes:
         content: how much of it is here.
         version: its business version.
+        is_r4_copy: it is as R4 published it; so is all that is kept elsewhere and comes with the server.
     """
+
+    is_r4_copy = True
 
     def __init__(self, body: bytes, head: _Head, more: tuple[bytes, ...]) -> None:
         """From its JSON, and that of its supplements."""
@@ -73,6 +76,12 @@ def known_code(system: str, version: str, code: str) -> Known | None:
     if found is not None and version and not agrees(found.version, version):
         found = None
     return known(found, lambda: system in _value_sets(), system, code)
+
+
+def is_r4_copy(system: str, version: str) -> bool:
+    """Whether a code system of this version is the one that comes with the server."""
+    found = _heads().get(system)
+    return found is not None and found[0].version == version
 
 
 @lru_cache(maxsize=128)

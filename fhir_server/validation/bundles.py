@@ -25,9 +25,9 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 #: Relations of a link that lead to one place (RFC 8288, https://hl7.org/fhir/R4/http.html#paging).
 _ONCE = frozenset(("self", "first", "last", "next", "previous", "prev"))
 
-#: Of what a document or message is, nothing is left to the reader to guess. What clients send in a transaction is
-#: resolved by us, and published examples of other Bundles break the rule.
-_WHOLE: Table = {"document": "error", "message": "error", "": "warning"}
+#: "The fullUrl SHALL NOT disagree with the id in the resource" (https://hl7.org/fhir/R4/bundle-definitions.html); but
+#: what clients send in a transaction is resolved by us, and understood.
+_WHOLE: Table = {"transaction": "warning", "batch": "warning", "": "error"}
 #: Rule → how bad it is by the type of the Bundle, and what is said.
 RULES: Mapping[str, tuple[Table, str]] = {
     "bundle-link": ({"": "error"}, "Another link of the Bundle has this relation, which leads to one place."),
@@ -43,6 +43,11 @@ RULES: Mapping[str, tuple[Table, str]] = {
             "history": "warning",
         },
         "An entry with a resource has a fullUrl.",
+    ),
+    # A resource has an id unless it is on its way to a server that gives it one (https://hl7.org/fhir/R4/resource.html#id).
+    "entry-full-url-id": (
+        {"document": "error", "message": "error", "collection": "error"},
+        "The fullUrl is that of a resource on a server, which has an id.",
     ),
     "search-outcome": ({"searchset": "error"}, "What tells about the search itself is an OperationOutcome."),
     "search-id": ({"searchset": "error"}, "What a search found has an id."),
@@ -127,18 +132,20 @@ def _entry(entry: Tree, resource: Tree, at: str) -> Iterator[tuple[str, str]]:
         yield "entry-full-url-missing", at
     elif not _ABSOLUTE.match(url):
         yield "entry-full-url-absolute", at
-    elif not url.startswith("urn:") and "/_history/" not in url and not _agrees(url, resource):
-        yield "entry-full-url", at
+    elif url.startswith("http") and "/_history/" not in url:
+        yield from ((key, at) for key in _disagreeing(url, resource))
 
 
-def _agrees(url: str, resource: Tree) -> bool:
-    """Whether a URL ends with the resource's type and id, where it ends with those of any."""
-    id = resource.get("id")
-    if not isinstance(id, str):
-        return True
-    rest, _, last = url.rpartition("/")
+def _disagreeing(url: str, resource: Tree) -> Iterator[str]:
+    """How a URL is not that of a resource: it ends with another type or id, or with one that the resource has not."""
+    id, (rest, _, last) = resource.get("id"), url.rpartition("/")
     before = rest.rpartition("/")[2]
-    return last == id and (before not in resource_types() or before == resource.get("resourceType"))
+    is_typed = before in resource_types()
+    if not isinstance(id, str):
+        if is_typed and before == resource.get("resourceType"):
+            yield "entry-full-url-id"
+    elif last != id or (is_typed and before != resource.get("resourceType")):
+        yield "entry-full-url"
 
 
 def _searchset(bundle: Tree, entries: list[Tree], at: str, around: Around) -> Iterator[tuple[str, str]]:

@@ -7,18 +7,21 @@ which codes are wanted, and is judged beside this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal, Protocol
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue, Severity
-from fhir_server.terminology.known import Known
+from fhir_server.terminology.known import Key, Known
+from fhir_server.validation.types.steps import Step, steps
 from fhir_server.validation.types.walking import places
 
 #: A code as it stands: system, version, code, display; "" for what is not there.
 Coding = tuple[str, str, str, str]
-Flaw = Literal["unknown-code", "not-a-code-system", "inactive-code", "abstract-code", "wrong-display"]
+#: A JSON property, whether it is a list, whether of CodeableConcepts, and where its children are if it only leads on.
+Way = tuple[str, bool, bool, str | None]
+Flaw = Literal["unknown-code", "younger-code", "not-a-code-system", "inactive-code", "abstract-code", "wrong-display"]
 Level = Literal["error", "warning", "off"]
 Levels = Mapping[Flaw, Level]
 
@@ -28,22 +31,30 @@ Levels = Mapping[Flaw, Level]
 #: |--------------------------|------------------|--------------------|------------------|
 #: | not here                 | cannot be told   | cannot be told     | cannot be told   |
 #: | here in part (fragment)  | cannot be told   | warning            | warning          |
+#: | R4's copy of what others | warning          | warning            | warning          |
+#: | keep (v2, v3) and add to |                  |                    |                  |
 #: | here whole, or a grammar | error            | warning            | warning          |
 #:
-#: A code that its system does not have means nothing, whoever reads it; one that is not to be used still has its
-#: meaning. A display is for people, and need not be one that was published here: other languages, other editions.
+#: A code that its system does not have means nothing, whoever reads it; but of v2 and v3, of which R4 has the state of
+#: 2018, it may be younger than that. One that is not to be used still has its meaning. A display is for people, and
+#: need not be one that was published here: other languages, other editions.
 _FLAWS: dict[Flaw, tuple[Severity, str, str]] = {
     "unknown-code": ("error", "code", "The code system has no such code."),
+    "younger-code": ("warning", "code", "The copy of the code system that R4 published has no such code."),
     "not-a-code-system": ("error", "system", "This is no code system that a code could be of."),
     "inactive-code": ("warning", "code", "The code system has ended the use of this code."),
     "abstract-code": ("warning", "code", "The code is there to group others, and not for use itself."),
     "wrong-display": ("warning", "display", "The code system does not call the code so."),
 }
 FLAWS = frozenset(_FLAWS)
+_OF_STATE: Mapping[str, Flaw] = {"absent": "unknown-code", "younger": "younger-code"}
 
 
 class Codes(Protocol):
     """What the terminology knows of a code."""
+
+    def right_codes(self) -> set[Key]:
+        """Those of which nothing is to be said, as far as they were looked at; who finds another adds it."""
 
     def known_code(self, system: str, version: str, code: str) -> Known | None:
         """What is known of it; None where that cannot be told."""
@@ -58,15 +69,80 @@ def coding(value: Mapping[str, Any]) -> Coding | None:
     return system, version if isinstance(version, str) else "", code, display if isinstance(display, str) else ""
 
 
+def are_flawed(tree: Mapping[str, Any], path: str, codes: Codes) -> bool:
+    """Whether something is to be said of the codes that stand straight in a resource, or in its backbone elements.
+
+    Most codes do. Those in data types are noted while the compiled schema runs, which costs three times as much each.
+
+    Args:
+        tree: what is right by its structure.
+        path: its type, or the path of its backbone element.
+        codes: what is known of codes.
+    """
+    return _are_flawed(tree, _ways(path), codes, codes.right_codes())
+
+
+def _are_flawed(tree: Mapping[str, Any], ways: Iterable[Way], codes: Codes, right: set[Key]) -> bool:
+    for key, repeats, holds, below in ways:
+        value = tree.get(key)
+        if value is None:
+            continue
+        for one in value if repeats else (value,):
+            if below is not None:
+                if _are_flawed(one, _ways(below), codes, right):
+                    return True
+                continue
+            for coded in one.get("coding", ()) if holds else (one,):
+                get = coded.get
+                # Written out: a call would cost as much as all of this.
+                said = (get("system"), get("version"), get("code"), get("display"))
+                if said not in right and not _is_right(said, codes, right):
+                    return True
+    return False
+
+
+def is_walked(step: Step) -> bool:
+    """Whether `are_flawed` comes to a property by itself."""
+    owner = step.element.path.partition(".")[0]
+    return (
+        owner in definitions.resource_types()
+        and not step.sibling
+        and step.type is not None
+        and step.type.code in ("CodeableConcept", "Coding")
+    )
+
+
+@cache
+def _ways(path: str) -> tuple[Way, ...]:
+    ways = {key: step for key, step in steps(path).items() if _leads(step, frozenset())}
+    return tuple(
+        (key, s.repeats, s.path == "CodeableConcept", None if is_walked(s) else s.path) for key, s in ways.items()
+    )
+
+
+def _leads(step: Step, seen: frozenset[str]) -> bool:
+    """Whether a property has codes, or is a backbone element that leads to one that has."""
+    if is_walked(step) or step.sibling or step.type is not None or step.path in seen:
+        return is_walked(step)
+    return any(_leads(one, seen | {step.path}) for one in steps(step.path).values())
+
+
 def is_right(value: Mapping[str, Any], codes: Codes) -> bool:
-    """Whether nothing is to be said of the code of a Coding or Quantity that has a code and its system."""
-    system, code, version, display = value["system"], value["code"], value.get("version", ""), value.get("display", "")
-    if not (
-        isinstance(system, str) and isinstance(code, str) and isinstance(version, str) and isinstance(display, str)
-    ):
-        return True  # its own rule says so
-    known = codes.known_code(system, version, code)
-    return known is None or (known.is_plain and (not display or known.is_called(display)))
+    """Whether nothing is to be said of the code of a Coding or Quantity."""
+    found = coding(value)
+    if found is None:
+        return True
+    return _is_right((found[0], found[1] or None, found[2], found[3] or None), codes, codes.right_codes())
+
+
+def _is_right(said: Key, codes: Codes, right: set[Key]) -> bool:
+    system, version, code, display = said
+    if system is not None and code is not None:
+        known = codes.known_code(system, version or "", code)
+        if known is not None and not (known.is_plain and (not display or known.is_called(display))):
+            return False
+    right.add(said)
+    return True
 
 
 def issues(tree: Mapping[str, Any], type: str, at: str, codes: Codes, levels: Levels) -> Iterator[Issue]:
@@ -94,7 +170,7 @@ def _flaws(one: Coding, codes: Codes) -> tuple[Flaw, ...]:
     if known is None:
         return ()
     if known.state != "there":
-        return ("unknown-code" if known.state == "absent" else "not-a-code-system",)
+        return (_OF_STATE.get(known.state, "not-a-code-system"),)
     ended: tuple[Flaw, ...] = ("inactive-code",) if known.inactive else ("abstract-code",) if known.abstract else ()
     return ended if not display or known.is_called(display) else (*ended, "wrong-display")
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation import bundles, codings, explain, vitals
+from fhir_server.validation import bundles, code_systems, codings, explain, vitals
 from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import extensions
@@ -79,7 +80,7 @@ class Validator:
         if not profiles and type in (None, tree.get("resourceType")):
             noticed = _plainly_right(tree, self)
             if noticed is NOTHING:
-                return []
+                return [] if _has_narrative(tree) else [_without_narrative(tree["resourceType"])]
         # A Bundle's profile may say of an entry what the entry's own says.
         return list(dict.fromkeys(told(_resource(tree, type, self, profiles, noticed))))
 
@@ -163,8 +164,7 @@ _BASE = Validator()
 
 def validate(tree: Tree) -> list[Issue]:
     """Everything that base R4 finds wrong with the resource `tree`; an empty list when all is well."""
-    noticed = _plainly_right(tree, _BASE)
-    return [] if noticed is NOTHING else list(told(_resource(tree, None, _BASE, (), noticed)))
+    return _BASE.validate(tree)
 
 
 def told(issues: Iterator[Issue]) -> Iterator[Issue]:
@@ -212,12 +212,12 @@ def _plainly_right(tree: Tree, by: Validator) -> Noticed | None:
     What makes others than base R4 speak (claims to profiles) or is judged in parts (entries) is left to `_resource`.
     """
     type = tree.get("resourceType")
-    if not isinstance(type, str) or type not in definitions.resource_types() or type in _NO_NARRATIVE:
+    if not isinstance(type, str) or type not in definitions.resource_types() or type in _IN_PARTS:
         return None
     profiles = by.conformance
     if profiles is not None and ("meta" in tree or "contained" in tree or _is_vital(tree, type)):
         return None
-    noticed = right(tree, type, tree, by.codes) if _has_narrative(tree) else None
+    noticed = right(tree, type, tree, by.codes)
     if noticed is None or noticed is NOTHING or noticed.missed or noticed.flawed:
         return noticed
     is_told = profiles is not None and are_judged(noticed.urls, noticed.modifiers, profiles)
@@ -225,7 +225,12 @@ def _plainly_right(tree: Tree, by: Validator) -> Noticed | None:
 
 
 def _is_vital(tree: Tree, type: str) -> bool:
-    return type == "Observation" and next(vitals.implied(tree), None) is not None
+    return type == "Observation" and bool(vitals.implied(tree))
+
+
+@lru_cache(maxsize=1024)
+def _without_narrative(at: str) -> Issue:
+    return Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
 
 
 def _has_narrative(tree: Tree) -> bool:
@@ -268,13 +273,15 @@ def _judged(
     yield from by.noticed(tree, type, at, around, noticed)
     if type == "Bundle":
         yield from bundles.issues(tree, at, around)
+    elif type == "CodeSystem":
+        yield from code_systems.issues(tree, at)
     elif around.entries is not None and (noticed is None or bundles.are_misled(noticed.leads, around)):
         yield from bundles.misled(tree, type, at, around)
     yield from by.profiled(tree, type, at, around, profiles, sound)
     if type == "Observation":
         yield from by.implied(tree, at, around, profiles, sound)
     if root is tree and type not in _NO_NARRATIVE and not _has_narrative(tree):
-        yield Issue("warning", "invariant", "A resource should have narrative for robust management.", at, "dom-6")
+        yield _without_narrative(at)
     for here, resource, container in nested:
         yield from _inside(
             resource, here, around if container else around.of(resource), by, noticed if container else None
@@ -293,6 +300,10 @@ def _inside(resource: Tree, at: str, around: Around, by: Validator, known: Notic
 
 #: The resource types that are not DomainResources; a contained resource should have no narrative either.
 _NO_NARRATIVE = frozenset(("Bundle", "Binary", "Parameters"))
+
+
+#: Those that are never judged by base R4's schema alone.
+_IN_PARTS = _NO_NARRATIVE | {"CodeSystem"}
 
 
 def _nested(tree: Tree, type: str, at: str) -> Iterator[Nested]:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/observation-vitalsigns.html: "the table of codes", of wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_server.fhir.definitions import SPECIFICATION
@@ -31,15 +31,18 @@ _ELSEWHERE = frozenset(
 )
 
 
-def implied(observation: Mapping[str, Any]) -> Iterator[str]:
+def implied(observation: Mapping[str, Any]) -> Sequence[str]:
     """The canonicals of the profiles that the code of an Observation asks for, and that it is not seen to follow."""
     code = observation.get("code")
     codings = code.get("coding") if isinstance(code, dict) else None
+    asked: Sequence[str] = ()
     for one in codings if isinstance(codings, list) else ():
+        # Asked of every Observation: nothing is made for those that are none.
         if isinstance(one, dict) and one.get("system") == _LOINC:
             found = _PROFILES.get(str(one.get("code")))
             if found is not None and not _is_seen_right(observation, found[1]):
-                yield SPECIFICATION + found[0]
+                asked = (*asked, SPECIFICATION + found[0])
+    return asked
 
 
 def _is_seen_right(observation: Mapping[str, Any], units: frozenset[str]) -> bool:
@@ -55,7 +58,7 @@ def _is_seen_right(observation: Mapping[str, Any], units: frozenset[str]) -> boo
         and isinstance(date, str)
         and len(date) >= 10
         and "subject" in observation
-        and observation.keys() <= _ELSEWHERE
+        and _ELSEWHERE.issuperset(observation)
         and _is_vital(observation.get("category"))
     )
 

@@ -17,7 +17,7 @@ from fhir_server.fhir import ucum
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
 from fhir_server.store.embedded.engine import open_engine
 from fhir_server.terminology import shipped
-from fhir_server.terminology.resources import concepts
+from fhir_server.terminology.resources import artifact, concepts
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.codings import FLAWS
 from fhir_server.validation.profiles.known import Profiles
@@ -73,7 +73,8 @@ SAID: list[tuple[str, str, str, set[tuple[str, str]]]] = [
     (CATEGORY, "vital-sings", "", {("error", "unknown-code")}),
     (CATEGORY, "vital-signs", "Vital Signs", set()),
     (CATEGORY, "vital-signs", "Laboratory", {("warning", "wrong-display")}),
-    (ACTS, "NOTHING", "", {("error", "unknown-code")}),
+    (ACTS, "NOTHING", "", {("warning", "younger-code")}),
+    ("http://terminology.hl7.org/CodeSystem/v2-0203", "NOTHING", "", {("warning", "younger-code")}),
     (ACTS, "AMB", "ambulatory", set()),
     (UCUM, "kgs", "", {("error", "unknown-code")}),
     (UCUM, "mm[Hg]", "", set()),
@@ -113,6 +114,48 @@ ORIGIN = "http://example.org/origin"
 PLACES: list[tuple[str, dict[str, Any]]] = [
     ("Observation.meta.tag[0].code", observation(meta={"tag": [coding(WHOLE, "unicorn")]})),
     ("Observation.category[0].coding[0].code", observation(category=[{"coding": [coding(WHOLE, "unicorn")]}])),
+    (
+        "Observation.component[0].code.coding[1].code",
+        observation(component=[{"code": {"coding": [{"code": "a"}, coding(WHOLE, "unicorn")]}, "valueBoolean": True}]),
+    ),
+    (
+        "Observation.value.coding[0].code",
+        observation(valueCodeableConcept={"text": "a", "coding": [coding(WHOLE, "unicorn")]}),
+    ),
+    (
+        "Observation.subject.identifier.type.coding[0].code",
+        observation(subject={"identifier": {"value": "1", "type": {"coding": [coding(WHOLE, "unicorn")]}}}),
+    ),
+    (
+        "DocumentReference.content[0].format.code",
+        {
+            "resourceType": "DocumentReference",
+            "text": DIV,
+            "status": "current",
+            "content": [{"attachment": {"title": "a"}, "format": coding(WHOLE, "unicorn")}],
+        },
+    ),
+    (
+        "Questionnaire.item[0].item[0].item[0].code[0].code",
+        {
+            "resourceType": "Questionnaire",
+            "text": DIV,
+            "status": "draft",
+            "item": [
+                {
+                    "linkId": "1",
+                    "type": "group",
+                    "item": [
+                        {
+                            "linkId": "2",
+                            "type": "group",
+                            "item": [{"linkId": "3", "type": "string", "code": [coding(WHOLE, "unicorn")]}],
+                        }
+                    ],
+                }
+            ],
+        },
+    ),
     ("Observation.value.code", observation(valueQuantity={"value": 1, "system": UCUM, "code": "kgs"})),
     ("Patient.extension[0].value.code", patient(extension=[{"url": ORIGIN, "valueCoding": coding(UCUM, "kgs")}])),
     (
@@ -167,6 +210,39 @@ async def test_a_code_of_another_version_than_is_here_cannot_be_told(server: Spe
     for version, expected in (("1", {("error", "unknown-code")}), ("2", set())):
         tree = observation(code={"coding": [{**coding(WHOLE, "unicorn"), "version": version}]})
         assert said(server, tree) == expected
+
+
+YOUNG = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+
+
+def _load(known: Terminology, system: dict[str, Any]) -> None:
+    """As a store has it that was filled before the server refused what has the canonical of its own."""
+    body = msgspec.json.encode(system)
+    known.concepts.load([(artifact("CodeSystem/1", "1", body), [*concepts(body)])], [], known.concepts.mark())
+    known.library.generation += 1
+
+
+async def test_a_code_that_is_younger_than_the_copy_of_r4_warns_until_a_younger_edition_is_here(
+    server: Speaking,
+) -> None:
+    later = {**ANIMALS, "url": YOUNG, "version": "2099", "valueSet": f"{SET}-young"}
+    tree = observation(code={"coding": [coding(YOUNG, "cat")]})
+    none = observation(code={"coding": [coding(YOUNG, "unicorn")]})
+    assert said(server, tree) == said(server, none) == set()  # nothing was looked at yet
+    await server.terminology.refresh()
+    assert said(server, tree) == said(server, none) == {("warning", "younger-code")}
+    _load(server.terminology, later)
+    assert said(server, tree) == set()
+    assert said(server, none) == {("error", "unknown-code")}
+
+
+async def test_a_code_is_judged_anew_once_its_system_has_changed(server: Speaking) -> None:
+    tree = observation(code={"coding": [coding(WHOLE, "unicorn")]})
+    await server.terminology.refresh()
+    assert said(server, tree) == said(server, tree) == set()
+    await server.post("CodeSystem", ANIMALS)
+    await server.terminology.refresh()
+    assert said(server, tree) == {("error", "unknown-code")}
 
 
 @pytest.mark.parametrize("level", ["error", "warning", "off"])

@@ -135,14 +135,30 @@ def test_a_document_holds_nothing_that_its_composition_does_not_lead_to():
 @pytest.mark.parametrize(
     ("type", "severity"),
     [
-        ("document", "error"), ("message", "error"), ("collection", "warning"), ("searchset", "warning"),
-        ("transaction", "warning"), ("batch", "warning"), ("history", "warning"),
+        ("document", "error"), ("message", "error"), ("collection", "error"), ("searchset", "error"),
+        ("transaction", "warning"), ("batch", "warning"), ("history", "error"),
     ],
 )  # fmt: skip
 def test_how_bad_a_full_url_is(type: str, severity: str, url: str, id: str, key: str):
     tree = bundle(type, entry(resource("Patient", id), url))
     expected = [(severity, key, "Bundle.entry[0]")] if key else []
     assert found(tree, "entry-full-url", "entry-full-url-absolute") == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        (f"{BASE}/Patient/1", True),
+        (f"{BASE}/Group/1", False),
+        (f"{BASE}/anything", False),
+        (AUTHOR, False),
+    ],
+)
+@pytest.mark.parametrize("type", ["document", "message", "collection", "transaction", "batch"])
+def test_a_resource_on_a_server_has_an_id_unless_it_is_on_its_way_there(type: str, url: str, wrong: bool):
+    one = {k: v for k, v in resource("Patient").items() if k != "id"}
+    said = [("error", "entry-full-url-id", "Bundle.entry[0]")] if wrong and type not in ("transaction", "batch") else []
+    assert found(bundle(type, entry(one, url)), "entry-full-url-id") == said
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ WRONG: dict[str, set[tuple[str, str]]] = {
     # Documents with an entry whose fullUrl is that of another id.
     "Bundle-10bb101f-a121-4264-a920-67be9cb82c74": {("entry-full-url", "Bundle.entry[2]")},
     "Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe": {("entry-full-url", "Bundle.entry[3]")},
+    # A collection whose fullUrls are those of other ids.
+    "Bundle-lri-example": {("entry-full-url", f"Bundle.entry[{n}]") for n in range(1, 17)},
     # A digest written in hexadecimal, an age in barns, an OID of letters, UUIDs in capitals, systems without a scheme.
     "DiagnosticReport-example-pgx": {("attachment-hash", "DiagnosticReport.presentedForm[0].hash")},
     "List-example-double-cousin-relationship": {("maximum-binding", "List.contained[5].age.code")},

@@ -196,3 +196,44 @@ def test_a_context_may_be_selected_by_an_expression(expression: str, tree: dict[
 def test_what_a_definition_asks_of_where_its_extension_stands(rules: list[str], tree: dict[str, Any], held: bool):
     own = {**definition(), "contextInvariant": rules}
     assert {key for key, _ in errors(tree, judge(own))} == (set() if held else {"extension-context"})
+
+
+PAIR = "http://x.example/pair"
+
+
+def inner(name: str, path: str = "Extension.extension", *more: dict[str, Any]) -> list[dict[str, Any]]:
+    """One of what a definition names inside its extension, and what it says of it."""
+    return [
+        {"id": f"{path}:{name}", "path": path.replace(":a", ""), "sliceName": name},
+        {"id": f"{path}:{name}.url", "path": f"{path.replace(':a', '')}.url", "fixedUri": name},
+        *more,
+    ]
+
+
+def pair(*inside: dict[str, Any], url: str = PAIR) -> dict[str, Any]:
+    return {"url": url, "extension": [*inside]}
+
+
+def said(url: str) -> dict[str, Any]:
+    return {"url": url, "valueCode": "a"}
+
+
+@pytest.mark.parametrize(
+    ("one", "at"),
+    [
+        (pair(said("a"), said("b")), ""),
+        (pair(said("http://x.example/other"), said("a")), ""),
+        (pair(said("c")), ".extension[0].url"),
+        (pair(said("a"), said("A")), ".extension[1].url"),
+        (pair({**said("a"), "_valueCode": {"extension": [said("http://x.example/other")]}}), ""),
+        (pair(said("c"), url="http://x.example/unknown"), ""),
+        (pair(pair(said("c"), url="http://x.example/unknown")), ""),
+    ],
+)
+def test_a_name_inside_an_extension_is_one_that_its_definition_gives(one: dict[str, Any], at: str):
+    slicing = {"discriminator": [{"type": "value", "path": "url"}], "rules": "open"}
+    sliced = {"id": "Extension.extension", "path": "Extension.extension", "slicing": slicing}
+    made = profile("pair", "Extension", sliced, *inner("a"), *inner("b"), {"id": "Extension.url", "fixedUri": PAIR})
+    own = {**made, "url": PAIR, "context": [{"type": "element", "expression": "Element"}]}
+    expected = [("extension-name", f"Patient.extension[0]{at}")] if at else []
+    assert errors(patient(extension=[one]), judge(own)) == expected

@@ -17,7 +17,7 @@ from fhir_server.fhir.fhirpath.environment import Services
 from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.outcome import Invalid, Issue
-from fhir_server.terminology.known import Known
+from fhir_server.terminology.known import Key, Known
 from fhir_server.validation import explain
 from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels, relaxed
@@ -70,6 +70,9 @@ class Codes(Protocol):
 
     def subsumes(self, url: str, code: str, other: str) -> bool | None:
         """Whether, in a code system, a code subsumes another."""
+
+    def right_codes(self) -> set[Key]:
+        """Those of which nothing is to be said, as far as they were looked at."""
 
     def known_code(self, system: str, version: str, code: str) -> Known | None:
         """What is known of a code, whatever it is bound to."""

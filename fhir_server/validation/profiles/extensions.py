@@ -22,6 +22,7 @@ from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.conformance import Conformance
 from fhir_server.validation.profiles.snapshots import Definition
+from fhir_server.validation.profiles.snapshots import Node as SnapshotNode
 from fhir_server.validation.types.steps import Step
 from fhir_server.validation.types.walking import items, leading
 
@@ -46,6 +47,7 @@ class Place:
         modifier: it is a modifierExtension.
         names: what its holder is called in a context: the paths of the element and the names of its type.
         outer: the URL of the extension it stands in, "" for none.
+        owner: the nearest absolute URL around it, of the extension whose definition says what is inside; "" for none.
         holder: what it stands on; of a primitive what stands beside its value.
         path: where the children of its holder are defined.
     """
@@ -57,6 +59,7 @@ class Place:
     outer: str
     holder: Mapping[str, Any]
     path: str
+    owner: str = ""
 
     @property
     def url(self) -> str:
@@ -86,6 +89,8 @@ def issues(
     places: list[Place] = []
     _places(tree, type, at, frozenset(definitions.lineage(type)), places)
     for place in places:
+        if place.owner and ":" not in place.url and levels.of(place.owner) != "off":
+            yield place.owner, [*_unnamed(place, conformance)]
         level = levels.of(place.url)
         if level == "off":
             continue
@@ -100,6 +105,30 @@ def issues(
             text = "A modifier extension that is not known to this server changes what the rest means."
             severity: Severity = "warning" if level == "lenient" else "error"
             yield place.url, [Issue(severity, "extension", text, place.at, "unknown-modifier-extension")]
+
+
+def _unnamed(place: Place, conformance: Conformance) -> Iterator[Issue]:
+    """A name inside an extension that its definition does not give: it means nothing to anyone.
+
+    https://hl7.org/fhir/R4/extensibility.html#Extension: inside an extension, a `url` may be a name of its own.
+    """
+    definition = conformance.profiles.find(place.owner) if conformance.type(place.owner) == "Extension" else None
+    names = _named(conformance.profiles.snapshot(definition)) if definition is not None else frozenset()
+    if names and place.url not in names:
+        text = "The definition of the extension around it has no extension of this name."
+        yield Issue("error", "extension", text, f"{place.at}.url", "extension-name", place.owner)
+
+
+def _named(extension: SnapshotNode) -> frozenset[str]:
+    """The URLs that a definition gives to what is inside an extension, however deep."""
+    inner = extension.children.get("extension")
+    found: set[str] = set()
+    for one in inner.slices.values() if inner is not None else ():
+        url = one.children.get("url")
+        said = url and (url.said("fixed") or url.said("pattern"))
+        found |= {str(said[1])} if said else set()
+        found |= _named(one)
+    return frozenset(found)
 
 
 def _misplaced(place: Place, definition: Definition, conformance: Conformance, tree: Tree) -> Iterator[Issue]:
@@ -164,7 +193,7 @@ def _holds(rule: str, place: Place, tree: Tree) -> bool:
 
 
 def _places(
-    value: Mapping[str, Any], path: str, at: str, names: frozenset[str], found: list[Place], outer: str = ""
+    value: Mapping[str, Any], path: str, at: str, names: frozenset[str], found: list[Place], around: Place | None = None
 ) -> None:
     """Collect the extensions inside `value` in `found`, each before those in it."""
     table = _table(path)
@@ -175,12 +204,27 @@ def _places(
         step, called, is_extension = entry
         for here, item in items(held, step, f"{at}.{step.name}"):
             if is_extension:
-                one = Place(here, item, step.name == "modifierExtension", names, outer, value, path)
+                one = _place(here, item, step.name == "modifierExtension", names, value, path, around)
                 found.append(one)
-                _places(item, "Extension", here, _INNER, found, one.url)
+                _places(item, "Extension", here, _INNER, found, one)
             else:
                 # The value of an extension is a part of it.
-                _places(item, step.path, here, called, found, outer if path == "Extension" else "")
+                _places(item, step.path, here, called, found, around if path == "Extension" else None)
+
+
+def _place(
+    at: str,
+    item: Mapping[str, Any],
+    modifier: bool,
+    names: frozenset[str],
+    holder: Mapping[str, Any],
+    path: str,
+    around: Place | None,
+) -> Place:
+    # What stands on the value of an extension is not one of those that its definition names.
+    inside = around if path == "Extension" else None
+    owner = "" if inside is None else inside.url if ":" in inside.url else inside.owner
+    return Place(at, item, modifier, names, around.url if around else "", holder, path, owner)
 
 
 @cache

@@ -29,10 +29,18 @@ def _hash(data: bytes, digest: Any) -> bool:
 
 #: Property → whether it agrees with the data.
 _CHECKS: Mapping[str, Callable[[bytes, Any], bool]] = {"size": _size, "hash": _hash}
+
+
+def _agreeing(name: str, text: str) -> Schema:
+    rule = ruled({KEYWORD: name}, f"attachment-{name}", text, name)
+    # Few have data: of all others one property is asked for.
+    return {"dependentSchemas": {"data": {"dependentSchemas": {name: rule}}}}
+
+
 #: What is asked of an Attachment with data.
-CONTENT: tuple[Schema, ...] = tuple(
-    {"if": {"required": ["data", name]}, "then": ruled({KEYWORD: name}, f"attachment-{name}", text, name)}
-    for name, text in (("size", "Not the size of the data"), ("hash", "Not the SHA-1 digest of the data"))
+CONTENT: tuple[Schema, ...] = (
+    _agreeing("size", "Not the size of the data"),
+    _agreeing("hash", "Not the SHA-1 digest of the data"),
 )
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from fhir_server.fhir import definitions
+from fhir_server.validation import codings
 from fhir_server.validation.rules import ruled
 from fhir_server.validation.types import bindings, extensible, forms, invariants, primitives, references, within
 from fhir_server.validation.types.aligned import KEYWORD
@@ -20,6 +21,8 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _CHOICE = "Of the types this element may have, more than one is given"
 _MISSING = "A required element is missing"
 _EITHER = "An extension has a value or extensions, and not both"
+#: Types of a choice that are told apart one by one; the schema of a choice grows with their square.
+_MANY = 16
 _HOLLOW = "An element has a value, children or an extension"
 
 
@@ -68,6 +71,8 @@ def _defined(name: str) -> Schema:
     if name == "_":
         return _object("Element")
     base, _, limits = name.partition(":")
+    if limits == _WALKED:
+        return _object(base, walked=True)
     if not limits or limits == "inner":
         # The URL of an extension inside another may be a name that the other's definition gives it.
         return _object(base, inner=bool(limits))
@@ -81,6 +86,8 @@ def _defined(name: str) -> Schema:
     return {"allOf": [{"$ref": pointer(base)}, references.targets(types) or {}, inside]}
 
 
+#: A Coding or CodeableConcept that `codings.are_flawed` comes to by itself.
+_WALKED = "walked"
 #: What says a code and its system; what Quantity is specialized to is compiled by itself.
 _CODED = frozenset(("Coding", "Quantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity", "SimpleQuantity"))
 #: Units that most quantities have: they need no second look.
@@ -100,7 +107,7 @@ _RESOURCE: Schema = {
 }
 
 
-def _object(path: str, inner: bool = False) -> Schema:
+def _object(path: str, inner: bool = False, walked: bool = False) -> Schema:
     """The schema of an object: its properties, then the rules that hold between them."""
     table = steps(path)
     held = [s for k, s in table.items() if _in_step(k, table)]
@@ -115,22 +122,10 @@ def _object(path: str, inner: bool = False) -> Schema:
     ]
     aligned = {k for s in held for k in (s.name, "_" + s.name)}
     properties: Schema = {k: True if k in aligned else _property(s) for k, s in table.items()}
-    if path in definitions.resource_types():
-        properties["resourceType"] = {"const": path}
-    if path == "Reference":
-        properties["reference"] = {"allOf": [properties["reference"], references.literal(), within.linked()]}
-    if path in _CODED:
+    _narrow(properties, path, table, inner, walked)
+    _note(properties, path)
+    if path in _CODED and not walked:
         between.append(within.coded(_UCUM if path != "Coding" else None))
-    if path == "Extension":
-        url = [properties["url"], within.extended()]
-        properties["url"] = {"allOf": url if inner else [*url, forms.absolute()]}
-        properties["extension"] = _array(table["extension"], {"$ref": pointer("Extension:inner")})
-    if "modifierExtension" in properties:
-        properties["modifierExtension"] = {"allOf": [properties["modifierExtension"], within.modified()]}
-    if path == "ElementDefinition":
-        properties["max"] = {"allOf": [properties["max"], _MOST]}
-    if "id" in properties and path not in definitions.resource_types():
-        properties["id"] = {"allOf": [properties["id"], within.identified()]}
     found: Schema = {
         "type": "object",
         "minProperties": 1,
@@ -138,6 +133,32 @@ def _object(path: str, inner: bool = False) -> Schema:
         "additionalProperties": False,
     }
     return {**found, "allOf": between} if between else found
+
+
+def _narrow(properties: Schema, path: str, table: Any, inner: bool, walked: bool) -> None:
+    """Add to the properties of a few types what is asked of them alone."""
+    for name in forms.absolutes(path):
+        properties[name] = {"allOf": [properties[name], forms.absolute()]}
+    if path in definitions.resource_types():
+        properties["resourceType"] = {"const": path}
+    if path == "Reference":
+        properties["reference"] = {"allOf": [properties["reference"], references.literal(), within.linked()]}
+    if walked and "coding" in properties:
+        properties["coding"] = _array(table["coding"], {"$ref": pointer(f"Coding:{_WALKED}")})
+    if path == "Extension":
+        url = [properties["url"], within.extended()]
+        properties["url"] = {"allOf": url if inner else [*url, forms.absolute()]}
+        properties["extension"] = _array(table["extension"], {"$ref": pointer("Extension:inner")})
+    if path == "ElementDefinition":
+        properties["max"] = {"allOf": [properties["max"], _MOST]}
+
+
+def _note(properties: Schema, path: str) -> None:
+    """Add to the properties what is noted on the way."""
+    if "modifierExtension" in properties:
+        properties["modifierExtension"] = {"allOf": [properties["modifierExtension"], within.modified()]}
+    if "id" in properties and path not in definitions.resource_types():
+        properties["id"] = {"allOf": [properties["id"], within.identified()]}
 
 
 def _in_step(key: str, table: Any) -> bool:
@@ -188,7 +209,7 @@ def _narrowed(step: Step) -> str:
         return "Quantity:simple"
     if step.type.code == "Reference" and references.targets(step.type.targets):
         return "Reference:" + ",".join(sorted(step.type.targets))
-    return step.type.code
+    return f"{step.type.code}:{_WALKED}" if codings.is_walked(step) else step.type.code
 
 
 def _required(path: str, table: Any) -> list[Schema]:
@@ -254,10 +275,17 @@ def _one_choice(path: str, table: Any) -> list[Schema]:
     """A choice element takes one type; which of its names is given, with or without extensions, is said once."""
     if path == "Extension":
         return _extension(table)
-    return [
-        ruled({"oneOf": [*_each(keys, table), _none(keys, table)]}, "choice-type", _CHOICE, name)
-        for name, keys in choices(path).items()
-    ]
+    return [_choice(name, keys, table) for name, keys in choices(path).items()]
+
+
+def _choice(name: str, keys: tuple[str, ...], table: Any) -> Schema:
+    if len(keys) > _MANY:
+        return ruled({"oneOf": [*_each(keys, table), _none(keys, table)]}, "choice-type", _CHOICE, name)
+    # What is there forbids those after it: nothing is asked of the many that are not there.
+    never = ruled({"not": True}, "choice-type", _CHOICE)
+    named = [[k for k in (key, "_" + key) if k in table] for key in keys]
+    after = {k: [x for later in named[n + 1 :] for x in later] for n, own in enumerate(named) for k in own}
+    return {"dependentSchemas": {k: {"properties": dict.fromkeys(rest, never)} for k, rest in after.items() if rest}}
 
 
 def _each(keys: tuple[str, ...], table: Any) -> list[Schema]:

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/references.html#contained (dom-2 to dom-5, ref-1), https
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,6 +22,8 @@ _REFERENCES = frozenset(("Reference",))
 _FEW = 50
 #: Snapshot and differential name the same elements by the same ids: sdf-16 and sdf-17 judge them.
 NAMED_TWICE = frozenset(("StructureDefinition",))
+#: A place in the same resource that a narrative leads to.
+_SHOWN = re.compile(r"""\b(?:src|href)\s*=\s*["'](#[^"'\s]+)["']""")
 #: What a contained resource's meta does not say.
 _NOT_INSIDE = frozenset(("versionId", "lastUpdated", "security", "_versionId", "_lastUpdated"))
 
@@ -170,6 +173,9 @@ def _strings(value: Any) -> Iterator[str]:
                 yield one
         elif isinstance(one, dict):
             waiting += one.values()
+            div = one.get("div")
+            # A picture of a narrative is contained (https://hl7.org/fhir/R4/narrative.html#id).
+            yield from _SHOWN.findall(div) if isinstance(div, str) else ()
         elif isinstance(one, list):
             waiting += one
 

@@ -44,11 +44,16 @@ FORMATS: dict[str, Callable[[str], bool]] = {
 def forms(path: str) -> list[Schema]:
     """What is asked of an object whose children are defined at `path`."""
     found = list(_FORMS.get(path, ()))
-    if path in definitions.resource_types() and _is_canonical(path):
-        found.append(_absolute("url"))
     if path in _UNITS:
         found.append(_of_kind(_UNITS[path]))
     return found
+
+
+def absolutes(path: str) -> tuple[str, ...]:
+    """The properties of an object whose children are defined at `path` that are absolute URIs."""
+    if path in definitions.resource_types() and _is_canonical(path):
+        return ("url",)
+    return ("system",) if path in _WITH_SYSTEM else ()
 
 
 def absolute() -> Schema:
@@ -73,10 +78,6 @@ def most(step: Step) -> Schema | None:
     }
     concept: Schema = {"anyOf": [{"not": {"required": ["coding"]}}, {"properties": {"coding": {"contains": one}}}]}
     return ruled({"anyOf": [one if step.type.code == "Coding" else concept]}, "maximum-binding", _ANY_LANGUAGE)
-
-
-def _absolute(name: str) -> Schema:
-    return {"properties": {name: absolute()}}
 
 
 def _of_kind(form: str) -> Schema:
@@ -113,12 +114,11 @@ _SUPPLEMENTS: Schema = {
         }
     },
 }
-_SYSTEM = _absolute("system")
 _FORMS: Mapping[str, tuple[Schema, ...]] = {
     "Attachment": CONTENT,
     "CodeSystem": (_NO_CONCEPTS, _SUPPLEMENTS),
-    "Coding": (_SYSTEM,),
-    "Identifier": (_SYSTEM, _URI_VALUE),
-    "ValueSet.compose.include": (_SYSTEM,),
-    **{name: (_SYSTEM,) for name in ("Quantity", "Age", "Count", "Distance", "Duration")},
+    "Identifier": (_URI_VALUE,),
 }
+_WITH_SYSTEM = frozenset(
+    ("Coding", "Identifier", "ValueSet.compose.include", "Quantity", "Age", "Count", "Distance", "Duration")
+)

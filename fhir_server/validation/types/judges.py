@@ -14,7 +14,7 @@ import jsonschema_rs
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation import explain
-from fhir_server.validation.codings import Codes
+from fhir_server.validation.codings import Codes, are_flawed
 from fhir_server.validation.engine import compiled
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.types.compile import DRAFT, pointer, schema
@@ -47,9 +47,13 @@ class Judge:
         outer = RUNNING.run
         RUNNING.run = run = Run(tree, root, codes)
         try:
-            return run if self.engine.is_valid({type: tree}) else None
+            if not self.engine.is_valid({type: tree}):
+                return None
         finally:
             RUNNING.run = outer
+        if codes is not None and not run.has_flawed:
+            run.has_flawed = are_flawed(tree, type, codes)
+        return run
 
     def is_valid(self, tree: Tree, type: str) -> bool:
         """Whether the structure of a resource of `type` is right."""

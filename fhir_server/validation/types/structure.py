@@ -75,7 +75,8 @@ def is_right(tree: Tree, type: str, root: Tree) -> bool:
 
 
 def _noticed(runs: Iterable[Run]) -> Noticed:
-    urls, modifiers, missed, flawed = set(), False, False, False
+    urls: set[str] = set()
+    modifiers = missed = flawed = False
     leads: list[tuple[str, tuple[str, ...]]] = []
     for run in runs:
         leads += run.leads

@@ -6,9 +6,9 @@ a keyword of our own at those with invariants spares a second walk. Where a keyw
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import local
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.validation.codings import Codes, is_right
@@ -17,9 +17,13 @@ from fhir_server.validation.types.invariants import Invariant, Scene
 from fhir_server.validation.types.steps import Step, steps
 
 Schema = dict[str, Any]
+#: What a reference says, and the types its element allows (empty: any).
+Link = tuple[str, tuple[str, ...]]
 INVARIANT = "x-invariant"
 NOTED = "x-noted"
 CODED = "x-coded"
+
+T = TypeVar("T")
 
 
 class Run:
@@ -36,38 +40,26 @@ class Run:
         has_flawed: something is wrong with a code, whatever it is bound to.
     """
 
-    __slots__ = (
-        "_root",
-        "_scene",
-        "_tree",
-        "codes",
-        "has_flawed",
-        "has_missed",
-        "has_modifiers",
-        "ids",
-        "leads",
-        "links",
-        "urls",
-    )
+    # Of most resources nothing is noted: what stands here is made anew by the first that is.
+    _scene: Scene | None = None
+    ids: Sequence[str] = ()
+    leads: Sequence[Link] = ()
+    links: Sequence[Link] = ()
+    urls: Sequence[str] = ()
+    has_modifiers = False
+    has_missed = False
+    has_flawed = False
 
     def __init__(self, tree: dict[str, Any], root: dict[str, Any], codes: Codes | None = None) -> None:
         """A run over `tree`, which is contained in `root`, or is `root` itself."""
         self._tree = tree
         self._root = root
-        self._scene: Scene | None = None
-        self.ids: list[str] = []
-        self.leads: list[tuple[str, tuple[str, ...]]] = []
-        self.links: list[tuple[str, tuple[str, ...]]] = []
-        self.urls: list[str] = []
-        self.has_modifiers = False
-        self.has_missed = False
         self.codes = codes
-        self.has_flawed = False
 
     @property
     def has_one_id_twice(self) -> bool:
         """Whether two elements seem to have the same id."""
-        return len(set(self.ids)) < len(self.ids)
+        return len(self.ids) > 1 and len(set(self.ids)) < len(self.ids)
 
     @property
     def scene(self) -> Scene:
@@ -140,8 +132,9 @@ def _where(rule: Invariant, then: Schema) -> Schema:
     needed = [[k for k, s in table.items() if s.name == name] for name in rule.needs]
     if not needed:
         return then
-    there = [{"required": k} if len(k) == 1 else {"anyOf": [{"required": [one]} for one in k]} for k in needed]
-    return {"if": {"allOf": there}, "then": then}
+    for names in reversed(needed):
+        then = {"dependentSchemas": dict.fromkeys(names, then)}
+    return then
 
 
 class Held:
@@ -200,14 +193,22 @@ class Noted:
         if run is None:
             return
         if self.kind == "id":
-            run.ids.append(instance)
+            run.ids = _with(run.ids, instance)
         elif self.kind == "url":
-            run.urls.append(instance)
+            run.urls = _with(run.urls, instance)
         elif self.kind == "modifier":
             run.has_modifiers = True
         elif self.value_set:
             run.has_missed = run.has_missed or extensible.is_missed(instance, self.value_set)
         elif instance.startswith("#"):
-            run.links.append((instance, self.types))
+            run.links = _with(run.links, (instance, self.types))
         else:
-            run.leads.append((instance, self.types))
+            run.leads = _with(run.leads, (instance, self.types))
+
+
+def _with(noted: Sequence[T], one: T) -> Sequence[T]:
+    """What was noted and one more; the list that there is grows."""
+    if not isinstance(noted, list):
+        return [one]
+    noted.append(one)
+    return noted

@@ -25,6 +25,18 @@ _ELSEWHERE = frozenset(
 )
 #: Members of a case that ask for what cannot be had here.
 _UNAVAILABLE = frozenset(("packages", "package-map", "logical", "fetcher"))
+#: Members that give other files beside the resource, or ask their validator for more or for less than it says by itself.
+_BESIDE = frozenset(("supporting", "profile", "profiles"))
+_SETTINGS = frozenset(
+    (
+        "advisor allowed-extension-domain assumeValidRestReferences best-practice bundle-param certificate crumb-trail"
+        " examples fetch-canonicals for-publication generate-shapshot ips language no-experimental-content no-tx"
+        " noHtmlInMarkdown r5-bundle-relative-reference-policy sct security-checks validateContains validateReference"
+        " wrong-displays"
+    ).split()
+)
+#: The module whose cases ask a terminology server.
+_TERMINOLOGY = "tx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,8 @@ class Case:
         supporting: definitions that the verdict needs.
         profile: the file or canonical of the profile asked for, "" for none.
         refused: whether HL7's validator finds an error.
+        alone: it is the resource by itself, without other files and settings.
+        coded: their validator asks a terminology server.
     """
 
     name: str
@@ -44,6 +58,8 @@ class Case:
     supporting: tuple[str, ...]
     profile: str
     refused: bool
+    alone: bool
+    coded: bool
 
 
 @cache
@@ -66,14 +82,16 @@ def _is_wanted(row: Tree) -> bool:
 def _of(row: Tree, folder: Path) -> Iterator[Case]:
     more = (*row.get("supporting", ()), *row.get("profiles", ()))
     base = _refused(row.get("java"), folder)
+    coded = row.get("module") == _TERMINOLOGY
     if base is not None:
-        yield Case(row["name"], row["file"], more, "", base)
+        yield Case(row["name"], row["file"], more, "", base, row.keys().isdisjoint(_BESIDE | _SETTINGS), coded)
     profile = row.get("profile")
     if isinstance(profile, dict) and "logical" not in profile:
         told = _refused(profile.get("java"), folder)
         if told is not None and "java" in row:
             also = (*profile.get("supporting", ()), *profile.get("profiles", ()))
-            yield Case(f"{row['name']}#profile", row["file"], (*more, *also), profile.get("source", ""), told)
+            name, source = f"{row['name']}#profile", profile.get("source", "")
+            yield Case(name, row["file"], (*more, *also), source, told, False, coded)
 
 
 def _refused(said: Any, folder: Path) -> bool | None:
