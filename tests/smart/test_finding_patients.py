@@ -42,6 +42,15 @@ TYPED: list[tuple[str, set[str]]] = [
     ("durand 01/04/1990", {"p1"}),
     ("durand 1990-04-01", {"p1"}),
     ("durand 02/04/1990", set()),
+    ("durand 1/4/1990", {"p1"}),
+    ("durand 01.04.1990", {"p1"}),
+    ("durand 01-04-1990", {"p1"}),
+    ("durand 1990-4-1", {"p1"}),
+    ("durand zoé 1/4/1990", {"p1"}),
+    ("durand zoé 2/4/1990", set()),
+    ("durand 31/02/1990", set()),
+    ("durand zoé 31/02/1990", set()),
+    ("durand 1990-13-01", set()),
     ("01/04/1990", set()),
     ("290045954900100", {"p1"}),
     ("2 90 04 59549 001 00", {"p1"}),
@@ -79,7 +88,7 @@ async def test_somebody_who_acts_for_others_sees_those_without_typing_anything(f
     assert {id for id, _ in found} == {"p2", "p3"}
 
 
-@pytest.mark.parametrize("typed", ["", "durand", "d z", "01/04/1990"])
+@pytest.mark.parametrize("typed", ["", "durand", "d z", "01/04/1990", "durand 31/02/1990", "durand zoé 1990-02-30"])
 async def test_the_page_says_what_is_missing(filled: Space, typed: str) -> None:
     await a_person(filled, "docteur", "Practitioner/d1")
     browser = Browser(filled)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -26,7 +27,10 @@ _PAGES = 20
 #: Systems of a NIR and a NIA as INS, real, of test and of demonstration.
 _INS = tuple(f"urn:oid:1.2.250.1.213.1.4.{last}" for last in (8, 9, 10, 11))
 _MATRICULE = re.compile(r"[0-9]{5}[0-9AB][0-9]{7}[0-9]{2}")
-_DAY = re.compile(r"(?:([0-9]{2})/([0-9]{2})/([0-9]{4}))|[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: A day as people write it (1/4/1990, 01.04.1990), or as a form gives it (1990-04-01).
+_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})|([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})", re.ASCII)
+#: What stands for a day that no calendar has: nobody is found by it, and who typed it is told that more is needed.
+NO_DAY = ""
 _SCOPE = Scope("user", "Patient", frozenset("rs"))
 
 
@@ -59,6 +63,8 @@ def known_enough(asked: str) -> bool:
     INS or by traits), and the least that is needed (GDPR article 5.1.c).
     """
     words, born = _traits(asked)
+    if born == NO_DAY:
+        return False
     return _ins(asked) is not None or len(words) >= 2 or (bool(words) and born is not None)
 
 
@@ -97,15 +103,22 @@ def _ins(asked: str) -> str | None:
 
 
 def _traits(asked: str) -> tuple[list[str], str | None]:
-    """The words of the name, folded, and the date of birth (YYYY-MM-DD), None when it is not said."""
+    """The words of the name, folded, and the date of birth: YYYY-MM-DD, `NO_DAY`, or None when it is not said."""
     words, born = [], None
     for word in asked.replace(",", " ").split():
         day = _DAY.fullmatch(word)
         if day:
-            born = f"{day[3]}-{day[2]}-{day[1]}" if day[3] else word
+            born = _day(*(day.group(3, 2, 1) if day[3] else day.group(4, 5, 6)))
         else:
             words += [one for one in fold(word).replace("-", " ").replace("'", " ").split() if len(one) > 1]
     return words, born
+
+
+def _day(year: str, month: str, day: str) -> str:
+    try:
+        return date(int(year), int(month), int(day)).isoformat()
+    except ValueError:
+        return NO_DAY
 
 
 def _names(body: bytes) -> set[str]:
