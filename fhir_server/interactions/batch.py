@@ -79,11 +79,13 @@ async def _read(
     return [entry for entry in found if not answers[entry.number]], answers
 
 
-_DEPENDENT = "The condition names another entry, which only a transaction resolves."
+_DEPENDENT = "It names another entry, which only a transaction resolves."
 
 
 def _is_dependent(entry: entries.Entry, names: Names, context: Context) -> bool:
-    """Whether the entry's condition names another: R4 http.html#transaction has each stand for itself."""
+    """Whether the entry's condition or URL names another: R4 http.html#transaction has each stand for itself."""
+    if entry.request.method == "GET" or entry.request.path[-1:] == ("_search",):
+        return names.names(entry.request)
     try:
         where = condition_of(entry, context)
     except FhirError:

@@ -56,6 +56,11 @@ class Names:
             return where
         return _rewritten(where, lambda target: self._of(target, self.places, full_url))
 
+    def names(self, request: Request) -> bool:
+        """Whether a read's URL names an entry as only this Bundle calls it, by `urn:`."""
+        said = [*request.path, *(piece for _, value in request.query for piece in _VALUE.findall(value))]
+        return any(piece.startswith("urn:") and piece in self._urls for piece in said)
+
     def asked(self, request: Request) -> Request:
         """A read with each entry that its URL names where that is kept: reads come after what is written."""
         if not self.places:

@@ -51,6 +51,26 @@ async def test_each_entry_is_answered_in_its_place_whatever_happens_to_the_other
     assert entries[7]["resource"]["active"] is True and entries[7]["fullUrl"].endswith("/Patient/a")
 
 
+CALLED = "urn:uuid:11111111-1111-4111-8111-111111111111"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [f"Observation?subject={CALLED}", f"Patient?_id=a,{CALLED}", f"Patient/{CALLED}/Observation", CALLED],
+)
+async def test_a_read_that_names_another_entry_is_refused_and_not_answered_with_nothing(
+    server: Server, url: str
+) -> None:
+    """R4 http.html#transaction: there are no interdependencies between the entries of a batch."""
+    made = {"fullUrl": CALLED, **asks("POST", "Patient", {"resourceType": "Patient"})}
+    answer = await server.post("", batch(made, asks("GET", url), asks("GET", url.replace("1111", "2222"))))
+    first, second, third = (entry["response"] for entry in answer.json["entry"])
+    assert first["status"][:3] == "201" and second["status"][:3] == "400"
+    assert "only a transaction resolves" in second["outcome"]["issue"][0]["diagnostics"]
+    # What no entry is called is an ordinary search, or an ordinary path.
+    assert "only a transaction" not in str(third)
+
+
 async def test_conditions_of_entries_are_held(server: Server) -> None:
     await server.put("Patient/a", PATIENT)
     answer = await server.post(
