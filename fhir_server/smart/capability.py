@@ -12,14 +12,15 @@ from fhir_server.smart.addresses import Addresses
 
 _URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
-#: Part of the extension → our endpoint.
-_ENDPOINTS = {"authorize": "authorize", "token": "token", "introspect": "introspect", "revoke": "revoke"}
+#: Parts of the extension, each our endpoint of that name. Its definition in R4's package has none for introspection and
+#: revocation: those are in the discovery document.
+_ENDPOINTS = ("authorize", "token")
 
 
 def security(base: str) -> dict[str, Any]:
     """The members of `rest.security` that say how to get a token for the FHIR base `base`."""
     addresses = Addresses(base)
-    uris = [{"url": name, "valueUri": addresses.at(endpoint)} for name, endpoint in _ENDPOINTS.items()]
+    uris = [{"url": name, "valueUri": addresses.at(name)} for name in _ENDPOINTS]
     coding = {"system": _SERVICES, "code": "SMART-on-FHIR", "display": "SMART-on-FHIR"}
     return {
         "extension": [{"url": _URIS, "extension": uris}],

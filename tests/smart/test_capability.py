@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.fhir.json import parse
 from tests.smart.space import BASE, ROOT, Space, serving
 
 URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -22,6 +23,14 @@ async def test_a_closed_server_says_where_tokens_come_from_and_discovery_agrees(
     for name in ("authorize", "token"):
         assert said[name] == found[f"{name}_endpoint" if name == "token" else "authorization_endpoint"]
     assert all(uri.startswith(f"{ROOT}/auth/") for uri in said.values())
+
+
+@pytest.mark.parametrize("open", [True, False], ids=["open", "closed"])
+async def test_what_the_server_says_of_itself_is_valid_by_its_own_judgement(tmp_path: Path, open: bool) -> None:
+    async with serving(tmp_path, open=open, cors_origins=("https://app.example",)) as space:
+        statement = (await space.fhir("GET", "metadata")).content
+        issues = space.house.validator.validate(parse(statement))
+        assert not [one for one in issues if one.severity in ("error", "fatal")]
 
 
 async def test_an_open_server_names_no_service(tmp_path: Path) -> None:
