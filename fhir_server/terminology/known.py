@@ -13,6 +13,8 @@ from fhir_server.terminology.grammars import GRAMMARS
 
 #: A code as it stands: system, version, code, display; None for what is not there.
 Key = tuple[str | None, str | None, str | None, str | None]
+#: Characters of a code with all that is said of it that is worth remembering: others could fill the memory.
+LONGEST = 512
 #: `absent`: the system is here whole, and has no such code. `supplement`, `value-set`: what is named is no code system
 #: that a code could be of (https://hl7.org/fhir/R4/codesystem.html#supplements). `younger`: the copy that is here has
 #: no such code, and is known to be older than the system is.

@@ -18,7 +18,7 @@ from fhir_server.terminology import asking, shipped
 from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, Unknown, ValueSet, required, unknown
 from fhir_server.terminology.composing import Composer, Expansion, Pins
 from fhir_server.terminology.external import External, Place
-from fhir_server.terminology.known import Key, Known, known, there
+from fhir_server.terminology.known import LONGEST, Key, Known, known, there
 from fhir_server.terminology.library import Library
 from fhir_server.terminology.outside import Outside, Question
 from fhir_server.terminology.speaking import spoken
@@ -189,7 +189,9 @@ class Terminology:
             self._open.add(("", system, code))
             return None
         self._renew()
-        found = self._codes[key] = self._known(*key) if self.library.ready else shipped.known_code(*key)
+        found = self._known(*key) if self.library.ready else shipped.known_code(*key)
+        if len(system) + len(version) + len(code) <= LONGEST:
+            self._codes[key] = found
         return found
 
     def right_codes(self) -> set[Key]:
@@ -197,14 +199,15 @@ class Terminology:
 
         Where nothing can be known yet, nothing is remembered.
         """
-        if not self.library.ready and not self.library.bare:
-            return set()
-        self._renew()
+        if self._codes_of != self.library.generation or len(self._right) > _REMEMBERED:
+            if not self.library.ready and not self.library.bare:
+                return set()
+            self._renew()
         return self._right
 
     def _renew(self) -> None:
-        many = len(self._codes) + len(self._right) > _REMEMBERED
-        if self._codes_of != self.library.generation or many:
+        is_full = len(self._codes) > _REMEMBERED or len(self._right) > _REMEMBERED
+        if self._codes_of != self.library.generation or is_full:
             self._codes_of, self._codes, self._right = self.library.generation, {}, set()
 
     def _known(self, url: str, version: str, code: str) -> Known | None:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue, Severity
-from fhir_server.terminology.known import Key, Known
+from fhir_server.terminology.known import LONGEST, Key, Known
 from fhir_server.validation.types.steps import Step, steps
 from fhir_server.validation.types.walking import places
 
@@ -141,7 +141,8 @@ def _is_right(said: Key, codes: Codes, right: set[Key]) -> bool:
         known = codes.known_code(system, version or "", code)
         if known is not None and not (known.is_plain and (not display or known.is_called(display))):
             return False
-    right.add(said)
+    if sum(len(part) for part in said if part) <= LONGEST:
+        right.add(said)
     return True
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.terminology.known import Key
 from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.validator import Validator
 from tests.profiles import resources as r
@@ -32,6 +33,9 @@ class Fixed:
 
     def subsumes(self, url: str, code: str, other: str) -> bool | None:
         return None
+
+    def right_codes(self) -> set[Key]:
+        return set()
 
     def known_code(self, system: str, version: str, code: str) -> None:
         return None

@@ -81,9 +81,15 @@ def _defined(name: str) -> Schema:
             {"not": {"required": ["comparator"]}}, "sqty-1", "A simple quantity has no comparator", "comparator"
         )
         return {"allOf": [{"$ref": pointer(base)}, never]}
-    types = limits.split(",")
-    inside = {"properties": {"reference": within.linked(types)}}
-    return {"allOf": [{"$ref": pointer(base)}, references.targets(types) or {}, inside]}
+    return {"allOf": [{"$ref": pointer(base)}, _leading(limits.split(","))]}
+
+
+def _leading(types: list[str]) -> Schema:
+    """What a Reference to one of some types adds to Reference; most say type and id, and need no second look."""
+    asked = references.targets(types) or {"properties": {}}
+    reference = [one for one in (asked["properties"].get("reference"), within.linked(types)) if one]
+    first = {"if": references.plain(types), "else": {"allOf": reference}}
+    return {"properties": {**asked["properties"], "reference": first}}
 
 
 #: A Coding or CodeableConcept that `codings.are_flawed` comes to by itself.
@@ -244,9 +250,6 @@ def _aligned(step: Step) -> Schema:
 
 def _hollow(path: str, table: Any) -> list[Schema]:
     """ele-1: an element is more than its id."""
-    found: list[Schema] = []
-    if _may_be_hollow(path, table):
-        found.append({"if": {"maxProperties": 1}, "then": ruled({"not": {"required": ["id"]}}, "ele-1", _HOLLOW)})
     alone = {
         k: ruled(
             {"anyOf": [{"required": [k[1:]]}, {"properties": {k: {"required": ["extension"]}}}]},
@@ -257,9 +260,9 @@ def _hollow(path: str, table: Any) -> list[Schema]:
         for k, s in table.items()
         if s.sibling and not s.repeats
     }
-    if alone:
-        found.append({"dependentSchemas": alone})
-    return found
+    if _may_be_hollow(path, table):
+        alone["id"] = ruled({"not": {"maxProperties": 1}}, "ele-1", _HOLLOW)
+    return [{"dependentSchemas": alone}] if alone else []
 
 
 def _may_be_hollow(path: str, table: Any) -> bool:

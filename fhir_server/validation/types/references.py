@@ -50,6 +50,11 @@ def targets(types: Iterable[str]) -> dict[str, Any] | None:
     }
 
 
+def plain(types: Iterable[str]) -> dict[str, Any]:
+    """A reference that is the type and id of one of `types`, and nothing more."""
+    return {"pattern": rf"^(?:{_alternatives(types)})/{ID}$"}
+
+
 def canonical(types: Iterable[str]) -> dict[str, Any] | None:
     """What a canonical of one of `types` adds; None when it may be of any type.
 
