@@ -97,7 +97,7 @@ async def confirm_second_factor(visit: Visit) -> Response:
     code = first(given, "code", 20).replace(" ", "")
     if not await authorization.people.second_factor(account.id, kept.decode(), code):
         return await _enrolment(visit, account, "code", 403)
-    await authorization.accounts.replace(replace(account, totp=kept.decode()))
+    await authorization.accounts.revise(account, replace(account, totp=kept.decode()))
     await authorization.records.take("totp-draft", account.id)
     return _done("enrolled")
 
@@ -110,7 +110,7 @@ async def remove_second_factor(visit: Visit) -> Response:
     strength, error = await _proven(visit, account, given)
     if strength is None:
         return await _page(visit, session, account, 403, error=error, form="second-factor")
-    await visit.authorization.accounts.replace(replace(account, totp=None))
+    await visit.authorization.accounts.revise(account, replace(account, totp=None))
     return _done("removed")
 
 

@@ -40,7 +40,7 @@ class CatalogueClients(RecordedClients):
         made = governed(found, await self._catalogue.get(found.device), datetime.now(UTC))
         if made.redirect_uris != found.redirect_uris:
             # Kept too: the origins that may call from a browser are those of the records.
-            await self.replace(replace(found, redirect_uris=made.redirect_uris))
+            await self.revise(found.id, redirect_uris=made.redirect_uris)
         return made
 
     async def _filed(self, client_id: str) -> Client | None:

@@ -107,11 +107,19 @@ class RecordedClients:
 
     async def set_status(self, client_id: str, status: Status) -> bool:
         """Suspend a client or let it in again; False when there is none."""
-        found = await self.get(client_id)
-        if found is None:
-            return False
-        await self.replace(replace(found, status=status))
-        return True
+        return await self.revise(client_id, status=status)
+
+    async def revise(self, client_id: str, **changes: Any) -> bool:
+        """Change some attributes of a client as it is kept now, whatever was remembered of it; False when it is gone.
+
+        What others change meanwhile stays theirs: a suspension is not undone, nor what was removed brought back.
+        """
+        while (value := (await self._records.get_each([("client", client_id)]))[0]) is not None:
+            found = replace(msgspec.json.decode(value, type=Client), **changes)
+            if await self._records.swap("client", client_id, value, msgspec.json.encode(found)):
+                await changed(self._records)
+                return True
+        return False
 
     async def remove(self, client_id: str) -> None:
         """Forget a client and, within a second, its tokens."""

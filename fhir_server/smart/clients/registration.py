@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.access.grant import Grant
+from fhir_server.fhir.outcome import Conflict
 from fhir_server.smart import lifetimes, scopes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.clients.metadata import GRANTS, Metadata, Wrong, read
@@ -110,7 +111,8 @@ class Registration:
     async def change(self, id: str, given: Mapping[str, Any], who: Registrant) -> Outcome:
         """The metadata replaced as a whole: RFC 7592 §2.2."""
         client = await self._own(id, who)
-        app = await self._catalogue.get(client.device or "") if client is not None else None
+        # Of the store, and kept only over that version: nothing that is decided on the app meanwhile is undone.
+        app, version = await self._catalogue.at(client.device or "") if client is not None else (None, 0)
         if client is None or app is None:
             return _unknown(who)
         if app.status != "PRESERIE":
@@ -128,12 +130,20 @@ class Registration:
             return _refused(400, wrong.code, wrong.words)
         word = made() if metadata.kind == "confidential-symmetric" and client.secret_hash is None else None
         kept = digest(word) if word else client.secret_hash if metadata.kind == "confidential-symmetric" else None
-        after = replace(client, **_of(metadata), secret_hash=kept)
+        changes = {**_of(metadata), "secret_hash": kept}
         described = _described(app, metadata)
-        await self._catalogue.save(described)
-        await self._clients.replace(after)
+        if not await self._kept(id, changes, described, version):
+            return _refused(409, "invalid_request", "The registration was changed meanwhile.")
         await self._trace("registration-update", id, who)
-        return Outcome(200, _told(after, described, who, word))
+        return Outcome(200, _told(replace(client, **changes), described, who, word))
+
+    async def _kept(self, id: str, changes: Mapping[str, Any], app: App, version: int) -> bool:
+        """Whether a client and its app, at that version of its Device, were still there to be changed."""
+        try:
+            await self._catalogue.save(app, version)
+        except Conflict:
+            return False
+        return await self._clients.revise(id, **changes)
 
     async def remove(self, id: str, who: Registrant) -> Outcome:
         """The client forgotten, and what it was given ended: RFC 7592 §2.3."""

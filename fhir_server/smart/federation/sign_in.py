@@ -145,5 +145,5 @@ class Federation:
         wards = tuple(dict.fromkeys((*kept, *match.wards)))
         fresh = replace(account, wards=wards, roles=match.roles or (account.roles if account.password else ()))
         if fresh != account:
-            await self._accounts.replace(fresh)
+            return await self._accounts.revise(account, fresh)
         return fresh

@@ -7,8 +7,8 @@ a `RelatedPerson`; `wards` are the patients they may act for. Staff of the catal
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -162,15 +162,36 @@ class Accounts:
         await self._records.put("account", account.id, msgspec.json.encode(account))
         await changed(self._records)
 
+    async def revise(self, before: Account, after: Account) -> Account:
+        """Keep what differs between `before`, as it was read, and `after`, of the account as it is by now.
+
+        What others change meanwhile stays theirs: whoever changes a password while the account is closed, or while a
+        delegation ends, undoes neither.
+
+        Returns:
+            The account as it is kept; `after` when it is gone.
+        """
+        changes = {name: value for name, value in _fields(after) if value != getattr(before, name)}
+        while (value := (await self._records.get_each([("account", after.id)]))[0]) is not None:
+            found = replace(msgspec.json.decode(value, type=Account), **changes)
+            if await self._records.swap("account", after.id, value, msgspec.json.encode(found)):
+                await changed(self._records)
+                return found
+        return after
+
     async def close(self, id: str) -> None:
         """Let an account in no more; its tokens end within a second."""
         if (found := await self.get(id)) is not None:
-            await self.replace(replace(found, open=False))
+            await self.revise(replace(found, open=True), replace(found, open=False))
 
     async def reopen(self, id: str) -> None:
         """Let a closed account in again, with what it proves itself with unchanged."""
         if (found := await self.get(id)) is not None:
-            await self.replace(replace(found, open=True))
+            await self.revise(replace(found, open=False), replace(found, open=True))
+
+
+def _fields(account: Account) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(account, field.name)) for field in fields(account)]
 
 
 def _key(login: str) -> str:

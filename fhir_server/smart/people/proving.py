@@ -117,7 +117,7 @@ class People:
     async def provisional(self, account: Account) -> str:
         """A new one-time code for the first activation, to be handed to the person by another way."""
         ready, code = _awaiting(account)
-        await self._accounts.replace(ready)
+        await self._accounts.revise(account, ready)
         return code
 
     async def reset(self, account: Account, password: str | None, totp: str | None) -> str | None:
@@ -133,7 +133,7 @@ class People:
         """
         bare = replace(account, password=None, provisional=None, provisional_until=0, totp=totp)
         ready, code = (await _protected(bare, password), None) if password is not None else _awaiting(bare)
-        await self._accounts.replace(ready)
+        await self._accounts.revise(account, ready)
         return code
 
     async def set_password(self, account: Account, password: str, totp: str | None = None) -> Account:
@@ -144,8 +144,7 @@ class People:
         """
         changed = await _protected(account, password)
         changed = replace(changed, totp=totp or account.totp)
-        await self._accounts.replace(changed)
-        return changed
+        return await self._accounts.revise(account, changed)
 
     async def _proven(
         self, account: Account | None, password: str, code: str, familiar: bool

@@ -6,7 +6,7 @@ OWASP ASVS 3.3 and 3.4; RFC 6265 §4.1.2.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -81,9 +81,10 @@ class Sessions:
         if found is not None and time.time() - found.seen > lifetimes.SESSION_IDLE / 30:
             # Written once a minute at most, not with each page.
             found = replace(found, seen=time.time())
+            # Only over what was read: a session that was ended meanwhile is not brought back by having been seen.
             # With a full disk people still read; the session then ends as if they had not been seen.
             with suppress(InsufficientStorage):
-                await self._keep(key, found)
+                await self._records.swap("session", key, records[0] or b"", msgspec.json.encode(found))
         return found
 
     async def lives(self, key: str) -> bool:
@@ -91,13 +92,12 @@ class Sessions:
         return await self._read(key) is not None
 
     async def choose(self, cookie: str, session: Session, role: str) -> None:
-        """Remember the role a professional acts in."""
-        await self._keep(digest(cookie), replace(session, role=role))
+        """Remember the role a professional acts in, while the session goes on."""
+        await self._change(digest(cookie), lambda found: replace(found, role=role))
 
     async def qualify(self, cookie: str, regulation: bool, reason: str | None) -> None:
         """Remember what the provider said of the circumstances of a new session."""
-        if (found := await self._read(digest(cookie))) is not None:
-            await self._keep(digest(cookie), replace(found, regulation=regulation, reason=reason))
+        await self._change(digest(cookie), lambda found: replace(found, regulation=regulation, reason=reason))
 
     async def end(self, cookie: str) -> None:
         """Sign out: what hangs on the session can no longer be refreshed."""
@@ -116,6 +116,13 @@ class Sessions:
             if msgspec.json.decode(value, type=Session).account == account:
                 await self._records.take("session", key)
         await changed(self._records)
+
+    async def _change(self, key: str, change: Callable[[Session], Session]) -> None:
+        """Change a session that is there; one that is ended meanwhile stays ended."""
+        while (value := await self._records.get("session", key)) is not None:
+            found = _session(value)
+            if found is None or await self._records.swap("session", key, value, msgspec.json.encode(change(found))):
+                return
 
     async def _read(self, key: str) -> Session | None:
         return _session(await self._records.get("session", key))
