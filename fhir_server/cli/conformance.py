@@ -51,6 +51,8 @@ def conformance(
     page = _write(runs, output)
     _summary(runs)
     out.print(f"Page: {page}", markup=False)
+    if not header and any(re.search(r"(: |')401\b", line) for run in runs for line in _wrong(run)):
+        err.print("The server asks who calls: --header 'Authorization: Bearer TOKEN' is sent with every request.")
     if any(run.result == "fail" for run in runs):
         raise typer.Exit(WRONG)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from lxml import html
@@ -62,3 +64,34 @@ def test_a_server_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
     script = tmp_path / "one.json"
     done = run("conformance", "http://127.0.0.1:9/fhir", "--script", script, "--output", tmp_path / "out")
     assert done.returncode == 1 and "error" in done.stdout
+
+
+class _Closed(BaseHTTPRequestHandler):
+    """A server that answers nobody without a token."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_whoever_asks_a_closed_server_without_a_token_is_told_how_to_send_one(tmp_path: Path, token: bool) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(a_script(READ, assertion(response="okay")).tree))
+    closed = HTTPServer(("127.0.0.1", 0), _Closed)
+    Thread(target=closed.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{closed.server_port}/fhir"
+        more = ["--header", "Authorization: Bearer x"] if token else []
+        done = run("conformance", url, "--script", tmp_path / "one.json", "--output", tmp_path / "out", *more)
+    finally:
+        closed.shutdown()
+        closed.server_close()
+    assert done.returncode == 1 and "401" in done.stdout
+    assert ("--header 'Authorization: Bearer TOKEN'" in done.stderr) is not token
