@@ -96,6 +96,25 @@ def test_one_that_claims_its_profile_or_one_derived_from_it_is_judged_once():
 
 
 @pytest.mark.parametrize(
+    ("narrow", "code", "unit"),
+    [
+        ("8331-1", "8310-5", "Cel"),
+        ("8332-9", "8310-5", "Cel"),
+        ("8306-3", "8302-2", "cm"),
+        ("3141-9", "29463-7", "kg"),
+        ("8287-5", "9843-4", "cm"),
+        ("59408-5", "2708-6", "%"),
+    ],
+)
+def test_a_code_that_says_more_stands_beside_the_one_of_the_vital_sign(narrow: str, code: str, unit: str):
+    alone, both = (
+        {"coding": [{"system": "http://loinc.org", "code": c} for c in of]} for of in ((narrow,), (narrow, code))
+    )
+    assert said(sign(code, unit, code=alone)) == {("warning", "Observation.code.coding")}
+    assert said(sign(code, unit, code=both)) == set()
+
+
+@pytest.mark.parametrize(
     "coding",
     [
         {"system": "http://loinc.org", "code": "8480-6"},

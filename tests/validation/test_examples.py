@@ -58,7 +58,12 @@ WRONG: dict[str, set[tuple[str, str]]] = {
     },
     "TerminologyCapabilities-example": {("primitive-format", "TerminologyCapabilities.url")},
     "CapabilityStatement-example": {("primitive-format", "CapabilityStatement.url")},
-    "Bundle-valuesets": {("absolute-uri", "Bundle.entry[499].resource.compose.include[0].system")},
+    "Bundle-valuesets": {
+        ("absolute-uri", "Bundle.entry[499].resource.compose.include[0].system"),
+        ("code-system-property", "Bundle.entry[2].resource.property[35].code"),
+    },
+    # A property that is declared twice.
+    "CodeSystem-snomedct": {("code-system-property", "CodeSystem.property[35].code")},
     "ValueSet-example-hierarchical": {("absolute-uri", "ValueSet.compose.include[0].system")},
     # Patterns of types: not abstract, and without a base.
     **{
