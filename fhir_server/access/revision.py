@@ -48,6 +48,20 @@ class Revision:
         self._changes = 0
         self.number = 0
 
+    async def announce(self) -> bool:
+        """As `changed`; whether nothing else changed since this worker's last look, so that it may go on as it is.
+
+        `number` has grown either way.
+        """
+        mark = secrets.token_bytes(16)
+        alone = self._mark is not None and await self._records.swap("smart", "revision", self._mark, mark)
+        if not alone:
+            await changed(self._records)
+            return False
+        self._mark, self._looked = mark, time.monotonic()
+        self.number += 1
+        return True
+
     async def look(self) -> int:
         """`number`, after reading the mark if the last look is too old."""
         if self.due:
@@ -96,6 +110,13 @@ class Lasting:
         if found is not None and number == self.revision.number == self._number and not self.revision.due:
             self._known[key] = (time.monotonic() + REMEMBERED_SECONDS, found)
         return found
+
+    async def changed(self, records: Records, key: Hashable) -> None:
+        """Say that what is under `key` has changed, as `revision.changed`; what else is remembered here stays."""
+        self._known.pop(key, None)
+        before = self.revision.number
+        if await self.revision.announce() and self._number == before:
+            self._number = self.revision.number
 
     def put(self, key: Hashable, value: object) -> None:
         """Remember what this worker has just written for the first time."""

@@ -191,7 +191,7 @@ async def _account(house: House, patient: str) -> Account:
 async def _token(house: House, base: str, patient: str, scope: tuple[str, ...]) -> str:
     found = await _account(house, patient)
     family = Family(secrets.token_hex(16), "app", found.id, base, scope, patient)
-    await house.authorization.tokens.begin(family, REDIRECT, "", None)
+    await house.authorization.tokens.begin(family, REDIRECT, "", None, house.engine.records.apply)
     return await house.authorization.tokens.issue("app", base, scope, family.id)
 
 

@@ -5,7 +5,6 @@ RFC 6749 §4.1.2, RFC 9207
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,22 +26,25 @@ async def grant(
     """To the app with a code for `scope`, and `also` kept; refused when the request was decided already."""
     from fhir_server.smart.authorizing.authorize import granted
 
-    if not visit.cookie or not await visit.authorization.asks.decide(ask, also):
+    async def decided(changes: Sequence[Keep]) -> bool:
+        return await visit.authorization.asks.decide(ask, [*also, *changes])
+
+    if not visit.cookie:
         return visit.foreign()
-    held = tuple(one for one in ask.scope if one in scope)
-    found, _ = await asyncio.gather(
-        granted(visit.authorization.server, ask, account, session, visit.cookie, scope),
-        trace(
-            visit,
-            "authorization-granted",
-            subject=account.subject,
-            client=ask.client,
-            patient=ask.patient,
-            scopes=held,
-            role=session.role,
-            purpose=ask.purpose or session.purpose,
-            reason=ask.reason or session.reason,
-        ),
+    found = await granted(visit.authorization.server, ask, account, session, visit.cookie, scope, decided)
+    if found is None:
+        return visit.foreign()
+    # Before the app has its code: no answer leaves without its trace.
+    await trace(
+        visit,
+        "authorization-granted",
+        subject=account.subject,
+        client=ask.client,
+        patient=ask.patient,
+        scopes=tuple(one for one in ask.scope if one in scope),
+        role=session.role,
+        purpose=ask.purpose or session.purpose,
+        reason=ask.reason or session.reason,
     )
     return visit.known(see_other(found.location))
 

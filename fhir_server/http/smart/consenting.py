@@ -89,14 +89,16 @@ async def _by_purpose(
     consenting = visit.authorization.consenting
     if list(given.get("decision", ())) != ["allow"]:
         # Refusing everything is a decision on each purpose, and takes back what was accepted before.
-        await consenting.accept(ask, account, (), ())
+        _, kept = await consenting.accept(ask, account, (), ())
+        await visit.authorization.records.apply([kept])
         return await refuse(visit, ask, "access_denied", "The person refused.")
     chosen = {name: _CHOICES.get(first(given, name)) for name in _names(offers)}
     if None in chosen.values():
         return await _purposes(visit, ask, account, offers, chosen, 400)
     purposes = [line.purpose.code for line in offers.lines if chosen[f"purpose-{line.purpose.code}"]]
     special = [one for one in offers.special if chosen.get(f"special-{one}", True)]
-    return await grant(visit, ask, session, account, await consenting.accept(ask, account, purposes, special))
+    granted, kept = await consenting.accept(ask, account, purposes, special)
+    return await grant(visit, ask, session, account, granted, [kept])
 
 
 def _names(offers: Offers) -> list[str]:

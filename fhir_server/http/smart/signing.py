@@ -46,11 +46,15 @@ async def show(visit: Visit) -> Response:
 
 async def sign_in(visit: Visit) -> Response:
     """Login, password, and a second factor."""
-    given, ask = await visit.posted(), await visit.ask()
+    given = await visit.posted()
+    ask = await visit.authorization.asks.peek(visit.request.query_params.get("ask", ""), visit.browser)
     if given is None:
         return visit.foreign()
     login, password, code = (first(given, name, most) for name, most in _FIELDS)
-    found = await visit.authorization.people.sign_in(login, password, code.replace(" ", ""), visit.source)
+    cookie, sessions = made(), visit.authorization.sessions
+    found = await visit.authorization.people.sign_in(
+        login, password, code.replace(" ", ""), visit.source, lambda who, how: sessions.kept(cookie, who.id, how)
+    )
     if isinstance(found, str):
         await _trace_refusal(visit, ask, found, login)
         return _page(visit, ask, 429 if found == "locked" else 403, error=found, login=login)
@@ -60,7 +64,6 @@ async def sign_in(visit: Visit) -> Response:
         await visit.authorization.records.put("activation", digest(key), account.id.encode(), ACTIVATION)
         return await _activation(visit, account, ask, key)
     await trace(visit, "sign-in", subject=account.subject, client=ask.client if ask else None)
-    cookie = await visit.authorization.sessions.begin(account.id, strength)
     # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
     if visit.cookie:
         await visit.authorization.sessions.end(visit.cookie)

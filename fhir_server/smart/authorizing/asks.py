@@ -124,6 +124,13 @@ class Asks:
         """The request, for the browser that brought it."""
         return await self.read(id, browser, await self._records.get_each(self.places(id)))
 
+    async def peek(self, id: str, browser: str | None) -> Ask | None:
+        """The request as its app made it, without looking whether it has been decided: to go on by, not to decide."""
+        found = sealed.opened(id, await self._secret(), Ask)
+        if found is None:
+            return await self.of(id, browser)
+        return found if browser and found.browser == digest(browser) else None
+
     @staticmethod
     def places(id: str) -> list[tuple[str, str]]:
         """The records that `read` must be given, for who reads others with them."""

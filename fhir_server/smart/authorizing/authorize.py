@@ -25,7 +25,7 @@ from fhir_server.smart.people.sessions import Session
 from fhir_server.smart.requests import Asked
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.tokens.endpoint import Server
-from fhir_server.smart.tokens.kept import Family
+from fhir_server.smart.tokens.kept import Decided, Family
 from fhir_server.store.protocol import Keep, Records
 
 Step = Literal["sign-in", "role", "patient", "encounter", "purpose", "consent", "done"]
@@ -200,19 +200,20 @@ def _key(ask: Ask, account: str) -> str:
 
 
 async def granted(
-    server: Server, ask: Ask, account: Account, session: Session, cookie: str, scope: Sequence[str]
-) -> Redirect:
-    """The code, on its way to the app: what the person accepted of what was asked.
+    server: Server, ask: Ask, account: Account, session: Session, cookie: str, scope: Sequence[str], by: Decided
+) -> Redirect | None:
+    """The code, on its way to the app: what the person accepted of what was asked; None when it was decided already.
 
     Of an app of the catalogue no more than its purposes, its status and the patient's consents give; where that is
-    nothing, the answer is `access_denied`.
+    nothing, the answer is `access_denied`. `by` ends the request, with what is kept of the decision.
     """
     patient = ask.patient if ask.needs_patient or ask.account else None
     accepted = tuple(one for one in ask.scope if one in scope)
     held = await server.held(ask.client, accepted, account, patient)
     nothing = not scopes.of_levels(held, "patient", "user") and scopes.of_levels(ask.scope, "patient", "user")
     if nothing or not held:
-        return refused(ask, "access_denied", "Nothing of what was asked was granted.")
+        denied = refused(ask, "access_denied", "Nothing of what was asked was granted.")
+        return denied if await by(()) else None
     family = Family(
         id=made(),
         client=ask.client,
@@ -227,7 +228,9 @@ async def granted(
         auth_time=int(session.began),
         context=_context(ask),
     )
-    code = await server.tokens.begin(family, ask.redirect_uri, ask.challenge, ask.nonce)
+    code = await server.tokens.begin(family, ask.redirect_uri, ask.challenge, ask.nonce, by)
+    if code is None:
+        return None
     return back(ask.redirect_uri, Addresses(ask.base), ask.state, code=code)
 
 

@@ -19,7 +19,7 @@ from fhir_server.space.catalogue.apps import App, Purpose
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.space.catalogue.consents import Consents
 from fhir_server.space.catalogue.decisions import Decision
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Keep, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,17 @@ class Consenting:
 
     async def accept(
         self, ask: Ask, account: Account, purposes: Collection[str], special: Collection[str]
-    ) -> tuple[str, ...]:
-        """Keep what was decided on the page of `offers`; the scopes to grant (`authorize.granted` narrows them).
+    ) -> tuple[tuple[str, ...], Keep]:
+        """Keep what was decided on the page of `offers`.
 
         Args:
             ask: the app's request.
             account: who decided.
             purposes: codes accepted; the others shown are refused, and withdrawn where they were accepted before.
             special: scopes not about data that are allowed.
+
+        Returns:
+            The scopes to grant (`authorize.granted` narrows them), and the change that remembers what else was allowed.
 
         Raises:
             ValueError: no purposes are to be asked about (`offers` is None).
@@ -121,8 +124,8 @@ class Consenting:
         shown = [line.purpose.code for line in offers.lines]
         await self._consents.decide(offers.patient, offers.app, purposes, account.subject, shown)
         allowed = tuple(one for one in offers.special if one in special)
-        await self._approvals.keep(ask, account, allowed)
-        return tuple(one for one in ask.scope if one in allowed or one not in SPECIAL)
+        granted = tuple(one for one in ask.scope if one in allowed or one not in SPECIAL)
+        return granted, self._approvals.kept(ask, account, allowed)
 
 
 def _offer(purpose: Purpose, decisions: Mapping[str, Decision]) -> Offer:

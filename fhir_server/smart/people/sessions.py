@@ -18,7 +18,7 @@ from fhir_server.access.revision import changed
 from fhir_server.fhir.outcome import InsufficientStorage
 from fhir_server.smart import lifetimes
 from fhir_server.smart.secret import digest, made
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Keep, Records
 
 #: How strongly the person proved who they are: a password alone, two factors, or an identity provider.
 Strength = Literal["password", "two-factors", "provider"]
@@ -60,9 +60,16 @@ class Sessions:
 
     async def begin(self, account: str, strength: Strength, role: str | None = None) -> str:
         """A new session; the cookie's value."""
-        cookie, now = made(), time.time()
-        await self._keep(digest(cookie), Session(account, now, now, strength, role))
+        cookie = made()
+        await self._records.apply([self.kept(cookie, account, strength, role)])
         return cookie
+
+    @staticmethod
+    def kept(cookie: str, account: str, strength: Strength, role: str | None = None) -> Keep:
+        """The change that begins a session with a new cookie, for who makes others with it."""
+        now = time.time()
+        session = Session(account, now, now, strength, role)
+        return Keep("session", digest(cookie), msgspec.json.encode(session), lifetimes.SESSION)
 
     async def of(self, cookie: str | None) -> Session | None:
         """The session of a cookie, which is thereby seen; None when there is none or it has ended."""

@@ -11,7 +11,7 @@ import base64
 import hmac
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -107,6 +107,8 @@ class Used:
     until: float
 
 
+#: Keeps what a decision made, with the decision itself; False where it was made already, and nothing is kept.
+Decided = Callable[[Sequence[Keep]], Awaitable[bool]]
 #: What is told of a code or refresh token that came a second time, and the authorization that ended for it.
 Reused = Callable[[Literal["code", "refresh"], Family], Awaitable[None]]
 
@@ -120,20 +122,20 @@ class Tokens:
         self._told = reused
         self._key: bytes | None = None
 
-    async def begin(self, family: Family, redirect_uri: str, challenge: str, nonce: str | None) -> str:
-        """Keep an authorization; its code."""
+    async def begin(
+        self, family: Family, redirect_uri: str, challenge: str, nonce: str | None, by: Decided
+    ) -> str | None:
+        """Keep an authorization, where `by` keeps it with the decision that it comes of; its code, or None."""
         code = made()
         key = digest(code)
         kept = Code(family.id, family.client, redirect_uri, challenge, nonce)
-        await self._records.apply(
-            [
-                Keep("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY, new=True),
-                # What the code belonged to outlives it, so that a second redemption is known for what it is.
-                Keep("code-family", key, family.id.encode(), lifetimes.FAMILY),
-                Keep("code", key, msgspec.json.encode(kept), lifetimes.CODE),
-            ]
-        )
-        return code
+        changes = [
+            Keep("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY, new=True),
+            # What the code belonged to outlives it, so that a second redemption is known for what it is.
+            Keep("code-family", key, family.id.encode(), lifetimes.FAMILY),
+            Keep("code", key, msgspec.json.encode(kept), lifetimes.CODE),
+        ]
+        return code if await by(changes) else None
 
     async def take_code(self, code: str, client: str) -> tuple[Code, Family] | None:
         """The code's own data and its authorization, once, to the client it was made for.

@@ -86,7 +86,9 @@ class Verifier:
         if token is None:
             # RFC 6750 §3.1: a token that is malformed is said to be; without one there is nothing to say.
             raise _refusal(base, "invalid_token" if scheme(header) == "bearer" else "")
-        if self._revision.due and await self._revision.look() != self._number:
+        if self._revision.due:
+            await self._revision.look()
+        if self._revision.number != self._number:
             self._known.clear()
             self._number = self._revision.number
         known = self._known.get((token, base))

@@ -6,20 +6,19 @@ that two decisions at once are two versions of one resource.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.access.policy import PURPOSE_CONSENT
-from fhir_server.access.revision import changed
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.space.catalogue import decisions
 from fhir_server.space.catalogue.apps import App, Purpose
 from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.space.catalogue.decisions import Decision, consent_id
 from fhir_server.store.filters import Filter, Refers, Token, both
-from fhir_server.store.protocol import Put, Stale
+from fhir_server.store.protocol import Put, Stale, Version
 
 #: Consents read at once.
 _PAGE = 500
@@ -91,8 +90,7 @@ class Consents:
                 return _accepted(app, purpose, before, performer)
             return _declined(app, purpose, before, performer)
 
-        await self._write(patient, app, asked, judge)
-        return await self.decided(patient, app)
+        return await self._write(patient, app, asked, judge)
 
     async def withdraw(self, patient: str, app: App, purpose: str | None, performer: str) -> bool:
         """Withdraw a purpose (code), or all; True when nothing is accepted any more, and the app's tokens should end.
@@ -110,8 +108,7 @@ class Consents:
                 return None
             return replace(before, permit=False, refused=False, when=now, performer=performer)
 
-        await self._write(patient, app, old, judge)
-        return not any(one.permit for one in (await self.decided(patient, app)).values())
+        return not any(one.permit for one in (await self._write(patient, app, old, judge)).values())
 
     async def of(self, patient: str) -> list[Shared]:
         """Every app the patient (id) decided on, by name; those that are in the catalogue no more too."""
@@ -137,42 +134,58 @@ class Consents:
     async def _found(self, where: Filter) -> list[tuple[str, str, Decision]]:
         return [decisions.read(tree) async for tree in self._trees(where)]
 
-    async def _trees(self, where: Filter) -> Any:
+    async def _trees(self, where: Filter) -> AsyncIterator[dict[str, Any]]:
+        async for version in self._versions(where):
+            yield parse(version.body)
+
+    async def _versions(self, where: Filter) -> AsyncIterator[Version]:
         after = None
         repository = self._catalogue.repository
         while True:
             page = await repository.store.find({"Consent": both(PURPOSE_CONSENT, where)}, after=after, count=_PAGE)
             for version in page.versions:
-                yield parse(version.body)
+                yield version
             after = page.next
             if after is None:
                 return
 
     async def _write(
         self, patient: str, app: App, purposes: Iterable[Purpose], judge: Callable[[Purpose, Decision | None], Any]
-    ) -> None:
+    ) -> dict[str, Decision]:
+        """Every decision of the patient on the app, after those that `judge` makes of `purposes`."""
         chosen = list(purposes)
-        for _ in range(_ATTEMPTS):
-            puts = [put for purpose in chosen if (put := await self._put(patient, app, purpose, judge)) is not None]
+        key = ("decided", patient, app.id)
+        for attempt in range(_ATTEMPTS):
+            found = {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
+            known = {code: one for _, code, one in (decisions.read(parse(v.body)) for v in found.values())}
+            judged = {p.code: judge(p, known.get(p.code)) for p in chosen}
+            made = {code: one for code, one in judged.items() if one is not None and one != known.get(code)}
+            new = [p for p in chosen if p.code in made]
+            puts = [await self._put(patient, app, p, made[p.code], found, attempt > 0) for p in new]
             try:
                 if puts:
                     await self._catalogue.repository.transact(puts)
-                    await changed(self._catalogue.records)
-                return
+                    await self._catalogue.lasting.changed(self._catalogue.records, key)
             except Stale:
                 continue
+            decided = {**known, **made}
+            self._catalogue.lasting.put(key, decided)
+            return dict(decided)
         raise Stale
 
     async def _put(
-        self, patient: str, app: App, purpose: Purpose, judge: Callable[[Purpose, Decision | None], Any]
-    ) -> Put | None:
+        self,
+        patient: str,
+        app: App,
+        purpose: Purpose,
+        decision: Decision,
+        found: Mapping[str, Version],
+        look: bool,
+    ) -> Put:
         repository = self._catalogue.repository
         id = consent_id(patient, app.id, purpose.code)
-        before = await repository.store.read("Consent", id)
-        known = decisions.read(parse(before.body))[2] if before is not None and not before.deleted else None
-        decision = judge(purpose, known)
-        if decision is None or decision == known:
-            return None
+        # One that was deleted is not found, and its versions go on: it is looked for when nothing could be made there.
+        before = found.get(id) or (await repository.store.read("Consent", id) if look else None)
         tree = decisions.written(patient, app, purpose, decision)
         return await repository.put("Consent", id, tree, serialize(tree), before)
 
