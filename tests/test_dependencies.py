@@ -24,7 +24,6 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 #: Declared though no module of the server imports them → what they are there for.
 UNIMPORTED = {
     "fastapi-offline": "the files of Swagger UI, which pages/reference finds by name",
-    "httptools": "the parser under uvicorn's connection, which http/protocol extends",
     "tzdata": "zoneinfo, on machines without a time zone database",
     "uvloop": "named to uvicorn as the loop",
 }

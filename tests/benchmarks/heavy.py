@@ -356,7 +356,8 @@ def _sliced_profile(size: float) -> list[Call]:
         "rules": "open",
     }
     rows: list[Tree] = [{"id": "Patient.name", "path": "Patient.name", "slicing": slicing}]
-    for i in range(int(900 * size) + 1):
+    # Few enough are judged in the worker's own turn.
+    for i in range(int(900 * max(size, 0.3)) + 1):
         rows.append({"id": f"Patient.name:s{i}", "path": "Patient.name", "sliceName": f"s{i}"})
         rows.append(
             {"id": f"Patient.name:s{i}.family", "path": "Patient.name.family", "patternString": f"X{i}", "min": 1}

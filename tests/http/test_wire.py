@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.outcome import Gone, Issue, Malformed
+from fhir_server.http import logs
 from fhir_server.interactions.exchange import Request, Response
+from fhir_server.settings import Settings
 from tests.http.stub import BODY, Stub
 
 JSON = {"Content-Type": "application/fhir+json"}
@@ -441,8 +443,13 @@ async def test_what_is_answered_is_counted_without_naming_anyone() -> None:
     assert "Nonsense" not in text
 
 
-async def test_the_log_holds_a_template_of_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_log_holds_a_template_of_the_path(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_requests", logs._Requests())
+    logs.configure(Settings())
     await Stub().ask("GET", "/fhir/Patient/secret-id/$everything?start=1970-01-01")
+    logs._requests.flush()
     out = "".join(capsys.readouterr())
     assert "Patient/{id}/$everything" in out
     assert "secret-id" not in out

@@ -54,9 +54,9 @@ class Allowance:
 
     __slots__ = ("_look", "_most", "_until", "cost")
 
-    def __init__(self, most: int = MAX_STEPS) -> None:
-        """`most` steps, and no more than `MAX_SECONDS`."""
-        self._most = most
+    def __init__(self, most: int | None = None) -> None:
+        """`most` steps, or `MAX_STEPS`, and no more than `MAX_SECONDS`."""
+        self._most = MAX_STEPS if most is None else most
         self.cost = 0
         self._look = _FEW
         self._until = 0.0
