@@ -22,6 +22,8 @@ from fhir_server.settings import Settings
 STATE = "door"
 #: Bytes that clients have not taken yet, over all connections of a worker; beyond, the largest debtor is cut off.
 MOST_OWED = 512_000_000
+#: Bytes written after which it is looked how many are owed: within a second a worker can write more than its memory.
+_OFTEN_BYTES = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Door:
         self._here: dict[str, dict[Guarded, None]] = {}
         self.count = 0
         self._full_until = 0.0
+        self._written = 0
         self._next: asyncio.TimerHandle | None = None
         waits = (limits.head_seconds, limits.body_seconds, limits.write_seconds, limits.linger_seconds)
         self._interval = min(1.0, min(waits) / 4)
@@ -110,6 +113,25 @@ class Door:
         if not own:
             self._here.pop(key, None)
 
+    def wrote(self, size: int) -> None:
+        """Count bytes of an answer; whoever owes most is ended when all together owe too much."""
+        self._written += size
+        if self._written >= _OFTEN_BYTES:
+            self._relieve()
+
+    @property
+    def owed(self) -> int:
+        """Bytes that all clients have not taken yet."""
+        return sum(one.owed for one in self._each())
+
+    def _relieve(self) -> None:
+        self._written, left = 0, self.owed
+        for one in sorted(self._each(), key=lambda one: -one.owed) if left > MOST_OWED else ():
+            if left <= MOST_OWED:
+                break
+            left -= one.owed
+            one.end()
+
     def _is_proxy(self, address: str) -> bool:
         return self._peers is not None and self._peers.is_proxy(address)
 
@@ -140,11 +162,9 @@ class Door:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        here = list(self._each())
-        for connection in here:
+        for connection in list(self._each()):
             connection.look(now)
-        if sum(connection.owed for connection in here) > MOST_OWED:
-            max(here, key=lambda one: one.owed).end()
+        self._relieve()
         self._next = loop.call_later(self._interval, self._look) if self._here else None
 
 

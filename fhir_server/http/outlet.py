@@ -21,10 +21,13 @@ class Outlet:
         lingering_since: when it was half-closed, in the event loop's time; None while it is open.
     """
 
-    __slots__ = ("_is_reading", "_paused", "_taken", "_taken_at", "_transport", "_written", "lingering_since")
+    __slots__ = ("_is_reading", "_paused", "_taken", "_taken_at", "_transport", "_written", "_wrote", "lingering_since")
 
-    def __init__(self, transport: asyncio.Transport, is_reading: Callable[[], bool]) -> None:
-        """`is_reading` says whether a request is still coming in."""
+    def __init__(
+        self, transport: asyncio.Transport, is_reading: Callable[[], bool], wrote: Callable[[int], None] | None = None
+    ) -> None:
+        """`is_reading` says whether a request is still coming in; `wrote` is told the bytes of each large write."""
+        self._wrote = wrote
         self._transport = transport
         self._is_reading = is_reading
         self._written = 0
@@ -39,10 +42,12 @@ class Outlet:
         return self._transport.get_write_buffer_size()
 
     def write(self, data: bytes) -> None:
-        """As a transport does."""
-        if self.lingering_since is None:
+        """As a transport does; what nobody is left to read, as the answers to a pipeline, is let go."""
+        if self.lingering_since is None and not self._transport.is_closing():
             self._written += len(data)
             self._transport.write(data)
+            if self._wrote is not None and len(data) >= LEAST_TAKEN:
+                self._wrote(len(data))
 
     def close(self) -> None:
         """Close, at once when the request was read to its end; else when the client stops sending, or after a while."""

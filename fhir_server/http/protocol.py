@@ -38,6 +38,7 @@ class Connection(HttpToolsProtocol):
 
     _received = 0
     _had_body = False
+    _ended = False
     _coming: Literal["nothing", "head", "body"] = "head"
     _address = ""
 
@@ -50,7 +51,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a head, if there is room."""
-        self._outlet = Outlet(transport, lambda: self._coming != "nothing")
+        self._outlet = Outlet(transport, lambda: self._coming != "nothing", self._door.wrote)
         super().connection_made(self._outlet)  # type: ignore[arg-type]
         self._address = self.client[0] if self.client else ""
         self._since = self.loop.time()
@@ -189,10 +190,11 @@ class Connection(HttpToolsProtocol):
     @property
     def owed(self) -> int:
         """Bytes that the client has not taken yet."""
-        return self._outlet.owed
+        return 0 if self._ended else self._outlet.owed
 
     def end(self) -> None:
         """End it at once."""
+        self._ended = True
         self._outlet.abort()
 
     def look(self, now: float) -> None:

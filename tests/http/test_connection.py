@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import uvloop
 
 from fhir_server.http.door import Door, Limits, door, place
+from fhir_server.http.outlet import Outlet
 from fhir_server.interactions.exchange import Request, Response
 from tests.http.listening import answered, listening, said
 from tests.http.stub import Stub
@@ -260,6 +262,58 @@ async def test_who_does_not_take_an_answer_is_cut_off() -> None:
                 got += len(part)
         writer.close()
         assert got < 30_000_000
+
+
+async def test_what_all_clients_owe_has_a_limit_at_every_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks of the clock a worker can write more than it has memory for."""
+    large_body = b"a" * 30_000_000
+    size, most, owed = len(large_body), 90_000_000, []
+    monkeypatch.setattr("fhir_server.http.door.MOST_OWED", most)
+    monkeypatch.setattr("fhir_server.http.door._OFTEN_BYTES", 1)
+
+    async def large(_: Request) -> Response:
+        owed.append(at.owed)
+        return Response(200, large_body, "text/plain")
+
+    stub = Stub(large, head_seconds=600, body_seconds=600, write_seconds=600)
+    at = door(stub.settings)
+    async with listening(stub.app, stub.settings, at) as port:
+        writers = []
+        for n in range(8):
+            _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            writer.write(HEAD + b"\r\n")
+            writers.append(writer)
+            await until(lambda asked=n + 1: len(stub.requests) == asked)
+        for writer in writers:
+            writer.close()
+    assert max(owed) > size
+    assert max(owed) <= most
+
+
+def test_an_answer_that_nobody_is_left_to_read_is_no_fault() -> None:
+    """Answers to a pipeline come when their connection is gone; the event loop that serves raises on writing there."""
+
+    async def answer() -> None:
+        made: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
+
+        class Accepted(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                made.set_result(cast(asyncio.Transport, transport))
+
+        server = await asyncio.get_running_loop().create_server(Accepted, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        outlet = Outlet(await made, lambda: False)
+        outlet.abort()
+        await asyncio.sleep(0.01)
+        try:
+            outlet.write(b"late")
+            outlet.close()
+            assert outlet.owed == 0
+        finally:
+            writer.close()
+            server.close()
+
+    uvloop.run(answer())
 
 
 async def test_an_address_has_so_many_connections() -> None:
