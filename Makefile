@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 PATIENTS ?= 100
 WORKERS ?= 2
+FAR ?= 5
 
-.PHONY: help run open test test-all bench lint lock clean
+.PHONY: help run open test test-all test-far bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +17,7 @@ help:
 	@echo "make open      the same people served to this machine without tokens, for curl"
 	@echo "make test      lint, types, import contracts and tests"
 	@echo "make test-all  the same with the slow tests"
+	@echo "make test-far  tests on an engine that is far away (FAR milliseconds a call), whose commits come in any order"
 	@echo "make bench     measure, beside a ceiling; prints the README's tables (BENCH=\"--only validation\": a part)"
 	@echo "make lint      ruff, mypy, import contracts, spelling"
 	@echo "make lock      make the hashed locks anew from pyproject.toml"
@@ -39,6 +41,10 @@ test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
+
+test-far: $(VENV)/.dev
+	@FHIR_TEST_STORE=memory:$(FAR) $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/interactions tests/search \
+		tests/operations tests/smart tests/space tests/terminology tests/profiles tests/store/test_contract.py
 
 bench: $(VENV)/.compiled
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

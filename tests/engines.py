@@ -10,11 +10,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fhir_server.store import opening
 from fhir_server.store.protocol import Engine
 from tests.store.memory import reopened
 
 KIND, _, MILLISECONDS = os.environ.get("FHIR_TEST_STORE", "embedded").partition(":")
+
+
+def require_files() -> None:
+    """Skip a test of a server in a process of its own: what is in this one's memory is not there."""
+    if KIND != "embedded":
+        pytest.skip("a server in a process of its own keeps its data in a file")
 
 
 def an_engine(folder: Path, name: str = "fhir.sqlite") -> Engine:

@@ -20,6 +20,7 @@ from fhir_server.settings import Settings
 from fhir_server.smart.clients.registered import Client, RecordedClients
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.secret import digest
+from tests import engines
 
 PASSWORD = "cheval agrafe pile juste"
 T = TypeVar("T")
@@ -78,6 +79,7 @@ async def a_person(house: House, login: str, name: str, subject: str, **more: An
 @contextmanager
 def serving(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
     """The server while it runs; it is ended with the block, and must end well."""
+    engines.require_files()
     command = [sys.executable, "-m", "fhir_server.cli.main", "serve", "--port", "0", "--data", str(folder), *options]
     environment = {**os.environ, "FHIR_LOG_LEVEL": "error", "PYTHONUNBUFFERED": "1", **variables}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
