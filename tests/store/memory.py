@@ -120,10 +120,15 @@ class MemoryStore:
         return versions[0] if versions else None
 
     async def find(
-        self, scope: Scope, sort: Sequence[Sort] = NEWEST, after: Position | None = None, count: int = 50
+        self,
+        scope: Scope,
+        sort: Sequence[Sort] = NEWEST,
+        after: Position | None = None,
+        count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         await self._distance.there()
-        page = self._page(scope, tuple(sort) or NEWEST, after, count)
+        page = self._page(scope, tuple(sort) or NEWEST, after, count, most_bytes)
         await self._distance.back()
         return page
 
@@ -147,11 +152,13 @@ class MemoryStore:
         at: tuple[int, int] | None = None,
         after: Position | None = None,
         count: int = 50,
+        most_bytes: int | None = None,
     ) -> Page:
         await self._distance.there()
         before = _place(after, "history") if after is not None else None
         rows = [row for row in self._history(scope, id, since, at) if before is None or row[0] < before]
         rows.sort(key=lambda row: row[0], reverse=True)
+        count = _fitting([version for _, version in rows[:count]], count, most_bytes)
         await self._distance.back()
         page = tuple(replace(version, current=self._is_current(version)) for _, version in rows[:count])
         return Page(page, (rows[count - 1][0],) if len(rows) > count > 0 else None)
@@ -280,7 +287,14 @@ class MemoryStore:
             not self._data.resources[name].current.deleted and self._holds(link.where, *name, depth) for name in there
         )
 
-    def _page(self, scope: Scope, sort: Sequence[Sort], after: Position | None, count: int) -> Page:
+    def _page(
+        self,
+        scope: Scope,
+        sort: Sequence[Sort],
+        after: Position | None,
+        count: int,
+        most_bytes: int | None = None,
+    ) -> Page:
         rows = [self._row(name, sort) for name in self._found(scope)]
         # Where there is something to meet, everything was looked at: that tells how many there are.
         total = len(rows) if after is None and EVERYTHING not in scope.values() else None
@@ -289,6 +303,8 @@ class MemoryStore:
             rows = [row for row in rows if _compare(row, (place, ("", "")), sort) > 0]
         rows.sort(key=cmp_to_key(lambda a, b: _compare(a, b, sort)))
         versions = tuple(self._data.resources[name].current for _, name in rows[:count])
+        count = _fitting(versions, count, most_bytes)
+        versions = versions[:count]
         return Page(versions, rows[count - 1][0] if len(rows) > count > 0 else None, total)
 
     def _row(self, name: Name, sort: Sequence[Sort]) -> Row:
@@ -402,6 +418,9 @@ class MemoryEngine:
     def pending(self) -> int:
         return 0
 
+    async def unwritable(self) -> str | None:
+        return None
+
     async def backup(self, target: Path) -> None:
         raise Unavailable("What is in memory has no backup.")
 
@@ -418,6 +437,16 @@ class MemoryEngine:
 
 #: The values of the sort keys and the number of the resource; then its name.
 Row = tuple[tuple[Any, ...], Name]
+
+
+def _fitting(versions: Sequence[Version], count: int, most_bytes: int | None) -> int:
+    """How many versions a page has whose bodies are no longer than `most_bytes`, but for one."""
+    left = most_bytes if most_bytes is not None else 0
+    for n, version in enumerate(versions if most_bytes is not None else ()):
+        left -= len(version.body)
+        if left < 0:
+            return max(n, 1)
+    return count
 
 
 def _value(one: Resource, id: str, key: Sort, last: bool) -> Any:

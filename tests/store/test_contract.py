@@ -526,3 +526,21 @@ async def test_of_many_who_make_the_same_records_together_one_does(engine: Engin
     made = [engine.records.apply([Keep("n", str(n), b""), Keep("one", "k", b"%d" % n, new=True)]) for n in range(20)]
     assert sum(await asyncio.gather(*made)) == 1
     assert len(await engine.records.list("n")) == 1
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(1, [1] * 5), (250, [2, 2, 1]), (10_000, [5]), (None, [5])])
+async def test_a_page_may_end_by_its_bytes_and_goes_on(engine: Engine, most: int | None, sizes: list[int]) -> None:
+    for n in range(5):
+        await stored(engine, "Patient", {f"p{n}": OPEN})
+    versions = (await engine.store.find({"Patient": EVERYTHING})).versions
+    assert {len(version.body) for version in versions} <= set(range(84, 125))
+    for ask in (engine.store.find, engine.store.history):
+        after, met, seen = None, [], []
+        while True:
+            page = await ask({"Patient": EVERYTHING}, after=after, count=10, most_bytes=most)  # type: ignore[operator]
+            met.append(len(page.versions))
+            seen += [version.id for version in page.versions]
+            if page.next is None:
+                break
+            after = page.next
+        assert (met, seen) == (sizes, ["p4", "p3", "p2", "p1", "p0"])
