@@ -432,7 +432,10 @@ def _history(size: float) -> list[Call]:
 
 
 def _summaries(size: float) -> list[Call]:
-    return [*_pages(size)[:-1], Call("GET", "Patient?_count=1000&_elements=identifier")]
+    # Large enough whatever the size, and of its own resources alone: what else is stored ends a page earlier.
+    rows = _pages(max(size, 0.2))[:-1]
+    ids = ",".join(call.path.removeprefix("Patient/") for call in rows)
+    return [*rows, Call("GET", f"Patient?_id={ids}&_count=1000&_elements=identifier")]
 
 
 def _questionnaire(size: float) -> list[Call]:
