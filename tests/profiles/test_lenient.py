@@ -55,9 +55,10 @@ def _with_version() -> dict[str, Any]:
     return tree
 
 
-#: Examples that no level lets pass: no resource may hold an empty string (https://hl7.org/fhir/R4/json.html), and an RPPS
-#: has eleven digits.
+#: Examples that no level lets pass: no resource may hold an empty string (https://hl7.org/fhir/R4/json.html), an RPPS has
+#: eleven digits, and a fullUrl is an absolute URL (https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl).
 NEVER = {
+    "Bundle-example-annexe-searchset-documentreferences.json",
     "CommunicationRequest-com1.json",
     "Subscription-sub1.json",
     "Bundle-cds-bundle-transaction-creation-example.json",

@@ -82,9 +82,10 @@ DEFECTS: dict[str, set[tuple[str, str]]] = {
         # A unique id that is no OID's URN.
         ("mhd-startswithoid", "List.identifier[0].value"),
     },
-    # No custodian, and a patient inside whose identifier has no use.
+    # No custodian, a patient inside whose identifier has no use, and fullUrls that are relative.
     "Bundle-example-annexe-searchset-documentreferences.json": {
-        (key, f"Bundle.entry[{n}].resource.{place}") for n in (0, 1) for key, place in (NO_CUSTODIAN, NO_USE)
+        *((key, f"Bundle.entry[{n}].resource.{place}") for n in (0, 1) for key, place in (NO_CUSTODIAN, NO_USE)),
+        *(("entry-full-url-absolute", f"Bundle.entry[{n}]") for n in (0, 1)),
     },
     # And the lots of which such a document is an item.
     **{
