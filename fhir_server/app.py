@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.policy import PUBLIC
-from fhir_server.access.remembered import Remembered
+from fhir_server.access.remembered_records import Remembered
 from fhir_server.access.repository import Repository
 from fhir_server.access.revision import Lasting, Revision
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Apart, Context, Request, Response
-from fhir_server.search import activation
-from fhir_server.search.activation import Watch
-from fhir_server.search.parameters import Registry
+from fhir_server.search.activation import watch as activation
+from fhir_server.search.activation.watch import Watch
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store import private
 from fhir_server.store.opening import open_concepts, open_engine
@@ -30,9 +30,9 @@ from fhir_server.store.protocol import Engine, Records
 from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.levels import Levels
-from fhir_server.validation.profiles import following
-from fhir_server.validation.profiles.following import Following
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles import activation as following
+from fhir_server.validation.profiles.activation import Following
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from fhir_server.work import beside
 
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
     from fhir_server.http.guard import Guard
-    from fhir_server.search.reindex import Anew
+    from fhir_server.jobs.clock import Clock, Now
+    from fhir_server.search.activation.reindex import Anew
     from fhir_server.simulators.routes import Simulators
     from fhir_server.smart.authorization import Authorization
-    from fhir_server.space.catalogue.catalogue import Catalogue
     from fhir_server.space.catalogue.consents import Consents
-    from fhir_server.space.jobs.clock import Clock, Now
+    from fhir_server.space.catalogue.registry import Catalogue
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class House:
         """Who gets in; made when it is first asked for, since an open server needs none."""
         if self._authorization is None:
             from fhir_server.smart.authorization import Authorization
-            from fhir_server.smart.clients.catalogue import CatalogueClients
+            from fhir_server.space.catalogue.clients import CatalogueClients
 
             records = Remembered(self.engine.records, self.lasting)
             self._authorization = Authorization(
@@ -114,7 +114,7 @@ class House:
     def catalogue(self) -> Catalogue:
         """The referenced apps; made when it is first asked for."""
         if self._catalogue is None:
-            from fhir_server.space.catalogue.catalogue import Catalogue
+            from fhir_server.space.catalogue.registry import Catalogue
 
             store, records = self.engine.store, self.engine.records
             base = self.settings.base_url
@@ -134,7 +134,7 @@ class House:
     def simulators(self) -> Simulators:
         """The simulated identity providers, over the people of the data; made when they are first asked for."""
         if self._simulators is None:
-            from fhir_server.http.smart.oauth import addresses
+            from fhir_server.oauth.endpoints import addresses
             from fhir_server.simulators.people import People
             from fhir_server.simulators.routes import Simulators
 
@@ -169,9 +169,9 @@ class House:
 
     def clock(self, now: Now | None = None) -> Clock:
         """What runs the jobs that are due; `now` says what time it is, when it is not now."""
-        from fhir_server.space.jobs.clock import Clock, system
-        from fhir_server.space.jobs.outbox import Outbox, carrier
-        from fhir_server.space.jobs.table import jobs
+        from fhir_server.jobs.clock import Clock, system
+        from fhir_server.jobs.outbox import Outbox, carrier
+        from fhir_server.space.jobs_table import jobs
 
         way = carrier(self.settings.outbox.get_secret_value(), self.settings.data / "outbox")
         outbox = Outbox(self.engine.records, way, self.settings.outbox_from)
@@ -185,7 +185,7 @@ class House:
 
         Every worker offers; a lease in the records lets one at a time do it.
         """
-        from fhir_server.search.reindex import Indexing
+        from fhir_server.search.activation.reindex import Indexing
 
         store, records, base = self.engine.store, self.engine.records, self.settings.base_url
         indexing = Indexing(store, records, self.watch, base, anew=lambda: self.anew)
@@ -330,9 +330,9 @@ async def _secret(records: Records, name: str) -> bytes:
 
 def _application(house: House) -> Application:
     from fhir_server.http.application import build
-    from fhir_server.http.smart.entering import required
-    from fhir_server.interactions.apart import tried
+    from fhir_server.interactions.long_requests import tried
     from fhir_server.interactions.traced import traced
+    from fhir_server.site.entrance import required
 
     async def check() -> str | None:
         try:
@@ -365,8 +365,8 @@ def _routers(house: House) -> list[APIRouter]:
     """The routes of authorization; an open server has none, and says so by their absence."""
     if house.settings.open:
         return []
-    from fhir_server.http.smart.entering import entrance
-    from fhir_server.http.smart.routes import routers
+    from fhir_server.site.authorizing.routes import routers
+    from fhir_server.site.entrance import entrance
 
     own = [house.simulators.router()] if house.settings.simulators else []
     return [*routers(entrance(house.authorization, house.repository, house.catalogue, house.consents)), *own]

@@ -16,11 +16,11 @@ from fhir_server.access.grant import OPEN, Grant
 from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.http.logs import configure, logger
-from fhir_server.interactions.apart import too_costly
 from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.long_requests import too_costly
 from fhir_server.interactions.routes import dispatch
 from fhir_server.interactions.traced import left_behind, traced
-from fhir_server.search.reindex import indexed_anew
+from fhir_server.search.activation.reindex import indexed_anew
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
 from fhir_server.store.protocol import Version

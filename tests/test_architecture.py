@@ -49,7 +49,7 @@ def test_imports_only_go_down() -> None:
         ("http/broken.py", "import authlib", "Only smart speaks OAuth"),
         ("store/broken.py", "import pymongo", "Only store/mongo"),
         ("store/broken.py", "import apsw", "Only store/embedded"),
-        ("space/population/broken.py", "import fhir_server.store.filters", "The population knows"),
+        ("population/broken.py", "import fhir_server.store.filters", "The population knows"),
     ],
 )
 def test_a_contract_fails_when_it_is_broken(tmp_path: Path, file: str, line: str, contract: str) -> None:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_server.access.grant import Grant
-from fhir_server.access.whose import rows
+from fhir_server.access.record_owner import rows
 from fhir_server.store.filters import Index
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Put, Version, Write

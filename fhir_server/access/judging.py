@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fhir_server.access.owning import owner_of, with_owner
-from fhir_server.access.whose import Owner
-from fhir_server.access.writes import asks_whose
+from fhir_server.access.ownership import owner_of, with_owner
+from fhir_server.access.record_owner import Owner
+from fhir_server.access.write_rules import asks_whose
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from fhir_server.access import binaries
 from fhir_server.access.grant import Grant, Scope
-from fhir_server.access.whose import readable
-from fhir_server.access.writes import administers, reach
-from fhir_server.search.extract import SEVERAL, WITNESSES
+from fhir_server.access.record_owner import readable
+from fhir_server.access.write_rules import administers, reach
+from fhir_server.search.indexing.extract import SEVERAL, WITNESSES
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,

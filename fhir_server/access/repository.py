@@ -13,20 +13,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from fhir_server.access import about, binaries
+from fhir_server.access import binaries, traced_patients
+from fhir_server.access.attachment_filing import Filing, concerns, context_kept, with_context
 from fhir_server.access.audit import WITNESSED, Traces
 from fhir_server.access.challenge import insufficient
-from fhir_server.access.filing import Filing, concerns, context_kept, with_context
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.judging import Judge
-from fhir_server.access.owning import elsewhere, misnamed, said_of, with_owner
+from fhir_server.access.ownership import elsewhere, misnamed, said_of, with_owner
 from fhir_server.access.policy import KEPT, narrow, rule, rule_of
-from fhir_server.access.whose import CLOSED, Owner, owner, rows
-from fhir_server.access.writes import asks_whose, closed, people
+from fhir_server.access.record_owner import CLOSED, Owner, owner, rows
+from fhir_server.access.write_rules import asks_whose, closed, people
 from fhir_server.fhir.json import parse, serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
-from fhir_server.search.extract import extract
-from fhir_server.search.parameters import Registry
+from fhir_server.search.indexing.extract import extract
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import (
     EMPTY,
     EVERYTHING,
@@ -280,7 +280,8 @@ class Repository:
     async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
         """All the writes or none, durable when this returns; one version per write, same order.
 
-        What is filed with them (`access/filing.py`) and, where there is a witness, the traces are of the same commit.
+        What is filed with them (`access.attachment_filing`) and, where there is a witness, the traces are of the same
+        commit.
 
         Raises:
             Forbidden: a Binary would be put where its writer may not write.
@@ -294,7 +295,7 @@ class Repository:
         settle()
         if not self.traces.kept:
             return (await self._store.transact(writes, guards))[:asked]
-        touched = self.traces.with_writes(writes, await about.of_writes(self._store, writes))
+        touched = self.traces.with_writes(writes, await traced_patients.of_writes(self._store, writes))
         traces = await self.traces.witness(touched) if self.traces.witness is not None and writes else ()
         made = await self._store.transact([*writes, *traces], guards)
         self.traces.take(touched)
@@ -359,7 +360,7 @@ class Repository:
     async def _note(self, versions: Sequence[Version]) -> None:
         """Versions were given to the caller."""
         if self.traces.kept:
-            self.traces.saw(versions, await about.of_versions(self._store, versions))
+            self.traces.saw(versions, await traced_patients.of_versions(self._store, versions))
 
     async def sees(self, version: Version, verb: str) -> bool:
         """Whether the caller may `verb` that version."""

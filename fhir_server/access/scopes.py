@@ -14,7 +14,7 @@ from typing import Literal, cast
 from fhir_server.access.grant import VERBS, Scope
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.search.query import Place, condition
+from fhir_server.search.asking.query import Place, condition
 from fhir_server.store.filters import EVERYTHING
 
 Level = Literal["patient", "user", "system"]

@@ -14,7 +14,7 @@ import typer
 from fhir_server.cli.clients import opened_with
 from fhir_server.cli.options import WRONG, Data, Store, out, refuse, row, settings
 from fhir_server.smart.people.accounts import Account
-from fhir_server.smart.people.proving import WeakPassword
+from fhir_server.smart.people.credentials import WeakPassword
 from fhir_server.smart.secret import made
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 import typer
 
+from fhir_server.access.scopes import SPECIAL, read
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import WRONG, Data, Store, out, refuse, row, settings
 from fhir_server.settings import Settings
 from fhir_server.smart.clients import metadata
 from fhir_server.smart.clients.registered import METHODS, Client, RecordedClients
-from fhir_server.smart.scopes import SPECIAL, read
 from fhir_server.smart.secret import digest, made
 
 if TYPE_CHECKING:

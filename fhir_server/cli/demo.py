@@ -78,10 +78,10 @@ def _listening(chosen: Settings, port: int | None) -> Pages:
 
 async def _set_up(chosen: Settings, patients: int, root: str, origin: str) -> Poster:
     from fhir_server.app import opened
-    from fhir_server.demo import kept
+    from fhir_server.demo import private_files
     from fhir_server.demo.poster import Poster
-    from fhir_server.space.population.generation import population
-    from fhir_server.space.population.today import REFERENCE_DAY
+    from fhir_server.population.generation import population
+    from fhir_server.population.today import REFERENCE_DAY
 
     async with opened(chosen) as house:
         ready = await _stage(house).holds_its_people()
@@ -91,8 +91,8 @@ async def _set_up(chosen: Settings, patients: int, root: str, origin: str) -> Po
         chosen, population(patients, SEED, REFERENCE_DAY), patients, False, 1 if patients < SMALL else 0
     ):
         raise typer.Exit(WRONG)
-    password, anew = kept.password(chosen.data)
-    key, jwks = kept.key(chosen.data)
+    password, anew = private_files.password(chosen.data)
+    key, jwks = private_files.key(chosen.data)
     async with opened(chosen) as house:
         people = await _stage(house).set_up(origin, jwks, password, anew)
     return Poster(root, origin, people, password, chosen.data, key, shlex.quote(_program()))

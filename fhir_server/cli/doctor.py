@@ -66,7 +66,7 @@ def _own(house: House) -> Iterator[tuple[str, dict[str, Any]]]:
     from fhir_server.fhir.json import parse
     from fhir_server.fhir.outcome import Issue, outcome
     from fhir_server.interactions.capabilities import completed, terminology
-    from fhir_server.search.bundle import entry, searchset
+    from fhir_server.search.answering.bundle import entry, searchset
 
     base = house.settings.base_url or "http://127.0.0.1/fhir"
     refusal = outcome([Issue("error", "value", "Not one of the codes.", "Patient.gender", "code")])

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from fhir_server.cli.journal import KEPT, Journal
-from fhir_server.cli.journal import Progress as FileProgress
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import INTERRUPTED, WRONG, Data, Processes, Store, err, out, refuse, settings
-from fhir_server.cli.sources import Part, digest, files, parts
+from fhir_server.loading.progress import KEPT, Journal
+from fhir_server.loading.progress import Progress as FileProgress
+from fhir_server.loading.sources import Part, digest, files, parts
 from fhir_server.settings import Settings
 
 if TYPE_CHECKING:
-    from fhir_server.cli.loading import Job, Outcome
+    from fhir_server.loading.pump import Job, Outcome
 
 #: Below so many bytes, starting worker processes takes longer than they save.
 SMALL = 1_500_000
@@ -75,7 +75,7 @@ class _Run:
     async def all(self) -> None:
         """Load every file."""
         from fhir_server.app import opened
-        from fhir_server.cli.writing import loader
+        from fhir_server.loading.loader import loader
 
         self._listen()
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -87,7 +87,7 @@ class _Run:
 
     async def _jobs(self, journal: Journal, bar: Progress, task: TaskID) -> AsyncIterator[Job]:
         """The parts of all files, one file after the other, so that the next is prepared while this one is written."""
-        from fhir_server.cli.loading import Job
+        from fhir_server.loading.pump import Job
 
         behind = 0
         for file in self._files:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fhir_server.cli.endings import Commands
+from fhir_server.cli.exits import Commands
 from fhir_server.cli.options import out
 from fhir_server.fhir.version import VERSION
 from fhir_server.store import private

@@ -63,7 +63,7 @@ def remove(
 
 async def _add(chosen: Settings, paths: list[Path], examples: bool) -> bool:
     from fhir_server.app import opened
-    from fhir_server.cli import guides
+    from fhir_server.loading import guides
     from fhir_server.validation.profiles.packages import load
 
     whole = True
@@ -91,7 +91,7 @@ async def _add(chosen: Settings, paths: list[Path], examples: bool) -> bool:
 
 async def _list(chosen: Settings) -> None:
     from fhir_server.app import opened
-    from fhir_server.cli import guides
+    from fhir_server.loading import guides
 
     async with opened(chosen) as house:
         packages = await guides.installed(house)
@@ -103,7 +103,7 @@ async def _list(chosen: Settings) -> None:
 
 async def _remove(chosen: Settings, name: str) -> list[tuple[str, int]]:
     from fhir_server.app import opened
-    from fhir_server.cli import guides
+    from fhir_server.loading import guides
 
     async with opened(chosen) as house:
         return [(p.key, len(p.resources)) for p in await guides.remove(house, name)]

@@ -33,7 +33,7 @@ def reindex(
 
 async def _again(chosen: Settings, types: list[str]) -> int:
     from fhir_server.app import opened
-    from fhir_server.cli.reindexing import reindex_all
+    from fhir_server.loading.reindexing import reindex_all
 
     async with opened(chosen) as house:
         with Progress(console=err) as bar:

@@ -17,13 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fhir_server.cli.occupancy import occupied
 from fhir_server.cli.options import WRONG, Data, Processes, Store, err, out, settings
-from fhir_server.cli.sources import Part
 from fhir_server.fhir.json import serialize
+from fhir_server.loading.sources import Part
+from fhir_server.population.today import REFERENCE_DAY
 from fhir_server.settings import Settings
-from fhir_server.space.population.today import REFERENCE_DAY
 
 if TYPE_CHECKING:
-    from fhir_server.cli.loading import Outcome
+    from fhir_server.loading.pump import Outcome
 
 #: Resources handled at once.
 BATCH = 400
@@ -48,7 +48,7 @@ def seed(
 ) -> None:
     """Fill the store with invented people, their professionals, documents, appointments and messages."""
     # Imported when it is asked for: a start of the server has no use for it.
-    from fhir_server.space.population.generation import population
+    from fhir_server.population.generation import population
 
     chosen = settings(data=data, store=store)
     people = population(patients, random_seed, day.replace(tzinfo=UTC).date() if day else REFERENCE_DAY)
@@ -83,8 +83,8 @@ async def fill(
     """Write the population, unless `if_empty` and the store has a patient; how many resources were refused."""
     from fhir_server.access.grant import OPEN
     from fhir_server.app import opened
-    from fhir_server.cli.loading import Job
-    from fhir_server.cli.writing import loader
+    from fhir_server.loading.loader import loader
+    from fhir_server.loading.pump import Job
     from fhir_server.store.filters import EVERYTHING
 
     if if_empty:

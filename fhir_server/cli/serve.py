@@ -122,7 +122,7 @@ class _Worker:
     ) -> None:
         from fhir_server.app import opened
         from fhir_server.beside import attended
-        from fhir_server.http.door import STATE, door
+        from fhir_server.http.connection_limits import STATE, door
 
         await receive()
         state[STATE] = door(self._settings)

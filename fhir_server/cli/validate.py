@@ -12,9 +12,9 @@ import typer
 
 from fhir_server.cli.occupancy import borrowed
 from fhir_server.cli.options import WRONG, Data, Store, err, out, refuse, settings
-from fhir_server.cli.sources import files, parts
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Issue
+from fhir_server.loading.sources import files, parts
 from fhir_server.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fhir_server.conformance.script import Script
 from fhir_server.conformance.sources import Tree, Unusable
 from fhir_server.fhir.definitions import SPECIFICATION, resource_types
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 
 

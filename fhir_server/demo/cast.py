@@ -1,6 +1,6 @@
 """Who may sign in to the demonstration: people of the invented population, and what it lacks of them.
 
-The population of one seed is always the same (`space.population.generation`), so its people are named here by id. A
+The population of one seed is always the same (`population.generation`), so its people are named here by id. A
 caregiver is a RelatedPerson for each of those they care for (https://hl7.org/fhir/R4/relatedperson.html), and a
 professional with two exercises a Practitioner with two PractitionerRoles.
 """
@@ -12,16 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from fhir_server.population.codes import FR_CORE, INS_DEMO, ROLE_CLASS, ROLE_CODE, reference, typed_identifier
+from fhir_server.population.registration import ins
 from fhir_server.smart.people.accounts import Duty
-from fhir_server.space.population.codes import (
-    FR_CORE,
-    INS_DEMO,
-    ROLE_CLASS,
-    ROLE_CODE,
-    reference,
-    typed_identifier,
-)
-from fhir_server.space.population.registration import ins
 
 #: The seed whose people these are, and how many of them are needed at least.
 SEED, PEOPLE = 1, 31

@@ -19,7 +19,7 @@ from fhir_server.smart.authorization import Authorization
 from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.secret import made
-from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.registry import Catalogue
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The wire: routes, negotiation, headers, errors, pages for people. The only room that knows Starlette and FastAPI."""
+"""The wire: routes, negotiation, headers, errors, connections. Below it nothing knows Starlette or FastAPI."""

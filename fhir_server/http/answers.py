@@ -16,10 +16,10 @@ import msgspec
 from fhir_server.fhir.json_positions import positions as positions_in_json
 from fhir_server.fhir.outcome import FhirError, Malformed, NotAcceptable
 from fhir_server.fhir.xml import positions, to_xml
-from fhir_server.http.aside import conversion
 from fhir_server.http.bodies import LONG
+from fhir_server.http.compression import packed
+from fhir_server.http.long_bodies import conversion
 from fhir_server.http.negotiation import Accepted
-from fhir_server.http.packing import packed
 from fhir_server.interactions.exchange import FHIR_JSON, Response
 
 #: Smaller answers are sent as they are, in bytes: packing them costs more than it spares.

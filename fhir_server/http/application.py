@@ -17,13 +17,13 @@ from fhir_server.http import health, metrics
 from fhir_server.http.answers import Answer, failure
 from fhir_server.http.calls import MakeContext
 from fhir_server.http.cors import Cors, Registered
+from fhir_server.http.forwarded import Peers
 from fhir_server.http.front import Front
 from fhir_server.http.metrics_shared import Folder
-from fhir_server.http.pages.routes import Pages
-from fhir_server.http.peers import Peers
 from fhir_server.http.wire import PREFIX, Wire
 from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
+from fhir_server.site.rendering import Pages
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -62,7 +62,7 @@ class Application:
 
     async def warm(self) -> None:
         """Make what the first visitor would wait for: what takes long of it away from the event loop."""
-        await asyncio.to_thread(import_module, "fhir_server.http.routing")
+        await asyncio.to_thread(import_module, "fhir_server.site.routing")
         _ = self.fastapi
 
     async def _routed(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -133,7 +133,7 @@ def build(
     wire = Wire(settings, dispatch, make_context, counted, pages.page, cors)
 
     def make() -> FastAPI:
-        from fhir_server.http.routing import assembled
+        from fhir_server.site.routing import assembled
 
         return assembled(pages, counted, settings.metrics_token.get_secret_value(), routers())
 

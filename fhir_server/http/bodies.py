@@ -10,10 +10,10 @@ from typing import Any
 
 from fhir_server.fhir.outcome import FhirError, Unavailable, UnsupportedMediaType
 from fhir_server.fhir.xml import to_json
-from fhir_server.http.aside import conversion
-from fhir_server.http.contents import is_content
+from fhir_server.http.binary_content import is_content
+from fhir_server.http.compression import too_large, unpacked
+from fhir_server.http.long_bodies import conversion
 from fhir_server.http.negotiation import FORM, FORMATS, JSON_PATCH, MERGE_PATCH, content
-from fhir_server.http.packing import too_large, unpacked
 from fhir_server.interactions.exchange import FHIR_JSON
 from fhir_server.interactions.patch import ACCEPT_PATCH
 

@@ -13,8 +13,8 @@ from fhir_server.http.cors import Cors
 from fhir_server.http.health import Readiness
 from fhir_server.http.logs import logger
 from fhir_server.http.metrics import Metrics
-from fhir_server.http.pages.routes import POLICY
 from fhir_server.http.wire import place
+from fhir_server.site.rendering import POLICY
 
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),

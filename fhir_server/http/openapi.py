@@ -15,7 +15,7 @@ from fhir_server.fhir.definitions import folder
 from fhir_server.fhir.version import VERSION
 from fhir_server.http.negotiation import FORM, JSON_PATCH
 from fhir_server.interactions import statement
-from fhir_server.search.parameters import standard
+from fhir_server.search.parameters.registry import standard
 
 _JSON, _XML = "application/fhir+json", "application/fhir+xml"
 #: Parameters of the wire and of every search: name → (description, schema).

@@ -16,8 +16,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_server.fhir.outcome import Issue, Malformed
-from fhir_server.http.door import STATE, Door, Limits
-from fhir_server.http.outlet import Outlet
+from fhir_server.http.connection_end import Outlet
+from fhir_server.http.connection_limits import STATE, Door, Limits
 
 #: The longest request line and headers together, in bytes, and the most headers.
 LONGEST_HEAD = 131_072

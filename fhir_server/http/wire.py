@@ -13,18 +13,18 @@ from typing import Any, Protocol
 from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotAcceptable, Unavailable, UnsupportedMediaType
 from fhir_server.http import bodies, logs
 from fhir_server.http.answers import Answer, answer, failure, is_placeable, placed, placed_in_json
-from fhir_server.http.aside import conversion
 from fhir_server.http.calls import AS_JSON, Incoming, MakeContext
 from fhir_server.http.cors import METHODS, Cors
+from fhir_server.http.interaction_names import described
 from fhir_server.http.logs import logger
+from fhir_server.http.long_bodies import conversion
 from fhir_server.http.metrics import Metrics
-from fhir_server.http.naming import described
 from fhir_server.http.negotiation import FORM, GENERIC, content, refuse_unless_raw, takes_gzip
-from fhir_server.http.pages.routes import Shown, made_apart
 from fhir_server.http.uri import pairs
 from fhir_server.interactions.exchange import FHIR_JSON, Handler, Request, Response
 from fhir_server.interactions.patch import ACCEPT_PATCH
 from fhir_server.settings import Settings
+from fhir_server.site.rendering import Shown, made_apart
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 

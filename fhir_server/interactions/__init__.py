@@ -1,4 +1,4 @@
 """FHIR's verbs, one file each, over `Request` and `Context`.
 
-May import `space`, `access` and below. A handler is `async (Request, Context) -> Response`.
+May import `jobs`, `access` and below. A handler is `async (Request, Context) -> Response`.
 """

@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.search.parameters import standard_by_url
+from fhir_server.search.parameters.registry import standard_by_url
 from fhir_server.terminology.grammars import LANGUAGES, MEDIA_TYPES, UCUM
 from fhir_server.validation.profiles.shipped import FOLDERS
 

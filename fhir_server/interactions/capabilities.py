@@ -18,10 +18,10 @@ from fhir_server.fhir.version import VERSION
 from fhir_server.interactions import statement
 from fhir_server.interactions.exchange import Context, Request, Response, Security
 from fhir_server.interactions.shaping import part
-from fhir_server.search.parameters import Registry, described
-from fhir_server.search.query import REFUSED
+from fhir_server.search.asking.query import REFUSED
+from fhir_server.search.parameters.registry import Registry, described
 from fhir_server.settings import Settings
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 
 MODES = frozenset({"full", "normative", "terminology"})
 #: When this process first spoke of itself; a statement says since when it holds.

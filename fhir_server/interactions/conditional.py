@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, MultipleMatches, TooCostly
 from fhir_server.interactions.exchange import Context
-from fhir_server.search.query import condition
+from fhir_server.search.asking.query import condition
 from fhir_server.store.filters import Filter
 from fhir_server.store.protocol import Guard, Page, Version
 

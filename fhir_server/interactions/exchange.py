@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
-    from fhir_server.search.activation import Watch
-    from fhir_server.search.reading import Terminology
+    from fhir_server.search.activation.watch import Watch
+    from fhir_server.search.kinds.reading import Terminology
     from fhir_server.settings import Settings
-    from fhir_server.space.catalogue.catalogue import Catalogue
+    from fhir_server.space.catalogue.registry import Catalogue
     from fhir_server.store.protocol import Records
-    from fhir_server.validation.profiles.following import Following
+    from fhir_server.validation.profiles.activation import Following
     from fhir_server.validation.validator import Validator
 
 FHIR_JSON = "application/fhir+json"

@@ -17,7 +17,7 @@ from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import InvalidParameter, NotFound, NotSupported
 from fhir_server.interactions import shaping, statement
 from fhir_server.interactions.exchange import Context, Request, Response
-from fhir_server.search.cursors import START, Cursor, identity, open_cursor, sign
+from fhir_server.search.answering.cursors import START, Cursor, identity, open_cursor, sign
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Page, Scope, Version
 

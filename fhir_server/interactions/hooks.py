@@ -11,11 +11,11 @@ from typing import Any
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.exchange import Context
-from fhir_server.search.declared import check
+from fhir_server.search.activation.declared import check
 from fhir_server.store.protocol import Version
 from fhir_server.terminology.resources import KINDS
 from fhir_server.terminology.service import Terminology
-from fhir_server.validation.profiles.following import refuse
+from fhir_server.validation.profiles.activation import refuse
 
 
 def judge(context: Context, tree: dict[str, Any]) -> None:

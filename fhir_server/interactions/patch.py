@@ -10,8 +10,9 @@ from typing import Any
 
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Gone, Invalid, Issue, Malformed, NotFound, UnsupportedMediaType
-from fhir_server.interactions import conditional, fhirpath_patch, hooks, integrity, json_patch
+from fhir_server.interactions import conditional, hooks, integrity
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Context, Request, Response
+from fhir_server.interactions.patching import fhirpath_patch, json_patch
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import as_readable, judged, retried, written
 from fhir_server.store.protocol import Guard, Put, Version

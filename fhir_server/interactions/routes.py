@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from fhir_server.fhir.outcome import MethodNotAllowed, NotFound
-from fhir_server.interactions import bundles, capabilities, history, search, statement
+from fhir_server.interactions import capabilities, history, search, statement
+from fhir_server.interactions.bundles import process as bundles
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.exchange import Context, Handler, Request, Response

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.interactions.exchange import Context, Request, Response
-from fhir_server.interactions.posting import asked
-from fhir_server.search import run
-from fhir_server.search.compartments import compartment_types
-from fhir_server.search.query import Query, parse, path_of
+from fhir_server.interactions.paged_parameters import asked
+from fhir_server.search.answering import run
+from fhir_server.search.asking.compartments import compartment_types
+from fhir_server.search.asking.query import Query, parse, path_of
 
 
 async def search_type(request: Request, context: Context) -> Response:

@@ -15,8 +15,8 @@ from fhir_server.fhir.references import walk_references
 from fhir_server.interactions import statement
 from fhir_server.interactions.create import create
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
-from fhir_server.operations.following import closure
 from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.references import closure
 from fhir_server.store.protocol import Version
 
 #: Steps from the composition: what it refers to, and what that needs to be read.

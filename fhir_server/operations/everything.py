@@ -13,11 +13,11 @@ from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.fhir.subsetting import subset
 from fhir_server.interactions import shaping, statement
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.following import closure
 from fhir_server.operations.invocation import Invocation
-from fhir_server.search.bundle import INCLUDE, MATCH, Link, entry, searchset
-from fhir_server.search.compartments import OWNER, compartment_filter, compartment_types
-from fhir_server.search.cursors import START, identity, open_cursor, sign
+from fhir_server.operations.references import closure
+from fhir_server.search.answering.bundle import INCLUDE, MATCH, Link, entry, searchset
+from fhir_server.search.answering.cursors import START, identity, open_cursor, sign
+from fhir_server.search.asking.compartments import OWNER, compartment_filter, compartment_types
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Missing, Not, Or, Range, both, either
 from fhir_server.store.protocol import Page
 

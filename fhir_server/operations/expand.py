@@ -15,11 +15,11 @@ from typing import Any
 from fhir_server.fhir.json import instant, serialize
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import composer, flag, language, pins, terminology, value_set, versioned
+from fhir_server.operations.code_inputs import composer, flag, language, pins, terminology, value_set, versioned
+from fhir_server.operations.expansion_members import Row, Shown, nested, rows
 from fhir_server.operations.invocation import Inputs, Invocation
-from fhir_server.operations.members import Row, Shown, nested, rows
 from fhir_server.store.concepts import Wanted
-from fhir_server.terminology.catalogue import Unexpandable, ValueSet
+from fhir_server.terminology.canonicals import Unexpandable, ValueSet
 from fhir_server.terminology.composing import Expansion
 
 #: Codes in one answer; more are asked for in pages.

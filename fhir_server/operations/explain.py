@@ -5,8 +5,8 @@ from __future__ import annotations
 from fhir_server.fhir.json import serialize
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation
-from fhir_server.search import explain as words
-from fhir_server.search.query import parse
+from fhir_server.search.answering import explain as words
+from fhir_server.search.asking.query import parse
 
 
 async def explain(call: Invocation, context: Context) -> Response:

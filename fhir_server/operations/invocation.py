@@ -16,7 +16,7 @@ from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import InvalidParameter, Malformed
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.vread import named
-from fhir_server.search.posted import Posted
+from fhir_server.search.answering.posted import Posted
 from fhir_server.store.protocol import Version
 
 #: Parameters of every URL, which shape the answer.

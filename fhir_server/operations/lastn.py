@@ -14,8 +14,8 @@ from fhir_server.fhir.outcome import InvalidParameter, TooCostly
 from fhir_server.fhir.subsetting import subset
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation
-from fhir_server.search.bundle import entry, searchset, url
-from fhir_server.search.query import parse as parse_query
+from fhir_server.search.answering.bundle import entry, searchset, url
+from fhir_server.search.asking.query import parse as parse_query
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Sort, Version
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import Given, answer, code_system, codings, language, terminology
+from fhir_server.operations.code_inputs import Given, answer, code_system, codings, language, terminology
 from fhir_server.operations.invocation import Invocation
-from fhir_server.terminology.catalogue import System, no_code, unknown
+from fhir_server.terminology.canonicals import System, no_code, unknown
+from fhir_server.terminology.designations import Spoken, speaks, spoken
 from fhir_server.terminology.grammars import GRAMMARS
 from fhir_server.terminology.service import Terminology
-from fhir_server.terminology.speaking import Spoken, speaks, spoken
 
 #: Parents and children named; those of one concept of a national nomenclature are fewer.
 _MOST = 1_000

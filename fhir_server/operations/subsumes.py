@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import Given, answer, as_given, code_system, terminology
+from fhir_server.operations.code_inputs import Given, answer, as_given, code_system, terminology
 from fhir_server.operations.invocation import Inputs, Invocation
 from fhir_server.store.concepts import Found
-from fhir_server.terminology.catalogue import System, no_code
+from fhir_server.terminology.canonicals import System, no_code
 from fhir_server.terminology.service import Terminology
 
 #: No concept of any code system known has more ancestors.

@@ -13,7 +13,7 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import MethodNotAllowed, NotFound
 from fhir_server.interactions import statement
 from fhir_server.interactions.exchange import Context, Request, Response
-from fhir_server.interactions.posting import asked
+from fhir_server.interactions.paged_parameters import asked
 from fhir_server.operations import (
     document,
     everything,
@@ -22,15 +22,15 @@ from fhir_server.operations import (
     lastn,
     lookup,
     meta,
-    referencing,
     reindex,
     subsumes,
     translate,
     validate,
     validate_code,
 )
-from fhir_server.operations.elsewhere import or_elsewhere
 from fhir_server.operations.invocation import Definition, Invocation, Operation, Parameter, inputs
+from fhir_server.operations.remote_terminology import or_elsewhere
+from fhir_server.space.catalogue import operations
 
 #: Id of the OperationDefinition → what does it, and whether search parameters are among its own.
 OPERATIONS: dict[str, tuple[Operation, bool]] = {
@@ -47,8 +47,8 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "CodeSystem-lookup": (or_elsewhere(lookup.lookup, "CodeSystem/$lookup"), False),
     "CodeSystem-subsumes": (or_elsewhere(subsumes.subsumes, "CodeSystem/$subsumes"), False),
     "ConceptMap-translate": (or_elsewhere(translate.translate, "ConceptMap/$translate"), False),
-    "Task-referencing-file": (referencing.file, False),
-    "Task-referencing-step": (referencing.step, False),
+    "Task-referencing-file": (operations.file, False),
+    "Task-referencing-step": (operations.step, False),
     "reindex": (reindex.reindex, False),
     "explain": (explain.explain, True),
 }

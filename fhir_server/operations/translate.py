@@ -13,9 +13,9 @@ from typing import Any
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid, InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import Given, answer, as_given, codings, flag, terminology
+from fhir_server.operations.code_inputs import Given, answer, as_given, codings, flag, terminology
 from fhir_server.operations.invocation import Inputs, Invocation
-from fhir_server.terminology.catalogue import unknown
+from fhir_server.terminology.canonicals import unknown
 from fhir_server.terminology.library import tree
 from fhir_server.terminology.service import Terminology
 

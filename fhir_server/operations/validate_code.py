@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.coded import (
+from fhir_server.operations.code_inputs import (
     Given,
     answer,
     code_system,
@@ -23,14 +23,14 @@ from fhir_server.operations.coded import (
     terminology,
     value_set,
 )
-from fhir_server.operations.elsewhere import Untold
 from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.remote_terminology import Untold
 from fhir_server.store.concepts import Found, Listed
-from fhir_server.terminology.catalogue import System, ValueSet
+from fhir_server.terminology.canonicals import System, ValueSet
 from fhir_server.terminology.composing import Composer, Pins
+from fhir_server.terminology.designations import Spoken, spoken
 from fhir_server.terminology.grammars import GRAMMARS
 from fhir_server.terminology.service import Terminology
-from fhir_server.terminology.speaking import Spoken, spoken
 
 
 @dataclass(frozen=True, slots=True)

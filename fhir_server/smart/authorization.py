@@ -12,35 +12,35 @@ from typing import TYPE_CHECKING, Any, Literal
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
 from fhir_server.access.revision import Revision
-from fhir_server.search.parameters import Registry
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.authorizing.asks import Asks
-from fhir_server.smart.authorizing.consenting import Consenting
+from fhir_server.smart.authlib_bridge import Bridge
+from fhir_server.smart.authorizing.requests import Asks
 from fhir_server.smart.bearer import bearer
 from fhir_server.smart.brand import Brands
-from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.clients.keys import ClientKeys
 from fhir_server.smart.clients.origins import Origins
 from fhir_server.smart.clients.registered import Clients, RecordedClients
-from fhir_server.smart.clients.rights import AppRights
 from fhir_server.smart.people.accounts import Accounts
-from fhir_server.smart.people.proving import People
+from fhir_server.smart.people.credentials import People
 from fhir_server.smart.people.sessions import Sessions
 from fhir_server.smart.tokens.identity import IdentityTokens
-from fhir_server.smart.tokens.kept import Family, Tokens
 from fhir_server.smart.tokens.signing_keys import Keys, key_file
+from fhir_server.smart.tokens.storage import Family, Tokens
 from fhir_server.smart.tokens.verify import Verifier
 from fhir_server.smart.traces import AccessTraces, Trace
-from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.purpose_consent import Consenting
+from fhir_server.space.catalogue.registry import Catalogue
+from fhir_server.space.catalogue.token_rights import AppRights
 from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:
     import httpx
 
+    from fhir_server.smart.authlib_requests import Reply
     from fhir_server.smart.clients.registration import Registration
     from fhir_server.smart.federation.sign_in import Federation
-    from fhir_server.smart.requests import Reply
     from fhir_server.smart.tokens.endpoint import Server
 
 
@@ -144,7 +144,7 @@ class Authorization:
     @cached_property
     def server(self) -> Server:
         """Authlib's server; imported when it is first needed, since that takes a third of a second."""
-        from fhir_server.smart.people.acting import Acting
+        from fhir_server.smart.people.requesting_professional import Acting
         from fhir_server.smart.tokens.endpoint import Server
 
         repository = self._repository

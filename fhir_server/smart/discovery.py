@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_server.access.software import ALGORITHMS
+from fhir_server.access.software_statement import ALGORITHMS
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.clients.registered import METHODS, PROOFS
 from fhir_server.smart.tokens.signing_keys import ALGORITHM

@@ -12,8 +12,8 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 
 from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.authlib_requests import Asked, Reply
 from fhir_server.smart.bearer import credentials, scheme
-from fhir_server.smart.requests import Asked, Reply
 from fhir_server.smart.tokens.endpoint import Server
 
 

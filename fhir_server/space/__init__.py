@@ -1,4 +1,4 @@
-"""The health space's own rules, one folder a service: record, agenda, messages, catalogue, accounts.
+"""The services of the health space, one folder each: its rules, operations, jobs and pages.
 
-May import `access` and below.
+May import `site` and what is below; nothing below imports a service.
 """

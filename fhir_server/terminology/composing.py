@@ -14,7 +14,7 @@ import msgspec
 
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.store.concepts import Listed, Part
-from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, ValueSet, agrees
+from fhir_server.terminology.canonicals import Catalogue, System, Unexpandable, ValueSet, agrees
 from fhir_server.terminology.filters import conditions, properties
 from fhir_server.terminology.grammars import GRAMMARS, filtered
 from fhir_server.work.budget import spend

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.protocol import Store
-from fhir_server.terminology import asking, shipped
-from fhir_server.terminology.catalogue import Catalogue, System, Unexpandable, Unknown, ValueSet, required, unknown
+from fhir_server.terminology import remote_requests, shipped
+from fhir_server.terminology.canonicals import Catalogue, System, Unexpandable, Unknown, ValueSet, required, unknown
+from fhir_server.terminology.code_status import LONGEST, Key, Known, known, there
 from fhir_server.terminology.composing import Composer, Expansion, Pins
+from fhir_server.terminology.designations import spoken
 from fhir_server.terminology.external import External, Place
-from fhir_server.terminology.known import LONGEST, Key, Known, known, there
 from fhir_server.terminology.library import Library
-from fhir_server.terminology.outside import Outside, Question
-from fhir_server.terminology.speaking import spoken
+from fhir_server.terminology.prefetch import Outside, Question
 
 Coding = tuple[str, str]
 #: More codes than any query can hold; one more tells the asker that there are too many.
@@ -106,13 +106,13 @@ class Terminology:
         except (Unknown, Unexpandable) as error:
             if self.outside is None or not is_elsewhere(error):
                 raise
-            return await self._asked(asking.subject(self.catalogue, url))
+            return await self._asked(remote_requests.subject(self.catalogue, url))
         return self.concepts.codings(expansion.number, _MANY)
 
     async def _asked(self, rows: list[dict[str, Any]]) -> Collection[Coding]:
         assert self.outside is not None
-        rows.append(asking.text("count", "integer", _MANY))
-        return asking.codings(await self.outside.external.ask("ValueSet/$expand", rows))
+        rows.append(remote_requests.text("count", "integer", _MANY))
+        return remote_requests.codings(await self.outside.external.ask("ValueSet/$expand", rows))
 
     async def below(self, system: str, code: str) -> Collection[Coding]:
         """The coding and all it subsumes.
@@ -139,7 +139,7 @@ class Terminology:
         if system is not None:
             found = self.concepts.related(system.artifact.number, self.spelled(system, code), direction, _MANY)
         if not found and self.outside is not None and (system is None or system.content != "complete"):
-            return await self._asked(asking.filtered(url, _FILTERS[direction], code))
+            return await self._asked(remote_requests.filtered(url, _FILTERS[direction], code))
         if system is None:
             raise unknown("code system", url, beside=self.catalogue.beside("CodeSystem", url))
         if not found:

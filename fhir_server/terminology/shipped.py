@@ -13,8 +13,8 @@ from functools import cache, lru_cache
 import msgspec
 
 from fhir_server.fhir.definitions import folder
-from fhir_server.terminology.catalogue import agrees
-from fhir_server.terminology.known import Known, known, there
+from fhir_server.terminology.canonicals import agrees
+from fhir_server.terminology.code_status import Known, known, there
 from fhir_server.terminology.resources import concepts
 
 #: Folders of `profiles/` beside R4's own, a resource a file.

@@ -13,7 +13,7 @@ from typing import Any
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import Issue, Severity
 from fhir_server.validation import documents
-from fhir_server.validation.around import Around
+from fhir_server.validation.reference_targets import Around
 from fhir_server.validation.types.walking import places
 
 Tree = dict[str, Any]

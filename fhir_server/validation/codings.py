@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue, Severity
-from fhir_server.terminology.known import LONGEST, Key, Known
+from fhir_server.terminology.code_status import LONGEST, Key, Known
 from fhir_server.validation.types.steps import Step, steps
 from fhir_server.validation.types.walking import places
 

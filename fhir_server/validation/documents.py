@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_server.validation.around import Entries
+from fhir_server.validation.reference_targets import Entries
 
 Tree = dict[str, Any]
 #: Elements of a Composition whose targets are part of its document, each the way to a Reference.

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from fhir_server.validation.profiles import ordering
-from fhir_server.validation.types import aligned, attachments, forms, narrative, within
+from fhir_server.validation.types import attachments, forms, keywords, narrative, primitive_siblings
 from fhir_server.validation.types.primitives import REGISTRY
 
 
@@ -23,12 +23,12 @@ def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
         formats={"xhtml": narrative.is_safe, **forms.FORMATS},
         validate_formats=True,
         keywords={
-            aligned.KEYWORD: aligned.Aligned,
+            primitive_siblings.KEYWORD: primitive_siblings.Aligned,
             ordering.KEYWORD: ordering.Ordered,
-            within.INVARIANT: within.Held,
+            keywords.INVARIANT: keywords.Held,
             attachments.KEYWORD: attachments.OfData,
-            within.NOTED: within.Noted,
-            within.CODED: within.Coded,
+            keywords.NOTED: keywords.Noted,
+            keywords.CODED: keywords.Coded,
         },
         # Rust's own engine: linear time for every pattern, whoever wrote the value.
         pattern_options=jsonschema_rs.RegexOptions(),

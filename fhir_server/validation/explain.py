@@ -15,7 +15,7 @@ import jsonschema_rs
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation.rules import CODES, KEYWORDS
 from fhir_server.validation.types import narrative
-from fhir_server.validation.types.aligned import KEYWORD, misaligned
+from fhir_server.validation.types.primitive_siblings import KEYWORD, misaligned
 from fhir_server.validation.types.walking import expression
 
 #: Keywords that say there is nothing to judge: no other rule is broken at the same place.

@@ -18,8 +18,8 @@ from referencing import Registry, Resource
 
 from fhir_server.validation.engine import compiled
 from fhir_server.validation.types import narrative
-from fhir_server.validation.types.aligned import KEYWORD, misaligned
 from fhir_server.validation.types.compile import schema
+from fhir_server.validation.types.primitive_siblings import KEYWORD, misaligned
 from fhir_server.validation.types.primitives import REGISTRY
 
 

@@ -13,12 +13,12 @@ from typing import Any, Literal
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
 from fhir_server.validation import bundles, code_systems, codings, explain, vitals
-from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles import extensions
 from fhir_server.validation.profiles.conformance import Codes, Conformance, own_type
 from fhir_server.validation.profiles.extensions import are_judged
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
+from fhir_server.validation.reference_targets import Around
 from fhir_server.validation.types import extensible
 from fhir_server.validation.types.structure import NOTHING, Nested, Noticed, explained, right
 

@@ -14,7 +14,7 @@ import pytest
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.fhir.definitions import types
-from fhir_server.search.attachments import attached, carriers
+from fhir_server.search.indexing.attachments import attached, carriers
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index, Word
 from fhir_server.store.matching import unpack

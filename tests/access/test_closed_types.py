@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fhir_server.access.grant import OPEN, VERBS, Grant, Level, Scope
-from fhir_server.access.whose import CLOSED, rows
-from fhir_server.access.writes import OPEN_ELEMENTS
+from fhir_server.access.record_owner import CLOSED, rows
+from fhir_server.access.write_rules import OPEN_ELEMENTS
 from fhir_server.fhir import definitions
 from fhir_server.interactions.canonicals import shipped
 from tests.access.minimal import resource

@@ -17,8 +17,8 @@ import pytest
 
 from fhir_server.access.grant import VERBS, Grant, Scope
 from fhir_server.fhir.definitions import resource_types
-from fhir_server.search.parameters import Registry
-from fhir_server.search.targets import targets_of
+from fhir_server.search.parameters.registry import Registry
+from fhir_server.search.parameters.targets import targets_of
 from tests.access.minimal import resource
 from tests.interactions.calls import Server, serving
 from tests.interactions.test_batch import asks, batch

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhir_server.access import scopes
-from fhir_server.search.parameters import Registry
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING
 

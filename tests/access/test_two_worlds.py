@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fhir_server.access.grant import VERBS, Grant, Scope
-from fhir_server.access.whose import rows
+from fhir_server.access.record_owner import rows
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Token
 from tests.access.minimal import links, referring, resource

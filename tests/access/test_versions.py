@@ -182,7 +182,7 @@ async def test_a_past_version_of_a_binary_needs_what_it_named_then_and_what_it_n
 
 async def test_a_rule_by_a_search_parameter_that_came_later_holds_of_past_versions_too(tmp_path: Path) -> None:
     async with opened(Settings(data=tmp_path, open=True)) as house:
-        from fhir_server.search.reindex import Indexing
+        from fhir_server.search.activation.reindex import Indexing
 
         server = Caller(house, OPEN)
         for note in (WRONG, RIGHT):

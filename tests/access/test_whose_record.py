@@ -1,7 +1,7 @@
 """Nobody writes into another's record, by any type, verb or way in.
 
 https://hl7.org/fhir/R4/compartmentdefinition-patient.html, https://hl7.org/fhir/R4/http.html, R4 security.html
-The links of each type are those of R4's own definitions; which of them say whose it is, is `access/whose.py`.
+The links of each type are those of R4's own definitions; which of them say whose it is, is `access/record_owner.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fhir_server.access.grant import VERBS, Grant, Scope
-from fhir_server.access.whose import rows
+from fhir_server.access.record_owner import rows
 from fhir_server.fhir import definitions
 from fhir_server.store.filters import EVERYTHING, Token
 from fhir_server.validation.validator import validate

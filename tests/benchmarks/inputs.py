@@ -80,7 +80,7 @@ def life() -> tuple[str, Tree]:
 
 def _generated() -> Tree:
     """Without their claims to profiles, since Synthea's claim none either."""
-    from fhir_server.space.population.generation import population
+    from fhir_server.population.generation import population
 
     kinds = ("Patient", "DocumentReference", "Appointment", "Observation", "Slot")
     found = ({k: v for k, v in tree.items() if k != "meta"} for tree in population(60) if tree["resourceType"] in kinds)

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.json import parse, serialize, stamped
-from fhir_server.search.extract import extract
-from fhir_server.search.parameters import Registry
+from fhir_server.search.indexing.extract import extract
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.opening import open_engine
 from tests.benchmarks.servers import get, post

@@ -17,10 +17,10 @@ from typing import Any
 from fhir_server.app import House, opened
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.settings import Settings
-from fhir_server.smart.authorizing.asks import Ask
+from fhir_server.smart.authorizing.requests import Ask
 from fhir_server.smart.clients.registered import Client, RecordedClients
 from fhir_server.smart.people.accounts import Account
-from fhir_server.smart.tokens.kept import Family
+from fhir_server.smart.tokens.storage import Family
 from fhir_server.store.filters import EVERYTHING
 from tests.benchmarks.scenarios import Filled
 from tests.benchmarks.scenarios import measure as weight
@@ -170,7 +170,7 @@ async def _prepared(folder: Path, base: str) -> Space:
 
 async def _consenting(house: House, base: str) -> str:
     """Somebody who allowed an app everything it asks for; their account's id."""
-    from fhir_server.smart.authorizing.authorize import Approvals
+    from fhir_server.smart.authorizing.endpoint import Approvals
 
     await RecordedClients(house.engine.records).add(
         Client("app", "App", "public", redirect_uris=(REDIRECT,), scopes=(*LAUNCH.split(), GRANULAR))

@@ -24,7 +24,7 @@ TIMES = 5
 _FIRST = """
 import time
 began = time.perf_counter()
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from fhir_server.validation.profiles.shipped import supported
 imported = time.perf_counter()

@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_server.fhir.fhirpath.expression import compile
 from fhir_server.fhir.paths import compile_path
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.reference import of_schema, reference
 from fhir_server.validation.validator import Validator
 from tests.benchmarks import inputs

@@ -16,12 +16,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fhir_server.app import opened
-from fhir_server.cli.journal import LOADED, Progress
 from fhir_server.cli.main import app
 from fhir_server.cli.occupancy import occupied
 from fhir_server.fhir.json import serialize
+from fhir_server.loading.progress import LOADED, Progress
+from fhir_server.population.generation import population
 from fhir_server.settings import Settings
-from fhir_server.space.population.generation import population
 from fhir_server.store.filters import EVERYTHING, Token
 from tests.cli.server import command, environment, until
 

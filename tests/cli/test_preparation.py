@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from fhir_server.app import opened
-from fhir_server.cli.preparation import Prepared, Preparer
-from fhir_server.cli.sources import Part
 from fhir_server.fhir.json import parse, serialize
+from fhir_server.loading.preparation import Prepared, Preparer
+from fhir_server.loading.sources import Part
 from fhir_server.settings import Settings
 
 URN = "urn:uuid:6a0f6e0d-7b0e-4f9b-8e3c-2f7b9e1d0c22"

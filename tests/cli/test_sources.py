@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.cli.journal import Journal
-from fhir_server.cli.sources import PART_LINES, digest, files, parts
+from fhir_server.loading.progress import Journal
+from fhir_server.loading.sources import PART_LINES, digest, files, parts
 from fhir_server.store.protocol import Engine
 from tests.engines import an_engine
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from fhir_server.demo.backend import ASSERTION_TYPE
-from fhir_server.demo.kept import key
+from fhir_server.demo.private_files import key
 from tests.cli.server import environment
 from tests.demo.served import Demo
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 from lxml import html
 
-from fhir_server.http.space import filing
-from fhir_server.space.catalogue.acts import Act
 from fhir_server.space.catalogue.dossiers import Dossier
+from fhir_server.space.catalogue.pages import dossier_form
+from fhir_server.space.catalogue.step_input import Act
 from tests.smart.browser import Browser, a_person
 from tests.smart.space import ROOT, Space
 from tests.space.catalogue.filing import ACTS, ANSWERS, APP, DPIA, MET, OWNERS, PEOPLE, Desk
@@ -23,7 +23,7 @@ STAFF: dict[str, dict[str, Any]] = {
     "alix": {"duties": ("administrator",)},
 }
 #: The form of a file that lacks nothing.
-FORM: dict[str, Any] = {name: list(values) for name, values in filing.fields(APP, ANSWERS).items()}
+FORM: dict[str, Any] = {name: list(values) for name, values in dossier_form.fields(APP, ANSWERS).items()}
 FILE = {"dpia": ("aipd.pdf", DPIA.data, "text/plain")}
 CRITERIA = {f"criterion.{code}": "met" for code in MET}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from fhir_server.http.door import STATE, Door, door
+from fhir_server.http.connection_limits import STATE, Door, door
 from fhir_server.http.protocol import Connection
 from fhir_server.settings import Settings
 

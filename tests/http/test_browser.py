@@ -13,7 +13,7 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import Page, async_playwright
 
-from fhir_server.http.pages.reference import assets
+from fhir_server.site.api_reference import assets
 from tests.http.stub import Stub
 from tests.http.test_pages import HISTORY, SEARCHSET, answering
 

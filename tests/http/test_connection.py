@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from fhir_server.http.door import Door, Limits, door, place
-from fhir_server.http.outlet import Outlet
+from fhir_server.http.connection_end import Outlet
+from fhir_server.http.connection_limits import Door, Limits, door, place
 from fhir_server.interactions.exchange import Request, Response
 from tests.http.listening import answered, listening, said
 from tests.http.stub import Stub
@@ -268,8 +268,8 @@ async def test_what_all_clients_owe_has_a_limit_at_every_moment(monkeypatch: pyt
     """Between two looks of the clock a worker can write more than it has memory for."""
     large_body = b"a" * 30_000_000
     size, most, owed = len(large_body), 90_000_000, []
-    monkeypatch.setattr("fhir_server.http.door.MOST_OWED", most)
-    monkeypatch.setattr("fhir_server.http.door._OFTEN_BYTES", 1)
+    monkeypatch.setattr("fhir_server.http.connection_limits.MOST_OWED", most)
+    monkeypatch.setattr("fhir_server.http.connection_limits._OFTEN_BYTES", 1)
 
     async def large(_: Request) -> Response:
         owed.append(at.owed)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from fhir_server.space.catalogue.acts import Act
 from fhir_server.space.catalogue.apps import Category
-from fhir_server.space.catalogue.attached import LARGEST
 from fhir_server.space.catalogue.dossiers import Result
-from fhir_server.space.reports import Reports
+from fhir_server.space.catalogue.impact_assessment import LARGEST
+from fhir_server.space.catalogue.reports import Reports
+from fhir_server.space.catalogue.step_input import Act
 from tests.http.accessible import document, errors, said
 from tests.http.desks import CRITERIA, FILE, FORM, STAFF, at_desk, desk, post, staffed, walked
 from tests.smart.browser import Browser, a_person

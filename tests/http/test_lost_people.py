@@ -17,10 +17,10 @@ import pytest
 from fhir_server.app import opened
 from fhir_server.fhir.definitions import folder
 from fhir_server.fhir.version import VERSION
-from fhir_server.http.pages.words import KINDS
-from fhir_server.http.smart.visit import REASONS
-from fhir_server.http.space.desk_words import WRONG
 from fhir_server.settings import Settings
+from fhir_server.site.visit import REASONS
+from fhir_server.site.words import KINDS
+from fhir_server.space.catalogue.pages.desk_words import WRONG
 from tests.examples import ROOT
 from tests.http.accessible import document
 
@@ -153,7 +153,7 @@ def test_every_kind_of_issue_has_words_in_both_languages() -> None:
 def test_every_reason_that_a_page_gives_has_its_french() -> None:
     """Each sentence given to `refused` in the code of the pages."""
     said = set()
-    for file in (ROOT / "fhir_server" / "http").rglob("*.py"):
+    for file in (ROOT / "fhir_server").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "refused":
                 said |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}

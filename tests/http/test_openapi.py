@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from lxml import html
 
-from fhir_server.http.pages.reference import assets
 from fhir_server.interactions import statement
+from fhir_server.site.api_reference import assets
 from tests.http.stub import Stub
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from lxml import html
 
-from fhir_server.http.pages.narrative import safe
-from fhir_server.http.pages.words import WORDS, language
 from fhir_server.interactions.exchange import Request, Response
+from fhir_server.site.narrative import safe
+from fhir_server.site.words import WORDS, language
 from tests.http.stub import PATIENT, Stub
 
 BASE = "http://fhir.test/fhir"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from fhir_server.http.peers import Peers
+from fhir_server.http.forwarded import Peers
 from fhir_server.settings import Settings
 from tests.http.stub import Stub
 

@@ -186,7 +186,7 @@ async def test_a_patient_is_never_asked_why(space: Space) -> None:
 
 @pytest.mark.parametrize("shown", ["https://app.example/launch", 'https://x.example;script-src * "/'])
 async def test_a_policy_is_never_widened_by_an_app_s_address(space: Space, shown: str) -> None:
-    from fhir_server.http.smart.visit import _policy
+    from fhir_server.site.visit import _policy
 
     policy = _policy([shown])
     assert [part for part in policy.split("; ") if part.startswith("script-src")] == ["script-src 'self'"]

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from fhir_server.access.revision import LOOK
 from fhir_server.space.catalogue.apps import App
-from fhir_server.space.reports import Reports
+from fhir_server.space.catalogue.reports import Reports
 from tests.http.accessible import document, errors, said
 from tests.http.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
 from tests.smart.browser import Browser, a_person, an_app, answered

@@ -16,8 +16,8 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.routes import dispatch
 from fhir_server.operations.table import operate
-from fhir_server.search.activation import Watch
-from fhir_server.search.parameters import Registry
+from fhir_server.search.activation.watch import Watch
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.protocol import Engine
 from tests.engines import an_engine

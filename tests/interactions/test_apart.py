@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from fhir_server.access.grant import OPEN
-from fhir_server.interactions.apart import INLINE, LONG, too_costly, tried
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
+from fhir_server.interactions.long_requests import INLINE, LONG, too_costly, tried
 from fhir_server.interactions.routes import dispatch
 from fhir_server.interactions.traced import traced
 from fhir_server.work.budget import Budget, Exhausted, within

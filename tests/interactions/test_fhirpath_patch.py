@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.outcome import Invalid, Malformed
-from fhir_server.interactions.fhirpath_patch import read
+from fhir_server.interactions.patching.fhirpath_patch import read
 from tests.interactions.calls import Server
 
 Json = dict[str, Any]

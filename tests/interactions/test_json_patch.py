@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.outcome import Invalid, Malformed
-from fhir_server.interactions.json_patch import pointer, read
+from fhir_server.interactions.patching.json_patch import pointer, read
 from tests.interactions.calls import Server
 
 PATCH = "application/json-patch+json"

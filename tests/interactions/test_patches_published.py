@@ -15,7 +15,7 @@ import pytest
 from fhir_server.fhir import xml
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid, Malformed
-from fhir_server.interactions import fhirpath_patch, json_patch
+from fhir_server.interactions.patching import fhirpath_patch, json_patch
 from tests.published import fhir_test_cases, json_patch_tests
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from fhir_server.access.grant import ALL, Grant, Scope
 from fhir_server.http.uri import LONGEST
-from fhir_server.search import posted
+from fhir_server.search.answering import posted
 from tests.interactions.calls import BASE, Answer, Server
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.access.grant import ALL, Grant
 from fhir_server.interactions.traced import traced
-from fhir_server.search.parameters import Registry
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING
 from tests.engines import an_engine

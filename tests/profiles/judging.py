@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 
 JUDGE = Validator(Profiles(), unknown="error")

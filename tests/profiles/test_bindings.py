@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fhir_server.terminology.known import Key
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.terminology.code_status import Key
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.profiles import resources as r
 from tests.profiles.resources import changed, concept, nos

@@ -12,7 +12,7 @@ import pytest
 
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles import packages
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.examples import shared_data
 from tests.profiles import resources as r

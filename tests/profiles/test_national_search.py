@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.app import House, opened
-from fhir_server.search.activation import STANDING
-from fhir_server.search.reindex import Indexing
-from fhir_server.search.shipped import definitions
+from fhir_server.search.activation.reindex import Indexing
+from fhir_server.search.activation.watch import STANDING
+from fhir_server.search.parameters.shipped import definitions
 from fhir_server.settings import Settings
 from tests.profiles import resources as r
 from tests.profiles.resources import MHD, PDSM, changed, nos

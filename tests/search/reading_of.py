@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
-from fhir_server.search.parameters import Registry
-from fhir_server.search.query import Query, parse
-from fhir_server.search.reading import Terminology
+from fhir_server.search.asking.query import Query, parse
+from fhir_server.search.kinds.reading import Terminology
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Filter
 

@@ -6,8 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.search.extract import extract
-from fhir_server.search.parameters import Registry
+from fhir_server.search.indexing.extract import extract
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import Index
 
 REGISTRY = Registry(ZoneInfo("UTC"))

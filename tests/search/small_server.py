@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 from fhir_server.access.grant import OPEN
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import serialize
-from fhir_server.search.parameters import Registry
-from fhir_server.search.query import Query, parse
-from fhir_server.search.reading import Terminology
-from fhir_server.search.run import search
+from fhir_server.search.answering.run import search
+from fhir_server.search.asking.query import Query, parse
+from fhir_server.search.kinds.reading import Terminology
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from tests.engines import an_engine
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.search.answering.run import search
+from fhir_server.search.asking.query import parse
 from fhir_server.search.kinds.table import modifiers_of
-from fhir_server.search.query import parse
-from fhir_server.search.run import search
 from tests.search.reading_of import REGISTRY
 from tests.search.small_server import BASE, KEY, SmallServer, a_server
 

@@ -14,10 +14,10 @@ import pytest
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.search.enclosed import MOST
-from fhir_server.search.extract import extract
-from fhir_server.search.parameters import Registry
-from fhir_server.search.targets import targets_of
+from fhir_server.search.indexing.enclosed import MOST
+from fhir_server.search.indexing.extract import extract
+from fhir_server.search.parameters.registry import Registry
+from fhir_server.search.parameters.targets import targets_of
 from fhir_server.store.filters import Index
 from tests.search.small_server import SmallServer, a_server
 

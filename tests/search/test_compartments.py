@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.search.compartments import compartment_filter, compartment_types
+from fhir_server.search.asking.compartments import compartment_filter, compartment_types
 from fhir_server.store.filters import NOTHING, Filter, Id, Or, Refers
 
 

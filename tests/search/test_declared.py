@@ -8,9 +8,9 @@ import pytest
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.search.declared import check, declared, is_restated
-from fhir_server.search.extract import extract
-from fhir_server.search.parameters import Registry
+from fhir_server.search.activation.declared import check, declared, is_restated
+from fhir_server.search.indexing.extract import extract
+from fhir_server.search.parameters.registry import Registry
 from tests.examples import examples_folder
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.fhir.dates import interval
-from fhir_server.search.extract import extract
-from fhir_server.search.parameters import Registry
+from fhir_server.search.indexing.extract import extract
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import BEGINNING, END
 from fhir_server.store.matching import pack, unpack
 from tests.search.rows_of import BASE, REGISTRY, index, spans, words

@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.json import parse
-from fhir_server.search.extract import BESIDE, extract
+from fhir_server.search.indexing.extract import BESIDE, extract
 from fhir_server.search.indexing.plan import compile_plan
 from fhir_server.search.indexing.rows import Rows
 from fhir_server.store.filters import Index

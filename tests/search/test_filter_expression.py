@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.fhir.outcome import FhirError, InvalidParameter
-from fhir_server.search.filter_grammar import Logical, Negation, read
-from fhir_server.search.filter_grammar import Test as OneTest
+from fhir_server.search.asking.filter_grammar import Logical, Negation, read
+from fhir_server.search.asking.filter_grammar import Test as OneTest
 from fhir_server.store.filters import (
     And,
     Filter,

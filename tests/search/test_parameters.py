@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.fhir.definitions import SearchParameter, resource_types
 from fhir_server.search.indexing.elements import reached
-from fhir_server.search.parameters import WITHOUT_EXPRESSION, Registry, bases_of, clauses, described
+from fhir_server.search.parameters.registry import WITHOUT_EXPRESSION, Registry, bases_of, clauses, described
 
 EVERY = {"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_content", "_filter", "_has", "_list", "_query", "_type"}  # fmt: skip
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.json import serialize, stamped
-from fhir_server.search.activation import FORMAT, FORMAT_KEPT, STANDING, Watch, announce, complete
-from fhir_server.search.extract import extract
-from fhir_server.search.parameters import Registry
-from fhir_server.search.reindex import BATCH, Indexing, Progress, indexed_anew, progress, types_of
+from fhir_server.search.activation.reindex import BATCH, Indexing, Progress, indexed_anew, progress, types_of
+from fhir_server.search.activation.watch import FORMAT, FORMAT_KEPT, STANDING, Watch, announce, complete
+from fhir_server.search.indexing.extract import extract
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import Index, String, Word
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Delete, Engine, Put

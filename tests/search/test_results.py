@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from fhir_server.fhir.outcome import InvalidParameter, TooCostly
-from fhir_server.search import contained
-from fhir_server.search.explain import explain
+from fhir_server.search.answering import contained
+from fhir_server.search.answering.explain import explain
 from fhir_server.settings import Settings
 from tests.search.small_server import BASE, SmallServer, entries, ids, link
 

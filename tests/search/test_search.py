@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
-from fhir_server.search.reading import Coding
+from fhir_server.search.kinds.reading import Coding
 from tests.search.small_server import SmallServer, a_server
 
 UCUM = "http://unitsofmeasure.org"

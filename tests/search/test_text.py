@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.search.text import fold, spellings, without_markup, words
+from fhir_server.search.parameters.text import fold, spellings, without_markup, words
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.fhir.outcome import InvalidParameter
-from fhir_server.search.values import escape, split, unescape
+from fhir_server.search.kinds.values import escape, split, unescape
 
 
 @pytest.mark.parametrize(

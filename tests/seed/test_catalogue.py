@@ -13,13 +13,13 @@ import pytest
 
 from fhir_server.access import scopes
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.space.catalogue import apps, decisions, dossiers
+from fhir_server.population.generation import population
+from fhir_server.space.catalogue import apps, consent_resource, dossiers
 from fhir_server.space.catalogue.completeness import lacking, unverified
 from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Dossier
 from fhir_server.space.catalogue.steps import rows
-from fhir_server.space.population.generation import population
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 
 
@@ -67,11 +67,11 @@ def test_a_consent_is_to_a_purpose_that_its_app_has(everything: list[dict[str, A
     known = {device["id"]: apps.read(device) for device in of(everything, "Device")}
     permits = set()
     for consent in of(everything, "Consent"):
-        device, purpose, decision = decisions.read(consent)
+        device, purpose, decision = consent_resource.read(consent)
         found = known[device].purpose(purpose)
         patient = consent["patient"]["reference"].removeprefix("Patient/")
         assert found is not None and decision.terms == found.terms
-        assert consent["id"] == decisions.consent_id(patient, device, purpose)
+        assert consent["id"] == consent_resource.consent_id(patient, device, purpose)
         permits.add(consent["status"])
     assert permits == {"active", "rejected", "inactive"}
 

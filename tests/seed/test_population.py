@@ -18,10 +18,10 @@ import pytest
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.space.population.generation import population
-from fhir_server.space.population.registration import ins, ins_key
-from fhir_server.space.population.today import REFERENCE_DAY
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.population.generation import population
+from fhir_server.population.registration import ins, ins_key
+from fhir_server.population.today import REFERENCE_DAY
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 
 PATIENTS = 150

@@ -9,7 +9,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from fhir_server.smart.authorizing.asks import Launch
+from fhir_server.smart.authorizing.requests import Launch
 from fhir_server.smart.tokens.signing_keys import Keys, key_file
 from tests.smart.browser import CALLBACK, PASSWORD, Browser, a_person, an_app, answered, launched
 from tests.smart.space import BASE, ROOT, TOKEN, Space

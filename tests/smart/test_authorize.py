@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.smart.authorizing.asks import Launch
+from fhir_server.smart.authorizing.requests import Launch
 from tests.smart.browser import Browser, a_person, an_app, answered, launched
 from tests.smart.space import BASE, ROOT, TOKEN, Space
 
@@ -154,7 +154,7 @@ LOOPBACK: list[tuple[str, str, str, bool]] = [
 
 @pytest.mark.parametrize(("registered", "asked", "kind", "same"), LOOPBACK)
 def test_a_redirect_uri_is_the_registered_one(registered: str, asked: str, kind: Any, same: bool) -> None:
+    from fhir_server.smart.authlib_requests import Caller
     from fhir_server.smart.clients.registered import Client
-    from fhir_server.smart.requests import Caller
 
     assert Caller(Client("app", "Carnet", kind, redirect_uris=(registered,))).check_redirect_uri(asked) is same

@@ -15,9 +15,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from fhir_server.smart.authorizing.withdrawal import withdraw
 from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.smart.people.accounts import Account
+from fhir_server.space.catalogue.withdrawal import withdraw
 from tests.clients import served
 from tests.http.catalogue import CARNET, a_patient, referenced
 from tests.smart.browser import App, Browser, a_person, an_app, answered, launched

@@ -19,10 +19,10 @@ import httpx
 import pytest
 
 from fhir_server.smart import lifetimes
-from fhir_server.smart.clients import catalogue as clients_catalogue
-from fhir_server.smart.clients import rights as clients_rights
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.secret import digest
+from fhir_server.space.catalogue import clients as clients_catalogue
+from fhir_server.space.catalogue import token_rights as clients_rights
 from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.apps import Purpose
 from tests.http.catalogue import CARNET, READ, WRITE, a_patient

@@ -12,9 +12,9 @@ from typing import cast
 
 import pytest
 
-from fhir_server.smart.clients.catalogue import CatalogueClients
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.people.accounts import Account
+from fhir_server.space.catalogue.clients import CatalogueClients
 from fhir_server.store.protocol import Records
 from tests.http.catalogue import CARNET
 from tests.smart.space import Space

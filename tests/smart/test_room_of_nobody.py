@@ -13,8 +13,8 @@ from secrets import token_urlsafe
 import httpx
 import pytest
 
-from fhir_server.http.smart import federated
-from fhir_server.smart.people import proving
+from fhir_server.site.authorizing import identity_providers
+from fhir_server.smart.people import credentials
 from tests.smart.browser import App, Browser, an_app
 from tests.smart.space import ROOT, Space, serving
 
@@ -29,8 +29,8 @@ FEW = 6
 
 @pytest.fixture
 async def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Space]:
-    monkeypatch.setattr(federated, "FROM_ADDRESS", 10)
-    monkeypatch.setattr(proving, "FAILURES_OF_ADDRESS", TRIES)
+    monkeypatch.setattr(identity_providers, "FROM_ADDRESS", 10)
+    monkeypatch.setattr(credentials, "FAILURES_OF_ADDRESS", TRIES)
     async with serving(tmp_path, simulators=True) as space:
         yield space
 

@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.smart import lifetimes
 from fhir_server.smart.people.attempts import network
-from fhir_server.smart.people.proving import FAILURES_OF_ADDRESS, FAILURES_OF_LOGIN, WRONG_CODES
+from fhir_server.smart.people.credentials import FAILURES_OF_ADDRESS, FAILURES_OF_LOGIN, WRONG_CODES
 from tests.smart.browser import PASSWORD, Browser, a_person
 from tests.smart.space import ROOT, Space, serving
 

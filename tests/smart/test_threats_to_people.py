@@ -13,7 +13,7 @@ import pytest
 from fhir_server.app import opened
 from fhir_server.settings import Settings
 from fhir_server.smart.fetch import Refused, fetch
-from fhir_server.smart.people import proving as people
+from fhir_server.smart.people import credentials as people
 from tests.smart.browser import PASSWORD, Browser, a_person, an_app, answered, launched
 from tests.smart.space import ROOT, TOKEN, Space, serving
 

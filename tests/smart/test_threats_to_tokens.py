@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from fhir_server.smart import lifetimes
-from fhir_server.smart.authorizing.asks import Launch
+from fhir_server.smart.authorizing.requests import Launch
 from fhir_server.smart.secret import digest
 from tests.smart.browser import App, Browser, a_person, an_app, answered, launched
 from tests.smart.space import BASE, BEARER, ROOT, TOKEN, Space, serving

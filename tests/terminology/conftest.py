@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from fhir_server.interactions.exchange import Context
-from fhir_server.search.parameters import Registry
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
 from fhir_server.store.protocol import Engine
 from fhir_server.terminology.service import Terminology
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.engines import an_engine
 from tests.interactions.calls import Server

@@ -20,7 +20,7 @@ from fhir_server.terminology import shipped
 from fhir_server.terminology.resources import artifact, concepts
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.codings import FLAWS
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.types import compile
 from fhir_server.validation.validator import Validator
 from tests.terminology.conftest import Speaking

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.terminology.speaking import languages
+from fhir_server.terminology.designations import languages
 from tests.terminology.conftest import Speaking
 from tests.terminology.making import ANIMALS, URL, filtered, parameters, value_set
 

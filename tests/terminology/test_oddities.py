@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.terminology.conftest import Speaking
 from tests.validation.test_bundles import SELF, bundle, document, entry, resource

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.validation.levels import Levels
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.validation.test_profiles import DIV, URL, profile
 

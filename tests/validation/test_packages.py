@@ -16,8 +16,8 @@ import pytest
 
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.validation.profiles import packages
-from fhir_server.validation.profiles.known import Profiles
 from fhir_server.validation.profiles.packages import Package
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.examples import shared_data
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir import definitions
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.types.steps import is_primitive
 from tests.validation.test_profiles import issues, observation, patient, profile
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 
 URL = "https://example.org/StructureDefinition/"

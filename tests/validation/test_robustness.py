@@ -9,7 +9,7 @@ import pytest
 
 from fhir_server.fhir.json import parse
 from fhir_server.validation.explain import MOST
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.examples import examples_folder
 from tests.validation.test_reference import EXAMPLES, _mutated

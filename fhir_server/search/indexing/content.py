@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fhir_server.search.text import without_markup, words
+from fhir_server.search.parameters.text import without_markup, words
 
 #: Members whose strings are for machines: addresses, links and raw bytes are not words anyone looks for.
 _MACHINE = frozenset(

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from fhir_server.fhir.definitions import SearchParameter, resource_types
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.fhir.paths import compile_path
-from fhir_server.search.codes import implied_system
 from fhir_server.search.indexing import ranges, references, strings, tokens
 from fhir_server.search.indexing.elements import reached
 from fhir_server.search.indexing.rows import Rows, System, Writers
-from fhir_server.search.parameters import Part, Registry, clauses
+from fhir_server.search.parameters.codes import implied_system
+from fhir_server.search.parameters.registry import Part, Registry, clauses
 
 #: Search parameter type → FHIR type → how a value of it is written.
 WRITERS: Mapping[str, Writers] = {

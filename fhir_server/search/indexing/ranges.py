@@ -15,8 +15,8 @@ from typing import Any
 from fhir_server.fhir import ucum
 from fhir_server.fhir.dates import interval, moment, period, timing
 from fhir_server.fhir.numbers import as_float, parse
-from fhir_server.search.codes import CURRENCIES, UCUM
 from fhir_server.search.indexing.rows import Rows, System, Writers
+from fhir_server.search.parameters.codes import CURRENCIES, UCUM
 from fhir_server.store.filters import BEGINNING, END
 
 #: Values of a SampledData that are looked at; the rest adds nothing but time.

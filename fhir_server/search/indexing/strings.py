@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.search.indexing.rows import Rows, System, Writer, Writers
-from fhir_server.search.text import LONGEST_STRING, spellings
+from fhir_server.search.parameters.text import LONGEST_STRING, spellings
 
 # A name is written for three parameters, and towns and given names come back in every resource.
 _SHORT = 120

@@ -9,9 +9,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from fhir_server.search.codes import BOOLEAN, spelling
 from fhir_server.search.indexing.rows import Rows, System, Writers
-from fhir_server.search.text import LONGEST_STRING, fold
+from fhir_server.search.parameters.codes import BOOLEAN, spelling
+from fhir_server.search.parameters.text import LONGEST_STRING, fold
 
 _dialled = re.compile(r"[\s().·/-]+").sub
 

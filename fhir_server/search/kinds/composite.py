@@ -11,8 +11,8 @@ from math import prod
 
 from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
-from fhir_server.search.reading import Asked, Meaning, Modifier, Modifiers
-from fhir_server.search.values import split
+from fhir_server.search.kinds.reading import Asked, Meaning, Modifier, Modifiers
+from fhir_server.search.kinds.values import split
 from fhir_server.store.filters import And, Filter, Or, Together, either
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.search.kinds.ranges import Bounds, Rows, compare, prefixed
-from fhir_server.search.reading import Asked, Modifier, Modifiers, Reading
-from fhir_server.search.values import unescape
+from fhir_server.search.kinds.reading import Asked, Modifier, Modifiers, Reading
+from fhir_server.search.kinds.values import unescape
 from fhir_server.store.filters import BEGINNING, END, Filter, Range
 
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.search.kinds.number import read
-from fhir_server.search.reading import Asked, Modifier, Modifiers
-from fhir_server.search.values import split, unescape
+from fhir_server.search.kinds.reading import Asked, Modifier, Modifiers
+from fhir_server.search.kinds.values import split, unescape
 from fhir_server.store.filters import Filter, Near
 
 #: How far `near` reaches when the query does not say, in kilometres: R4 leaves it to the server.

@@ -11,8 +11,8 @@ from decimal import Decimal
 from fhir_server.fhir.numbers import as_float, implicit_range, parse
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.search.kinds.ranges import Bounds, Rows, compare, prefixed
-from fhir_server.search.reading import Asked, Modifier, Modifiers
-from fhir_server.search.values import unescape
+from fhir_server.search.kinds.reading import Asked, Modifier, Modifiers
+from fhir_server.search.kinds.values import unescape
 from fhir_server.store.filters import Filter
 
 #: Prefixes that look at the digits a number is written with.

@@ -12,8 +12,8 @@ from fhir_server.fhir.numbers import as_float
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.search.kinds.number import between, bounds, compared
 from fhir_server.search.kinds.ranges import Bounds, Rows, prefixed
-from fhir_server.search.reading import Asked, Modifier, Modifiers
-from fhir_server.search.values import split, unescape
+from fhir_server.search.kinds.reading import Asked, Modifier, Modifiers
+from fhir_server.search.kinds.values import split, unescape
 from fhir_server.store.filters import Filter
 
 UCUM = "http://unitsofmeasure.org"

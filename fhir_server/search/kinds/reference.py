@@ -11,10 +11,10 @@ import re
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.fhir.references import Reference, parse, parse_canonical
 from fhir_server.search.kinds import token
+from fhir_server.search.kinds.reading import Asked, Modifier, Modifiers, Reading
 from fhir_server.search.kinds.string import folded
-from fhir_server.search.reading import Asked, Modifier, Modifiers, Reading
-from fhir_server.search.targets import targets_of
-from fhir_server.search.values import unescape
+from fhir_server.search.kinds.values import unescape
+from fhir_server.search.parameters.targets import targets_of
 from fhir_server.store.filters import Filter, Id, Linked, LinkedFrom, Refers, either
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")

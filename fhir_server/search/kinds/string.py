@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fhir_server.search.reading import Asked, Modifier, Modifiers
-from fhir_server.search.text import fold, words
-from fhir_server.search.values import unescape
+from fhir_server.search.kinds.reading import Asked, Modifier, Modifiers
+from fhir_server.search.kinds.values import unescape
+from fhir_server.search.parameters.text import fold, words
 from fhir_server.store.filters import NOTHING, Filter, String, both
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.search.kinds import composite, date, near, number, quantity, reference, string, token, uri
-from fhir_server.search.reading import Meaning, Modifier, Modifiers
-from fhir_server.search.targets import targets_of
+from fhir_server.search.kinds.reading import Meaning, Modifier, Modifiers
+from fhir_server.search.parameters.targets import targets_of
 
 _SIMPLE: dict[str, Modifiers] = {
     "string": string.MODIFIERS,

@@ -9,7 +9,7 @@ import re
 from typing import Literal
 
 from fhir_server.fhir.outcome import InvalidParameter, TooCostly
-from fhir_server.search.text import words
+from fhir_server.search.parameters.text import words
 from fhir_server.store.filters import NOTHING, Filter, Not, Text, both, either
 
 _TOKEN = re.compile(r'"([^"]*)"|([()])|([^\s()"]+)|(")')

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 
 from fhir_server.fhir.outcome import InvalidParameter
-from fhir_server.search.codes import spelling, spellings
+from fhir_server.search.kinds.reading import Asked, Coding, Modifier, Modifiers, Need
 from fhir_server.search.kinds.string import folded
-from fhir_server.search.reading import Asked, Coding, Modifier, Modifiers, Need
-from fhir_server.search.values import split, unescape
+from fhir_server.search.kinds.values import split, unescape
+from fhir_server.search.parameters.codes import spelling, spellings
 from fhir_server.store.filters import NOTHING, Filter, String, Token, either
 
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+")

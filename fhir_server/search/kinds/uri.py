@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from fhir_server.fhir.outcome import InvalidParameter
-from fhir_server.search.codes import spellings
-from fhir_server.search.reading import Asked, Modifier, Modifiers
-from fhir_server.search.values import split, unescape
+from fhir_server.search.kinds.reading import Asked, Modifier, Modifiers
+from fhir_server.search.kinds.values import split, unescape
+from fhir_server.search.parameters.codes import spellings
 from fhir_server.store.filters import Filter, Refers, Token, Uri, both, either
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]+")

@@ -13,7 +13,7 @@ import msgspec
 
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.repository import Repository
-from fhir_server.search.compartments import compartment_filter
+from fhir_server.search.asking.compartments import compartment_filter
 from fhir_server.smart.people.accounts import Account
 
 #: Encounters shown at once, last changed first.

@@ -14,8 +14,8 @@ import msgspec
 
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.policy import DIRECTORY
+from fhir_server.access.record_owner import readable
 from fhir_server.access.repository import Repository
-from fhir_server.access.whose import readable
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.smart.people.accounts import Account

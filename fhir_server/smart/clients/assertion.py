@@ -18,11 +18,11 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import Key
 
-from fhir_server.access.software import ALGORITHMS
+from fhir_server.access.software_statement import ALGORITHMS
 from fhir_server.smart import lifetimes
-from fhir_server.smart.bridge import Bridge
+from fhir_server.smart.authlib_bridge import Bridge
+from fhir_server.smart.authlib_requests import Asked
 from fhir_server.smart.clients.keys import ClientKeys
-from fhir_server.smart.requests import Asked
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
 

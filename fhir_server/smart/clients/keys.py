@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fhir_server.access.software import ALGORITHMS, SHORTEST_RSA
+from fhir_server.access.software_statement import ALGORITHMS, SHORTEST_RSA
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.fetch import Refused, fetch
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from fhir_server.access.software import ALGORITHMS, SHORTEST_RSA, absolute, is_key_set, returns
-from fhir_server.smart import scopes
+from fhir_server.access import scopes
+from fhir_server.access.software_statement import ALGORITHMS, SHORTEST_RSA, absolute, is_key_set, returns
 from fhir_server.smart.clients.registered import METHODS, Kind
 from fhir_server.smart.fetch import public
 

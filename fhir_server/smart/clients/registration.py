@@ -17,18 +17,19 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.access import scopes
 from fhir_server.access.grant import Grant
 from fhir_server.fhir.outcome import Conflict
-from fhir_server.smart import lifetimes, scopes
+from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.clients.metadata import GRANTS, Metadata, Wrong, read
 from fhir_server.smart.clients.registered import METHODS, Client, RecordedClients
 from fhir_server.smart.people.attempts import admitted, network
 from fhir_server.smart.secret import digest, made
-from fhir_server.smart.tokens.kept import Tokens
+from fhir_server.smart.tokens.storage import Tokens
 from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.space.catalogue.apps import Action, App, Purpose
-from fhir_server.space.catalogue.catalogue import Catalogue
+from fhir_server.space.catalogue.registry import Catalogue
 
 #: Registrations from one network address, and changes of one client, within an hour; drafts of nobody in all.
 FROM_ADDRESS, OF_CLIENT, HOUR = 30, 60, 3600

@@ -19,7 +19,7 @@ import msgspec
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.search.query import Place, condition
+from fhir_server.search.asking.query import Place, condition
 
 ID_NAT_PS = "urn:oid:1.2.250.1.71.4.2.1"
 RPPS = "https://rpps.esante.gouv.fr"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fhir_server.access.repository import Repository
-from fhir_server.search.query import Place
+from fhir_server.search.asking.query import Place
 from fhir_server.settings import Settings
 from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses

@@ -15,8 +15,8 @@ import msgspec
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.search.query import Place, condition
-from fhir_server.search.text import fold
+from fhir_server.search.asking.query import Place, condition
+from fhir_server.search.parameters.text import fold
 from fhir_server.smart.people.accounts import Account
 from fhir_server.store.filters import EVERYTHING, Filter, Id, both
 

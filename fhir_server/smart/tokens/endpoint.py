@@ -22,26 +22,27 @@ from authlib.oauth2.rfc6749 import (
 )
 from authlib.oauth2.rfc7636 import CodeChallenge
 
-from fhir_server.search.query import Place
-from fhir_server.smart import lifetimes, scopes
+from fhir_server.access import scopes
+from fhir_server.search.asking.query import Place
+from fhir_server.smart import lifetimes
+from fhir_server.smart.authlib_bridge import Bridge
+from fhir_server.smart.authlib_requests import Asked, Caller, Reply
 from fhir_server.smart.authorizing.smart_request import SmartRequest
 from fhir_server.smart.bearer import scheme
-from fhir_server.smart.bridge import Bridge
 from fhir_server.smart.clients.assertion import ClaimRefused, assertion
 from fhir_server.smart.clients.claimed import claimed
 from fhir_server.smart.clients.keys import ClientKeys
 from fhir_server.smart.clients.registered import Clients
-from fhir_server.smart.clients.rights import AppRights
 from fhir_server.smart.people.accounts import Account
-from fhir_server.smart.people.acting import Acting, said
 from fhir_server.smart.people.person import Person
+from fhir_server.smart.people.requesting_professional import Acting, said
 from fhir_server.smart.people.sessions import Sessions
-from fhir_server.smart.requests import Asked, Caller, Reply
 from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.introspection import Introspection
-from fhir_server.smart.tokens.kept import Access, Code, Family, Refresh, Tokens, Used
 from fhir_server.smart.tokens.revocation import Revocation
+from fhir_server.smart.tokens.storage import Access, Code, Family, Refresh, Tokens, Used
 from fhir_server.smart.traces import AccessTraces, Trace
+from fhir_server.space.catalogue.token_rights import AppRights
 from fhir_server.store.protocol import Records
 
 T = TypeVar("T")

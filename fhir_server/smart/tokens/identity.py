@@ -11,8 +11,8 @@ from typing import Any
 from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.people.accounts import Account, Accounts
-from fhir_server.smart.tokens.kept import Family
 from fhir_server.smart.tokens.signing_keys import Keys
+from fhir_server.smart.tokens.storage import Family
 
 
 class IdentityTokens:

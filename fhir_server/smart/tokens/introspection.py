@@ -11,10 +11,10 @@ from typing import Any, cast
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
+from fhir_server.smart.authlib_requests import Asked, Caller
 from fhir_server.smart.bearer import bearer, scheme
 from fhir_server.smart.clients.registered import PROOFS
-from fhir_server.smart.requests import Asked, Caller
-from fhir_server.smart.tokens.kept import Access, Family, Refresh
+from fhir_server.smart.tokens.storage import Access, Family, Refresh
 
 
 @dataclass(frozen=True, slots=True)

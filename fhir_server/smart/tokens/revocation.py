@@ -8,10 +8,10 @@ from __future__ import annotations
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
+from fhir_server.smart.authlib_requests import Asked, Caller
 from fhir_server.smart.clients.registered import PROOFS
-from fhir_server.smart.requests import Asked, Caller
 from fhir_server.smart.tokens.introspection import Found, look_up
-from fhir_server.smart.tokens.kept import Refresh
+from fhir_server.smart.tokens.storage import Refresh
 from fhir_server.smart.traces import Trace
 
 

@@ -11,19 +11,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fhir_server.access import scopes
 from fhir_server.access.grant import Grant, Purpose
 from fhir_server.access.revision import Revision
 from fhir_server.fhir.outcome import Unauthorized
-from fhir_server.search.parameters import Registry
-from fhir_server.search.query import Place
+from fhir_server.search.asking.query import Place
+from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
-from fhir_server.smart import scopes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.bearer import bearer, scheme
 from fhir_server.smart.clients.registered import Client, Clients
-from fhir_server.smart.clients.rights import AppRights
 from fhir_server.smart.people.accounts import Account, Accounts, acts_for
-from fhir_server.smart.tokens.kept import Access, Tokens
+from fhir_server.smart.tokens.storage import Access, Tokens
+from fhir_server.space.catalogue.token_rights import AppRights
 
 #: Tokens remembered by one worker; beyond, all are read again.
 REMEMBERED = 50_000

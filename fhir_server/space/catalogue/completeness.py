@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fhir_server.access import scopes
-from fhir_server.access.software import MOST_REDIRECTS, is_key_set, returns
+from fhir_server.access.software_statement import MOST_REDIRECTS, is_key_set, returns
 from fhir_server.fhir.outcome import Issue
 from fhir_server.space.catalogue.apps import CATEGORIES, App, Purpose
-from fhir_server.space.catalogue.attached import KINDS, LARGEST
 from fhir_server.space.catalogue.criteria import Criterion, questions
 from fhir_server.space.catalogue.dossiers import Dossier, Result
+from fhir_server.space.catalogue.impact_assessment import KINDS, LARGEST
 from fhir_server.validation.profiles.shipped import of
 
 #: Longest text of any answer, reason or comment, in characters.

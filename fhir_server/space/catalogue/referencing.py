@@ -18,12 +18,12 @@ from fhir_server.access.revision import changed
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, NotFound
 from fhir_server.space.catalogue import dossiers
-from fhir_server.space.catalogue.acts import Act, Actor, content, require
 from fhir_server.space.catalogue.apps import App
-from fhir_server.space.catalogue.attached import Attached
-from fhir_server.space.catalogue.catalogue import Catalogue
 from fhir_server.space.catalogue.completeness import lacking
 from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, State, Taken
+from fhir_server.space.catalogue.impact_assessment import Attached
+from fhir_server.space.catalogue.registry import Catalogue
+from fhir_server.space.catalogue.step_input import Act, Actor, content, require
 from fhir_server.space.catalogue.step_traces import trace
 from fhir_server.space.catalogue.steps import STEPS, Row, open_to, rows
 from fhir_server.store.filters import Filter, Refers, Token, both, either

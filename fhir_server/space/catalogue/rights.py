@@ -11,7 +11,7 @@ from datetime import datetime
 
 from fhir_server.access import scopes as smart
 from fhir_server.space.catalogue.apps import App, Purpose
-from fhir_server.space.catalogue.decisions import Decision
+from fhir_server.space.catalogue.consent_resource import Decision
 
 
 def effective(

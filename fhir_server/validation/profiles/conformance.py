@@ -17,16 +17,16 @@ from fhir_server.fhir.fhirpath.environment import Services
 from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.outcome import Invalid, Issue
-from fhir_server.terminology.known import Key, Known
+from fhir_server.terminology.code_status import Key, Known
 from fhir_server.validation import explain
-from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels, relaxed
-from fhir_server.validation.profiles.asked import Asked, Hop, Profiled
-from fhir_server.validation.profiles.compiled import compiled
-from fhir_server.validation.profiles.judging import NOW, View
-from fhir_server.validation.profiles.judging import compiled as ready
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.compile import compiled
+from fhir_server.validation.profiles.compiled_profile import Asked, Hop, Profiled
+from fhir_server.validation.profiles.keywords import NOW, View
+from fhir_server.validation.profiles.keywords import compiled as ready
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.profiles.snapshots import MAX_BASES, Definition
+from fhir_server.validation.reference_targets import Around
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.types.invariants import Scene
 from fhir_server.validation.types.walking import Place

@@ -7,7 +7,7 @@ element referred to are brought across, but how often it stands where it is.
 from __future__ import annotations
 
 from fhir_server.fhir import definitions
-from fhir_server.validation.profiles.asked import Asked
+from fhir_server.validation.profiles.compiled_profile import Asked
 from fhir_server.validation.profiles.snapshots import Node
 
 

@@ -18,11 +18,11 @@ from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue, Severity
-from fhir_server.validation.around import Around
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.conformance import Conformance
 from fhir_server.validation.profiles.snapshots import Definition
 from fhir_server.validation.profiles.snapshots import Node as SnapshotNode
+from fhir_server.validation.reference_targets import Around
 from fhir_server.validation.types.steps import Step
 from fhir_server.validation.types.walking import items, leading
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.registry import Profiles
 
 #: The largest file of a package that is read, and the most of a whole package, in bytes.
 MAX_FILE = 50_000_000

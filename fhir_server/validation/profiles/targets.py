@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.definitions import TypeReference
-from fhir_server.validation.profiles.judging import AGGREGATION, TARGET
+from fhir_server.validation.profiles.keywords import AGGREGATION, TARGET
 from fhir_server.validation.types import references
 
 Schema = dict[str, Any]

@@ -12,8 +12,8 @@ from typing import Any
 from fhir_server.fhir import definitions
 from fhir_server.validation import codings
 from fhir_server.validation.rules import ruled
-from fhir_server.validation.types import bindings, extensible, forms, invariants, primitives, references, within
-from fhir_server.validation.types.aligned import KEYWORD
+from fhir_server.validation.types import bindings, extensible, forms, invariants, keywords, primitives, references
+from fhir_server.validation.types.primitive_siblings import KEYWORD
 from fhir_server.validation.types.steps import Step, choices, steps
 
 Schema = dict[str, Any]
@@ -87,7 +87,7 @@ def _defined(name: str) -> Schema:
 def _leading(types: list[str]) -> Schema:
     """What a Reference to one of some types adds to Reference; most say type and id, and need no second look."""
     asked = references.targets(types) or {"properties": {}}
-    reference = [one for one in (asked["properties"].get("reference"), within.linked(types)) if one]
+    reference = [one for one in (asked["properties"].get("reference"), keywords.linked(types)) if one]
     first = {"if": references.plain(types), "else": {"allOf": reference}}
     return {"properties": {**asked["properties"], "reference": first}}
 
@@ -123,7 +123,7 @@ def _object(path: str, inner: bool = False, walked: bool = False) -> Schema:
         *_hollow(path, table),
         *_one_choice(path, table),
         *invariants.structural(path),
-        *within.asked(path),
+        *keywords.asked(path),
         *forms.forms(path),
     ]
     aligned = {k for s in held for k in (s.name, "_" + s.name)}
@@ -131,7 +131,7 @@ def _object(path: str, inner: bool = False, walked: bool = False) -> Schema:
     _narrow(properties, path, table, inner, walked)
     _note(properties, path)
     if path in _CODED and not walked:
-        between.append(within.coded(_UCUM if path != "Coding" else None))
+        between.append(keywords.coded(_UCUM if path != "Coding" else None))
     found: Schema = {
         "type": "object",
         "minProperties": 1,
@@ -148,11 +148,11 @@ def _narrow(properties: Schema, path: str, table: Any, inner: bool, walked: bool
     if path in definitions.resource_types():
         properties["resourceType"] = {"const": path}
     if path == "Reference":
-        properties["reference"] = {"allOf": [properties["reference"], references.literal(), within.linked()]}
+        properties["reference"] = {"allOf": [properties["reference"], references.literal(), keywords.linked()]}
     if walked and "coding" in properties:
         properties["coding"] = _array(table["coding"], {"$ref": pointer(f"Coding:{_WALKED}")})
     if path == "Extension":
-        url = [properties["url"], within.extended()]
+        url = [properties["url"], keywords.extended()]
         properties["url"] = {"allOf": url if inner else [*url, forms.absolute()]}
         properties["extension"] = _array(table["extension"], {"$ref": pointer("Extension:inner")})
     if path == "ElementDefinition":
@@ -162,9 +162,9 @@ def _narrow(properties: Schema, path: str, table: Any, inner: bool, walked: bool
 def _note(properties: Schema, path: str) -> None:
     """Add to the properties what is noted on the way."""
     if "modifierExtension" in properties:
-        properties["modifierExtension"] = {"allOf": [properties["modifierExtension"], within.modified()]}
+        properties["modifierExtension"] = {"allOf": [properties["modifierExtension"], keywords.modified()]}
     if "id" in properties and path not in definitions.resource_types():
-        properties["id"] = {"allOf": [properties["id"], within.identified()]}
+        properties["id"] = {"allOf": [properties["id"], keywords.identified()]}
 
 
 def _in_step(key: str, table: Any) -> bool:
@@ -189,8 +189,8 @@ def _array(step: Step, item: Schema) -> Schema:
 def _one(step: Step) -> Schema:
     """The schema of one value of the property."""
     value_set = extensible.value_set(step)
-    suggested = within.suggested(value_set) if value_set and not step.sibling else None
-    more = [within.asked_on(step), suggested, forms.most(step)]
+    suggested = keywords.suggested(value_set) if value_set and not step.sibling else None
+    more = [keywords.asked_on(step), suggested, forms.most(step)]
     asked = [one for one in more if one]
     return {"allOf": [_value(step), *asked]} if asked else _value(step)
 

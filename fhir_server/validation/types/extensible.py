@@ -14,7 +14,7 @@ import msgspec
 
 from fhir_server.fhir.definitions import folder
 from fhir_server.fhir.outcome import Issue
-from fhir_server.validation.profiles.coded import Bound, is_among
+from fhir_server.validation.profiles.bindings import Bound, is_among
 from fhir_server.validation.types.steps import Step
 from fhir_server.validation.types.walking import places
 

@@ -20,8 +20,8 @@ from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.rules import ruled
 from fhir_server.validation.types.existence import as_schema
-from fhir_server.validation.types.stated import STATED
 from fhir_server.validation.types.steps import STRING, Step, is_primitive, steps
+from fhir_server.validation.types.textual_rules import STATED
 from fhir_server.validation.types.walking import Place, places, reached
 
 #: Stated by the schema or by `contained.py` and `narrative.py`, and so not asked again.

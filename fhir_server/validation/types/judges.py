@@ -18,7 +18,7 @@ from fhir_server.validation.codings import Codes, are_flawed
 from fhir_server.validation.engine import compiled
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.types.compile import DRAFT, pointer, schema
-from fhir_server.validation.types.within import RUNNING, Run
+from fhir_server.validation.types.keywords import RUNNING, Run
 
 #: Types compiled alone before they join the others, and the most types that are kept.
 ALONE = 6

@@ -17,7 +17,7 @@ from fhir_server.fhir.outcome import Issue
 from fhir_server.validation.codings import Codes
 from fhir_server.validation.types import contained, invariants
 from fhir_server.validation.types.judges import Judges
-from fhir_server.validation.types.within import Run
+from fhir_server.validation.types.keywords import Run
 
 Tree = dict[str, Any]
 #: A resource directly inside another: its FHIRPath, itself, and whether it is contained.

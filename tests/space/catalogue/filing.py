@@ -10,12 +10,12 @@ from typing import Any
 from fhir_server.app import House
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.space.catalogue import dossiers
-from fhir_server.space.catalogue.acts import Act, Actor
 from fhir_server.space.catalogue.apps import App, Category, Purpose, Status
-from fhir_server.space.catalogue.attached import Attached
 from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Dossier, Result, State, Taken
+from fhir_server.space.catalogue.impact_assessment import Attached
 from fhir_server.space.catalogue.referencing import Referencing
+from fhir_server.space.catalogue.step_input import Act, Actor
 from fhir_server.store.filters import EVERYTHING
 
 TODAY = datetime.now(UTC).date()

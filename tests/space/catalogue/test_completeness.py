@@ -9,7 +9,7 @@ import pytest
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.space.catalogue.apps import App, Category
-from fhir_server.space.catalogue.attached import LARGEST, Attached, sent
+from fhir_server.space.catalogue.impact_assessment import LARGEST, Attached, sent
 from tests.space.catalogue.filing import ANSWERS, APP, DPIA, PEOPLE, SUIVI, Desk
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from fhir_server.access.policy import PUBLIC
 from fhir_server.fhir.outcome import Conflict, FhirError, NotFound
-from fhir_server.space.catalogue.acts import Act
 from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Result
 from fhir_server.space.catalogue.referencing import RECONSENT
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.space.catalogue.step_input import Act
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.space.catalogue.filing import (
     ACTS,

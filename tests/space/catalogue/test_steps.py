@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.space.catalogue.acts import Act
 from fhir_server.space.catalogue.dossiers import State
+from fhir_server.space.catalogue.step_input import Act
 from tests.space.catalogue.filing import ACTS, PEOPLE, STRANGER, Desk
 
 STATES: tuple[State, ...] = get_args(State)

@@ -114,7 +114,7 @@ async def test_who_has_decided_on_the_new_version_is_not_asked_again(space: Spac
 
 
 def test_the_first_of_a_month_is_written_as_french_has_it() -> None:
-    from fhir_server.space.jobs.letters import reconsent
+    from fhir_server.jobs.letters import reconsent
 
     assert "1er mars 2027" in reconsent("fr", "Carnet", date(2027, 3, 1), "https://fhir.example/")[1]
     assert "2 mars 2027" in reconsent("fr", "Carnet", date(2027, 3, 2), "https://fhir.example/")[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.fhir.outcome import Unavailable
-from fhir_server.space.jobs.clock import Clock, Job
+from fhir_server.jobs.clock import Clock, Job
 from fhir_server.store.protocol import Records
 from tests.engines import an_engine
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.space.jobs.outbox import RETRY_SECONDS, TRIES, Folder, Notice, Outbox, Smtp, carrier
+from fhir_server.jobs.outbox import RETRY_SECONDS, TRIES, Folder, Notice, Outbox, Smtp, carrier
 from fhir_server.store.protocol import Records
 from tests.engines import an_engine
 

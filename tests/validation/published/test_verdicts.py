@@ -22,8 +22,8 @@ from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.protocol import Engine
 from fhir_server.terminology.resources import KINDS, artifact, concepts
 from fhir_server.terminology.service import Terminology
-from fhir_server.validation.profiles.following import refuse
-from fhir_server.validation.profiles.known import Profiles
+from fhir_server.validation.profiles.activation import refuse
+from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.published import validator_cases
 from tests.validation.published.cases import Case, cases, read, readable

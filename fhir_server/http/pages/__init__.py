@@ -1,1 +1,0 @@
-"""Pages for people, in French and English, whole without JavaScript: words in `words.py`, layout in `../templates`."""

@@ -1,0 +1,70 @@
+"""What notices say, in French and English. They name apps and dates, never anything of a person's health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from fhir_server.jobs.recipients import Language
+
+_MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+
+Letter = tuple[str, str]
+
+
+def synchronised(language: Language, apps: Sequence[str], link: str) -> Letter:
+    """Subject and text of the reminder of the apps that a space exchanges data with."""
+    listed = "\n".join(f"  - {name}" for name in apps)
+    if language == "en":
+        return (
+            "Apps synchronised with your health space",
+            f"Hello,\n\nThese apps may exchange data with your health space, as you accepted:\n\n{listed}\n\n"
+            f"You may withdraw at any time what you accepted:\n{link}\n",
+        )
+    return (
+        "Services synchronisés avec votre espace santé",
+        f"Bonjour,\n\nCes services peuvent échanger des données avec votre espace santé, comme vous l’avez accepté :"
+        f"\n\n{listed}\n\nVous pouvez à tout moment retirer ce que vous avez accepté :\n{link}\n",
+    )
+
+
+def reconsent(language: Language, app: str, deadline: date, link: str) -> Letter:
+    """Subject and text of the notice that a new version of an app asks anew."""
+    if language == "en":
+        return (
+            f"{app}: your agreement is asked again",
+            f"Hello,\n\nThe app {app} has changed what it does with your data. Without a new agreement of yours by "
+            f"{deadline.isoformat()}, it will no longer exchange the data concerned. Open the app to decide, or look "
+            f"here at what you accepted:\n{link}\n",
+        )
+    day = f"{'1er' if deadline.day == 1 else deadline.day} {_MONTHS[deadline.month - 1]} {deadline.year}"
+    return (
+        f"{app} : votre accord est de nouveau demandé",
+        f"Bonjour,\n\nLe service {app} a changé ce qu’il fait de vos données. Sans nouvel accord de votre part avant "
+        f"le {day} inclus, il n’échangera plus les données concernées. Ouvrez le service pour décider, ou revoyez ici "
+        f"ce que vous avez accepté :\n{link}\n",
+    )
+
+
+def emergency(language: Language, link: str) -> Letter:
+    """Subject and text of the notice to the holder that their record was opened in an emergency."""
+    if language == "en":
+        return (
+            "Your health space was opened in an emergency",
+            f"Hello,\n\nA professional opened your health space and said that it was an emergency. Who, when and why "
+            f"is written here:\n{link}\n",
+        )
+    return (
+        "Votre espace santé a été ouvert en urgence",
+        f"Bonjour,\n\nUn professionnel a ouvert votre espace santé en déclarant une urgence. Qui, quand et pourquoi, "
+        f"vous le lisez ici :\n{link}\n",
+    )
+
+
+def emergency_to_doctor() -> Letter:
+    """Subject and text of the notice to the attending doctor; the patient is not named in a message."""
+    return (
+        "Le dossier de l’un de vos patients a été ouvert en urgence",
+        "Bonjour,\n\nUn professionnel a ouvert en urgence le dossier de l’un des patients dont vous êtes le médecin "
+        "traitant. Les traces de ce dossier disent qui, quand et pourquoi.\n",
+    )

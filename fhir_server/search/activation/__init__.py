@@ -1,0 +1,1 @@
+"""Search parameters added at run time: declared, known to every worker, and indexed in what was stored before."""

@@ -1,0 +1,179 @@
+"""How every worker comes to know the search parameters that SearchParameter resources add, and which are complete.
+
+https://hl7.org/fhir/R4/searchparameter.html. The resources in the store are the truth, and beside them those that come
+with the server (`shipped.py`); `Records` hold how far each is, and a mark that changes with them, which each worker
+looks at once a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from time import monotonic
+from typing import Any, Literal
+
+import msgspec
+
+from fhir_server.fhir.definitions import SearchParameter, resource_types
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.search.activation.declared import declared
+from fhir_server.search.parameters.registry import Registry, State
+from fhir_server.search.parameters.shipped import definitions
+from fhir_server.store.filters import EVERYTHING, Token
+from fhir_server.store.protocol import Position, Records, Store
+
+#: Kind of the records: key = canonical URL, value = `Standing`.
+STANDING = "search-parameter"
+#: Kind and key of the record that changes with them.
+MARK = ("search-parameters", "mark")
+#: Grows when `extract` writes other rows than before for the same resource: 2 has instants without width, and every row
+#: of contained resources; 3 has attachments, and traces of several patients. What was stored earlier is then indexed
+#: anew (`reindex.py`).
+FORMAT = b"3"
+#: Where it is recorded that everything stored is indexed so.
+FORMAT_KEPT = ("reindex", "format")
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How far an added parameter is. It speaks of one definition: a changed one has another `fingerprint`."""
+
+    fingerprint: str
+    state: State
+
+
+class Watch:
+    """Keeps one worker's registry in step with the store.
+
+    Attributes:
+        registry: what is kept in step.
+    """
+
+    __slots__ = ("_due", "_every", "_mark", "_records", "_store", "registry")
+
+    def __init__(self, registry: Registry, store: Store, records: Records, every_seconds: float = 1.0) -> None:
+        """Looks at the mark at most every `every_seconds`."""
+        self.registry = registry
+        self._store = store
+        self._records = records
+        self._every = every_seconds
+        self._due = 0.0
+        self._mark: bytes | None = b""
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to look."""
+        return monotonic() >= self._due
+
+    async def refresh(self, *, now: bool = False, seen: bytes | Literal[False] | None = False) -> bool:
+        """Take over what other workers changed; says whether anything changed.
+
+        Cheap enough for every exchange: between two looks it costs a clock reading.
+
+        Args:
+            now: look although it is not time yet.
+            seen: the record at `MARK`, where the caller has just read it.
+        """
+        if not self.due and not now:
+            return False
+        self._due = monotonic() + self._every
+        mark = await self._records.get(*MARK) if seen is False else seen
+        if mark == self._mark:
+            return False
+        changed = self.registry.replace(await self._added())
+        # Only now: what failed half-way is done again at the next look.
+        self._mark = mark
+        return changed
+
+    async def announce(self) -> None:
+        """Say to all workers that a SearchParameter was written, and take it over here."""
+        await announce(self._records)
+        await self.refresh(now=True)
+
+    def pending(self) -> dict[str, SearchParameter]:
+        """The added parameters that are not wholly indexed, by URL."""
+        return {url: parameter for url, (parameter, state) in self.registry.added().items() if state == "pending"}
+
+    async def _added(self) -> dict[str, tuple[SearchParameter, State]]:
+        await self._note_format()
+        standings = {url: _standing(value) for url, value in await self._records.list(STANDING)}
+        known = Registry(self.registry.zone)
+        for parameter in await self._declared(known):
+            standing = standings.pop(parameter.url, None)
+            if standing is None or standing.fingerprint != fingerprint(parameter):
+                standing = Standing(fingerprint(parameter), await self._begins(parameter))
+                await self._records.put(STANDING, parameter.url, msgspec.msgpack.encode(standing))
+            known.activate(parameter, standing.state)
+        for url in standings:
+            # A parameter that comes back later has missed what was written in between.
+            await self._records.take(STANDING, url)
+        return dict(known.added())
+
+    async def _note_format(self) -> None:
+        """Record of a store in which there is nothing yet that all of it is indexed as it is now."""
+        if await self._records.get(*FORMAT_KEPT) is None:
+            page = await self._store.find(dict.fromkeys(sorted(resource_types()), EVERYTHING), count=1)
+            if not page.versions:
+                await self._records.put(*FORMAT_KEPT, FORMAT)
+
+    async def _begins(self, parameter: SearchParameter) -> State:
+        """How far a new parameter is: one that comes with the server is complete where there is nothing to index."""
+        if parameter.url not in {tree["url"] for tree in definitions()}:
+            return "pending"
+        page = await self._store.find(dict.fromkeys(parameter.base, EVERYTHING), count=1)
+        return "pending" if page.versions else "complete"
+
+    async def _declared(self, known: Registry) -> list[SearchParameter]:
+        """What the stored and shipped SearchParameters add, composites last; one that would be refused adds nothing."""
+        resources: list[Mapping[str, Any]] = [tree async for tree in _stored(self._store)]
+        stored = {tree.get("url") for tree in resources}
+        resources += [tree for tree in definitions() if tree["url"] not in stored]
+        resources.sort(key=lambda tree: (tree.get("type") == "composite", str(tree.get("url"))))
+        found = []
+        for tree in resources:
+            try:
+                parameter = declared(dict(tree), known)
+            except (FhirError, LookupError, TypeError):
+                continue
+            if parameter:
+                known.activate(parameter)
+                found.append(parameter)
+        return found
+
+
+async def announce(records: Records) -> None:
+    """Change the mark that every worker looks at."""
+    await records.put(*MARK, secrets.token_bytes(12))
+
+
+async def complete(records: Records, url: str, known_as: str) -> None:
+    """Record that everything is indexed by the parameter, unless it has been defined anew since.
+
+    Args:
+        records: where standings are.
+        url: the parameter's canonical URL.
+        known_as: the fingerprint of the definition that everything was indexed by.
+    """
+    before = msgspec.msgpack.encode(Standing(known_as, "pending"))
+    await records.swap(STANDING, url, before, msgspec.msgpack.encode(Standing(known_as, "complete")))
+
+
+def fingerprint(parameter: SearchParameter) -> str:
+    """What changes with the definition of a parameter."""
+    return hashlib.sha256(msgspec.json.encode(parameter)).hexdigest()[:32]
+
+
+def _standing(value: bytes) -> Standing:
+    return msgspec.msgpack.decode(value, type=Standing)
+
+
+async def _stored(store: Store) -> AsyncIterator[dict[str, Any]]:
+    after: Position | None = None
+    while True:
+        page = await store.find({"SearchParameter": Token("status", "active")}, after=after, count=200)
+        for version in page.versions:
+            yield parse(version.body)
+        if page.next is None:
+            return
+        after = page.next

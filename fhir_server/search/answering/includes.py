@@ -1,0 +1,342 @@
+"""`_include` and `_revinclude`: what the matches refer to and what refers to them, each once, within limits.
+
+https://hl7.org/fhir/R4/search.html#include. Everything goes through the caller's own repository: what the caller
+could not find is not included.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from fhir_server.fhir.definitions import resource_types
+from fhir_server.fhir.outcome import Forbidden, Gone, InvalidParameter, Issue, NotFound, NotSupported
+from fhir_server.search.parameters.codes import spellings
+from fhir_server.search.parameters.registry import Registry
+from fhir_server.search.parameters.targets import targets_of
+from fhir_server.store.filters import Filter, Id, Refers, Token, Uri, both, either
+from fhir_server.store.matching import unpack
+from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version
+
+#: How often `:iterate` goes on from what it found; R4 leaves the depth to the server.
+MAX_ROUNDS = 10
+#: Alternatives in one query of the engine.
+_CHUNK = 500
+#: (type searched, type that refers, parameter) of second hops that a guide writes without `:iterate`: alone they would
+#: do nothing. https://interop.esante.gouv.fr/ig/fhir/gap, flow 4a: slots, their agenda, and whose agenda it is.
+_SECOND_HOPS = frozenset({("Slot", "Schedule", "actor")})
+
+
+class Reader(Protocol):
+    """The part of a repository that a search uses."""
+
+    async def find(
+        self,
+        scope: Scope,
+        sort: Sequence[Sort] = NEWEST,
+        after: Position | None = None,
+        count: int = 50,
+        most_bytes: int | None = None,
+    ) -> Page:
+        """A page of what the caller may see of `scope`."""
+
+    async def count(self, scope: Scope, limit: int | None = None) -> int:
+        """How many there are; counting stops at `limit`."""
+
+    async def vread(self, type: str, id: str, version: int) -> Version:
+        """One version, if the caller may see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """One `_include` or `_revinclude`.
+
+    Attributes:
+        source: the type that refers, or "*".
+        param: its reference parameter, or "*".
+        target: the type referred to; "" for any.
+        reverse: `_revinclude`.
+        iterate: applied to what is included too.
+    """
+
+    source: str
+    param: str
+    target: str = ""
+    reverse: bool = False
+    iterate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """What comes beside a page, in the order it was found, and what is to be said of what was left out."""
+
+    versions: tuple[Version, ...]
+    issues: tuple[Issue, ...] = ()
+
+
+def parse_include(code: str, modifier: str, value: str, registry: Registry) -> Include:
+    """The include that `code[:modifier]=value` asks for.
+
+    Raises:
+        InvalidParameter: not of the form `Type:parameter[:Type]`, or no reference parameter.
+        NotSupported: a modifier other than `:iterate` (or its older name `:recurse`).
+    """
+    if modifier not in ("", "iterate", "recurse"):
+        raise NotSupported(f"{code} has no modifier :{modifier[:64]}; it has :iterate.")
+    source, param, target = _parts(code, value)
+    for type in {source, target} - {"", "*"}:
+        if type not in resource_types():
+            raise InvalidParameter(f"{type[:64]!r} is not a resource type.")
+    if "*" not in (source, param):
+        found = registry.get(source, param)
+        if found is None or found.type != "reference":
+            raise InvalidParameter(f"{source} has no reference parameter {param[:64]!r}.")
+    return Include(source, param, target, code == "_revinclude", bool(modifier))
+
+
+def named(include: Include, registry: Registry) -> Iterator[tuple[str, ...]]:
+    """The types that an include names, each as those of which one must be the caller's to search.
+
+    `*` names none: it brings what the caller may see.
+    """
+    if include.source == "*":
+        return
+    yield (include.source,)
+    if include.target:
+        yield (include.target,)
+    elif not include.reverse and include.param != "*" and (param := registry.get(include.source, include.param)):
+        yield targets_of(param, include.source)
+
+
+def _parts(code: str, value: str) -> tuple[str, str, str]:
+    if value == "*":
+        return "*", "*", ""
+    parts = value.split(":")
+    if len(parts) not in (2, 3) or not all(parts) or (parts[0] == "*" and parts[1] != "*"):
+        raise InvalidParameter(f"{code} is [type]:[parameter], [type]:[parameter]:[target type], [type]:* or *.")
+    return parts[0], parts[1], parts[2] if len(parts) == 3 else ""
+
+
+async def included(
+    includes: Sequence[Include],
+    matches: Sequence[Version],
+    repository: Reader,
+    registry: Registry,
+    limit: int,
+    most_bytes: int,
+) -> Included:
+    """What `includes` ask for beside `matches`.
+
+    Args:
+        includes: in the order of the query.
+        matches: one page of them.
+        repository: as the caller sees it.
+        registry: the search parameters in force.
+        limit: the most resources included.
+        most_bytes: the most they are together, in bytes, besides one.
+    """
+    search = _Search(repository, registry, limit, most_bytes)
+    search.seen.update((match.type, match.id) for match in matches)
+    search.versions.update((match.type, match.id, match.version) for match in matches)
+    frontier, asked = list(matches), list(includes)
+    types = {match.type for match in matches}
+    again = [one for one in includes if one.iterate or _is_second_hop(one, types)]
+    for _ in range(MAX_ROUNDS):
+        before = len(search.found)
+        await search.forward([one for one in asked if not one.reverse], frontier)
+        await search.backward([one for one in asked if one.reverse], frontier)
+        frontier = search.found[before:]
+        asked = again
+        if not (frontier and asked) or search.cut:
+            break
+    else:
+        deep = f"Includes are followed {MAX_ROUNDS} links far; what may lie beyond was left out."
+        return Included(tuple(search.found), (_left_out(deep, asked[0]),))
+    if not search.cut:
+        return Included(tuple(search.found))
+    many = f"An answer includes {limit} resources and {most_bytes} bytes at most; the rest was left out."
+    return Included(tuple(search.found), (_left_out(many, search.asking or includes[0]),))
+
+
+def _left_out(said: str, one: Include) -> Issue:
+    return Issue("warning", "too-costly", said, f"http.{'_revinclude' if one.reverse else '_include'}")
+
+
+def _is_second_hop(one: Include, types: set[str]) -> bool:
+    return not one.reverse and any((type, one.source, one.param) in _SECOND_HOPS for type in types)
+
+
+Key = tuple[str, str]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What the references of a round name: resources, versions of them, canonical URLs by the types they may be of."""
+
+    current: dict[Key, None] = field(default_factory=dict)
+    versions: dict[tuple[str, str, int], None] = field(default_factory=dict)
+    canonical: dict[tuple[str, str, str], None] = field(default_factory=dict)
+
+
+class _Search:
+    def __init__(self, repository: Reader, registry: Registry, limit: int, most_bytes: int) -> None:
+        self.repository = repository
+        self.registry = registry
+        self.limit = limit
+        self.left = most_bytes
+        self.seen: set[Key] = set()
+        self.versions: set[tuple[str, str, int]] = set()
+        self.found: list[Version] = []
+        self.asking: Include | None = None
+        self.cut = False
+
+    async def forward(self, includes: Sequence[Include], frontier: Sequence[Version]) -> None:
+        if not includes:
+            return
+        self.asking = includes[0]
+        wanted = _Wanted()
+        plans: dict[str, Mapping[str, frozenset[str] | None]] = {}
+        for version in frontier:
+            plan = plans.get(version.type)
+            if plan is None:
+                plan = plans[version.type] = self._plan(version.type, includes)
+            if plan:
+                self._collect(version, plan, wanted)
+        await self._fetch(wanted)
+
+    def _plan(self, type: str, includes: Sequence[Include]) -> Mapping[str, frozenset[str] | None]:
+        """Reference parameters of `type` that are followed → the types followed to (None: any)."""
+        plan: dict[str, frozenset[str] | None] = {}
+        for one in includes:
+            if one.source not in ("*", type):
+                continue
+            for code in references(self.registry, type) if one.param == "*" else (one.param,):
+                known = plan.get(code, frozenset())
+                plan[code] = None if known is None or not one.target else known | {one.target}
+        return plan
+
+    def _collect(self, version: Version, plan: Mapping[str, frozenset[str] | None], wanted: _Wanted) -> None:
+        for word in unpack(version.own).words:
+            if word.param not in plan:
+                continue
+            allowed = plan[word.param]
+            type, _, id = word.value.partition("/")
+            if type in resource_types():
+                if allowed is None or type in allowed:
+                    self._want(wanted, type, id, word.qualifier)
+            elif not word.value.startswith("#"):
+                for target in self._canonical_targets(version.type, word.param, allowed):
+                    wanted.canonical[target, word.value, word.qualifier] = None
+
+    def _want(self, wanted: _Wanted, type: str, id: str, version: str) -> None:
+        if version.isdecimal() and len(version) < 18:
+            # R4 search.html#versions: the version referred to is the one to provide.
+            if (type, id, int(version)) not in self.versions:
+                wanted.versions[type, id, int(version)] = None
+        elif (type, id) not in self.seen:
+            wanted.current[type, id] = None
+
+    def _canonical_targets(self, type: str, code: str, allowed: frozenset[str] | None) -> Iterator[str]:
+        param = self.registry.get(type, code)
+        for target in targets_of(param, type) if param else ():
+            if (allowed is None or target in allowed) and self.registry.get(target, "url") is not None:
+                yield target
+
+    async def _fetch(self, wanted: _Wanted) -> None:
+        for keys in _chunks(list(wanted.current)):
+            ids: dict[str, list[str]] = defaultdict(list)
+            for type, id in keys:
+                ids[type].append(id)
+            scope = {type: Id(tuple(some)) for type, some in ids.items()}
+            if self.cut:
+                return
+            page = await self.repository.find(scope, NEWEST, None, len(keys), self.left)
+            by_key = {(version.type, version.id): version for version in page.versions}
+            self._add(by_key[key] for key in keys if key in by_key)
+            self.cut = self.cut or page.next is not None
+        for type, id, number in wanted.versions:
+            if not self.cut:
+                await self._vread(type, id, number)
+        for some in _chunks(list(wanted.canonical)):
+            by_type: dict[str, list[Filter]] = defaultdict(list)
+            for type, url, business in some:
+                exact = both(Uri("url", url), _of_version(business)) if business else Uri("url", url)
+                by_type[type].append(exact)
+            await self._find({type: either(filters) for type, filters in by_type.items()})
+
+    async def _vread(self, type: str, id: str, number: int) -> None:
+        try:
+            version = await self.repository.vread(type, id, number)
+        except (NotFound, Gone, Forbidden):
+            return
+        self._add([version])
+
+    async def backward(self, includes: Sequence[Include], frontier: Sequence[Version]) -> None:
+        if not includes or self.cut:
+            return
+        self.asking = includes[0]
+        for some in _chunks(list(frontier), 50):
+            scope: dict[str, list[Filter]] = defaultdict(list)
+            for one in includes:
+                for source in sorted(resource_types()) if one.source == "*" else (one.source,):
+                    scope[source] += self._referring(source, one, some)
+            await self._find({type: either(filters) for type, filters in scope.items() if filters})
+
+    def _referring(self, source: str, one: Include, frontier: Sequence[Version]) -> Iterator[Filter]:
+        codes = references(self.registry, source) if one.param == "*" else (one.param,)
+        for code in codes:
+            param = self.registry.get(source, code)
+            targets = targets_of(param, source) if param else ()
+            for version in frontier:
+                if one.target not in ("", version.type) or version.type not in targets:
+                    continue
+                yield Refers(code, f"{version.type}/{version.id}")
+                if self.registry.get(version.type, "url") is not None:
+                    yield from _canonically(code, version)
+
+    async def _find(self, scope: Scope) -> None:
+        left = self.limit - len(self.found)
+        if scope and not self.cut:
+            # What is found may be there already: as many more are asked for, so that the limit counts only new ones.
+            most = left + len(self.seen) + 1
+            page = await self.repository.find(scope, NEWEST, None, most, self.left)
+            self._add(page.versions)
+            self.cut = self.cut or (page.next is not None and len(page.versions) < most)
+
+    def _add(self, versions: Iterable[Version]) -> None:
+        for version in versions:
+            key = (version.type, version.id)
+            if (*key, version.version) in self.versions:
+                continue
+            if len(self.found) >= self.limit or self.left < 0:
+                self.cut = True
+                return
+            self.left -= len(version.body)
+            if version.current:
+                self.seen.add(key)
+            self.versions.add((*key, version.version))
+            self.found.append(version)
+
+
+def references(registry: Registry, type: str) -> list[str]:
+    """The codes of the reference parameters of `type`."""
+    return [code for code, param in registry.of(type).items() if param.type == "reference"]
+
+
+def _canonically(code: str, version: Version) -> Iterator[Filter]:
+    """References to a resource by its canonical URL: with its business version, or with none."""
+    words = unpack(version.own).words
+    business = [word.value for word in words if word.param == "version"]
+    for url in (word.value for word in words if word.param == "url"):
+        yield from (Refers(code, url, one) for one in ("", *business))
+
+
+def _of_version(business: str) -> Filter:
+    return either([Token("version", spelling) for spelling in spellings(business)])
+
+
+def _chunks(items: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,47 @@
+"""What the pages of people stand on, put together; and what of it must be there when the server starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fhir_server.settings import Settings, is_loopback
+
+if TYPE_CHECKING:
+    from fhir_server.access.grant import Grant
+    from fhir_server.access.repository import Repository
+    from fhir_server.site.visit import Entrance
+    from fhir_server.smart.authorization import Authorization
+    from fhir_server.space.catalogue.consents import Consents
+    from fhir_server.space.catalogue.registry import Catalogue
+
+
+def required(settings: Settings) -> None:
+    """Look for what the settings name, before the first person comes for it.
+
+    Raises:
+        ValueError: it is not there, or simulators are asked for on an address that is not this machine's own, where
+            anyone could be anyone.
+    """
+    if settings.simulators and not is_loopback(settings.host):
+        raise ValueError(f"FHIR_SIMULATORS is refused on {settings.host}: they are for this machine only.")
+    if settings.identity_providers:
+        from fhir_server.smart.federation.providers import configured
+
+        configured(settings)
+
+
+def entrance(
+    authorization: Authorization,
+    repository: Callable[[Grant], Repository],
+    catalogue: Catalogue,
+    consents: Consents,
+) -> Entrance:
+    """The pages' own view of the server."""
+    from fhir_server.site.rendering import Pages
+    from fhir_server.site.visit import Entrance
+    from fhir_server.smart.federation.providers import configured
+
+    settings = authorization.settings
+    providers = tuple((one.name, f"/auth/with/{one.id}") for one in configured(settings))
+    return Entrance(authorization, Pages(settings), repository, catalogue, consents, providers)

@@ -1,0 +1,25 @@
+"""The home page and what every page uses: `/` and `/static`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from fhir_server.site.rendering import HERE, Pages
+
+
+def router(pages: Pages) -> APIRouter:
+    """`/` and `/static`."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/", response_class=HTMLResponse)
+    async def home(request: Request) -> HTMLResponse:
+        return HTMLResponse(await pages.home(request))
+
+    @routes.get("/favicon.ico")
+    async def icon() -> Response:
+        return Response(status_code=204)
+
+    routes.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    return routes

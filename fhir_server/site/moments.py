@@ -1,0 +1,49 @@
+"""Days and instants as people read them, in French or English, in the server's time zone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from fhir_server.site.words import Language
+
+#: Names of months, by language.
+MONTHS = {
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
+    "en": "January February March April May June July August September October November December".split(),
+}
+
+
+def moment(given: datetime | date | str | None, language: Language, zone: str) -> Markup:
+    """`<time>` for an instant or a day; "" for none, and what it was for what is no date.
+
+    Args:
+        given: an aware datetime, a date, or either in ISO 8601.
+        language: of the words.
+        zone: IANA name of the time zone in which people read.
+    """
+    if not given:
+        return Markup("")
+    if isinstance(given, str):
+        try:
+            given = datetime.fromisoformat(given) if "T" in given else date.fromisoformat(given)
+        except ValueError:
+            return Markup("{}").format(given)
+    if not isinstance(given, datetime):
+        return Markup('<time datetime="{}">{}</time>').format(given.isoformat(), _day(given, language))
+    here = given.astimezone(_zone(zone))
+    words = f"{_day(here, language)}{' à ' if language == 'fr' else ', '}{here:%H:%M}"
+    return Markup('<time datetime="{}">{}</time>').format(here.isoformat(timespec="seconds"), words)
+
+
+def _day(given: date, language: Language) -> str:
+    day = "1er" if language == "fr" and given.day == 1 else str(given.day)
+    return f"{day} {MONTHS[language][given.month - 1]} {given.year}"
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

@@ -1,0 +1,143 @@
+"""The pages that FHIR's answers become for people, and how every other page is made.
+
+RGAA 4.1, WCAG 2.1 AA: every page is whole without JavaScript and says its language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.fhir.definitions import FHIR_VERSION
+from fhir_server.http.calls import Incoming
+from fhir_server.interactions.exchange import Response
+from fhir_server.settings import Settings
+from fhir_server.site.links import linked
+from fhir_server.site.views import view, with_parameter
+from fhir_server.site.words import Language, language, said
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from jinja2 import Environment
+
+Counts = Callable[[], Awaitable[Mapping[str, int]]]
+
+HERE = Path(__file__).parent
+#: No inline script or style, nothing from elsewhere, never inside another page.
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+#: What the home page suggests to look at first; a closed server, what it shows to everyone.
+_PUBLIC = ("Device", "Organization")
+_SUGGESTED = ("Patient", "Practitioner", "Organization", "DocumentReference", "Observation", "Appointment")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of a request a page is made from: as `Incoming`, of which it is a part."""
+
+    path: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    own: tuple[tuple[str, str], ...]
+    raw_query: bytes
+    headers: Mapping[str, str]
+
+    @staticmethod
+    def of(incoming: Incoming) -> Shown:
+        """That part of `incoming`."""
+        language = incoming.headers.get("accept-language")
+        headers = {} if language is None else {"accept-language": language}
+        return Shown(incoming.path, incoming.query, incoming.own, incoming.raw_query, headers)
+
+
+def made_apart(settings: Settings, shown: Shown, response: Response, base: str) -> Response:
+    """As `Pages.page`, in whatever process: for a response that is long."""
+    return Pages(settings).page(shown, response, base)
+
+
+class Pages:
+    """Makes pages; the templates are read when the first one is asked for."""
+
+    def __init__(self, settings: Settings, counts: Counts | None = None, demo: Sequence[tuple[str, str]] = ()) -> None:
+        """`counts`: resources by type, for the home page; `demo`: (login, who that is)."""
+        self.settings = settings
+        self._counts = counts
+        self._demo = tuple(demo)
+
+    def page(self, incoming: Incoming | Shown, response: Response, base: str) -> Response:
+        """`response` with a page for people as its body, in the language they ask for."""
+        base = base or "/fhir"
+        asked = {name: value for name, value in incoming.own}
+        template, values = view(incoming.path, incoming.query, response.body, base, asked.get("view", ""))
+        chosen = language(asked.get("lang"), incoming.headers.get("accept-language"))
+        query = incoming.raw_query.decode("latin-1")
+        here = f"{base}/{'/'.join(incoming.path)}" + (f"?{query}" if query else "")
+        body = self._rendered(template, chosen, here, {**values, "status": response.status})
+        headers = {**response.headers, "Content-Security-Policy": POLICY, "Content-Language": chosen}
+        return replace(response, body=body.encode(), media_type="text/html; charset=utf-8", headers=headers)
+
+    async def home(self, request: Request) -> str:
+        """The home page."""
+        counts = await self._counts() if self._counts else {}
+        values = {
+            "counts": sorted(counts.items(), key=lambda row: (-row[1], row[0])),
+            "demo": self._demo,
+            "suggested": _SUGGESTED if self.settings.open else _PUBLIC,
+            "fhir_version": FHIR_VERSION,
+        }
+        return self.rendered("home.html", request, values)
+
+    def rendered(
+        self, template: str, request: Request, values: Mapping[str, Any], chosen: Language | None = None
+    ) -> str:
+        """A page that is not an answer of FHIR's; `chosen`: its language, when it is known already."""
+        base = self.settings.base_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}/fhir"
+        if chosen is None:
+            chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
+        return self._rendered(template, chosen, str(request.url), {"base": base, **values})
+
+    def _rendered(self, template: str, chosen: Language, here: str, values: Mapping[str, Any]) -> str:
+        # An open server has nobody to sign in, and none of the pages behind it.
+        common = {"people": not self.settings.open, "moment": self._moments(chosen)}
+        return _rendered(template, chosen, here, {**common, **values})
+
+    def _moments(self, chosen: Language) -> Callable[[Any], str]:
+        from fhir_server.site.moments import moment
+
+        return lambda given: moment(given, chosen, self.settings.default_timezone)
+
+
+def _rendered(template: str, chosen: Language, here: str, values: dict[str, Any]) -> str:
+    base = values["base"]
+    root = base.removesuffix("/fhir")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            lang=chosen,
+            t=said(chosen),
+            say=lambda fr, en: fr if chosen == "fr" else en,
+            root=root,
+            here=here,
+            set=lambda name, value, address=here: with_parameter(address, name, value),
+            **values,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader
+
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["linked"] = linked
+    return made

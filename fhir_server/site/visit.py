@@ -1,0 +1,281 @@
+"""One request of a browser: its cookies and what they stand for, the form it sends, the page it is given.
+
+RFC 9700 §4.7 and §4.16 (CSRF, clickjacking), OWASP ASVS 3.4 and 4.2: cookies are for the server alone, every form
+carries a word only this browser was given, no page is shown inside another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from fhir_server.access.grant import Grant
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.json import parse
+from fhir_server.oauth.endpoints import addresses, form
+from fhir_server.site.rendering import POLICY, Pages
+from fhir_server.site.words import Language, language
+from fhir_server.smart import lifetimes
+from fhir_server.smart.authorization import Authorization
+from fhir_server.smart.authorizing.requests import Ask
+from fhir_server.smart.people.accounts import Account
+from fhir_server.smart.people.sessions import Session
+from fhir_server.smart.secret import digest, made
+from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.consents import Consents
+from fhir_server.space.catalogue.registry import Catalogue
+
+#: Name of a field → its values; a form of ours is small.
+Form = Mapping[str, Sequence[str]]
+#: Pages that somebody may be taken to after signing in: nothing else is an address to go to (open redirects).
+_AFTER = re.compile(r"/(?:auth/me|mes-applications|outils|referencement|signalements)(?:/[A-Za-z0-9\-.]{1,64}){0,2}")
+_HOST = re.compile(r"[A-Za-z0-9.\-_\[\]:]{1,255}")
+NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What the pages stand on.
+
+    Attributes:
+        authorization: who gets in.
+        pages: the templates.
+        repository: the store as a grant may see it.
+        catalogue: the referenced apps.
+        consents: what patients accept of them.
+        providers: (name shown, path) of identity providers, for the sign-in page.
+    """
+
+    authorization: Authorization
+    pages: Pages
+    repository: Callable[[Grant], Repository]
+    catalogue: Catalogue
+    consents: Consents
+    providers: tuple[tuple[str, str], ...] = ()
+
+    async def publisher(self, app: App) -> str:
+        """What the publisher of an app is called."""
+        type, _, id = app.publisher.partition("/")
+        found = await self.catalogue.repository.store.read("Organization", id) if type == "Organization" else None
+        name = parse(found.body).get("name") if found is not None and not found.deleted else None
+        return str(name or app.publisher)
+
+    async def patients(self, account: Account, asked: str) -> Sequence[tuple[str, str]]:
+        """(id, label) of patients the account may choose, by name or by "id:" and an id."""
+        from fhir_server.smart.people.patients import find
+
+        place = self.authorization.verifier.place(self.pages.settings.base_url)
+        return await find(self.repository, place, account, asked)
+
+    async def may_choose(self, account: Account, patient: str) -> bool:
+        """Whether the account may act for the patient."""
+        if patient in account.patients:
+            return True
+        return account.professional and any(id == patient for id, _ in await self.patients(account, f"id:{patient}"))
+
+    async def name_of(self, account: Account, patient: str) -> str:
+        """What a patient is called, to somebody who may choose them; their id to anyone else."""
+        return next((label for id, label in await self.patients(account, f"id:{patient}") if id == patient), patient)
+
+
+class Visit:
+    """One request of a browser.
+
+    Attributes:
+        entrance: what the pages stand on.
+        request: as it came.
+        addresses: where this server answers, as the browser sees it.
+        secure: whether it came by https.
+        browser: what this browser is known by.
+        cookie: of a session, whether it still holds or not.
+        language: of the pages.
+    """
+
+    def __init__(self, entrance: Entrance, request: Request) -> None:
+        self.entrance = entrance
+        self.request = request
+        self.addresses = addresses(request, entrance.authorization.settings.base_url)
+        self.secure = self.addresses.issuer.startswith("https:")
+        prefix = "__Host-" if self.secure else ""
+        self._names = (f"{prefix}browser", f"{prefix}session", f"{prefix}lang")
+        given = request.cookies.get(self._names[0], "")
+        self.browser = given if 40 <= len(given) <= 100 else made()
+        self.cookie = request.cookies.get(self._names[1])
+        asked = request.query_params.get("lang") or request.cookies.get(self._names[2])
+        self.language: Language = language(asked, request.headers.get("accept-language"))
+
+    @property
+    def authorization(self) -> Authorization:
+        """Who gets in."""
+        return self.entrance.authorization
+
+    @property
+    def source(self) -> str:
+        """Network address of the browser, "" when it is not known."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def word(self) -> str:
+        """What every form of this browser carries."""
+        return digest(f"form:{self.browser}")
+
+    @property
+    def after(self) -> str:
+        """Where the person goes after signing in without an app: a page of ours."""
+        asked = self.request.query_params.get("then", "")
+        return asked if _AFTER.fullmatch(asked) else "/auth/me"
+
+    async def posted(self) -> Form | None:
+        """The form; None when it does not come from a page given to this browser."""
+        pairs = await form(self.request)
+        if pairs is None:
+            return None
+        found: dict[str, list[str]] = {}
+        for name, value in pairs:
+            found.setdefault(name, []).append(value)
+        return found if self.ours(found) else None
+
+    def ours(self, given: Form) -> bool:
+        """Whether a form carries this browser's word, and comes from a page of this server."""
+        origin = self.request.headers.get("origin")
+        return origin in (None, self.addresses.issuer) and given.get("word") == [self.word]
+
+    async def session(self) -> tuple[Session | None, Account | None]:
+        """Who is signed in."""
+        session = await self.authorization.sessions.of(self.cookie)
+        return session, await self.authorization.accounts.get(session.account) if session else None
+
+    async def asked_by(self) -> tuple[Ask | None, Session | None, Account | None]:
+        """The app's request the page is about, and who is signed in: as `ask` and `session`, in one journey."""
+        asks, sessions = self.authorization.asks, self.authorization.sessions
+        id = self.request.query_params.get("ask", "")
+        places = [asks.places(id), sessions.places(self.cookie)]
+        found = await self.authorization.records.get_each([place for some in places for place in some])
+        ask = await asks.read(id, self.browser, found[: len(places[0])])
+        session = await sessions.read(self.cookie, found[len(places[0]) :])
+        return ask, session, await self.authorization.accounts.get(session.account) if session else None
+
+    async def ask(self) -> Ask | None:
+        """The app's request the page is about."""
+        return await self.authorization.asks.of(self.request.query_params.get("ask", ""), self.browser)
+
+    def page(
+        self,
+        template: str,
+        values: Mapping[str, Any],
+        ask: Ask | None = None,
+        status: int = 200,
+        leads: Iterable[str] = (),
+    ) -> Response:
+        """A page, with the cookie of the browser.
+
+        Args:
+            template: its name without `.html`, such as "smart/consent".
+            values: what it shows.
+            ask: the app's request it is about.
+            status: of HTTP.
+            leads: addresses outside that a form of it may end at, after redirections.
+        """
+        shown = {"word": self.word, "ask": ask, "posted": self.request.method == "POST", **values}
+        body = self.entrance.pages.rendered(f"{template}.html", self.request, shown, self.language)
+        outside = [*leads, *([ask.redirect_uri] if ask else [])]
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": _policy(outside),
+            "X-Frame-Options": "DENY",
+            "Content-Language": self.language,
+            **({"Retry-After": str(lifetimes.LOCK)} if status == 429 else {}),
+        }
+        return self.known(HTMLResponse(body, status, headers))
+
+    def known(self, response: Response) -> Response:
+        """`response` with the cookie of the browser, and of the language it chose."""
+        self._set(response, self._names[0], self.browser)
+        if self.request.query_params.get("lang") == self.language:
+            self._set(response, self._names[2], self.language)
+        return response
+
+    def signed_in(self, response: Response, cookie: str) -> Response:
+        """`response` with the cookie of a session."""
+        self._set(response, self._names[1], cookie)
+        return response
+
+    def signed_out(self, response: Response) -> Response:
+        """`response` without it."""
+        response.delete_cookie(self._names[1], path="/", secure=self.secure, httponly=True, samesite="lax")
+        return response
+
+    def on(self, ask: Ask | None) -> Response:
+        """On to the next step: of the app's request, or the page that was asked for."""
+        return self.known(see_other(f"/auth/continue?ask={ask.id}" if ask else self.after))
+
+    def to_sign_in(self) -> Response:
+        """To the sign-in page, and back here after."""
+        return self.known(see_other(f"/auth/sign-in?{urlencode({'then': self.request.url.path})}"))
+
+    def foreign(self) -> Response:
+        """The answer to what does not come from a page this browser was given."""
+        return self.refused("The page has expired. Start again from the app.", 403)
+
+    def refused(self, reason: str, status: int) -> Response:
+        """A page that says why nothing was done, from the sentences of `REASONS`."""
+        said = REASONS.get(reason) if self.language == "fr" else None
+        return self.page("smart/refused", {"reason": said or reason, "spoken": "fr" if said else "en"}, status=status)
+
+    def _set(self, response: Response, name: str, value: str) -> None:
+        response.set_cookie(name, value, path="/", secure=self.secure, httponly=True, samesite="lax")
+
+
+#: What a person may be told → the same in French.
+REASONS: Mapping[str, str] = {
+    "The page has expired. Start again from the app.": "La page a expiré. Recommencez depuis l’application.",
+    "The request has ended. Start again from the app.": "La demande est terminée. Recommencez depuis l’application.",
+    "The body is not a form.": "La demande n’est pas un formulaire.",
+    "A parameter was sent twice.": "Un paramètre a été envoyé deux fois.",
+    "The application or its return address is not known here.": (
+        "L’application, ou l’adresse où elle attend la réponse, n’est pas connue ici."
+    ),
+    "The request is malformed.": "La demande est mal formée.",
+    "The purpose of the access is not said as it must be.": (
+        "Le motif de l’accès manque, ou sa raison est trop courte ou trop longue."
+    ),
+    "This account may not see this page.": "Ce compte n’a pas accès à cette page.",
+    "The form is too large.": "Le formulaire est trop volumineux.",
+    "Too many people are signing in at once. Try again in a few minutes.": (
+        "Trop de personnes se connectent en même temps. Réessayez dans quelques minutes."
+    ),
+    "There is nothing at this address.": "Il n’y a rien à cette adresse.",
+}
+
+Handler = Callable[[Visit], Awaitable[Response]]
+Route = tuple[str, str, Handler]
+
+
+def first(given: Form, name: str, most: int = 200) -> str:
+    """The first value of a field, `most` characters of it; "" without one."""
+    return given.get(name, ("",))[0][:most]
+
+
+def see_other(location: str) -> RedirectResponse:
+    """A redirection after which the browser asks with GET: RFC 9700 §4.12 (307 would carry a password on)."""
+    return RedirectResponse(location, 303, NO_STORE)
+
+
+def _policy(outside: Iterable[str]) -> str:
+    """The pages' policy; a form may lead to the app that asks, since its answer is a redirection there."""
+    origins = dict.fromkeys(filter(None, map(_origin, outside)))
+    return POLICY.replace("form-action 'self'", " ".join(["form-action 'self'", *origins])) if origins else POLICY
+
+
+def _origin(uri: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        # Written into a header: nothing but a host and a port.
+        return f"{parts.scheme}://{parts.netloc}" if _HOST.fullmatch(parts.netloc) else ""
+    return f"{parts.scheme}:"

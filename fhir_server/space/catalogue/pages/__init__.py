@@ -1,0 +1,1 @@
+"""The catalogue's pages: the public catalogue, my apps, the desks of referencing, the professional's tools."""

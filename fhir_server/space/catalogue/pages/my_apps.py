@@ -1,0 +1,200 @@
+"""Mes applications: what each app may do for one patient, its last exchanges, and how to take it back or report it.
+
+Below them, what professionals opened of the record.
+
+CSP R1111-39 and R1111-43: a consent is withdrawn as easily as it was given; every access can be seen by the patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import Response
+
+from fhir_server.access.grant import Grant, Scope
+from fhir_server.fhir.json import parse
+from fhir_server.site.signed_in import Guest, Route
+from fhir_server.site.visit import Entrance
+from fhir_server.space.accesses import page as accesses
+from fhir_server.space.catalogue import rights
+from fhir_server.space.catalogue.apps import App, Purpose
+from fhir_server.space.catalogue.consent_resource import Decision
+from fhir_server.space.catalogue.consents import Shared
+from fhir_server.space.catalogue.pages.words import STATUSES, Done, done_with
+from fhir_server.space.catalogue.reports import LONGEST, SHORTEST, Reports
+
+if TYPE_CHECKING:
+    from fhir_server.smart.people.accounts import Account
+
+#: Exchanges shown of each app.
+LAST = 5
+#: What was just done → shown after the redirection; anything else in the address is ignored.
+DONE = ("withdrawn", "reported")
+_TRACES = (Scope("user", "AuditEvent", frozenset("rs")),)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One purpose of an app, as decided.
+
+    Attributes:
+        purpose: as referenced now, or as it was called when it is no more.
+        done: what it means.
+        decision: the patient's; None when never asked.
+        current: whether the decision is on the purpose as it is now.
+    """
+
+    purpose: Purpose
+    done: Done
+    decision: Decision | None
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange of an app with the record: when, and what in a code of R4's interactions."""
+
+    when: str
+    interaction: str
+    types: tuple[str, ...]
+
+
+def acts(account: Account) -> bool:
+    """Whether the account acts for patients: themself, their child, somebody they care for."""
+    return bool(account.patients) and not account.professional
+
+
+async def show(guest: Guest) -> Response:
+    """For whom; or at once the apps of the one patient there is."""
+    patients = guest.account.patients
+    if len(patients) == 1:
+        return guest.to(f"/mes-applications/{patients[0]}")
+    found = await guest.entrance.patients(guest.account, "")
+    return guest.page("for-whom", {"patients": [(id, label) for id, label in found if id in patients]})
+
+
+async def show_patient(guest: Guest) -> Response:
+    """The apps of one patient."""
+    patient = guest.path("patient")
+    if patient not in guest.account.patients:
+        return guest.nothing()
+    shared = await guest.entrance.consents.of(patient)
+    done = guest.query("done")
+    values = {
+        "patient": patient,
+        "whom": await guest.entrance.name_of(guest.account, patient),
+        "own": guest.account.subject == f"Patient/{patient}",
+        "apps": [await _told(guest, patient, one) for one in shared],
+        "accesses": await accesses.recent(guest.entrance, guest.account, patient),
+        "statuses": STATUSES,
+        "done": done if done in DONE else "",
+    }
+    return guest.page("my-apps", values)
+
+
+async def withdraw(guest: Guest) -> Response:
+    """One purpose of an app taken back, or all."""
+    from fhir_server.smart.traces import Trace
+    from fhir_server.space.catalogue.withdrawal import withdraw as ended
+
+    found = await _shared(guest)
+    if found is None:
+        return guest.nothing()
+    patient, app = found
+    authorization = guest.visit.authorization
+    purpose = guest.field("purpose") or None
+    await ended(authorization.records, guest.entrance.consents, patient, app, purpose, guest.account.subject)
+    trace = Trace("revocation", guest.account.subject, app.client, patient, why=purpose or "")
+    await authorization.traces.leave(trace, guest.visit.addresses.base)
+    return guest.to(f"/mes-applications/{patient}?done=withdrawn")
+
+
+async def show_report(guest: Guest) -> Response:
+    """Where an app is reported."""
+    found = await _shared(guest, guest.path("app"))
+    return guest.nothing() if found is None else await _report_page(guest, *found)
+
+
+async def report(guest: Guest) -> Response:
+    """The report kept for those who work on the catalogue."""
+    found = await _shared(guest, guest.path("app"))
+    if found is None:
+        return guest.nothing()
+    patient, app = found
+    try:
+        await reports(guest).file(app, guest.account.subject, guest.field("text", LONGEST + 1))
+    except ValueError:
+        return await _report_page(guest, patient, app, guest.field("text", LONGEST), "length", 400)
+    return guest.to(f"/mes-applications/{patient}?done=reported")
+
+
+ROUTES: tuple[Route, ...] = (
+    ("GET", "/mes-applications", show, acts),
+    ("GET", "/mes-applications/{patient}", show_patient, acts),
+    ("POST", "/mes-applications/{patient}/withdraw", withdraw, acts),
+    ("GET", "/mes-applications/{patient}/report/{app}", show_report, acts),
+    ("POST", "/mes-applications/{patient}/report/{app}", report, acts),
+)
+
+
+def reports(guest: Guest) -> Reports:
+    """Reports, as filed where this person is."""
+    entrance = guest.entrance
+    return Reports(entrance.catalogue, guest.visit.addresses.base, entrance.authorization.settings.audit != "off")
+
+
+async def _shared(guest: Guest, id: str = "") -> tuple[str, App] | None:
+    """The patient and the app spoken of; None when the person may not act for them, or there is no such app."""
+    patient = guest.path("patient")
+    app = await guest.entrance.catalogue.get(id or guest.field("app"))
+    if patient not in guest.account.patients or app is None:
+        return None
+    known = await guest.entrance.consents.decided(patient, app)
+    return (patient, app) if known else None
+
+
+async def _report_page(
+    guest: Guest, patient: str, app: App, text: str = "", error: str = "", status: int = 200
+) -> Response:
+    limits = {"shortest": SHORTEST, "longest": LONGEST}
+    return guest.page("report", {"patient": patient, "app": app, "text": text, "error": error, **limits}, status)
+
+
+async def _told(guest: Guest, patient: str, shared: Shared) -> dict[str, Any]:
+    app = shared.app
+    lines = [_line(one, shared.decisions) for one in app.purposes]
+    gone = [code for code in shared.decisions if app.purpose(code) is None and shared.decisions[code].permit]
+    lines += [_line(Purpose(code, code, ()), shared.decisions) for code in gone]
+    return {
+        "app": app,
+        "publisher": await guest.entrance.publisher(app),
+        "lines": lines,
+        "active": shared.active,
+        "changed": [one for one in lines if one.decision and one.decision.permit and not one.current],
+        "exchanges": await exchanges(guest.entrance, guest.account, patient, app),
+    }
+
+
+def _line(purpose: Purpose, decisions: Mapping[str, Decision]) -> Line:
+    decision = decisions.get(purpose.code)
+    return Line(purpose, done_with(purpose), decision, rights.current(purpose, decisions))
+
+
+async def exchanges(entrance: Entrance, account: Account, patient: str, app: App) -> Sequence[Exchange]:
+    """The last exchanges of an app on a patient, newest first, from the traces this person may see."""
+    from fhir_server.search.asking.query import condition
+
+    grant = Grant(_TRACES, subject=account.subject, wards=frozenset(account.wards))
+    place = entrance.authorization.verifier.place(entrance.pages.settings.base_url)
+    where = condition("AuditEvent", [("patient", f"Patient/{patient}"), ("agent:identifier", f"|{app.client}")], place)
+    page = await entrance.repository(grant).find({"AuditEvent": where}, count=LAST)
+    return [_exchange(parse(version.body)) for version in page.versions]
+
+
+def _exchange(tree: Mapping[str, Any]) -> Exchange:
+    named = (one.get("what", {}).get("reference", "").partition("/")[0] for one in tree.get("entity", ()))
+    types = tuple(dict.fromkeys(type for type in named if type))
+    code = next((one.get("code", "") for one in tree.get("subtype", ())), "")
+    return Exchange(str(tree.get("recorded", "")), code, types)

@@ -1,0 +1,137 @@
+"""Bouquet de services: the tools open to a professional, opened on the patient at hand with no new sign-in.
+
+https://hl7.org/fhir/smart-app-launch/app-launch.html#launch-app-ehr-launch. The patient at hand and the words they were
+looked for with are kept with the session, never in an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+from fastapi.responses import Response
+
+from fhir_server.site.authorizing import purpose_of_use
+from fhir_server.site.signed_in import Guest, Route
+from fhir_server.site.visit import Entrance
+from fhir_server.smart import lifetimes
+from fhir_server.smart.clients.registered import Client, RecordedClients
+from fhir_server.smart.people.patients import known_enough
+from fhir_server.smart.secret import digest
+
+if TYPE_CHECKING:
+    from fhir_server.smart.people.accounts import Account
+
+
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """What a professional has before them.
+
+    Attributes:
+        patient: id of the patient chosen.
+        asked: words of the name looked for.
+    """
+
+    patient: str | None = None
+    asked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        client: as governed by the catalogue, when it is of it.
+        description, publisher: of the catalogue; "" for other software.
+    """
+
+    client: Client
+    description: str = ""
+    publisher: str = ""
+
+
+def professional(account: Account) -> bool:
+    """Whether the account is a professional's."""
+    return account.professional
+
+
+async def show(guest: Guest) -> Response:
+    """The exercise, the patient at hand, the tools."""
+    from fhir_server.smart.people import roles
+
+    account, entrance = guest.account, guest.entrance
+    if len(account.roles) > 1 and guest.session.role is None:
+        found = await roles.find(entrance.repository, account)
+        return guest.visit.page("smart/role", {"roles": found, "client": "", "then": "/outils"})
+    role = guest.session.role or next(iter(account.roles), None)
+    hand = await _at_hand(guest)
+    tools = await open_to_professionals(entrance)
+    values = {
+        "role": await roles.name(entrance.repository, account, role) if role else "",
+        "patient": hand.patient,
+        "whom": await entrance.name_of(account, hand.patient) if hand.patient else "",
+        "asked": hand.asked or "",
+        "patients": await entrance.patients(account, hand.asked) if hand.asked is not None else None,
+        "enough": hand.asked is None or known_enough(hand.asked),
+        "tools": tools,
+        "regulation": guest.session.regulation,
+        "shortest": purpose_of_use.SHORTEST,
+        "longest": purpose_of_use.LONGEST,
+    }
+    leads = [uri for tool in tools for uri in (tool.client.launch_uri or "", *tool.client.redirect_uris)]
+    return guest.page("tools", values, leads=leads)
+
+
+async def look_for(guest: Guest) -> Response:
+    """Patients of a name."""
+    await _keep(guest, replace(await _at_hand(guest), asked=guest.field("name", 100)))
+    return guest.to("/outils")
+
+
+async def choose(guest: Guest) -> Response:
+    """The patient at hand, or none."""
+    chosen = guest.field("patient") or None
+    if chosen is not None and not await guest.entrance.may_choose(guest.account, chosen):
+        return guest.nothing()
+    await _keep(guest, AtHand(chosen))
+    return guest.to("/outils")
+
+
+ROUTES: tuple[Route, ...] = (
+    ("GET", "/outils", show, professional),
+    ("POST", "/outils/search", look_for, professional),
+    ("POST", "/outils/patient", choose, professional),
+)
+
+
+async def open_to_professionals(entrance: Entrance) -> Sequence[Tool]:
+    """Referenced apps for professionals that are on line and can be launched, and other active clients that can."""
+    recorded = [one.id for one in await RecordedClients(entrance.authorization.records).list()]
+    filed = [app.client for app in await entrance.catalogue.online() if app.audience == "professional"]
+    ids = dict.fromkeys((*recorded, *filed))
+    found = [tool for id in ids if (tool := await _tool(entrance, id)) is not None]
+    return sorted(found, key=lambda tool: tool.client.name.casefold())
+
+
+async def _tool(entrance: Entrance, id: str) -> Tool | None:
+    client = await entrance.authorization.clients.get(id)
+    if client is None or client.status != "active" or not client.launch_uri:
+        return None
+    if client.device is None:
+        return Tool(client)
+    app = await entrance.catalogue.get(client.device)
+    if app is None or app.status != "EN_LIGNE" or app.audience != "professional":
+        return None
+    return Tool(client, app.description, await entrance.publisher(app))
+
+
+async def _at_hand(guest: Guest) -> AtHand:
+    kept = await guest.visit.authorization.records.get("at-hand", digest(guest.visit.cookie or ""))
+    return msgspec.json.decode(kept, type=AtHand) if kept is not None else AtHand()
+
+
+async def _keep(guest: Guest, hand: AtHand) -> None:
+    key = digest(guest.visit.cookie or "")
+    await guest.visit.authorization.records.put("at-hand", key, msgspec.json.encode(hand), lifetimes.SESSION)

@@ -1,0 +1,225 @@
+"""The apps that the space keeps: found by client id or Device id, and saved.
+
+Everything here is the server's own work, under no caller's grant; callers read Devices through their own Repository
+(`access.policy`). Every change moves the mark by which workers forget what they verified (`access.revision`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from fhir_server.access.grant import OPEN
+from fhir_server.access.policy import APP, ON_LINE
+from fhir_server.access.repository import Repository
+from fhir_server.access.revision import Lasting, Revision, changed
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.outcome import Conflict
+from fhir_server.search.parameters.codes import spelling
+from fhir_server.search.parameters.registry import Registry
+from fhir_server.search.parameters.text import fold
+from fhir_server.space.catalogue import apps
+from fhir_server.space.catalogue.apps import CLIENTS, App
+from fhir_server.space.catalogue.rights import opens
+from fhir_server.store.filters import Filter, Token, both
+from fhir_server.store.matching import unpack
+from fhir_server.store.protocol import Guard, Put, Records, Stale, Store, Version
+
+#: Systems of the identifiers that invented patients have: NIR-INS of demonstration and of test.
+SYNTHETIC = frozenset({"urn:oid:1.2.250.1.213.1.4.11", "urn:oid:1.2.250.1.213.1.4.10"})
+#: Systems of the identifiers that real people have.
+REAL = frozenset({"urn:oid:1.2.250.1.213.1.4.8", "urn:oid:1.2.250.1.213.1.4.9"})
+#: Apps read at once.
+_PAGE = 200
+
+
+class Catalogue:
+    """The apps of one opened store."""
+
+    def __init__(
+        self,
+        store: Store,
+        records: Records,
+        registry: Callable[[], Registry],
+        base: str = "",
+        lasting: Lasting | None = None,
+    ) -> None:
+        """`registry` gives the search parameters in force; `base` is the server's own FHIR base, when it is known.
+
+        `lasting` is what this worker remembers, when others share it.
+        """
+        self.lasting = lasting or Lasting(Revision(records))
+        self.records = records
+        self._store = store
+        self._registry = registry
+        self._base = base
+
+    @property
+    def repository(self) -> Repository:
+        """The store, for the catalogue's own work."""
+        return Repository(self._store, OPEN, self._registry(), self._base)
+
+    async def by_client(self, client_id: str) -> App | None:
+        """The app whose OAuth client id this is, whatever its status."""
+        page = await self._store.find({"Device": both(APP, _client(client_id))}, count=_PAGE)
+        found = (apps.read(parse(version.body)) for version in page.versions)
+        return next((app for app in found if app.client == client_id), None)
+
+    async def get(self, device_id: str) -> App | None:
+        """The app that this Device is, whatever its status; None when there is no such Device, or it is no app."""
+
+        async def read() -> App | None:
+            return (await self.at(device_id))[0]
+
+        return await self.lasting.get(("app", device_id), read)
+
+    async def at(self, device_id: str) -> tuple[App | None, int]:
+        """As `get`, and the version of the Device, for `expected`: what is judged is then what is written over."""
+        version = await self._store.read("Device", device_id)
+        if version is None or version.deleted:
+            return None, version.version if version else 0
+        tree = parse(version.body)
+        return (apps.read(tree) if apps.is_app(tree) else None), version.version
+
+    async def online(self, category: str | None = None, text: str | None = None) -> list[App]:
+        """The public catalogue: apps on line whose convention has not ended, by name.
+
+        Args:
+            category: a code of https://fhir-server.example/CodeSystem/ens-app-category; None for any.
+            text: words that each stand in the name, the description or a purpose's label; case and accents aside.
+        """
+        words, now = fold(text or "").split(), datetime.now(UTC)
+        found = [app for app in await self._find(ON_LINE) if opens(app, now)]
+        return [app for app in found if (category is None or category in app.categories) and _has(app, words)]
+
+    async def ended(self, now: datetime) -> list[App]:
+        """Apps that everybody still finds though their convention has ended."""
+        return [app for app in await self._find(ON_LINE) if not opens(app, now)]
+
+    async def all(self) -> list[App]:
+        """Every app, whatever its status, by name."""
+        return await self._find(APP)
+
+    async def of_publisher(self, organization: str) -> list[App]:
+        """Every app of a publisher ("Organization/1"), by name."""
+        return [app for app in await self._find(APP) if app.publisher == organization]
+
+    async def save(self, app: App, expected: int | None = None, now: datetime | None = None) -> Version:
+        """Keep an app as it is now; every worker judges tokens by it within a second.
+
+        Args:
+            app: with the id of its Device.
+            expected: version of the Device that was judged, 0 for a new one; None for whatever is there.
+            now: aware; the clock's when not given.
+
+        Raises:
+            Conflict: another write came first, or the client id is another app's (409).
+        """
+        put, guard = await self.put(app, expected, now)
+        try:
+            [version] = await self._store.transact([put], [guard])
+        except Stale:
+            words = "The app was changed meanwhile, or its client id is another app's."
+            raise Conflict(words, key="overtaken") from None
+        await changed(self.records)
+        return version
+
+    async def put(self, app: App, expected: int | None = None, now: datetime | None = None) -> tuple[Put, Guard]:
+        """The write that `save` makes, and the guard that no other app has its client id, to go with other writes.
+
+        Whoever transacts it calls `access.revision.changed` afterwards.
+
+        Raises:
+            Conflict: the Device is not at version `expected` (409).
+        """
+        before = await self._store.read("Device", app.id)
+        if expected is not None and (before.version if before else 0) != expected:
+            raise Conflict("The app was changed meanwhile.", key="overtaken")
+        known = parse(before.body) if before and not before.deleted else None
+        tree = apps.written(app, known, (now or datetime.now(UTC)).date())
+        put = await self.repository.put("Device", app.id, tree, serialize(tree), before)
+        holder = await self.by_client(app.client)
+        same = holder is not None and holder.id == app.id
+        return put, Guard("Device", both(APP, _client(app.client)), frozenset({app.id}) if same else frozenset())
+
+    async def remove(self, device_id: str) -> None:
+        """Delete an app that was never referenced; nothing when there is none. Every worker follows within a second."""
+        version = await self._store.read("Device", device_id)
+        if version is None or version.deleted or not apps.is_app(parse(version.body)):
+            return
+        await self.repository.transact([await self.repository.delete(version)])
+        await changed(self.records)
+
+    async def draft(
+        self,
+        client: str,
+        name: str,
+        publisher: str,
+        *,
+        version: str = "0.1.0",
+        description: str = "",
+        url: str = "",
+        privacy_url: str = "",
+        launch_uri: str = "",
+        audience: apps.Audience = "patient",
+        categories: Sequence[str] = (),
+    ) -> App:
+        """A new app, kept with status PRESERIE and no purpose: it reads nothing until it is referenced.
+
+        Args:
+            client: its OAuth client id, which no app may have yet.
+            name: shown to people.
+            publisher: "Organization/1".
+            version: of the app.
+            description, url, privacy_url, launch_uri, audience, categories: as `App`.
+
+        Returns:
+            The app; its `id` is the Device's, for `Client.device`.
+
+        Raises:
+            Conflict: another app has the client id (409).
+        """
+        made = App(
+            id=secrets.token_hex(12),
+            client=client,
+            name=name,
+            publisher=publisher,
+            version=version,
+            status="PRESERIE",
+            categories=tuple(categories),
+            audience=audience,
+            description=description,
+            url=url,
+            privacy_url=privacy_url,
+            launch_uri=launch_uri,
+        )
+        await self.save(made, expected=0)
+        return made
+
+    async def synthetic(self, patient: str) -> bool:
+        """Whether the patient (id) is an invented one: an INS of test or demonstration, and none of a real person."""
+        version = await self._store.read("Patient", patient)
+        if version is None or version.deleted:
+            return False
+        systems = {word.qualifier for word in unpack(version.packed).words if word.param == "identifier"}
+        return bool(systems & SYNTHETIC) and not systems & REAL
+
+    async def _find(self, where: Filter) -> list[App]:
+        found: list[App] = []
+        after = None
+        while True:
+            page = await self._store.find({"Device": where}, after=after, count=_PAGE)
+            found += [apps.read(parse(version.body)) for version in page.versions]
+            after = page.next
+            if after is None:
+                return sorted(found, key=lambda app: (fold(app.name), app.id))
+
+
+def _client(client_id: str) -> Token:
+    return Token("identifier", spelling(client_id, CLIENTS), CLIENTS)
+
+
+def _has(app: App, words: Sequence[str]) -> bool:
+    said = fold(" ".join((app.name, app.description, *(purpose.label for purpose in app.purposes))))
+    return all(word in said for word in words)
