@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -38,14 +39,16 @@ from fhir_server.work import beside
 
 if TYPE_CHECKING:
     import httpx
-    from fastapi import APIRouter
+    from fastapi import APIRouter, FastAPI
 
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
     from fhir_server.http.guard import Guard
+    from fhir_server.http.metrics import Metrics
     from fhir_server.jobs.clock import Clock, Now
     from fhir_server.search.activation.reindex import Anew
     from fhir_server.simulators.routes import Simulators
+    from fhir_server.site.rendering import Pages
     from fhir_server.smart.authorization import Authorization
     from fhir_server.space.catalogue.consents import Consents
     from fhir_server.space.catalogue.registry import Catalogue
@@ -201,7 +204,8 @@ class House:
     async def _warm(self) -> None:
         # A start answers before all is there; what is not is fetched before somebody waits for it.
         await asyncio.sleep(_WARM_AFTER)
-        await self.asgi.warm()
+        await asyncio.to_thread(import_module, "fhir_server.site.routing")
+        _ = self.asgi.fastapi
 
     async def _jobs(self) -> None:
         # What is due can wait until the first requests of a start are answered.
@@ -252,7 +256,7 @@ class House:
             operate=_operate,
             validator=self.validator.for_client(grant.client or ""),
             following=self.following,
-            security=_opened if self.settings.open else _security,
+            security=partial(_security, self.settings.open),
             catalogue=self._apps,
         )
 
@@ -287,11 +291,13 @@ _NOBODY = Grant(traced=False)
 async def opened(settings: Settings) -> AsyncIterator[House]:
     """The server of `settings`, opened; closed when the block ends, after what was accepted is written."""
     settings = settings.placed()
-    private.repair(settings.data, Path(settings.store_url.removeprefix("sqlite:///")))
+    file = Path(settings.store_url.removeprefix("sqlite:///"))
+    private.repair(settings.data, file)
     engine = open_engine(
         settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds
     )
-    terminology = Terminology(lambda: open_concepts(_beside(settings)), engine.store, place(settings))
+    # Beside the store's file, so that two stores never share what was derived from one of them.
+    terminology = Terminology(lambda: open_concepts(file.parent), engine.store, place(settings))
     try:
         watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records)
         await watch.refresh(now=True)
@@ -317,11 +323,6 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         await engine.close()
 
 
-def _beside(settings: Settings) -> Path:
-    """The folder of the store's file, so that two stores never share what was derived from one of them."""
-    return Path(settings.store_url.removeprefix("sqlite:///")).parent
-
-
 async def _secret(records: Records, name: str) -> bytes:
     """A secret made once: of several workers starting together, one makes it and all use it."""
     await records.add("key", name, secrets.token_bytes(32))
@@ -333,43 +334,50 @@ def _application(house: House) -> Application:
     from fhir_server.interactions.long_requests import tried
     from fhir_server.interactions.traced import traced
     from fhir_server.site.entrance import required
-
-    async def check() -> str | None:
-        try:
-            await house.engine.records.get("key", "cursor")
-        except FhirError as error:
-            return str(error)
-        return await house.engine.unwritable()
+    from fhir_server.site.rendering import Pages
 
     required(house.settings)
+    pages = Pages(house.settings)
     if house.settings.brands is not None:
         _ = house.authorization
 
-    async def known() -> frozenset[str]:
-        return await house.authorization.origins.known()
-
-    registered = None if house.settings.open else known
+    registered = None if house.settings.open else lambda: house.authorization.origins.known()
     gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending), "fhir_beside_calls": beside.calls}
     return build(
         house.settings,
         partial(tried, handler=traced),
         house.context,
-        routers=lambda: _routers(house),
-        check=check,
+        pages.page,
+        lambda counted: _routes(house, pages, counted),
+        check=partial(_check, house.engine),
         gauges=gauges,
         registered=registered,
     )
 
 
-def _routers(house: House) -> list[APIRouter]:
-    """The routes of authorization; an open server has none, and says so by their absence."""
-    if house.settings.open:
-        return []
+async def _check(engine: Engine) -> str | None:
+    """What is wrong with the store; None when nothing is."""
+    try:
+        await engine.records.get("key", "cursor")
+    except FhirError as error:
+        return str(error)
+    return await engine.unwritable()
+
+
+def _routes(house: House, pages: Pages, counted: Metrics) -> FastAPI:
+    """Every route that is not FHIR's own; an open server has none of authorization, and says so by their absence."""
+    from fhir_server.site.routing import assembled
+
+    routers: list[APIRouter] = [] if house.settings.open else _authorizing(house, pages)
+    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers)
+
+
+def _authorizing(house: House, pages: Pages) -> list[APIRouter]:
     from fhir_server.site.authorizing.routes import routers
     from fhir_server.site.entrance import entrance
 
-    own = [house.simulators.router()] if house.settings.simulators else []
-    return [*routers(entrance(house.authorization, house.repository, house.catalogue, house.consents)), *own]
+    stands = entrance(house.authorization, pages, house.repository, house.catalogue, house.consents)
+    return routers(stands) + ([house.simulators.router()] if house.settings.simulators else [])
 
 
 def _within(house: House) -> httpx.AsyncBaseTransport:
@@ -379,16 +387,10 @@ def _within(house: House) -> httpx.AsyncBaseTransport:
     return httpx.ASGITransport(house.simulators.asgi())
 
 
-def _security(base: str) -> Mapping[str, Any]:
-    from fhir_server.smart.capability import security
+def _security(open: bool, base: str) -> Mapping[str, Any]:
+    from fhir_server.smart import capability
 
-    return security(base)
-
-
-def _opened(base: str) -> Mapping[str, Any]:
-    from fhir_server.smart.capability import opened
-
-    return opened(base)
+    return capability.opened(base) if open else capability.security(base)
 
 
 async def _operate(request: Request, context: Context) -> Response:

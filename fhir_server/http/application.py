@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,18 +19,17 @@ from fhir_server.http.cors import Cors, Registered
 from fhir_server.http.forwarded import Peers
 from fhir_server.http.front import Front
 from fhir_server.http.metrics_shared import Folder
-from fhir_server.http.wire import PREFIX, Wire
+from fhir_server.http.wire import PREFIX, Renders, Wire
 from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
-from fhir_server.site.rendering import Pages
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter, FastAPI
+    from fastapi import FastAPI
 
 Scope = MutableMapping[str, Any]
 WELL_KNOWN = PREFIX + "/.well-known/"
-#: Makes further routes; asked once.
-MakeRouters = Callable[[], "Sequence[APIRouter]"]
+#: Makes every route that is not FHIR's own, with `/metrics` of what is counted there; asked once.
+MakeRoutes = Callable[[metrics.Metrics], "FastAPI"]
 
 
 class Application:
@@ -59,11 +57,6 @@ class Application:
         if self._made is None:
             self._made = self._make()
         return self._made
-
-    async def warm(self) -> None:
-        """Make what the first visitor would wait for: what takes long of it away from the event loop."""
-        await asyncio.to_thread(import_module, "fhir_server.site.routing")
-        _ = self.fastapi
 
     async def _routed(self, scope: Scope, receive: Any, send: Any) -> None:
         await self.fastapi(scope, receive, send)
@@ -104,12 +97,11 @@ def build(
     settings: Settings,
     dispatch: Handler,
     make_context: MakeContext,
+    page: Renders,
+    routes: MakeRoutes,
     *,
-    routers: MakeRouters = tuple,
     check: health.Check | None = None,
     gauges: Mapping[str, Callable[[], float]] | None = None,
-    counts: Callable[[], Awaitable[Mapping[str, int]]] | None = None,
-    demo: Sequence[tuple[str, str]] = (),
     registered: Registered | None = None,
 ) -> Application:
     """The application.
@@ -118,26 +110,21 @@ def build(
         settings: limits, base URL, CORS.
         dispatch: runs an interaction.
         make_context: makes the context of a call, or raises `Unauthorized`.
-        routers: makes further routes, such as those of authorization.
+        page: makes pages for people of FHIR's answers.
+        routes: makes the routes that are not FHIR's own: pages, those of authorization, `/metrics`.
         check: says what is wrong with the store, for `/health/ready`; None when nothing is.
         gauges: values for `/metrics` by name, such as the writes waiting for the store.
-        counts: resources by type, for the home page; None to leave them out.
-        demo: (login, who that is) of demonstration accounts, for the home page.
         registered: origins of registered apps, which may call from a browser.
     """
     shared = Folder(settings.data / "metrics", os.getppid(), os.getpid()) if settings.workers > 1 else None
     counted = metrics.Metrics(gauges, shared)
     readiness = health.Readiness(check)
-    pages = Pages(settings, counts, demo)
     cors = Cors(settings.cors_origins, registered, _origin(settings.base_url))
-    wire = Wire(settings, dispatch, make_context, counted, pages.page, cors)
+    wire = Wire(settings, dispatch, make_context, counted, page, cors)
 
-    def make() -> FastAPI:
-        from fhir_server.site.routing import assembled
-
-        return assembled(pages, counted, settings.metrics_token.get_secret_value(), routers())
-
-    return Application(make, wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header))
+    return Application(
+        lambda: routes(counted), wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header)
+    )
 
 
 async def _stopped(scope: Scope, send: Any) -> None:

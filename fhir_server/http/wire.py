@@ -24,13 +24,10 @@ from fhir_server.http.uri import pairs
 from fhir_server.interactions.exchange import FHIR_JSON, Handler, Request, Response
 from fhir_server.interactions.patch import ACCEPT_PATCH
 from fhir_server.settings import Settings
-from fhir_server.site.rendering import Shown, made_apart
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PREFIX = "/fhir"
-#: From this size on, in bytes, a page is made away from the event loop: laying out costs more than reading.
-_LONG_PAGE = 40_000
 #: The longest form of a search, in bytes: as many values as a search may have fit into it.
 LONGEST_FORM = 1_000_000
 #: The longest body shown to people as a page, in bytes; beyond, they are given the JSON.
@@ -48,10 +45,15 @@ _ALLOW = {
 
 
 class Renders(Protocol):
-    """What makes a page for people out of a response."""
+    """What makes a page for people out of a FHIR answer."""
 
-    def __call__(self, incoming: Incoming, response: Response, base: str) -> Response:
-        """The same response with a body of text/html."""
+    async def __call__(self, incoming: Incoming, response: Response, base: str) -> Response:
+        """The same response with a body of text/html, `LONGEST_PAGE` bytes of JSON at most.
+
+        Raises:
+            Unavailable: too many long pages are being made (503).
+            TooCostly: the page takes longer than it may (400).
+        """
 
 
 class Wire:
@@ -195,10 +197,7 @@ class Wire:
         if wanted.format == "html" and len(response.body) > LONGEST_PAGE:
             wanted = AS_JSON
         if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
-            if len(response.body) > _LONG_PAGE:
-                response = await conversion(made_apart, self._settings, Shown.of(incoming), response, base)
-            else:
-                response = self._page(incoming, response, base)
+            response = await self._page(incoming, response, base)
         packs = "accept-encoding" in incoming.headers and takes_gzip(incoming.headers["accept-encoding"])
         try:
             return await answer(response, wanted, incoming.pretty, base, packs)

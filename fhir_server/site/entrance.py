@@ -10,6 +10,7 @@ from fhir_server.settings import Settings, is_loopback
 if TYPE_CHECKING:
     from fhir_server.access.grant import Grant
     from fhir_server.access.repository import Repository
+    from fhir_server.site.rendering import Pages
     from fhir_server.site.visit import Entrance
     from fhir_server.smart.authorization import Authorization
     from fhir_server.space.catalogue.consents import Consents
@@ -33,15 +34,14 @@ def required(settings: Settings) -> None:
 
 def entrance(
     authorization: Authorization,
+    pages: Pages,
     repository: Callable[[Grant], Repository],
     catalogue: Catalogue,
     consents: Consents,
 ) -> Entrance:
     """The pages' own view of the server."""
-    from fhir_server.site.rendering import Pages
     from fhir_server.site.visit import Entrance
     from fhir_server.smart.federation.providers import configured
 
-    settings = authorization.settings
-    providers = tuple((one.name, f"/auth/with/{one.id}") for one in configured(settings))
-    return Entrance(authorization, Pages(settings), repository, catalogue, consents, providers)
+    providers = tuple((one.name, f"/auth/with/{one.id}") for one in configured(authorization.settings))
+    return Entrance(authorization, pages, repository, catalogue, consents, providers)

@@ -15,7 +15,7 @@ def router(pages: Pages) -> APIRouter:
 
     @routes.get("/", response_class=HTMLResponse)
     async def home(request: Request) -> HTMLResponse:
-        return HTMLResponse(await pages.home(request))
+        return HTMLResponse(pages.home(request))
 
     @routes.get("/favicon.ico")
     async def icon() -> Response:

@@ -5,7 +5,7 @@ RGAA 4.1, WCAG 2.1 AA: every page is whole without JavaScript and says its langu
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhir.definitions import FHIR_VERSION
 from fhir_server.http.calls import Incoming
+from fhir_server.http.front import POLICY
+from fhir_server.http.long_bodies import conversion
 from fhir_server.interactions.exchange import Response
 from fhir_server.settings import Settings
 from fhir_server.site.links import linked
@@ -23,14 +25,9 @@ if TYPE_CHECKING:
     from fastapi import Request
     from jinja2 import Environment
 
-Counts = Callable[[], Awaitable[Mapping[str, int]]]
-
 HERE = Path(__file__).parent
-#: No inline script or style, nothing from elsewhere, never inside another page.
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+#: From this size of JSON on, in bytes, a page is made away from the event loop: laying out costs more than reading.
+_LONG = 40_000
 #: What the home page suggests to look at first; a closed server, what it shows to everyone.
 _PUBLIC = ("Device", "Organization")
 _SUGGESTED = ("Patient", "Practitioner", "Organization", "DocumentReference", "Observation", "Appointment")
@@ -56,20 +53,28 @@ class Shown:
 
 def made_apart(settings: Settings, shown: Shown, response: Response, base: str) -> Response:
     """As `Pages.page`, in whatever process: for a response that is long."""
-    return Pages(settings).page(shown, response, base)
+    return Pages(settings).made(shown, response, base)
 
 
 class Pages:
     """Makes pages; the templates are read when the first one is asked for."""
 
-    def __init__(self, settings: Settings, counts: Counts | None = None, demo: Sequence[tuple[str, str]] = ()) -> None:
-        """`counts`: resources by type, for the home page; `demo`: (login, who that is)."""
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._counts = counts
-        self._demo = tuple(demo)
 
-    def page(self, incoming: Incoming | Shown, response: Response, base: str) -> Response:
-        """`response` with a page for people as its body, in the language they ask for."""
+    async def page(self, incoming: Incoming, response: Response, base: str) -> Response:
+        """`response` with a page for people as its body, in the language they ask for: an `http.wire.Renders`.
+
+        Raises:
+            Unavailable: too many long pages are being made (503).
+            TooCostly: the page takes longer than it may (400).
+        """
+        if len(response.body) > _LONG:
+            return await conversion(made_apart, self.settings, Shown.of(incoming), response, base)
+        return self.made(incoming, response, base)
+
+    def made(self, incoming: Incoming | Shown, response: Response, base: str) -> Response:
+        """As `page`, at once and in this process."""
         base = base or "/fhir"
         asked = {name: value for name, value in incoming.own}
         template, values = view(incoming.path, incoming.query, response.body, base, asked.get("view", ""))
@@ -80,15 +85,9 @@ class Pages:
         headers = {**response.headers, "Content-Security-Policy": POLICY, "Content-Language": chosen}
         return replace(response, body=body.encode(), media_type="text/html; charset=utf-8", headers=headers)
 
-    async def home(self, request: Request) -> str:
+    def home(self, request: Request) -> str:
         """The home page."""
-        counts = await self._counts() if self._counts else {}
-        values = {
-            "counts": sorted(counts.items(), key=lambda row: (-row[1], row[0])),
-            "demo": self._demo,
-            "suggested": _SUGGESTED if self.settings.open else _PUBLIC,
-            "fhir_version": FHIR_VERSION,
-        }
+        values = {"suggested": _SUGGESTED if self.settings.open else _PUBLIC, "fhir_version": FHIR_VERSION}
         return self.rendered("home.html", request, values)
 
     def rendered(

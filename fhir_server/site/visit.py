@@ -18,8 +18,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
+from fhir_server.http.front import POLICY
 from fhir_server.oauth.endpoints import addresses, form
-from fhir_server.site.rendering import POLICY, Pages
+from fhir_server.site.rendering import Pages
 from fhir_server.site.words import Language, language
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authorization import Authorization

@@ -18,7 +18,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "This server keeps health records as HL7 FHIR R4 (4.0.1) and answers software through a REST API, in JSON or "
         "XML. These pages show the same answers to a person.",
     ),
-    "accounts": ("Comptes de démonstration", "Demonstration accounts"),
     "api": ("Référence de l’API", "API reference"),
     "base": ("Adresse FHIR", "FHIR base address"),
     "breadcrumb": ("Fil d’Ariane", "Breadcrumb"),
@@ -35,7 +34,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "code": ("Code", "Code"),
     "detail-of": ("Détail technique :", "Technical detail:"),
     "content": ("Contenu", "Content"),
-    "count": ("Nombre", "Count"),
     "deleted": ("supprimée", "deleted"),
     "details": ("Détail", "Detail"),
     "element": ("Élément", "Element"),
@@ -104,8 +102,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "show": ("Afficher", "Show"),
     "warning": ("Avertissement", "Warning"),
-    "who": ("Qui", "Who"),
-    "sign-in": ("Identifiant", "Login"),
 }
 
 #: Kind of issue, https://hl7.org/fhir/R4/valueset-issue-type.html → (French, English): what pages say of it. The words

@@ -14,6 +14,8 @@ from fhir_server.http.application import Application, build
 from fhir_server.http.calls import Call
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.settings import Settings
+from fhir_server.site.rendering import Pages
+from fhir_server.site.routing import assembled
 
 PATIENT = {
     "resourceType": "Patient",
@@ -45,7 +47,14 @@ class Stub:
         self.calls: list[Call] = []
         self.answer = answer or _canned
         self.settings = Settings(**settings)
-        self.app: Application = build(self.settings, self._dispatch, self._context)
+        pages = Pages(self.settings)
+        self.app: Application = build(
+            self.settings,
+            self._dispatch,
+            self._context,
+            pages.page,
+            lambda counted: assembled(pages, counted, self.settings.metrics_token.get_secret_value(), ()),
+        )
 
     async def _dispatch(self, request: Request, context: Context) -> Response:
         self.requests.append(request)
