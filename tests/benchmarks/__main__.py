@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.benchmarks.servers import ROOT
 
 README = ROOT / "README.md"
-PARTS = ("engine", "curve", "validation", "terminology", "smart", "starting", "live")
+PARTS = ("engine", "curve", "validation", "terminology", "smart", "starting", "live", "beside")
 
 
 class Bench:
@@ -60,6 +60,10 @@ class Bench:
             from tests.benchmarks.live import live
 
             yield from live(self.options.size, self.options.beside)
+        elif name == "beside":
+            from tests.benchmarks.beside import beside
+
+            yield from beside(self.base, self.options.beside, self.options.resources, seconds)
         else:
             from tests.benchmarks.starting import starting
 
@@ -73,6 +77,8 @@ def main() -> None:
         bench, machine = Bench(options, Path(folder)), _machine()
         print(f"{machine}\n")
         for name in options.only or PARTS:
+            if name == "beside" and options.beside is None:
+                continue
             print(f"<!-- bench {name}: begin -->", flush=True)
             tables = []
             for text in bench.part(name):

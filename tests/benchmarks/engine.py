@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.scenarios import PATIENTS_PER_THOUSAND, Filled, create, read, search, sorted_search, transaction
-from tests.benchmarks.servers import Figure, command, free_port, measure, running, serving
+from tests.benchmarks.servers import ROOT, Figure, command, free_port, measure, running, serving
 from tests.benchmarks.timing import table, told
 from tests.examples import shared_data
 
@@ -24,11 +24,11 @@ def engine(filled: Filled, base: Path, seconds: float) -> Iterator[str]:
     yield load(base)
 
 
-def fill(folder: Path, resources: int) -> Filled:
-    """A store with about so many invented resources."""
+def fill(folder: Path, resources: int, build: Path = ROOT) -> Filled:
+    """A store of a build with about so many invented resources."""
     patients = max(20, round(resources / 1000 * PATIENTS_PER_THOUSAND))
     began = time.monotonic()
-    done = command("seed", "--patients", str(patients), "--data", str(folder))
+    done = command("seed", "--patients", str(patients), "--data", str(folder), build=build)
     if done.returncode:
         raise SystemExit(done.stderr)
     written = int(re.search(r"([\d,]+) resources written", done.stdout)[1].replace(",", ""))  # type: ignore[index]

@@ -47,12 +47,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `fhir-server` to its end."""
+def command(*arguments: str, build: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `fhir-server` of a build to its end."""
     return subprocess.run(
         [sys.executable, "-m", "fhir_server.cli.main", *arguments],
-        cwd=ROOT,
-        env=os.environ | QUIET | variables,
+        cwd=build,
+        env=os.environ | QUIET | {"PYTHONPATH": str(build)} | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -145,6 +145,15 @@ def resident(process: int) -> float:
     except OSError:
         return 0.0
     return next((int(row.split()[1]) / 1024 for row in rows if row.startswith("VmRSS:")), 0.0)
+
+
+def of_its_own(process: int) -> float:
+    """Memory of a process that no file stands for, in MB; 0 where the system does not say."""
+    try:
+        rows = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(row.split()[1]) / 1024 for row in rows if row.startswith("RssAnon:")), 0.0)
 
 
 def worked(process: int) -> float:
