@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import msgspec
-
 from fhir_server.access import binaries, traced_patients
 from fhir_server.access.attachment_filing import Filing, concerns, context_kept, with_context
 from fhir_server.access.audit import WITNESSED, Traces
@@ -26,6 +24,7 @@ from fhir_server.access.write_rules import asks_whose, closed, people
 from fhir_server.fhir.json import parse, serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.indexing.extract import extract
+from fhir_server.search.indexing.parts import by_parts
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import (
     EMPTY,
@@ -51,6 +50,8 @@ from fhir_server.store.protocol import (
     Write,
 )
 from fhir_server.work.budget import carry, settle
+
+_MADE_HERE = Word(WITNESSED, "1")
 
 
 class Repository:
@@ -252,10 +253,10 @@ class Repository:
 
     async def witness(self, tree: dict[str, Any]) -> Put:
         """The write of a trace that the server itself made: an AuditEvent with a mark that no caller can write."""
-        index = self.index("AuditEvent", tree)
-        marked = msgspec.structs.replace(index, words=(*index.words, Word(WITNESSED, "1")))
         id = self.new_id()
         body, stamp = stamped(serialize(tree), id, 1)
+        index = by_parts("AuditEvent", tree, self.registry, self._base)
+        marked = Index((*index.words, _MADE_HERE), index.spans, index.narrative, index.content)
         return Put("AuditEvent", id, 0, body, stamp, marked, "POST")
 
     async def delete(self, before: Version) -> Delete:

@@ -46,8 +46,11 @@ import asyncio, json, sys
 from pathlib import Path
 from fhir_server.app import opened
 from fhir_server.settings import Settings
+from fhir_server.smart import lifetimes
 from fhir_server.smart.people.accounts import Account
 from tests.benchmarks import smart
+
+lifetimes.ACCESS = 86_400
 
 async def main(folder, base):
     space = await smart._prepared(folder, base)

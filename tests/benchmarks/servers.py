@@ -133,7 +133,8 @@ def measured(generator: str, port: int, connections: int, seconds: float, server
     found = json.loads(done.stdout)
     if found["errors"]:
         print(f"{found['errors']} refused, such as: {found['sample']}", file=sys.stderr)
-    cuts = statistics.quantiles(found["latencies"] or [0.0, 0.0], n=100)
+    latencies = found["latencies"]
+    cuts = statistics.quantiles(latencies if len(latencies) > 1 else [*latencies, 0.0, 0.0], n=100)
     cpu = (worked(server) - before) / max(1, found["all"])
     return Figure(found["count"] / found["seconds"], cuts[49] * 1000, cuts[98] * 1000, found["errors"], cpu)
 

@@ -38,7 +38,7 @@ from fhir_server.search.indexing.enclosed import Enclosing, TooMuchInside
 from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
 from fhir_server.search.indexing.rows import Rows
 from fhir_server.search.parameters.registry import Registry
-from fhir_server.store.filters import Index
+from fhir_server.store.filters import Index, Word
 
 
 def extract(
@@ -63,17 +63,18 @@ def extract(
     Raises:
         TooMuchInside: what it contains would add too many rows (422).
     """
-    rows = _rows(type, tree, registry, base_url)
+    rows = rows_of(type, tree, registry, base_url)
     contained = beside or tree.get("contained")
     if isinstance(contained, list):
         with suppress(TooMuchInside) if written else nullcontext():
-            Enclosing(type, contained, lambda inner, one: _rows(inner, one, registry, base_url)).add(rows)
+            Enclosing(type, contained, lambda inner, one: rows_of(inner, one, registry, base_url)).add(rows)
     for binary in attached(tree, base_url):
         rows.word(ATTACHMENT, binary)
     return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), *texts(tree))
 
 
-def _rows(type: str, tree: dict[str, Any], registry: Registry, base_url: str) -> Rows:
+def rows_of(type: str, tree: dict[str, Any], registry: Registry, base_url: str) -> Rows:
+    """The rows of a resource itself, without those of what it contains; some may stand twice."""
     plan = _plan(type, registry)
     rows = Rows(registry.zone, base_url)
     for member in tree:
@@ -103,12 +104,18 @@ def _containing(tree: dict[str, Any], rows: Rows) -> None:
 
 
 def _naming(tree: dict[str, Any], rows: Rows) -> None:
-    if tree["resourceType"] not in WITNESSES:
-        return
+    rows.words += several(tree["resourceType"], tree, rows.base)
+
+
+def several(type: str, tree: dict[str, Any], base_url: str) -> tuple[Word, ...]:
+    """The row of one of `WITNESSES` that names more than one patient."""
+    if type not in WITNESSES:
+        return ()
     named = [(one.get("what", {}), one.get("type", {}).get("code")) for one in tree.get("entity", ())]
     named += [(target, None) for target in tree.get("target", ())]
-    if len({patient for what, kind in named if (patient := _patient(what, kind, rows.base))}) > 1:
-        rows.word(SEVERAL, "1")
+    if len(named) > 1 and len({found for what, kind in named if (found := _patient(what, kind, base_url))}) > 1:
+        return (Word(SEVERAL, "1"),)
+    return ()
 
 
 def _patient(what: dict[str, Any], kind: str | None, base: str) -> str:
