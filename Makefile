@@ -44,7 +44,7 @@ test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
 
 test-far: $(VENV)/.dev
 	@FHIR_TEST_STORE=memory:$(FAR) $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/interactions tests/search \
-		tests/operations tests/smart tests/space tests/terminology tests/profiles tests/store/test_contract.py
+		tests/operations tests/smart tests/space tests/terminology tests/profiles tests/store/contract
 
 bench: $(VENV)/.compiled
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

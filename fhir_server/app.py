@@ -25,9 +25,9 @@ from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store import private
+from fhir_server.store.engine import Engine
 from fhir_server.store.opening import open_concepts, open_engine
 from fhir_server.store.opening import require_store as require_store
-from fhir_server.store.protocol import Engine, Records
 from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.levels import Levels
@@ -311,9 +311,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
             codes=terminology,
             code_levels=settings.code_levels,
         )
-        house = House(
-            settings, engine, watch, following, validator, terminology, await _secret(engine.records, "cursor")
-        )
+        house = House(settings, engine, watch, following, validator, terminology, await _secret(engine, "cursor"))
         try:
             yield house
         finally:
@@ -323,10 +321,10 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         await engine.close()
 
 
-async def _secret(records: Records, name: str) -> bytes:
+async def _secret(engine: Engine, name: str) -> bytes:
     """A secret made once: of several workers starting together, one makes it and all use it."""
-    await records.add("key", name, secrets.token_bytes(32))
-    return await records.get("key", name) or b""
+    await engine.records.add("key", name, secrets.token_bytes(32))
+    return await engine.records.get("key", name) or b""
 
 
 def _application(house: House) -> Application:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fhir_server.store import opening
-from fhir_server.store.protocol import Engine
-from tests.store.memory import reopened
+from fhir_server.store.engine import Engine
+from tests.store.memory.engine import reopened
 
 KIND, _, MILLISECONDS = os.environ.get("FHIR_TEST_STORE", "embedded").partition(":")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fhir_server import app
-from fhir_server.store.protocol import Engine
+from fhir_server.store.engine import Engine
 
 
 class Counting:

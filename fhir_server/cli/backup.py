@@ -37,5 +37,7 @@ async def _copy(chosen: Settings, file: Path) -> None:
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)
     async with opened(chosen) as house:
-        await house.engine.backup(part)
+        if house.engine.maintenance is None:
+            refuse("This kind of store is copied with its own tools.")
+        await house.engine.maintenance.backup(part)
     part.replace(file)

@@ -7,7 +7,7 @@ import asyncio
 import typer
 
 from fhir_server.cli.occupancy import occupied
-from fhir_server.cli.options import WRONG, Data, Store, err, out, settings
+from fhir_server.cli.options import WRONG, Data, Store, err, out, refuse, settings
 from fhir_server.settings import Settings
 
 
@@ -28,4 +28,6 @@ async def defects(chosen: Settings) -> list[str]:
     from fhir_server.app import opened
 
     async with opened(chosen) as house:
-        return [defect async for defect in house.engine.check()]
+        if house.engine.maintenance is None:
+            refuse("This kind of store is looked through with its own tools.")
+        return [defect async for defect in house.engine.maintenance.check()]

@@ -38,7 +38,7 @@ async def reindex_all(house: House, types: Sequence[str], report: Callable[[int,
     done = 0
     after: Position | None = None
     while True:
-        page = await house.engine.store.walk(types, after, BATCH)
+        page = await house.engine.store.walk(dict.fromkeys(types, EVERYTHING), after, BATCH)
         await reindexed(house.engine.store, page.versions, anew)
         done += sum(not version.deleted for version in page.versions)
         report(done, total)

@@ -31,5 +31,5 @@ async def explain(call: Invocation, context: Context) -> Response:
         allows=context.repository.searches,
     )
     hidden = repository.visible(query.scope) != query.scope
-    plan = () if hidden else repository.store.explain(query.scope, query.sort)
+    plan = () if hidden else await repository.store.explain(query.scope, query.sort)
     return Response(200, serialize(words.explain(query, plan)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store import private
 from fhir_server.store.concepts import Concepts
-from fhir_server.store.protocol import Engine
+from fhir_server.store.engine import Engine
 
 #: How long a write waits for that of another process, in seconds: the largest that one request may make takes some.
 WAITING = 30.0

@@ -6,14 +6,20 @@ Instants are integers: milliseconds since 1970 UTC for versions, as FHIR's `inst
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from fhir_server.store.filters import Filter, Index
 
+if TYPE_CHECKING:
+    from fhir_server.store.changes import Changes
+
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+
+#: How much of each version is given: its name, instant and verb; its packed index too; its body too. What was not asked
+#: for is b"".
+Want = Literal["head", "index", "body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Version:
         version: 1 for the first; also the number in `W/"1"`.
         at: ms since 1970 UTC, as `meta.lastUpdated` in the body. Never earlier than a version committed before it.
         method: the verb that made it.
-        body: the JSON bytes a client is owed; b"" for a deletion.
+        body: the JSON bytes a client is owed; b"" for a deletion, and where less was wanted.
         packed: the index as stored (msgpack of `Index`); a deletion carries the index of the version it ended.
         current: whether this is the latest version.
         past: where `packed` is a later version's index (`vread`), this version's own; b"" elsewhere.
@@ -63,6 +69,10 @@ class Put:
         stamp: where in `body` the 24 bytes of `meta.lastUpdated` (`2026-01-31T12:00:00.000Z`) stand; the engine
             writes the instant of the commit there, so that instants follow the order of commits.
         index: what can be searched of it.
+        claims: names, such as "system|value" of an identifier, that the resource alone of its type holds from now on,
+            instead of those it held; None: it goes on with those. Two current resources never hold the same: an engine
+            on several machines keeps (type, name) → id under a unique key. The names of what is deleted are free, and
+            within one transaction one resource may let go of what another takes, in whichever order they are written.
     """
 
     type: str
@@ -72,11 +82,12 @@ class Put:
     stamp: int
     index: Index
     method: Literal["POST", "PUT", "PATCH"] = "PUT"
+    claims: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Write a deletion after version `expected`. The index of that version is kept with it."""
+    """Write a deletion after version `expected`. The index of that version is kept with it; its claims end."""
 
     type: str
     id: str
@@ -90,7 +101,8 @@ Write = Put | Delete
 class Guard:
     """A condition that must hold inside the transaction: the current `type`s matching `where` are exactly `ids`.
 
-    This is how two simultaneous conditional creates make one resource.
+    This is how two simultaneous conditional creates make one resource. Where a name is all that must be unique, a
+    claim (`Put.claims`) says so for less.
     """
 
     type: str
@@ -99,18 +111,20 @@ class Guard:
 
 
 class Stale(Exception):
-    """A pinned version or a guard no longer holds: nothing was written; judge again and retry.
+    """A pinned version, a guard or a claim does not hold: nothing was written; judge again and retry.
 
     Attributes:
-        write: the write whose `expected` was overtaken, or None when a guard failed.
+        write: the write whose `expected` was overtaken, or which claims `claim`; None when a guard failed.
         guard: the guard that failed, or None.
+        claim: the name that another resource holds, or None.
     """
 
-    def __init__(self, write: Write | None = None, guard: Guard | None = None) -> None:
+    def __init__(self, write: Write | None = None, guard: Guard | None = None, claim: str | None = None) -> None:
         """Name what was overtaken."""
         super().__init__(write or guard)
         self.write = write
         self.guard = guard
+        self.claim = claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,36 +165,6 @@ class Page:
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A version that was committed, named without its content.
-
-    Attributes:
-        type, id, version: which.
-        at: its instant, ms since 1970 UTC.
-        method: "DELETE" for a deletion.
-    """
-
-    type: str
-    id: str
-    version: int
-    at: int
-    method: Method
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Some of what was committed.
-
-    Attributes:
-        changed: in the order of commits.
-        position: where to ask from next; given back even when nothing changed.
-    """
-
-    changed: tuple[Changed, ...]
-    position: Position
-
-
 #: What to search: a filter for each resource type. A type that is not there is not searched.
 Scope = Mapping[str, Filter]
 
@@ -188,8 +172,19 @@ Scope = Mapping[str, Filter]
 class Store(Protocol):
     """Versions of resources, found by filters."""
 
+    def new_id(self, type: str, owner: str | None = None) -> str:
+        """An id for a new resource, of FHIR's `id` alphabet, that nobody can guess and nothing has yet; no journey.
+
+        Args:
+            type: resource type.
+            owner: "Patient/1", whose it will be, where that is known: an engine may keep together what is one person's.
+        """
+
     async def read(self, type: str, id: str) -> Version | None:
         """The current version, which may be a deletion; None when the id never existed."""
+
+    async def read_many(self, keys: Sequence[tuple[str, str]], want: Want = "body") -> list[Version | None]:
+        """What `read` gives for each (type, id), in the same order, as of one moment."""
 
     async def vread(self, type: str, id: str, version: int) -> Version | None:
         """That version, `packed` being the *current* version's index and `own` its own; None when there is none."""
@@ -201,11 +196,12 @@ class Store(Protocol):
         after: Position | None = None,
         count: int = 50,
         most_bytes: int | None = None,
+        want: Want = "body",
     ) -> Page:
         """Current, undeleted resources satisfying the filter of their type, `count` at most, following `after`.
 
         With `most_bytes` the page is over before its bodies are longer than that, whatever `count` says, but for one
-        resource. Without, a page of fewer than `count` is the last.
+        resource; bodies that are not wanted are of no length. Without, a page of fewer than `count` is the last.
 
         Stable under writes: a resource that matches throughout and is not itself rewritten is on exactly one page.
 
@@ -213,7 +209,7 @@ class Store(Protocol):
             TooCostly: a link inside a filter has more than the engine's limit of targets.
         """
 
-    async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
+    async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `find` newest first, for each of `scopes` in the same order, all as of one moment.
 
         Raises:
@@ -255,7 +251,7 @@ class Store(Protocol):
         """All the writes or none, durable when this returns; one version per write, same order.
 
         Raises:
-            Stale: an `expected` or a guard did not hold.
+            Stale: an `expected`, a guard or a claim did not hold.
             Unavailable: the store is locked, read-only or overloaded (503).
             InsufficientStorage: the disk is full (507).
         """
@@ -275,13 +271,29 @@ class Store(Protocol):
             InvalidParameter: `after` is no position of this store.
         """
 
-    async def walk(self, types: Sequence[str], after: Position | None = None, count: int = 500) -> Page:
-        """Current versions (deletions too) in the engine's own order: for re-indexing, export and checks."""
+    async def append(self, puts: Sequence[Put]) -> None:
+        """New resources that nothing is judged against, such as traces; each is durable when this returns.
+
+        They are no transaction: where one fails, others may be there. In `transact` they are of the same commit.
+
+        Args:
+            puts: each under an id that `new_id` gave, `expected` 0.
+
+        Raises:
+            Unavailable, InsufficientStorage: as `transact`.
+        """
+
+    async def walk(self, scope: Scope, after: Position | None = None, count: int = 500, want: Want = "body") -> Page:
+        """Current versions, deletions too, that satisfy the filter of their type, in the engine's own order.
+
+        For what goes through all that a type or a patient has: re-indexing, export, checks. A deletion has the index it
+        ended. A page may be short of `count`, and empty, without being the last: that has no `next`.
+        """
 
     async def reindex(self, entries: Sequence[tuple[Version, Index]]) -> int:
         """Replace the index of versions, past ones too; says how many of them are still current."""
 
-    def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
+    async def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
         """How `find` would run, a line a step, naming the indexes used."""
 
 
@@ -347,31 +359,3 @@ class Records(Protocol):
 
     async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
         """Unexpired (key, value) pairs of a kind whose key starts with `prefix`, by key."""
-
-
-class Engine(Protocol):
-    """An opened engine: both protocols, and what operating it takes."""
-
-    @property
-    def store(self) -> Store:
-        """Versions of resources."""
-
-    @property
-    def records(self) -> Records:
-        """Short-lived and secret things."""
-
-    @property
-    def pending(self) -> int:
-        """How many writes of this process wait for the store."""
-
-    async def unwritable(self) -> str | None:
-        """Why nothing can be written now, in words without a path; None while writes are taken."""
-
-    async def backup(self, target: Path) -> None:
-        """A consistent copy at `target`, while writing goes on."""
-
-    def check(self) -> AsyncIterator[str]:
-        """Each defect found in what is stored, in words; nothing when it is sound."""
-
-    async def close(self) -> None:
-        """Finish what was accepted, then let go of the files."""

@@ -20,9 +20,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fhir_server.store.engine import Engine
 from fhir_server.store.filters import Index, Refers
 from fhir_server.store.opening import open_engine
-from fhir_server.store.protocol import Engine, Put
+from fhir_server.store.protocol import Put
 
 JSON = "application/fhir+json"
 

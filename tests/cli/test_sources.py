@@ -9,7 +9,7 @@ import pytest
 
 from fhir_server.loading.progress import Journal
 from fhir_server.loading.sources import PART_LINES, digest, files, parts
-from fhir_server.store.protocol import Engine
+from fhir_server.store.engine import Engine
 from tests.engines import an_engine
 
 

@@ -19,7 +19,7 @@ from fhir_server.operations.table import operate
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
-from fhir_server.store.protocol import Engine
+from fhir_server.store.engine import Engine
 from tests.engines import an_engine
 
 BASE = "http://example.org/fhir"

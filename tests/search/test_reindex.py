@@ -17,9 +17,10 @@ from fhir_server.search.activation.reindex import BATCH, Indexing, Progress, ind
 from fhir_server.search.activation.watch import FORMAT, FORMAT_KEPT, STANDING, Watch, announce, complete
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
-from fhir_server.store.filters import Index, String, Word
+from fhir_server.store.engine import Engine
+from fhir_server.store.filters import EVERYTHING, Index, String, Word
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Delete, Engine, Put
+from fhir_server.store.protocol import Delete, Put
 from tests.engines import an_engine
 from tests.search.test_declared import a_parameter
 
@@ -208,7 +209,7 @@ async def test_progress_can_be_read(engine: Engine) -> None:
 async def test_all_can_be_indexed_on_command(engine: Engine) -> None:
     worker = Worker(engine)
     await worker.put(a_patient("p"), {"resourceType": "Person", "id": "q", "name": [{"family": "Q"}]})
-    page = await engine.store.walk(["Patient", "Person"])
+    page = await engine.store.walk(dict.fromkeys(["Patient", "Person"], EVERYTHING))
     await engine.store.reindex([(version, Index()) for version in page.versions])
     assert await worker.indexing.run(types_of(["Resource"]))
     person = await engine.store.read("Person", "q")

@@ -409,7 +409,7 @@ async def test_an_explanation_says_each_parameter_in_words_and_the_engines_plan(
     query = await server.query(
         "Observation?patient.name=x&value-quantity=gt5&code:not=a&foo=1&_sort=-date", strict=False
     )
-    told = explain(query, server.engine.store.explain(query.scope, query.sort))
+    told = explain(query, await server.engine.store.explain(query.scope, query.sort))
     assert told["resourceType"] == "Parameters"
     by_name = [part["name"] for part in told["parameter"]]
     assert by_name.count("criterion") == 3 and by_name.count("ignored") == 1 and "plan" in by_name

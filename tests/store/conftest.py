@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fhir_server.store.embedded.engine import open_engine
-from fhir_server.store.protocol import Engine
-from tests.store.memory import MemoryEngine
+from fhir_server.store.engine import Engine
+from tests.store.memory.engine import MemoryEngine
 
 ENGINES: dict[str, Callable[[Path], Engine]] = {
     "embedded": lambda folder: open_engine(folder / "store.sqlite"),

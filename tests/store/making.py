@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from fhir_server.fhir.json import stamped
+from fhir_server.store.engine import Engine
 from fhir_server.store.filters import Filter, Index, Span, Word
-from fhir_server.store.protocol import NEWEST, Engine, Put, Sort, Version
+from fhir_server.store.protocol import NEWEST, Put, Scope, Sort, Version, Want
+from tests.store.memory.engine import MemoryEngine
 
 
 def an_index(*rows: Word | Span, narrative: str = "", content: str = "") -> Index:
@@ -31,6 +34,10 @@ def a_put(
     return Put(type, id, expected, body, stamp, index or an_index(), method)
 
 
+MASKED = an_index(Word("security", "R"))
+OPEN = an_index(Word("security", "N"))
+
+
 async def stored(engine: Engine, type: str, indexes: Mapping[str, Index]) -> list[Version]:
     return await engine.store.transact([a_put(type, id, 0, index) for id, index in indexes.items()])
 
@@ -42,5 +49,33 @@ async def found(
     return [version.id for version in page.versions]
 
 
+async def walked(engine: Engine, scope: Scope, count: int = 2, want: Want = "body") -> list[Version]:
+    after, versions = None, []
+    while True:
+        page = await engine.store.walk(scope, after, count, want)
+        versions += page.versions
+        if page.next is None:
+            return versions
+        after = page.next
+
+
 async def defects(engine: Engine) -> list[str]:
-    return [defect async for defect in engine.check()]
+    """What is wrong with what is stored, where the engine can tell."""
+    if isinstance(engine, MemoryEngine):
+        return list(engine.defects())
+    return [defect async for defect in engine.maintenance.check()] if engine.maintenance else []
+
+
+async def history_of(engine: Engine, *args: object, **kwargs: object) -> list[tuple[str, int]]:
+    page = await engine.store.history(*args, **kwargs)  # type: ignore[arg-type]
+    return [(version.id, version.version) for version in page.versions]
+
+
+async def versions_apart(engine: Engine) -> list[int]:
+    """Three versions of one resource, at least 2 ms apart; their instants."""
+    ats = []
+    for n in range(3):
+        (version,) = await engine.store.transact([a_put("Patient", "a", n)])
+        ats.append(version.at)
+        await asyncio.sleep(0.003)
+    return ats

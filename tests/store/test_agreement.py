@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.store.embedded import candidates, connections, search
+from fhir_server.store.engine import Engine
 from fhir_server.store.filters import (
     BEGINNING,
     END,
@@ -41,9 +42,9 @@ from fhir_server.store.filters import (
     Word,
 )
 from fhir_server.store.matching import matches
-from fhir_server.store.protocol import Delete, Engine, Sort
+from fhir_server.store.protocol import Delete, Sort
 from tests.store.conftest import ENGINES
-from tests.store.making import a_put
+from tests.store.making import a_put, defects
 
 TYPES = ("A", "B", "C")
 PARAMS = ("p", "q", "near", "near$2", "c$1", "c$2")
@@ -343,6 +344,6 @@ async def _agree(name: str, folder: Path, todo: Any, asked: Any, size: int) -> N
                 history = await engine.store.history(scope, count=100)
                 assert [(v.type, v.id, v.version) for v in history.versions] == model.history(scope)
                 assert await engine.store.history_count(scope) == len(history.versions)
-        assert [defect async for defect in engine.check()] == []
+        assert await defects(engine) == []
     finally:
         await engine.close()

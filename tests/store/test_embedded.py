@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -24,7 +25,7 @@ from fhir_server.store.embedded.backup import restore
 from fhir_server.store.embedded.engine import EmbeddedEngine, open_engine
 from fhir_server.store.embedded.schema import VERSION
 from fhir_server.store.filters import EVERYTHING, And, LinkedFrom, Not, Span, String, Token, Word
-from fhir_server.store.protocol import Delete, Sort
+from fhir_server.store.protocol import Delete, Sort, Stale
 from tests.examples import ROOT
 from tests.store.making import a_put, an_index, defects, found, stored
 
@@ -75,7 +76,7 @@ async def test_a_killed_process_loses_nothing_it_acknowledged_and_leaves_no_half
 async def everything(engine: EmbeddedEngine, type: str) -> list[object]:
     after, seen = None, []
     while True:
-        page = await engine.store.walk([type], after, 1000)
+        page = await engine.store.walk({type: EVERYTHING}, after, 1000)
         seen += page.versions
         if page.next is None:
             return seen
@@ -259,7 +260,7 @@ async def test_a_copy_made_while_writing_restores_to_a_sound_store(engine: Embed
 
     writing = asyncio.ensure_future(write())
     await asyncio.sleep(0.05)
-    await engine.backup(tmp_path / "copy.sqlite")
+    await engine.maintenance.backup(tmp_path / "copy.sqlite")
     stop.set()
     await writing
     target = tmp_path / "elsewhere" / "store.sqlite"
@@ -281,7 +282,7 @@ async def test_restoring_replaces_what_was_there_and_keeps_it_beside(tmp_path: P
     path = tmp_path / "store.sqlite"
     engine = open_engine(path)
     await stored(engine, "Patient", {"a": an_index()})
-    await engine.backup(tmp_path / "copy")
+    await engine.maintenance.backup(tmp_path / "copy")
     await engine.store.transact([Delete("Patient", "a", 1)])
     with pytest.raises(Unavailable):
         restore(tmp_path / "copy", path)
@@ -309,6 +310,7 @@ DAMAGE = [
     ("INSERT INTO word VALUES(1, 1, 'extra', '', 0)", "word rows differ"),
     ("DELETE FROM span", "range rows differ"),
     ("INSERT INTO word VALUES(99, 1, 'x', '', 0)", "not there"),
+    ("INSERT INTO claim VALUES(1, 's|1', 99)", "held"),
     ("DELETE FROM version WHERE vid=1", "gap"),
     ("UPDATE version SET at=1 WHERE seq=(SELECT max(seq) FROM version)", "older"),
     ("UPDATE resource SET vid=7 WHERE rid=1", "not its own"),
@@ -342,4 +344,18 @@ async def test_what_expired_is_thrown_away(engine: EmbeddedEngine) -> None:
 
 async def test_explaining_names_the_index(engine: EmbeddedEngine) -> None:
     await stored(engine, "Patient", {"a": an_index(Word("security", "N"))})
-    assert any("word_value" in line for line in engine.store.explain({"Patient": Token("security", "N")}))
+    assert any("word_value" in line for line in await engine.store.explain({"Patient": Token("security", "N")}))
+
+
+async def test_a_store_of_an_earlier_server_is_brought_up_to_date_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "fhir.sqlite"
+    engine = open_engine(path)
+    await stored(engine, "Device", {"a": an_index()})
+    engine._connection.execute("DROP TABLE claim; PRAGMA user_version=1")
+    await engine.close()
+    engine = open_engine(path)
+    await engine.store.transact([replace(a_put("Device", "a", 1), claims=frozenset({"s|1"}))])
+    with pytest.raises(Stale):
+        await engine.store.transact([replace(a_put("Device", "b"), claims=frozenset({"s|1"}))])
+    assert (await defects(engine), engine._connection.pragma("user_version")) == ([], VERSION)
+    await engine.close()

@@ -12,7 +12,7 @@ from fhir_server.interactions.exchange import Context
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
-from fhir_server.store.protocol import Engine
+from fhir_server.store.engine import Engine
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator

@@ -163,7 +163,7 @@ class Indexing:
 
     async def _step(self, job: Progress) -> Progress:
         after: Position | None = job.position
-        page = await self._store.walk(job.types, after, BATCH)
+        page = await self._store.walk(dict.fromkeys(job.types, EVERYTHING), after, BATCH)
         await reindexed(self._store, page.versions, self._indexed)
         live = sum(not version.deleted for version in page.versions)
         job = msgspec.structs.replace(job, done=job.done + live, position=page.next)

@@ -15,6 +15,7 @@ import apsw
 import msgspec
 
 from fhir_server.fhir.json import instant
+from fhir_server.store.embedded.claims import claimed, require_free, settle
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.schema import SHORT
 from fhir_server.store.filters import EMPTY, Index, Span
@@ -109,7 +110,7 @@ class Batch:
         """One caller's writes, all or none.
 
         Raises:
-            Stale: a guard or an `expected` does not hold; nothing of it was taken.
+            Stale: a guard, an `expected` or a claim does not hold; nothing of it was taken.
         """
         for guard in guards:
             self.flush()
@@ -124,7 +125,13 @@ class Batch:
             ):
                 raise Stale(write)
             latest[key] = write.expected + 1
-        return [self._put(write) if isinstance(write, Put) else self._delete(write) for write in writes]
+        wanted = claimed(writes)
+        if wanted:
+            require_free(self._connection, self._names, writes, wanted, self._rids(wanted))
+        made = [self._put(write) if isinstance(write, Put) else self._delete(write) for write in writes]
+        if wanted:
+            settle(self._connection, self._names, wanted, self._rids(wanted))
+        return made
 
     def reindex(self, type: str, id: str, version: int, index: Index) -> bool:
         """Replace the index of a version; says whether it is the current one, whose rows are replaced too."""
@@ -163,6 +170,9 @@ class Batch:
         if self._indexes:
             self._flush_indexes()
             self._indexes.clear()
+
+    def _rids(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        return {key: state.rid for key in keys if (state := self._states.get(key)) is not None}
 
     def _read(self, writes: Iterable[Write]) -> dict[tuple[str, str], _State | None]:
         asked = [(write.type, write.id, isinstance(write, Delete)) for write in writes]

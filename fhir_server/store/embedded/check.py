@@ -32,6 +32,8 @@ _QUERIES = (
     ("content {} belongs to no version", "SELECT seq FROM content WHERE seq NOT IN (SELECT seq FROM version)"),
     ("version {} is older than the one before it",
      "SELECT seq FROM (SELECT seq, at < lag(at) OVER (ORDER BY seq) AS early FROM version) WHERE early"),
+    ("a name is held by resource {}, which is not there, deleted or of another type",
+     "SELECT c.rid FROM claim c LEFT JOIN resource r ON r.rid=c.rid AND r.type=c.type AND r.live WHERE r.rid IS NULL"),
     ("word rows belong to resource {}, which is not there",
      "SELECT DISTINCT rid FROM word WHERE rid NOT IN (SELECT rid FROM resource)"),
     ("range rows belong to resource {}, which is not there",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -11,25 +12,24 @@ from pathlib import Path
 import apsw
 
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.store.embedded.backup import copy
+from fhir_server.store.changes import Changes
 from fhir_server.store.embedded.batch import METHODS, Batch
-from fhir_server.store.embedded.check import defects
 from fhir_server.store.embedded.checkpoints import Checkpoints
 from fhir_server.store.embedded.conditions import Frame
 from fhir_server.store.embedded.connections import Clock, open_writer, said
 from fhir_server.store.embedded.costs import shape
 from fhir_server.store.embedded.feed import Feed
 from fhir_server.store.embedded.history import History
+from fhir_server.store.embedded.maintenance import EmbeddedMaintenance
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.records import EmbeddedRecords
 from fhir_server.store.embedded.schema import prepare
 from fhir_server.store.embedded.search import Search
-from fhir_server.store.embedded.sql import FALSE
-from fhir_server.store.embedded.walking import Row
+from fhir_server.store.embedded.traversal import traverse
 from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.filters import Index
-from fhir_server.store.protocol import NEWEST, Changes, Guard, Page, Position, Scope, Sort, Version, Write
+from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Put, Scope, Sort, Version, Want, Write
 
 _READ = """
 SELECT r.vid, r.at, r.method, r.size, c.bytes
@@ -39,6 +39,8 @@ SELECT v.at, v.method, v.size, c.bytes, v.seq=r.seq, r.size, CASE WHEN v.seq<>r.
 FROM resource r CROSS JOIN version v ON v.rid=r.rid AND v.vid=? CROSS JOIN content c ON c.seq=v.seq
 CROSS JOIN content now ON now.seq=r.seq WHERE r.type=? AND r.id=?"""
 
+#: What finding costs depends on how much is read of what is found.
+_FIND: dict[Want, str] = {"head": "find-heads", "index": "find-indexes", "body": "find"}
 #: With less than this left on its disk, in bytes, the store is not sent any more to be written.
 _LEAST_FREE = 16_000_000
 
@@ -51,9 +53,17 @@ class EmbeddedStore:
         self._writer = writer
         self._readers = readers
 
+    def new_id(self, type: str, owner: str | None = None) -> str:
+        """As `Store.new_id`: 96 bits in 24 characters that sort alike everywhere."""
+        return secrets.token_hex(12)
+
     async def read(self, type: str, id: str) -> Version | None:
         """As `Store.read`."""
         return await self._readers.quickly(lambda search: _read(search, type, id))
+
+    async def read_many(self, keys: Sequence[tuple[str, str]], want: Want = "body") -> list[Version | None]:
+        """As `Store.read_many`."""
+        return await self._readers.quickly(lambda search: search.versions_of(keys, want))
 
     async def vread(self, type: str, id: str, version: int) -> Version | None:
         """As `Store.vread`."""
@@ -68,15 +78,16 @@ class EmbeddedStore:
         after: Position | None = None,
         count: int = 50,
         most_bytes: int | None = None,
+        want: Want = "body",
     ) -> Page:
         """As `Store.find`."""
         return await self._readers.quickly(
-            lambda search: search.find(scope, sort, after, count, most_bytes), shape("find", scope, sort)
+            lambda search: search.find(scope, sort, after, count, most_bytes, want), shape(_FIND[want], scope, sort)
         )
 
-    async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
+    async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `Store.find_each`."""
-        return await self._readers.quickly(lambda search: search.find_each(scopes, count))
+        return await self._readers.quickly(lambda search: search.find_each(scopes, count, want))
 
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """As `Store.count`."""
@@ -117,9 +128,13 @@ class EmbeddedStore:
         """As `Store.changes`."""
         return await self._readers.quickly(lambda search: Feed(search).after(after, types, count))
 
-    async def walk(self, types: Sequence[str], after: Position | None = None, count: int = 500) -> Page:
+    async def append(self, puts: Sequence[Put]) -> None:
+        """As `Store.append`: what many callers append is one commit, as all writes are."""
+        await self._writer.transact(puts, ())
+
+    async def walk(self, scope: Scope, after: Position | None = None, count: int = 500, want: Want = "body") -> Page:
         """As `Store.walk`."""
-        return await self._readers.slowly(lambda search: _walk(search, types, after, count))
+        return await self._readers.slowly(lambda search: traverse(search, scope, after, count, want))
 
     async def reindex(self, entries: Sequence[tuple[Version, Index]]) -> int:
         """As `Store.reindex`."""
@@ -130,9 +145,9 @@ class EmbeddedStore:
         replaced: int = await self._writer.perform(task)
         return replaced
 
-    def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
+    async def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
         """As `Store.explain`."""
-        return self._readers.now(lambda search: search.explain(scope, sort))
+        return await self._readers.quickly(lambda search: search.explain(scope, sort))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +156,7 @@ class EmbeddedEngine:
 
     store: EmbeddedStore
     records: EmbeddedRecords
+    maintenance: EmbeddedMaintenance
     _path: Path
     _writer: Writer
     _readers: Readers
@@ -164,19 +180,6 @@ class EmbeddedEngine:
         except OSError:
             return "The folder of the store cannot be reached."
         return None
-
-    async def backup(self, target: Path) -> None:
-        """A consistent copy at `target`, while writing goes on.
-
-        Raises:
-            Unavailable: `target` cannot be written.
-            InsufficientStorage: its disk is full.
-        """
-        await self._readers.aside(lambda: copy(self._path, target))
-
-    def check(self) -> AsyncIterator[str]:
-        """Each defect found in what is stored, in words; nothing when it is sound."""
-        return defects(self._path, self._readers)
 
     async def close(self) -> None:
         """Finish what was accepted, then let go of the files."""
@@ -225,6 +228,7 @@ def open_engine(
     return EmbeddedEngine(
         EmbeddedStore(writer, readers),
         EmbeddedRecords(writer, readers),
+        EmbeddedMaintenance(path, readers),
         path,
         writer,
         readers,
@@ -256,22 +260,6 @@ def _vread(search: Search, type: str, id: str, version: int) -> Version | None:
     if current:
         return Version(type, id, version, at, METHODS[method], blob[:size], blob[size:])
     return Version(type, id, version, at, METHODS[method], blob[:size], blob_now[size_now:], False, blob[size:])
-
-
-#: Bytes of the resources met in one step of a walk.
-_WALKED_BYTES = 64_000_000
-
-
-def _walk(search: Search, types: Sequence[str], after: Position | None, count: int) -> Page:
-    kind = search.compiler.types(types, "type")
-    if kind == FALSE:
-        return Page(())
-    text = f"SELECT rid FROM resource NOT INDEXED WHERE rid>? AND {kind.text} ORDER BY rid LIMIT ?"
-    start = after[0] if after else 0
-    rows: list[Row] = search.connection.execute(text, (start, count + 1)).fetchall()
-    count = search.fitting([row[0] for row in rows[:count]], _WALKED_BYTES)
-    versions = search.versions([row[0] for row in rows[:count]])
-    return Page(versions, (rows[count - 1][0],) if len(rows) > count > 0 else None)
 
 
 def _holds(search: Search, guard: Guard, seconds: float) -> bool:

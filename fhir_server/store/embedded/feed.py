@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.store.changes import Changed, Changes
 from fhir_server.store.embedded.batch import METHODS
 from fhir_server.store.embedded.search import Search
 from fhir_server.store.embedded.sql import FALSE, TRUE
-from fhir_server.store.protocol import Changed, Changes, Position
+from fhir_server.store.protocol import Position
 
 _LAST = "SELECT coalesce(max(seq), 0) FROM version"
 _ROWS = """

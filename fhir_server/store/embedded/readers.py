@@ -140,13 +140,6 @@ class Readers:
         """What `work` returns, in a thread of its own that no read waits for."""
         return await asyncio.to_thread(work)
 
-    def now(self, read: Callable[[Search], T]) -> T:
-        """What `read` returns, on this thread. Raises as `quickly`."""
-        try:
-            return self._inline.run(read, self._deadline_seconds)
-        except apsw.Error as error:
-            raise said(error) from error
-
     def close(self) -> None:
         """Wait for reads in threads, then close every connection."""
         self._middling.close()

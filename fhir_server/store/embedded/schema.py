@@ -12,7 +12,7 @@ import apsw
 from fhir_server.fhir.outcome import Unavailable
 
 #: Written into the file's header. A server refuses a file with a greater number and upgrades one with a smaller.
-VERSION = 1
+VERSION = 2
 #: "FHIR" in ASCII: how `file` and `restore` know a store from any other SQLite file.
 APPLICATION = 0x46484952
 
@@ -21,6 +21,13 @@ SHORT = 32 * 86_400_000_000
 
 #: Every printable ASCII sign is part of a word: words come folded and already split at spaces.
 _SIGNS = "".join(chr(n) for n in range(33, 127) if not chr(n).isalnum()).replace("'", "''''").replace('"', '""')
+
+#: Names that one resource of a type alone holds (`Put.claims`).
+CLAIM = """
+CREATE TABLE claim(type INTEGER NOT NULL, name TEXT NOT NULL, rid INTEGER NOT NULL,
+    PRIMARY KEY(type, name)) WITHOUT ROWID;
+CREATE INDEX claim_rid ON claim(rid);
+"""
 
 TABLES = f"""
 CREATE TABLE name(id INTEGER PRIMARY KEY, type TEXT NOT NULL, code TEXT NOT NULL, UNIQUE(type, code));
@@ -59,10 +66,15 @@ CREATE INDEX span_many ON span(param, rid) WHERE many;
 CREATE VIRTUAL TABLE text USING fts5(narrative, content, content='', contentless_delete=1, detail=column,
     tokenize="ascii tokenchars '{_SIGNS}'");
 
+{CLAIM}
 CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires REAL,
     PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE INDEX record_expires ON record(expires) WHERE expires IS NOT NULL;
 """
+
+
+#: What makes a file of version n one of n + 1, by n.
+_UPGRADES = ("", CLAIM)
 
 
 def prepare(connection: apsw.Connection) -> None:
@@ -81,6 +93,10 @@ def prepare(connection: apsw.Connection) -> None:
             connection.execute(f"PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}")
         else:
             _understood(application, version)
+            for statements in _UPGRADES[int(str(version)) :]:
+                connection.execute(statements)
+            if version != VERSION:
+                connection.execute(f"PRAGMA user_version={VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -24,7 +24,7 @@ from fhir_server.store.embedded.sorting import Key, after, checked, keys, order,
 from fhir_server.store.embedded.sql import FALSE, Sql, conjunction
 from fhir_server.store.embedded.walking import Row, walk, walked_index
 from fhir_server.store.filters import EVERYTHING, Filter
-from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version
+from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version, Want
 
 #: Candidates up to this many are driven without thought of a walk.
 _DRIVEN = 500
@@ -61,23 +61,30 @@ class Search:
         position: Position | None,
         count: int,
         most_bytes: int | None = None,
+        want: Want = "body",
     ) -> Page:
         """A page of the current resources in `scope`. Arguments and result as `Store.find`."""
         with self.clock.snapshot():
-            return self._page(scope, tuple(sort) or NEWEST, position, count, most_bytes)
+            return self._page(scope, tuple(sort) or NEWEST, position, count, most_bytes, want)
 
-    def find_each(self, scopes: Sequence[Scope], count: int) -> list[Page]:
+    def find_each(self, scopes: Sequence[Scope], count: int, want: Want = "body") -> list[Page]:
         """The first page of each of `scopes`. Arguments and result as `Store.find_each`."""
         with self.clock.snapshot():
-            return [self._page(scope, NEWEST, None, count, None) for scope in scopes]
+            return [self._page(scope, NEWEST, None, count, None, want) for scope in scopes]
 
     def _page(
-        self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int, most_bytes: int | None
+        self,
+        scope: Scope,
+        sort: Sequence[Sort],
+        position: Position | None,
+        count: int,
+        most_bytes: int | None,
+        want: Want,
     ) -> Page:
         rows, total = self._rows(scope, sort, position, count + 1)
-        if most_bytes is not None:
+        if most_bytes is not None and want == "body":
             count = self.fitting([row[0] for row in rows[:count]], most_bytes)
-        versions = self.versions([row[0] for row in rows[:count]])
+        versions = self.versions([row[0] for row in rows[:count]], want)
         # One more than asked for was looked up, only to know whether it is there.
         last = rows[count - 1] if len(rows) > count > 0 else None
         return Page(versions, (*last[1:], last[0]) if last else None, total)
@@ -85,7 +92,7 @@ class Search:
     def count(self, scope: Scope, limit: int | None) -> int:
         """How many resources are in `scope`, at most `limit`."""
         total = 0
-        for where, types in self._groups(scope):
+        for where, types in self.groups(scope):
             if limit is not None and total >= limit:
                 return limit
             total += self._count(where, types, None if limit is None else limit - total)
@@ -102,17 +109,28 @@ class Search:
         rows: list[Any] = self.connection.execute(text, (*source.values, *demanded.values, limit)).fetchall()
         return frozenset([id for (id,) in rows])
 
-    def versions(self, rids: Sequence[int | float | str | None]) -> tuple[Version, ...]:
+    def versions(self, rids: Sequence[int | float | str | None], want: Want = "body") -> tuple[Version, ...]:
         """The current versions of the resources with these numbers, same order."""
         if not rids:
             return ()
-        found: list[Any] = self.connection.execute(_CURRENT, (msgspec.json.encode(rids).decode(),)).fetchall()
+        found: list[Any] = self.connection.execute(_CURRENT[want], (msgspec.json.encode(rids).decode(),)).fetchall()
         return tuple(
             [
                 Version(self.kind(type), id, vid, at, METHODS[method], blob[:size], blob[size:])
                 for type, id, vid, at, method, size, blob in found
             ]
         )
+
+    def versions_of(self, keys: Sequence[tuple[str, str]], want: Want) -> list[Version | None]:
+        """Arguments and result as `Store.read_many`."""
+        numbers = [(self.compiler.type(type), id) for type, id in keys]
+        found: list[Any] = self.connection.execute(_NAMED[want], (msgspec.json.encode(numbers).decode(),)).fetchall()
+        versions: list[Version | None] = [None] * len(keys)
+        for place, vid, at, method, size, blob in found:
+            versions[place] = Version(
+                keys[place][0], keys[place][1], vid, at, METHODS[method], blob[:size], blob[size:]
+            )
+        return versions
 
     def fitting(self, rids: Sequence[int | float | str | None], most_bytes: int) -> int:
         """How many of these resources, at least one if there are any, are together no longer than `most_bytes`."""
@@ -134,7 +152,7 @@ class Search:
     def explain(self, scope: Scope, sort: Sequence[Sort]) -> list[str]:
         """How `find` would go about it, a line a step."""
         lines: list[str] = []
-        for where, types in self._groups(scope):
+        for where, types in self.groups(scope):
             label = types[0] if len(types) == 1 else f"{len(types)} types"
             best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
             these = keys(tuple(sort) or NEWEST, types, self.compiler)
@@ -152,7 +170,7 @@ class Search:
             lines += [f"{label}: {step}" for step in self._steps(where, types, best)]
         return lines or ["nothing is stored of the types asked for"]
 
-    def _groups(self, scope: Scope) -> list[tuple[Filter, tuple[str, ...]]]:
+    def groups(self, scope: Scope) -> list[tuple[Filter, tuple[str, ...]]]:
         """The types in store of each distinct filter."""
         groups: dict[Filter, list[str]] = {}
         for type, where in scope.items():
@@ -162,7 +180,7 @@ class Search:
 
     def _rows(self, scope: Scope, sort: Sequence[Sort], position: Position | None, count: int) -> Found:
         """The first `count` resources after `position`."""
-        groups = self._groups(scope)
+        groups = self.groups(scope)
         if len(groups) == 1:
             where, types = groups[0]
             return self._group(where, types, sort, position, count)
@@ -279,9 +297,24 @@ class Search:
 
 
 _SIZES = "SELECT r.size FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value"
-_CURRENT = """
-SELECT r.type, r.id, r.vid, r.at, r.method, r.size, c.bytes
-FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value CROSS JOIN content c ON c.seq = r.seq"""
+#: What is read of a version: how long its body is, and the bytes of body and packed index. Without the body these
+#: leave its bytes in the file; a head does not even look there.
+_BYTES = " CROSS JOIN content c ON c.seq = r.seq"
+_WANTED: dict[Want, tuple[str, str]] = {
+    "body": ("r.size, c.bytes", _BYTES),
+    "index": ("0, substr(c.bytes, r.size + 1)", _BYTES),
+    "head": ("0, x''", ""),
+}
+_CURRENT = {
+    want: f"SELECT r.type, r.id, r.vid, r.at, r.method, {what}"
+    f" FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value{joined}"
+    for want, (what, joined) in _WANTED.items()
+}
+_NAMED = {
+    want: f"SELECT j.key, r.vid, r.at, r.method, {what}"
+    f" FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value->>0 AND r.id = j.value->>1{joined}"
+    for want, (what, joined) in _WANTED.items()
+}
 
 
 def _is_walkable(these: Sequence[Key]) -> bool:

@@ -19,7 +19,7 @@ from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
 from fhir_server.store.embedded.engine import open_engine
-from fhir_server.store.protocol import Engine
+from fhir_server.store.engine import Engine
 from fhir_server.terminology.resources import KINDS, artifact, concepts
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.profiles.activation import refuse

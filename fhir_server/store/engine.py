@@ -1,0 +1,50 @@
+"""An opened storage engine: what it stores, and what operating it takes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+from fhir_server.store.protocol import Records, Store
+
+
+class Maintenance(Protocol):
+    """Looking after data that only this server knows."""
+
+    async def backup(self, target: Path) -> None:
+        """A consistent copy at `target`, while writing goes on.
+
+        Raises:
+            Unavailable: `target` cannot be written.
+            InsufficientStorage: its disk is full.
+        """
+
+    def check(self) -> AsyncIterator[str]:
+        """Each defect found in what is stored, in words; nothing when it is sound."""
+
+
+class Engine(Protocol):
+    """An opened engine: both protocols, and what operating it takes."""
+
+    @property
+    def store(self) -> Store:
+        """Versions of resources."""
+
+    @property
+    def records(self) -> Records:
+        """Short-lived and secret things."""
+
+    @property
+    def maintenance(self) -> Maintenance | None:
+        """What looks after the data; None where its keeper's own tools do, as on a database server."""
+
+    @property
+    def pending(self) -> int:
+        """How many writes of this process wait for the store."""
+
+    async def unwritable(self) -> str | None:
+        """Why nothing can be written now, in words without a path; None while writes are taken."""
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the files."""
