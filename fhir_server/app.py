@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,12 +49,13 @@ if TYPE_CHECKING:
     from fhir_server.search.activation.reindex import Anew
     from fhir_server.simulators.routes import Simulators
     from fhir_server.site.rendering import Pages
+    from fhir_server.site.service_pages import ServicePages
     from fhir_server.smart.authorization import Authorization
     from fhir_server.space.catalogue.consents import Consents
     from fhir_server.space.catalogue.registry import Catalogue
 
 
-@dataclass(slots=True)
+@dataclass
 class House:
     """An opened server.
 
@@ -79,72 +80,54 @@ class House:
     cursor_key: bytes
     apart: Apart | None = None
     anew: Anew | None = None
-    _asgi: Application | None = None
-    _authorization: Authorization | None = None
-    _lasting: Lasting | None = None
-    _simulators: Simulators | None = None
-    _catalogue: Catalogue | None = None
-    _consents: Consents | None = None
 
-    @property
+    @cached_property
     def authorization(self) -> Authorization:
         """Who gets in; made when it is first asked for, since an open server needs none."""
-        if self._authorization is None:
-            from fhir_server.smart.authorization import Authorization
-            from fhir_server.space.catalogue.clients import CatalogueClients
+        from fhir_server.smart.authorization import Authorization
+        from fhir_server.space.catalogue.governing import AppGovernance
 
-            records = Remembered(self.engine.records, self.lasting)
-            self._authorization = Authorization(
-                self.settings,
-                records,
-                lambda: self.registry,
-                clients=CatalogueClients(records, self.catalogue),
-                catalogue=self.catalogue,
-                repository=self.repository,
-                within=lambda: _within(self),
-                revision=self.lasting.revision,
-            )
-        return self._authorization
+        return Authorization(
+            self.settings,
+            Remembered(self.engine.records, self.lasting),
+            lambda: self.registry,
+            AppGovernance(self.catalogue, self.consents),
+            repository=self.repository,
+            within=lambda: _within(self),
+            revision=self.lasting.revision,
+        )
 
-    @property
+    @cached_property
     def lasting(self) -> Lasting:
         """What this worker remembers of who may do what."""
-        if self._lasting is None:
-            self._lasting = Lasting(Revision(self.engine.records))
-        return self._lasting
+        return Lasting(Revision(self.engine.records))
 
-    @property
+    @cached_property
     def catalogue(self) -> Catalogue:
         """The referenced apps; made when it is first asked for."""
-        if self._catalogue is None:
-            from fhir_server.space.catalogue.registry import Catalogue
+        from fhir_server.space.catalogue.registry import Catalogue
 
-            store, records = self.engine.store, self.engine.records
-            base = self.settings.base_url
-            self._catalogue = Catalogue(store, records, lambda: self.registry, base, self.lasting)
-        return self._catalogue
+        store, records = self.engine.store, self.engine.records
+        base = self.settings.base_url
+        return Catalogue(store, records, lambda: self.registry, base, self.lasting)
 
-    @property
+    @cached_property
     def consents(self) -> Consents:
         """What patients accept of them."""
-        if self._consents is None:
-            from fhir_server.space.catalogue.consents import Consents
+        from fhir_server.space.catalogue.consents import Consents
 
-            self._consents = Consents(self.catalogue)
-        return self._consents
+        return Consents(self.catalogue)
 
-    @property
+    @cached_property
     def simulators(self) -> Simulators:
         """The simulated identity providers, over the people of the data; made when they are first asked for."""
-        if self._simulators is None:
-            from fhir_server.oauth.endpoints import addresses
-            from fhir_server.simulators.people import People
-            from fhir_server.simulators.routes import Simulators
+        from fhir_server.oauth.endpoints import addresses
+        from fhir_server.simulators.people import People
+        from fhir_server.simulators.routes import Simulators
 
-            base = self.settings.base_url
-            people = People(self.repository, lambda: self.authorization.verifier.place(base))
-            self._simulators = Simulators(self.engine.records, people, lambda request: addresses(request, base).issuer)
-        return self._simulators
+        base = self.settings.base_url
+        people = People(self.repository, lambda: self.authorization.verifier.place(base))
+        return Simulators(self.engine.records, people, lambda request: addresses(request, base).issuer)
 
     @property
     def registry(self) -> Registry:
@@ -155,12 +138,10 @@ class House:
         """The store as the caller of `grant` may see it; `base` is the server's public FHIR base, when it is known."""
         return Repository(self.engine.store, grant, self.registry, base or self.settings.base_url)
 
-    @property
+    @cached_property
     def asgi(self) -> Application:
         """The server as an ASGI application; made when it is first asked for, since commands need none."""
-        if self._asgi is None:
-            self._asgi = _application(self)
-        return self._asgi
+        return _application(self)
 
     @property
     def served(self) -> Guard:
@@ -275,8 +256,8 @@ class House:
 
     async def close(self) -> None:
         """Let go of what was made on the way."""
-        if self._authorization is not None:
-            self._authorization.close()
+        if "authorization" in self.__dict__:
+            self.authorization.close()
 
 
 #: Seconds between a start and the first look at what is due.
@@ -333,9 +314,10 @@ def _application(house: House) -> Application:
     from fhir_server.interactions.traced import traced
     from fhir_server.site.entrance import required
     from fhir_server.site.rendering import Pages
+    from fhir_server.site.service_pages import furnishing
 
     required(house.settings)
-    pages = Pages(house.settings)
+    pages = Pages(house.settings, furnishing(_service_pages(house)))
     if house.settings.brands is not None:
         _ = house.authorization
 
@@ -351,6 +333,14 @@ def _application(house: House) -> Application:
         gauges=gauges,
         registered=registered,
     )
+
+
+def _service_pages(house: House) -> tuple[ServicePages, ...]:
+    """The pages of every service; an open server has none, since nobody signs in."""
+    from fhir_server.space.catalogue.pages.rows import pages
+    from fhir_server.space.catalogue.pages.standing import Apps
+
+    return () if house.settings.open else (pages(Apps(house.catalogue, house.consents)),)
 
 
 async def _check(engine: Engine) -> str | None:
@@ -374,7 +364,7 @@ def _authorizing(house: House, pages: Pages) -> list[APIRouter]:
     from fhir_server.site.authorizing.routes import routers
     from fhir_server.site.entrance import entrance
 
-    stands = entrance(house.authorization, pages, house.repository, house.catalogue, house.consents)
+    stands = entrance(house.authorization, pages, house.repository, _service_pages(house))
     return routers(stands) + ([house.simulators.router()] if house.settings.simulators else [])
 
 

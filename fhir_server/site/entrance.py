@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fhir_server.settings import Settings, is_loopback
@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     from fhir_server.access.grant import Grant
     from fhir_server.access.repository import Repository
     from fhir_server.site.rendering import Pages
+    from fhir_server.site.service_pages import ServicePages
     from fhir_server.site.visit import Entrance
     from fhir_server.smart.authorization import Authorization
-    from fhir_server.space.catalogue.consents import Consents
-    from fhir_server.space.catalogue.registry import Catalogue
 
 
 def required(settings: Settings) -> None:
@@ -36,12 +35,14 @@ def entrance(
     authorization: Authorization,
     pages: Pages,
     repository: Callable[[Grant], Repository],
-    catalogue: Catalogue,
-    consents: Consents,
+    services: Sequence[ServicePages],
 ) -> Entrance:
-    """The pages' own view of the server."""
+    """The pages' own view of the server, and of the services whose pages stand beside them."""
+    from fhir_server.site.authorizing.account import PAGES
+    from fhir_server.site.service_pages import after_signing_in
     from fhir_server.site.visit import Entrance
     from fhir_server.smart.federation.providers import configured
 
     providers = tuple((one.name, f"/auth/with/{one.id}") for one in configured(authorization.settings))
-    return Entrance(authorization, pages, repository, catalogue, consents, providers)
+    after = after_signing_in(services, PAGES)
+    return Entrance(authorization, pages, repository, tuple(services), after, providers)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from fhir_server.oauth.endpoints import FORM
-from fhir_server.space.catalogue.impact_assessment import LARGEST
 
 #: The largest body that is read at all, the largest sum of its fields, in bytes, and how many fields it has.
 BODY, FIELDS, MOST = 64 * 1024 * 1024, 1024 * 1024, 2000
@@ -24,18 +23,23 @@ class Sent:
 
     Attributes:
         fields: name → values, in order.
-        files: name → (name of the file, its bytes; one byte more than `LARGEST` of one that is larger).
+        files: name → (name of the file, its bytes; one byte more than is allowed of one that is larger).
     """
 
     fields: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
-async def sent(request: Request) -> Sent | None:
-    """The form; None when the body is none, or too large."""
+async def sent(request: Request, largest: int) -> Sent | None:
+    """The form; None when the body is none, or too large.
+
+    Args:
+        request: whose body it is.
+        largest: file that is kept, in bytes.
+    """
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() == _MULTIPART:
-        return await _multipart(request, kind)
+        return await _multipart(request, kind, largest)
     from urllib.parse import parse_qsl
 
     if kind.partition(";")[0].strip().lower() != FORM:
@@ -55,12 +59,12 @@ async def sent(request: Request) -> Sent | None:
     return found
 
 
-async def _multipart(request: Request, kind: str) -> Sent | None:
+async def _multipart(request: Request, kind: str, largest: int) -> Sent | None:
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import MultipartParser, parse_options_header
 
     _, options = parse_options_header(kind)
-    reading = _Reading(parse_options_header)
+    reading = _Reading(parse_options_header, largest)
     size = 0
     try:
         parser = MultipartParser(options.get(b"boundary", b""), reading.callbacks())  # type: ignore[arg-type]
@@ -82,10 +86,11 @@ class _TooMuchError(Exception):
 class _Reading:
     """The parts of a form, taken as the parser finds them."""
 
-    def __init__(self, options: object) -> None:
+    def __init__(self, options: object, largest: int) -> None:
         self.sent = Sent()
         self.ended = False
         self._options = options
+        self._largest = largest
         self._header = [b"", b""]
         self._headers: dict[bytes, bytes] = {}
         self._data = bytearray()
@@ -129,7 +134,7 @@ class _Reading:
 
     def _more(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
-            self._data += data[start : min(end, start + LARGEST + 1 - len(self._data))]
+            self._data += data[start : min(end, start + self._largest + 1 - len(self._data))]
             return
         self._total += end - start
         if self._total > FIELDS:

@@ -18,6 +18,7 @@ from fhir_server.http.long_bodies import conversion
 from fhir_server.interactions.exchange import Response
 from fhir_server.settings import Settings
 from fhir_server.site.links import linked
+from fhir_server.site.service_pages import Furnishing
 from fhir_server.site.views import view, with_parameter
 from fhir_server.site.words import Language, language, said
 
@@ -51,16 +52,18 @@ class Shown:
         return Shown(incoming.path, incoming.query, incoming.own, incoming.raw_query, headers)
 
 
-def made_apart(settings: Settings, shown: Shown, response: Response, base: str) -> Response:
+def made_apart(settings: Settings, ways: Furnishing, shown: Shown, response: Response, base: str) -> Response:
     """As `Pages.page`, in whatever process: for a response that is long."""
-    return Pages(settings).made(shown, response, base)
+    return Pages(settings, ways).made(shown, response, base)
 
 
 class Pages:
     """Makes pages; the templates are read when the first one is asked for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ways: Furnishing | None = None) -> None:
+        """`ways`: to the pages of services, and their templates."""
         self.settings = settings
+        self._ways = ways or Furnishing()
 
     async def page(self, incoming: Incoming, response: Response, base: str) -> Response:
         """`response` with a page for people as its body, in the language they ask for: an `http.wire.Renders`.
@@ -70,7 +73,7 @@ class Pages:
             TooCostly: the page takes longer than it may (400).
         """
         if len(response.body) > _LONG:
-            return await conversion(made_apart, self.settings, Shown.of(incoming), response, base)
+            return await conversion(made_apart, self.settings, self._ways, Shown.of(incoming), response, base)
         return self.made(incoming, response, base)
 
     def made(self, incoming: Incoming | Shown, response: Response, base: str) -> Response:
@@ -101,8 +104,8 @@ class Pages:
 
     def _rendered(self, template: str, chosen: Language, here: str, values: Mapping[str, Any]) -> str:
         # An open server has nobody to sign in, and none of the pages behind it.
-        common = {"people": not self.settings.open, "moment": self._moments(chosen)}
-        return _rendered(template, chosen, here, {**common, **values})
+        common = {"people": not self.settings.open, "moment": self._moments(chosen), "ways": self._ways}
+        return _rendered(_environment(self._ways.folders), template, chosen, here, {**common, **values})
 
     def _moments(self, chosen: Language) -> Callable[[Any], str]:
         from fhir_server.site.moments import moment
@@ -110,30 +113,27 @@ class Pages:
         return lambda given: moment(given, chosen, self.settings.default_timezone)
 
 
-def _rendered(template: str, chosen: Language, here: str, values: dict[str, Any]) -> str:
+def _rendered(environment: Environment, template: str, chosen: Language, here: str, values: dict[str, Any]) -> str:
     base = values["base"]
     root = base.removesuffix("/fhir")
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            lang=chosen,
-            t=said(chosen),
-            say=lambda fr, en: fr if chosen == "fr" else en,
-            root=root,
-            here=here,
-            set=lambda name, value, address=here: with_parameter(address, name, value),
-            **values,
-        )
+    return environment.get_template(template).render(
+        lang=chosen,
+        t=said(chosen),
+        say=lambda fr, en: fr if chosen == "fr" else en,
+        root=root,
+        here=here,
+        set=lambda name, value, address=here: with_parameter(address, name, value),
+        **values,
     )
 
 
 @cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader
+def _environment(folders: tuple[tuple[str, Path], ...]) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 
+    services = PrefixLoader({name: FileSystemLoader(folder) for name, folder in folders})
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=ChoiceLoader([FileSystemLoader(HERE / "templates"), services]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,4 +1,4 @@
-"""Somebody signed in, on one of the space's pages: who they are, what they sent, and pages that are not theirs.
+"""Somebody signed in, on a page of a service: who they are, what they sent, and pages that are not theirs.
 
 OWASP ASVS 4.1: refused unless allowed; every form carries this browser's word.
 """
@@ -6,12 +6,14 @@ OWASP ASVS 4.1: refused unless allowed; every form carries this browser's word.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.site.visit import Entrance, Form, Visit, first, see_other
 
 if TYPE_CHECKING:
@@ -19,17 +21,22 @@ if TYPE_CHECKING:
     from fhir_server.smart.people.sessions import Session
 
 
+S = TypeVar("S")
+
+
 @dataclass(frozen=True, slots=True)
-class Guest:
-    """One request by somebody signed in.
+class Guest(Generic[S]):
+    """One request by somebody signed in, of a page that stands on a service.
 
     Attributes:
+        service: the page stands on.
         visit: of their browser.
         session, account: theirs.
         given: the form they sent; empty when the page is only asked for.
         files: that came with it: name of the field → (name of the file, its bytes).
     """
 
+    service: S
     visit: Visit
     session: Session
     account: Account
@@ -54,8 +61,8 @@ class Guest:
         return self.visit.request.query_params.get(name, "")[:200]
 
     def page(self, template: str, values: Mapping[str, Any], status: int = 200, leads: Iterable[str] = ()) -> Response:
-        """A page of this person's."""
-        return self.visit.page(f"space/{template}", {"account": self.account, **values}, status=status, leads=leads)
+        """A page of this person's; `template` is its name without `.html`, such as "catalogue/desk"."""
+        return self.visit.page(template, {"account": self.account, **values}, status=status, leads=leads)
 
     def to(self, location: str) -> Response:
         """On to another page, after a form."""
@@ -66,35 +73,36 @@ class Guest:
         return self.visit.refused("There is nothing at this address.", 404)
 
 
-Handler = Callable[[Guest], Awaitable[Response]]
-#: Whether an account may be on a page.
-Allowed = Callable[["Account"], bool]
-#: Method, path, what answers, who may.
-Route = tuple[str, str, Handler, Allowed]
+def router(entrance: Entrance) -> APIRouter:
+    """The routes of every service."""
+    routes = APIRouter(include_in_schema=False)
+    for pages in entrance.services:
+        for row in pages.rows:
+            answered = _open(entrance, pages, row) if row.allowed is None else _guarded(entrance, pages, row)
+            routes.add_api_route(row.path, answered, methods=[row.method])
+    return routes
 
 
-def staff(account: Account) -> bool:
-    """Whether the account works on the catalogue."""
-    return account.staff and bool(account.duties)
+def answering(pages: ServicePages, row: Page) -> Callable[..., Awaitable[Response]]:
+    """What answers a row; its module is read now."""
+    module, _, name = row.answer.partition(":")
+    found: Callable[..., Awaitable[Response]] = getattr(import_module(f"{pages.package}.{module}"), name)
+    return found
 
 
-def publishes(account: Account) -> bool:
-    """Whether the account files apps."""
-    return account.staff and "publisher" in account.duties and account.organization is not None
+def _open(entrance: Entrance, pages: ServicePages, row: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def answered(request: Request) -> Response:
+        return await answering(pages, row)(Visit(entrance, request), pages.service)
+
+    return answered
 
 
-def administers(account: Account) -> bool:
-    """Whether the account is an administrator's."""
-    return account.staff and "administrator" in account.duties
+def _guarded(entrance: Entrance, pages: ServicePages, row: Page) -> Callable[[Request], Awaitable[Response]]:
+    """A page for those who are signed in and allowed; others are asked to sign in, or refused.
 
-
-def guarded(
-    entrance: Entrance, handler: Handler, allowed: Allowed, long: bool = False
-) -> Callable[[Request], Awaitable[Response]]:
-    """`handler` for those who are signed in and allowed; others are asked to sign in, or refused.
-
-    `long`: forms of many fields, and files, are read; not before it is known that they may be sent.
+    Forms of many fields, and files, are not read before it is known that they may be sent.
     """
+    allowed = row.allowed or _nobody
 
     async def answered(request: Request) -> Response:
         visit = Visit(entrance, request)
@@ -102,26 +110,31 @@ def guarded(
         session, account = await visit.session()
         if session is None or account is None or not account.open:
             return visit.foreign() if posts else visit.to_sign_in()
-        if posts and long:
-            return await _long(visit, session, account, handler, allowed)
+        if posts and row.long:
+            return await _long(pages, row, Guest(pages.service, visit, session, account, {}, {}))
         given = await visit.posted() if posts else {}
         if given is None:
             return visit.foreign()
         if not allowed(account):
             return visit.refused("This account may not see this page.", 403)
-        return await handler(Guest(visit, session, account, given, {}))
+        return await answering(pages, row)(Guest(pages.service, visit, session, account, given, {}))
 
     return answered
 
 
-async def _long(visit: Visit, session: Session, account: Account, handler: Handler, allowed: Allowed) -> Response:
+async def _long(pages: ServicePages, row: Page, guest: Guest[Any]) -> Response:
     from fhir_server.site.long_forms import sent
 
-    if not allowed(account):
+    visit = guest.visit
+    if not (row.allowed or _nobody)(guest.account):
         return visit.refused("This account may not see this page.", 403)
-    form = await sent(visit.request)
+    form = await sent(visit.request, pages.largest_file)
     if form is None:
         return visit.refused("The form is too large.", 413)
     if not visit.ours(form.fields):
         return visit.foreign()
-    return await handler(Guest(visit, session, account, form.fields, form.files))
+    return await answering(pages, row)(replace(guest, given=form.fields, files=form.files))
+
+
+def _nobody(_: Account) -> bool:
+    return False

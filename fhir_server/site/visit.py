@@ -17,10 +17,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
-from fhir_server.fhir.json import parse
 from fhir_server.http.front import POLICY
 from fhir_server.oauth.endpoints import addresses, form
 from fhir_server.site.rendering import Pages
+from fhir_server.site.service_pages import ServicePages
 from fhir_server.site.words import Language, language
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authorization import Authorization
@@ -28,14 +28,9 @@ from fhir_server.smart.authorizing.requests import Ask
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.people.sessions import Session
 from fhir_server.smart.secret import digest, made
-from fhir_server.space.catalogue.apps import App
-from fhir_server.space.catalogue.consents import Consents
-from fhir_server.space.catalogue.registry import Catalogue
 
 #: Name of a field → its values; a form of ours is small.
 Form = Mapping[str, Sequence[str]]
-#: Pages that somebody may be taken to after signing in: nothing else is an address to go to (open redirects).
-_AFTER = re.compile(r"/(?:auth/me|mes-applications|outils|referencement|signalements)(?:/[A-Za-z0-9\-.]{1,64}){0,2}")
 _HOST = re.compile(r"[A-Za-z0-9.\-_\[\]:]{1,255}")
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
@@ -48,24 +43,17 @@ class Entrance:
         authorization: who gets in.
         pages: the templates.
         repository: the store as a grant may see it.
-        catalogue: the referenced apps.
-        consents: what patients accept of them.
+        services: whose pages stand beside these.
+        after: paths that somebody may be taken to after signing in, and nothing else (open redirects).
         providers: (name shown, path) of identity providers, for the sign-in page.
     """
 
     authorization: Authorization
     pages: Pages
     repository: Callable[[Grant], Repository]
-    catalogue: Catalogue
-    consents: Consents
+    services: tuple[ServicePages, ...]
+    after: re.Pattern[str]
     providers: tuple[tuple[str, str], ...] = ()
-
-    async def publisher(self, app: App) -> str:
-        """What the publisher of an app is called."""
-        type, _, id = app.publisher.partition("/")
-        found = await self.catalogue.repository.store.read("Organization", id) if type == "Organization" else None
-        name = parse(found.body).get("name") if found is not None and not found.deleted else None
-        return str(name or app.publisher)
 
     async def patients(self, account: Account, asked: str) -> Sequence[tuple[str, str]]:
         """(id, label) of patients the account may choose, by name or by "id:" and an id."""
@@ -130,7 +118,7 @@ class Visit:
     def after(self) -> str:
         """Where the person goes after signing in without an app: a page of ours."""
         asked = self.request.query_params.get("then", "")
-        return asked if _AFTER.fullmatch(asked) else "/auth/me"
+        return asked if self.entrance.after.fullmatch(asked) else "/auth/me"
 
     async def posted(self) -> Form | None:
         """The form; None when it does not come from a page given to this browser."""

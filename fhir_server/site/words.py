@@ -24,7 +24,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "by-software": ("Par un logiciel", "From software"),
     "by-software-text": ("La même recherche avec curl :", "The same search with curl:"),
     "capabilities": ("Capacités du serveur", "What the server can do"),
-    "catalogue": ("Catalogue d’applications", "App catalogue"),
     "chosen-version": ("Version", "Version"),
     "closed-text": (
         "Les données de santé ne sont montrées qu’aux logiciels autorisés. Connectez-vous pour retrouver votre compte, "

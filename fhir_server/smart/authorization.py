@@ -19,26 +19,27 @@ from fhir_server.smart.authlib_bridge import Bridge
 from fhir_server.smart.authorizing.requests import Asks
 from fhir_server.smart.bearer import bearer
 from fhir_server.smart.brand import Brands
+from fhir_server.smart.clients.governed import GovernedClients
+from fhir_server.smart.clients.governing import Governing
 from fhir_server.smart.clients.keys import ClientKeys
 from fhir_server.smart.clients.origins import Origins
 from fhir_server.smart.clients.registered import Clients, RecordedClients
 from fhir_server.smart.people.accounts import Accounts
 from fhir_server.smart.people.credentials import People
 from fhir_server.smart.people.sessions import Sessions
+from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.signing_keys import Keys, key_file
 from fhir_server.smart.tokens.storage import Family, Tokens
 from fhir_server.smart.tokens.verify import Verifier
 from fhir_server.smart.traces import AccessTraces, Trace
-from fhir_server.space.catalogue.purpose_consent import Consenting
-from fhir_server.space.catalogue.registry import Catalogue
-from fhir_server.space.catalogue.token_rights import AppRights
 from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:
     import httpx
 
     from fhir_server.smart.authlib_requests import Reply
+    from fhir_server.smart.authorizing.consenting import Consenting
     from fhir_server.smart.clients.registration import Registration
     from fhir_server.smart.federation.sign_in import Federation
     from fhir_server.smart.tokens.endpoint import Server
@@ -53,14 +54,13 @@ class Authorization:
         tokens: what was issued and still holds.
         sessions: of people in their browsers.
         keys: that id_tokens are signed with.
-        rights: what apps of the catalogue get of the scopes they hold.
+        scopes: what of their scopes clients hold now.
         verifier: says who holds a token.
         bridge: to the threads that judge.
         people: signs them in.
         asks: authorization requests and launches in progress.
         origins: of registered apps' pages.
         brands: that apps show people of this server.
-        consenting: asks people about the purposes of the catalogue's apps.
         traces: of what is decided about access.
     """
 
@@ -69,29 +69,29 @@ class Authorization:
         settings: Settings,
         records: Records,
         registry: Callable[[], Registry],
-        clients: Clients | None = None,
-        catalogue: Catalogue | None = None,
+        governing: Governing | None = None,
         repository: Callable[[Grant, str], Repository] | None = None,
         within: Callable[[], httpx.AsyncBaseTransport] | None = None,
         revision: Revision | None = None,
     ) -> None:
-        """`registry` gives the search parameters in force; `clients`, when they are not kept in the records.
+        """`registry` gives the search parameters in force.
 
-        `catalogue` has the apps that clients may be; without it those clients get nothing. `repository` is the store
-        as a grant sees it from a base: without it nothing is traced and nobody signs in through a provider. `within`
-        is how this process asks its own simulators. `revision` is this worker's view of what ended, if others share it.
+        `governing` is the service that governs clients; without it those it would govern get nothing. `repository` is
+        the store as a grant sees it from a base: without it nothing is traced and nobody signs in through a provider.
+        `within` is how this process asks its own simulators. `revision` is this worker's view of what ended, if others
+        share it.
         """
         self.settings = settings
         self.records = records
-        self.clients: Clients = clients or RecordedClients(records)
+        self.clients: Clients = GovernedClients(records, governing) if governing else RecordedClients(records)
         self.accounts = Accounts(records)
         self.traces = AccessTraces(repository, settings.audit != "off", records)
         self.tokens = Tokens(records, self._reused)
         self.sessions = Sessions(records)
         self.keys = Keys(key_file(settings.data))
-        self.rights = AppRights(catalogue, self.accounts)
+        self.scopes = HeldScopes(governing, self.accounts)
         self.verifier = Verifier(
-            self.tokens, self.clients, self.accounts, revision or Revision(records), settings, registry, self.rights
+            self.tokens, self.clients, self.accounts, revision or Revision(records), settings, registry, self.scopes
         )
         self.bridge = Bridge()
         self.people = People(records, self.accounts)
@@ -99,8 +99,7 @@ class Authorization:
         self.origins = Origins(records)
         self.identity = IdentityTokens(self.keys, self.accounts)
         self.brands = Brands(settings, records)
-        self.consenting = Consenting(records, self.clients, catalogue)
-        self._catalogue = catalogue
+        self._governing = governing
         self._repository = repository
         self._within = within
 
@@ -130,16 +129,24 @@ class Authorization:
     @property
     def registers(self) -> bool:
         """Whether software may register itself."""
-        return self.settings.registration == "on" and self._catalogue is not None
+        return self.settings.registration == "on" and self._governing is not None
 
     @cached_property
     def registration(self) -> Registration | None:
         """Registers drafts; None when that is off. Made when the first one asks."""
         from fhir_server.smart.clients.registration import Registration
 
-        if self._catalogue is None or not self.registers:
+        if self._governing is None or not self.registers:
             return None
-        return Registration(self._catalogue, self.tokens, self.traces, self.settings.loopback_keys)
+        drafts, loopback = self._governing.drafts, self.settings.loopback_keys
+        return Registration(self.records, drafts, self.tokens, self.traces, loopback)
+
+    @cached_property
+    def consenting(self) -> Consenting:
+        """Asks people what an app may have. Made when the first page asks."""
+        from fhir_server.smart.authorizing.consenting import Consenting
+
+        return Consenting(self.records, self.clients, self._governing)
 
     @cached_property
     def server(self) -> Server:
@@ -158,7 +165,7 @@ class Authorization:
             self.sessions,
             self.identity,
             self.verifier.place,
-            self.rights,
+            self.scopes,
             self.traces,
             Acting(sight, self.verifier.place),
         )

@@ -12,9 +12,10 @@ from typing import cast
 
 import pytest
 
+from fhir_server.smart.clients.governed import GovernedClients
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.people.accounts import Account
-from fhir_server.space.catalogue.clients import CatalogueClients
+from fhir_server.space.catalogue.governing import AppGovernance
 from fhir_server.store.protocol import Records
 from tests.http.catalogue import CARNET
 from tests.smart.space import Space
@@ -84,6 +85,7 @@ async def test_a_session_that_ended_is_not_brought_back_by_a_page_under_way(
 async def test_a_client_that_was_suspended_or_removed_is_not_let_in_by_what_a_worker_remembers(space: Space) -> None:
     catalogue = space.house.catalogue
     await catalogue.save(replace(CARNET, id="app", client="app", redirect_uris=("https://app.example/new",)))
+    governing = AppGovernance(catalogue, space.house.consents)
     old = Client("app", "Carnet", "public", redirect_uris=("https://app.example/old",), device="app")
 
     class Stale:
@@ -99,7 +101,7 @@ async def test_a_client_that_was_suspended_or_removed_is_not_let_in_by_what_a_wo
     value = await space.house.engine.records.get("client", "app")
     for end in (lambda: space.clients.set_status("app", "suspended"), lambda: space.clients.remove("app")):
         await end()
-        await CatalogueClients(cast(Records, Stale()), catalogue).get("app")
+        await GovernedClients(cast(Records, Stale()), governing).get("app")
         found = await space.clients.get("app")
         assert found is None or found.status == "suspended"
     assert found is None

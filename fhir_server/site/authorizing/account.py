@@ -5,7 +5,7 @@ OWASP ASVS 2.1.5 and 2.1.6 (password changes), 2.8 (TOTP, RFC 6238), 3.3.3 and 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import Response
 
 from fhir_server.site.authorizing.traces import trace
+from fhir_server.site.service_pages import places
 from fhir_server.site.visit import Form, Route, Visit, first, see_other
 from fhir_server.smart.people.credentials import LONGEST, WeakPassword
 
@@ -27,14 +28,8 @@ DONE = ("password", "enrolled", "removed", "elsewhere")
 #: The name an authenticator app shows beside the login.
 ISSUER = "Espace santé"
 
-#: Pages of the space: the address, what it is called in French and in English, and who has it.
-PLACES: tuple[tuple[str, str, str, Callable[[Account], bool]], ...] = (
-    ("/mes-applications", "Mes applications", "My apps", lambda one: bool(one.patients) and not one.professional),
-    ("/outils", "Mes outils", "My tools", lambda one: one.professional),
-    ("/referencement", "Référencement des applications", "Referencing of apps", lambda one: bool(one.duties)),
-    ("/signalements", "Signalements d’applications", "Reports of apps", lambda one: "administrator" in one.duties),
-    ("/catalogue", "Catalogue d’applications", "App catalogue", lambda _: True),
-)
+#: Paths of the pages of this file.
+PAGES = ("/auth/me", "/auth/me/second-factor")
 
 
 async def show(visit: Visit) -> Response:
@@ -170,7 +165,7 @@ async def _page(
     values: dict[str, Any] = {
         "account": account,
         "role": await roles.name(visit.entrance.repository, account, chosen) if chosen else "",
-        "places": [(path, (fr, en)) for path, fr, en, has in PLACES if has(account)],
+        "places": places(visit.entrance.services, account),
         "sessions": sessions,
         "error": error,
         "form": form,

@@ -66,7 +66,7 @@ async def go_on(visit: Visit) -> Response:
     ask = await _own(visit, ask, account)
     if account is not None and not await _admitted(visit, ask, account):
         return await refuse(visit, ask, "access_denied", "This account cannot go on with the request.")
-    approved = await _approved(visit, ask, account) if account is not None else None
+    approved = await visit.authorization.consenting.granted(ask, account) if account is not None else None
     next_step = endpoint.step(ask, session, account, approved is not None)
     if next_step == "done" and session is not None and account is not None and approved is not None:
         return await grant(visit, ask, session, account, approved)
@@ -80,21 +80,7 @@ async def _admitted(visit: Visit, ask: Ask, account: Account) -> bool:
     if account.professional and ask.needs_patient and ask.patient is None:
         return True
     client = await visit.authorization.clients.get(ask.client)
-    return client is not None and await visit.authorization.rights.admits(client, account, ask.patient, ask.scope)
-
-
-async def _approved(visit: Visit, ask: Ask, account: Account) -> Sequence[str] | None:
-    """The scopes granted without asking anything.
-
-    A professional who opens a referenced tool on a patient has decided already: the commission accepted its purposes,
-    and nothing is typed again (bouquet de services). Access while they are away is not given without their word.
-    """
-    if ask.account == account.id and account.professional:
-        client = await visit.authorization.clients.get(ask.client)
-        app = await visit.authorization.rights.app(client) if client is not None else None
-        if app is not None and app.audience == "professional" and app.status == "EN_LIGNE":
-            return [one for one in ask.scope if one != "offline_access"]
-    return await visit.authorization.consenting.granted(ask, account)
+    return client is not None and await visit.authorization.scopes.admits(client, account, ask.patient, ask.scope)
 
 
 async def _own(visit: Visit, ask: Ask, account: Account | None) -> Ask:

@@ -1,4 +1,4 @@
-"""The page on which a person decides what an app may have: by purpose for the catalogue's apps, by scope for others.
+"""The page on which a person decides what an app may have: by purpose where a service governs it, by scope else.
 
 CSP R1111-39: each purpose is accepted or refused by itself, in words a person can read, and nothing is ticked for them.
 https://hl7.org/fhir/smart-app-launch/best-practices.html
@@ -15,13 +15,12 @@ from fastapi.responses import Response
 from fhir_server.site.authorizing.answer import grant, name_of, refuse
 from fhir_server.site.visit import Form, Visit, first
 from fhir_server.smart.authorizing.consent_words import TOGETHER, Line, lines
-from fhir_server.space.catalogue.pages.words import done_with
 
 if TYPE_CHECKING:
+    from fhir_server.smart.authorizing.consenting import Offers
     from fhir_server.smart.authorizing.requests import Ask
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
-    from fhir_server.space.catalogue.purpose_consent import Offers
 
 #: Value of a choice → whether it accepts.
 _CHOICES = {"yes": True, "no": False}
@@ -95,7 +94,7 @@ async def _by_purpose(
     chosen = {name: _CHOICES.get(first(given, name)) for name in _names(offers)}
     if None in chosen.values():
         return await _purposes(visit, ask, account, offers, chosen, 400)
-    purposes = [line.purpose.code for line in offers.lines if chosen[f"purpose-{line.purpose.code}"]]
+    purposes = [line.code for line in offers.lines if chosen[f"purpose-{line.code}"]]
     special = [one for one in offers.special if chosen.get(f"special-{one}", True)]
     granted, kept = await consenting.accept(ask, account, purposes, special)
     return await grant(visit, ask, session, account, granted, [kept])
@@ -103,7 +102,7 @@ async def _by_purpose(
 
 def _names(offers: Offers) -> list[str]:
     """The fields that must be answered."""
-    asked = [f"purpose-{line.purpose.code}" for line in offers.lines]
+    asked = [f"purpose-{line.code}" for line in offers.lines]
     return asked + [f"special-{line.scope}" for line in _optional(offers)]
 
 
@@ -119,11 +118,10 @@ async def _purposes(
     chosen: Mapping[str, bool | None] | None = None,
     status: int = 200,
 ) -> Response:
-    known = {f"purpose-{one.purpose.code}": one.accepted for one in offers.lines if one.current}
+    known = {f"purpose-{one.code}": one.accepted for one in offers.lines if one.current}
     values: dict[str, Any] = {
-        "app": offers.app,
-        "publisher": await visit.entrance.publisher(offers.app),
-        "offers": [(one, done_with(one.purpose)) for one in offers.lines],
+        "app": await visit.authorization.consenting.card(offers),
+        "offers": offers.lines,
         "optional": _optional(offers),
         "together": [line for line in lines(offers.special) if line.scope in TOGETHER],
         "account": account,

@@ -1,6 +1,6 @@
 """The pages of authorization: sign in, choose an exercise and a patient, say why, consent, open an app, one's account.
 
-Whole without JavaScript. Each page is a file here and a template in `http/templates/smart`.
+Whole without JavaScript. Each page is a file here and a template in `site/templates/smart`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every route of authorization, and of the pages behind it.
+"""Every route of authorization, and of the pages behind it: the site's own and the services'.
 
 https://hl7.org/fhir/smart-app-launch/
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from fhir_server.oauth import discovery, endpoints, registration
+from fhir_server.site import signed_in
 from fhir_server.site.authorizing import pages
 from fhir_server.site.visit import Entrance
-from fhir_server.space.catalogue.pages.routes import router as space
 
 
 def routers(entrance: Entrance) -> list[APIRouter]:
@@ -20,5 +20,5 @@ def routers(entrance: Entrance) -> list[APIRouter]:
         endpoints.router(entrance.authorization),
         registration.router(entrance.authorization),
         pages.router(entrance),
-        space(entrance),
+        signed_in.router(entrance),
     ]

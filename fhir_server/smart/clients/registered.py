@@ -52,8 +52,7 @@ class Client:
         introspects: whether it may ask about tokens that were not issued to it (a resource server).
         registration_hash: digest of its RFC 7592 registration access token.
         registered: when it registered itself, seconds since 1970; 0 for one that was let in.
-        device: id of its Device when it is an app of the catalogue, whose status and purposes then govern
-            (`catalogue_clients`); None for software certified outside it.
+        device: id of the Device by which a service governs it (`governing`); None for software certified outside.
     """
 
     id: str

@@ -1,9 +1,8 @@
-"""Software registers itself: a draft app of the catalogue, in pre-series, that nobody has reviewed.
+"""Software registers itself: a draft of the service that governs clients, that nobody has reviewed.
 
 RFC 7591, RFC 7592; OWASP ASVS 4.3. A draft reaches invented patients alone, one at a time, and invented people alone
-may open it (`app_rights`). From the day its app is referenced, what was reviewed changes by the catalogue's workflow
-and no more here. What a publisher registers with their own token is on their desk; the rest is nobody's, and is
-forgotten after `lifetimes.DRAFT`.
+may open it (`governing.Drafts`). Once it is reviewed it changes by the service's own workflow and no more here. What a
+publisher registers with their own token is theirs; the rest is nobody's, and is forgotten after `lifetimes.DRAFT`.
 """
 
 from __future__ import annotations
@@ -15,27 +14,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
-from fhir_server.access import scopes
 from fhir_server.access.grant import Grant
-from fhir_server.fhir.outcome import Conflict
 from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses
+from fhir_server.smart.clients.governing import Draft, Drafts
 from fhir_server.smart.clients.metadata import GRANTS, Metadata, Wrong, read
 from fhir_server.smart.clients.registered import METHODS, Client, RecordedClients
 from fhir_server.smart.people.attempts import admitted, network
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.tokens.storage import Tokens
 from fhir_server.smart.traces import AccessTraces, Trace
-from fhir_server.space.catalogue.apps import Action, App, Purpose
-from fhir_server.space.catalogue.registry import Catalogue
+from fhir_server.store.protocol import Records
 
 #: Registrations from one network address, and changes of one client, within an hour; drafts of nobody in all.
 FROM_ADDRESS, OF_CLIENT, HOUR = 30, 60, 3600
 DRAFTS = 500
-#: The one purpose of a draft: what it asked for, on invented patients.
-TRIAL = "essai"
 _NAME = "Application sans nom"
 #: RFC 7592 §2.2: what a client does not say of itself.
 _OURS = frozenset(
@@ -70,11 +63,11 @@ class Registrant:
 class Registration:
     """Registers and manages clients of one opened store."""
 
-    def __init__(self, catalogue: Catalogue, tokens: Tokens, traces: AccessTraces, loopback: bool) -> None:
+    def __init__(self, records: Records, drafts: Drafts, tokens: Tokens, traces: AccessTraces, loopback: bool) -> None:
         """`loopback`: whether pages and keys of clients may be on this machine, for development."""
-        self._catalogue = catalogue
-        self._records = catalogue.records
-        self._clients = RecordedClients(catalogue.records)
+        self._records = records
+        self._drafts = drafts
+        self._clients = RecordedClients(records)
         self._tokens = tokens
         self._traces = traces
         self._loopback = loopback
@@ -87,16 +80,16 @@ class Registration:
             who: asks.
             grant: of the initial access token, when there is one: a publisher's.
         """
-        if grant is not None and not publishes(grant):
+        organization = self._drafts.publisher(grant) if grant is not None else ""
+        if grant is not None and not organization:
             words = "The token is not a publisher's, for new apps."
-            return _refused(403, "insufficient_scope", words, _insufficient(who, "user/Task.c"))
+            return _refused(403, "insufficient_scope", words, _insufficient(who, self._drafts.scope))
         if not await admitted(self._records, "registering", network(who.source), FROM_ADDRESS, HOUR):
             return _often()
         try:
-            metadata = read(given, self._loopback)
+            metadata = self._read(given)
         except Wrong as wrong:
             return _refused(400, wrong.code, wrong.words)
-        organization = (grant.organization or "") if grant is not None else ""
         if not organization and not await self._room():
             return _often()
         return await self._made(metadata, who, organization)
@@ -106,17 +99,17 @@ class Registration:
         client = await self._own(id, who)
         if client is None:
             return _unknown(who)
-        app = await self._catalogue.get(client.device or "")
-        return Outcome(200, _told(client, app, who)) if app is not None else _unknown(who)
+        draft = await self._drafts.get(client.device or "")
+        return Outcome(200, _told(client, draft, who)) if draft is not None else _unknown(who)
 
     async def change(self, id: str, given: Mapping[str, Any], who: Registrant) -> Outcome:
         """The metadata replaced as a whole: RFC 7592 §2.2."""
         client = await self._own(id, who)
         # Of the store, and kept only over that version: nothing that is decided on the app meanwhile is undone.
-        app, version = await self._catalogue.at(client.device or "") if client is not None else (None, 0)
-        if client is None or app is None:
+        draft = await self._drafts.get(client.device or "", stored=True) if client is not None else None
+        if client is None or draft is None:
             return _unknown(who)
-        if app.status != "PRESERIE":
+        if draft.reviewed:
             return _reviewed(who)
         if not await admitted(self._records, "registering", f"client {id}", OF_CLIENT, HOUR):
             return _often()
@@ -126,58 +119,52 @@ class Registration:
         if secret is not None and not (isinstance(secret, str) and client.has_secret(secret)):
             return _refused(400, "invalid_client_metadata", "client_secret is the client's own, or is left out.")
         try:
-            metadata = read(given, self._loopback)
+            metadata = self._read(given)
         except Wrong as wrong:
             return _refused(400, wrong.code, wrong.words)
         word = made() if metadata.kind == "confidential-symmetric" and client.secret_hash is None else None
         kept = digest(word) if word else client.secret_hash if metadata.kind == "confidential-symmetric" else None
         changes = {**_of(metadata), "secret_hash": kept}
-        described = _described(app, metadata)
-        if not await self._kept(id, changes, described, version):
+        described = await self._drafts.change(draft, id, metadata)
+        if described is None or not await self._clients.revise(id, **changes):
             return _refused(409, "invalid_request", "The registration was changed meanwhile.")
         await self._trace("registration-update", id, who)
         return Outcome(200, _told(replace(client, **changes), described, who, word))
-
-    async def _kept(self, id: str, changes: Mapping[str, Any], app: App, version: int) -> bool:
-        """Whether a client and its app, at that version of its Device, were still there to be changed."""
-        try:
-            await self._catalogue.save(app, version)
-        except Conflict:
-            return False
-        return await self._clients.revise(id, **changes)
 
     async def remove(self, id: str, who: Registrant) -> Outcome:
         """The client forgotten, and what it was given ended: RFC 7592 §2.3."""
         client = await self._own(id, who)
         if client is None:
             return _unknown(who)
-        app = await self._catalogue.get(client.device or "")
-        if app is not None and app.status != "PRESERIE":
+        draft = await self._drafts.get(client.device or "")
+        if draft is not None and draft.reviewed:
             return _reviewed(who)
         await self._forget(client)
         await self._trace("registration-removal", id, who)
         return Outcome(204)
 
+    def _read(self, given: Mapping[str, Any]) -> Metadata:
+        found = read(given, self._loopback)
+        return found if found.name else replace(found, name=_NAME)
+
     async def _made(self, metadata: Metadata, who: Registrant, organization: str) -> Outcome:
         id, word, token = f"app-{secrets.token_hex(12)}", made(), made()
-        empty = App(secrets.token_hex(12), id, "", organization, "", "PRESERIE")
-        app = _described(empty, metadata)
         symmetric = metadata.kind == "confidential-symmetric"
+        if not organization:
+            await self._records.put("draft", id, b"")
+        draft = await self._drafts.make(id, organization, metadata)
         client = Client(
             id,
             status="draft",
             secret_hash=digest(word) if symmetric else None,
             registration_hash=digest(token),
-            device=app.id,
+            device=draft.id,
             registered=int(time.time()),
             **_of(metadata),
         )
-        if not organization:
-            await self._records.put("draft", id, b"")
-        await self._catalogue.save(app, expected=0)
         await self._clients.add(client)
         await self._trace("registration", id, who)
-        return Outcome(201, _told(client, app, replace(who, token=token), word if symmetric else None))
+        return Outcome(201, _told(client, draft, replace(who, token=token), word if symmetric else None))
 
     async def _own(self, id: str, who: Registrant) -> Client | None:
         """The client whose registration access token it is; the same for one that is not there."""
@@ -205,22 +192,16 @@ class Registration:
         await self._tokens.end_where(client=client.id)
         await self._records.take("draft", client.id)
         if client.device is not None:
-            await self._catalogue.remove(client.device)
+            await self._drafts.remove(client.device)
 
     async def _trace(self, kind: Any, id: str, who: Registrant) -> None:
         await self._traces.leave(Trace(kind, client=id, address=who.source), who.addresses.base)
 
 
-def publishes(grant: Grant) -> bool:
-    """Whether it is a publisher's token that may make apps."""
-    made_by = "publisher" in grant.duties and bool(grant.organization)
-    return made_by and any(one.covers("Task", "c") for one in grant.scopes)
-
-
 def _of(metadata: Metadata) -> dict[str, Any]:
     """What the client record keeps of the metadata."""
     return {
-        "name": metadata.name or _NAME,
+        "name": metadata.name,
         "kind": metadata.kind,
         "jwks": metadata.jwks,
         "jwks_uri": metadata.jwks_uri,
@@ -232,43 +213,14 @@ def _of(metadata: Metadata) -> dict[str, Any]:
     }
 
 
-def _described(app: App, metadata: Metadata) -> App:
-    """The app with what the metadata says of it; purposes that its publisher filed stay."""
-    filed = any(one.code != TRIAL for one in app.purposes)
-    return replace(
-        app,
-        name=metadata.name or _NAME,
-        version=metadata.software_version,
-        url=metadata.client_uri,
-        privacy_url=metadata.policy_uri,
-        launch_uri=metadata.launch_uri,
-        redirect_uris=metadata.redirect_uris,
-        jwks=msgspec.json.encode(metadata.jwks).decode() if metadata.jwks else "",
-        jwks_uri=metadata.jwks_uri or "",
-        purposes=app.purposes if filed else _trial(metadata.scopes),
-    )
-
-
-def _trial(asked: tuple[str, ...]) -> tuple[Purpose, ...]:
-    held = [one for one in map(scopes.read, asked) if one is not None]
-    if not held:
-        return ()
-    read_too = any(one.verbs & set("rs") for one in held)
-    write_too = any(one.verbs & set("cud") for one in held)
-    actions: tuple[Action, ...] = (*(("read",) if read_too else ()), *(("write",) if write_too else ()))
-    words = ("Essayer l’application avec un patient fictif", "L’application n’a été examinée par personne.")
-    texts = tuple(one.text for one in held)
-    return (Purpose(TRIAL, words[0], actions, (), words[1], "Le temps de l’essai", texts),)
-
-
-def _told(client: Client, app: App, who: Registrant, word: str | None = None) -> dict[str, Any]:
+def _told(client: Client, draft: Draft, who: Registrant, word: str | None = None) -> dict[str, Any]:
     """RFC 7591 §3.2.1, RFC 7592 §3: what is registered, and a new secret once."""
     said = {
         "jwks": client.jwks,
         "jwks_uri": client.jwks_uri,
-        "client_uri": app.url,
+        "client_uri": draft.client_uri,
         "logo_uri": client.logo_uri,
-        "policy_uri": app.privacy_url,
+        "policy_uri": draft.policy_uri,
         "initiate_login_uri": client.launch_uri,
     }
     return {
@@ -283,7 +235,7 @@ def _told(client: Client, app: App, who: Registrant, word: str | None = None) ->
         "response_types": ["code"] if "authorization_code" in client.grants else [],
         "token_endpoint_auth_method": METHODS[client.kind],
         "scope": " ".join(client.scopes),
-        "software_version": app.version,
+        "software_version": draft.software_version,
         **{name: value for name, value in said.items() if value},
     }
 

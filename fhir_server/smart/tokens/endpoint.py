@@ -37,12 +37,12 @@ from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.people.person import Person
 from fhir_server.smart.people.requesting_professional import Acting, said
 from fhir_server.smart.people.sessions import Sessions
+from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.introspection import Introspection
 from fhir_server.smart.tokens.revocation import Revocation
 from fhir_server.smart.tokens.storage import Access, Code, Family, Refresh, Tokens, Used
 from fhir_server.smart.traces import AccessTraces, Trace
-from fhir_server.space.catalogue.token_rights import AppRights
 from fhir_server.store.protocol import Records
 
 T = TypeVar("T")
@@ -64,11 +64,11 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         sessions: Sessions,
         identity: IdentityTokens,
         place: Callable[[str], Place],
-        rights: AppRights,
+        scopes_held: HeldScopes,
         traces: AccessTraces,
         acting: Acting,
     ) -> None:
-        """`place` says where granular scopes of a FHIR base are judged, `rights` what apps of the catalogue get.
+        """`place` says where granular scopes of a FHIR base are judged, `scopes_held` what of them clients hold now.
 
         `acting` finds the professional that an establishment's software asks for.
         """
@@ -78,7 +78,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         self.sessions = sessions
         self.identity = identity
         self.place = place
-        self.rights = rights
+        self.scopes_held = scopes_held
         self.traces = traces
         self.acting = acting
         self._clients = clients
@@ -109,11 +109,11 @@ class Server(AuthorizationServer):  # type: ignore[misc]
     async def held(
         self, client_id: str, scope: tuple[str, ...], account: Account, patient: str | None
     ) -> tuple[str, ...]:
-        """As `AppRights.held`; () when there is no such client, or it is not active."""
+        """As `HeldScopes.held`; () when there is no such client, or it is not active."""
         client = await self._clients.get(client_id)
         if client is None or client.status != "active":
             return ()
-        return await self.rights.held(client, scope, account, patient)
+        return await self.scopes_held.held(client, scope, account, patient)
 
     async def held_now(self, token: Access | Refresh, family: Family | None) -> tuple[str, ...] | None:
         """The scopes of a token that give something now; None when it lets nobody in any more.
@@ -125,12 +125,12 @@ class Server(AuthorizationServer):  # type: ignore[misc]
             return None
         if family is None:
             scope = token.scope if isinstance(token, Access) else ()
-            held = await self.rights.held(client, scope, None, None)
+            held = await self.scopes_held.held(client, scope, None, None)
             return held or None
         if isinstance(token, Refresh) and family.session is not None and not await self.sessions.lives(family.session):
             return None
         scope = token.scope if isinstance(token, Access) else family.scope
-        return await self.rights.of_family(client, family, scope) or None
+        return await self.scopes_held.of_family(client, family, scope) or None
 
     def validate_requested_scope(self, scope: str | None) -> None:
         """Nothing is refused here: what cannot be granted is left out, and the answer says what was."""
@@ -301,8 +301,8 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
         base = self.request.addresses.base
         asked = scopes.of_levels(scopes.split(self.request.form.get("scope")), "system")
         allowed = scopes.understood(scopes.meet(asked, client.scopes), self.server.place(base))
-        # An app of the catalogue whose status gives nothing gets no token that gives nothing.
-        scope: tuple[str, ...] = self.server.wait(self.server.rights.held(client, allowed, None, None))
+        # A governed client that holds nothing now gets no token that gives nothing.
+        scope: tuple[str, ...] = self.server.wait(self.server.scopes_held.held(client, allowed, None, None))
         if not scope:
             raise InvalidScopeError()
         person = self._person(base)
@@ -341,7 +341,7 @@ def _now(grant: Any, family: Family, scope: tuple[str, ...]) -> tuple[str, ...]:
     """What of `scope` still gives something: the answer says what a withdrawn purpose took away (RFC 6749 §5.1)."""
     server: Server = grant.server
     caller: Caller = grant.request.client
-    held = server.wait(server.rights.of_family(caller.client, family, scope))
+    held = server.wait(server.scopes_held.of_family(caller.client, family, scope))
     if scope and not held:
         raise InvalidGrantError("Nothing of what was granted is left.")
     return held

@@ -22,8 +22,8 @@ from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.bearer import bearer, scheme
 from fhir_server.smart.clients.registered import Client, Clients
 from fhir_server.smart.people.accounts import Account, Accounts, acts_for
+from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.storage import Access, Tokens
-from fhir_server.space.catalogue.token_rights import AppRights
 
 #: Tokens remembered by one worker; beyond, all are read again.
 REMEMBERED = 50_000
@@ -57,16 +57,16 @@ class Verifier:
         revision: Revision,
         settings: Settings,
         registry: Callable[[], Registry],
-        rights: AppRights,
+        held: HeldScopes,
     ) -> None:
-        """`registry` gives the search parameters in force; `rights` says what apps of the catalogue get."""
+        """`registry` gives the search parameters in force; `held` what of their scopes clients hold now."""
         self._tokens = tokens
         self._clients = clients
         self._accounts = accounts
         self._revision = revision
         self._settings = settings
         self._registry = registry
-        self._rights = rights
+        self._held = held
         self._traced = settings.audit != "off"
         self._known: dict[tuple[str, str], tuple[float, Grant]] = {}
         self._number = 0
@@ -113,14 +113,14 @@ class Verifier:
         if number == self._revision.number == self._number:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            # What an app of the catalogue gives ends with the day of its convention or of a consent, unannounced.
+            # What a governed client holds may end with a day (of its convention, of a consent), unannounced.
             day = (time.time() // _DAY + 1) * _DAY
             self._known[token, base] = (min(access.expires, day) if client.device else access.expires, grant)
         return grant
 
     async def _grant(self, client: Client, access: Access, base: str) -> Grant:
         if access.family is None:
-            held = await self._rights.held(client, scopes.of_levels(access.scope, "system"), None, None)
+            held = await self._held.held(client, scopes.of_levels(access.scope, "system"), None, None)
             person = access.person
             return Grant(
                 scopes.compiled(held, self.place(base)),
@@ -140,7 +140,7 @@ class Verifier:
         if not acts_for(account, family.patient):
             raise _refusal(base, "invalid_token")
         granted = scopes.of_levels(access.scope, "patient", "user")
-        held = await self._rights.held(client, granted, account, family.patient)
+        held = await self._held.held(client, granted, account, family.patient)
         return Grant(
             scopes=scopes.compiled(held, self.place(base)),
             subject=account.subject,

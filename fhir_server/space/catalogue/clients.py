@@ -1,8 +1,8 @@
-"""Clients of which some are apps of the catalogue: those are what their Device says, and no more.
+"""The clients that apps of the catalogue are: what their Device says, and no more.
 
-The client record keeps how the app proves who it is; its name, where it is launched and comes back to, the most it
-may ask for and whether it gets tokens at all are the app's own record: no token without a status that allows it. An
-app that was filed and never registered has its client made of its file.
+Name, where it is launched and comes back to, the most it may ask for and whether it gets tokens at all are the app's
+own record: no token without a status that allows it. An app that was filed and never registered has its client made of
+its file.
 """
 
 from __future__ import annotations
@@ -14,43 +14,44 @@ from typing import Any
 import msgspec
 
 from fhir_server.access.scopes import SPECIAL
-from fhir_server.smart.clients.registered import Client, RecordedClients
+from fhir_server.smart.clients.registered import Client
 from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.registry import Catalogue
-from fhir_server.store.protocol import Records
-
-#: Longest client id that is looked for, in characters.
-_LONGEST = 200
 
 
-class CatalogueClients(RecordedClients):
-    """Clients kept in the records, governed by the catalogue. `list` gives them as recorded."""
+async def filed(catalogue: Catalogue, client_id: str) -> Client | None:
+    """The client that an app's file makes; None without an app of this client id, or one that cannot be a client."""
+    app = await catalogue.by_client(client_id)
+    if app is None or app.client != client_id or not (app.redirect_uris or _keys(app)):
+        return None
+    return _of(app)
 
-    def __init__(self, records: Records, catalogue: Catalogue) -> None:
-        """`catalogue` is of the same store."""
-        super().__init__(records)
-        self._catalogue = catalogue
 
-    async def get(self, client_id: str) -> Client | None:
-        """The client, whatever its status; one of the catalogue as its app makes it."""
-        found = await super().get(client_id) or await self._filed(client_id)
-        if found is None or found.device is None:
-            return found
-        made = governed(found, await self._catalogue.get(found.device), datetime.now(UTC))
-        if made.redirect_uris != found.redirect_uris:
-            # Kept too: the origins that may call from a browser are those of the records.
-            await self.revise(found.id, redirect_uris=made.redirect_uris)
-        return made
+async def governed(catalogue: Catalogue, client: Client) -> Client:
+    """The client as the app of the catalogue that it is, now."""
+    return as_app(client, await catalogue.get(client.device or ""), datetime.now(UTC))
 
-    async def _filed(self, client_id: str) -> Client | None:
-        """The client that an app's file makes; kept when it is first asked for. None without such an app."""
-        app = await self._catalogue.by_client(client_id) if 0 < len(client_id) <= _LONGEST else None
-        if app is None or app.client != client_id or not (app.redirect_uris or _keys(app)):
-            return None
-        made = _of(app)
-        # Of several workers one keeps it, and all go on with what was kept.
-        return made if await self.add(made) else await super().get(client_id)
+
+def as_app(client: Client, app: App | None, now: datetime) -> Client:
+    """The client as `app` makes it at an instant (aware).
+
+    Suspended where the app is gone, belongs to another client id, or has a status that lets nobody in. One that was
+    registered as a draft gets what its app's status allows: in pre-series, synthetic patients only.
+    """
+    if app is None or app.client != client.id:
+        return replace(client, status="suspended", scopes=())
+    special = [one for one in client.scopes if one in SPECIAL]
+    lets_in = client.status != "suspended" and rights.opens(app, now)
+    return replace(
+        client,
+        status="active" if lets_in else "suspended",
+        name=app.name or client.name,
+        launch_uri=app.launch_uri or client.launch_uri,
+        redirect_uris=app.redirect_uris or client.redirect_uris,
+        **(_keys(app) if client.kind == "confidential-asymmetric" else {}),
+        scopes=(*special, *rights.allowed(app, None, now)),
+    )
 
 
 def _of(app: App) -> Client:
@@ -77,24 +78,3 @@ def _keys(app: App) -> dict[str, Any]:
     if app.jwks_uri:
         return {"jwks": None, "jwks_uri": app.jwks_uri}
     return {"jwks": msgspec.json.decode(app.jwks), "jwks_uri": None} if app.jwks else {}
-
-
-def governed(client: Client, app: App | None, now: datetime) -> Client:
-    """The client as the app of the catalogue that it is.
-
-    Suspended where the app is gone, belongs to another client id, or has a status that lets nobody in. One that was
-    registered as a draft gets what its app's status allows: in pre-series, synthetic patients only.
-    """
-    if app is None or app.client != client.id:
-        return replace(client, status="suspended", scopes=())
-    special = [one for one in client.scopes if one in SPECIAL]
-    lets_in = client.status != "suspended" and rights.opens(app, now)
-    return replace(
-        client,
-        status="active" if lets_in else "suspended",
-        name=app.name or client.name,
-        launch_uri=app.launch_uri or client.launch_uri,
-        redirect_uris=app.redirect_uris or client.redirect_uris,
-        **(_keys(app) if client.kind == "confidential-asymmetric" else {}),
-        scopes=(*special, *rights.allowed(app, None, now)),
-    )

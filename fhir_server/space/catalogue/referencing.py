@@ -26,6 +26,7 @@ from fhir_server.space.catalogue.registry import Catalogue
 from fhir_server.space.catalogue.step_input import Act, Actor, content, require
 from fhir_server.space.catalogue.step_traces import trace
 from fhir_server.space.catalogue.steps import STEPS, Row, open_to, rows
+from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Refers, Token, both, either
 from fhir_server.store.protocol import Guard, Put, Stale, Write
 
@@ -155,6 +156,11 @@ class Referencing:
             if after is None:
                 seen = [one for one in found if _sees(actor, one) and state in (None, one.state)]
                 return sorted(seen, key=lambda one: [taken.at for taken in one.steps[-1:]], reverse=True)
+
+    async def names(self, dossier: Dossier) -> dict[str, str]:
+        """What those who took the steps of a file are called, by their references ("Person/1")."""
+        people = (one.by for one in dossier.steps if one.by.startswith("Person/"))
+        return await names(self._catalogue.repository.store, people)
 
     @staticmethod
     def open_to(actor: Actor, dossier: Dossier) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ Everything here is the server's own work, under no caller's grant; callers read 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from fhir_server.access.grant import OPEN
@@ -22,6 +22,7 @@ from fhir_server.search.parameters.text import fold
 from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import CLIENTS, App
 from fhir_server.space.catalogue.rights import opens
+from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Token, both
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Guard, Put, Records, Stale, Store, Version
@@ -89,9 +90,9 @@ class Catalogue:
             category: a code of https://fhir-server.example/CodeSystem/ens-app-category; None for any.
             text: words that each stand in the name, the description or a purpose's label; case and accents aside.
         """
-        words, now = fold(text or "").split(), datetime.now(UTC)
+        now = datetime.now(UTC)
         found = [app for app in await self._find(ON_LINE) if opens(app, now)]
-        return [app for app in found if (category is None or category in app.categories) and _has(app, words)]
+        return [app for app in found if matches(app, category or "", text or "")]
 
     async def ended(self, now: datetime) -> list[App]:
         """Apps that everybody still finds though their convention has ended."""
@@ -104,6 +105,16 @@ class Catalogue:
     async def of_publisher(self, organization: str) -> list[App]:
         """Every app of a publisher ("Organization/1"), by name."""
         return [app for app in await self._find(APP) if app.publisher == organization]
+
+    async def publisher(self, app: App) -> str:
+        """What the publisher of an app is called; its reference where nobody says."""
+        return (await self.publishers([app]))[app.publisher]
+
+    async def publishers(self, found: Iterable[App]) -> dict[str, str]:
+        """What the publishers of apps are called, by their references."""
+        asked = {app.publisher for app in found}
+        known = await names(self._store, (one for one in asked if one.startswith("Organization/")))
+        return {one: known.get(one, one) for one in asked}
 
     async def save(self, app: App, expected: int | None = None, now: datetime | None = None) -> Version:
         """Keep an app as it is now; every worker judges tokens by it within a second.
@@ -220,6 +231,8 @@ def _client(client_id: str) -> Token:
     return Token("identifier", spelling(client_id, CLIENTS), CLIENTS)
 
 
-def _has(app: App, words: Sequence[str]) -> bool:
+def matches(app: App, category: str, text: str) -> bool:
+    """Whether an app is of a category (any, where it is "") and says every word of a text: as `Catalogue.online`."""
+    words = fold(text).split()
     said = fold(" ".join((app.name, app.description, *(purpose.label for purpose in app.purposes))))
-    return all(word in said for word in words)
+    return category in ("", *app.categories) and all(word in said for word in words)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, cast
+from typing import cast
 
 from fastapi.responses import Response
 
-from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Issue, NotFound
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.completeness import LONGEST
 from fhir_server.space.catalogue.criteria import Criterion, criteria, questions
 from fhir_server.space.catalogue.dossiers import STATUSES as TASK_STATUSES
-from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, Opinion, Result, State, Verdict
+from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, Opinion, Result, State, Taken, Verdict
 from fhir_server.space.catalogue.pages import desk_words as words
+from fhir_server.space.catalogue.pages.standing import Apps
 from fhir_server.space.catalogue.pages.words import STATUSES, category, done_with
 from fhir_server.space.catalogue.referencing import RECONSENT, Referencing
 from fhir_server.space.catalogue.step_input import Act, Actor
@@ -41,14 +41,14 @@ BACK = frozenset({"incomplete", "abandoned", "refused", "dereferenced"})
 OVER = frozenset(state for state, (status, _) in TASK_STATUSES.items() if status not in UNDER_WAY)
 
 
-def actor(guest: Guest) -> Actor:
+def actor(guest: Guest[Apps]) -> Actor:
     """Who takes steps on these pages."""
     return Actor(guest.account.subject, frozenset(guest.account.duties), guest.account.organization)
 
 
-def referencing(guest: Guest) -> Referencing:
+def referencing(guest: Guest[Apps]) -> Referencing:
     """The files."""
-    return Referencing(guest.entrance.catalogue)
+    return Referencing(guest.service.catalogue)
 
 
 def waits(rows: Sequence[Row], state: State) -> bool:
@@ -56,21 +56,20 @@ def waits(rows: Sequence[Row], state: State) -> bool:
     return TASK_STATUSES[state][0] in UNDER_WAY and any(row.step != "abandon" for row in rows)
 
 
-async def show(guest: Guest) -> Response:
+async def show(guest: Guest[Apps]) -> Response:
     """The files that this person sees, those that wait for them first."""
-    who, entrance = actor(guest), guest.entrance
+    who, catalogue = actor(guest), guest.service.catalogue
     asked = guest.query("state")
     state = asked if asked in TASK_STATUSES else None
     found = await referencing(guest).files(who)
     waiting = [one for one in found if waits(Referencing.open_to(who, one), one.state)]
     shown = [one for one in found if state in (None, one.state)]
-    names = {one.publisher: await entrance.publisher(one.proposed) for one in found}
-    own = await entrance.catalogue.of_publisher(who.organization) if who.organization else []
+    own = await catalogue.of_publisher(who.organization) if who.organization else []
     busy = {one.app for one in found if one.state not in OVER}
     values = {
         "waiting": waiting,
         "files": shown,
-        "publishers": names,
+        "publishers": await catalogue.publishers(one.proposed for one in found),
         "apps": [(app, app.id not in busy) for app in own] if "publisher" in who.duties else None,
         "statuses": STATUSES,
         "states": words.STATES,
@@ -78,10 +77,10 @@ async def show(guest: Guest) -> Response:
         "duties": [words.DUTIES[duty] for duty in guest.account.duties],
         "reports": await _reports(guest) if "administrator" in who.duties else None,
     }
-    return guest.page("desk", values)
+    return guest.page("catalogue/desk", values)
 
 
-async def show_file(guest: Guest) -> Response:
+async def show_file(guest: Guest[Apps]) -> Response:
     """One file, and the steps open to this person."""
     try:
         found = await referencing(guest).get(actor(guest), guest.path("file"))
@@ -90,7 +89,7 @@ async def show_file(guest: Guest) -> Response:
     return await _page(guest, found)
 
 
-async def take(guest: Guest) -> Response:
+async def take(guest: Guest[Apps]) -> Response:
     """A step."""
     who, step = actor(guest), guest.field("step", 30)
     try:
@@ -110,7 +109,7 @@ async def take(guest: Guest) -> Response:
     return guest.to(f"/referencement/{taken.id}?done={step}")
 
 
-async def assessment(guest: Guest) -> Response:
+async def assessment(guest: Guest[Apps]) -> Response:
     """The impact assessment, to be saved: never shown inside these pages (OWASP ASVS 12.4)."""
     try:
         found, data = await referencing(guest).assessment(actor(guest), guest.path("file"))
@@ -130,8 +129,8 @@ async def assessment(guest: Guest) -> Response:
     )
 
 
-async def _page(guest: Guest, found: Dossier, issues: Sequence[Issue] = (), status: int = 200) -> Response:
-    who, app = actor(guest), await guest.entrance.catalogue.get(found.app)
+async def _page(guest: Guest[Apps], found: Dossier, issues: Sequence[Issue] = (), status: int = 200) -> Response:
+    who, app = actor(guest), await guest.service.catalogue.get(found.app)
     rows = Referencing.open_to(who, found)
     # What goes on comes first, since Enter in a field sends the first button; what goes back or ends comes after.
     inline = sorted((row for row in rows if row.step not in ELSEWHERE), key=lambda row: row.target in BACK)
@@ -140,7 +139,7 @@ async def _page(guest: Guest, found: Dossier, issues: Sequence[Issue] = (), stat
         "file": found,
         "app": found.proposed,
         "current": app,
-        "publisher": await guest.entrance.publisher(found.proposed),
+        "publisher": await guest.service.catalogue.publisher(found.proposed),
         "rows": inline,
         "elsewhere": [row for row in rows if row.step in ELSEWHERE],
         "parts": {PARTS[row.step, row.duty] for row in inline if (row.step, row.duty) in PARTS},
@@ -149,7 +148,7 @@ async def _page(guest: Guest, found: Dossier, issues: Sequence[Issue] = (), stat
         "answers": [(one, found.answers.get(one.link, "")) for one in questions(found.proposed.exchanges)],
         "purposes": [(one, done_with(one)) for one in found.proposed.purposes],
         "categories": [category(code) for code in found.proposed.categories],
-        "history": [(one, await _name(guest, one.by, one.duty)) for one in reversed(found.steps)],
+        "history": await _takers(guest, found),
         "changes": _changes(found.proposed, app),
         "reconsent": RECONSENT.days,
         "wrong": words.told(issues),
@@ -159,7 +158,7 @@ async def _page(guest: Guest, found: Dossier, issues: Sequence[Issue] = (), stat
         "words": words,
         "statuses": STATUSES,
     }
-    return guest.page("dossier", values, status)
+    return guest.page("catalogue/dossier", values, status)
 
 
 def _results(found: Dossier) -> list[tuple[Criterion, Result | None]]:
@@ -174,18 +173,16 @@ def _changes(proposed: App, current: App | None) -> list[str]:
     return [one.label for one in proposed.purposes if earlier.get(one.code, one.terms) != one.terms]
 
 
-async def _name(guest: Guest, who: str, duty: str) -> str:
-    """Who took a step: a publisher is not told who among the staff did."""
-    type, _, id = who.partition("/")
-    if type != "Person" or (duty != "publisher" and set(guest.account.duties) == {"publisher"}):
-        return ""
-    version = await guest.entrance.catalogue.repository.store.read("Person", id)
-    names = parse(version.body).get("name", []) if version is not None and not version.deleted else []
-    first: Mapping[str, Any] = next(iter(names), {})
-    return " ".join((*first.get("given", ()), first.get("family", ""))).strip()
+async def _takers(guest: Guest[Apps], found: Dossier) -> list[tuple[Taken, str]]:
+    """The steps taken, the last first, and who took each: a publisher is not told who among the staff did."""
+    names = await referencing(guest).names(found)
+    publisher = set(guest.account.duties) == {"publisher"}
+    hidden = [publisher and one.duty != "publisher" for one in found.steps]
+    told = [(one, "" if hide else names.get(one.by, "")) for one, hide in zip(found.steps, hidden, strict=True)]
+    return told[::-1]
 
 
-def _act(guest: Guest, row: Row, found: Dossier) -> tuple[Act, list[Issue]]:
+def _act(guest: Guest[Apps], row: Row, found: Dossier) -> tuple[Act, list[Issue]]:
     """What the step is taken with, and what cannot be read of it."""
     part = PARTS.get((row.step, row.duty), "")
     reason = guest.field("reason", LONGEST + 1) if row.reasoned else ""
@@ -206,7 +203,7 @@ def _act(guest: Guest, row: Row, found: Dossier) -> tuple[Act, list[Issue]]:
     ), issues
 
 
-def _given_results(guest: Guest, found: Dossier) -> dict[str, Result]:
+def _given_results(guest: Guest[Apps], found: Dossier) -> dict[str, Result]:
     results = {}
     for one in criteria(found.proposed.exchanges):
         verdict = guest.field(f"criterion.{one.code}", 20)
@@ -227,7 +224,7 @@ def _issue(where: str, key: str) -> Issue:
     return Issue("error", "business-rule", words.WRONG[key][1], where, key)
 
 
-async def _reports(guest: Guest) -> int:
+async def _reports(guest: Guest[Apps]) -> int:
     from fhir_server.space.catalogue.pages.my_apps import reports
 
     return await reports(guest).waiting()

@@ -15,13 +15,14 @@ from fastapi.responses import Response
 
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.fhir.json import parse
-from fhir_server.site.signed_in import Guest, Route
+from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Entrance
-from fhir_server.space.accesses import page as accesses
+from fhir_server.space.accesses import recent as accesses
 from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App, Purpose
 from fhir_server.space.catalogue.consent_resource import Decision
 from fhir_server.space.catalogue.consents import Shared
+from fhir_server.space.catalogue.pages.standing import Apps
 from fhir_server.space.catalogue.pages.words import STATUSES, Done, done_with
 from fhir_server.space.catalogue.reports import LONGEST, SHORTEST, Reports
 
@@ -61,40 +62,36 @@ class Exchange:
     types: tuple[str, ...]
 
 
-def acts(account: Account) -> bool:
-    """Whether the account acts for patients: themself, their child, somebody they care for."""
-    return bool(account.patients) and not account.professional
-
-
-async def show(guest: Guest) -> Response:
+async def show(guest: Guest[Apps]) -> Response:
     """For whom; or at once the apps of the one patient there is."""
     patients = guest.account.patients
     if len(patients) == 1:
         return guest.to(f"/mes-applications/{patients[0]}")
     found = await guest.entrance.patients(guest.account, "")
-    return guest.page("for-whom", {"patients": [(id, label) for id, label in found if id in patients]})
+    return guest.page("catalogue/for-whom", {"patients": [(id, label) for id, label in found if id in patients]})
 
 
-async def show_patient(guest: Guest) -> Response:
+async def show_patient(guest: Guest[Apps]) -> Response:
     """The apps of one patient."""
     patient = guest.path("patient")
     if patient not in guest.account.patients:
         return guest.nothing()
-    shared = await guest.entrance.consents.of(patient)
+    shared = await guest.service.consents.of(patient)
+    publishers = await guest.service.catalogue.publishers(one.app for one in shared)
     done = guest.query("done")
     values = {
         "patient": patient,
         "whom": await guest.entrance.name_of(guest.account, patient),
         "own": guest.account.subject == f"Patient/{patient}",
-        "apps": [await _told(guest, patient, one) for one in shared],
+        "apps": [await _told(guest, patient, one, publishers[one.app.publisher]) for one in shared],
         "accesses": await accesses.recent(guest.entrance, guest.account, patient),
         "statuses": STATUSES,
         "done": done if done in DONE else "",
     }
-    return guest.page("my-apps", values)
+    return guest.page("catalogue/my-apps", values)
 
 
-async def withdraw(guest: Guest) -> Response:
+async def withdraw(guest: Guest[Apps]) -> Response:
     """One purpose of an app taken back, or all."""
     from fhir_server.smart.traces import Trace
     from fhir_server.space.catalogue.withdrawal import withdraw as ended
@@ -105,19 +102,19 @@ async def withdraw(guest: Guest) -> Response:
     patient, app = found
     authorization = guest.visit.authorization
     purpose = guest.field("purpose") or None
-    await ended(authorization.records, guest.entrance.consents, patient, app, purpose, guest.account.subject)
+    await ended(authorization.records, guest.service.consents, patient, app, purpose, guest.account.subject)
     trace = Trace("revocation", guest.account.subject, app.client, patient, why=purpose or "")
     await authorization.traces.leave(trace, guest.visit.addresses.base)
     return guest.to(f"/mes-applications/{patient}?done=withdrawn")
 
 
-async def show_report(guest: Guest) -> Response:
+async def show_report(guest: Guest[Apps]) -> Response:
     """Where an app is reported."""
     found = await _shared(guest, guest.path("app"))
     return guest.nothing() if found is None else await _report_page(guest, *found)
 
 
-async def report(guest: Guest) -> Response:
+async def report(guest: Guest[Apps]) -> Response:
     """The report kept for those who work on the catalogue."""
     found = await _shared(guest, guest.path("app"))
     if found is None:
@@ -130,46 +127,39 @@ async def report(guest: Guest) -> Response:
     return guest.to(f"/mes-applications/{patient}?done=reported")
 
 
-ROUTES: tuple[Route, ...] = (
-    ("GET", "/mes-applications", show, acts),
-    ("GET", "/mes-applications/{patient}", show_patient, acts),
-    ("POST", "/mes-applications/{patient}/withdraw", withdraw, acts),
-    ("GET", "/mes-applications/{patient}/report/{app}", show_report, acts),
-    ("POST", "/mes-applications/{patient}/report/{app}", report, acts),
-)
-
-
-def reports(guest: Guest) -> Reports:
+def reports(guest: Guest[Apps]) -> Reports:
     """Reports, as filed where this person is."""
     entrance = guest.entrance
-    return Reports(entrance.catalogue, guest.visit.addresses.base, entrance.authorization.settings.audit != "off")
+    return Reports(guest.service.catalogue, guest.visit.addresses.base, entrance.authorization.settings.audit != "off")
 
 
-async def _shared(guest: Guest, id: str = "") -> tuple[str, App] | None:
+async def _shared(guest: Guest[Apps], id: str = "") -> tuple[str, App] | None:
     """The patient and the app spoken of; None when the person may not act for them, or there is no such app."""
     patient = guest.path("patient")
-    app = await guest.entrance.catalogue.get(id or guest.field("app"))
+    app = await guest.service.catalogue.get(id or guest.field("app"))
     if patient not in guest.account.patients or app is None:
         return None
-    known = await guest.entrance.consents.decided(patient, app)
+    known = await guest.service.consents.decided(patient, app)
     return (patient, app) if known else None
 
 
 async def _report_page(
-    guest: Guest, patient: str, app: App, text: str = "", error: str = "", status: int = 200
+    guest: Guest[Apps], patient: str, app: App, text: str = "", error: str = "", status: int = 200
 ) -> Response:
     limits = {"shortest": SHORTEST, "longest": LONGEST}
-    return guest.page("report", {"patient": patient, "app": app, "text": text, "error": error, **limits}, status)
+    return guest.page(
+        "catalogue/report", {"patient": patient, "app": app, "text": text, "error": error, **limits}, status
+    )
 
 
-async def _told(guest: Guest, patient: str, shared: Shared) -> dict[str, Any]:
+async def _told(guest: Guest[Apps], patient: str, shared: Shared, publisher: str) -> dict[str, Any]:
     app = shared.app
     lines = [_line(one, shared.decisions) for one in app.purposes]
     gone = [code for code in shared.decisions if app.purpose(code) is None and shared.decisions[code].permit]
     lines += [_line(Purpose(code, code, ()), shared.decisions) for code in gone]
     return {
         "app": app,
-        "publisher": await guest.entrance.publisher(app),
+        "publisher": publisher,
         "lines": lines,
         "active": shared.active,
         "changed": [one for one in lines if one.decision and one.decision.permit and not one.current],

@@ -10,15 +10,16 @@ from fastapi.responses import Response
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.catalogue.pages.my_apps import reports
+from fhir_server.space.catalogue.pages.standing import Apps
 from fhir_server.space.catalogue.reports import LONGEST
 
 
-async def show(guest: Guest) -> Response:
+async def show(guest: Guest[Apps]) -> Response:
     """The newest reports, those to be dealt with first."""
     return await _page(guest)
 
 
-async def close(guest: Guest) -> Response:
+async def close(guest: Guest[Apps]) -> Response:
     """A report dealt with, and how."""
     answer = guest.field("answer", LONGEST + 1)
     if not 0 < len(answer) <= LONGEST:
@@ -30,9 +31,9 @@ async def close(guest: Guest) -> Response:
     return guest.to("/signalements?done=closed")
 
 
-async def _page(guest: Guest, wrong: str = "", answer: str = "", status: int = 200) -> Response:
+async def _page(guest: Guest[Apps], wrong: str = "", answer: str = "", status: int = 200) -> Response:
     found = await reports(guest).recent()
-    apps = {app.id: app.name for app in await guest.entrance.catalogue.all()}
+    apps = {app.id: app.name for app in await guest.service.catalogue.all()}
     values = {
         "open": [one for one in found if not one.closed],
         "closed": [one for one in found if one.closed],
@@ -42,4 +43,4 @@ async def _page(guest: Guest, wrong: str = "", answer: str = "", status: int = 2
         "done": "closed" if guest.query("done") == "closed" else "",
         "longest": LONGEST,
     }
-    return guest.page("reports", values, status)
+    return guest.page("catalogue/reports", values, status)

@@ -24,6 +24,7 @@ from fhir_server.space.catalogue.impact_assessment import LARGEST, Attached
 from fhir_server.space.catalogue.pages import data_words, dossier_form, dossier_words
 from fhir_server.space.catalogue.pages import desk_words as words
 from fhir_server.space.catalogue.pages.desk import actor, referencing
+from fhir_server.space.catalogue.pages.standing import Apps
 from fhir_server.space.catalogue.pages.words import category
 from fhir_server.space.catalogue.step_input import Act
 
@@ -51,19 +52,19 @@ class Sheet:
     issues: Sequence[Issue] = ()
 
 
-async def show_new(guest: Guest) -> Response:
+async def show_new(guest: Guest[Apps]) -> Response:
     """An empty form."""
     return await _page(
         guest, Sheet(_NEW, dossier_form.with_one_more({"app.exchanges": ["yes"]}), "/referencement/nouveau")
     )
 
 
-async def file_new(guest: Guest) -> Response:
+async def file_new(guest: Guest[Apps]) -> Response:
     """A new app filed."""
     return await _sent(guest, Sheet(_NEW, guest.given, "/referencement/nouveau"), _file)
 
 
-async def show_version(guest: Guest) -> Response:
+async def show_version(guest: Guest[Apps]) -> Response:
     """The form of a new version, as the app is."""
     base = await _own(guest)
     if base is None:
@@ -73,7 +74,7 @@ async def show_version(guest: Guest) -> Response:
     return await _page(guest, Sheet(base, given, f"/referencement/nouveau/{base.id}"))
 
 
-async def file_version(guest: Guest) -> Response:
+async def file_version(guest: Guest[Apps]) -> Response:
     """A new version filed."""
     base = await _own(guest)
     if base is None:
@@ -81,7 +82,7 @@ async def file_version(guest: Guest) -> Response:
     return await _sent(guest, Sheet(base, guest.given, f"/referencement/nouveau/{base.id}"), _file)
 
 
-async def show_completing(guest: Guest) -> Response:
+async def show_completing(guest: Guest[Apps]) -> Response:
     """The form of a file that was returned, as it was filed."""
     found = await _returned(guest)
     if found is None:
@@ -90,7 +91,7 @@ async def show_completing(guest: Guest) -> Response:
     return await _page(guest, Sheet(found.proposed, given, f"/referencement/{found.id}/completer", found))
 
 
-async def complete(guest: Guest) -> Response:
+async def complete(guest: Guest[Apps]) -> Response:
     """The file, filed again."""
     found = await _returned(guest)
     if found is None:
@@ -99,12 +100,12 @@ async def complete(guest: Guest) -> Response:
     return await _sent(guest, sheet, _complete)
 
 
-async def _own(guest: Guest) -> App | None:
-    app = await guest.entrance.catalogue.get(guest.path("app"))
+async def _own(guest: Guest[Apps]) -> App | None:
+    app = await guest.service.catalogue.get(guest.path("app"))
     return app if app is not None and app.publisher == guest.account.organization else None
 
 
-async def _returned(guest: Guest) -> Dossier | None:
+async def _returned(guest: Guest[Apps]) -> Dossier | None:
     try:
         found = await referencing(guest).get(actor(guest), guest.path("file"))
     except NotFound:
@@ -113,20 +114,20 @@ async def _returned(guest: Guest) -> Dossier | None:
     return found if mine and found.state == "incomplete" else None
 
 
-async def _file(guest: Guest, sheet: Sheet, filed: dossier_form.Filed, dpia: Attached | None) -> Dossier:
+async def _file(guest: Guest[Apps], sheet: Sheet, filed: dossier_form.Filed, dpia: Attached | None) -> Dossier:
     return await referencing(guest).file(actor(guest), filed.app, filed.answers, dpia if filed.app.exchanges else None)
 
 
-async def _complete(guest: Guest, sheet: Sheet, filed: dossier_form.Filed, dpia: Attached | None) -> Dossier:
+async def _complete(guest: Guest[Apps], sheet: Sheet, filed: dossier_form.Filed, dpia: Attached | None) -> Dossier:
     act = Act(proposed=filed.app, answers=filed.answers, dpia=dpia if filed.app.exchanges else None)
     assert sheet.dossier is not None
     return await referencing(guest).step(actor(guest), sheet.dossier.id, "complete", act)
 
 
-Filing = Callable[[Guest, Sheet, dossier_form.Filed, Attached | None], Awaitable[Dossier]]
+Filing = Callable[[Guest[Apps], Sheet, dossier_form.Filed, Attached | None], Awaitable[Dossier]]
 
 
-async def _sent(guest: Guest, sheet: Sheet, file: Filing) -> Response:
+async def _sent(guest: Guest[Apps], sheet: Sheet, file: Filing) -> Response:
     """The form sent: one purpose more or less of it, or filed."""
     dpia, what = await _assessment(guest), guest.field("do", 20)
     if what == "add" or what.startswith("remove-"):
@@ -144,7 +145,7 @@ async def _sent(guest: Guest, sheet: Sheet, file: Filing) -> Response:
     return guest.to(f"/referencement/{done.id}?done={'complete' if sheet.dossier else 'file'}")
 
 
-async def _page(guest: Guest, sheet: Sheet, dpia: Attached | None = None, status: int = 200) -> Response:
+async def _page(guest: Guest[Apps], sheet: Sheet, dpia: Attached | None = None, status: int = 200) -> Response:
     given, dossier = sheet.given, sheet.dossier
     wrong = words.told(sheet.issues)
     if "client" in {issue.key for issue in sheet.issues}:
@@ -173,10 +174,10 @@ async def _page(guest: Guest, sheet: Sheet, dpia: Attached | None = None, status
         "longest": LONGEST,
         "megabytes": LARGEST // 1024 // 1024,
     }
-    return guest.page("file", values, status)
+    return guest.page("catalogue/file", values, status)
 
 
-async def _assessment(guest: Guest) -> Attached | None:
+async def _assessment(guest: Guest[Apps]) -> Attached | None:
     """What was sent now, or with the same form before; None without either."""
     name, data = guest.files.get("dpia", ("", b""))
     if data:
@@ -189,7 +190,7 @@ async def _assessment(guest: Guest) -> Attached | None:
     return Attached(title, kept)
 
 
-async def _keep(guest: Guest, dpia: Attached | None) -> str:
+async def _keep(guest: Guest[Apps], dpia: Attached | None) -> str:
     """The word by which the form finds what was sent with it; "" for what will be refused anyhow."""
     if dpia is None or dpia.kind is None or len(dpia.data) > LARGEST:
         return ""

@@ -6,7 +6,7 @@ looked for with are kept with the session, never in an address.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,18 @@ import msgspec
 from fastapi.responses import Response
 
 from fhir_server.site.authorizing import purpose_of_use
-from fhir_server.site.signed_in import Guest, Route
+from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Entrance
 from fhir_server.smart import lifetimes
 from fhir_server.smart.clients.registered import Client, RecordedClients
 from fhir_server.smart.people.patients import known_enough
 from fhir_server.smart.secret import digest
+from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.pages.standing import Apps
+from fhir_server.space.catalogue.registry import Catalogue
 
 if TYPE_CHECKING:
-    from fhir_server.smart.people.accounts import Account
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,7 @@ class Tool:
     publisher: str = ""
 
 
-def professional(account: Account) -> bool:
-    """Whether the account is a professional's."""
-    return account.professional
-
-
-async def show(guest: Guest) -> Response:
+async def show(guest: Guest[Apps]) -> Response:
     """The exercise, the patient at hand, the tools."""
     from fhir_server.smart.people import roles
 
@@ -67,7 +65,7 @@ async def show(guest: Guest) -> Response:
         return guest.visit.page("smart/role", {"roles": found, "client": "", "then": "/outils"})
     role = guest.session.role or next(iter(account.roles), None)
     hand = await _at_hand(guest)
-    tools = await open_to_professionals(entrance)
+    tools = await open_to_professionals(entrance, guest.service.catalogue)
     values = {
         "role": await roles.name(entrance.repository, account, role) if role else "",
         "patient": hand.patient,
@@ -81,16 +79,16 @@ async def show(guest: Guest) -> Response:
         "longest": purpose_of_use.LONGEST,
     }
     leads = [uri for tool in tools for uri in (tool.client.launch_uri or "", *tool.client.redirect_uris)]
-    return guest.page("tools", values, leads=leads)
+    return guest.page("catalogue/tools", values, leads=leads)
 
 
-async def look_for(guest: Guest) -> Response:
+async def look_for(guest: Guest[Apps]) -> Response:
     """Patients of a name."""
     await _keep(guest, replace(await _at_hand(guest), asked=guest.field("name", 100)))
     return guest.to("/outils")
 
 
-async def choose(guest: Guest) -> Response:
+async def choose(guest: Guest[Apps]) -> Response:
     """The patient at hand, or none."""
     chosen = guest.field("patient") or None
     if chosen is not None and not await guest.entrance.may_choose(guest.account, chosen):
@@ -99,39 +97,33 @@ async def choose(guest: Guest) -> Response:
     return guest.to("/outils")
 
 
-ROUTES: tuple[Route, ...] = (
-    ("GET", "/outils", show, professional),
-    ("POST", "/outils/search", look_for, professional),
-    ("POST", "/outils/patient", choose, professional),
-)
-
-
-async def open_to_professionals(entrance: Entrance) -> Sequence[Tool]:
+async def open_to_professionals(entrance: Entrance, catalogue: Catalogue) -> Sequence[Tool]:
     """Referenced apps for professionals that are on line and can be launched, and other active clients that can."""
     recorded = [one.id for one in await RecordedClients(entrance.authorization.records).list()]
-    filed = [app.client for app in await entrance.catalogue.online() if app.audience == "professional"]
+    filed = [app.client for app in await catalogue.online() if app.audience == "professional"]
     ids = dict.fromkeys((*recorded, *filed))
-    found = [tool for id in ids if (tool := await _tool(entrance, id)) is not None]
-    return sorted(found, key=lambda tool: tool.client.name.casefold())
+    clients = [client for id in ids if (client := await entrance.authorization.clients.get(id)) is not None]
+    launched = [one for one in clients if one.status == "active" and one.launch_uri]
+    apps = {one.device: await catalogue.get(one.device) for one in launched if one.device is not None}
+    publishers = await catalogue.publishers(app for app in apps.values() if app is not None)
+    found = [_tool(one, apps.get(one.device or ""), publishers) for one in launched]
+    return sorted((one for one in found if one is not None), key=lambda tool: tool.client.name.casefold())
 
 
-async def _tool(entrance: Entrance, id: str) -> Tool | None:
-    client = await entrance.authorization.clients.get(id)
-    if client is None or client.status != "active" or not client.launch_uri:
-        return None
+def _tool(client: Client, app: App | None, publishers: Mapping[str, str]) -> Tool | None:
+    """The client as a tool; None when the app that it is is not for professionals, or not on line."""
     if client.device is None:
         return Tool(client)
-    app = await entrance.catalogue.get(client.device)
     if app is None or app.status != "EN_LIGNE" or app.audience != "professional":
         return None
-    return Tool(client, app.description, await entrance.publisher(app))
+    return Tool(client, app.description, publishers[app.publisher])
 
 
-async def _at_hand(guest: Guest) -> AtHand:
+async def _at_hand(guest: Guest[Apps]) -> AtHand:
     kept = await guest.visit.authorization.records.get("at-hand", digest(guest.visit.cookie or ""))
     return msgspec.json.decode(kept, type=AtHand) if kept is not None else AtHand()
 
 
-async def _keep(guest: Guest, hand: AtHand) -> None:
+async def _keep(guest: Guest[Apps], hand: AtHand) -> None:
     key = digest(guest.visit.cookie or "")
     await guest.visit.authorization.records.put("at-hand", key, msgspec.json.encode(hand), lifetimes.SESSION)

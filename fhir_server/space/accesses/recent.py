@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.audit import DCM, OVERRIDE
-from fhir_server.access.grant import Grant, Scope
+from fhir_server.access.grant import OPEN, Grant, Scope
 from fhir_server.fhir.json import parse
 from fhir_server.site.visit import Entrance
+from fhir_server.space.names import names
 
 if TYPE_CHECKING:
     from fhir_server.smart.people.accounts import Account
@@ -58,9 +59,10 @@ async def recent(entrance: Entrance, account: Account, patient: str) -> Sequence
             for practitioner in _practitioners(tree):
                 found.setdefault((practitioner, _software(tree), *_purpose(tree)), str(tree.get("recorded", "")))
     chosen = sorted(found.items(), key=lambda one: one[0][2] != "BTG")[:SHOWN]
+    known = await names(entrance.repository(OPEN).store, (who for (who, *_), _ in chosen))
+    tools = {tool: await _called(entrance, tool) for (_, tool, _, _), _ in chosen}
     return [
-        Access(await _name(entrance, who), await _called(entrance, tool), purpose, reason, when)
-        for (who, tool, purpose, reason), when in chosen
+        Access(known.get(who, who), tools[tool], purpose, reason, when) for (who, tool, purpose, reason), when in chosen
     ]
 
 
@@ -79,13 +81,6 @@ def _software(tree: Mapping[str, Any]) -> str:
 def _purpose(tree: Mapping[str, Any]) -> tuple[str, str]:
     concept: Mapping[str, Any] = next(iter(tree.get("purposeOfEvent", ())), {})
     return next((c.get("code", "") for c in concept.get("coding", ())), ""), concept.get("text", "")
-
-
-async def _name(entrance: Entrance, reference: str) -> str:
-    version = await entrance.catalogue.repository.store.read(*reference.split("/"))
-    tree = parse(version.body) if version is not None and not version.deleted else {}
-    name: Mapping[str, Any] = next(iter(tree.get("name", ())), {})
-    return " ".join((*name.get("given", ()), name.get("family", ""))).strip() or reference
 
 
 async def _called(entrance: Entrance, client: str) -> str:
