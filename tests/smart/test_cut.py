@@ -19,7 +19,7 @@ from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.smart.people.accounts import Account
 from fhir_server.space.catalogue.withdrawal import withdraw
 from tests.clients import served
-from tests.http.catalogue import CARNET, a_patient, referenced
+from tests.site.catalogue import CARNET, a_patient, referenced
 from tests.smart.browser import App, Browser, a_person, an_app, answered, launched
 from tests.smart.space import BEARER, ROOT, TOKEN, Space, serving
 

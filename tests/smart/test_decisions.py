@@ -25,7 +25,7 @@ from fhir_server.space.catalogue import clients as clients_catalogue
 from fhir_server.space.catalogue import token_rights as clients_rights
 from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.apps import Purpose
-from tests.http.catalogue import CARNET, READ, WRITE, a_patient
+from tests.site.catalogue import CARNET, READ, WRITE, a_patient
 from tests.smart.browser import CALLBACK, App, Browser, a_person, answered
 from tests.smart.space import BEARER, TOKEN, Space, serving
 

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 
 from fhir_server.smart.clients.registered import Client
 from fhir_server.space.catalogue.apps import App
-from tests.http.catalogue import a_patient
+from tests.site.catalogue import a_patient
 from tests.smart.browser import App as Opened
 from tests.smart.browser import Browser, a_person
 from tests.smart.space import Space

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_server.smart.people.patients import known_enough
-from tests.http.catalogue import INS_DEMO
+from tests.site.catalogue import INS_DEMO
 from tests.smart.browser import Browser, a_person
 from tests.smart.space import Space
 

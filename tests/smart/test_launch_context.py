@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.http.accessible import document, said
+from tests.site.accessible import document, said
 from tests.smart.browser import Browser, a_person, an_app, answered
 from tests.smart.space import ROOT, TOKEN, Space
 

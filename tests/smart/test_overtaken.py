@@ -17,7 +17,7 @@ from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.people.accounts import Account
 from fhir_server.space.catalogue.governing import AppGovernance
 from fhir_server.store.protocol import Records
-from tests.http.catalogue import CARNET
+from tests.site.catalogue import CARNET
 from tests.smart.space import Space
 
 ANNA = Account("anna", "anna", "Anna Essai", "RelatedPerson/r", wards=("a", "b"), totp="S")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.catalogue import CARNET, a_patient, referenced
+from tests.site.catalogue import CARNET, a_patient, referenced
 from tests.smart.browser import TOKEN, App, Browser, a_person, an_app, answered
 from tests.smart.space import Space, serving
 from tests.store_calls import counted, journeys

@@ -22,7 +22,7 @@ from fhir_server.site.visit import REASONS
 from fhir_server.site.words import KINDS
 from fhir_server.space.catalogue.pages.desk_words import WRONG
 from tests.examples import ROOT
-from tests.http.accessible import document
+from tests.site.accessible import document
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -165,6 +165,8 @@ def test_every_rule_of_the_catalogue_has_its_words_in_both_languages() -> None:
     keys: set[str] = set()
     unkeyed = []
     for file in (ROOT / "fhir_server" / "space" / "catalogue").glob("*.py"):
+        if file.name == "operations.py":  # What software is told is on no page.
+            continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest_asyncio
 
-from tests.http.accessible import document, said
-from tests.http.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
+from tests.site.accessible import document, said
+from tests.site.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
 from tests.smart.browser import Browser, a_person, an_app, answered
 from tests.smart.space import TOKEN, Space, serving
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.http.accessible import document, errors, said
+from tests.site.accessible import document, errors, said
 from tests.smart.browser import Browser, a_person, an_app, answered
 from tests.smart.space import BASE, TOKEN, Space, serving
 

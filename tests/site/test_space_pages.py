@@ -15,8 +15,8 @@ import pytest_asyncio
 from fhir_server.access.revision import LOOK
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.reports import Reports
-from tests.http.accessible import document, errors, said
-from tests.http.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
+from tests.site.accessible import document, errors, said
+from tests.site.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
 from tests.smart.browser import Browser, a_person, an_app, answered
 from tests.smart.space import BASE, ROOT, TOKEN, Space, serving
 

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.access.revision import LOOK
-from tests.http.accessible import document, errors, said
+from tests.site.accessible import document, errors, said
 from tests.smart.browser import PASSWORD, Browser, a_person, an_app, launched
 from tests.smart.space import ROOT, TOKEN, Space, serving
 
