@@ -107,9 +107,7 @@ class House:
         """The referenced apps; made when it is first asked for."""
         from fhir_server.space.catalogue.registry import Catalogue
 
-        store, records = self.engine.store, self.engine.records
-        base = self.settings.base_url
-        return Catalogue(store, records, lambda: self.registry, base, self.lasting)
+        return Catalogue(self.repository, self.engine.records, self.lasting)
 
     @cached_property
     def consents(self) -> Consents:
@@ -310,8 +308,8 @@ async def _secret(engine: Engine, name: str) -> bytes:
 
 def _application(house: House) -> Application:
     from fhir_server.http.application import build
+    from fhir_server.interactions.audited import audited
     from fhir_server.interactions.long_requests import tried
-    from fhir_server.interactions.traced import traced
     from fhir_server.site.entrance import required
     from fhir_server.site.rendering import Pages
     from fhir_server.site.service_pages import furnishing
@@ -325,7 +323,7 @@ def _application(house: House) -> Application:
     gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending), "fhir_beside_calls": beside.calls}
     return build(
         house.settings,
-        partial(tried, handler=traced),
+        partial(tried, handler=audited),
         house.context,
         pages.page,
         lambda counted: _routes(house, pages, counted),

@@ -16,10 +16,10 @@ from fhir_server.access.grant import OPEN, Grant
 from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.http.logs import configure, logger
+from fhir_server.interactions.audited import audited, left_behind
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.long_requests import too_costly
 from fhir_server.interactions.routes import dispatch
-from fhir_server.interactions.traced import left_behind, traced
 from fhir_server.search.activation.reindex import indexed_anew
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
@@ -45,7 +45,7 @@ class Caller(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The answer, what an entry of a batch touched (as `Traces` has it), and the processor's seconds it took."""
+    """The answer, what an entry of a batch touched (as `Touched` has it), and the processor's seconds it took."""
 
     response: Response
     objects: dict[str, tuple[str, ...]]
@@ -72,7 +72,7 @@ class _Apart:
         self._house = house
         self._process = process
 
-    async def __call__(self, request: Request, context: Context, traced: bool) -> Response:
+    async def __call__(self, request: Request, context: Context, audits: bool) -> Response:
         grant = context.repository.grant
         caller = Caller(
             None if grant is OPEN else grant, context.base, context.strict, context.prefer, context.request_id
@@ -82,19 +82,19 @@ class _Apart:
         if left <= 0:
             raise too_costly()
         who = "|".join((grant.client or "", grant.subject or "", grant.patient or ""))
-        asked = (self._house.settings, request, caller, traced, left)
+        asked = (self._house.settings, request, caller, audits, left)
         with _told():
             try:
                 found = await self._process.run(answered, *asked, seconds=left * _SLOWLY + _BEGINNING, who=who)
             except (beside.Ended, beside.Lost) as ended:
                 # Nobody is left there to say who asked.
-                if traced:
+                if audits:
                     await left_behind(request, context, 400 if isinstance(ended, beside.Ended) else 503)
                 raise
         if whole is not None:
             whole.apart += found.seconds
-        context.repository.traces.objects.update(found.objects)
-        context.repository.traces.patients.update(found.patients)
+        context.repository.touched.objects.update(found.objects)
+        context.repository.touched.patients.update(found.patients)
         if request.method not in ("GET", "HEAD"):
             await self._follow(request)
         return found.response
@@ -134,14 +134,14 @@ def _told() -> Iterator[None]:
 _LOST = "What did this has ended before it answered. Writes are whole or not there: look before sending them again."
 
 
-def answered(settings: Settings, request: Request, caller: Caller, leaves_trace: bool, seconds: float) -> Answered:
+def answered(settings: Settings, request: Request, caller: Caller, audits: bool, seconds: float) -> Answered:
     """What the house of this process answers, within `seconds` of the processor.
 
     Raises:
         FhirError: as the interaction says; `TooCostly` where the budget is spent.
     """
     loop, house = _here(settings)
-    return loop.run_until_complete(_answered(house, request, caller, leaves_trace, seconds))
+    return loop.run_until_complete(_answered(house, request, caller, audits, seconds))
 
 
 def indexed(settings: Settings, versions: Sequence[Version]) -> list[Index]:
@@ -176,18 +176,18 @@ def _opened(settings: Settings) -> _Opened:
     return loop, loop.run_until_complete(closing.__aenter__()), closing
 
 
-async def _answered(house: House, request: Request, caller: Caller, leaves_trace: bool, seconds: float) -> Answered:
+async def _answered(house: House, request: Request, caller: Caller, audits: bool, seconds: float) -> Answered:
     started = time.process_time()
     await house.follow(now=True)
     grant = OPEN if caller.grant is None else caller.grant
     context = house.context_of(grant, caller.base, caller.strict, caller.prefer, caller.request_id)
     with within(Budget(seconds=seconds, most_bytes=_MOST_BYTES)):
         try:
-            response = await (traced if leaves_trace else dispatch)(request, context)
+            response = await (audited if audits else dispatch)(request, context)
         except Exhausted:
             raise too_costly() from None
-    traces = context.repository.traces
+    touched = context.repository.touched
     took = time.process_time() - started
-    if leaves_trace:
+    if audits:
         return Answered(response, {}, {}, took)
-    return Answered(response, traces.objects, traces.patients, took)
+    return Answered(response, touched.objects, touched.patients, took)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,22 @@ def test_a_file_is_at_most_400_lines(file: Path) -> None:
 @pytest.mark.parametrize("name", sorted(LONG))
 def test_a_file_listed_as_long_is_long(name: str) -> None:
     assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) > LIMIT and LONG[name]
+
+
+#: What may hold the store itself; all else asks a Repository, which holds it to a caller's rule.
+HOLDERS = ("store", "access", "audit", "loading", "terminology", "search/activation", "validation/profiles", "app.py")
+
+
+def test_only_few_rooms_hold_the_store() -> None:
+    for file in SOURCES:
+        named = relative(file).removeprefix("fhir_server/")
+        imported = [
+            name.name
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.module == "fhir_server.store.protocol"
+            for name in node.names
+        ]
+        assert named.startswith(HOLDERS) or not {"Store", "Engine"} & set(imported), named
 
 
 def test_no_module_is_a_drawer() -> None:

@@ -22,7 +22,7 @@ from fhir_server.fhir.outcome import Forbidden, TooCostly
 from fhir_server.search.indexing.attachments import ATTACHMENT
 from fhir_server.store.filters import Id, Index, Range, Refers, Word, both
 from fhir_server.store.matching import matches, unpack
-from fhir_server.store.protocol import Guard, Put, Version, Write
+from fhir_server.store.protocol import Guard, Put, Store, Version, Write
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -43,9 +43,10 @@ class Filing:
         guards: that what a Binary names is still what the caller may write.
     """
 
-    def __init__(self, repository: Repository, writes: Sequence[Write]) -> None:
-        """`writes` have been judged one by one, by what `repository` lets its caller do."""
+    def __init__(self, repository: Repository, store: Store, writes: Sequence[Write]) -> None:
+        """`writes` have been judged one by one, by what `repository` lets its caller do of `store`."""
         self._repository = repository
+        self._store = store
         self._asked = {(write.type, write.id): write for write in writes}
         self._places = {(write.type, write.id): place for place, write in enumerate(writes)}
         self.writes: list[Write] = list(writes)
@@ -73,7 +74,7 @@ class Filing:
         if key in self._places:
             self._give(key, target)
             return
-        version = await self._repository.store.read(*key)
+        version = await self._store.read(*key)
         if version is None or version.deleted or binaries.is_named(index := unpack(version.packed)):
             return
         grant = self._repository.grant
@@ -92,7 +93,7 @@ class Filing:
         if write.expected or write.method != "PUT" or binaries.is_named(self._index(key)):
             return
         where = Refers(ATTACHMENT, f"Binary/{write.id}")
-        page = await self._repository.store.find(dict.fromkeys(resource_types() - {"Binary"}, where), count=SEVERAL)
+        page = await self._store.find(dict.fromkeys(resource_types() - {"Binary"}, where), count=SEVERAL)
         for holder in page.versions:
             if await self._repository.sees(holder, "u"):
                 self._give(key, f"{holder.type}/{holder.id}")
@@ -106,7 +107,7 @@ class Filing:
             here = self._asked.get((type, id))
             if isinstance(here, Put):
                 return
-            version = await self._repository.store.read(type, id) if here is None else None
+            version = await self._store.read(type, id) if here is None else None
             if version is None or version.deleted or not await self._repository.sees(version, binaries.asked("c")):
                 continue
             # As it was judged: another version of it might not be this writer's.

@@ -11,20 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from fhir_server.access import binaries, traced_patients
+from fhir_server.access import binaries, touched_patients
 from fhir_server.access.attachment_filing import Filing, concerns, context_kept, with_context
-from fhir_server.access.audit import WITNESSED, Traces
 from fhir_server.access.challenge import insufficient
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.judging import Judge
 from fhir_server.access.ownership import elsewhere, misnamed, said_of, with_owner
 from fhir_server.access.policy import KEPT, narrow, rule, rule_of
 from fhir_server.access.record_owner import CLOSED, Owner, owner, rows
+from fhir_server.access.touched import Touched
 from fhir_server.access.write_rules import asks_whose, closed, people
 from fhir_server.fhir.json import parse, serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.indexing.extract import extract
-from fhir_server.search.indexing.parts import by_parts
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import (
     EMPTY,
@@ -32,7 +31,6 @@ from fhir_server.store.filters import (
     NOTHING,
     Filter,
     Index,
-    Word,
     both,
 )
 from fhir_server.store.matching import unpack
@@ -51,33 +49,31 @@ from fhir_server.store.protocol import (
 )
 from fhir_server.work.budget import carry, settle
 
-_MADE_HERE = Word(WITNESSED, "1")
-
 
 class Repository:
     """The store as one caller may see it.
 
     Attributes:
+        base: the server's own public URL, under which absolute references are local; "" when it is not known.
         grant: the caller.
         registry: the search parameters in force.
-        traces: what this exchange touched, for its AuditEvent.
+        touched: what this exchange touched, for its AuditEvents.
     """
 
-    __slots__ = ("_base", "_judge", "_store", "grant", "registry", "traces")
+    __slots__ = ("_judge", "_store", "base", "grant", "registry", "touched")
 
     def __init__(self, store: Store, grant: Grant, registry: Registry, base: str = "") -> None:
-        """`base` is the server's own public URL, under which absolute references are local."""
+        """The arguments are the attributes, and `store`, which nothing else reaches."""
         self._store = store
-        self._base = base
+        self.base = base
         self._judge = Judge(store, base)
         self.grant = grant
         self.registry = registry
-        self.traces = Traces(grant.traced)
+        self.touched = Touched(grant.traced)
 
-    @property
-    def store(self) -> Store:
-        """The store itself, for the server's own work (traces); never for a caller's."""
-        return self._store
+    def as_server(self) -> Repository:
+        """The same store as the server itself sees it, for its own work; never for what a caller is shown."""
+        return Repository(self._store, OPEN, self.registry, self.base)
 
     def allows(self, type: str, verb: str) -> bool:
         """Whether some scope lets the caller `verb` (a letter of `cruds`) some resource of `type`."""
@@ -187,6 +183,13 @@ class Repository:
         """How many `find` would give in all; counting stops at `limit`."""
         return await self._store.count(self.visible(scope), limit)
 
+    async def explain(self, scope: Scope, sort: Sequence[Sort]) -> Sequence[str]:
+        """How the engine would answer `find`: as `Store.explain`; empty where something is hidden from the caller.
+
+        The plan counts, and chooses by, what is stored of everybody.
+        """
+        return await self._store.explain(scope, sort) if self.visible(scope) == scope else ()
+
     async def history(
         self,
         scope: Scope,
@@ -251,14 +254,6 @@ class Repository:
             stamped_body = with_context(stamped_body, serialize(context))
         return Put(type, id, before.version if before else 0, stamped_body, stamp, index, method)
 
-    async def witness(self, tree: dict[str, Any]) -> Put:
-        """The write of a trace that the server itself made: an AuditEvent with a mark that no caller can write."""
-        id = self.new_id()
-        body, stamp = stamped(serialize(tree), id, 1)
-        index = by_parts("AuditEvent", tree, self.registry, self._base)
-        marked = Index((*index.words, _MADE_HERE), index.spans, index.narrative, index.content)
-        return Put("AuditEvent", id, 0, body, stamp, marked, "POST")
-
     async def delete(self, before: Version) -> Delete:
         """The write of a deletion after `before`.
 
@@ -271,7 +266,7 @@ class Repository:
             if await self._is_anothers(before, "d"):
                 raise Forbidden(f"This {before.type} is not in the record of the token's patient.")
             raise NotFound(f"There is no such {before.type}.")
-        self.traces.ends(before)
+        self.touched.ends(before)
         return Delete(before.type, before.id, before.version)
 
     def guard(self, type: str, where: Filter, ids: frozenset[str] = frozenset()) -> Guard:
@@ -281,8 +276,8 @@ class Repository:
     async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
         """All the writes or none, durable when this returns; one version per write, same order.
 
-        What is filed with them (`access.attachment_filing`) and, where there is a witness, the traces are of the same
-        commit.
+        What is filed with them (`access.attachment_filing`) and, where they are made with it, the AuditEvents are of
+        the same commit.
 
         Raises:
             Forbidden: a Binary would be put where its writer may not write.
@@ -290,23 +285,23 @@ class Repository:
         """
         asked = len(writes)
         if any(map(concerns, writes)):
-            filing = Filing(self, writes)
+            filing = Filing(self, self._store, writes)
             await filing.settle()
             writes, guards = filing.writes, [*guards, *filing.guards]
         settle()
-        if not self.traces.kept:
+        if not self.touched.noting:
             return (await self._store.transact(writes, guards))[:asked]
-        touched = self.traces.with_writes(writes, await traced_patients.of_writes(self._store, writes))
-        traces = await self.traces.witness(touched) if self.traces.witness is not None and writes else ()
-        made = await self._store.transact([*writes, *traces], guards)
-        self.traces.take(touched)
-        if traces:
-            self.traces.tell()
+        touched = self.touched.with_writes(writes, await touched_patients.of_writes(self._store, writes))
+        events = await self.touched.auditing(touched) if self.touched.auditing is not None and writes else ()
+        made = await self._store.transact([*writes, *events], guards)
+        self.touched.take(touched)
+        if events:
+            self.touched.settle()
         return made[:asked]
 
     def index(self, type: str, tree: dict[str, Any], before: Version | None = None) -> Index:
         """What can be searched of a resource of this caller's, which follows the version `before`."""
-        index = extract(type, tree, self.registry, self._base)
+        index = extract(type, tree, self.registry, self.base)
         if type == "Binary":
             known = unpack(before.packed) if before is not None and not before.deleted else None
             words = (*index.words, *binaries.writer(self.grant, known))
@@ -345,23 +340,23 @@ class Repository:
         self, type: str, tree: dict[str, Any], index: Index, before: Version | None
     ) -> tuple[Owner, Index]:
         """Whose what is to be written says it is, and the index with the row that says so."""
-        found = owner(type, tree, self._base)
+        found = owner(type, tree, self.base)
         if found.patient and (param := elsewhere(type, index, before, (found.patient, self.grant.subject))):
             raise Forbidden(f"By {param} this {type} would stand in another patient's compartment.", type)
         # From one of a person's patients to another of them is as little theirs to say as to a stranger.
-        kept = before is None or (await said_of(self._store, before, self._base)).patient == found.patient
+        kept = before is None or (await said_of(self._store, before, self.base)).patient == found.patient
         return found, with_owner(index, found) if kept else index
 
     async def _require_named(self, type: str, found: Owner, before: Version | None) -> None:
-        past = None if before is None else await said_of(self._store, before, self._base)
+        past = None if before is None else await said_of(self._store, before, self.base)
         named = await misnamed(self._store, found, past, self.shows, self.grant.subject)
         if named is not None:
             raise Forbidden(f"The token does not allow this {type} to be written.", named.element)
 
     async def _note(self, versions: Sequence[Version]) -> None:
         """Versions were given to the caller."""
-        if self.traces.kept:
-            self.traces.saw(versions, await traced_patients.of_versions(self._store, versions))
+        if self.touched.noting:
+            self.touched.saw(versions, await touched_patients.of_versions(self._store, versions))
 
     async def sees(self, version: Version, verb: str) -> bool:
         """Whether the caller may `verb` that version."""

@@ -61,8 +61,9 @@ def _is_wrong(issue: Any) -> bool:
 
 def _own(house: House) -> Iterator[tuple[str, dict[str, Any]]]:
     """The resources this server makes itself, one of each kind."""
-    from fhir_server.access.audit import Traces, event
     from fhir_server.access.grant import OPEN
+    from fhir_server.access.touched import Touched
+    from fhir_server.audit.exchanges import exchange_event
     from fhir_server.fhir.json import parse
     from fhir_server.fhir.outcome import Issue, outcome
     from fhir_server.interactions.capabilities import completed, terminology
@@ -73,7 +74,7 @@ def _own(house: House) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "CapabilityStatement", completed(base, house.registry, True, house.following.profiles)
     yield "TerminologyCapabilities", parse(terminology(base))
     yield "OperationOutcome", refusal
-    yield "AuditEvent", event(OPEN, Traces(True), "read", "Patient", 200, base)
+    yield "AuditEvent", exchange_event(OPEN, Touched(True), "read", "Patient", 200, base)
     person = b'{"resourceType":"Patient","id":"a"}'
     found = searchset([entry(base.encode(), "Patient", "a", person)], [("self", f"{base}/Patient")], 1)
     yield "Bundle", parse(found)

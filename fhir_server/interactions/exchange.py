@@ -117,13 +117,13 @@ class Context:
 class Apart(Protocol):
     """Does a request in another process."""
 
-    async def __call__(self, request: Request, context: Context, traced: bool) -> Response:
+    async def __call__(self, request: Request, context: Context, audits: bool) -> Response:
         """What is answered there.
 
         Args:
             request: a call, or an entry of a batch.
             context: whose grant and preferences hold there too.
-            traced: whether it leaves a trace of its own there; else what it touched is added to those of `context`.
+            audits: whether it leaves AuditEvents of its own there; else what it touched is added to those of `context`.
         """
 
 

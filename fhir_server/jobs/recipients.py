@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
-from fhir_server.store.protocol import Store
 
 Language = Literal["fr", "en"]
 
@@ -22,9 +22,9 @@ class Holder:
     language: Language
 
 
-async def holder(store: Store, patient: str) -> Holder | None:
+async def holder(repository: Repository, patient: str) -> Holder | None:
     """The holder of a patient's (id) space; None when they gave no e-mail address, or are no longer there."""
-    version = await store.read("Patient", patient)
+    version = await repository.current("Patient", patient)
     if version is None or version.deleted:
         return None
     tree = parse(version.body)

@@ -12,7 +12,7 @@ from fhir_server.search.asking.query import parse
 async def explain(call: Invocation, context: Context) -> Response:
     """200 with Parameters: each criterion in words, what was left out, and the engine's plan. Nothing is searched.
 
-    The plan is for callers from whom the search hides nothing: it counts, and chooses by, what is stored of everybody.
+    The plan is for callers from whom the search hides nothing.
 
     Raises:
         InvalidParameter, NotSupported: as the search itself (400).
@@ -30,6 +30,5 @@ async def explain(call: Invocation, context: Context) -> Response:
         terminology=context.terminology,
         allows=context.repository.searches,
     )
-    hidden = repository.visible(query.scope) != query.scope
-    plan = () if hidden else await repository.store.explain(query.scope, query.sort)
+    plan = await repository.explain(query.scope, query.sort)
     return Response(200, serialize(words.explain(query, plan)))

@@ -17,6 +17,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
+from fhir_server.audit.access_events import AccessEvent
+from fhir_server.audit.kinds import AccessKind
 from fhir_server.http.front import POLICY
 from fhir_server.oauth.endpoints import addresses, form
 from fhir_server.site.rendering import Pages
@@ -134,6 +136,10 @@ class Visit:
         """Whether a form carries this browser's word, and comes from a page of this server."""
         origin = self.request.headers.get("origin")
         return origin in (None, self.addresses.issuer) and given.get("word") == [self.word]
+
+    async def record(self, kind: AccessKind, **known: Any) -> None:
+        """Keep an AuditEvent of what is decided or refused here; `known` are further attributes of `AccessEvent`."""
+        await self.authorization.audit.record(AccessEvent(kind, address=self.source, **known), self.addresses.base)
 
     async def session(self) -> tuple[Session | None, Account | None]:
         """Who is signed in."""

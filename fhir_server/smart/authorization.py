@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
 from fhir_server.access.revision import Revision
+from fhir_server.audit.access_events import AccessAudit, AccessEvent
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.smart.addresses import Addresses
@@ -32,7 +33,6 @@ from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.signing_keys import Keys, key_file
 from fhir_server.smart.tokens.storage import Family, Tokens
 from fhir_server.smart.tokens.verify import Verifier
-from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Authorization:
         asks: authorization requests and launches in progress.
         origins: of registered apps' pages.
         brands: that apps show people of this server.
-        traces: of what is decided about access.
+        audit: of what is decided about access.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Authorization:
         """`registry` gives the search parameters in force.
 
         `governing` is the service that governs clients; without it those it would govern get nothing. `repository` is
-        the store as a grant sees it from a base: without it nothing is traced and nobody signs in through a provider.
+        the store as a grant sees it from a base: without it nothing is audited and nobody signs in through a provider.
         `within` is how this process asks its own simulators. `revision` is this worker's view of what ended, if others
         share it.
         """
@@ -85,7 +85,7 @@ class Authorization:
         self.records = records
         self.clients: Clients = GovernedClients(records, governing) if governing else RecordedClients(records)
         self.accounts = Accounts(records)
-        self.traces = AccessTraces(repository, settings.audit != "off", records)
+        self.audit = AccessAudit(repository, settings.audit != "off", records)
         self.tokens = Tokens(records, self._reused)
         self.sessions = Sessions(records)
         self.keys = Keys(key_file(settings.data))
@@ -139,7 +139,7 @@ class Authorization:
         if self._governing is None or not self.registers:
             return None
         drafts, loopback = self._governing.drafts, self.settings.loopback_keys
-        return Registration(self.records, drafts, self.tokens, self.traces, loopback)
+        return Registration(self.records, drafts, self.tokens, self.audit, loopback)
 
     @cached_property
     def consenting(self) -> Consenting:
@@ -166,13 +166,13 @@ class Authorization:
             self.identity,
             self.verifier.place,
             self.scopes,
-            self.traces,
+            self.audit,
             Acting(sight, self.verifier.place),
         )
 
     async def _reused(self, kind: Literal["code", "refresh"], family: Family) -> None:
         account = await self.accounts.get(family.account)
-        trace = Trace(
+        event = AccessEvent(
             "code-reuse" if kind == "code" else "refresh-reuse",
             subject=account.subject if account else None,
             client=family.client,
@@ -180,7 +180,7 @@ class Authorization:
             scopes=family.scope,
             failed=True,
         )
-        await self.traces.leave(trace, family.base)
+        await self.audit.record(event, family.base)
 
     async def end_access(self, account: str, apps: bool) -> int:
         """Sign an account out everywhere, such as after a change of password.

@@ -23,7 +23,7 @@ def jobs(catalogue: Catalogue, consents: Consents, outbox: Outbox, link: str) ->
         link: address of the page "Mes applications".
     """
     notices = AppNotices(catalogue, consents, outbox, link)
-    emergencies = EmergencyNotices(catalogue.repository.store, outbox, link)
+    emergencies = EmergencyNotices(catalogue.repository, outbox, link)
 
     async def send(now: datetime) -> int:
         return await outbox.send(lambda: now)

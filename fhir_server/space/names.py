@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
-from fhir_server.store.protocol import Store
 
 
-async def names(store: Store, references: Iterable[str]) -> dict[str, str]:
+async def names(repository: Repository, references: Iterable[str]) -> dict[str, str]:
     """Names by reference ("Organization/1", "Practitioner/2"); what is not there, or has none, is left out."""
     known = {one for one in references if one.count("/") == 1}
     found = {}
     for reference in sorted(known):
-        version = await store.read(*reference.split("/"))
+        version = await repository.current(*reference.split("/"))
         if version is not None and not version.deleted and (name := _name(parse(version.body))):
             found[reference] = name
     return found

@@ -16,8 +16,8 @@ import pytest
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.interactions.audited import audited
 from fhir_server.interactions.exchange import Context, Request, Response
-from fhir_server.interactions.traced import traced
 from fhir_server.operations.table import operate
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Not, Token
@@ -72,7 +72,7 @@ class Caller:
             operate=operate,
         )
         try:
-            response: Response = await traced(request, context)
+            response: Response = await audited(request, context)
         except FhirError as error:
             return error.status, json.loads(error.body())
         return response.status, json.loads(response.body) if response.body else None

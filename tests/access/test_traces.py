@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from fhir_server.access.audit import WITNESSED
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
 from fhir_server.app import House, opened
+from fhir_server.audit.recording import WITNESSED
 from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING, Token
 from fhir_server.store.matching import unpack

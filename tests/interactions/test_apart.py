@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from fhir_server.access.grant import OPEN
+from fhir_server.interactions.audited import audited
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.long_requests import INLINE, LONG, too_costly, tried
 from fhir_server.interactions.routes import dispatch
-from fhir_server.interactions.traced import traced
 from fhir_server.work.budget import Budget, Exhausted, within
 from tests.interactions.calls import Answer, Server, serving
 
@@ -30,7 +30,7 @@ class Apart:
         self.done: list[Request] = []
         self.steps = steps
 
-    async def __call__(self, request: Request, context: Context, traced: bool) -> Response:
+    async def __call__(self, request: Request, context: Context, audits: bool) -> Response:
         self.done.append(request)
         with within(Budget(self.steps)):
             try:
@@ -169,5 +169,5 @@ async def test_a_refusal_for_its_cost_leaves_a_trace_where_it_is_refused(server:
     body = json.dumps(patient(LONG // 2)).encode()
     request = Request("POST", ("Patient",), (), body, FHIR_JSON)
     with within(Budget(1_000)), pytest.raises(Exhausted):
-        await traced(request, caller.context(apart=server.apart if elsewhere else None))
+        await audited(request, caller.context(apart=server.apart if elsewhere else None))
     assert (await server.get("AuditEvent?_summary=count")).json["total"] == (0 if elsewhere else 1)

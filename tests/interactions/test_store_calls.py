@@ -19,8 +19,8 @@ import pytest
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.interactions.audited import audited
 from fhir_server.interactions.exchange import FHIR_JSON, Request
-from fhir_server.interactions.traced import traced
 from fhir_server.settings import Settings
 from tests.interactions.test_batch import asks, batch
 from tests.store_calls import counted, journeys
@@ -57,7 +57,7 @@ async def ask(house: House, grant: Grant, asked: Asked) -> Any:
     context = house.context_of(grant, BASE, True, "representation", "")
     settings = context.settings.model_copy(update={"referential_integrity": asked.integrity})
     try:
-        response = await traced(request, replace(context, settings=settings))
+        response = await audited(request, replace(context, settings=settings))
     except FhirError as error:
         raise AssertionError((asked, error.body())) from error
     assert response.status in asked.status, response.body

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.access.grant import ALL, Grant
-from fhir_server.interactions.traced import traced
+from fhir_server.interactions.audited import audited
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING
@@ -22,7 +22,7 @@ from tests.interactions.test_batch import asks, batch
 class Traced(Server):
     """Called by software that is known."""
 
-    door = staticmethod(traced)
+    door = staticmethod(audited)
 
     async def traces(self) -> list[dict[str, Any]]:
         """Every trace, oldest first."""

@@ -1,4 +1,4 @@
-"""What is indexed part by part is what is indexed whole: of every kind of trace that this server makes.
+"""What is indexed part by part is what is indexed whole: of every kind of AuditEvent that this server makes.
 
 https://hl7.org/fhir/R4/auditevent.html, https://hl7.org/fhir/R4/search.html
 """
@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from fhir_server.access.audit import Traces, event
 from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.touched import Touched
+from fhir_server.audit.access_events import AccessEvent, access_event
+from fhir_server.audit.exchanges import exchange_event
+from fhir_server.audit.kinds import ACCESS
 from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.indexing.parts import by_parts
 from fhir_server.search.parameters.registry import Registry
-from fhir_server.smart.traces import KINDS, Trace
-from fhir_server.smart.traces import event as of_access
 
 BASE = "https://own.example/fhir"
 DOCTOR = Grant(subject="Practitioner/d", role="PractitionerRole/r", client="practice", purpose="BTG", reason="Chute")
@@ -35,15 +36,17 @@ TOUCHED: tuple[dict[str, tuple[str, ...]], ...] = (
 def events() -> Iterator[dict[str, Any]]:
     for grant in GRANTS:
         for interaction, status in (("read", 200), ("search-type", 403), ("create", 500), ("$everything", 200)):
-            for touched in TOUCHED:
-                traces = Traces(True)
-                traces.objects = dict(touched)
-                traces.patients = {patient: None for patients in touched.values() for patient in patients}
-                yield event(grant, traces, interaction, "Observation", status, BASE)
-    for kind in KINDS:
-        trace = Trace(kind, subject="Patient/1", client="app", patient="1", scopes=("openid", "patient/*.rs"))
-        yield of_access(trace, BASE)
-        yield of_access(replace(trace, failed=True, why="Non.", address="192.0.2.1", purpose="BTG", reason="A"), BASE)
+            for objects in TOUCHED:
+                touched = Touched(True)
+                touched.objects = dict(objects)
+                touched.patients = {patient: None for patients in objects.values() for patient in patients}
+                yield exchange_event(grant, touched, interaction, "Observation", status, BASE)
+    for kind in ACCESS:
+        event = AccessEvent(kind, subject="Patient/1", client="app", patient="1", scopes=("openid", "patient/*.rs"))
+        yield access_event(event, BASE)
+        yield access_event(
+            replace(event, failed=True, why="Non.", address="192.0.2.1", purpose="BTG", reason="A"), BASE
+        )
 
 
 def alike(tree: dict[str, Any], registry: Registry, base: str = BASE) -> bool:
@@ -58,7 +61,7 @@ def alike(tree: dict[str, Any], registry: Registry, base: str = BASE) -> bool:
     )
 
 
-def test_every_trace_is_indexed_alike_the_first_time_and_again() -> None:
+def test_every_event_is_indexed_alike_the_first_time_and_again() -> None:
     registry = Registry()
     for tree in [*events(), *events()]:
         assert alike(tree, registry), tree

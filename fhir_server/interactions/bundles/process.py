@@ -34,6 +34,6 @@ async def process(request: Request, context: Context, dispatch: Handler) -> Resp
     context = preferring(request, context)
     if kind == "batch":
         # Its entries are commits of their own: one trace tells of them all.
-        context.repository.traces.witness = None
+        context.repository.touched.auditing = None
         return await batch(bundle, context, dispatch)
     return await transaction(bundle, request, context, dispatch)

@@ -108,7 +108,7 @@ async def _rehearse(entry: entries.Entry, plan: Plan, dispatch: Handler) -> None
                 "The transaction deletes what this entry reads.", f"{entry.where}.request.url", code="conflict"
             )
         if target not in plan.present:
-            with plan.context.repository.traces.rehearsing():
+            with plan.context.repository.touched.rehearsing():
                 await dispatch(entry.request, plan.context)
     except FhirError as error:
         plan.problems.append((error, entry))

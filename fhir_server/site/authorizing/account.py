@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
-from fhir_server.site.authorizing.traces import trace
 from fhir_server.site.service_pages import places
 from fhir_server.site.visit import Form, Route, Visit, first, see_other
 from fhir_server.smart.people.credentials import LONGEST, WeakPassword
@@ -131,7 +130,7 @@ ROUTES: tuple[Route, ...] = (
 
 async def _end(visit: Visit, account: Account, given: Form) -> None:
     apps = first(given, "apps") == "end"
-    await trace(visit, "sign-out", subject=account.subject, why="Everywhere, and apps too." if apps else "Everywhere.")
+    await visit.record("sign-out", subject=account.subject, why="Everywhere, and apps too." if apps else "Everywhere.")
     await visit.authorization.end_access(account.id, apps)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from fastapi.responses import Response
 
-from fhir_server.site.authorizing.traces import trace
 from fhir_server.site.visit import Visit, see_other
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ async def grant(
     found = await granted(visit.authorization.server, ask, account, session, visit.cookie, scope, decided)
     if found is None:
         return visit.foreign()
-    # Before the app has its code: no answer leaves without its trace.
-    await trace(
-        visit,
+    # Before the app has its code: no answer leaves before its AuditEvent.
+    await visit.record(
         "authorization-granted",
         subject=account.subject,
         client=ask.client,
@@ -58,8 +56,7 @@ async def refuse(visit: Visit, ask: Ask, error: str, description: str) -> Respon
     if account is not None and not await visit.authorization.asks.decide(ask):
         return visit.foreign()
     if account is not None:
-        await trace(
-            visit,
+        await visit.record(
             "authorization-refused",
             subject=account.subject,
             client=ask.client,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from fastapi.responses import Response
 
-from fhir_server.site.authorizing.traces import trace
 from fhir_server.site.visit import Route, Visit, see_other
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authorizing.requests import Ask
@@ -44,7 +43,7 @@ async def finish(visit: Visit) -> Response:
     ask = await visit.authorization.asks.of(arrival.ask, visit.browser) if arrival.ask else None
     account = arrival.account
     subject, client = account.subject if account else None, ask.client if ask else None
-    await trace(visit, "sign-in", subject=subject, client=client, failed=account is None, why=arrival.why)
+    await visit.record("sign-in", subject=subject, client=client, failed=account is None, why=arrival.why)
     if arrival.down:
         # It was no failure of whoever came.
         await people.did_right(source)

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from fastapi.responses import Response
 
 from fhir_server.site.authorizing import purpose_of_use
-from fhir_server.site.authorizing.traces import trace
 from fhir_server.site.visit import Form, Visit, first, see_other
 from fhir_server.smart.authorizing.requests import Launch
 
@@ -36,8 +35,8 @@ async def launch(visit: Visit) -> Response:
         return visit.foreign()
     asks = visit.authorization.asks
     secret = await asks.launch(Launch(client.id, account.id, patient, opened, purpose, reason))
-    await trace(
-        visit, "launch", subject=account.subject, client=client.id, patient=patient, role=session.role, purpose=purpose
+    await visit.record(
+        "launch", subject=account.subject, client=client.id, patient=patient, role=session.role, purpose=purpose
     )
     query = urlencode({"iss": visit.addresses.base, "launch": secret})
     return visit.known(see_other(f"{client.launch_uri}{'&' if '?' in client.launch_uri else '?'}{query}"))

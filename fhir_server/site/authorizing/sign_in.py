@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from fastapi.responses import Response
 
 from fhir_server.site.authorizing.answer import name_of
-from fhir_server.site.authorizing.traces import trace
 from fhir_server.site.visit import Visit, first, see_other
 from fhir_server.smart.people.credentials import LONGEST, WeakPassword
 from fhir_server.smart.secret import digest, made
@@ -63,7 +62,7 @@ async def sign_in(visit: Visit) -> Response:
         key = made()
         await visit.authorization.records.put("activation", digest(key), account.id.encode(), ACTIVATION)
         return await _activation(visit, account, ask, key)
-    await trace(visit, "sign-in", subject=account.subject, client=ask.client if ask else None)
+    await visit.record("sign-in", subject=account.subject, client=ask.client if ask else None)
     # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
     if visit.cookie:
         await visit.authorization.sessions.end(visit.cookie)
@@ -74,9 +73,9 @@ async def _trace_refusal(visit: Visit, ask: Ask | None, refusal: str, login: str
     """A failure names whose account it was; a login that nobody has may be a password, and is not kept at all."""
     account = await visit.authorization.accounts.by_login(login)
     subject, client = account.subject if account else None, ask.client if ask else None
-    # What is locked was traced when it failed; a trace each would let anyone fill the store.
+    # What is locked was recorded when it failed; an AuditEvent each would let anyone fill the store.
     if refusal != "locked":
-        await trace(visit, "sign-in", subject=subject, client=client, failed=True, why="Wrong login, password or code.")
+        await visit.record("sign-in", subject=subject, client=client, failed=True, why="Wrong login, password or code.")
 
 
 #: Field → the most characters of it that are looked at; a longer password is wrong, not cut to a right one.
@@ -120,7 +119,7 @@ async def sign_out(visit: Visit) -> Response:
     if visit.cookie:
         _, account = await visit.session()
         if account is not None:
-            await trace(visit, "sign-out", subject=account.subject)
+            await visit.record("sign-out", subject=account.subject)
         await visit.authorization.sessions.end(visit.cookie)
         leaving = await federation.leaving(visit.cookie, visit.addresses) if federation else None
     if leaving is not None:

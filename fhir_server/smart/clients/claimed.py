@@ -1,4 +1,4 @@
-"""Which client a request says it is from, nothing of it believed: for the trace of one that was refused.
+"""Which client a request says it is from, nothing of it believed: for the AuditEvent of one that was refused.
 
 RFC 6749 §2.3.1, RFC 7523 §2.2
 """

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhir_server.access.grant import Grant
+from fhir_server.audit.access_events import AccessAudit, AccessEvent
 from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.clients.governing import Draft, Drafts
@@ -23,7 +24,6 @@ from fhir_server.smart.clients.registered import METHODS, Client, RecordedClient
 from fhir_server.smart.people.attempts import admitted, network
 from fhir_server.smart.secret import digest, made
 from fhir_server.smart.tokens.storage import Tokens
-from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.store.protocol import Records
 
 #: Registrations from one network address, and changes of one client, within an hour; drafts of nobody in all.
@@ -63,13 +63,13 @@ class Registrant:
 class Registration:
     """Registers and manages clients of one opened store."""
 
-    def __init__(self, records: Records, drafts: Drafts, tokens: Tokens, traces: AccessTraces, loopback: bool) -> None:
+    def __init__(self, records: Records, drafts: Drafts, tokens: Tokens, audit: AccessAudit, loopback: bool) -> None:
         """`loopback`: whether pages and keys of clients may be on this machine, for development."""
         self._records = records
         self._drafts = drafts
         self._clients = RecordedClients(records)
         self._tokens = tokens
-        self._traces = traces
+        self._audit = audit
         self._loopback = loopback
 
     async def register(self, given: Mapping[str, Any], who: Registrant, grant: Grant | None) -> Outcome:
@@ -128,7 +128,7 @@ class Registration:
         described = await self._drafts.change(draft, id, metadata)
         if described is None or not await self._clients.revise(id, **changes):
             return _refused(409, "invalid_request", "The registration was changed meanwhile.")
-        await self._trace("registration-update", id, who)
+        await self._record("registration-update", id, who)
         return Outcome(200, _told(replace(client, **changes), described, who, word))
 
     async def remove(self, id: str, who: Registrant) -> Outcome:
@@ -140,7 +140,7 @@ class Registration:
         if draft is not None and draft.reviewed:
             return _reviewed(who)
         await self._forget(client)
-        await self._trace("registration-removal", id, who)
+        await self._record("registration-removal", id, who)
         return Outcome(204)
 
     def _read(self, given: Mapping[str, Any]) -> Metadata:
@@ -163,7 +163,7 @@ class Registration:
             **_of(metadata),
         )
         await self._clients.add(client)
-        await self._trace("registration", id, who)
+        await self._record("registration", id, who)
         return Outcome(201, _told(client, draft, replace(who, token=token), word if symmetric else None))
 
     async def _own(self, id: str, who: Registrant) -> Client | None:
@@ -194,8 +194,8 @@ class Registration:
         if client.device is not None:
             await self._drafts.remove(client.device)
 
-    async def _trace(self, kind: Any, id: str, who: Registrant) -> None:
-        await self._traces.leave(Trace(kind, client=id, address=who.source), who.addresses.base)
+    async def _record(self, kind: Any, id: str, who: Registrant) -> None:
+        await self._audit.record(AccessEvent(kind, client=id, address=who.source), who.addresses.base)
 
 
 def _of(metadata: Metadata) -> dict[str, Any]:

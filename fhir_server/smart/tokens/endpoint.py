@@ -23,6 +23,7 @@ from authlib.oauth2.rfc6749 import (
 from authlib.oauth2.rfc7636 import CodeChallenge
 
 from fhir_server.access import scopes
+from fhir_server.audit.access_events import AccessAudit, AccessEvent
 from fhir_server.search.asking.query import Place
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authlib_bridge import Bridge
@@ -42,7 +43,6 @@ from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.introspection import Introspection
 from fhir_server.smart.tokens.revocation import Revocation
 from fhir_server.smart.tokens.storage import Access, Code, Family, Refresh, Tokens, Used
-from fhir_server.smart.traces import AccessTraces, Trace
 from fhir_server.store.protocol import Records
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         identity: IdentityTokens,
         place: Callable[[str], Place],
         scopes_held: HeldScopes,
-        traces: AccessTraces,
+        audit: AccessAudit,
         acting: Acting,
     ) -> None:
         """`place` says where granular scopes of a FHIR base are judged, `scopes_held` what of them clients hold now.
@@ -79,7 +79,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         self.identity = identity
         self.place = place
         self.scopes_held = scopes_held
-        self.traces = traces
+        self.audit = audit
         self.acting = acting
         self._clients = clients
         self.register_client_auth_method("private_key_jwt", assertion(bridge, records, keys))
@@ -98,13 +98,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         found = self.wait(self._clients.get(client_id)) if len(client_id) <= 200 else None
         return Caller(found) if found is not None and found.status == "active" else None
 
-    def _trace_suspended(self, request: Asked) -> None:
-        """Leave a trace of a client that is known, asks, and may not."""
+    def _record_suspended(self, request: Asked) -> None:
+        """Keep an AuditEvent of a client that is known, asks, and may not."""
         id = claimed(request.form, request.headers.get("Authorization", ""))
         found = self.wait(self._clients.get(id)) if 0 < len(id) <= 200 else None
         if found is not None and found.status != "active":
-            trace = Trace("token-refused", client=found.id, failed=True, why=f"The client is {found.status}.")
-            self.wait(self.traces.once(trace, request.addresses.base))
+            event = AccessEvent("token-refused", client=found.id, failed=True, why=f"The client is {found.status}.")
+            self.wait(self.audit.record_seldom(event, request.addresses.base))
 
     async def held(
         self, client_id: str, scope: tuple[str, ...], account: Account, patient: str | None
@@ -149,10 +149,10 @@ class Server(AuthorizationServer):  # type: ignore[misc]
     def handle_error_response(self, request: Asked, error: OAuth2Error) -> Reply:
         """The error as RFC 6749 §5.2 has it; who failed to authenticate does not learn whether the client exists."""
         if isinstance(error, ClaimRefused):
-            trace = Trace("token-refused", client=error.client, failed=True, why=error.description)
-            self.wait(self.traces.once(trace, request.addresses.base))
+            event = AccessEvent("token-refused", client=error.client, failed=True, why=error.description)
+            self.wait(self.audit.record_seldom(event, request.addresses.base))
         elif isinstance(error, InvalidClientError):
-            self._trace_suspended(request)
+            self._record_suspended(request)
             error = InvalidClientError("The client did not authenticate.", status_code=401)
         status, body, headers = error(None)
         said = {name: value for name, value in dict(headers).items() if name != "WWW-Authenticate"}
@@ -306,7 +306,7 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
         if not scope:
             raise InvalidScopeError()
         person = self._person(base)
-        trace = Trace(
+        event = AccessEvent(
             "authorization-granted",
             subject=person.subject if person else None,
             client=client.id,
@@ -315,7 +315,7 @@ class _ClientCredentials(grants.ClientCredentialsGrant):  # type: ignore[misc]
             purpose=person.purpose if person else None,
             reason=person.reason if person else None,
         )
-        self.server.wait(self.server.traces.leave(trace, base))
+        self.server.wait(self.server.audit.record(event, base))
         token = self.server.wait(self.server.tokens.issue(client.id, base, scope, None, person))
         return 200, _bearer(token, scope), self.TOKEN_RESPONSE_HEADER
 

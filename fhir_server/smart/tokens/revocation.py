@@ -8,11 +8,11 @@ from __future__ import annotations
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
+from fhir_server.audit.access_events import AccessEvent
 from fhir_server.smart.authlib_requests import Asked, Caller
 from fhir_server.smart.clients.registered import PROOFS
 from fhir_server.smart.tokens.introspection import Found, look_up
 from fhir_server.smart.tokens.storage import Refresh
-from fhir_server.smart.traces import Trace
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
@@ -39,20 +39,20 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     def revoke_token(self, token: Found, request: Asked) -> None:
         """On every worker within a second."""
-        self._trace(token, request)
+        self._record(token, request)
         if isinstance(token.token, Refresh):
             self.server.wait(self.server.tokens.end(token.token.family))
         else:
             self.server.wait(self.server.tokens.revoke_access(request.form["token"]))
 
-    def _trace(self, token: Found, request: Asked) -> None:
+    def _record(self, token: Found, request: Asked) -> None:
         family, server = token.family, self.server
         account = server.wait(server.identity.account(family.account)) if family else None
-        trace = Trace(
+        event = AccessEvent(
             "revocation",
             subject=account.subject if account else None,
             client=token.token.client,
             patient=family.patient if family else None,
             scopes=family.scope if family else (),
         )
-        server.wait(server.traces.leave(trace, request.addresses.base))
+        server.wait(server.audit.record(event, request.addresses.base))

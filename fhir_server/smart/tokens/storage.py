@@ -197,7 +197,7 @@ class Tokens:
             return
         if await self._records.take("family", family) is not None:
             await changed(self._records)
-            # Of many who come at once, one ends it, and one trace says so.
+            # Of many who come at once, one ends it, and one AuditEvent says so.
             if self._told is not None:
                 await self._told(kind, found)
 

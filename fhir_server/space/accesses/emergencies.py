@@ -1,50 +1,45 @@
 """Notices that a record was opened in an emergency: to its holder, and to the attending doctor.
 
 CSP R1111-43: whoever breaks the glass does not need anyone's leave, and everyone concerned is told afterwards. One
-notice for each patient, professional and day, with nothing of the reason: it is read where the traces are.
+notice for each patient, professional and day, with nothing of the reason: it is read where the AuditEvents are.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from fhir_server.access.audit import DCM, OVERRIDE, WITNESSED
+from fhir_server.access.repository import Repository
+from fhir_server.audit.reading import AuditReader
 from fhir_server.fhir.json import parse
 from fhir_server.jobs import letters
 from fhir_server.jobs.outbox import Notice, Outbox
 from fhir_server.jobs.recipients import email, holder
-from fhir_server.search.parameters.codes import spelling
-from fhir_server.store.filters import Token, both
-from fhir_server.store.protocol import Store
 
-#: How far back traces are looked at: much longer than the job may be late.
+#: How far back AuditEvents are looked at: much longer than the job may be late.
 BACK = timedelta(days=7)
-_PAGE = 200
 
 
 class EmergencyNotices:
     """The notices of one opened store."""
 
-    def __init__(self, store: Store, outbox: Outbox, link: str) -> None:
+    def __init__(self, repository: Repository, outbox: Outbox, link: str) -> None:
         """`link` is the address of the page where a patient sees accesses."""
-        self._store = store
+        self._repository = repository
         self._outbox = outbox
         self._link = link
 
     async def tell(self, now: datetime) -> int:
         """Tell of the emergencies that nobody was told of yet; how many notices were made."""
         told = 0
-        async for trace in self._emergencies(now - BACK):
-            who, day = _requestor(trace), str(trace.get("recorded", ""))[:10]
-            for patient in _patients(trace):
-                told += await self._tell(patient, f"emergency/{patient}/{who}/{day}")
+        async for row in AuditReader(self._repository).emergencies(now - BACK):
+            for patient in row.patients:
+                told += await self._tell(patient, f"emergency/{patient}/{row.requestor}/{row.recorded[:10]}")
         return told
 
     async def _tell(self, patient: str, key: str) -> int:
         told = 0
-        to = await holder(self._store, patient)
+        to = await holder(self._repository, patient)
         if to is not None:
             subject, text = letters.emergency(to.language, self._link)
             told += await self._outbox.put(Notice(f"{key}/holder", to.email, subject, text))
@@ -62,36 +57,5 @@ class EmergencyNotices:
         return [address for address in found if address]
 
     async def _read(self, reference: str) -> dict[str, Any]:
-        version = await self._store.read(*reference.split("/", 1))
+        version = await self._repository.current(*reference.split("/", 1))
         return parse(version.body) if version is not None and not version.deleted else {}
-
-    async def _emergencies(self, since: datetime) -> AsyncIterator[Mapping[str, Any]]:
-        """Traces of emergencies that this server made itself, the newest first: others can be anybody's word."""
-        where, after = both(Token("subtype", spelling(OVERRIDE[0], DCM), DCM), Token(WITNESSED)), None
-        while True:
-            page = await self._store.find({"AuditEvent": where}, after=after, count=_PAGE)
-            for version in page.versions:
-                trace = parse(version.body)
-                if datetime.fromisoformat(trace["recorded"]) < since:
-                    return
-                yield trace
-            after = page.next
-            if after is None:
-                return
-
-
-def _requestor(trace: Mapping[str, Any]) -> str:
-    who: Mapping[str, Any] = next(
-        (agent.get("who", {}) for agent in trace.get("agent", ()) if agent.get("requestor")), {}
-    )
-    return str(who.get("reference") or who.get("identifier", {}).get("value", ""))
-
-
-def _patients(trace: Mapping[str, Any]) -> list[str]:
-    named = (entity.get("what", {}).get("reference", "") for entity in trace.get("entity", ()))
-    return [reference.removeprefix("Patient/") for reference in named if _is_patient(reference)]
-
-
-def _is_patient(reference: str) -> bool:
-    # What was read of it is named with its version; whom it is about, without.
-    return reference.startswith("Patient/") and reference.count("/") == 1

@@ -53,7 +53,7 @@ class AppNotices:
         return told
 
     async def _tell_synchronised(self, patient: str, shared: list[Shared], key: str) -> bool:
-        to = await holder(self._catalogue.repository.store, patient)
+        to = await holder(self._catalogue.repository, patient)
         if to is None:
             return False
         subject, text = letters.synchronised(to.language, [one.app.name for one in shared], self._link)
@@ -64,7 +64,7 @@ class AppNotices:
         asked = (purpose for purpose in app.purposes if (known := decisions.get(purpose.code)) and known.permit)
         if all(decisions[purpose.code].terms == purpose.terms for purpose in asked):
             return False
-        to = await holder(self._catalogue.repository.store, patient)
+        to = await holder(self._catalogue.repository, patient)
         if to is None or app.reconsent_by is None:
             return False
         subject, text = letters.reconsent(to.language, app.name, app.reconsent_by, self._link)

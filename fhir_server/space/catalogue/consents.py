@@ -142,7 +142,7 @@ class Consents:
         after = None
         repository = self._catalogue.repository
         while True:
-            page = await repository.store.find({"Consent": both(PURPOSE_CONSENT, where)}, after=after, count=_PAGE)
+            page = await repository.find({"Consent": both(PURPOSE_CONSENT, where)}, after=after, count=_PAGE)
             for version in page.versions:
                 yield version
             after = page.next
@@ -185,7 +185,7 @@ class Consents:
         repository = self._catalogue.repository
         id = consent_id(patient, app.id, purpose.code)
         # One that was deleted is not found, and its versions go on: it is looked for when nothing could be made there.
-        before = found.get(id) or (await repository.store.read("Consent", id) if look else None)
+        before = found.get(id) or (await repository.current("Consent", id) if look else None)
         tree = decisions.written(patient, app, purpose, decision)
         return await repository.put("Consent", id, tree, serialize(tree), before)
 

@@ -129,7 +129,7 @@ def _read(text: str | None, name: str, how: Callable[[str], T]) -> T | None:
 
 
 async def _answer(context: Context, dossier: Dossier, status: int) -> Response:
-    version = await context.repository.store.read("Task", dossier.id)
+    version = await context.repository.as_server().current("Task", dossier.id)
     assert version is not None
     location = f"Task/{version.id}/_history/{version.version}"
     return Response(status, version.body, version=version.version, at=version.at, location=location)

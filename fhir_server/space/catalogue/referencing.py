@@ -1,7 +1,7 @@
-"""Takes the steps by which an app gets into the catalogue and leaves it: by the right duty, dated, reasoned, traced.
+"""Takes the steps by which an app gets into the catalogue and leaves it: by the right duty, dated, reasoned, audited.
 
 CSP R1111-38, R1111-39. `steps.ROWS` is the workflow; here it is checked, and the file (`Task`), the app (`Device`) and
-the trace (`AuditEvent`) are written together or not at all. A step that another overtook is refused (409).
+the AuditEvent are written together or not at all. A step that another overtook is refused (409).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from fhir_server.access.policy import REFERENCING
 from fhir_server.access.revision import changed
+from fhir_server.audit.recording import witnessed
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, NotFound
 from fhir_server.space.catalogue import dossiers
@@ -23,8 +24,8 @@ from fhir_server.space.catalogue.completeness import lacking
 from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, State, Taken
 from fhir_server.space.catalogue.impact_assessment import Attached
 from fhir_server.space.catalogue.registry import Catalogue
+from fhir_server.space.catalogue.step_events import step_event
 from fhir_server.space.catalogue.step_input import Act, Actor, content, require
-from fhir_server.space.catalogue.step_traces import trace
 from fhir_server.space.catalogue.steps import STEPS, Row, open_to, rows
 from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Refers, Token, both, either
@@ -126,7 +127,7 @@ class Referencing:
         """
         found = (await self.get(actor, id)).dpia or {}
         binary = str(found.get("url", "")).removeprefix("Binary/")
-        version = await self._catalogue.repository.store.read("Binary", binary) if binary else None
+        version = await self._catalogue.repository.current("Binary", binary) if binary else None
         if version is None or version.deleted:
             raise NotFound("There is no such file.")
         return found, b64decode(parse(version.body)["data"])
@@ -137,7 +138,7 @@ class Referencing:
         Raises:
             NotFound: no such file, or hidden (404).
         """
-        version = await self._catalogue.repository.store.read("Task", id)
+        version = await self._catalogue.repository.current("Task", id)
         tree = parse(version.body) if version is not None and not version.deleted else {}
         found = dossiers.read(tree) if _is_file(tree) else None
         if found is None or not _sees(actor, found):
@@ -150,7 +151,7 @@ class Referencing:
         found: list[Dossier] = []
         after = None
         while True:
-            page = await self._catalogue.repository.store.find({"Task": where}, after=after, count=_PAGE)
+            page = await self._catalogue.repository.find({"Task": where}, after=after, count=_PAGE)
             found += [dossiers.read(parse(version.body)) for version in page.versions]
             after = page.next
             if after is None:
@@ -160,7 +161,7 @@ class Referencing:
     async def names(self, dossier: Dossier) -> dict[str, str]:
         """What those who took the steps of a file are called, by their references ("Person/1")."""
         people = (one.by for one in dossier.steps if one.by.startswith("Person/"))
-        return await names(self._catalogue.repository.store, people)
+        return await names(self._catalogue.repository, people)
 
     @staticmethod
     def open_to(actor: Actor, dossier: Dossier) -> tuple[Row, ...]:
@@ -176,7 +177,7 @@ class Referencing:
     async def _superseded(self, actor: Actor, by: Dossier, at: datetime) -> list[tuple[Dossier, Taken]]:
         """The files that a newer one takes the place of."""
         where = self._of_app(by.app, ("completed",))
-        page = await self._catalogue.repository.store.find({"Task": where}, count=_PAGE)
+        page = await self._catalogue.repository.find({"Task": where}, count=_PAGE)
         found = [dossiers.read(parse(version.body)) for version in page.versions]
         old = [one for one in found if one.id != by.id and one.state != "superseded"]
         steps = [Taken("supersede", at, actor.subject, "administrator", one.state, "superseded") for one in old]
@@ -195,13 +196,14 @@ class Referencing:
         others: list[tuple[Dossier, Taken]] | None = None,
         dpia: Attached | None = None,
     ) -> Dossier:
+        repository = self._catalogue.repository
         writes: list[Write] = [put for put, _ in changes]
         if dpia is not None and dossier.dpia is not None:
             writes.append(await self._keep(dpia, dossier))
         for one, step in [(dossier, taken), *(others or ())]:
-            writes += [await self._put(one), await self._trace(actor, one, step)]
+            writes += [await self._put(one), witnessed(repository, step_event(actor.client, one, step))]
         try:
-            await self._catalogue.repository.transact(writes, [*guards, *(guard for _, guard in changes)])
+            await repository.transact(writes, [*guards, *(guard for _, guard in changes)])
         except Stale as stale:
             key, words = _overtaken(stale)
             raise Conflict(words, key=key) from None
@@ -211,7 +213,7 @@ class Referencing:
 
     async def _put(self, dossier: Dossier) -> Put:
         repository = self._catalogue.repository
-        before = await repository.store.read("Task", dossier.id) if dossier.version else None
+        before = await repository.current("Task", dossier.id) if dossier.version else None
         if before is not None and before.version != dossier.version:
             raise Conflict("Another step was taken meanwhile.", key="overtaken")
         tree = dossiers.written(dossier)
@@ -221,10 +223,6 @@ class Referencing:
         tree = dpia.resource(dossier.id)
         id = str((dossier.dpia or {})["url"]).removeprefix("Binary/")
         return await self._catalogue.repository.put("Binary", id, tree, serialize(tree), None)
-
-    async def _trace(self, actor: Actor, dossier: Dossier, taken: Taken) -> Put:
-        repository = self._catalogue.repository
-        return await repository.witness(trace(actor.client, dossier, taken))
 
     @staticmethod
     def _of_app(app: str, statuses: tuple[str, ...]) -> Filter:

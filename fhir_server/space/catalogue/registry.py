@@ -10,14 +10,12 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from fhir_server.access.grant import OPEN
 from fhir_server.access.policy import APP, ON_LINE
 from fhir_server.access.repository import Repository
 from fhir_server.access.revision import Lasting, Revision, changed
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict
 from fhir_server.search.parameters.codes import spelling
-from fhir_server.search.parameters.registry import Registry
 from fhir_server.search.parameters.text import fold
 from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import CLIENTS, App
@@ -25,7 +23,7 @@ from fhir_server.space.catalogue.rights import opens
 from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Token, both
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Guard, Put, Records, Stale, Store, Version
+from fhir_server.store.protocol import Guard, Put, Records, Stale, Version
 
 #: Systems of the identifiers that invented patients have: NIR-INS of demonstration and of test.
 SYNTHETIC = frozenset({"urn:oid:1.2.250.1.213.1.4.11", "urn:oid:1.2.250.1.213.1.4.10"})
@@ -38,32 +36,20 @@ _PAGE = 200
 class Catalogue:
     """The apps of one opened store."""
 
-    def __init__(
-        self,
-        store: Store,
-        records: Records,
-        registry: Callable[[], Registry],
-        base: str = "",
-        lasting: Lasting | None = None,
-    ) -> None:
-        """`registry` gives the search parameters in force; `base` is the server's own FHIR base, when it is known.
-
-        `lasting` is what this worker remembers, when others share it.
-        """
+    def __init__(self, repository: Callable[[], Repository], records: Records, lasting: Lasting | None = None) -> None:
+        """`repository` gives the store as the server sees it; `lasting` is what this worker remembers, if shared."""
         self.lasting = lasting or Lasting(Revision(records))
         self.records = records
-        self._store = store
-        self._registry = registry
-        self._base = base
+        self._repository = repository
 
     @property
     def repository(self) -> Repository:
         """The store, for the catalogue's own work."""
-        return Repository(self._store, OPEN, self._registry(), self._base)
+        return self._repository()
 
     async def by_client(self, client_id: str) -> App | None:
         """The app whose OAuth client id this is, whatever its status."""
-        page = await self._store.find({"Device": both(APP, _client(client_id))}, count=_PAGE)
+        page = await self.repository.find({"Device": both(APP, _client(client_id))}, count=_PAGE)
         found = (apps.read(parse(version.body)) for version in page.versions)
         return next((app for app in found if app.client == client_id), None)
 
@@ -77,7 +63,7 @@ class Catalogue:
 
     async def at(self, device_id: str) -> tuple[App | None, int]:
         """As `get`, and the version of the Device, for `expected`: what is judged is then what is written over."""
-        version = await self._store.read("Device", device_id)
+        version = await self.repository.current("Device", device_id)
         if version is None or version.deleted:
             return None, version.version if version else 0
         tree = parse(version.body)
@@ -113,7 +99,7 @@ class Catalogue:
     async def publishers(self, found: Iterable[App]) -> dict[str, str]:
         """What the publishers of apps are called, by their references."""
         asked = {app.publisher for app in found}
-        known = await names(self._store, (one for one in asked if one.startswith("Organization/")))
+        known = await names(self.repository, (one for one in asked if one.startswith("Organization/")))
         return {one: known.get(one, one) for one in asked}
 
     async def save(self, app: App, expected: int | None = None, now: datetime | None = None) -> Version:
@@ -129,7 +115,7 @@ class Catalogue:
         """
         put, guard = await self.put(app, expected, now)
         try:
-            [version] = await self._store.transact([put], [guard])
+            [version] = await self.repository.transact([put], [guard])
         except Stale:
             words = "The app was changed meanwhile, or its client id is another app's."
             raise Conflict(words, key="overtaken") from None
@@ -144,7 +130,7 @@ class Catalogue:
         Raises:
             Conflict: the Device is not at version `expected` (409).
         """
-        before = await self._store.read("Device", app.id)
+        before = await self.repository.current("Device", app.id)
         if expected is not None and (before.version if before else 0) != expected:
             raise Conflict("The app was changed meanwhile.", key="overtaken")
         known = parse(before.body) if before and not before.deleted else None
@@ -156,7 +142,7 @@ class Catalogue:
 
     async def remove(self, device_id: str) -> None:
         """Delete an app that was never referenced; nothing when there is none. Every worker follows within a second."""
-        version = await self._store.read("Device", device_id)
+        version = await self.repository.current("Device", device_id)
         if version is None or version.deleted or not apps.is_app(parse(version.body)):
             return
         await self.repository.transact([await self.repository.delete(version)])
@@ -210,7 +196,7 @@ class Catalogue:
 
     async def synthetic(self, patient: str) -> bool:
         """Whether the patient (id) is an invented one: an INS of test or demonstration, and none of a real person."""
-        version = await self._store.read("Patient", patient)
+        version = await self.repository.current("Patient", patient)
         if version is None or version.deleted:
             return False
         systems = {word.qualifier for word in unpack(version.packed).words if word.param == "identifier"}
@@ -220,7 +206,7 @@ class Catalogue:
         found: list[App] = []
         after = None
         while True:
-            page = await self._store.find({"Device": where}, after=after, count=_PAGE)
+            page = await self.repository.find({"Device": where}, after=after, count=_PAGE)
             found += [apps.read(parse(version.body)) for version in page.versions]
             after = page.next
             if after is None:

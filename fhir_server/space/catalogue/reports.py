@@ -1,7 +1,7 @@
 """What people report of an app: a `Task` for those who work on the catalogue, and nobody else.
 
 https://hl7.org/fhir/R4/task.html, code https://fhir-server.example/CodeSystem/ens-task|report: `focus` is the app's
-Device, `requester` who reports. Filing and closing each leave a trace.
+Device, `requester` who reports. Filing and closing each leave an AuditEvent.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_server.access.audit import Traces, events
 from fhir_server.access.grant import Grant
 from fhir_server.access.policy import REPORT
 from fhir_server.access.repository import Repository
+from fhir_server.access.touched import Touched
+from fhir_server.audit.exchanges import exchange_events
+from fhir_server.audit.recording import record
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.space.catalogue.apps import OWN, App
@@ -54,11 +56,11 @@ class Report:
 class Reports:
     """The reports of one opened store."""
 
-    def __init__(self, catalogue: Catalogue, base: str, traced: bool) -> None:
-        """`base` is the FHIR base that traces name; `traced`, whether they are kept."""
+    def __init__(self, catalogue: Catalogue, base: str, audited: bool) -> None:
+        """`base` is the FHIR base that AuditEvents name; `audited`, whether they are kept."""
         self._catalogue = catalogue
         self._base = base
-        self._traced = traced
+        self._audited = audited
 
     async def file(self, app: App, reporter: str, text: str) -> str:
         """Keep a report by "Patient/1", "RelatedPerson/1" or "Practitioner/1"; its id.
@@ -112,11 +114,10 @@ class Reports:
         return await self._catalogue.repository.count({"Task": open_})
 
     async def _keep(self, server: Repository, put: Put, who: str, interaction: str, status: int) -> None:
-        traces = Traces(self._traced)
-        traces.wrote(await server.transact([put]))
-        if self._traced:
-            told = events(Grant(subject=who), traces, interaction, "Task", status, self._base)
-            await server.transact([await server.witness(tree) for tree in told])
+        touched = Touched(self._audited)
+        touched.saw(await server.transact([put]))
+        if self._audited:
+            await record(server, exchange_events(Grant(subject=who), touched, interaction, "Task", status, self._base))
 
 
 def _is_report(tree: Mapping[str, Any]) -> bool:

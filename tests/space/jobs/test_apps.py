@@ -37,7 +37,7 @@ class Space:
 
     async def put(self, tree: dict[str, Any]) -> None:
         repository = self.house.repository()
-        before = await repository.store.read(tree["resourceType"], tree["id"])
+        before = await repository.current(tree["resourceType"], tree["id"])
         put = await repository.put(tree["resourceType"], tree["id"], tree, json.dumps(tree).encode(), before)
         await repository.transact([put])
 

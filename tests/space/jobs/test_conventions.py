@@ -53,7 +53,7 @@ async def test_an_app_is_found_until_the_last_day_of_its_convention(
 async def test_the_app_keeps_its_status_and_comes_back_with_a_new_convention(house: House) -> None:
     await an_app(house, "ends", LAST)
     assert await found(house, 31) == []
-    version = await house.repository().store.read("Device", "ends")
+    version = await house.repository().current("Device", "ends")
     assert version is not None and read(parse(version.body)).status == "EN_LIGNE"
     await an_app(house, "ends", LAST + timedelta(days=365))
     assert await found(house, 33) == ["ends"]

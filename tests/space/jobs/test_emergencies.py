@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from fhir_server.access.audit import Traces, event
 from fhir_server.access.grant import Grant, Purpose
+from fhir_server.access.touched import Touched
 from fhir_server.app import House, opened
+from fhir_server.audit.exchanges import exchange_event
+from fhir_server.audit.recording import record
 from fhir_server.settings import Settings
 
 LINK = "https://fhir.example/mes-applications"
@@ -38,13 +40,12 @@ class Space:
         await repository.transact([put])
 
     async def opened_by(self, doctor: str, purpose: Purpose, id: str, own: bool = True) -> None:
-        """The trace of one read of the patient's record, made by the server of its `own`, or written by somebody."""
-        traces = Traces(kept=True)
-        traces.patients["Patient/p1"] = None
+        """The AuditEvent of one read of the patient's record, made by the server of its `own`, or written by somebody."""
+        touched = Touched(noting=True)
+        touched.patients["Patient/p1"] = None
         grant = Grant(subject=f"Practitioner/{doctor}", purpose=purpose, reason="Coma")
-        tree = event(grant, traces, "read", "Patient", 200, "https://fhir.example/fhir")
-        repository = self.house.repository()
-        await (repository.transact([await repository.witness(tree)]) if own else self.put({**tree, "id": id}))
+        tree = exchange_event(grant, touched, "read", "Patient", 200, "https://fhir.example/fhir")
+        await (record(self.house.repository(), [tree]) if own else self.put({**tree, "id": id}))
 
     async def sent(self, after: timedelta = timedelta(0)) -> dict[str, str]:
         """Address → text of the messages that the jobs send."""

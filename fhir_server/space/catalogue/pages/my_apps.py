@@ -93,7 +93,7 @@ async def show_patient(guest: Guest[Apps]) -> Response:
 
 async def withdraw(guest: Guest[Apps]) -> Response:
     """One purpose of an app taken back, or all."""
-    from fhir_server.smart.traces import Trace
+    from fhir_server.audit.access_events import AccessEvent
     from fhir_server.space.catalogue.withdrawal import withdraw as ended
 
     found = await _shared(guest)
@@ -103,8 +103,8 @@ async def withdraw(guest: Guest[Apps]) -> Response:
     authorization = guest.visit.authorization
     purpose = guest.field("purpose") or None
     await ended(authorization.records, guest.service.consents, patient, app, purpose, guest.account.subject)
-    trace = Trace("revocation", guest.account.subject, app.client, patient, why=purpose or "")
-    await authorization.traces.leave(trace, guest.visit.addresses.base)
+    event = AccessEvent("revocation", guest.account.subject, app.client, patient, why=purpose or "")
+    await authorization.audit.record(event, guest.visit.addresses.base)
     return guest.to(f"/mes-applications/{patient}?done=withdrawn")
 
 

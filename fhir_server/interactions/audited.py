@@ -1,7 +1,7 @@
-"""An exchange with its trace: the answer leaves only when the AuditEvent that names who asked is durable.
+"""An exchange with its AuditEvents: the answer leaves only when those that name who asked are durable.
 
 https://hl7.org/fhir/R4/security.html#audit, https://hl7.org/fhir/R4/auditevent.html. What is written in one commit is
-traced in it: neither is there without the other. The entries of a batch are traced together, after them.
+audited in it: neither is there without the other. The entries of a batch are audited together, after them.
 """
 
 from __future__ import annotations
@@ -9,27 +9,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from fhir_server.access.audit import Traces, events
-from fhir_server.access.grant import OPEN
 from fhir_server.access.repository import Repository
+from fhir_server.access.touched import Touched
+from fhir_server.audit.exchanges import exchange_events
+from fhir_server.audit.recording import witnessed
 from fhir_server.fhir.outcome import FhirError, InsufficientStorage, TooCostly, Unavailable
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import ROUTES, dispatch, shape_of
 from fhir_server.store.protocol import Put
 from fhir_server.work.budget import Exhausted, settle
 
-#: Traces made before others get their turn on the event loop: a page of a search may be about as many patients.
+#: Events made before others get their turn on the event loop: a page of a search may be about as many patients.
 TURN = 16
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-async def traced(request: Request, context: Context) -> Response:
-    """As `dispatch`, leaving traces whenever the caller's grant is traced, refusals included: one for each patient."""
-    traces = context.repository.traces
-    if not traces.kept:
+async def audited(request: Request, context: Context) -> Response:
+    """As `dispatch`, leaving AuditEvents whenever the grant asks for them, refusals included: one a patient."""
+    touched = context.repository.touched
+    if not touched.noting:
         return await dispatch(request, context)
     if request.method in _WRITING:
-        traces.witness = _Witness(request, context)
+        touched.auditing = _Auditing(request, context)
     try:
         response = await dispatch(request, context)
     except FhirError as error:
@@ -41,19 +42,19 @@ async def traced(request: Request, context: Context) -> Response:
             settle()
             await _leave(request, context, TooCostly.status)
         raise
-    if not traces.told or traces.objects:
+    if not touched.audited or touched.objects:
         await _leave(request, context, response.status)
     return response
 
 
 async def left_behind(request: Request, context: Context, status: int) -> None:
-    """Leave the traces of a request that was answered with `status` because what was to answer it is no more."""
-    if context.repository.traces.kept:
+    """Leave the AuditEvents of a request that was answered with `status` because what was to answer it is no more."""
+    if context.repository.touched.noting:
         await _leave(request, context, status)
 
 
-class _Witness:
-    """Makes the traces of writes that are about to be made, for the same commit."""
+class _Auditing:
+    """Makes the AuditEvents of writes that are about to be made, for the same commit."""
 
     __slots__ = ("_context", "_request")
 
@@ -61,13 +62,13 @@ class _Witness:
         self._request = request
         self._context = context
 
-    async def __call__(self, touched: Traces) -> Sequence[Put]:
+    async def __call__(self, touched: Touched) -> Sequence[Put]:
         return await _made(self._request, self._context, touched, 200)
 
 
 async def _leave(request: Request, context: Context, status: int) -> None:
-    """All the traces of one answer are one commit."""
-    made = await _made(request, context, context.repository.traces, status)
+    """All the AuditEvents of one answer are one commit."""
+    made = await _made(request, context, context.repository.touched, status)
     try:
         await _server(context).transact(made)
     except InsufficientStorage:
@@ -80,21 +81,20 @@ async def _leave(request: Request, context: Context, status: int) -> None:
         ) from None
 
 
-async def _made(request: Request, context: Context, touched: Traces, status: int) -> list[Put]:
+async def _made(request: Request, context: Context, touched: Touched, status: int) -> list[Put]:
     type = request.path[0] if request.path and request.path[0][:1].isupper() else None
-    told = events(context.repository.grant, touched, _interaction(request), type, status, context.base)
+    told = exchange_events(context.repository.grant, touched, _interaction(request), type, status, context.base)
     server = _server(context)
     made: list[Put] = []
     for tree in told:
-        made.append(await server.witness(tree))
+        made.append(witnessed(server, tree))
         if len(made) % TURN == 0:
             await asyncio.sleep(0)
     return made
 
 
 def _server(context: Context) -> Repository:
-    asker = context.repository
-    return Repository(asker.store, OPEN, asker.registry, context.base)
+    return context.repository.as_server()
 
 
 def _interaction(request: Request) -> str:

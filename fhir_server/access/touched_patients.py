@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from fhir_server.access import binaries
-from fhir_server.access.audit import About, owners
+from fhir_server.access.touched import About, owners
 from fhir_server.store.filters import Index
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Put, Store, Version, Write

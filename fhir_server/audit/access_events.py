@@ -1,0 +1,100 @@
+"""AuditEvents of what is decided about access: who signed in or out, what was granted or refused, to whom and on whom.
+
+https://hl7.org/fhir/R4/auditevent.html, CSP R1111-43, RFC 9700 §4.14.2. An event names people, software and scopes;
+never a secret, nor a login that nobody has: what was typed there may have been a password. Verifying a token leaves
+none: what is done with it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.repository import Repository
+from fhir_server.audit import kinds
+from fhir_server.audit.audit_event import Event, named, patient, to_audit_event
+from fhir_server.audit.kinds import AccessKind
+from fhir_server.audit.recording import record
+from fhir_server.store.protocol import Records
+
+#: Seconds between two events of the same thing that costs whoever does it nothing.
+SELDOM = 60
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEvent:
+    """What is decided.
+
+    Attributes:
+        kind: of event.
+        subject: who, "Patient/1"; None when nobody is known.
+        client: through which software, its client id.
+        patient: id of the patient it is about.
+        scopes: granted or refused.
+        role: PractitionerRole the person acts in.
+        purpose: of use; reason: why, in words.
+        address: network address it came from, "" when it is not known.
+        failed: whether it was refused; why: in words that hold no secret.
+    """
+
+    kind: AccessKind
+    subject: str | None = None
+    client: str | None = None
+    patient: str | None = None
+    scopes: Iterable[str] = ()
+    role: str | None = None
+    purpose: str | None = None
+    reason: str | None = None
+    address: str = ""
+    failed: bool = False
+    why: str = ""
+
+
+class AccessAudit:
+    """Records such events; the answer they are about leaves after them."""
+
+    def __init__(self, repository: Callable[[Grant, str], Repository] | None, kept: bool, records: Records) -> None:
+        """`repository` is the store as a grant sees it from a base; nothing is kept without one, or when not `kept`."""
+        self._repository = repository if kept else None
+        self._records = records
+
+    async def record_seldom(self, event: AccessEvent, base: str) -> None:
+        """As `record`, of what anyone may repeat without being known: one a minute for each client."""
+        if self._repository is None:
+            return
+        if await self._records.add("traced", f"{event.kind}:{event.client}", b"", SELDOM):
+            await self.record(event, base)
+
+    async def record(self, event: AccessEvent, base: str) -> None:
+        """Keep an event, durable when this returns; `base` is the FHIR base it happened at."""
+        if self._repository is not None:
+            await record(self._repository(OPEN, base), [access_event(event, base)])
+
+
+def access_event(event: AccessEvent, source: str) -> dict[str, Any]:
+    """The AuditEvent of a decision; `source` is the server's own identity (its FHIR base)."""
+    return to_audit_event(
+        Event(
+            kinds.access(event.kind),
+            source,
+            subject=event.subject,
+            client=event.client,
+            role=event.role,
+            address=event.address,
+            purpose=event.purpose,
+            reason=event.reason,
+            outcome="4" if event.failed else "0",
+            described=event.why,
+            entities=list(_entities(event)),
+        )
+    )
+
+
+def _entities(event: AccessEvent) -> Iterator[dict[str, Any]]:
+    if event.patient:
+        yield patient(f"Patient/{event.patient}")
+    scopes = " ".join(event.scopes)
+    if scopes:
+        yield named("scope", [scopes])

@@ -1,0 +1,124 @@
+"""What AuditEvents say of the accesses to a patient's record: who opened it, with what, why, and when last.
+
+CSP R1111-43: every access can be seen by the patient, an emergency's with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.access.repository import Repository
+from fhir_server.audit.kinds import OVERRIDE
+from fhir_server.audit.recording import WITNESSED
+from fhir_server.fhir.json import parse
+from fhir_server.search.parameters.codes import spelling
+from fhir_server.store.filters import Token, both
+
+if TYPE_CHECKING:
+    from fhir_server.search.asking.query import Place
+
+#: Events looked through for the accesses of one patient, the newest first.
+LOOKED_THROUGH = 300
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """What one AuditEvent says of an access.
+
+    Attributes:
+        requestor: who asked: a reference, or the identifier of staff or software; "" when nobody is known.
+        practitioners: references to the professionals among its agents.
+        software: client id; "" when it is not known.
+        purpose: code of http://terminology.hl7.org/CodeSystem/v3-ActReason; "" when none was said.
+        reason: of an emergency, in words.
+        patients: ids of those it is about.
+        recorded: when, as the event has it.
+    """
+
+    requestor: str
+    practitioners: tuple[str, ...]
+    software: str
+    purpose: str
+    reason: str
+    patients: tuple[str, ...]
+    recorded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The searches and reads of one professional, for one purpose, through one tool; `last` is when, as recorded."""
+
+    practitioner: str
+    software: str
+    purpose: str
+    reason: str
+    last: str
+
+
+class AuditReader:
+    """Reads the AuditEvents that the caller of a repository may see."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    async def accesses(self, patient: str, place: Place) -> list[Access]:
+        """The accesses of professionals to the record of a patient (id), emergencies first, then the newest.
+
+        `place` is where search conditions are read.
+        """
+        from fhir_server.search.asking.query import condition
+
+        found: dict[tuple[str, str, str, str], str] = {}
+        # However much was read since, an emergency stays in sight.
+        for kind in (("subtype", f"{OVERRIDE.system}|{OVERRIDE.code}"), ("type", "rest")):
+            where = condition("AuditEvent", [("patient", f"Patient/{patient}"), kind], place)
+            page = await self._repository.find({"AuditEvent": where}, count=LOOKED_THROUGH)
+            for row in (from_audit_event(parse(version.body)) for version in page.versions):
+                for practitioner in row.practitioners:
+                    found.setdefault((practitioner, row.software, row.purpose, row.reason), row.recorded)
+        return [Access(*key, last) for key, last in sorted(found.items(), key=lambda one: one[0][2] != "BTG")]
+
+    async def emergencies(self, since: datetime) -> AsyncIterator[AuditRow]:
+        """What this server itself saw opened in an emergency, the newest first: other events can be anybody's word."""
+        where, after = both(Token("subtype", spelling(OVERRIDE.code, OVERRIDE.system), OVERRIDE.system), _OWN), None
+        while True:
+            page = await self._repository.find({"AuditEvent": where}, after=after, count=_PAGE)
+            for version in page.versions:
+                row = from_audit_event(parse(version.body))
+                if datetime.fromisoformat(row.recorded) < since:
+                    return
+                yield row
+            after = page.next
+            if after is None:
+                return
+
+
+_OWN = Token(WITNESSED)
+
+
+def from_audit_event(tree: Mapping[str, Any]) -> AuditRow:
+    """What an AuditEvent says, whoever wrote it."""
+    agents = [(agent, agent.get("who", {})) for agent in tree.get("agent", ())]
+    asking: Mapping[str, Any] = next((who for agent, who in agents if agent.get("requestor")), {})
+    references = (str(who.get("reference", "")) for _, who in agents)
+    identifiers = (str(who.get("identifier", {}).get("value", "")) for _, who in agents)
+    purpose: Mapping[str, Any] = next(iter(tree.get("purposeOfEvent", ())), {})
+    entities = (str(entity.get("what", {}).get("reference", "")) for entity in tree.get("entity", ()))
+    return AuditRow(
+        requestor=str(asking.get("reference") or asking.get("identifier", {}).get("value", "")),
+        practitioners=tuple(one for one in references if one.startswith("Practitioner/")),
+        software=next(filter(None, identifiers), ""),
+        purpose=next((coding.get("code", "") for coding in purpose.get("coding", ())), ""),
+        reason=purpose.get("text", ""),
+        patients=tuple(one.removeprefix("Patient/") for one in entities if _is_patient(one)),
+        recorded=str(tree.get("recorded", "")),
+    )
+
+
+def _is_patient(reference: str) -> bool:
+    # What was read of it is named with its version; whom it is about, without.
+    return reference.startswith("Patient/") and reference.count("/") == 1

@@ -1,0 +1,30 @@
+"""Keeps the AuditEvents that the server itself makes, with a mark by which they are told from what anyone wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.json import serialize, stamped
+from fhir_server.search.indexing.parts import by_parts
+from fhir_server.store.filters import Index, Word
+from fhir_server.store.protocol import Put
+
+#: Index row of an event that the server itself made; no caller can write it, whatever their resource says.
+WITNESSED = "_witnessed"
+_MADE_HERE = Word(WITNESSED, "1")
+
+
+def witnessed(repository: Repository, tree: dict[str, Any]) -> Put:
+    """The write of an AuditEvent of the server's own, for a commit of `repository`."""
+    index = by_parts("AuditEvent", tree, repository.registry, repository.base)
+    marked = Index((*index.words, _MADE_HERE), index.spans, index.narrative, index.content)
+    id = repository.new_id()
+    body, stamp = stamped(serialize(tree), id, 1)
+    return Put("AuditEvent", id, 0, body, stamp, marked, "POST")
+
+
+async def record(repository: Repository, trees: Iterable[dict[str, Any]]) -> None:
+    """Keep AuditEvents in one commit, durable when this returns."""
+    await repository.transact([witnessed(repository, tree) for tree in trees])
