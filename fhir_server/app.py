@@ -39,12 +39,13 @@ from fhir_server.work import beside
 
 if TYPE_CHECKING:
     import httpx
-    from fastapi import APIRouter, FastAPI
+    from starlette.applications import Starlette
 
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
     from fhir_server.http.guard import Guard
     from fhir_server.http.metrics import Metrics
+    from fhir_server.http.routes import Routes
     from fhir_server.jobs.clock import Clock, Now
     from fhir_server.search.activation.reindex import Anew
     from fhir_server.simulators.routes import Simulators
@@ -184,7 +185,7 @@ class House:
         # A start answers before all is there; what is not is fetched before somebody waits for it.
         await asyncio.sleep(_WARM_AFTER)
         await asyncio.to_thread(import_module, "fhir_server.site.routing")
-        _ = self.asgi.fastapi
+        _ = self.asgi.routes
 
     async def _jobs(self) -> None:
         # What is due can wait until the first requests of a start are answered.
@@ -350,15 +351,15 @@ async def _check(engine: Engine) -> str | None:
     return await engine.unwritable()
 
 
-def _routes(house: House, pages: Pages, counted: Metrics) -> FastAPI:
+def _routes(house: House, pages: Pages, counted: Metrics) -> Starlette:
     """Every route that is not FHIR's own; an open server has none of authorization, and says so by their absence."""
     from fhir_server.site.routing import assembled
 
-    routers: list[APIRouter] = [] if house.settings.open else _authorizing(house, pages)
+    routers: list[Routes] = [] if house.settings.open else _authorizing(house, pages)
     return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers)
 
 
-def _authorizing(house: House, pages: Pages) -> list[APIRouter]:
+def _authorizing(house: House, pages: Pages) -> list[Routes]:
     from fhir_server.site.authorizing.routes import routers
     from fhir_server.site.entrance import entrance
 

@@ -30,7 +30,7 @@ _QUIET = ("/health/", "/metrics", "/static/", "/docs/assets/")
 
 
 class Front:
-    """Stands before FastAPI's routes."""
+    """Stands before the other routes."""
 
     def __init__(self, routes: Any, metrics: Metrics, cors: Cors, readiness: Readiness) -> None:
         """`routes`: the ASGI application behind; `readiness` answers probes before it."""

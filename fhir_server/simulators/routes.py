@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from fhir_server.http.routes import Routes
 from fhir_server.simulators.keys import Keys
 from fhir_server.simulators.people import TYPES, People, Person
 from fhir_server.simulators.provider import Provider, Wrong
@@ -46,18 +48,16 @@ class Simulators:
         self._keys = Keys(records)
         self._issuer = issuer
 
-    def router(self) -> APIRouter:
+    def router(self) -> Routes:
         """The routes."""
-        routes = APIRouter(include_in_schema=False)
+        routes = Routes()
         for method, path, answer in _ROUTES:
-            routes.add_api_route(ROOT + path, self._answered(answer), methods=[method])
+            routes.add(ROOT + path, self._answered(answer), methods=[method])
         return routes
 
-    def asgi(self) -> FastAPI:
+    def asgi(self) -> Starlette:
         """The same routes as an application of their own, to be asked within the process."""
-        made = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        made.include_router(self.router())
-        return made
+        return Starlette(routes=self.router().listed)
 
     def _answered(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def route(request: Request) -> Response:

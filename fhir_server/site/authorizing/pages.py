@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
+from fhir_server.http.routes import Routes
 from fhir_server.site.authorizing import (
     account,
     authorize,
@@ -43,11 +44,11 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def router(entrance: Entrance) -> APIRouter:
+def router(entrance: Entrance) -> Routes:
     """The routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = Routes()
     for method, path, handler in ROUTES:
-        routes.add_api_route(path, _visited(entrance, handler), methods=[method])
+        routes.add(path, _visited(entrance, handler), methods=[method])
     return routes
 
 
