@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import OPEN, Grant
-from fhir_server.access.policy import PUBLIC
+from fhir_server.access.policy import Policy
 from fhir_server.access.remembered_records import Remembered
 from fhir_server.access.repository import Repository
 from fhir_server.access.revision import Lasting, Revision
-from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Apart, Context, Request, Response
 from fhir_server.search.activation import watch as activation
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
+from fhir_server.space.collected import Services
+from fhir_server.space.service import Service
+from fhir_server.space.services import SERVICES
 from fhir_server.store import private
 from fhir_server.store.engine import Engine
 from fhir_server.store.opening import open_concepts, open_engine
@@ -35,25 +37,18 @@ from fhir_server.validation.profiles import activation as following
 from fhir_server.validation.profiles.activation import Following
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
-from fhir_server.work import beside
 
 if TYPE_CHECKING:
     import httpx
-    from starlette.applications import Starlette
 
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
     from fhir_server.http.guard import Guard
-    from fhir_server.http.metrics import Metrics
-    from fhir_server.http.routes import Routes
     from fhir_server.jobs.clock import Clock, Now
+    from fhir_server.operations.table import Operations
     from fhir_server.search.activation.reindex import Anew
     from fhir_server.simulators.routes import Simulators
-    from fhir_server.site.rendering import Pages
-    from fhir_server.site.service_pages import ServicePages
     from fhir_server.smart.authorization import Authorization
-    from fhir_server.space.catalogue.consents import Consents
-    from fhir_server.space.catalogue.registry import Catalogue
 
 
 @dataclass
@@ -70,6 +65,8 @@ class House:
         apart: does long requests in another process; None where all is done in this one.
         anew: indexes what is stored there; None likewise.
         cursor_key: what page links are signed with; the same for every worker and every start.
+        declared: the services of the health space.
+        policy: who may do what, by base and by them.
     """
 
     settings: Settings
@@ -79,6 +76,8 @@ class House:
     validator: Validator
     terminology: Terminology
     cursor_key: bytes
+    declared: tuple[Service, ...]
+    policy: Policy
     apart: Apart | None = None
     anew: Anew | None = None
 
@@ -86,13 +85,12 @@ class House:
     def authorization(self) -> Authorization:
         """Who gets in; made when it is first asked for, since an open server needs none."""
         from fhir_server.smart.authorization import Authorization
-        from fhir_server.space.catalogue.governing import AppGovernance
 
         return Authorization(
             self.settings,
             Remembered(self.engine.records, self.lasting),
             lambda: self.registry,
-            AppGovernance(self.catalogue, self.consents),
+            self.services.governing(),
             repository=self.repository,
             within=lambda: _within(self),
             revision=self.lasting.revision,
@@ -102,20 +100,6 @@ class House:
     def lasting(self) -> Lasting:
         """What this worker remembers of who may do what."""
         return Lasting(Revision(self.engine.records))
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """The referenced apps; made when it is first asked for."""
-        from fhir_server.space.catalogue.registry import Catalogue
-
-        return Catalogue(self.repository, self.engine.records, self.lasting)
-
-    @cached_property
-    def consents(self) -> Consents:
-        """What patients accept of them."""
-        from fhir_server.space.catalogue.consents import Consents
-
-        return Consents(self.catalogue)
 
     @cached_property
     def simulators(self) -> Simulators:
@@ -135,12 +119,25 @@ class House:
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; `base` is the server's public FHIR base, when it is known."""
-        return Repository(self.engine.store, grant, self.registry, base or self.settings.base_url)
+        return Repository(self.engine.store, grant, self.registry, base or self.settings.base_url, self.policy)
+
+    async def seen_by(self, grant: Grant, base: str = "") -> Repository:
+        """As `repository`, with the facts by which rules of services judge the caller."""
+        known = await self.policy.known(grant, self.repository(), self.lasting)
+        base = base or self.settings.base_url
+        return Repository(self.engine.store, grant, self.registry, base, self.policy, known)
+
+    @cached_property
+    def services(self) -> Services:
+        """The services of the health space, over this server."""
+        return Services(self.declared, self, self.engine.records)
 
     @cached_property
     def asgi(self) -> Application:
         """The server as an ASGI application; made when it is first asked for, since commands need none."""
-        return _application(self)
+        from fhir_server.assembly import application
+
+        return application(self)
 
     @property
     def served(self) -> Guard:
@@ -153,14 +150,8 @@ class House:
     def clock(self, now: Now | None = None) -> Clock:
         """What runs the jobs that are due; `now` says what time it is, when it is not now."""
         from fhir_server.jobs.clock import Clock, system
-        from fhir_server.jobs.outbox import Outbox, carrier
-        from fhir_server.space.jobs_table import jobs
 
-        way = carrier(self.settings.outbox.get_secret_value(), self.settings.data / "outbox")
-        outbox = Outbox(self.engine.records, way, self.settings.outbox_from)
-        base = self.settings.base_url or f"http://{self.settings.host}:{self.settings.port}/fhir"
-        link = base.rstrip("/").removesuffix("/fhir") + "/mes-applications"
-        return Clock(self.engine.records, jobs(self.catalogue, self.consents, outbox, link), now or system)
+        return Clock(self.engine.records, self.services.jobs(), now or system)
 
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:
@@ -207,7 +198,8 @@ class House:
 
     def own_context(self) -> Context:
         """What commands write with: all that judges a caller's write, under the server's own grant."""
-        return self.context_of(OPEN, self.settings.base_url or "http://localhost/fhir", True, "minimal", "")
+        base = self.settings.base_url or "http://localhost/fhir"
+        return self.context_of(self.repository(OPEN, base), base, True, "minimal", "")
 
     async def context(self, call: Call) -> Context:
         """The context of one call.
@@ -217,13 +209,14 @@ class House:
         """
         await self.follow()
         grant = await self._grant(call)
-        found = self.context_of(grant, call.base, call.strict, call.prefer, call.request_id)
+        seen = await self.seen_by(grant, call.base)
+        found = self.context_of(seen, call.base, call.strict, call.prefer, call.request_id)
         return found if self.apart is None else replace(found, apart=self.apart)
 
-    def context_of(self, grant: Grant, base: str, strict: bool, prefer: str, request_id: str) -> Context:
+    def context_of(self, repository: Repository, base: str, strict: bool, prefer: str, request_id: str) -> Context:
         """The context of one call of a caller who is known; the arguments are those of `Context`."""
         return Context(
-            repository=self.repository(grant, base),
+            repository=repository,
             settings=self.settings,
             base=base,
             strict=strict,
@@ -233,15 +226,21 @@ class House:
             records=self.engine.records,
             watch=self.watch,
             terminology=self.terminology,
-            operate=_operate,
-            validator=self.validator.for_client(grant.client or ""),
+            operate=self._operate,
+            validator=self.validator.for_client(repository.grant.client or ""),
             following=self.following,
             security=partial(_security, self.settings.open),
-            catalogue=self._apps,
         )
 
-    def _apps(self) -> Catalogue:
-        return self.catalogue
+    async def _operate(self, request: Request, context: Context) -> Response:
+        return await self.operations.operate(request, context)
+
+    @cached_property
+    def operations(self) -> Operations:
+        """What runs a `$name`; imported when the first is called: a start pays only for what it uses."""
+        from fhir_server.operations.table import Operations
+
+        return Operations(self.services.operations())
 
     async def _grant(self, call: Call) -> Grant:
         if self.settings.open:
@@ -249,8 +248,8 @@ class House:
         if "authorization" not in call.headers and (call.path == ("metadata",) or call.method == "OPTIONS"):
             # R4 security.html: what the server can do, and how to get a token for it, is for everyone.
             return _NOBODY
-        if "authorization" not in call.headers and call.asks_catalogue:
-            return PUBLIC
+        if "authorization" not in call.headers and call.reads_now(self.services.readable):
+            return self.services.public
         return await self.authorization.authenticate(call.headers, call.base)
 
     async def close(self) -> None:
@@ -268,8 +267,13 @@ _NOBODY = Grant(traced=False)
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[House]:
-    """The server of `settings`, opened; closed when the block ends, after what was accepted is written."""
+async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -> AsyncIterator[House]:
+    """The server of `settings`, opened; closed when the block ends, after what was accepted is written.
+
+    Args:
+        settings: what it is opened with.
+        services: of the health space.
+    """
     settings = settings.placed()
     file = Path(settings.store_url.removeprefix("sqlite:///"))
     private.repair(settings.data, file)
@@ -291,7 +295,17 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
             codes=terminology,
             code_levels=settings.code_levels,
         )
-        house = House(settings, engine, watch, following, validator, terminology, await _secret(engine, "cursor"))
+        house = House(
+            settings,
+            engine,
+            watch,
+            following,
+            validator,
+            terminology,
+            await _secret(engine, "cursor"),
+            services,
+            Policy([rule for one in services for rule in one.rules]),
+        )
         try:
             yield house
         finally:
@@ -307,66 +321,6 @@ async def _secret(engine: Engine, name: str) -> bytes:
     return await engine.records.get("key", name) or b""
 
 
-def _application(house: House) -> Application:
-    from fhir_server.http.application import build
-    from fhir_server.interactions.audited import audited
-    from fhir_server.interactions.long_requests import tried
-    from fhir_server.site.entrance import required
-    from fhir_server.site.rendering import Pages
-    from fhir_server.site.service_pages import furnishing
-
-    required(house.settings)
-    pages = Pages(house.settings, furnishing(_service_pages(house)))
-    if house.settings.brands is not None:
-        _ = house.authorization
-
-    registered = None if house.settings.open else lambda: house.authorization.origins.known()
-    gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending), "fhir_beside_calls": beside.calls}
-    return build(
-        house.settings,
-        partial(tried, handler=audited),
-        house.context,
-        pages.page,
-        lambda counted: _routes(house, pages, counted),
-        check=partial(_check, house.engine),
-        gauges=gauges,
-        registered=registered,
-    )
-
-
-def _service_pages(house: House) -> tuple[ServicePages, ...]:
-    """The pages of every service; an open server has none, since nobody signs in."""
-    from fhir_server.space.catalogue.pages.rows import pages
-    from fhir_server.space.catalogue.pages.standing import Apps
-
-    return () if house.settings.open else (pages(Apps(house.catalogue, house.consents)),)
-
-
-async def _check(engine: Engine) -> str | None:
-    """What is wrong with the store; None when nothing is."""
-    try:
-        await engine.records.get("key", "cursor")
-    except FhirError as error:
-        return str(error)
-    return await engine.unwritable()
-
-
-def _routes(house: House, pages: Pages, counted: Metrics) -> Starlette:
-    """Every route that is not FHIR's own; an open server has none of authorization, and says so by their absence."""
-    from fhir_server.site.routing import assembled
-
-    routers: list[Routes] = [] if house.settings.open else _authorizing(house, pages)
-    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers)
-
-
-def _authorizing(house: House, pages: Pages) -> list[Routes]:
-    from fhir_server.site.authorizing.routes import routers
-    from fhir_server.site.entrance import entrance
-
-    stands = entrance(house.authorization, pages, house.repository, _service_pages(house))
-    return routers(stands) + ([house.simulators.router()] if house.settings.simulators else [])
-
-
 def _within(house: House) -> httpx.AsyncBaseTransport:
     """How this process asks its own simulators: without a network."""
     import httpx
@@ -378,10 +332,3 @@ def _security(open: bool, base: str) -> Mapping[str, Any]:
     from fhir_server.smart import capability
 
     return capability.opened(base) if open else capability.security(base)
-
-
-async def _operate(request: Request, context: Context) -> Response:
-    # Operations are imported when the first is called: a start pays only for what it uses.
-    from fhir_server.operations.table import operate
-
-    return await operate(request, context)

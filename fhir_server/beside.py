@@ -180,7 +180,8 @@ async def _answered(house: House, request: Request, caller: Caller, audits: bool
     started = time.process_time()
     await house.follow(now=True)
     grant = OPEN if caller.grant is None else caller.grant
-    context = house.context_of(grant, caller.base, caller.strict, caller.prefer, caller.request_id)
+    seen = await house.seen_by(grant, caller.base)
+    context = house.context_of(seen, caller.base, caller.strict, caller.prefer, caller.request_id)
     with within(Budget(seconds=seconds, most_bytes=_MOST_BYTES)):
         try:
             response = await (audited if audits else dispatch)(request, context)

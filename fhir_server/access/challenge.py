@@ -7,6 +7,19 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html.
 from __future__ import annotations
 
 from fhir_server.access.grant import Grant
+from fhir_server.access.record_owner import CLOSED, rows
+from fhir_server.fhir.outcome import Forbidden
+
+#: What each letter of `cruds` is called in a refusal.
+_WORDS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
+
+
+def refusal(grant: Grant, type: str, verb: str) -> Forbidden:
+    """Why a caller may `verb` nothing of `type`; they know their token, so this is no secret."""
+    if verb in "cud" and rows()[type].kind in CLOSED and any(s.covers(type, verb) for s in grant.scopes):
+        return Forbidden(f"A person's token does not {_WORDS[verb]} {type}: it is the space's own to write.")
+    words = f"The token has no scope to {_WORDS[verb]} {type}."
+    return Forbidden(words, headers=insufficient(grant, type, verb))
 
 
 def insufficient(grant: Grant, type: str, verb: str) -> dict[str, str]:

@@ -5,10 +5,12 @@ A search is judged by the engine; here a rule is judged of one resource, before 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
-from fhir_server.access.ownership import owner_of, with_owner
-from fhir_server.access.record_owner import Owner
+from fhir_server.access.ownership import misnamed, owner_of, said_of, with_owner
+from fhir_server.access.record_owner import Named, Owner, owner
 from fhir_server.access.write_rules import asks_whose
 from fhir_server.store.filters import (
     EVERYTHING,
@@ -75,6 +77,20 @@ class Judge:
             return False
         index = with_owner(unpack(version.packed), await self.owner_of(version))
         return await self.satisfies(link.where, link.type, id, index, version.at)
+
+    def said_by(self, type: str, tree: dict[str, Any]) -> Owner:
+        """Whose a resource says it is."""
+        return owner(type, tree, self._base)
+
+    async def said_of(self, version: Version) -> Owner:
+        """Whose a stored version says it is, by its references."""
+        return await said_of(self._store, version, self._base)
+
+    async def misnamed(
+        self, found: Owner, before: Owner | None, sees: Callable[[Version], Awaitable[bool]], subject: str | None
+    ) -> Named | None:
+        """As `ownership.misnamed`."""
+        return await misnamed(self._store, found, before, sees, subject)
 
     async def owner_of(self, version: Version) -> Owner:
         """Whose a stored version is."""

@@ -1,16 +1,21 @@
-"""From a Grant to a Filter: the one rule that searches, reads and writes are all held to.
+"""From a Grant to a Filter: the one policy that searches, reads and writes are all held to.
 
+Its own rules are those of scopes, of whose record it is, of traces and of Binaries; services add theirs
+(`access.rules`).
 Deny by default: a type no scope speaks of is `NOTHING`. https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_server.access import binaries
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.record_owner import readable
+from fhir_server.access.rules import Asked, Decision, Outcome, Rule
 from fhir_server.access.write_rules import administers, reach
 from fhir_server.search.indexing.extract import SEVERAL, WITNESSES
 from fhir_server.store.filters import (
@@ -23,11 +28,14 @@ from fhir_server.store.filters import (
     LinkedFrom,
     Not,
     Or,
-    Refers,
     Token,
     both,
     either,
 )
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+    from fhir_server.access.revision import Lasting
 
 #: Types that speak of no patient: a patient's scope that names them reads them all, and writes none.
 DIRECTORY = frozenset(
@@ -36,91 +44,209 @@ DIRECTORY = frozenset(
     Practitioner PractitionerRole Questionnaire SearchParameter StructureDefinition Substance ValueSet""".split()
 )
 
+#: What rules with `Facts` know of one caller, by the rule's name.
+Known = tuple[tuple[str, Hashable], ...]
+#: Whether the resource that is decided on satisfies a filter.
+Satisfies = Callable[[Filter], Awaitable[bool]]
 
-_OWN = "https://fhir-server.example/CodeSystem"
-#: An app of the catalogue.
-APP = Token("type", "application", f"{_OWN}/ens-app")
-#: An app that is on line: the catalogue that everybody may read.
-ON_LINE = And((APP, Token("status", "active", "http://hl7.org/fhir/device-status")))
-#: A patient's consent to a purpose of an app.
-PURPOSE_CONSENT = Token("category", "purpose", f"{_OWN}/ens-consent-kind")
-#: The file of an app on its way into the catalogue.
-REFERENCING = Token("code", "referencing", f"{_OWN}/ens-task")
-#: What somebody reports of an app, to those who work on the catalogue.
-REPORT = Token("code", "report", f"{_OWN}/ens-task")
-_FILES = either([REFERENCING, REPORT])
-
-#: Type → what of it the space itself keeps: no token creates, updates or deletes it, whatever its scopes. Apps, what
-#: patients accept of them, and their referencing change by their own workflow alone, which leaves a trace of each step.
-KEPT: dict[str, Filter] = {"Device": APP, "Consent": PURPOSE_CONSENT, "Task": _FILES}
-#: Type → what of it only those who work on the catalogue see, among people.
-INTERNAL: dict[str, Filter] = {"Device": And((APP, Not(ON_LINE))), "Task": _FILES}
-#: Type → what staff of the catalogue see, and the parameter by which it is a publisher's own.
-DESK: dict[str, tuple[Filter, str]] = {"Device": (APP, "organization"), "Task": (_FILES, "requester")}
-
-#: What everybody may read without a token: apps on line, and who publishes them.
-PUBLIC = Grant(
-    scopes=(
-        Scope("system", "Device", frozenset("rs"), ON_LINE),
-        Scope("system", "Organization", frozenset("rs"), LinkedFrom("Device", "organization", ON_LINE)),
-    ),
-    traced=False,
-)
+#: Rules of the policy's own, as decisions name them → their reasons.
+_OWN = {
+    "everything": "within a grant for everything",
+    "scopes": "within what a scope of the token reaches",
+    "no-scope": "of a type for which no scope of the token gives this",
+    "out-of-reach": "beyond what the scopes of the token reach",
+    "traces": "a trace, which nobody it could name rewrites",
+    "context": "reached by its securityContext, or by who wrote it",
+    "no-context": "not reached by its securityContext, or by who wrote it",
+}
 
 
-def chooses_ids(grant: Grant, type: str) -> bool:
-    """Whether the caller may make resources of `type` under ids of their own: nothing of it is hidden from them."""
-    if type in KEPT and not grant.own:
-        return all(_granted(grant, type, verb) == EVERYTHING for verb in "rcu")
-    return all(rule(grant, type, verb) == EVERYTHING for verb in "cu")
+class _Sight(NamedTuple):
+    """What one scope says of a type: who gives what, under which constraint, and what is withheld from all of it."""
+
+    given: tuple[tuple[str, Filter], ...]
+    withheld: tuple[tuple[Rule, Filter], ...]
+    where: Filter
+
+    @property
+    def filter(self) -> Filter:
+        """What the scope reaches."""
+        found = either([filter for _, filter in self.given])
+        return both(found, *(Not(filter) for _, filter in self.withheld), self.where)
 
 
-@lru_cache(maxsize=4096)
-def rule(grant: Grant, type: str, verb: str) -> Filter:
-    """What of `type` the caller may `verb` (a letter of `cruds`); `NOTHING` when no scope speaks of it."""
-    if type == "AuditEvent" and verb in "ud" and grant.traced:
-        # A trace is never rewritten by anyone it could name, whatever their scopes: R4 auditevent.html, security note.
-        return NOTHING
-    granted = _granted(grant, type, verb)
-    if verb in "cud" and type in KEPT and not grant.own:
-        return both(granted, Not(KEPT[type]))
-    return granted
+class Policy:
+    """Who may do what, by the rules of base and of some services.
 
-
-def rule_of(grant: Grant, type: str, verb: str, index: Index) -> Filter:
-    """As `rule`, for one resource of that index, which may leave less to be asked."""
-    if type == "Binary" and not grant.unrestricted:
-        return binaries.reached_of(grant, verb, index, rule)
-    return rule(grant, type, verb)
-
-
-def _granted(grant: Grant, type: str, verb: str) -> Filter:
-    """What the scopes give."""
-    if grant.unrestricted and (verb in "rs" or administers(grant)):
-        return EVERYTHING
-    if type == "Binary":
-        return binaries.reached(grant, verb, rule)
-    return either(
-        [both(_reach(grant, scope, type, verb), scope.where) for scope in grant.scopes if scope.covers(type, verb)]
-    )
-
-
-def narrow(grant: Grant, where: Filter) -> Filter:
-    """`where` with every link in it judged by the caller's own rule for the type linked to.
-
-    A chain, `_has` or conditional match can then say nothing of what the caller could not find directly.
+    Attributes:
+        rules: of the services.
     """
-    match where:
-        case Linked() | LinkedFrom():
-            return replace(where, where=both(rule(grant, where.type, "s"), narrow(grant, where.where)))
-        case And():
-            return And(tuple(narrow(grant, part) for part in where.parts))
-        case Or():
-            return Or(tuple(narrow(grant, part) for part in where.parts))
-        case Not():
-            return Not(narrow(grant, where.part))
-        case _:
-            return where
+
+    def __init__(self, rules: Sequence[Rule] = (), remembered: int = 4096) -> None:
+        """So many answers are remembered, of (grant, facts, type, verb)."""
+        self.rules = tuple(rules)
+        self._by_type: dict[str, list[Rule]] = {}
+        self._keeping: dict[str, list[Rule]] = {}
+        for one in self.rules:
+            for type in one.types:
+                self._by_type.setdefault(type, []).append(one)
+            for type in one.kept:
+                self._keeping.setdefault(type, []).append(one)
+        self._asks_facts = any(one.facts is not None for one in self.rules)
+        self._remembered = lru_cache(maxsize=remembered)(self._rule)
+
+    def rule(self, grant: Grant, type: str, verb: str, known: Known = ()) -> Filter:
+        """What of `type` the caller may `verb` (a letter of `cruds`); `NOTHING` when no scope speaks of it."""
+        return self._remembered(grant, type, verb, known)
+
+    def rule_of(self, grant: Grant, type: str, verb: str, index: Index, known: Known = ()) -> Filter:
+        """As `rule`, for one resource of that index, which may leave less to be asked."""
+        if type == "Binary" and not grant.unrestricted:
+            return binaries.reached_of(grant, verb, index, self._asking(known))
+        return self.rule(grant, type, verb, known)
+
+    def chooses_ids(self, grant: Grant, type: str, known: Known = ()) -> bool:
+        """Whether the caller may make resources of `type` under ids of their own: nothing of it is hidden from them."""
+        if type in self._keeping and not grant.own:
+            return all(self._granted(grant, type, verb, known) == EVERYTHING for verb in "rcu")
+        return all(self.rule(grant, type, verb, known) == EVERYTHING for verb in "cu")
+
+    def keeper(self, type: str) -> Rule | None:
+        """The first rule by which nobody's token writes some of `type`."""
+        return next(iter(self._keeping.get(type, ())), None)
+
+    def narrow(self, grant: Grant, where: Filter, known: Known = ()) -> Filter:
+        """`where` with every link in it judged by the caller's own rule for the type linked to.
+
+        A chain, `_has` or conditional match can then say nothing of what the caller could not find directly.
+        """
+        match where:
+            case Linked() | LinkedFrom():
+                allowed = self.rule(grant, where.type, "s", known)
+                return replace(where, where=both(allowed, self.narrow(grant, where.where, known)))
+            case And():
+                return And(tuple(self.narrow(grant, part, known) for part in where.parts))
+            case Or():
+                return Or(tuple(self.narrow(grant, part, known) for part in where.parts))
+            case Not():
+                return Not(self.narrow(grant, where.part, known))
+            case _:
+                return where
+
+    async def known(self, grant: Grant, own: Repository, lasting: Lasting) -> Known:
+        """The facts by which rules judge a caller, each read once until some access changes; () where none are asked.
+
+        Args:
+            grant: the caller.
+            own: the server's own sight of the store.
+            lasting: what this worker remembers.
+        """
+        if not self._asks_facts or grant.own:
+            return ()
+        found = []
+        for one in self.rules:
+            key = None if one.facts is None else one.facts.of(grant)
+            if one.facts is not None and key is not None:
+                read = partial(one.facts.read, own, key)
+                found.append((one.name, await lasting.get(("facts", one.name, key), read)))
+        return tuple(found)
+
+    async def decide(
+        self, grant: Grant, type: str, verb: str, index: Index, satisfies: Satisfies, known: Known = ()
+    ) -> Decision:
+        """What is decided of one resource, and which rule says so.
+
+        Args:
+            grant: the caller.
+            type: of the resource.
+            verb: a letter of `cruds`.
+            index: of the resource.
+            satisfies: whether the resource satisfies a filter.
+            known: as `known` gives it.
+        """
+        if _rewrites_trace(grant, type, verb):
+            return _own("denied", "traces")
+        if type == "Binary":
+            reached = await satisfies(self.rule_of(grant, type, verb, index, known))
+            return _own("allowed", "context") if reached else _own("masked", "no-context")
+        for one in self._kept(grant, type, verb):
+            if await satisfies(one.kept[type]):
+                return Decision("denied", one.name, one.reason)
+        if grant.unrestricted and (verb in "rs" or administers(grant)):
+            return _own("allowed", "everything")
+        sights = [sight for sight in self._sights(grant, type, verb, known) if sight.filter != NOTHING]
+        return await _judged(sights, satisfies) if sights else _own("denied", "no-scope")
+
+    def _rule(self, grant: Grant, type: str, verb: str, known: Known) -> Filter:
+        if _rewrites_trace(grant, type, verb):
+            return NOTHING
+        granted = self._granted(grant, type, verb, known)
+        kept = [Not(one.kept[type]) for one in self._kept(grant, type, verb)]
+        return both(granted, *kept) if kept else granted
+
+    def _kept(self, grant: Grant, type: str, verb: str) -> Sequence[Rule]:
+        return self._keeping.get(type, ()) if verb in "cud" and not grant.own else ()
+
+    def _granted(self, grant: Grant, type: str, verb: str, known: Known) -> Filter:
+        """What the scopes give."""
+        if grant.unrestricted and (verb in "rs" or administers(grant)):
+            return EVERYTHING
+        if type == "Binary":
+            return binaries.reached(grant, verb, self._asking(known))
+        return either([sight.filter for sight in self._sights(grant, type, verb, known)])
+
+    def _asking(self, known: Known) -> binaries.Rule:
+        return lambda grant, type, verb: self.rule(grant, type, verb, known)
+
+    def _sights(self, grant: Grant, type: str, verb: str, known: Known) -> Iterator[_Sight]:
+        for scope in grant.scopes:
+            if not scope.covers(type, verb):
+                continue
+            asked = [(one, self._asked(one, grant, scope, type, verb, known)) for one in self._by_type.get(type, ())]
+            concerned = [(one, how) for one, how in asked if how is not None]
+            given = [("scopes", _reach(grant, scope, type, verb))]
+            given += [(one.name, one.gives(how)) for one, how in concerned if how is not _UNTOLD]
+            withheld = [(one, EVERYTHING if how is _UNTOLD else one.withholds(how)) for one, how in concerned]
+            yield _Sight(
+                tuple(part for part in given if part[1] != NOTHING),
+                tuple(part for part in withheld if part[1] != NOTHING),
+                scope.where,
+            )
+
+    def _asked(self, one: Rule, grant: Grant, scope: Scope, type: str, verb: str, known: Known) -> Asked | None:
+        """What a rule is asked; None where it does not concern the caller."""
+        if one.facts is None:
+            return Asked(grant, scope.level, type, verb)
+        if one.facts.of(grant) is None:
+            return None
+        facts = next((facts for name, facts in known if name == one.name), None)
+        return _UNTOLD if facts is None else Asked(grant, scope.level, type, verb, facts)
+
+
+#: In place of what a rule is asked: its facts were not read. Such a rule withholds everything.
+_UNTOLD = Asked(Grant(), "user", "", "")
+
+
+def _own(outcome: Outcome, name: str) -> Decision:
+    return Decision(outcome, name, _OWN[name])
+
+
+async def _judged(sights: Sequence[_Sight], satisfies: Satisfies) -> Decision:
+    masked: Rule | None = None
+    for sight in sights:
+        for name, given in sight.given:
+            if not await satisfies(both(given, sight.where)):
+                continue
+            hidden = [one for one, withheld in sight.withheld if await satisfies(withheld)]
+            if not hidden:
+                return Decision("allowed", name, _OWN["scopes"])
+            masked = masked or hidden[0]
+    return _own("masked", "out-of-reach") if masked is None else Decision("masked", masked.name, masked.reason)
+
+
+def _rewrites_trace(grant: Grant, type: str, verb: str) -> bool:
+    # A trace is never rewritten by anyone it could name, whatever their scopes: R4 auditevent.html, security note.
+    return type == "AuditEvent" and verb in "ud" and grant.traced
 
 
 def _reach(grant: Grant, scope: Scope, type: str, verb: str) -> Filter:
@@ -134,30 +260,17 @@ def _reach(grant: Grant, scope: Scope, type: str, verb: str) -> Filter:
     if grant.subject is None:
         return NOTHING
     if grant.subject.startswith(("Practitioner/", "PractitionerRole/")):
-        return Not(INTERNAL[type]) if type in INTERNAL else EVERYTHING
+        return EVERYTHING
     if grant.subject.startswith("Person/"):
-        return _at_desk(grant, type)
+        # Staff see the directory, and what rules of services give them by duty; nobody's health data.
+        return EVERYTHING if type in DIRECTORY else NOTHING
     own = {grant.subject.removeprefix("Patient/")} if grant.subject.startswith("Patient/") else set()
     return _of_patients(grant.wards | own, type)
-
-
-def _at_desk(grant: Grant, type: str) -> Filter:
-    """What staff of the catalogue see: the directory, and apps and their files by duty; nobody's health data."""
-    if type in DIRECTORY:
-        return EVERYTHING
-    if type not in DESK or not grant.duties:
-        return NOTHING
-    all_of_them, param = DESK[type]
-    if grant.duties != {"publisher"}:
-        return all_of_them
-    return And((all_of_them, Refers(param, grant.organization))) if grant.organization else NOTHING
 
 
 def _of_patients(ids: frozenset[str], type: str) -> Filter:
     if type in DIRECTORY:
         return EVERYTHING if ids else NOTHING
     found = either([readable(id, type) for id in sorted(ids)])
-    if type in WITNESSES:
-        # What names several patients would tell each of the others.
-        return both(found, Not(Token(SEVERAL)))
-    return both(found, Not(INTERNAL[type])) if type in INTERNAL else found
+    # What names several patients would tell each of the others.
+    return both(found, Not(Token(SEVERAL))) if type in WITNESSES else found

@@ -6,22 +6,25 @@ and write is refused, not overwritten. Filters are narrowed on the way in, links
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from fhir_server.access import binaries, touched_patients
 from fhir_server.access.attachment_filing import Filing, concerns, context_kept, with_context
-from fhir_server.access.challenge import insufficient
+from fhir_server.access.challenge import refusal
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.judging import Judge
-from fhir_server.access.ownership import elsewhere, misnamed, said_of, with_owner
-from fhir_server.access.policy import KEPT, narrow, rule, rule_of
-from fhir_server.access.record_owner import CLOSED, Owner, owner, rows
+from fhir_server.access.ownership import with_owner
+from fhir_server.access.policy import Known, Policy
+from fhir_server.access.rules import Decision
 from fhir_server.access.touched import Touched
-from fhir_server.access.write_rules import asks_whose, closed, people
-from fhir_server.fhir.json import parse, serialize, stamped
+from fhir_server.access.write_judging import Written, require_written
+from fhir_server.access.write_rules import asks_whose
+from fhir_server.fhir.json import serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
@@ -49,6 +52,8 @@ from fhir_server.store.protocol import (
 )
 from fhir_server.work.budget import carry, settle
 
+_log = logging.getLogger(__name__)
+
 
 class Repository:
     """The store as one caller may see it.
@@ -57,29 +62,49 @@ class Repository:
         base: the server's own public URL, under which absolute references are local; "" when it is not known.
         grant: the caller.
         registry: the search parameters in force.
+        policy: who may do what.
         touched: what this exchange touched, for its AuditEvents.
     """
 
-    __slots__ = ("_judge", "_store", "base", "grant", "registry", "touched")
+    __slots__ = ("_judge", "_known", "_store", "base", "grant", "policy", "registry", "touched")
 
-    def __init__(self, store: Store, grant: Grant, registry: Registry, base: str = "") -> None:
-        """The arguments are the attributes, and `store`, which nothing else reaches."""
+    def __init__(
+        self, store: Store, grant: Grant, registry: Registry, base: str, policy: Policy, known: Known = ()
+    ) -> None:
+        """The arguments are the attributes, and `store`, which nothing else reaches.
+
+        `known` is what `policy` knows of the caller: without it, rules that ask for facts show nothing.
+        """
         self._store = store
         self.base = base
         self._judge = Judge(store, base)
+        self._known = known
         self.grant = grant
         self.registry = registry
+        self.policy = policy
         self.touched = Touched(grant.traced)
 
     def as_server(self) -> Repository:
         """The same store as the server itself sees it, for its own work; never for what a caller is shown."""
-        return Repository(self._store, OPEN, self.registry, self.base)
+        return Repository(self._store, OPEN, self.registry, self.base, self.policy)
+
+    def rule(self, type: str, verb: str) -> Filter:
+        """What of `type` the caller may `verb`: as `Policy.rule`."""
+        return self.policy.rule(self.grant, type, verb, self._known)
+
+    def rule_of(self, type: str, verb: str, index: Index) -> Filter:
+        """As `rule`, for one resource of that index: as `Policy.rule_of`."""
+        return self.policy.rule_of(self.grant, type, verb, index, self._known)
+
+    def chooses_ids(self, type: str) -> bool:
+        """Whether the caller may make resources of `type` under ids of their own."""
+        return self.policy.chooses_ids(self.grant, type, self._known)
 
     def allows(self, type: str, verb: str) -> bool:
         """Whether some scope lets the caller `verb` (a letter of `cruds`) some resource of `type`."""
         if type == "Binary":
             return binaries.allowed(self.grant, verb)
-        return self.grant is OPEN or rule(self.grant, type, verb) != NOTHING
+        return self.grant is OPEN or self.rule(type, verb) != NOTHING
 
     def searches(self, type: str) -> bool:
         """Whether some scope lets the caller search some resource of `type`."""
@@ -92,18 +117,13 @@ class Repository:
             Forbidden: the token has no scope for it; the caller knows their token, so this is no secret.
         """
         if not self.allows(type, verb):
-            if verb in "cud" and rows()[type].kind in CLOSED and any(s.covers(type, verb) for s in self.grant.scopes):
-                raise Forbidden(f"A person's token does not {WORDS[verb]} {type}: it is the space's own to write.")
-            words = f"The token has no scope to {WORDS[verb]} {type}."
-            raise Forbidden(words, headers=insufficient(self.grant, type, verb))
+            raise refusal(self.grant, type, verb)
 
     async def read(self, type: str, id: str) -> Version:
         """The current version.
 
         Raises:
-            Forbidden: no scope to read the type at all.
-            NotFound: absent, or hidden from this caller.
-            Gone: deleted, and the caller could see what it was.
+            Forbidden, NotFound, Gone: no scope for the type; absent or hidden; deleted, and visible before.
         """
         version = await self.current(type, id)
         if version is None:
@@ -140,7 +160,7 @@ class Repository:
 
         Raises:
             Forbidden: no scope for it on the type, or the caller sees it and may not write it: nobody's token may
-                (`KEPT`), or it is not the patient's.
+                (`Rule.kept`), or it is not the patient's.
         """
         self.require(type, verb)
         version = await self._store.read(type, id)
@@ -148,16 +168,21 @@ class Repository:
             return None
         if not await self.sees(version, verb):
             # What the space keeps is no secret to those who may read it: they are told that it is kept.
-            if verb in "ud" and version.type in KEPT and await self.shows(version):
-                raise Forbidden(f"This {type} is kept by the space: it changes by its own operations.")
+            keeper = self.policy.keeper(type) if verb in "ud" else None
+            if keeper is not None and await self.shows(version):
+                raise Forbidden(f"This {type} is {keeper.reason}.")
             if await self._is_anothers(version, verb):
                 raise Forbidden(f"This {type} is not in the record of the token's patient.")
+            if _log.isEnabledFor(logging.DEBUG):
+                # Which rule, and of which type: nothing of the resource.
+                decided = await self._decided(version, verb)
+                _log.debug("%s by %s: %s %s", decided.outcome, decided.rule, verb, type)
             return None
         return version
 
     async def _is_anothers(self, version: Version, verb: str) -> bool:
         """Whether the caller sees what they may not write, since it is not the patient's: that is no secret to them."""
-        return verb in "ud" and asks_whose(rule(self.grant, version.type, verb)) and await self.shows(version)
+        return verb in "ud" and asks_whose(self.rule(version.type, verb)) and await self.shows(version)
 
     async def find(
         self,
@@ -215,8 +240,9 @@ class Repository:
         """`scope` as the caller may use it: types without a rule dropped, links narrowed, the rule ANDed."""
         if self.grant.unrestricted:
             return scope
-        rules = ((type, rule(self.grant, type, verb), where) for type, where in scope.items())
-        return {type: both(allowed, narrow(self.grant, where)) for type, allowed, where in rules if allowed != NOTHING}
+        rules = ((type, self.rule(type, verb), where) for type, where in scope.items())
+        narrow = partial(self.policy.narrow, self.grant, known=self._known)
+        return {type: both(allowed, narrow(where)) for type, allowed, where in rules if allowed != NOTHING}
 
     async def put(
         self,
@@ -248,7 +274,7 @@ class Repository:
             raise NotFound(f"There is no such {type}.")
         context = context_kept(self.grant, tree, before, method) if type == "Binary" else None
         index = self.index(type, tree if context is None else {**tree, "securityContext": context}, before)
-        await self._require_written(type, id, tree, index, before, verb)
+        await require_written(self, self._judge, Written(type, id, tree, index, before, verb))
         stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
         if context is not None:
             stamped_body = with_context(stamped_body, serialize(context))
@@ -313,46 +339,6 @@ class Repository:
         """An unguessable id: 120 bits in 24 characters of FHIR's `id` alphabet that sort alike everywhere."""
         return secrets.token_hex(12)
 
-    async def _require_written(
-        self, type: str, id: str, tree: dict[str, Any], index: Index, before: Version | None, verb: str
-    ) -> None:
-        """Refuse what the caller may not write as it would be, or may not make of what it was."""
-        allowed = rule_of(self.grant, type, verb, index)
-        if type == "Binary" and not self.grant.unrestricted and binaries.is_named(index):
-            # What it names may be written with it: that is judged when all writes of the commit are known.
-            allowed = binaries.constraint(self.grant, verb)
-        if allowed == EVERYTHING and not people(self.grant):
-            return
-        found = None
-        if asks_whose(allowed):
-            found, index = await self._owned(type, tree, index, before)
-        if not await self._judge.satisfies(allowed, type, id, index):
-            raise Forbidden(f"The token does not allow this {type} to be written.", found.element if found else None)
-        if found is not None and found.named:
-            await self._require_named(type, found, before)
-        if type == "Binary":
-            return
-        was = parse(before.body) if before is not None and not before.deleted else None
-        if people(self.grant) and (element := closed(type, was, tree)) is not None:
-            raise Forbidden(f"A person's token does not change this of a {type}.", element)
-
-    async def _owned(
-        self, type: str, tree: dict[str, Any], index: Index, before: Version | None
-    ) -> tuple[Owner, Index]:
-        """Whose what is to be written says it is, and the index with the row that says so."""
-        found = owner(type, tree, self.base)
-        if found.patient and (param := elsewhere(type, index, before, (found.patient, self.grant.subject))):
-            raise Forbidden(f"By {param} this {type} would stand in another patient's compartment.", type)
-        # From one of a person's patients to another of them is as little theirs to say as to a stranger.
-        kept = before is None or (await said_of(self._store, before, self.base)).patient == found.patient
-        return found, with_owner(index, found) if kept else index
-
-    async def _require_named(self, type: str, found: Owner, before: Version | None) -> None:
-        past = None if before is None else await said_of(self._store, before, self.base)
-        named = await misnamed(self._store, found, past, self.shows, self.grant.subject)
-        if named is not None:
-            raise Forbidden(f"The token does not allow this {type} to be written.", named.element)
-
     async def _note(self, versions: Sequence[Version]) -> None:
         """Versions were given to the caller."""
         if self.touched.noting:
@@ -361,7 +347,7 @@ class Repository:
     async def sees(self, version: Version, verb: str) -> bool:
         """Whether the caller may `verb` that version."""
         index = unpack(version.packed) if version.type == "Binary" else EMPTY
-        allowed = rule_of(self.grant, version.type, verb, index)
+        allowed = self.rule_of(version.type, verb, index)
         if allowed == EVERYTHING:
             return True
         index = unpack(version.packed) if index is EMPTY else index
@@ -372,6 +358,23 @@ class Repository:
     async def shows(self, version: Version) -> bool:
         """Whether the caller may read that version: no scope for its type is no error here."""
         return self.allows(version.type, "r") and await self.sees(version, "r")
+
+    async def why(self, type: str, id: str, verb: str) -> Decision | None:
+        """Whether the caller may `verb` the current version, and which rule says so; None when there is none.
+
+        For operators and logs: a caller is not told more than `current` tells.
+        """
+        version = await self._store.read(type, id)
+        return None if version is None else await self._decided(version, verb)
+
+    async def _decided(self, version: Version, verb: str) -> Decision:
+        index = unpack(version.packed)
+        owned = with_owner(index, await self._judge.owner_of(version))
+
+        async def satisfies(where: Filter) -> bool:
+            return await self._judge.satisfies(where, version.type, version.id, owned, version.at)
+
+        return await self.policy.decide(self.grant, version.type, verb, index, satisfies, self._known)
 
     async def _sees_past(self, version: Version) -> bool:
         """Whether the caller may read a version, and what there is now."""
@@ -385,7 +388,3 @@ class Repository:
 def _carried(page: Page) -> Page:
     carry(sum([len(version.body) + len(version.packed) for version in page.versions]))
     return page
-
-
-#: What each letter of `cruds` is called in a refusal.
-WORDS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}

@@ -100,8 +100,9 @@ async def _set_up(chosen: Settings, patients: int, root: str, origin: str) -> Po
 
 def _stage(house: House) -> Stage:
     from fhir_server.demo.stage import Stage
+    from fhir_server.space.catalogue.opening import of
 
-    return Stage(house.repository(), house.authorization, house.catalogue)
+    return Stage(house.repository(), house.authorization, of(house.services).catalogue)
 
 
 async def _has_patients(house: House) -> bool:

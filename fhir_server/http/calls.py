@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -62,10 +62,9 @@ class Call:
     request_id: str
     source: str
 
-    @property
-    def asks_catalogue(self) -> bool:
-        """Whether it reads or searches the catalogue as it is now; what it was before is not for everyone."""
-        if self.path[:1] not in (("Device",), ("Organization",)):
+    def reads_now(self, types: Collection[str]) -> bool:
+        """Whether it reads or searches one of `types` as it is now; what it was before is not for everyone."""
+        if not self.path or self.path[0] not in types:
             return False
         if self.method == "POST":
             return self.path[1:] == ("_search",)

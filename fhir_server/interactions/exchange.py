@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fhir_server.search.activation.watch import Watch
     from fhir_server.search.kinds.reading import Terminology
     from fhir_server.settings import Settings
-    from fhir_server.space.catalogue.registry import Catalogue
     from fhir_server.store.protocol import Records
     from fhir_server.validation.profiles.activation import Following
     from fhir_server.validation.validator import Validator
@@ -89,7 +88,6 @@ class Context:
         validator: judges what is written, profiles included, for this caller; None judges by base R4 alone.
         following: is told of every StructureDefinition written, so that all workers follow; None where nothing does.
         security: says how callers get in, for the CapabilityStatement; None where that is not known.
-        catalogue: gives the referenced apps, for the operations by which they get in; None where there are none.
         administers: whether this is a command of the administrator's, who may bring what comes with the server up to
             date.
         apart: does a request in the process beside this one; None where there is none, or this is it.
@@ -109,7 +107,6 @@ class Context:
     validator: Validator | None = None
     following: Following | None = None
     security: Security | None = None
-    catalogue: Callable[[], Catalogue] | None = None
     administers: bool = False
     apart: Apart | None = None
 

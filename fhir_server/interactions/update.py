@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from fhir_server.access.policy import chooses_ids
 from fhir_server.fhir.outcome import Conflict, Malformed, MethodNotAllowed, NotFound
 from fhir_server.interactions import conditional, hooks, integrity, statement
 from fhir_server.interactions.exchange import Context, Request, Response
@@ -90,7 +89,7 @@ async def previous(context: Context, type: str, id: str) -> Version | None:
     repository = context.repository
     before = await repository.current(type, id, "u")
     if before is None:
-        if not chooses_ids(repository.grant, type):
+        if not repository.chooses_ids(type):
             raise NotFound(f"There is no such {type}.")
         if not statement.allows(type, "updateCreate"):
             raise MethodNotAllowed(f"A {type} gets its id from the server.", headers={"Allow": "GET, HEAD"})

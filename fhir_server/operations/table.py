@@ -1,11 +1,13 @@
 """The operations this server has, each held to its OperationDefinition: levels, parameters, whether GET may call it.
 
-https://hl7.org/fhir/R4/operations.html. A row here and a definition in `capability/` add an operation.
+https://hl7.org/fhir/R4/operations.html. A row here, or of a service's declaration, and a definition
+in `capability/` add an operation.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -30,7 +32,6 @@ from fhir_server.operations import (
 )
 from fhir_server.operations.invocation import Definition, Invocation, Operation, Parameter, inputs
 from fhir_server.operations.remote_terminology import or_elsewhere
-from fhir_server.space.catalogue import operations
 
 #: Id of the OperationDefinition → what does it, and whether search parameters are among its own.
 OPERATIONS: dict[str, tuple[Operation, bool]] = {
@@ -47,8 +48,6 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "CodeSystem-lookup": (or_elsewhere(lookup.lookup, "CodeSystem/$lookup"), False),
     "CodeSystem-subsumes": (or_elsewhere(subsumes.subsumes, "CodeSystem/$subsumes"), False),
     "ConceptMap-translate": (or_elsewhere(translate.translate, "ConceptMap/$translate"), False),
-    "Task-referencing-file": (operations.file, False),
-    "Task-referencing-step": (operations.step, False),
     "reindex": (reindex.reindex, False),
     "explain": (explain.explain, True),
 }
@@ -74,49 +73,58 @@ FURTHER: dict[str, tuple[Parameter, ...]] = {
 _LEVELS = {0: "system", 1: "type", 2: "instance", 4: "instance"}
 
 
-async def operate(request: Request, context: Context) -> Response:
-    """The answer to a call of `$name` at any level, by GET or POST.
+class Operations:
+    """The operations of one server.
 
-    Raises:
-        NotFound: no such operation at this level for this type, or none of a past version (404).
-        MethodNotAllowed: GET of an operation that changes what is stored (405).
-        InvalidParameter: a parameter the operation does not have, or not of its type (400).
+    Attributes:
+        rows: as `OPERATIONS`.
     """
-    definition, operation, open_ended = _found(request.path)
-    if request.method == "GET" and definition.affectsState:
-        raise MethodNotAllowed("This operation changes what is stored: POST it.", headers={"Allow": "POST"})
-    path = request.path[:-1]
-    if len(path) > 3 and definition.id not in OF_VERSIONS:
-        raise NotFound("This operation is not for a past version: ask it of the resource.", code="not-supported")
-    request, posted, here = await asked(request, context, "/".join(request.path))
-    call = Invocation(
-        type=path[0] if path else None,
-        id=path[1] if len(path) > 1 else None,
-        version=path[3] if len(path) > 3 else None,
-        inputs=inputs(definition, request, context, open_ended),
-        request=request,
-        posted=posted,
-        here=here,
-    )
-    return await operation(call, context)
 
+    def __init__(self, further: Mapping[str, Operation]) -> None:
+        """`further` are those of services, by the id of the OperationDefinition."""
+        self.rows = {**OPERATIONS, **{id: (operation, False) for id, operation in further.items()}}
 
-@cache
-def published() -> dict[str, Definition]:
-    """The OperationDefinitions of `capability/`, by id."""
-    folder = definitions.folder("capability")
-    read = msgspec.json.Decoder(Definition).decode
-    found = {id: read((folder / f"OperationDefinition-{id}.json").read_bytes()) for id in OPERATIONS}
-    return {id: msgspec.structs.replace(d, parameter=d.parameter + FURTHER.get(id, ())) for id, d in found.items()}
+    async def operate(self, request: Request, context: Context) -> Response:
+        """The answer to a call of `$name` at any level, by GET or POST.
 
+        Raises:
+            NotFound: no such operation at this level for this type, or none of a past version (404).
+            MethodNotAllowed: GET of an operation that changes what is stored (405).
+            InvalidParameter: a parameter the operation does not have, or not of its type (400).
+        """
+        definition, operation, open_ended = self._found(request.path)
+        if request.method == "GET" and definition.affectsState:
+            raise MethodNotAllowed("This operation changes what is stored: POST it.", headers={"Allow": "POST"})
+        path = request.path[:-1]
+        if len(path) > 3 and definition.id not in OF_VERSIONS:
+            raise NotFound("This operation is not for a past version: ask it of the resource.", code="not-supported")
+        request, posted, here = await asked(request, context, "/".join(request.path))
+        call = Invocation(
+            type=path[0] if path else None,
+            id=path[1] if len(path) > 1 else None,
+            version=path[3] if len(path) > 3 else None,
+            inputs=inputs(definition, request, context, open_ended),
+            request=request,
+            posted=posted,
+            here=here,
+        )
+        return await operation(call, context)
 
-def _found(path: tuple[str, ...]) -> tuple[Definition, Operation, bool]:
-    code, level = path[-1][1:], _LEVELS[len(path) - 1]
-    for id, definition in published().items():
-        if definition.code == code and getattr(definition, level) and _speaks_of(definition, path):
-            return definition, *OPERATIONS[id]
-    where = f"{path[0]}'s {level} level" if len(path) > 1 else "system level"
-    raise NotFound(f"There is no operation ${code[:64]} at {where}.", code="not-supported")
+    @cached_property
+    def published(self) -> dict[str, Definition]:
+        """The OperationDefinitions of `capability/`, by id."""
+        folder = definitions.folder("capability")
+        read = msgspec.json.Decoder(Definition).decode
+        found = {id: read((folder / f"OperationDefinition-{id}.json").read_bytes()) for id in self.rows}
+        return {id: msgspec.structs.replace(d, parameter=d.parameter + FURTHER.get(id, ())) for id, d in found.items()}
+
+    def _found(self, path: tuple[str, ...]) -> tuple[Definition, Operation, bool]:
+        code, level = path[-1][1:], _LEVELS[len(path) - 1]
+        for id, definition in self.published.items():
+            if definition.code == code and getattr(definition, level) and _speaks_of(definition, path):
+                return definition, *self.rows[id]
+        where = f"{path[0]}'s {level} level" if len(path) > 1 else "system level"
+        raise NotFound(f"There is no operation ${code[:64]} at {where}.", code="not-supported")
 
 
 def _speaks_of(definition: Definition, path: tuple[str, ...]) -> bool:

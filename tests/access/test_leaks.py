@@ -18,9 +18,9 @@ from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.audited import audited
 from fhir_server.interactions.exchange import Context, Request, Response
-from fhir_server.operations.table import operate
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Not, Token
+from tests.interactions.calls import OPERATIONS
 
 BASE = "http://127.0.0.1/fhir"
 VISIBILITY = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
@@ -69,7 +69,7 @@ class Caller:
             BASE,
             cursor_key=self.house.cursor_key,
             watch=self.house.watch,
-            operate=operate,
+            operate=OPERATIONS.operate,
         )
         try:
             response: Response = await audited(request, context)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
-from fhir_server.access.policy import narrow, rule, rule_of
+from fhir_server.access.policy import Policy
+from fhir_server.space.catalogue.reach import RULES
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,
@@ -21,6 +22,7 @@ from fhir_server.store.filters import (
 )
 from fhir_server.store.matching import matches
 
+POLICY = Policy(RULES)
 ALICE = Index((Word("patient", "Patient/alice"), Word("subject", "Patient/alice"), Word("category", "42", "classes")))
 BOB = Index((Word("patient", "Patient/bob"), Word("subject", "Patient/bob"), Word("category", "42", "classes")))
 
@@ -64,30 +66,30 @@ def scope(text: str, where: object = EVERYTHING) -> Scope:
 def test_a_rule_reaches_what_its_scopes_say(
     scopes: tuple[str, ...], grant: dict[str, object], type: str, verb: str, alices: bool, bobs: bool
 ) -> None:
-    allowed = rule(Grant(tuple(map(scope, scopes)), **grant), type, verb)  # type: ignore[arg-type]
+    allowed = POLICY.rule(Grant(tuple(map(scope, scopes)), **grant), type, verb)  # type: ignore[arg-type]
     assert (matches(allowed, ALICE), matches(allowed, BOB)) == (alices, bobs)
 
 
 def test_a_granular_scope_reaches_only_what_its_constraint_matches() -> None:
     prescriptions = scope("patient/DocumentReference.rs", Token("category", "42", "classes"))
     reports = scope("patient/DocumentReference.rs", Token("category", "10", "classes"))
-    assert matches(rule(Grant((prescriptions,), patient="alice"), "DocumentReference", "r"), ALICE)
-    assert not matches(rule(Grant((reports,), patient="alice"), "DocumentReference", "r"), ALICE)
-    assert matches(rule(Grant((reports, prescriptions), patient="alice"), "DocumentReference", "r"), ALICE)
+    assert matches(POLICY.rule(Grant((prescriptions,), patient="alice"), "DocumentReference", "r"), ALICE)
+    assert not matches(POLICY.rule(Grant((reports,), patient="alice"), "DocumentReference", "r"), ALICE)
+    assert matches(POLICY.rule(Grant((reports, prescriptions), patient="alice"), "DocumentReference", "r"), ALICE)
 
 
 def test_every_verb_on_every_type_is_everything_and_nothing_less_is() -> None:
-    assert rule(OPEN, "Patient", "d") == EVERYTHING
+    assert POLICY.rule(OPEN, "Patient", "d") == EVERYTHING
     reader = Grant((Scope("system", "*", VERBS - {"d"}),))
     assert not reader.unrestricted
-    assert rule(reader, "Patient", "d") == NOTHING
+    assert POLICY.rule(reader, "Patient", "d") == NOTHING
 
 
 def test_a_link_is_narrowed_by_the_rule_of_the_type_it_leads_to_however_deep_it_stands() -> None:
     grant = Grant((scope("patient/Observation.rs"), scope("system/Patient.s")), patient="alice")
     family = String("family", "demo")
     asked = And((Or((Linked("subject", "Patient", family),)), Not(LinkedFrom("Condition", "subject", family))))
-    assert narrow(grant, asked) == And(
+    assert POLICY.narrow(grant, asked) == And(
         (Or((Linked("subject", "Patient", family),)), Not(LinkedFrom("Condition", "subject", NOTHING)))
     )
 
@@ -132,10 +134,12 @@ def test_a_binary_without_security_context_is_its_writers_or_a_systems(
     scopes: tuple[str, ...], grant: dict[str, str], readable: set[str]
 ) -> None:
     caller = Grant(tuple(map(scope, scopes)), **grant)  # type: ignore[arg-type]
-    allowed = rule(caller, "Binary", "r")
+    allowed = POLICY.rule(caller, "Binary", "r")
     assert {name for name, one in WRITTEN.items() if matches(allowed, one, linked=lambda _: False)} == readable
     # The rule of one Binary says the same, without asking what it need not.
-    assert {name for name, one in WRITTEN.items() if matches(rule_of(caller, "Binary", "r", one), one)} == readable
+    assert {
+        name for name, one in WRITTEN.items() if matches(POLICY.rule_of(caller, "Binary", "r", one), one)
+    } == readable
 
 
 @pytest.mark.parametrize("type", ["DocumentReference", "Media", "Consent", "DiagnosticReport", "Communication"])
@@ -143,17 +147,17 @@ def test_a_binary_without_security_context_is_its_writers_or_a_systems(
 def test_a_binary_with_a_security_context_is_judged_by_what_it_names_alone(type: str, verb: str, asked: str) -> None:
     grant = Grant((scope(f"patient/{type}.cruds"), scope("patient/Binary.cruds")), patient="alice", client="app")
     named = Index((Word("_securityContext", f"{type}/1"), Word("_writer", "app", " alice")))
-    link = Linked("_securityContext", type, rule(grant, type, asked))
-    assert rule_of(grant, "Binary", verb, named) == link
-    assert matches(rule(grant, "Binary", verb), named, linked=lambda one: one == link)
-    assert not matches(rule(grant, "Binary", verb), named, linked=lambda _: False)
+    link = Linked("_securityContext", type, POLICY.rule(grant, type, asked))
+    assert POLICY.rule_of(grant, "Binary", verb, named) == link
+    assert matches(POLICY.rule(grant, "Binary", verb), named, linked=lambda one: one == link)
+    assert not matches(POLICY.rule(grant, "Binary", verb), named, linked=lambda _: False)
 
 
 @pytest.mark.parametrize("value", ["Binary/1", "#", "https://elsewhere.example/fhir/DocumentReference/1", "urn:uuid:1"])
 def test_a_context_that_is_nothing_of_this_server_is_reached_by_nobody(value: str) -> None:
     grant = Grant((scope("system/Binary.cruds"), scope("system/DocumentReference.cruds")), client="lab")
     named = Index((Word("_securityContext", value), Word("_writer", "lab")))
-    for allowed in (rule(grant, "Binary", "r"), rule_of(grant, "Binary", "r", named)):
+    for allowed in (POLICY.rule(grant, "Binary", "r"), POLICY.rule_of(grant, "Binary", "r", named)):
         assert not matches(allowed, named, linked=lambda link: named.words[0].value.startswith(link.type + "/"))
 
 
@@ -178,7 +182,7 @@ def test_traces_and_provenance_are_written_by_systems_and_never_for_a_person(
     scopes: tuple[str, ...], grant: dict[str, str], verb: str, audit: bool, provenance: bool
 ) -> None:
     caller = Grant(tuple(map(scope, scopes)), **grant)  # type: ignore[arg-type]
-    reached = [rule(caller, type, verb) != NOTHING for type in ("AuditEvent", "Provenance")]
+    reached = [POLICY.rule(caller, type, verb) != NOTHING for type in ("AuditEvent", "Provenance")]
     assert reached == [audit, provenance]
 
 
@@ -186,11 +190,11 @@ def test_a_trace_that_names_several_patients_is_read_by_none_of_them() -> None:
     grant = Grant((scope("patient/AuditEvent.rs"),), subject="Patient/alice", patient="alice")
     alone = Index((Word("patient", "Patient/alice"),))
     several = Index((*alone.words, Word("patient", "Patient/bob"), Word("_several", "1")))
-    assert [matches(rule(grant, "AuditEvent", "s"), one) for one in (alone, several)] == [True, False]
+    assert [matches(POLICY.rule(grant, "AuditEvent", "s"), one) for one in (alone, several)] == [True, False]
 
 
 @pytest.mark.parametrize(("verb", "allowed"), [("c", True), ("r", True), ("s", True), ("u", False), ("d", False)])
 def test_a_trace_is_written_and_read_and_never_changed_by_a_caller_it_could_name(verb: str, allowed: bool) -> None:
     system = Grant((Scope("system", "*", VERBS),), client="archive")
-    assert rule(system, "AuditEvent", verb) == (EVERYTHING if allowed else NOTHING)
-    assert rule(OPEN, "AuditEvent", verb) == EVERYTHING
+    assert POLICY.rule(system, "AuditEvent", verb) == (EVERYTHING if allowed else NOTHING)
+    assert POLICY.rule(OPEN, "AuditEvent", verb) == EVERYTHING

@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.policy import Policy
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.routes import dispatch
-from fhir_server.operations.table import operate
+from fhir_server.operations.table import Operations
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
@@ -23,6 +24,8 @@ from fhir_server.store.engine import Engine
 from tests.engines import an_engine
 
 BASE = "http://example.org/fhir"
+#: Those of the standard, and this server's own.
+OPERATIONS = Operations({})
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,17 @@ class Server:
         self.registry = registry
         self.grant = grant
         self.watch = Watch(registry, engine.store, engine.records)
+        self.policy = Policy()
 
     def as_caller(self, grant: Grant) -> Server:
         """The same server, called by someone else."""
         return type(self)(self.engine, self.settings, self.registry, grant)
 
     def context(self, **changed: Any) -> Context:
-        repository = Repository(self.engine.store, self.grant, self.registry, BASE)
-        found = Context(repository, self.settings, BASE, cursor_key=b"k" * 32, watch=self.watch, operate=operate)
+        repository = Repository(self.engine.store, self.grant, self.registry, BASE, self.policy)
+        found = Context(
+            repository, self.settings, BASE, cursor_key=b"k" * 32, watch=self.watch, operate=OPERATIONS.operate
+        )
         return replace(found, **{"records": self.engine.records, **changed})
 
     async def call(

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fhir_server.access.grant import OPEN
+from fhir_server.access.policy import Policy
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import serialize
 from fhir_server.search.answering.run import search
@@ -29,7 +30,7 @@ class SmallServer:
         self.engine = engine
         self.settings = settings or Settings(default_page=20)
         self.registry = Registry()
-        self.repository = Repository(engine.store, OPEN, self.registry, BASE)
+        self.repository = Repository(engine.store, OPEN, self.registry, BASE, Policy())
         self.terminology: Terminology | None = None
 
     async def put(self, *resources: dict[str, Any]) -> None:

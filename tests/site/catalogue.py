@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_server.space.catalogue.apps import App, Category, Purpose
+from fhir_server.space.catalogue.opening import of
 from tests.smart.browser import App as Asking
 from tests.smart.browser import an_app
 from tests.smart.space import Space
@@ -49,7 +50,7 @@ SCOPE = "launch/patient patient/DocumentReference.rs patient/Observation.c"
 async def referenced(space: Space, app: App = CARNET, **changes: Any) -> Asking:
     """The app saved, its publisher known, its client registered."""
     await space.put({"resourceType": "Organization", "id": "alize", "name": "Éditeur Alizé Santé"})
-    await space.house.catalogue.save(replace(app, **changes))
+    await of(space.house.services).catalogue.save(replace(app, **changes))
     scopes = " ".join(("openid fhirUser launch launch/patient offline_access", *scopes_of(app)))
     return await an_app(space, scopes, app.client, device=app.id, launch_uri=app.launch_uri or None)
 

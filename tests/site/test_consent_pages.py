@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest_asyncio
 
+from fhir_server.space.catalogue.opening import of
 from tests.site.accessible import document, said
 from tests.site.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
 from tests.smart.browser import Browser, a_person, an_app, answered
@@ -56,7 +57,7 @@ async def test_what_is_granted_is_what_was_accepted(space: Space) -> None:
     app, browser, page = await asked(space)
     answer = await browser.submit(page, decision="allow", **YES, **NO)
     assert (await token(space, app, answer))["scope"].split() == ["launch/patient", "patient/DocumentReference.rs"]
-    kept = await space.house.consents.decided("p1", CARNET)
+    kept = await of(space.house.services).consents.decided("p1", CARNET)
     assert {code: one.permit for code, one in kept.items()} == {"ordonnances": True, "tension": False}
     assert kept["ordonnances"].performer == "Patient/p1"
 
@@ -66,7 +67,7 @@ async def test_a_choice_left_open_is_asked_again_with_the_others_kept(space: Spa
     page = document(await browser.submit(page, decision="allow", **YES), 400)
     assert page.get_element_by_id("purpose-tension-error") is not None
     assert page.xpath("//input[@checked]/@id") == ["purpose-ordonnances-yes"]
-    assert not await space.house.consents.decided("p1", CARNET)
+    assert not await of(space.house.services).consents.decided("p1", CARNET)
 
 
 async def test_nothing_is_asked_again_while_nothing_changes(space: Space) -> None:
@@ -80,7 +81,7 @@ async def test_a_purpose_that_changed_is_asked_again_and_says_so(space: Space) -
     app, browser, page = await asked(space)
     await browser.submit(page, decision="allow", **YES, **NO)
     longer = replace(READ, retention="Dix ans")
-    await space.house.catalogue.save(replace(CARNET, version="3.0.0", purposes=(longer, WRITE)))
+    await of(space.house.services).catalogue.save(replace(CARNET, version="3.0.0", purposes=(longer, WRITE)))
     page = document(await browser.open(app.request(SCOPE)))
     assert "Cette finalité a changé" in said(page) and "Dix ans" in said(page)
     assert page.xpath("//input[@checked]/@id") == ["purpose-tension-no"]
@@ -91,7 +92,7 @@ async def test_refusing_everything_tells_the_app_and_takes_back_what_was_accepte
     await browser.submit(page, decision="allow", **YES, **NO)
     page = await browser.open(app.request(SCOPE, prompt="consent"))
     assert answered(await browser.submit(page, decision="deny"))["error"] == "access_denied"
-    assert not any(one.permit for one in (await space.house.consents.decided("p1", CARNET)).values())
+    assert not any(one.permit for one in (await of(space.house.services).consents.decided("p1", CARNET)).values())
 
 
 async def test_keeping_access_is_a_choice_of_its_own(space: Space) -> None:
@@ -109,7 +110,9 @@ async def test_somebody_who_acts_for_a_patient_is_told_for_whom(space: Space) ->
     page = await browser.sign_in(await browser.open(app.request(SCOPE)))
     assert "Vous décidez pour Lou DEMO" in said(document(page))
     await browser.submit(page, decision="allow", **YES, **NO)
-    assert (await space.house.consents.decided("child", CARNET))["ordonnances"].performer == "RelatedPerson/r1"
+    assert (await of(space.house.services).consents.decided("child", CARNET))[
+        "ordonnances"
+    ].performer == "RelatedPerson/r1"
 
 
 async def test_software_outside_the_catalogue_is_asked_about_scope_by_scope(space: Space) -> None:

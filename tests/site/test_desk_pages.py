@@ -14,6 +14,7 @@ import pytest_asyncio
 from fhir_server.space.catalogue.apps import Category
 from fhir_server.space.catalogue.dossiers import Result
 from fhir_server.space.catalogue.impact_assessment import LARGEST
+from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.reports import Reports
 from fhir_server.space.catalogue.step_input import Act
 from tests.site.accessible import document, errors, said
@@ -377,7 +378,7 @@ async def test_files_are_shown_by_state_and_those_that_wait_come_first(space: Sp
 
 async def test_reports_are_read_answered_and_closed_by_the_administrator(space: Space) -> None:
     made = await walked(space, "verify", "opine", "accept", "sign")
-    kept = Reports(space.house.catalogue, BASE, True)
+    kept = Reports(of(space.house.services).catalogue, BASE, True)
     await kept.file(await desk(space).app(made), "Patient/p1", "De la publicité <b>partout</b>.")
     browser = await at_desk(space, "alix")
     assert "Signalements à traiter : 1" in said(document(await browser.http.get("/referencement")))

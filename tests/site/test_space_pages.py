@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from fhir_server.access.revision import LOOK
 from fhir_server.space.catalogue.apps import App
+from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.reports import Reports
 from tests.site.accessible import document, errors, said
 from tests.site.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
@@ -51,7 +52,9 @@ async def shared(space: Space, **changes: Any) -> Browser:
     """A patient who accepted to be reminded of their treatments, and refused the rest."""
     await a_person(space)
     await referenced(space, **changes)
-    await space.house.consents.decide("p1", await space.house.catalogue.get("carnet"), ("ordonnances",), "Patient/p1")
+    await of(space.house.services).consents.decide(
+        "p1", await of(space.house.services).catalogue.get("carnet"), ("ordonnances",), "Patient/p1"
+    )
     return await signed_in(space)
 
 
@@ -130,7 +133,7 @@ async def test_everything_is_withdrawn_in_one_click(space: Space) -> None:
     page = await browser.http.get("/mes-applications/p1")
     done = document(await send(browser, page, "/mes-applications/p1/withdraw", app="carnet"))
     assert not done.xpath("//form[contains(@action, 'withdraw')]")
-    assert not any(one.permit for one in (await space.house.consents.decided("p1", CARNET)).values())
+    assert not any(one.permit for one in (await of(space.house.services).consents.decided("p1", CARNET)).values())
 
 
 async def test_a_new_version_and_a_suspension_are_told(space: Space) -> None:
@@ -138,9 +141,9 @@ async def test_a_new_version_and_a_suspension_are_told(space: Space) -> None:
     later = replace(
         CARNET, version="3", purposes=(replace(READ, retention="Dix ans"), WRITE), reconsent_by=date(2099, 1, 2)
     )
-    await space.house.catalogue.save(later)
+    await of(space.house.services).catalogue.save(later)
     assert "s’arrêtent après le 2 janvier 2099" in said(document(await browser.http.get("/mes-applications/p1")))
-    await space.house.catalogue.save(replace(later, status="SUSPENDUE"))
+    await of(space.house.services).catalogue.save(replace(later, status="SUSPENDUE"))
     assert "ne peut plus rien lire" in said(document(await browser.http.get("/mes-applications/p1")))
 
 
@@ -163,7 +166,7 @@ async def test_nobody_sees_or_withdraws_what_is_another_s(space: Space) -> None:
     word_page = await browser.http.get("/auth/me")
     document(await send(browser, word_page, "/mes-applications/p1/withdraw", app="carnet"), 404)
     document(page)
-    assert (await space.house.consents.decided("p1", CARNET))["ordonnances"].permit
+    assert (await of(space.house.services).consents.decided("p1", CARNET))["ordonnances"].permit
 
 
 async def test_a_report_reaches_those_who_work_on_the_catalogue_and_leaves_a_trace(space: Space) -> None:
@@ -174,7 +177,7 @@ async def test_a_report_reaches_those_who_work_on_the_catalogue_and_leaves_a_tra
     assert errors(document(short, 400)).keys() == {"text"}
     done = await browser.submit(short, text="L’application envoie de la publicité.")
     assert "signalement est transmis" in said(document(done))
-    [kept] = await Reports(space.house.catalogue, BASE, True).recent()
+    [kept] = await Reports(of(space.house.services).catalogue, BASE, True).recent()
     assert (kept.app, kept.text, kept.closed) == ("carnet", "L’application envoie de la publicité.", False)
     traces = await space.house.repository().find({"AuditEvent": _about(f"Task/{kept.id}")})
     assert len(traces.versions) == 1

@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey
 
 from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.smart.people.accounts import Account
+from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.withdrawal import withdraw
 from tests.clients import served
 from tests.site.catalogue import CARNET, a_patient, referenced
@@ -61,16 +62,16 @@ async def held(workers: tuple[Space, Space], catalogue: bool) -> Held:
 
 
 async def suspend_app(it: Held) -> None:
-    await it.here.house.catalogue.save(replace(CARNET, status="SUSPENDUE"))
+    await of(it.here.house.services).catalogue.save(replace(CARNET, status="SUSPENDUE"))
 
 
 async def withdraw_consent(it: Held) -> None:
     house = it.here.house
-    await withdraw(house.engine.records, house.consents, "child", CARNET, None, "RelatedPerson/r1")
+    await withdraw(house.engine.records, of(house.services).consents, "child", CARNET, None, "RelatedPerson/r1")
 
 
 async def withdraw_one_purpose(it: Held) -> None:
-    await it.here.house.consents.withdraw("child", CARNET, "ordonnances", "RelatedPerson/r1")
+    await of(it.here.house.services).consents.withdraw("child", CARNET, "ordonnances", "RelatedPerson/r1")
 
 
 async def suspend_client(it: Held) -> None:

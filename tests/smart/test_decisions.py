@@ -25,6 +25,7 @@ from fhir_server.space.catalogue import clients as clients_catalogue
 from fhir_server.space.catalogue import token_rights as clients_rights
 from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.apps import Purpose
+from fhir_server.space.catalogue.opening import of
 from tests.site.catalogue import CARNET, READ, WRITE, a_patient
 from tests.smart.browser import CALLBACK, App, Browser, a_person, answered
 from tests.smart.space import BEARER, TOKEN, Space, serving
@@ -70,7 +71,7 @@ class World:
     async def register(self, app: Referenced, kind: Any, **changes: Any) -> App:
         """The app and its client, under an id of their own."""
         id = f"{app.id}-{kind}-{len(await self.space.clients.list())}"
-        await self.space.house.catalogue.save(replace(app, id=id, client=id))
+        await of(self.space.house.services).catalogue.save(replace(app, id=id, client=id))
         jwks = {"keys": [{**self.space.key("ES384").as_dict(private=False), "kid": "k1"}]}
         known: dict[str, Any] = {
             "public": {},
@@ -82,9 +83,9 @@ class World:
         return App(id)
 
     async def change(self, app: App, **changes: Any) -> None:
-        found = await self.space.house.catalogue.get(app.id)
+        found = await of(self.space.house.services).catalogue.get(app.id)
         assert found is not None
-        await self.space.house.catalogue.save(replace(found, **changes))
+        await of(self.space.house.services).catalogue.save(replace(found, **changes))
 
     async def proven(self, app: App, kind: str, form: dict[str, str]) -> httpx.Response:
         """The token endpoint's answer to the client, as one of its kind proves who it is."""
@@ -218,10 +219,10 @@ async def test_a_refresh_gives_what_is_left(world: World, kind: str) -> None:
         body = (await world.proven(app, kind, app.exchange(code, **named))).json()
         await world.change(app, **changes)
         if withdrawn is not None:
-            known = await world.space.house.catalogue.get(app.id)
+            known = await of(world.space.house.services).catalogue.get(app.id)
             assert known is not None
             purpose = None if withdrawn == "every" else withdrawn
-            await world.space.house.consents.withdraw("p1", known, purpose, "Patient/p1")
+            await of(world.space.house.services).consents.withdraw("p1", known, purpose, "Patient/p1")
         form = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
         form |= {"client_id": app.id} if kind == "public" else {}
         answer = (await world.proven(app, kind, form)).json()

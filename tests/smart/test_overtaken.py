@@ -16,6 +16,7 @@ from fhir_server.smart.clients.governed import GovernedClients
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.people.accounts import Account
 from fhir_server.space.catalogue.governing import AppGovernance
+from fhir_server.space.catalogue.opening import of
 from fhir_server.store.protocol import Records
 from tests.site.catalogue import CARNET
 from tests.smart.space import Space
@@ -83,9 +84,9 @@ async def test_a_session_that_ended_is_not_brought_back_by_a_page_under_way(
 
 
 async def test_a_client_that_was_suspended_or_removed_is_not_let_in_by_what_a_worker_remembers(space: Space) -> None:
-    catalogue = space.house.catalogue
+    catalogue = of(space.house.services).catalogue
     await catalogue.save(replace(CARNET, id="app", client="app", redirect_uris=("https://app.example/new",)))
-    governing = AppGovernance(catalogue, space.house.consents)
+    governing = AppGovernance(catalogue, of(space.house.services).consents)
     old = Client("app", "Carnet", "public", redirect_uris=("https://app.example/old",), device="app")
 
     class Stale:

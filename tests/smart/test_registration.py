@@ -11,6 +11,7 @@ import pytest
 
 from fhir_server.smart.clients import registration
 from fhir_server.space.catalogue.apps import App as Referenced
+from fhir_server.space.catalogue.opening import of
 from tests.smart.browser import CALLBACK, App, Browser, a_person, answered
 from tests.smart.space import BASE, ROOT, TOKEN, Space, serving
 
@@ -74,7 +75,7 @@ async def test_a_public_app_registers_and_reads_back_what_is_known_of_it(space: 
 
 async def test_a_draft_is_an_app_in_pre_series_with_no_publisher(space: Space) -> None:
     told = (await register(space, software_version="2.1", client_uri="https://carnet.example/")).json()
-    [app] = await space.house.catalogue.all()
+    [app] = await of(space.house.services).catalogue.all()
     assert isinstance(app, Referenced)
     assert (app.status, app.client, app.publisher, app.version) == ("PRESERIE", told["client_id"], "", "2.1")
     assert [purpose.scopes for purpose in app.purposes] == [("patient/*.rs",)]
@@ -156,7 +157,7 @@ async def test_a_draft_of_a_backend_service_gets_no_token(space: Space) -> None:
 async def test_metadata_that_are_not_right_register_nothing(space: Space, changes: dict[str, Any], error: str) -> None:
     answer = await register(space, **changes)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
-    assert not await space.clients.list() and not await space.house.catalogue.all()
+    assert not await space.clients.list() and not await of(space.house.services).catalogue.all()
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b"{", b"\xff", b"[" * 30_000, b'{"a":"' + b"x" * 70_000 + b'"}'])
@@ -199,7 +200,7 @@ async def test_a_change_replaces_the_registration_as_a_whole(space: Space) -> No
     assert changed["token_endpoint_auth_method"] == "client_secret_basic" and changed["client_secret"]
     assert changed["redirect_uris"] == ["https://app.example/new"] and "client_uri" not in changed
     assert changed["scope"] == "patient/Patient.r" and changed["grant_types"] == ["authorization_code"]
-    [app] = await space.house.catalogue.all()
+    [app] = await of(space.house.services).catalogue.all()
     assert (app.url, app.purposes[0].scopes) == ("", ("patient/Patient.r",))
 
 
@@ -253,14 +254,14 @@ async def test_removal_ends_the_app_and_everything_it_was_given(space: Space) ->
     form = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"], "client_id": app.id}
     assert (await space.http.post(TOKEN, data=form)).json()["error"] == "invalid_client"
     assert (await space.http.get(told["registration_client_uri"], headers=own(told))).status_code == 401
-    assert not await space.clients.list() and not await space.house.catalogue.all()
+    assert not await space.clients.list() and not await of(space.house.services).catalogue.all()
 
 
 @pytest.mark.parametrize("status", ["EN_LIGNE", "HORS_LIGNE", "SUSPENDUE", "DEREFERENCEE"])
 async def test_what_was_reviewed_no_longer_changes_by_registration(space: Space, status: Any) -> None:
     told = (await register(space)).json()
-    [app] = await space.house.catalogue.all()
-    await space.house.catalogue.save(replace(app, status=status))
+    [app] = await of(space.house.services).catalogue.all()
+    await of(space.house.services).catalogue.save(replace(app, status=status))
     body = {**PUBLIC, "client_id": told["client_id"], "redirect_uris": ["https://evil.example/"]}
     changed = await space.http.put(told["registration_client_uri"], json=body, headers=own(told))
     removed = await space.http.delete(told["registration_client_uri"], headers=own(told))
@@ -284,7 +285,7 @@ async def test_drafts_of_nobody_make_room_when_they_are_old(space: Space, monkey
     await space.clients.replace(replace(first, registered=1))
     assert (await register(space)).status_code == 201
     assert first.id not in {client.id for client in await space.clients.list()}
-    assert len(await space.house.catalogue.all()) == 2
+    assert len(await of(space.house.services).catalogue.all()) == 2
 
 
 async def test_what_a_publisher_registers_is_theirs(space: Space) -> None:
@@ -298,7 +299,7 @@ async def test_what_a_publisher_registers_is_theirs(space: Space) -> None:
     page = await browser.submit(page, decision="allow")
     token = (await space.http.post(TOKEN, data=desk.exchange(answered(page)["code"]))).json()["access_token"]
     told = (await register(space, token)).json()
-    [app] = await space.house.catalogue.of_publisher("Organization/alize")
+    [app] = await of(space.house.services).catalogue.of_publisher("Organization/alize")
     assert app.client == told["client_id"]
     await a_patient(space)
     await a_person(space)

@@ -6,6 +6,7 @@ notice for each patient, professional and day, with nothing of the reason: it is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,11 +14,19 @@ from fhir_server.access.repository import Repository
 from fhir_server.audit.reading import AuditReader
 from fhir_server.fhir.json import parse
 from fhir_server.jobs import letters
+from fhir_server.jobs.clock import Job
 from fhir_server.jobs.outbox import Notice, Outbox
 from fhir_server.jobs.recipients import email, holder
+from fhir_server.space.service import Surroundings
 
 #: How far back AuditEvents are looked at: much longer than the job may be late.
 BACK = timedelta(days=7)
+
+
+def jobs(around: Surroundings) -> Sequence[Job]:
+    """What is told as time passes."""
+    notices = EmergencyNotices(around.repository(), around.outbox, around.address("/mes-applications"))
+    return (Job("emergencies", timedelta(minutes=10), notices.tell),)
 
 
 class EmergencyNotices:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_server.access.policy import PURPOSE_CONSENT
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.space.catalogue import consent_resource as decisions
 from fhir_server.space.catalogue.apps import App, Purpose
 from fhir_server.space.catalogue.consent_resource import Decision, consent_id
+from fhir_server.space.catalogue.reach import PURPOSE_CONSENT
 from fhir_server.space.catalogue.registry import Catalogue
 from fhir_server.store.filters import Filter, Refers, Token, both
 from fhir_server.store.protocol import Put, Stale, Version

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, TypeVar, cast, get_args
 
 from fhir_server.access.challenge import insufficient
-from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
+from fhir_server.fhir.outcome import Forbidden, InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.interactions.writing import judged
 from fhir_server.operations.invocation import Invocation
@@ -19,13 +19,14 @@ from fhir_server.space.catalogue import apps, dossiers
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.dossiers import Dossier, Opinion, Result, Verdict
 from fhir_server.space.catalogue.impact_assessment import Attached, sent
+from fhir_server.space.catalogue.pages.standing import Apps
 from fhir_server.space.catalogue.referencing import Referencing
 from fhir_server.space.catalogue.step_input import Act, Actor
 
 T = TypeVar("T")
 
 
-async def file(call: Invocation, context: Context) -> Response:
+async def file(here: Apps, call: Invocation, context: Context) -> Response:
     """201 with the new file (Task).
 
     Raises:
@@ -38,11 +39,11 @@ async def file(call: Invocation, context: Context) -> Response:
     given = call.inputs.complex
     app, answers = await _app(context, given["app"]), await _answers(context, given["answers"])
     dpia = _dpia(given["dpia"]) if "dpia" in given else None
-    made = await _referencing(context).file(actor, app, answers, dpia)
-    return await _answer(context, made, 201)
+    made = await Referencing(here.catalogue).file(actor, app, answers, dpia)
+    return await _answer(here, made, 201)
 
 
-async def step(call: Invocation, context: Context) -> Response:
+async def step(here: Apps, call: Invocation, context: Context) -> Response:
     """200 with the file (Task) after the step.
 
     Raises:
@@ -65,8 +66,8 @@ async def step(call: Invocation, context: Context) -> Response:
         dpia=_dpia(given["dpia"]) if "dpia" in given else None,
         expected=_read(text("version"), "version", int),
     )
-    taken = await _referencing(context).step(actor, call.id or "", text("step") or "", act)
-    return await _answer(context, taken, 200)
+    taken = await Referencing(here.catalogue).step(actor, call.id or "", text("step") or "", act)
+    return await _answer(here, taken, 200)
 
 
 def _actor(context: Context, verb: str) -> Actor:
@@ -74,12 +75,6 @@ def _actor(context: Context, verb: str) -> Actor:
     if not any(scope.covers("Task", verb) for scope in grant.scopes):
         raise Forbidden("The token has no scope for this on Task.", headers=insufficient(grant, "Task", verb))
     return Actor.of(grant)
-
-
-def _referencing(context: Context) -> Referencing:
-    if context.catalogue is None:
-        raise NotSupported("This server has no catalogue.")
-    return Referencing(context.catalogue())
 
 
 async def _app(context: Context, tree: dict[str, Any]) -> App:
@@ -128,8 +123,8 @@ def _read(text: str | None, name: str, how: Callable[[str], T]) -> T | None:
         raise InvalidParameter(f"The parameter {name} is of another type.", f"http.{name}") from None
 
 
-async def _answer(context: Context, dossier: Dossier, status: int) -> Response:
-    version = await context.repository.as_server().current("Task", dossier.id)
+async def _answer(here: Apps, dossier: Dossier, status: int) -> Response:
+    version = await here.catalogue.repository.current("Task", dossier.id)
     assert version is not None
     location = f"Task/{version.id}/_history/{version.version}"
     return Response(status, version.body, version=version.version, at=version.at, location=location)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fhir_server.access.policy import REFERENCING
 from fhir_server.access.revision import changed
 from fhir_server.audit.recording import witnessed
 from fhir_server.fhir.json import parse, serialize
@@ -23,6 +22,7 @@ from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.completeness import lacking
 from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, State, Taken
 from fhir_server.space.catalogue.impact_assessment import Attached
+from fhir_server.space.catalogue.reach import REFERENCING
 from fhir_server.space.catalogue.registry import Catalogue
 from fhir_server.space.catalogue.step_events import step_event
 from fhir_server.space.catalogue.step_input import Act, Actor, content, require

@@ -1,7 +1,7 @@
 """The apps that the space keeps: found by client id or Device id, and saved.
 
 Everything here is the server's own work, under no caller's grant; callers read Devices through their own Repository
-(`access.policy`). Every change moves the mark by which workers forget what they verified (`access.revision`).
+(`space.catalogue.reach`). Every change moves the mark by which workers forget what they verified (`access.revision`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from fhir_server.access.policy import APP, ON_LINE
 from fhir_server.access.repository import Repository
-from fhir_server.access.revision import Lasting, Revision, changed
+from fhir_server.access.revision import Lasting, changed
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.search.parameters.text import fold
 from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import CLIENTS, App
+from fhir_server.space.catalogue.reach import APP, ON_LINE
 from fhir_server.space.catalogue.rights import opens
 from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Token, both
@@ -36,9 +36,9 @@ _PAGE = 200
 class Catalogue:
     """The apps of one opened store."""
 
-    def __init__(self, repository: Callable[[], Repository], records: Records, lasting: Lasting | None = None) -> None:
-        """`repository` gives the store as the server sees it; `lasting` is what this worker remembers, if shared."""
-        self.lasting = lasting or Lasting(Revision(records))
+    def __init__(self, repository: Callable[[], Repository], records: Records, lasting: Lasting) -> None:
+        """`repository` gives the store as the server sees it; `lasting` is what this worker remembers."""
+        self.lasting = lasting
         self.records = records
         self._repository = repository
 

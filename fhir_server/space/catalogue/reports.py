@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.access.grant import Grant
-from fhir_server.access.policy import REPORT
 from fhir_server.access.repository import Repository
 from fhir_server.access.touched import Touched
 from fhir_server.audit.exchanges import exchange_events
@@ -20,6 +19,7 @@ from fhir_server.audit.recording import record
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.space.catalogue.apps import OWN, App
+from fhir_server.space.catalogue.reach import REPORT
 from fhir_server.space.catalogue.registry import Catalogue
 from fhir_server.store.filters import Token, both
 from fhir_server.store.protocol import Put

@@ -14,6 +14,7 @@ from fhir_server.space.catalogue.apps import App, Category, Purpose, Status
 from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Dossier, Result, State, Taken
 from fhir_server.space.catalogue.impact_assessment import Attached
+from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.referencing import Referencing
 from fhir_server.space.catalogue.step_input import Act, Actor
 from fhir_server.store.filters import EVERYTHING
@@ -97,7 +98,7 @@ class Desk:
 
     @property
     def referencing(self) -> Referencing:
-        return Referencing(self.house.catalogue)
+        return Referencing(of(self.house.services).catalogue)
 
     async def file(self, app: App = APP, actor: Actor = PEOPLE["publisher"]) -> Dossier:
         return await self.referencing.file(actor, app, ANSWERS, DPIA)
@@ -119,7 +120,7 @@ class Desk:
         """A file of an app of its own, put where it stands by the server's own hand."""
         id = secrets.token_hex(8)
         app = replace(APP, id=id, client=id, publisher=ALIZE, status=STATUS.get(state, "PRESERIE"))
-        await self.house.catalogue.save(app)
+        await of(self.house.services).catalogue.save(app)
         filed = Taken("file", datetime.now(UTC), "Person/camille", "publisher", "", "filed")
         dossier = Dossier(id, id, ALIZE, state, app, ANSWERS, {"title": "AIPD", "contentType": "a/b", "size": 1})
         tree = dossiers.written(replace(dossier, steps=(filed,)))
@@ -128,7 +129,7 @@ class Desk:
         return dossier
 
     async def app(self, dossier: Dossier) -> App:
-        found = await self.house.catalogue.get(dossier.app)
+        found = await of(self.house.services).catalogue.get(dossier.app)
         assert found is not None
         return found
 

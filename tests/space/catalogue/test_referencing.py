@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fhir_server.access.policy import PUBLIC
 from fhir_server.fhir.outcome import Conflict, FhirError, NotFound
 from fhir_server.space.catalogue.criteria import criteria
 from fhir_server.space.catalogue.dossiers import Result
+from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.referencing import RECONSENT
 from fhir_server.space.catalogue.step_input import Act
 from fhir_server.validation.profiles.registry import Profiles
@@ -210,9 +210,9 @@ async def test_a_signed_app_is_in_the_catalogue_until_its_convention_ends(desk: 
     made = await desk.signed()
     app = await desk.app(made)
     assert (app.convention_start, app.convention_end) == (TODAY, TODAY + timedelta(days=1095))
-    assert [one.id for one in await desk.house.catalogue.online()] == [made.app]
-    await desk.house.catalogue.save(replace(app, convention_end=TODAY - timedelta(days=1)))
-    assert await desk.house.catalogue.online() == []
+    assert [one.id for one in await of(desk.house.services).catalogue.online()] == [made.app]
+    await of(desk.house.services).catalogue.save(replace(app, convention_end=TODAY - timedelta(days=1)))
+    assert await of(desk.house.services).catalogue.online() == []
 
 
 WIDER = replace(SUIVI, retention="Dix ans")
@@ -262,10 +262,10 @@ async def test_a_new_version_does_not_end_a_suspension(desk: Desk) -> None:
 
 async def test_a_dereferenced_app_leaves_the_catalogue_of_people_and_of_machines(desk: Desk) -> None:
     made = await desk.signed()
-    repository = desk.house.repository(PUBLIC)
+    repository = desk.house.repository(desk.house.services.public)
     assert (await repository.read("Device", made.app)).version
     await desk.step(made, "dereference")
-    assert await desk.house.catalogue.online() == []
+    assert await of(desk.house.services).catalogue.online() == []
     with pytest.raises(FhirError) as refusal:
         await repository.read("Device", made.app)
     assert refusal.value.status == 404

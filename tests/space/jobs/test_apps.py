@@ -16,6 +16,7 @@ import pytest
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.space.catalogue.apps import App, Purpose
+from fhir_server.space.catalogue.opening import of
 
 TENSION = Purpose("suivi", "Suivre la tension", ("read",), scopes=("patient/Observation.rs",))
 APP = App("tension", "tension", "Carnet Tension", "Organization/pub", "1.0", "EN_LIGNE", purposes=(TENSION,))
@@ -33,7 +34,7 @@ class Space:
     async def patient(self, id: str, accepts: bool = True, **more: Any) -> None:
         telecom = [{"system": "phone", "value": "0199000000"}, {"system": "email", "value": f"{id}@example.org"}]
         await self.put({"resourceType": "Patient", "id": id, "telecom": telecom, **more})
-        await self.house.consents.decide(id, APP, {"suivi"} if accepts else set(), f"Patient/{id}")
+        await of(self.house.services).consents.decide(id, APP, {"suivi"} if accepts else set(), f"Patient/{id}")
 
     async def put(self, tree: dict[str, Any]) -> None:
         repository = self.house.repository()
@@ -53,7 +54,7 @@ class Space:
 @pytest.fixture
 async def space(tmp_path: Path) -> AsyncIterator[Space]:
     async with opened(Settings(data=tmp_path, base_url="https://fhir.example/fhir")) as house:
-        await house.catalogue.save(APP)
+        await of(house.services).catalogue.save(APP)
         yield Space(house, tmp_path)
 
 
@@ -73,7 +74,7 @@ async def test_nobody_is_told_before_90_days_and_each_period_is_told_of_once(spa
 async def test_who_accepted_nothing_withdrew_gave_no_address_or_died_is_not_told(space: Space) -> None:
     await space.patient("refused", accepts=False)
     await space.patient("withdrawn")
-    await space.house.consents.withdraw("withdrawn", APP, None, "Patient/withdrawn")
+    await of(space.house.services).consents.withdraw("withdrawn", APP, None, "Patient/withdrawn")
     await space.patient("unreachable", telecom=[{"system": "email", "value": "x@example.org", "use": "old"}])
     await space.patient("deceased", deceasedBoolean=True)
     assert await space.after(200) == []
@@ -95,7 +96,7 @@ async def test_a_wider_version_is_told_of_when_it_comes_and_again_before_its_dea
     await space.patient("a")
     deadline = space.begun.date() + timedelta(days=60)
     app = replace(APP, version="2.0", purposes=(WIDER,), reconsent_by=deadline)
-    await space.house.catalogue.save(app)
+    await of(space.house.services).catalogue.save(app)
     [first] = await space.after(1)
     assert first["Subject"] == "Carnet Tension : votre accord est de nouveau demandé"
     assert await space.after(30) == []
@@ -108,8 +109,8 @@ async def test_who_has_decided_on_the_new_version_is_not_asked_again(space: Spac
     await space.patient("a")
     deadline = space.begun.date() + timedelta(days=60)
     app = replace(APP, version="2.0", purposes=(WIDER,), reconsent_by=deadline)
-    await space.house.catalogue.save(app)
-    await space.house.consents.decide("a", app, {"suivi"}, "Patient/a")
+    await of(space.house.services).catalogue.save(app)
+    await of(space.house.services).consents.decide("a", app, {"suivi"}, "Patient/a")
     assert await space.after(1) == []
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fhir_server.access.policy import ON_LINE, PUBLIC
 from fhir_server.app import House, opened
 from fhir_server.fhir.json import parse
 from fhir_server.settings import Settings
 from fhir_server.space.catalogue.apps import App, read
+from fhir_server.space.catalogue.opening import of
+from fhir_server.space.catalogue.reach import ON_LINE
 
 TODAY = datetime.now(UTC).date()
 LAST = TODAY + timedelta(days=30)
@@ -26,14 +27,14 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 async def an_app(house: House, id: str, end: date | None) -> App:
     app = App(id, id, "Carnet", "Organization/alize", "1", "EN_LIGNE", convention_end=end)
-    await house.catalogue.save(app)
+    await of(house.services).catalogue.save(app)
     return app
 
 
 async def found(house: House, days: int) -> list[str]:
     """Ids of the apps that anybody finds, when the jobs are run that many days from now."""
     await house.clock(lambda: datetime.now(UTC) + timedelta(days=days)).run()
-    page = await house.repository(PUBLIC).find({"Device": ON_LINE})
+    page = await house.repository(house.services.public).find({"Device": ON_LINE})
     return sorted(version.id for version in page.versions)
 
 

@@ -1,0 +1,95 @@
+"""A rule of a service about who may do what with some types: what it gives, withholds and keeps, and in which words.
+
+`access.policy` puts such rules beside its own. A rule speaks in Filters, so that what it hides is hidden from reads,
+searches, links, includes and counts alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from fhir_server.access.grant import Grant, Level
+from fhir_server.store.filters import NOTHING, Filter
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a rule is asked.
+
+    Attributes:
+        grant: the caller.
+        level: of the scope that speaks of the type.
+        type: a resource type, never Binary: a Binary is judged by the resource it names.
+        verb: a letter of `cruds`.
+        facts: what the rule's own `Facts` say of this caller; None where it has none.
+    """
+
+    grant: Grant
+    level: Level
+    type: str
+    verb: str
+    facts: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a rule must read before it can say anything of a caller: who blocked them, whom they care for.
+
+    Attributes:
+        of: whose facts a grant needs, as a key that they are remembered under; None where the rule does not concern it.
+        read: reads them, with the server's own sight of the store; never None.
+    """
+
+    of: Callable[[Grant], Hashable | None]
+    read: Callable[[Repository, Hashable], Awaitable[Hashable]]
+
+
+def _nothing(asked: Asked) -> Filter:
+    return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        name: in answers to "why" and in logs: small letters and hyphens.
+        reason: completes "This Device is …", in a refusal or to an operator; names no patient.
+        types: that it speaks of; of others it is never asked.
+        gives: what a scope of that level reaches by this rule, beside what it reaches without.
+        withholds: what no scope of that level reaches, whatever gives it.
+        kept: type → what of it no token creates, updates or deletes. Who may read it is told so, in words.
+        facts: what is read before; without, or where they do not concern the caller, nothing is.
+    """
+
+    name: str
+    reason: str
+    types: frozenset[str]
+    gives: Callable[[Asked], Filter] = _nothing
+    withholds: Callable[[Asked], Filter] = _nothing
+    kept: Mapping[str, Filter] = field(default_factory=dict)
+    facts: Facts | None = None
+
+
+#: Allowed; denied (403, and the caller is told why); masked (404, as if it were not there).
+Outcome = Literal["allowed", "denied", "masked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided of one resource, and by what.
+
+    Attributes:
+        outcome: as the caller is answered.
+        rule: the name of a `Rule`, or of one of the policy's own.
+        reason: in words, without anything of the resource.
+    """
+
+    outcome: Outcome
+    rule: str
+    reason: str

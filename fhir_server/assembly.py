@@ -1,0 +1,79 @@
+"""The opened server as an ASGI application: routes of FHIR, of authorization, of pages and of simulators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.work import beside
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from fhir_server.app import House
+    from fhir_server.http.application import Application
+    from fhir_server.http.metrics import Metrics
+    from fhir_server.http.routes import Routes
+    from fhir_server.site.rendering import Pages
+    from fhir_server.site.service_pages import ServicePages
+    from fhir_server.store.engine import Engine
+
+
+def application(house: House) -> Application:
+    """What answers requests to `house`."""
+    from fhir_server.http.application import build
+    from fhir_server.interactions.audited import audited
+    from fhir_server.interactions.long_requests import tried
+    from fhir_server.site.entrance import required
+    from fhir_server.site.rendering import Pages
+    from fhir_server.site.service_pages import furnishing
+
+    required(house.settings)
+    pages = Pages(house.settings, furnishing(_service_pages(house)))
+    if house.settings.brands is not None:
+        _ = house.authorization
+
+    registered = None if house.settings.open else lambda: house.authorization.origins.known()
+    gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending), "fhir_beside_calls": beside.calls}
+    return build(
+        house.settings,
+        partial(tried, handler=audited),
+        house.context,
+        pages.page,
+        lambda counted: _routes(house, pages, counted),
+        check=partial(_check, house.engine),
+        gauges=gauges,
+        registered=registered,
+    )
+
+
+def _service_pages(house: House) -> Sequence[ServicePages]:
+    """The pages of every service; an open server has none, since nobody signs in."""
+    return () if house.settings.open else house.services.pages()
+
+
+async def _check(engine: Engine) -> str | None:
+    """What is wrong with the store; None when nothing is."""
+    try:
+        await engine.records.get("key", "cursor")
+    except FhirError as error:
+        return str(error)
+    return await engine.unwritable()
+
+
+def _routes(house: House, pages: Pages, counted: Metrics) -> Starlette:
+    """Every route that is not FHIR's own; an open server has none of authorization, and says so by their absence."""
+    from fhir_server.site.routing import assembled
+
+    routers: list[Routes] = [] if house.settings.open else _authorizing(house, pages)
+    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers)
+
+
+def _authorizing(house: House, pages: Pages) -> list[Routes]:
+    from fhir_server.site.authorizing.routes import routers
+    from fhir_server.site.entrance import entrance
+
+    stands = entrance(house.authorization, pages, house.repository, _service_pages(house))
+    return routers(stands) + ([house.simulators.router()] if house.settings.simulators else [])

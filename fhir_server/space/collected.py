@@ -1,0 +1,138 @@
+"""The services of one opened server, put together: what each declares, made when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fhir_server.access.grant import OPEN, Grant
+from fhir_server.space.service import Place, Service
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+    from fhir_server.access.revision import Lasting
+    from fhir_server.interactions.exchange import Context, Response
+    from fhir_server.jobs.clock import Job
+    from fhir_server.jobs.outbox import Outbox
+    from fhir_server.operations.invocation import Invocation, Operation
+    from fhir_server.search.parameters.registry import Registry
+    from fhir_server.settings import Settings
+    from fhir_server.site.service_pages import ServicePages
+    from fhir_server.smart.clients.governing import Governing
+    from fhir_server.store.protocol import Records
+
+
+class Server(Protocol):
+    """The part of an opened server that services stand on."""
+
+    settings: Settings
+
+    @property
+    def lasting(self) -> Lasting:
+        """What this worker remembers of who may do what."""
+
+    @property
+    def registry(self) -> Registry:
+        """The search parameters in force."""
+
+    def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
+        """The store as the caller of `grant` may see it."""
+
+
+class Services:
+    """All services over one opened server; to each of them, its `Surroundings`.
+
+    Attributes:
+        declared: the services.
+        settings: what the server was opened with.
+        records: the server's records.
+        public: what everybody may read without a token.
+        readable: the types it speaks of.
+    """
+
+    def __init__(self, declared: Sequence[Service], server: Server, records: Records) -> None:
+        """Nothing is imported or made yet."""
+        self.declared = tuple(declared)
+        self.settings = server.settings
+        self.records = records
+        self.public = Grant(tuple(scope for one in declared for scope in one.public), traced=False)
+        self.readable = frozenset(scope.type for scope in self.public.scopes)
+        self._server = server
+        self._opened: dict[str, Any] = {}
+
+    @property
+    def registry(self) -> Registry:
+        """The search parameters in force."""
+        return self._server.registry
+
+    @property
+    def lasting(self) -> Lasting:
+        """What this worker remembers of who may do what."""
+        return self._server.lasting
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where notices to people leave from."""
+        from fhir_server.jobs.outbox import Outbox, carrier
+
+        way = carrier(self.settings.outbox.get_secret_value(), self.settings.data / "outbox")
+        return Outbox(self.records, way, self.settings.outbox_from)
+
+    def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
+        """The store as the caller of `grant` may see it; the server's own sight without one."""
+        return self._server.repository(grant, base)
+
+    def address(self, path: str) -> str:
+        """The address of a page of this server, such as "/mes-applications"."""
+        base = self.settings.base_url or f"http://{self.settings.host}:{self.settings.port}/fhir"
+        return base.rstrip("/").removesuffix("/fhir") + path
+
+    def service(self, name: str) -> Any:
+        """What the service of that name works with; made when it is first asked for, None where it needs nothing."""
+        if name not in self._opened:
+            place = next(one.opens for one in self.declared if one.name == name)
+            self._opened[name] = None if place is None else found(place)(self)
+        return self._opened[name]
+
+    def operations(self) -> dict[str, Operation]:
+        """The operations of all services, by the id of their definition."""
+        return {id: self._bound(one, place) for one in self.declared for id, place in one.operations.items()}
+
+    def jobs(self) -> list[Job]:
+        """What all services do as time passes; what they leave to be sent is sent last."""
+        from fhir_server.jobs.clock import Job
+
+        outbox, made = self.outbox, [found(one.jobs)(self) for one in self.declared if one.jobs is not None]
+
+        async def send(now: datetime) -> int:
+            return await outbox.send(lambda: now)
+
+        return [*(job for some in made for job in some), Job("outbox", timedelta(0), send)]
+
+    def pages(self) -> tuple[ServicePages, ...]:
+        """The pages of every service."""
+        return tuple(found(one.pages)(self) for one in self.declared if one.pages is not None)
+
+    def governing(self) -> Governing | None:
+        """What the service answers that governs clients; None where none does."""
+        place = next((one.governs for one in self.declared if one.governs is not None), None)
+        made: Governing | None = None if place is None else found(place)(self)
+        return made
+
+    def _bound(self, one: Service, place: Place) -> Operation:
+        async def operate(call: Invocation, context: Context) -> Response:
+            response: Response = await found(place)(self.service(one.name), call, context)
+            return response
+
+        return operate
+
+
+def found(place: Place) -> Any:
+    """What is at a place, imported now.
+
+    Raises:
+        ImportError, AttributeError: there is nothing.
+    """
+    return resolve_name(place)

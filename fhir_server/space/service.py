@@ -1,0 +1,86 @@
+"""The declaration of a service of the health space: all that it adds to the server, in one value.
+
+A declaration is light, since every start reads all of them: what does the work is named ("module:name") and imported
+when it is first asked for. `collected` puts the declarations of `space.services` together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fhir_server.access.grant import OPEN, Grant, Scope
+from fhir_server.access.rules import Rule
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+    from fhir_server.access.revision import Lasting
+    from fhir_server.jobs.outbox import Outbox
+    from fhir_server.search.parameters.registry import Registry
+    from fhir_server.settings import Settings
+    from fhir_server.store.protocol import Records
+
+#: Where something is found: "module:name", of the whole package.
+Place = str
+
+
+class Surroundings(Protocol):
+    """What a service may use of the opened server."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the server was opened with."""
+
+    @property
+    def records(self) -> Records:
+        """The server's records."""
+
+    @property
+    def registry(self) -> Registry:
+        """The search parameters in force."""
+
+    @property
+    def lasting(self) -> Lasting:
+        """What this worker remembers of who may do what."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where notices to people leave from."""
+
+    def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
+        """The store as the caller of `grant` may see it; the server's own sight without one."""
+
+    def address(self, path: str) -> str:
+        """The address of a page of this server, such as "/mes-applications"."""
+
+    def service(self, name: str) -> Any:
+        """What the service of that name opened; made when it is first asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What one service adds.
+
+    Attributes:
+        name: of its folder in `space`.
+        opens: gives what the service works with over one opened server: (Surroundings) → its own object. None where
+            it needs none.
+        rules: who may do what with its types; `Rule.kept` is what changes by the service's own operations alone.
+        public: what everybody may read without a token.
+        operations: id of an OperationDefinition in `capability/` → what does it: (what `opens` gave, Invocation,
+            Context) → Response.
+        jobs: what is done as time passes: (Surroundings) → jobs, in this order.
+        pages: of the web site: (Surroundings) → ServicePages.
+        governs: what clients that it governs hold now, and what people are asked for them: (Surroundings) → Governing.
+            One service at most does.
+    """
+
+    name: str
+    opens: Place | None = None
+    rules: tuple[Rule, ...] = ()
+    public: tuple[Scope, ...] = ()
+    operations: Mapping[str, Place] = field(default_factory=dict)
+    jobs: Place | None = None
+    pages: Place | None = None
+    governs: Place | None = None

@@ -1,0 +1,10 @@
+"""The services of the health space: one row each. A folder beside this file and a row here add one."""
+
+from __future__ import annotations
+
+from fhir_server.space.accesses.service import ACCESSES
+from fhir_server.space.catalogue.service import CATALOGUE
+from fhir_server.space.service import Service
+
+#: In the order in which their jobs are done.
+SERVICES: tuple[Service, ...] = (CATALOGUE, ACCESSES)
