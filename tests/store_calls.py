@@ -22,7 +22,8 @@ class Counting:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if not callable(found):
+        # Making an id is no journey.
+        if not callable(found) or name == "new_id":
             return found
 
         def called(*arguments: Any, **named: Any) -> Any:

@@ -7,7 +7,6 @@ and write is refused, not overwritten. Filters are narrowed on the way in, links
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.judging import Judge
 from fhir_server.access.ownership import with_owner
 from fhir_server.access.policy import Known, Policy
+from fhir_server.access.record_owner import owner
 from fhir_server.access.rules import Decision
 from fhir_server.access.touched import Touched
 from fhir_server.access.write_judging import Written, require_written
@@ -28,14 +28,7 @@ from fhir_server.fhir.json import serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
-from fhir_server.store.filters import (
-    EMPTY,
-    EVERYTHING,
-    NOTHING,
-    Filter,
-    Index,
-    both,
-)
+from fhir_server.store.filters import EMPTY, EVERYTHING, NOTHING, Filter, Index, both
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import (
     NEWEST,
@@ -48,6 +41,7 @@ from fhir_server.store.protocol import (
     Sort,
     Store,
     Version,
+    Want,
     Write,
 )
 from fhir_server.work.budget import carry, settle
@@ -191,15 +185,17 @@ class Repository:
         after: Position | None = None,
         count: int = 50,
         most_bytes: int | None = None,
+        want: Want = "body",
     ) -> Page:
         """Current resources satisfying the filter of their type and visible to the caller: as `Store.find`."""
-        page = _carried(await self._store.find(self.visible(scope), sort, after, count, most_bytes))
+        least = self._least(want)
+        page = _carried(await self._store.find(self.visible(scope), sort, after, count, most_bytes, least))
         await self._note(page.versions)
         return page
 
-    async def find_each(self, scopes: Sequence[Scope], count: int = 50) -> list[Page]:
+    async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `find` for each of `scopes`, in the same order: many small questions asked at once."""
-        pages = await self._store.find_each([self.visible(scope) for scope in scopes], count)
+        pages = await self._store.find_each([self.visible(scope) for scope in scopes], count, self._least(want))
         for page in map(_carried, pages):
             await self._note(page.versions)
         return pages
@@ -325,6 +321,11 @@ class Repository:
             self.touched.settle()
         return made[:asked]
 
+    async def append(self, puts: Sequence[Put]) -> None:
+        """New resources of the server's own that nothing is judged against: as `Store.append`."""
+        settle()
+        await self._store.append(puts)
+
     def index(self, type: str, tree: dict[str, Any], before: Version | None = None) -> Index:
         """What can be searched of a resource of this caller's, which follows the version `before`."""
         index = extract(type, tree, self.registry, self.base)
@@ -334,10 +335,13 @@ class Repository:
             return Index(words, index.spans, index.narrative, index.content)
         return index
 
-    @staticmethod
-    def new_id() -> str:
-        """An unguessable id: 120 bits in 24 characters of FHIR's `id` alphabet that sort alike everywhere."""
-        return secrets.token_hex(12)
+    def new_id(self, type: str, tree: dict[str, Any] | None = None) -> str:
+        """An unguessable id for a new resource, as `Store.new_id`; `tree` says whose it will be."""
+        return self._store.new_id(type, owner(type, tree, self.base).patient if tree else None)
+
+    def _least(self, want: Want) -> Want:
+        """What must be read to give what is wanted: a trace says whom what was found is about, as its index does."""
+        return "index" if want == "head" and self.touched.noting else want
 
     async def _note(self, versions: Sequence[Version]) -> None:
         """Versions were given to the caller."""

@@ -20,11 +20,11 @@ def witnessed(repository: Repository, tree: dict[str, Any]) -> Put:
     """The write of an AuditEvent of the server's own, for a commit of `repository`."""
     index = by_parts("AuditEvent", tree, repository.registry, repository.base)
     marked = Index((*index.words, _MADE_HERE), index.spans, index.narrative, index.content)
-    id = repository.new_id()
+    id = repository.new_id("AuditEvent")
     body, stamp = stamped(serialize(tree), id, 1)
     return Put("AuditEvent", id, 0, body, stamp, marked, "POST")
 
 
 async def record(repository: Repository, trees: Iterable[dict[str, Any]]) -> None:
-    """Keep AuditEvents in one commit, durable when this returns."""
-    await repository.transact([witnessed(repository, tree) for tree in trees])
+    """Keep AuditEvents, durable when this returns."""
+    await repository.append([witnessed(repository, tree) for tree in trees])

@@ -67,10 +67,10 @@ class _Auditing:
 
 
 async def _leave(request: Request, context: Context, status: int) -> None:
-    """All the AuditEvents of one answer are one commit."""
+    """All the AuditEvents of one answer are durable before it is given."""
     made = await _made(request, context, context.repository.touched, status)
     try:
-        await _server(context).transact(made)
+        await _server(context).append(made)
     except InsufficientStorage:
         if request.method not in ("GET", "HEAD") and request.path[-1:] != ("_search",):
             raise

@@ -17,7 +17,7 @@ from fhir_server.fhir.outcome import FhirError, InvalidParameter, MultipleMatche
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.asking.query import condition
 from fhir_server.store.filters import Filter
-from fhir_server.store.protocol import Guard, Page, Version
+from fhir_server.store.protocol import Guard, Page, Version, Want
 
 #: What `If-None-Exist` holds (`identifier=a|1&active=true`), the decoded pairs of a URL's query, or the filter meant.
 Criteria = str | Sequence[tuple[str, str]] | Filter
@@ -66,7 +66,13 @@ def _of_type(type: str, criteria: str) -> str:
     return criteria[front.end() :]
 
 
-async def matching(context: Context, type: str, criteria: Criteria, ended: AbstractSet[str] = frozenset()) -> Match:
+async def matching(
+    context: Context,
+    type: str,
+    criteria: Criteria,
+    ended: AbstractSet[str] = frozenset(),
+    want: Want = "body",
+) -> Match:
     """The one `type` that satisfies the criteria, as this caller sees it.
 
     Args:
@@ -74,6 +80,7 @@ async def matching(context: Context, type: str, criteria: Criteria, ended: Abstr
         type: resource type.
         criteria: as `Criteria`.
         ended: ids that the same transaction deletes first, and that therefore match nothing.
+        want: how much of the one is needed.
 
     Raises:
         MultipleMatches: several satisfy them (412).
@@ -81,7 +88,7 @@ async def matching(context: Context, type: str, criteria: Criteria, ended: Abstr
     """
     context.repository.require(type, "s")
     where = filter_of(context, type, criteria)
-    page = await context.repository.find({type: where}, count=2 + len(ended))
+    page = await context.repository.find({type: where}, count=2 + len(ended), want=want)
     return _match(context, type, where, page, ended)
 
 
@@ -90,7 +97,7 @@ async def each_matching(
 ) -> list[Match | FhirError]:
     """As `matching` for each (type, criteria) of `asked`, in the same order; many are one question to the store.
 
-    What `matching` would raise stands in its place.
+    What `matching` would raise stands in its place. Bodies are not read.
     """
     found: list[Match | FhirError] = []
     for start in range(0, len(asked), TOGETHER):
@@ -105,7 +112,7 @@ async def _few_matching(
     wheres = [_filter_or_error(context, type, criteria) for type, criteria in asked]
     scopes = [{type: w} for (type, _), w in zip(asked, wheres, strict=True) if not isinstance(w, FhirError)]
     most = 2 + max((len(ended_of(type)) for type, _ in asked), default=0)
-    pages = iter(await context.repository.find_each(scopes, count=most))
+    pages = iter(await context.repository.find_each(scopes, count=most, want="head"))
     return [
         w if isinstance(w, FhirError) else _match_or_error(context, type, w, next(pages), ended_of(type))
         for (type, _), w in zip(asked, wheres, strict=True)

@@ -31,11 +31,11 @@ async def create(request: Request, context: Context) -> Response:
     async def attempt() -> Response:
         guards = await integrity.guards(context, tree)
         if criteria is not None:
-            found = await conditional.matching(context, type, criteria)
+            found = await conditional.matching(context, type, criteria, want="head")
             if found.version is not None:
                 return written(await repository.read(type, found.version.id), 200, context, issues)
             guards.append(found.guard)
-        put = await repository.put(type, repository.new_id(), tree, body, None, "POST")
+        put = await repository.put(type, repository.new_id(type, tree), tree, body, None, "POST")
         [version] = await repository.transact([put], guards)
         await hooks.written(context, version)
         return written(version, 201, context, issues)

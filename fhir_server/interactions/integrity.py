@@ -110,7 +110,7 @@ async def unreferenced(
         if not params:
             continue
         where = either([Refers(code, f"{type}/{id}") for code in params for id in sorted(ids)])
-        page = await context.repository.find({referrer: where}, count=len(gone) + 1)
+        page = await context.repository.find({referrer: where}, count=len(gone) + 1, want="head")
         if any(f"{referrer}/{version.id}" not in gone for version in page.versions):
             raise Conflict(f"A {referrer} refers to this {type}.")
         made.append(context.repository.guard(referrer, where, frozenset(version.id for version in page.versions)))

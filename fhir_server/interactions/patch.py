@@ -58,7 +58,7 @@ async def conditional_patch(request: Request, context: Context) -> Response:
     change = change_of(request, context)
 
     async def attempt() -> Response:
-        found = await conditional.matching(context, type, request.query)
+        found = await conditional.matching(context, type, request.query, want="head")
         if found.version is None:
             raise NotFound(f"No {type} matches the criteria.")
         return await _patched(request, context, type, found.version.id, change, [found.guard])

@@ -119,7 +119,7 @@ async def target(
             raise Malformed("The resource has another id than the one the criteria match.", f"{type}.id", code="value")
         return found.version.id, await _visible(context, found.version), found.guard
     if said is None:
-        return context.repository.new_id(), None, found.guard
+        return context.repository.new_id(type, tree), None, found.guard
     if not isinstance(said, str):
         raise Malformed("The id is not a string.", f"{type}.id", code="value")
     require_id(said)

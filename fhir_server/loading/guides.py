@@ -185,7 +185,7 @@ async def _place(house: House, tree: Tree, version: str, held: list[tuple[str, s
         before = await house.repository().current(type, id)
         if before is None or before.deleted or _same(before, tree):
             return id, before
-    return house.repository().new_id(), None
+    return house.repository().new_id(type), None
 
 
 def _same(before: Version, tree: Tree) -> bool:

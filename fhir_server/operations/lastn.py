@@ -7,21 +7,23 @@ given.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-from fhir_server.fhir.json import parse
+import msgspec
+
 from fhir_server.fhir.outcome import InvalidParameter, TooCostly
 from fhir_server.fhir.subsetting import subset
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation
 from fhir_server.search.answering.bundle import entry, searchset, url
 from fhir_server.search.asking.query import parse as parse_query
+from fhir_server.store.filters import Id, both
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Sort, Version
+from fhir_server.store.protocol import Scope, Sort, Version
 
 #: The most observations looked through for one answer.
 MOST = 50_000
-_PAGE = 1000
+_FEW, _PAGE = 200, 1000
 _LATEST = (Sort("date", "span", descending=True), Sort("_lastUpdated", "own", descending=True))
 #: What the query must say: of whom, and of what kind.
 _WHOM = frozenset({"patient", "subject"})
@@ -64,7 +66,8 @@ async def lastn(call: Invocation, context: Context) -> Response:
         terminology=context.terminology,
         allows=context.repository.searches,
     )
-    kept = _latest(await _observations(query.scope, context), _max(call))
+    latest = _latest(await _observations(query.scope, context), _max(call))
+    kept = [version for version in await _whole(latest, query.scope, context) if version.body]
     root, summary, elements = context.base.encode(), query.results.summary, query.results.elements
     rows = [entry(root, v.type, v.id, subset(v.body, summary, elements)) for v in kept]
     most = [("max", m)] if (m := call.inputs.one("max")) else []
@@ -87,27 +90,45 @@ def _max(call: Invocation) -> int:
     return int(value)
 
 
-async def _observations(scope: Any, context: Context) -> list[Version]:
-    found: list[Version] = []
-    after = None
-    while True:
-        page = await context.repository.find(scope, _LATEST, after, _PAGE)
-        found += page.versions
-        if page.next is None:
-            return found
+async def _observations(scope: Scope, context: Context) -> list[tuple[Version, list[Kind]]]:
+    """All that are asked for, and the kinds of each; the first few whole, since often these are all."""
+    page = await context.repository.find(scope, _LATEST, None, _FEW)
+    found = await _of_kinds(page.versions, scope, context)
+    while page.next is not None:
         if len(found) >= MOST:
             raise TooCostly(f"More than {MOST} observations: ask for fewer kinds.")
-        after = page.next
+        page = await context.repository.find(scope, _LATEST, page.next, _PAGE, want="index")
+        found += await _of_kinds(page.versions, scope, context)
+    return found
 
 
-def _latest(versions: list[Version], most: int) -> list[Version]:
+async def _of_kinds(versions: Sequence[Version], scope: Scope, context: Context) -> list[tuple[Version, list[Kind]]]:
+    coded = [(version, _kinds(version)) for version in versions]
+    # A text counts as it is written, which no index keeps.
+    whole = iter(await _whole([version for version, kinds in coded if not kinds], scope, context))
+    return [(version, kinds or [_text(next(whole))]) for version, kinds in coded]
+
+
+async def _whole(versions: Sequence[Version], scope: Scope, context: Context) -> list[Version]:
+    """Each with its body, in the same order; what is not asked for any more stays without."""
+    lacking = [version.id for version in versions if not version.body]
+    bodies: dict[str, Version] = {}
+    for start in range(0, len(lacking), _PAGE):
+        some = Id(tuple(lacking[start : start + _PAGE]))
+        within = {type: both(where, some) for type, where in scope.items()}
+        page = await context.repository.find(within, count=len(some.ids))
+        bodies |= {version.id: version for version in page.versions}
+    return [bodies.get(version.id, version) for version in versions]
+
+
+def _latest(versions: Sequence[tuple[Version, list[Kind]]], most: int) -> list[Version]:
     """The first `most` of each kind, and those of the same time as the last of them; kinds in order of appearance."""
-    kinds = [_kinds(version) for version in versions]
+    kinds = [own for _, own in versions]
     groups = _Groups()
     for own in kinds:
         groups.join(own)
     sorted_out: dict[Kind, list[tuple[Version, object]]] = {}
-    for version, own in zip(versions, kinds, strict=True):
+    for version, own in versions:
         group = sorted_out.setdefault(groups.root(own[0]), [])
         when = _when(version)
         if len(group) < most or (when is not None and group[-1][1] == when):
@@ -137,10 +158,27 @@ class _Groups:
 
 
 def _kinds(version: Version) -> list[Kind]:
-    code = parse(version.body).get("code")
-    code = code if isinstance(code, dict) else {}
-    codings = [(str(c.get("system", "")), str(c["code"])) for c in code.get("coding", ()) if c.get("code")]
-    return codings or [("text:", str(code.get("text", "")))]
+    """System and code of each coding, as searches compare them; none where there is only a text."""
+    return [
+        (word.qualifier, word.value) for word in unpack(version.packed).words if word.param == "code" and word.value
+    ]
+
+
+def _text(version: Version) -> Kind:
+    return "text:", _coded(version.body or b"{}").code.text
+
+
+class _Concept(msgspec.Struct, frozen=True):
+    text: str = ""
+
+
+class _Coded(msgspec.Struct):
+    """As much of an observation as is looked at."""
+
+    code: _Concept = _Concept()
+
+
+_coded = msgspec.json.Decoder(_Coded).decode
 
 
 def _when(version: Version) -> object:

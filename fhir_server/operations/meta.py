@@ -6,7 +6,7 @@ Adding and taking away make a new version, like any change of what is stored; wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Literal
 
@@ -19,7 +19,9 @@ from fhir_server.interactions.exchange import Context, Response
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import judged, retried
 from fhir_server.operations.invocation import Invocation, returned
-from fhir_server.store.filters import Missing, Not, either
+from fhir_server.store.filters import Id, Missing, Not, Word, either
+from fhir_server.store.matching import unpack
+from fhir_server.store.protocol import Version
 
 #: The most resources that are looked through for what is in use.
 MOST = 50_000
@@ -57,10 +59,11 @@ async def _in_use(type: str | None, context: Context) -> dict[str, Any]:
     labelled = either([Not(Missing(param)) for param, _ in _SETS.values()])
     scope = dict.fromkeys([type] if type else statement.resources(), labelled)
     seen: dict[str, dict[Any, Any]] = {name: {} for name in _SETS}
+    met: set[Word] = set()
     after, looked = None, 0
     while True:
-        page = await context.repository.find(scope, after=after, count=_PAGE)
-        for version in page.versions:
+        page = await context.repository.find(scope, after=after, count=_PAGE, want="index")
+        for version in await _read(_first_to_say(page.versions, met), context):
             _note(_labelled(version.body).meta, seen)
         looked += len(page.versions)
         if page.next is None:
@@ -69,6 +72,29 @@ async def _in_use(type: str | None, context: Context) -> dict[str, Any]:
         if looked >= MOST:
             raise TooCostly(f"More than {MOST} resources carry labels; ask for a type.")
         after = page.next
+
+
+def _first_to_say(versions: Sequence[Version], met: set[Word]) -> dict[str, list[str]]:
+    """Ids by type of those that have a label which none before had: only there bodies say something new."""
+    found: dict[str, list[str]] = {}
+    for version in versions:
+        labels = {word for word in unpack(version.packed).words if word.param in _ROWS}
+        if not labels <= met:
+            met |= labels
+            found.setdefault(version.type, []).append(version.id)
+    return found
+
+
+async def _read(ids: Mapping[str, Sequence[str]], context: Context) -> tuple[Version, ...]:
+    """Newest first."""
+    if not ids:
+        return ()
+    scope = {type: Id(tuple(some)) for type, some in ids.items()}
+    return (await context.repository.find(scope, count=sum(map(len, ids.values())))).versions
+
+
+#: The rows of the index that tell labels apart.
+_ROWS = frozenset({"_profile", "_security", "_tag", "_security:text", "_tag:text"})
 
 
 class _Labelled(msgspec.Struct):

@@ -176,6 +176,22 @@ async def test_lastn_gives_the_latest_of_each_kind(
     assert {resource["id"] for resource in answer.resources} == given
 
 
+async def test_lastn_knows_the_kinds_of_those_it_does_not_show_and_texts_as_they_are_written(server: Server) -> None:
+    category = [{"coding": [{"code": "x"}]}]
+    many = [an_observation(f"n{n}", "a", f"2021-01-01T00:00:{n % 60:02}Z", category=category) for n in range(230)]
+    for old in ("b", "a+c"):
+        many.append(an_observation(f"old-{old[0]}", old, "2019", category=category))
+    for n, text in enumerate(("Pouls", "pouls", "Pouls")):
+        told = {**an_observation(f"text{n}", "a", f"201{8 - n}", category=category), "code": {"text": text}}
+        many.append(told)
+    entries = [{"resource": o, "request": {"method": "PUT", "url": f"Observation/{o['id']}"}} for o in many]
+    made = await server.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert made.status == 200
+    answer = await server.get("Observation/$lastn?patient=Patient/1&category=x")
+    newest = {f"n{n}" for n in range(230) if n % 60 == 59}
+    assert {resource["id"] for resource in answer.resources} == {*newest, "old-b", "text0", "text1"}
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [

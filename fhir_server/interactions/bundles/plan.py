@@ -263,7 +263,7 @@ class Plan:
         self.context.repository.require(type, "c")
         tree = _resource(entry, type)
         tree.pop("id", None)
-        planned = Planned(entry, type, self.context.repository.new_id(), "POST", tree, status=201)
+        planned = Planned(entry, type, self.context.repository.new_id(type, tree), "POST", tree, status=201)
         if entry.number not in self._wheres:
             return planned
         where = self._where(entry)
@@ -271,7 +271,7 @@ class Plan:
         if twin is not planned:
             # The first of two entries with the same condition makes or finds what the second then finds.
             return Planned(entry, type, twin.id, twin=twin)
-        match = await conditional.matching(self.context, type, where, self.ended_of(type))
+        match = await conditional.matching(self.context, type, where, self.ended_of(type), "head")
         self.guards.append(match.guard)
         if match.version is None:
             self._unmet.append((planned, where))
@@ -311,7 +311,7 @@ class Plan:
 
     async def _conditional_patch(self, entry: Entry, type: str) -> Planned:
         self.context.repository.require(type, "u")
-        match = await conditional.matching(self.context, type, self._where(entry), self.ended_of(type))
+        match = await conditional.matching(self.context, type, self._where(entry), self.ended_of(type), "head")
         self.guards.append(match.guard)
         if match.version is None:
             raise NotFound(f"No {type} matches the criteria.", f"{entry.where}.request.url")

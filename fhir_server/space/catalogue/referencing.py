@@ -29,7 +29,7 @@ from fhir_server.space.catalogue.step_input import Act, Actor, content, require
 from fhir_server.space.catalogue.steps import STEPS, Row, open_to, rows
 from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Refers, Token, both, either
-from fhir_server.store.protocol import Guard, Put, Stale, Write
+from fhir_server.store.protocol import Put, Stale, Write
 
 #: Patients have this long to consent anew to a version whose purposes changed, unless the convention says otherwise.
 RECONSENT = timedelta(days=60)
@@ -69,7 +69,7 @@ class Referencing:
         taken = Taken("file", _now(), actor.subject, "publisher", "", "filed")
         made = _attached(
             Dossier(
-                id=secrets.token_hex(12),
+                id=self._catalogue.repository.new_id("Task"),
                 app=app.id,
                 publisher=actor.organization,
                 state="filed",
@@ -82,9 +82,11 @@ class Referencing:
         )
         _require_complete(made, current)
         draft = current is None or current.status == "PRESERIE"
+        # What was stored before claims were kept has none.
+        if await self._catalogue.repository.count({"Task": self._of_app(app.id, UNDER_WAY)}, 1):
+            raise Conflict(_ANOTHER_UNDER_WAY, key="under-way")
         changes = [await self._catalogue.put(app, at)] if draft else []
-        under_way = Guard("Task", self._of_app(app.id, UNDER_WAY), frozenset())
-        return await self._write(actor, made, taken, changes, [under_way], dpia=dpia)
+        return await self._write(actor, made, taken, changes, dpia=dpia)
 
     async def step(self, actor: Actor, id: str, step: str, act: Act | None = None) -> Dossier:
         """The file after a step.
@@ -117,7 +119,7 @@ class Referencing:
         changed_app = _changed(row, act, after, current)
         changes = [] if changed_app is None else [await self._catalogue.put(changed_app, at)]
         others = await self._superseded(actor, after, taken.at) if step == "sign" else []
-        return await self._write(actor, after, taken, changes, [], others, act.dpia)
+        return await self._write(actor, after, taken, changes, others, act.dpia)
 
     async def assessment(self, actor: Actor, id: str) -> tuple[Mapping[str, Any], bytes]:
         """The impact assessment of a file: the Attachment that speaks of it, and its bytes.
@@ -191,19 +193,18 @@ class Referencing:
         actor: Actor,
         dossier: Dossier,
         taken: Taken,
-        changes: list[tuple[Put, Guard]],
-        guards: list[Guard],
+        changes: list[Put],
         others: list[tuple[Dossier, Taken]] | None = None,
         dpia: Attached | None = None,
     ) -> Dossier:
         repository = self._catalogue.repository
-        writes: list[Write] = [put for put, _ in changes]
+        writes: list[Write] = [*changes]
         if dpia is not None and dossier.dpia is not None:
             writes.append(await self._keep(dpia, dossier))
         for one, step in [(dossier, taken), *(others or ())]:
             writes += [await self._put(one), witnessed(repository, step_event(actor.client, one, step))]
         try:
-            await repository.transact(writes, [*guards, *(guard for _, guard in changes)])
+            await repository.transact(writes)
         except Stale as stale:
             key, words = _overtaken(stale)
             raise Conflict(words, key=key) from None
@@ -217,7 +218,8 @@ class Referencing:
         if before is not None and before.version != dossier.version:
             raise Conflict("Another step was taken meanwhile.", key="overtaken")
         tree = dossiers.written(dossier)
-        return await repository.put("Task", dossier.id, tree, serialize(tree), before)
+        put = await repository.put("Task", dossier.id, tree, serialize(tree), before)
+        return replace(put, claims=frozenset({_under_way(dossier.app)} if tree["status"] in UNDER_WAY else ()))
 
     async def _keep(self, dpia: Attached, dossier: Dossier) -> Put:
         tree = dpia.resource(dossier.id)
@@ -323,11 +325,19 @@ def _is_file(tree: Mapping[str, Any]) -> bool:
     return any(c.get("system") == dossiers.KIND and c.get("code") == "referencing" for c in codings)
 
 
+_ANOTHER_UNDER_WAY = "A file of this app is under way."
+
+
+def _under_way(app: str) -> str:
+    """What the file of an app that is under way claims: there is one at most."""
+    return f"{dossiers.KIND}|Device/{app}"
+
+
 def _overtaken(stale: Stale) -> tuple[str, str]:
     """What came first, as the key of an issue and in words."""
-    if stale.guard is not None and stale.guard.type == "Task":
-        return "under-way", "A file of this app is under way."
-    if stale.guard is not None:
+    if stale.claim is not None and stale.write is not None and stale.write.type == "Task":
+        return "under-way", _ANOTHER_UNDER_WAY
+    if stale.claim is not None:
         return "client", "The client id is another app's."
     return "overtaken", "Another step was taken meanwhile."
 

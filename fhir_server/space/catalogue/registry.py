@@ -6,8 +6,8 @@ Everything here is the server's own work, under no caller's grant; callers read 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fhir_server.access.repository import Repository
@@ -23,7 +23,7 @@ from fhir_server.space.catalogue.rights import opens
 from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Token, both
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Guard, Put, Records, Stale, Version
+from fhir_server.store.protocol import Put, Records, Stale, Version
 
 #: Systems of the identifiers that invented patients have: NIR-INS of demonstration and of test.
 SYNTHETIC = frozenset({"urn:oid:1.2.250.1.213.1.4.11", "urn:oid:1.2.250.1.213.1.4.10"})
@@ -113,22 +113,22 @@ class Catalogue:
         Raises:
             Conflict: another write came first, or the client id is another app's (409).
         """
-        put, guard = await self.put(app, expected, now)
+        put = await self.put(app, expected, now)
         try:
-            [version] = await self.repository.transact([put], [guard])
+            [version] = await self.repository.transact([put])
         except Stale:
             words = "The app was changed meanwhile, or its client id is another app's."
             raise Conflict(words, key="overtaken") from None
         await changed(self.records)
         return version
 
-    async def put(self, app: App, expected: int | None = None, now: datetime | None = None) -> tuple[Put, Guard]:
-        """The write that `save` makes, and the guard that no other app has its client id, to go with other writes.
+    async def put(self, app: App, expected: int | None = None, now: datetime | None = None) -> Put:
+        """The write that `save` makes, to go with other writes: it claims the client id, which is one app's alone.
 
         Whoever transacts it calls `access.revision.changed` afterwards.
 
         Raises:
-            Conflict: the Device is not at version `expected` (409).
+            Conflict: the Device is not at version `expected`, or the client id is another app's (409).
         """
         before = await self.repository.current("Device", app.id)
         if expected is not None and (before.version if before else 0) != expected:
@@ -136,9 +136,11 @@ class Catalogue:
         known = parse(before.body) if before and not before.deleted else None
         tree = apps.written(app, known, (now or datetime.now(UTC)).date())
         put = await self.repository.put("Device", app.id, tree, serialize(tree), before)
+        # What was stored before claims were kept has none.
         holder = await self.by_client(app.client)
-        same = holder is not None and holder.id == app.id
-        return put, Guard("Device", both(APP, _client(app.client)), frozenset({app.id}) if same else frozenset())
+        if holder is not None and holder.id != app.id:
+            raise Conflict("The client id is another app's.", key="client")
+        return replace(put, claims=frozenset({f"{CLIENTS}|{app.client}"}))
 
     async def remove(self, device_id: str) -> None:
         """Delete an app that was never referenced; nothing when there is none. Every worker follows within a second."""
@@ -178,7 +180,7 @@ class Catalogue:
             Conflict: another app has the client id (409).
         """
         made = App(
-            id=secrets.token_hex(12),
+            id=self.repository.new_id("Device"),
             client=client,
             name=name,
             publisher=publisher,

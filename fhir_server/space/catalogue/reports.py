@@ -82,7 +82,7 @@ class Reports:
             "authoredOn": datetime.now(UTC).isoformat(timespec="seconds"),
             "requester": {"reference": reporter},
         }
-        id = server.new_id()
+        id = server.new_id("Task")
         put = await server.put("Task", id, tree, serialize(tree), None, "POST")
         await self._keep(server, put, reporter, "create", 201)
         return id
