@@ -176,7 +176,7 @@ class House:
         # A start answers before all is there; what is not is fetched before somebody waits for it.
         await asyncio.sleep(_WARM_AFTER)
         await asyncio.to_thread(import_module, "fhir_server.site.routing")
-        _ = self.asgi.routes
+        _ = self.asgi.fastapi
 
     async def _jobs(self) -> None:
         # What is due can wait until the first requests of a start are answered.

@@ -10,12 +10,11 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.work import beside
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from fastapi import APIRouter, FastAPI
 
     from fhir_server.app import House
     from fhir_server.http.application import Application
     from fhir_server.http.metrics import Metrics
-    from fhir_server.http.routes import Routes
     from fhir_server.site.rendering import Pages
     from fhir_server.site.service_pages import ServicePages
     from fhir_server.store.engine import Engine
@@ -63,15 +62,15 @@ async def _check(engine: Engine) -> str | None:
     return await engine.unwritable()
 
 
-def _routes(house: House, pages: Pages, counted: Metrics) -> Starlette:
+def _routes(house: House, pages: Pages, counted: Metrics) -> FastAPI:
     """Every route that is not FHIR's own; an open server has none of authorization, and says so by their absence."""
     from fhir_server.site.routing import assembled
 
-    routers: list[Routes] = [] if house.settings.open else _authorizing(house, pages)
+    routers: list[APIRouter] = [] if house.settings.open else _authorizing(house, pages)
     return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers)
 
 
-def _authorizing(house: House, pages: Pages) -> list[Routes]:
+def _authorizing(house: House, pages: Pages) -> list[APIRouter]:
     from fhir_server.site.authorizing.routes import routers
     from fhir_server.site.entrance import entrance
 

@@ -1,1 +1,1 @@
-"""The wire: routes, negotiation, headers, errors, connections. Below it nothing knows Starlette."""
+"""The wire: routes, negotiation, headers, errors, connections. Below it nothing knows Starlette or FastAPI."""

@@ -1,4 +1,4 @@
-"""The ASGI application: FHIR under `/fhir` by the wire itself, everything else by Starlette's routes.
+"""The ASGI application: FHIR under `/fhir` by the wire itself, everything else by FastAPI's routes.
 
 https://hl7.org/fhir/R4/http.html
 """
@@ -24,12 +24,12 @@ from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from fastapi import FastAPI
 
 Scope = MutableMapping[str, Any]
 WELL_KNOWN = PREFIX + "/.well-known/"
 #: Makes every route that is not FHIR's own, with `/metrics` of what is counted there; asked once.
-MakeRoutes = Callable[[metrics.Metrics], "Starlette"]
+MakeRoutes = Callable[[metrics.Metrics], "FastAPI"]
 
 
 class Application:
@@ -41,25 +41,25 @@ class Application:
     """
 
     def __init__(
-        self, make: Callable[[], Starlette], wire: Wire, readiness: health.Readiness, cors: Cors, peers: Peers
+        self, make: Callable[[], FastAPI], wire: Wire, readiness: health.Readiness, cors: Cors, peers: Peers
     ) -> None:
         """Join the parts that `build` makes; `make` assembles the routes that are not FHIR's."""
         self._make = make
-        self._made: Starlette | None = None
+        self._made: FastAPI | None = None
         self.wire = wire
         self.readiness = readiness
         self._front = Front(self._routed, wire.metrics, cors, readiness)
         self._peers = peers
 
     @property
-    def routes(self) -> Starlette:
+    def fastapi(self) -> FastAPI:
         """Every route that is not FHIR's own; made when it is first asked for, since few starts need it at once."""
         if self._made is None:
             self._made = self._make()
         return self._made
 
     async def _routed(self, scope: Scope, receive: Any, send: Any) -> None:
-        await self.routes(scope, receive, send)
+        await self.fastapi(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """One ASGI connection."""

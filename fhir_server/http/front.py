@@ -30,7 +30,7 @@ _QUIET = ("/health/", "/metrics", "/static/", "/docs/assets/")
 
 
 class Front:
-    """Stands before the other routes."""
+    """Stands before FastAPI's routes."""
 
     def __init__(self, routes: Any, metrics: Metrics, cors: Cors, readiness: Readiness) -> None:
         """`routes`: the ASGI application behind; `readiness` answers probes before it."""

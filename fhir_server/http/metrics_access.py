@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import hmac
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import Forbidden, Unauthorized
 from fhir_server.http.forwarded import forwarded
 from fhir_server.http.metrics import CONTENT_TYPE, Metrics
-from fhir_server.http.routes import Routes
 from fhir_server.settings import is_loopback
 from fhir_server.smart.bearer import bearer
 
 
-def router(counted: Metrics, token: str) -> Routes:
+def router(counted: Metrics, token: str) -> APIRouter:
     """`/metrics`; `token` of the settings, "" for none."""
-    routes = Routes()
+    routes = APIRouter()
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=Response)
     async def scrape(request: Request) -> Response:
         """Counts and latencies for Prometheus."""
         _admit(request, token)

@@ -1,6 +1,6 @@
 """FHIR over HTTP as one ASGI callable: reads the request, hands it to `dispatch`, answers in what the client accepts.
 
-https://hl7.org/fhir/R4/http.html. It stands beside the other routes, not among them: every read passes here.
+https://hl7.org/fhir/R4/http.html. It stands beside FastAPI's routes, not among them: every read passes here.
 """
 
 from __future__ import annotations

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
 
-from fhir_server.http.routes import Routes
 from fhir_server.oauth.endpoints import addresses
 from fhir_server.smart import discovery
 from fhir_server.smart.addresses import FHIR, Addresses
@@ -26,11 +25,11 @@ _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 Told = Callable[[Authorization, Addresses, Request], Awaitable[Response]]
 
 
-def router(authorization: Authorization) -> Routes:
+def router(authorization: Authorization) -> APIRouter:
     """The routes."""
-    routes = Routes()
+    routes = APIRouter(include_in_schema=False)
     for path, told in _ROUTES:
-        routes.add(path, _asked(authorization, told), methods=["GET"])
+        routes.add_api_route(path, _asked(authorization, told), methods=["GET"])
     return routes
 
 

@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
 
 from fhir_server.fhir.outcome import Unauthorized
-from fhir_server.http.routes import Routes
 from fhir_server.smart.addresses import FHIR, Addresses
 from fhir_server.smart.authorization import Authorization
 
@@ -47,11 +46,12 @@ async def form(request: Request) -> list[tuple[str, str]] | None:
         return None
 
 
-def router(authorization: Authorization) -> Routes:
+def router(authorization: Authorization) -> APIRouter:
     """The routes."""
-    routes = Routes()
+    routes = APIRouter(include_in_schema=False)
     base_url = authorization.settings.base_url
 
+    @routes.api_route("/auth/userinfo", methods=["GET", "POST"])
     async def userinfo(request: Request) -> JSONResponse:
         where = addresses(request, base_url)
         try:
@@ -65,14 +65,12 @@ def router(authorization: Authorization) -> Routes:
             )
         return JSONResponse(claims, headers={"Cache-Control": "no-store"})
 
-    routes.add("/auth/userinfo", userinfo, methods=["GET", "POST"])
-
     for name, endpoint in (
         ("token", authorization.token),
         ("introspect", authorization.introspect),
         ("revoke", authorization.revoke),
     ):
-        routes.add(f"/auth/{name}", _posted(endpoint, base_url), methods=["POST"])
+        routes.add_api_route(f"/auth/{name}", _posted(endpoint, base_url), methods=["POST"])
     return routes
 
 

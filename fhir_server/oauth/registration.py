@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
 
 from fhir_server.fhir.outcome import Unauthorized
-from fhir_server.http.routes import Routes
 from fhir_server.oauth.endpoints import addresses, refused
 from fhir_server.smart.authorization import Authorization
 from fhir_server.smart.bearer import bearer
@@ -25,11 +24,11 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 Handled = Callable[[Authorization, "Registration", Request, "Registrant"], Awaitable[Response]]
 
 
-def router(authorization: Authorization) -> Routes:
+def router(authorization: Authorization) -> APIRouter:
     """The routes; none when software does not register itself."""
-    routes = Routes()
+    routes = APIRouter(include_in_schema=False)
     for method, path, handled in _ROUTES if authorization.registers else ():
-        routes.add(path, _asked(authorization, handled), methods=[method])
+        routes.add_api_route(path, _asked(authorization, handled), methods=[method])
     return routes
 
 

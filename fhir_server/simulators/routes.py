@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from fhir_server.http.routes import Routes
 from fhir_server.simulators.keys import Keys
 from fhir_server.simulators.people import TYPES, People, Person
 from fhir_server.simulators.provider import Provider, Wrong
@@ -48,16 +46,18 @@ class Simulators:
         self._keys = Keys(records)
         self._issuer = issuer
 
-    def router(self) -> Routes:
+    def router(self) -> APIRouter:
         """The routes."""
-        routes = Routes()
+        routes = APIRouter(include_in_schema=False)
         for method, path, answer in _ROUTES:
-            routes.add(ROOT + path, self._answered(answer), methods=[method])
+            routes.add_api_route(ROOT + path, self._answered(answer), methods=[method])
         return routes
 
-    def asgi(self) -> Starlette:
+    def asgi(self) -> FastAPI:
         """The same routes as an application of their own, to be asked within the process."""
-        return Starlette(routes=self.router().listed)
+        made = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        made.include_router(self.router())
+        return made
 
     def _answered(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def route(request: Request) -> Response:

@@ -10,14 +10,13 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.http import openapi
 from fhir_server.http.negotiation import takes_gzip
-from fhir_server.http.routes import Routes
 from fhir_server.interactions import statement
 from fhir_server.site.rendering import Pages
 
@@ -28,9 +27,9 @@ _SWAGGER_POLICY = (
 )
 
 
-def router(pages: Pages) -> Routes:
+def router(pages: Pages) -> APIRouter:
     """`/openapi.json`, `/docs` and, where its files are installed, `/docs/swagger`."""
-    routes = Routes()
+    routes = APIRouter(include_in_schema=False)
 
     @routes.get("/openapi.json")
     async def description(request: Request) -> Response:

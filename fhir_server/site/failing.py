@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 
 from fhir_server.fhir.outcome import FhirError, Malformed, MethodNotAllowed, NotFound
 from fhir_server.http.answers import failure

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from fhir_server.http.routes import Routes
 from fhir_server.site.rendering import HERE, Pages
 
 
-def router(pages: Pages) -> Routes:
+def router(pages: Pages) -> APIRouter:
     """`/` and `/static`."""
-    routes = Routes()
+    routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/")
+    @routes.get("/", response_class=HTMLResponse)
     async def home(request: Request) -> HTMLResponse:
         return HTMLResponse(pages.home(request))
 
     @routes.get("/favicon.ico")
-    async def icon(_: Request) -> Response:
+    async def icon() -> Response:
         return Response(status_code=204)
 
     routes.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

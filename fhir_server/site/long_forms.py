@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from starlette.requests import Request
+from fastapi import Request
 
 from fhir_server.oauth.endpoints import FORM
 

@@ -23,8 +23,8 @@ from fhir_server.site.views import view, with_parameter
 from fhir_server.site.words import Language, language, said
 
 if TYPE_CHECKING:
+    from fastapi import Request
     from jinja2 import Environment
-    from starlette.requests import Request
 
 HERE = Path(__file__).parent
 #: From this size of JSON on, in bytes, a page is made away from the event loop: laying out costs more than reading.

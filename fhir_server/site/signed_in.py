@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
-from fhir_server.http.routes import Routes
 from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.site.visit import Entrance, Form, Visit, first, see_other
 
@@ -74,13 +73,13 @@ class Guest(Generic[S]):
         return self.visit.refused("There is nothing at this address.", 404)
 
 
-def router(entrance: Entrance) -> Routes:
+def router(entrance: Entrance) -> APIRouter:
     """The routes of every service."""
-    routes = Routes()
+    routes = APIRouter(include_in_schema=False)
     for pages in entrance.services:
         for row in pages.rows:
             answered = _open(entrance, pages, row) if row.allowed is None else _guarded(entrance, pages, row)
-            routes.add(row.path, answered, methods=[row.method])
+            routes.add_api_route(row.path, answered, methods=[row.method])
     return routes
 
 

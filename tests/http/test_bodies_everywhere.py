@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
+from fastapi import FastAPI
 
 from fhir_server.app import opened
 from fhir_server.settings import Settings
@@ -24,7 +24,7 @@ TYPES = ("application/fhir+json", "application/x-www-form-urlencoded", "multipar
 EMPTY = gzip.compress(b"", mtime=0)
 
 
-def addresses(application: Starlette) -> Iterator[tuple[str, str]]:
+def addresses(application: FastAPI) -> Iterator[tuple[str, str]]:
     """(method, path) of what takes a body: FHIR's interactions, and every route outside FHIR."""
     for path in (
         "",
@@ -59,7 +59,7 @@ async def server(tmp_path: Path) -> AsyncIterator[tuple[int, list[tuple[str, str
     """The port of a closed server with every door it has, and its addresses."""
     settings = Settings(data=tmp_path, base_url="http://127.0.0.1/fhir", simulators=True, body_seconds=1)
     async with opened(settings) as house, listening(house.asgi, settings) as port:
-        yield port, list(addresses(house.asgi.routes))
+        yield port, list(addresses(house.asgi.fastapi))
 
 
 def head(method: str, path: str, type: str, *lines: str) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.service_pages import places
 from fhir_server.site.visit import Form, Route, Visit, first, see_other

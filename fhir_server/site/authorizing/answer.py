@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.visit import Visit, see_other
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.oauth.endpoints import form
 from fhir_server.site.authorizing import consent, context, purpose_of_use, sign_in

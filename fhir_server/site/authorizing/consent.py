@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.authorizing.answer import grant, name_of, refuse
 from fhir_server.site.visit import Form, Visit, first

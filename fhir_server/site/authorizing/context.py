@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.authorizing.answer import name_of
 from fhir_server.site.visit import Visit, first

@@ -5,7 +5,7 @@ OpenID Connect Core §3.1, RFC 9700 §4.7. The way there is a link, not a form: 
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.visit import Route, Visit, see_other
 from fhir_server.smart import lifetimes

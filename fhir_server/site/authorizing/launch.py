@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.authorizing import purpose_of_use
 from fhir_server.site.visit import Form, Visit, first, see_other

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
-from fhir_server.http.routes import Routes
 from fhir_server.site.authorizing import (
     account,
     authorize,
@@ -44,11 +43,11 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def router(entrance: Entrance) -> Routes:
+def router(entrance: Entrance) -> APIRouter:
     """The routes."""
-    routes = Routes()
+    routes = APIRouter(include_in_schema=False)
     for method, path, handler in ROUTES:
-        routes.add(path, _visited(entrance, handler), methods=[method])
+        routes.add_api_route(path, _visited(entrance, handler), methods=[method])
     return routes
 
 

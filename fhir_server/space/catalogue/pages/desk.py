@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import cast
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import FhirError, Issue, NotFound
 from fhir_server.site.signed_in import Guest

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.fhir.json import parse

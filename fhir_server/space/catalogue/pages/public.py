@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.visit import Visit
 from fhir_server.space.catalogue.pages.standing import Apps

@@ -5,7 +5,7 @@ Who reported is not shown: an administrator of the catalogue sees nobody's recor
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.site.signed_in import Guest

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import FhirError, Issue, NotFound
 from fhir_server.site.signed_in import Guest

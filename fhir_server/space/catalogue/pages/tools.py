@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
-from starlette.responses import Response
+from fastapi.responses import Response
 
 from fhir_server.site.authorizing import purpose_of_use
 from fhir_server.site.signed_in import Guest
