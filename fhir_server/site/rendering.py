@@ -105,7 +105,7 @@ class Pages:
     def _rendered(self, template: str, chosen: Language, here: str, values: Mapping[str, Any]) -> str:
         # An open server has nobody to sign in, and none of the pages behind it.
         common = {"people": not self.settings.open, "moment": self._moments(chosen), "ways": self._ways}
-        return _rendered(_environment(self._ways.folders), template, chosen, here, {**common, **values})
+        return _rendered(_environment(self._ways.folders, chosen), template, chosen, here, {**common, **values})
 
     def _moments(self, chosen: Language) -> Callable[[Any], str]:
         from fhir_server.site.moments import moment
@@ -128,15 +128,20 @@ def _rendered(environment: Environment, template: str, chosen: Language, here: s
 
 
 @cache
-def _environment(folders: tuple[tuple[str, Path], ...]) -> Environment:
-    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
+def _environment(folders: tuple[tuple[str, Path], ...], chosen: Language) -> Environment:
+    from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
+
+    from fhir_server.site.spoken import Spoken
 
     services = PrefixLoader({name: FileSystemLoader(folder) for name, folder in folders})
-    made = Environment(
+    made = Spoken(
+        chosen,
         loader=ChoiceLoader([FileSystemLoader(HERE / "templates"), services]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        # What stands in a template does not change while a server runs.
+        auto_reload=False,
     )
     made.filters["linked"] = linked
     return made

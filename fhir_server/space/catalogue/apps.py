@@ -10,7 +10,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal, cast, get_args
+
+from fhir_server.fhir.json import parse
 
 Status = Literal["EN_LIGNE", "HORS_LIGNE", "PRESERIE", "SUSPENDUE", "DEREFERENCEE"]
 Audience = Literal["patient", "professional"]
@@ -23,6 +26,9 @@ KIND = f"{OWN}/CodeSystem/ens-app"
 CATEGORIES = f"{OWN}/CodeSystem/ens-app-category"
 PROFILE = f"{OWN}/StructureDefinition/ens-app"
 PURPOSE = f"{PROFILE}-purpose"
+
+#: Apps that a worker remembers as they were read.
+REMEMBERED = 256
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -126,6 +132,12 @@ class App:
 def is_app(tree: Mapping[str, Any]) -> bool:
     """Whether a Device is an app of the catalogue."""
     return any(c.get("system") == KIND and c.get("code") == "application" for c in _codings(tree.get("type")))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def of_body(body: bytes) -> App:
+    """The app that the body of a Device under our profile holds; what a list shows again is not read again."""
+    return read(parse(body))
 
 
 def read(tree: Mapping[str, Any]) -> App:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, cast, get_args
 
+from fhir_server.fhir.json import parse
 from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import OWN, App
 
@@ -40,6 +42,8 @@ CRITERIA = f"{OWN}/CodeSystem/ens-criterion"
 VERDICTS = f"{OWN}/CodeSystem/ens-criterion-result"
 STEP = f"{OWN}/StructureDefinition/ens-task-step"
 QUESTIONNAIRE = f"{OWN}/Questionnaire/ens-referencing"
+#: Files that a worker remembers as they were read.
+REMEMBERED = 256
 #: System of the identifier of a file.
 FILES = f"{OWN}/referencing"
 
@@ -130,6 +134,12 @@ class Dossier:
     def opinion(self) -> Opinion | None:
         """The commission's last opinion."""
         return next((one.opinion for one in reversed(self.steps) if one.opinion), None)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def of_body(body: bytes) -> Dossier:
+    """The file that the body of a Task under our profile holds; what a desk lists again is not read again."""
+    return read(parse(body))
 
 
 def read(tree: Mapping[str, Any]) -> Dossier:

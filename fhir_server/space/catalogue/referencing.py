@@ -29,7 +29,8 @@ from fhir_server.space.catalogue.step_input import Act, Actor, content, require
 from fhir_server.space.catalogue.steps import STEPS, Row, open_to, rows
 from fhir_server.space.names import names
 from fhir_server.store.filters import Filter, Refers, Token, both, either
-from fhir_server.store.protocol import Put, Stale, Write
+from fhir_server.store.matching import matches, unpack
+from fhir_server.store.protocol import Put, Stale, Version, Write
 
 #: Patients have this long to consent anew to a version whose purposes changed, unless the convention says otherwise.
 RECONSENT = timedelta(days=60)
@@ -141,11 +142,11 @@ class Referencing:
             NotFound: no such file, or hidden (404).
         """
         version = await self._catalogue.repository.current("Task", id)
-        tree = parse(version.body) if version is not None and not version.deleted else {}
-        found = dossiers.read(tree) if _is_file(tree) else None
-        if found is None or not _sees(actor, found):
-            raise NotFound("There is no such file.")
-        return found
+        if version is not None and not version.deleted and _is_file(version):
+            found = dossiers.of_body(version.body)
+            if _sees(actor, found):
+                return found
+        raise NotFound("There is no such file.")
 
     async def files(self, actor: Actor, state: State | None = None, app: str | None = None) -> list[Dossier]:
         """The files that the actor sees, last changed first; those in a state, or of an app (Device id) alone."""
@@ -154,7 +155,7 @@ class Referencing:
         after = None
         while True:
             page = await self._catalogue.repository.find({"Task": where}, after=after, count=_PAGE)
-            found += [dossiers.read(parse(version.body)) for version in page.versions]
+            found += [dossiers.of_body(version.body) for version in page.versions]
             after = page.next
             if after is None:
                 seen = [one for one in found if _sees(actor, one) and state in (None, one.state)]
@@ -180,7 +181,7 @@ class Referencing:
         """The files that a newer one takes the place of."""
         where = self._of_app(by.app, ("completed",))
         page = await self._catalogue.repository.find({"Task": where}, count=_PAGE)
-        found = [dossiers.read(parse(version.body)) for version in page.versions]
+        found = [dossiers.of_body(version.body) for version in page.versions]
         old = [one for one in found if one.id != by.id and one.state != "superseded"]
         steps = [Taken("supersede", at, actor.subject, "administrator", one.state, "superseded") for one in old]
         return [
@@ -320,9 +321,8 @@ def _sees(actor: Actor, dossier: Dossier) -> bool:
     )
 
 
-def _is_file(tree: Mapping[str, Any]) -> bool:
-    codings = tree.get("code", {}).get("coding", ())
-    return any(c.get("system") == dossiers.KIND and c.get("code") == "referencing" for c in codings)
+def _is_file(version: Version) -> bool:
+    return matches(REFERENCING, unpack(version.packed), version.id, version.at * 1000)
 
 
 _ANOTHER_UNDER_WAY = "A file of this app is under way."
