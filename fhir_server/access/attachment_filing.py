@@ -16,23 +16,24 @@ import msgspec
 
 from fhir_server.access import binaries
 from fhir_server.access.grant import Grant
+from fhir_server.access.readings import Key, Readings
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.json import parse, serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, TooCostly
 from fhir_server.search.indexing.attachments import ATTACHMENT
 from fhir_server.store.filters import Id, Index, Range, Refers, Word, both
 from fhir_server.store.matching import matches, unpack
-from fhir_server.store.protocol import Guard, Put, Store, Version, Write
+from fhir_server.store.protocol import Guard, Put, Version, Write
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
 
 #: Documents looked at that name a Binary before it is there.
 SEVERAL = 10
+#: Binaries for which such documents are looked for in one call.
+TOGETHER = 16
 #: Binaries that one exchange may give a context, beside those it writes itself.
 MOST = 100
-
-Key = tuple[str, str]
 
 
 class Filing:
@@ -43,10 +44,10 @@ class Filing:
         guards: that what a Binary names is still what the caller may write.
     """
 
-    def __init__(self, repository: Repository, store: Store, writes: Sequence[Write]) -> None:
-        """`writes` have been judged one by one, by what `repository` lets its caller do of `store`."""
+    def __init__(self, repository: Repository, readings: Readings, writes: Sequence[Write]) -> None:
+        """`writes` have been judged one by one, by what `repository` lets its caller do with what `readings` give."""
         self._repository = repository
-        self._store = store
+        self._readings = readings
         self._asked = {(write.type, write.id): write for write in writes}
         self._places = {(write.type, write.id): place for place, write in enumerate(writes)}
         self.writes: list[Write] = list(writes)
@@ -60,26 +61,48 @@ class Filing:
                 Binary that the caller sees and may not give a context.
             TooCostly: more than `MOST` Binaries would be given one.
         """
-        for write in list(self._asked.values()):
-            if isinstance(write, Put):
-                for binary in _named(write.index):
-                    await self._file(write, binary)
-        for key, write in self._asked.items():
-            if key[0] == "Binary" and isinstance(write, Put):
-                await self._found_filed(key, write)
-                await self._judge(self.writes[self._places[key]])
+        puts = [write for write in self._asked.values() if isinstance(write, Put)]
+        filing = [(put, ("Binary", id)) for put in puts for id in _named(put.index)]
+        stored = await self._unfiled([key for _, key in filing if key not in self._places])
+        for put, key in filing:
+            self._file(put, key, stored.get(key))
+        with self._readings:
+            contents = [put for put in puts if put.type == "Binary"]
+            named = [key for put in contents for key in binaries.contexts(put.index)]
+            await self._readings.read_many([key for key in named if key not in self._asked])
+            await self._found_filed(contents)
+            for put in contents:
+                await self._judge(self.writes[self._places["Binary", put.id]])
 
-    async def _file(self, holder: Put, id: str) -> None:
-        key, target = ("Binary", id), f"{holder.type}/{holder.id}"
+    async def _unfiled(self, keys: Sequence[Key]) -> dict[Key, Version]:
+        """Those of some stored Binaries that have no context, with their bodies where the caller may give them one."""
+        # Of many, bodies are asked for once it is known which of them are needed.
+        few = len(set(keys)) == 1
+        found = await self._readings.store.read_many(keys, "body" if few else "index") if keys else ()
+        unfiled = {
+            (v.type, v.id): v
+            for v in found
+            if v is not None and not v.deleted and not binaries.is_named(unpack(v.packed))
+        }
+        if few or not unfiled:
+            return unfiled
+        mine = binaries.fileable(self._repository.grant)
+        needed = [key for key, v in unfiled.items() if matches(mine, unpack(v.packed), v.id)][: MOST + 1]
+        for key, version in zip(needed, await self._readings.store.read_many(needed), strict=True):
+            if version is not None and not version.deleted:
+                unfiled[key] = version
+        return unfiled
+
+    def _file(self, holder: Put, key: Key, version: Version | None) -> None:
+        target = f"{holder.type}/{holder.id}"
         if key in self._places:
             self._give(key, target)
             return
-        version = await self._store.read(*key)
-        if version is None or version.deleted or binaries.is_named(index := unpack(version.packed)):
+        if version is None or binaries.is_named(index := unpack(version.packed)):
             return
         grant = self._repository.grant
-        if not matches(binaries.fileable(grant), index, id):
-            if matches(binaries.unnamed(grant, "r"), index, id):
+        if not matches(binaries.fileable(grant), index, version.id):
+            if matches(binaries.unnamed(grant, "r"), index, version.id):
                 words = "An attachment names a Binary without securityContext, which the token may not give one."
                 raise Forbidden(words, holder.type)
             return
@@ -88,15 +111,19 @@ class Filing:
         self._places[key] = len(self.writes)
         self.writes.append(self._given(version, target))
 
-    async def _found_filed(self, key: Key, write: Put) -> None:
+    async def _found_filed(self, puts: Sequence[Put]) -> None:
         """A Binary that a client made under an id of its own may be named by a document already."""
-        if write.expected or write.method != "PUT" or binaries.is_named(self._index(key)):
-            return
-        where = Refers(ATTACHMENT, f"Binary/{write.id}")
-        page = await self._store.find(dict.fromkeys(resource_types() - {"Binary"}, where), count=SEVERAL)
-        for holder in page.versions:
-            if await self._repository.sees(holder, "u"):
-                self._give(key, f"{holder.type}/{holder.id}")
+        new = [put for put in puts if not put.expected and put.method == "PUT"]
+        new = [put for put in new if not binaries.is_named(self._index(("Binary", put.id)))]
+        holders = sorted(resource_types() - {"Binary"})
+        for start in range(0, len(new), TOGETHER):
+            some = new[start : start + TOGETHER]
+            scopes = [dict.fromkeys(holders, Refers(ATTACHMENT, f"Binary/{put.id}")) for put in some]
+            pages = await self._readings.store.find_each(scopes, SEVERAL)
+            for put, page in zip(some, pages, strict=True):
+                for holder in page.versions:
+                    if await self._repository.sees(holder, "u"):
+                        self._give(("Binary", put.id), f"{holder.type}/{holder.id}")
 
     async def _judge(self, write: Write) -> None:
         """Nothing is put under a resource by those who may not write it; hidden and absent are refused alike."""
@@ -107,7 +134,7 @@ class Filing:
             here = self._asked.get((type, id))
             if isinstance(here, Put):
                 return
-            version = await self._store.read(type, id) if here is None else None
+            version = await self._readings.read(type, id) if here is None else None
             if version is None or version.deleted or not await self._repository.sees(version, binaries.asked("c")):
                 continue
             # As it was judged: another version of it might not be this writer's.

@@ -23,6 +23,8 @@ from fhir_server.store.filters import (
     both,
     either,
 )
+from fhir_server.store.matching import unpack
+from fhir_server.store.protocol import Version
 
 #: Index row of a Binary naming what it is judged by; "#" where `securityContext` says nothing that could be looked up.
 SECURITY_CONTEXT = "_securityContext"
@@ -109,6 +111,12 @@ def writer(grant: Grant, before: Index | None) -> tuple[Word, ...]:
     if kept or not grant.client:
         return kept
     return (Word(WRITER, grant.client, _signature(grant)),)
+
+
+def written(index: Index, grant: Grant, before: Version | None) -> Index:
+    """The index of a Binary that `grant` writes after the version `before`, with the row that says who wrote it."""
+    known = unpack(before.packed) if before is not None and not before.deleted else None
+    return Index((*index.words, *writer(grant, known)), index.spans, index.narrative, index.content)
 
 
 def _written_by(grant: Grant) -> Filter:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_server.access.ownership import misnamed, owner_of, said_of, with_owner
+from fhir_server.access.readings import Readings
 from fhir_server.access.record_owner import Named, Owner, owner
 from fhir_server.access.write_rules import asks_whose
 from fhir_server.store.filters import (
@@ -17,7 +18,6 @@ from fhir_server.store.filters import (
     NOTHING,
     And,
     Filter,
-    Id,
     Index,
     Linked,
     LinkedFrom,
@@ -27,17 +27,17 @@ from fhir_server.store.filters import (
     both,
 )
 from fhir_server.store.matching import has_links, matches, unpack
-from fhir_server.store.protocol import Store, Version
+from fhir_server.store.protocol import Version
 
 
 class Judge:
     """Judges resources of one store."""
 
-    __slots__ = ("_base", "_store")
+    __slots__ = ("_base", "_readings")
 
-    def __init__(self, store: Store, base: str) -> None:
+    def __init__(self, readings: Readings, base: str) -> None:
         """`base` is the server's own public URL, under which absolute references are local."""
-        self._store = store
+        self._readings = readings
         self._base = base
 
     async def satisfies(self, where: Filter, type: str, id: str, index: Index, at: int = 0) -> bool:
@@ -54,7 +54,7 @@ class Judge:
                 found = await self._refers(where, index)
             case LinkedFrom():
                 linked = both(Refers(where.param, f"{type}/{id}"), where.where)
-                found = await self._store.count({where.type: linked}, 1) > 0
+                found = await self._readings.store.count({where.type: linked}, 1) > 0
             case And() | Or():
                 return replace(where, parts=tuple([await self._settled(p, type, id, index) for p in where.parts]))
             case Not():
@@ -65,18 +65,18 @@ class Judge:
 
     async def _refers(self, link: Linked, index: Index) -> bool:
         prefix = link.type + "/"
-        ids = tuple(w.value[len(prefix) :] for w in index.words if w.param == link.param and w.value.startswith(prefix))
-        if asks_whose(link.where):
-            return any([await self._is_so(link, id) for id in ids])
-        return bool(ids) and await self._store.count({link.type: both(Id(ids), link.where)}, 1) > 0
+        values = dict.fromkeys(w.value for w in index.words if w.param == link.param and w.value.startswith(prefix))
+        for version in await self._readings.read_many([(link.type, value[len(prefix) :]) for value in values]):
+            if version is not None and not version.deleted and await self._is_so(link, version):
+                return True
+        return False
 
-    async def _is_so(self, link: Linked, id: str) -> bool:
-        """Whether what is linked to satisfies a rule that no stored index tells of."""
-        version = await self._store.read(link.type, id)
-        if version is None or version.deleted:
-            return False
-        index = with_owner(unpack(version.packed), await self.owner_of(version))
-        return await self.satisfies(link.where, link.type, id, index, version.at)
+    async def _is_so(self, link: Linked, version: Version) -> bool:
+        """Whether what is linked to satisfies the rule of its type, which may be one that no stored index tells of."""
+        index = unpack(version.packed)
+        if asks_whose(link.where):
+            index = with_owner(index, await self.owner_of(version))
+        return await self.satisfies(link.where, link.type, version.id, index, version.at)
 
     def said_by(self, type: str, tree: dict[str, Any]) -> Owner:
         """Whose a resource says it is."""
@@ -84,14 +84,14 @@ class Judge:
 
     async def said_of(self, version: Version) -> Owner:
         """Whose a stored version says it is, by its references."""
-        return await said_of(self._store, version, self._base)
+        return await said_of(self._readings, version, self._base)
 
     async def misnamed(
         self, found: Owner, before: Owner | None, sees: Callable[[Version], Awaitable[bool]], subject: str | None
     ) -> Named | None:
         """As `ownership.misnamed`."""
-        return await misnamed(self._store, found, before, sees, subject)
+        return await misnamed(self._readings, found, before, sees, subject)
 
     async def owner_of(self, version: Version) -> Owner:
         """Whose a stored version is."""
-        return await owner_of(self._store, version, self._base)
+        return await owner_of(self._readings, version, self._base)

@@ -6,37 +6,42 @@ Searches find by it (`subject:identifier`), so that of another patient it would 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
+from fhir_server.access.readings import Readings
 from fhir_server.access.record_owner import WHOSE, Named, Owner, owner
 from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse
 from fhir_server.store.filters import Index, Word
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Store, Version
+from fhir_server.store.protocol import Version
 
 
-async def said_of(store: Store, version: Version, base: str) -> Owner:
+async def said_of(readings: Readings, version: Version, base: str) -> Owner:
     """Whose a stored version says it is, by its references; of a deletion, whose what it ended was."""
     body = version.body
     if version.deleted:
-        ended = await store.vread(version.type, version.id, version.version - 1)
+        ended = await readings.store.vread(version.type, version.id, version.version - 1)
         body = ended.body if ended is not None else b""
     return owner(version.type, parse(body), base) if body else Owner(None, version.type)
 
 
-async def owner_of(store: Store, version: Version, base: str) -> Owner:
+async def owner_of(readings: Readings, version: Version, base: str) -> Owner:
     """Whose a stored version is: nobody's where an identifier beside a reference is another's."""
-    found = await said_of(store, version, base)
-    for named in found.named:
-        if not _holds(named, await _read(store, named)):
+    found = await said_of(readings, version, base)
+    for named, version_named in await _named(readings, found.named):
+        if not _holds(named, version_named):
             return replace(found, patient=None, element=named.element)
     return found
 
 
 async def misnamed(
-    store: Store, found: Owner, before: Owner | None, sees: Callable[[Version], Awaitable[bool]], subject: str | None
+    readings: Readings,
+    found: Owner,
+    before: Owner | None,
+    sees: Callable[[Version], Awaitable[bool]],
+    subject: str | None,
 ) -> Named | None:
     """The first identifier of what is to be written that is not of whom it is said of; None when there is none.
 
@@ -44,16 +49,15 @@ async def misnamed(
     version before said may stay, anything else is refused whether it is so or not.
 
     Args:
-        store: of those who are named.
+        readings: of those who are named.
         found: what the resource says, whose owner the caller may write for.
         before: what the version before said; None for a new resource.
         sees: whether the caller may read a version.
         subject: the caller, as a reference.
     """
-    for named in found.named:
-        if before is not None and replace(named, element="") in [replace(one, element="") for one in before.named]:
-            continue
-        version = await _read(store, named)
+    past = [replace(one, element="") for one in before.named] if before is not None else []
+    new = [named for named in found.named if replace(named, element="") not in past]
+    for named, version in await _named(readings, new):
         known = version is not None and (named.reference in (found.patient, subject) or await sees(version))
         if not _holds(named, version if known else None):
             return named
@@ -90,9 +94,12 @@ def _compartments(type: str, index: Index) -> dict[str, str]:
     return {w.value: w.param for w in index.words if w.param in params and w.value.startswith("Patient/")}
 
 
-async def _read(store: Store, named: Named) -> Version | None:
-    type, _, id = named.reference.partition("/")
-    return await store.read(type, id) if id else None
+async def _named(readings: Readings, all_named: Sequence[Named]) -> list[tuple[Named, Version | None]]:
+    """Each with what it is said of; None where that is not here."""
+    keys = [(type, id) for type, _, id in (named.reference.partition("/") for named in all_named)]
+    there = [key for key in keys if key[1]]
+    found = dict(zip(there, await readings.read_many(there), strict=True)) if there else {}
+    return [(named, found.get(key)) for named, key in zip(all_named, keys, strict=True)]
 
 
 def _holds(named: Named, version: Version | None) -> bool:

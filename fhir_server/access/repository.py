@@ -19,6 +19,7 @@ from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.judging import Judge
 from fhir_server.access.ownership import with_owner
 from fhir_server.access.policy import Known, Policy
+from fhir_server.access.readings import Key, Readings, carried
 from fhir_server.access.record_owner import owner
 from fhir_server.access.rules import Decision
 from fhir_server.access.touched import Touched
@@ -44,7 +45,7 @@ from fhir_server.store.protocol import (
     Want,
     Write,
 )
-from fhir_server.work.budget import carry, settle
+from fhir_server.work.budget import settle
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Repository:
         touched: what this exchange touched, for its AuditEvents.
     """
 
-    __slots__ = ("_judge", "_known", "_store", "base", "grant", "policy", "registry", "touched")
+    __slots__ = ("_judge", "_known", "_readings", "_store", "base", "grant", "policy", "registry", "touched")
 
     def __init__(
         self, store: Store, grant: Grant, registry: Registry, base: str, policy: Policy, known: Known = ()
@@ -71,7 +72,8 @@ class Repository:
         """
         self._store = store
         self.base = base
-        self._judge = Judge(store, base)
+        self._readings = Readings(store)
+        self._judge = Judge(self._readings, base)
         self._known = known
         self.grant = grant
         self.registry = registry
@@ -119,13 +121,22 @@ class Repository:
         Raises:
             Forbidden, NotFound, Gone: no scope for the type; absent or hidden; deleted, and visible before.
         """
-        version = await self.current(type, id)
-        if version is None:
-            raise NotFound(f"There is no such {type}.")
-        if version.deleted:
-            raise Gone(f"This {type} was deleted.", headers={"ETag": f'W/"{version.version}"'})
-        await self._note([version])
-        return version
+        with self._readings:
+            version = await self.current(type, id)
+            if version is None:
+                raise NotFound(f"There is no such {type}.")
+            if version.deleted:
+                raise Gone(f"This {type} was deleted.", headers={"ETag": f'W/"{version.version}"'})
+            await self._note([version])
+            return version
+
+    def together(self) -> Readings:
+        """What is read inside is asked of the store once: a write and all it is judged by, a Bundle's entries."""
+        return self._readings
+
+    async def ahead(self, keys: Sequence[Key]) -> None:
+        """Ask for what will be read one by one inside the same `together`: in one call, with what it is judged by."""
+        await self._readings.ahead(keys, contexts=not self.grant.unrestricted)
 
     async def vread(self, type: str, id: str, version: int) -> Version:
         """That version, judged by its own index and the *current* version's.
@@ -157,7 +168,7 @@ class Repository:
                 (`Rule.kept`), or it is not the patient's.
         """
         self.require(type, verb)
-        version = await self._store.read(type, id)
+        version = await self._readings.read(type, id)
         if version is None:
             return None
         if not await self.sees(version, verb):
@@ -189,16 +200,20 @@ class Repository:
     ) -> Page:
         """Current resources satisfying the filter of their type and visible to the caller: as `Store.find`."""
         least = self._least(want)
-        page = _carried(await self._store.find(self.visible(scope), sort, after, count, most_bytes, least))
+        page = await self._readings.find(self.visible(scope), sort, after, count, most_bytes, least)
         await self._note(page.versions)
         return page
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `find` for each of `scopes`, in the same order: many small questions asked at once."""
-        pages = await self._store.find_each([self.visible(scope) for scope in scopes], count, self._least(want))
-        for page in map(_carried, pages):
-            await self._note(page.versions)
+        pages = await self._readings.find_each([self.visible(scope) for scope in scopes], count, self._least(want))
+        await self._note([version for page in pages for version in page.versions])
         return pages
+
+    async def ids_each(self, scopes: Sequence[Scope], count: int) -> list[frozenset[str]]:
+        """The ids of what `find` would give for each of `scopes`: nothing is shown, and nothing is traced."""
+        pages = await self._store.find_each([self.visible(scope) for scope in scopes], count, "head")
+        return [frozenset(version.id for version in page.versions) for page in pages]
 
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """How many `find` would give in all; counting stops at `limit`."""
@@ -222,7 +237,7 @@ class Repository:
         most_bytes: int | None = None,
     ) -> Page:
         """Versions newest first, deletions included, which the caller may read as they were and as they are now."""
-        page = _carried(await self._store.history(self.visible(scope, "r"), id, since, at, after, count, most_bytes))
+        page = carried(await self._store.history(self.visible(scope, "r"), id, since, at, after, count, most_bytes))
         await self._note(page.versions)
         return page
 
@@ -307,15 +322,15 @@ class Repository:
         """
         asked = len(writes)
         if any(map(concerns, writes)):
-            filing = Filing(self, self._store, writes)
+            filing = Filing(self, self._readings, writes)
             await filing.settle()
             writes, guards = filing.writes, [*guards, *filing.guards]
         settle()
         if not self.touched.noting:
-            return (await self._store.transact(writes, guards))[:asked]
-        touched = self.touched.with_writes(writes, await touched_patients.of_writes(self._store, writes))
+            return (await self._readings.transact(writes, guards))[:asked]
+        touched = self.touched.with_writes(writes, await touched_patients.of_writes(self._readings, writes))
         events = await self.touched.auditing(touched) if self.touched.auditing is not None and writes else ()
-        made = await self._store.transact([*writes, *events], guards)
+        made = await self._readings.transact([*writes, *events], guards)
         self.touched.take(touched)
         if events:
             self.touched.settle()
@@ -329,11 +344,7 @@ class Repository:
     def index(self, type: str, tree: dict[str, Any], before: Version | None = None) -> Index:
         """What can be searched of a resource of this caller's, which follows the version `before`."""
         index = extract(type, tree, self.registry, self.base)
-        if type == "Binary":
-            known = unpack(before.packed) if before is not None and not before.deleted else None
-            words = (*index.words, *binaries.writer(self.grant, known))
-            return Index(words, index.spans, index.narrative, index.content)
-        return index
+        return index if type != "Binary" else binaries.written(index, self.grant, before)
 
     def new_id(self, type: str, tree: dict[str, Any] | None = None) -> str:
         """An unguessable id for a new resource, as `Store.new_id`; `tree` says whose it will be."""
@@ -346,7 +357,7 @@ class Repository:
     async def _note(self, versions: Sequence[Version]) -> None:
         """Versions were given to the caller."""
         if self.touched.noting:
-            self.touched.saw(versions, await touched_patients.of_versions(self._store, versions))
+            self.touched.saw(versions, await touched_patients.of_versions(self._readings, versions))
 
     async def sees(self, version: Version, verb: str) -> bool:
         """Whether the caller may `verb` that version."""
@@ -384,11 +395,6 @@ class Repository:
         """Whether the caller may read a version, and what there is now."""
         if version.current or self.grant.unrestricted:
             return await self.sees(version, "r")
-        now = await self._store.read(version.type, version.id)
+        now = await self._readings.read(version.type, version.id)
         past = replace(version, packed=version.own)
         return now is not None and await self.sees(now, "r") and await self.sees(past, "r")
-
-
-def _carried(page: Page) -> Page:
-    carry(sum([len(version.body) + len(version.packed) for version in page.versions]))
-    return page

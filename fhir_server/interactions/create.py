@@ -40,4 +40,4 @@ async def create(request: Request, context: Context) -> Response:
         await hooks.written(context, version)
         return written(version, 201, context, issues)
 
-    return await retried(attempt)
+    return await retried(context, attempt)

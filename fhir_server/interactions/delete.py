@@ -34,7 +34,7 @@ async def delete(request: Request, context: Context) -> Response:
         await hooks.written(context, version)
         return answered(version, context)
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 async def conditional_delete(request: Request, context: Context) -> Response:
@@ -58,7 +58,7 @@ async def conditional_delete(request: Request, context: Context) -> Response:
         await hooks.written(context, *done)
         return answered(done[0] if len(done) == 1 else None, context)
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 async def doomed(request: Request, context: Context, type: str, id: str) -> Version | None:

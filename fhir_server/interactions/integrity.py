@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/bundle.html#references
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -74,17 +74,42 @@ async def guards(
         return []
     own = f"{tree['resourceType']}/{tree.get('id', '')}"
     issues, found = [], {}
-    for path, type, id in _references(tree, tree["resourceType"], context.base + "/"):
-        target = f"{type}/{id}"
-        if target in present or target == own or target in found:
-            continue
-        if target in ended or not statement.supports(type) or not await _is_there(context, type, id):
-            issues.append(Issue("error", "not-found", "The reference is to a resource that is not here.", path))
-        else:
-            found[target] = Guard(type, Id((id,)), frozenset({id}))
+    with context.repository.together():
+        await ahead(context, [tree], present, ended)
+        for path, type, id in _references(tree, tree["resourceType"], context.base + "/"):
+            target = f"{type}/{id}"
+            if target in present or target == own or target in found:
+                continue
+            if target in ended or not statement.supports(type) or not await _is_there(context, type, id):
+                issues.append(Issue("error", "not-found", "The reference is to a resource that is not here.", path))
+            else:
+                found[target] = Guard(type, Id((id,)), frozenset({id}))
     if issues:
         raise Invalid(issues=issues)
     return list(found.values())
+
+
+async def ahead(context: Context, trees: Iterable[dict[str, Any]], *known: AbstractSet[str]) -> None:
+    """Ask, in one call, for what `guards` will look for within the same `Repository.together`.
+
+    Args:
+        context: whose settings and repository are used.
+        trees: the resources to write.
+        known: `Type/id` of what need not be looked for.
+    """
+    if not context.settings.referential_integrity:
+        return
+    repository, base = context.repository, context.base + "/"
+    named = dict.fromkeys((type, id) for tree in trees for _, type, id in _references(tree, tree["resourceType"], base))
+    await repository.ahead(
+        [
+            (type, id)
+            for type, id in named
+            if statement.supports(type)
+            and not any(f"{type}/{id}" in some for some in known)
+            and repository.allows(type, "r")
+        ]
+    )
 
 
 async def unreferenced(
@@ -104,13 +129,15 @@ async def unreferenced(
     if not context.settings.referential_integrity:
         return []
     gone = ended | {f"{type}/{id}" for id in ids}
-    made = []
+    asked = []
     for referrer in statement.resources():
         params = [code for code, p in context.repository.registry.of(referrer).items() if p.type == "reference"]
-        if not params:
-            continue
-        where = either([Refers(code, f"{type}/{id}") for code in params for id in sorted(ids)])
-        page = await context.repository.find({referrer: where}, count=len(gone) + 1, want="head")
+        if params:
+            asked.append((referrer, either([Refers(code, f"{type}/{id}") for code in params for id in sorted(ids)])))
+    scopes = [{referrer: where} for referrer, where in asked]
+    pages = await context.repository.find_each(scopes, len(gone) + 1, "head")
+    made = []
+    for (referrer, where), page in zip(asked, pages, strict=True):
         if any(f"{referrer}/{version.id}" not in gone for version in page.versions):
             raise Conflict(f"A {referrer} refers to this {type}.")
         made.append(context.repository.guard(referrer, where, frozenset(version.id for version in page.versions)))

@@ -43,7 +43,7 @@ async def patch(request: Request, context: Context) -> Response:
     async def attempt() -> Response:
         return await _patched(request, context, type, id, change, [])
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 async def conditional_patch(request: Request, context: Context) -> Response:
@@ -63,7 +63,7 @@ async def conditional_patch(request: Request, context: Context) -> Response:
             raise NotFound(f"No {type} matches the criteria.")
         return await _patched(request, context, type, found.version.id, change, [found.guard])
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 def change_of(request: Request, context: Context) -> Change:

@@ -42,7 +42,7 @@ async def update(request: Request, context: Context) -> Response:
         await hooks.written(context, version)
         return written(version, 201 if before is None or before.deleted else 200, context, issues)
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 async def conditional_update(request: Request, context: Context) -> Response:
@@ -68,7 +68,7 @@ async def conditional_update(request: Request, context: Context) -> Response:
         await hooks.written(context, version)
         return written(version, 201 if before is None or before.deleted else 200, context, issues)
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 def require_same_id(tree: dict[str, Any], id: str) -> None:

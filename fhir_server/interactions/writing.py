@@ -109,15 +109,16 @@ async def judged(context: Context, tree: dict[str, Any]) -> list[Issue]:
     return issues
 
 
-async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """What `attempt` gives, judged again each time another write overtook it.
+async def retried(context: Context, attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` gives, judged again each time another write overtook it; what it reads twice is asked once.
 
     Raises:
         Conflict: overtaken too often (409).
     """
     for times in range(ATTEMPTS):
         try:
-            return await attempt()
+            with context.repository.together():
+                return await attempt()
         except Stale:
             await asyncio.sleep(random.random() * 0.001 * min(times, 20))  # noqa: S311 - spreads contenders, no secret
     raise Conflict("Others keep writing the same resource; try again.", headers={"Retry-After": "1"})

@@ -141,7 +141,7 @@ async def _changed(
         answer = returned("return", "valueMeta", made)
         return Response(200, answer.body, version=version.version, at=version.at)
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 _METHOD: Literal["PUT"] = "PUT"

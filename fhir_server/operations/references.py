@@ -39,20 +39,21 @@ async def fetched(keys: Iterable[Key], context: Context) -> dict[Key, Version]:
         TooCostly: they are longer than an answer may be.
     """
     left = context.settings.max_answer_bytes
-    wanted: dict[str, dict[str, None]] = {}
+    by_type: dict[str, dict[str, None]] = {}
     for type, id in keys:
-        wanted.setdefault(type, {})[id] = None
-    found: dict[Key, Version] = {}
-    for type, ids in wanted.items():
-        listed = list(ids)
-        for n in range(0, len(listed), _TOGETHER):
-            some = tuple(listed[n : n + _TOGETHER])
-            page = await context.repository.find({type: Id(some)}, count=len(some), most_bytes=left)
-            left -= sum(len(version.body) for version in page.versions)
-            if page.next is not None or left < 0:
-                raise TooCostly("What the resources refer to is longer than an answer may be; ask for less at once.")
-            found.update({(version.type, version.id): version for version in page.versions})
-    return found
+        by_type.setdefault(type, {})[id] = None
+    wanted = [(type, id) for type, ids in by_type.items() for id in ids]
+    found: dict[str, list[Version]] = {type: [] for type in by_type}
+    for n in range(0, len(wanted), _TOGETHER):
+        some = wanted[n : n + _TOGETHER]
+        scope = {type: Id(tuple(id for one, id in some if one == type)) for type in dict(some)}
+        page = await context.repository.find(scope, count=len(some), most_bytes=left)
+        left -= sum(len(version.body) for version in page.versions)
+        if page.next is not None or left < 0:
+            raise TooCostly("What the resources refer to is longer than an answer may be; ask for less at once.")
+        for version in page.versions:
+            found[version.type].append(version)
+    return {(version.type, version.id): version for versions in found.values() for version in versions}
 
 
 async def closure(

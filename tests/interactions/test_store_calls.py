@@ -54,7 +54,7 @@ async def ask(house: House, grant: Grant, asked: Asked) -> Any:
     content_type = asked.content_type if body else ""
     segments, pairs = tuple(part for part in path.split("/") if part), tuple(parse_qsl(query))
     request = Request(asked.method, segments, pairs, body, content_type, asked.headers or {})
-    context = house.context_of(grant, BASE, True, "representation", "")
+    context = house.context_of(house.repository(grant, BASE), BASE, True, "representation", "")
     settings = context.settings.model_copy(update={"referential_integrity": asked.integrity})
     try:
         response = await audited(request, replace(context, settings=settings))
@@ -163,7 +163,7 @@ CHANGE = [{"op": "add", "path": "/note", "value": [{"text": "x"}]}]
 Row = tuple[Callable[[int], Asked], tuple[int, int, int]]
 MOST: dict[str, Row] = {
     # Before anybody looked: what a trace names is referred to.
-    "delete with integrity": (lambda n: Asked("DELETE", f"Observation/s{n + 8}", integrity=True), (117, 117, 117)),
+    "delete with integrity": (lambda n: Asked("DELETE", f"Observation/s{n + 8}", integrity=True), (3, 3, 3)),
     "read": (lambda _: Asked("GET", "Observation/o0"), (1, 2, 2)),
     "vread": (lambda _: Asked("GET", "Observation/o0/_history/1"), (1, 2, 2)),
     "history": (lambda _: Asked("GET", "Observation/o0/_history"), (3, 4, 4)),
@@ -172,9 +172,9 @@ MOST: dict[str, Row] = {
     "include by version": (lambda _: Asked("GET", "Observation?code=v&_include=Observation:performer"), (4, 5, 5)),
     "revinclude": (lambda _: Asked("GET", "Patient?_id=p&_revinclude=Observation:subject"), (2, 3, 3)),
     "chain": (lambda _: Asked("GET", "Observation?patient.identifier=urn:i|p"), (1, 2, 2)),
-    "contained": (lambda _: Asked("GET", "Specimen?_contained=true&patient.identifier=urn:i|p"), (9, 10, 10)),
-    "search of Binaries": (lambda _: Asked("GET", "Binary?_count=10"), (1, 12, 12)),
-    "read of a Binary": (lambda _: Asked("GET", "Binary/b0"), (1, 4, 4)),
+    "contained": (lambda _: Asked("GET", "Specimen?_contained=true&patient.identifier=urn:i|p"), (2, 3, 3)),
+    "search of Binaries": (lambda _: Asked("GET", "Binary?_count=10"), (1, 3, 3)),
+    "read of a Binary": (lambda _: Asked("GET", "Binary/b0"), (1, 3, 3)),
     "create": (lambda _: Asked("POST", "Observation", observation()), (1, 1, 1)),
     "create unless there": (
         lambda n: Asked(
@@ -182,24 +182,24 @@ MOST: dict[str, Row] = {
         ),
         (2, 2, 2),
     ),
-    "create with integrity": (lambda n: Asked("POST", "Observation", referring(n), integrity=True), (11, 11, 11)),
+    "create with integrity": (lambda n: Asked("POST", "Observation", referring(n), integrity=True), (2, 2, 2)),
     "update": (lambda _: Asked("PUT", "Observation/o0", observation("o0")), (2, 2, 2)),
-    "update by criteria": (lambda _: Asked("PUT", "Observation?_id=o0", observation()), (3, 3, 3)),
+    "update by criteria": (lambda _: Asked("PUT", "Observation?_id=o0", observation()), (2, 2, 2)),
     "patch": (
         lambda _: Asked("PATCH", "Observation/o0", CHANGE, content_type="application/json-patch+json"), (2, 2, 2)
     ),
     "transaction of 30": (transaction_of_thirty, (17, 17, 17)),
-    "transaction of updates": (transaction_of_updates, (36, 37, 37)),
+    "transaction of updates": (transaction_of_updates, (31, 32, 32)),
     "transaction that files": (transaction_that_files, (1, 1, 1)),
     "batch of reads": (
         lambda _: Asked("POST", "", batch(*[asks("GET", f"Observation/o{n}") for n in range(10)])), (10, 11, 11)
     ),
-    "everything": (lambda _: Asked("GET", "Patient/p/$everything"), (4, 17, 17)),
+    "everything": (lambda _: Asked("GET", "Patient/p/$everything"), (3, 5, 5)),
     "lastn": (lambda _: Asked("GET", "Observation/$lastn?patient=p&code=c"), (1, 2, 2)),
     "meta of a type": (lambda _: Asked("GET", "Observation/$meta"), (1, 2, 2)),
     "meta-add": (lambda n: Asked("POST", f"Observation/o{n}/$meta-add", LABEL), (2, 2, 2)),
-    "validate": (lambda n: Asked("POST", "Observation/$validate", referring(n), integrity=True), (10, 11, 11)),
-    "document": (lambda _: Asked("GET", "Composition/c/$document"), (4, 5, 5)),
+    "validate": (lambda n: Asked("POST", "Observation/$validate", referring(n), integrity=True), (1, 2, 2)),
+    "document": (lambda _: Asked("GET", "Composition/c/$document"), (2, 3, 3)),
     "expand": (lambda _: Asked("GET", "ValueSet/vs/$expand"), (2, 3, 3)),
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ async def transaction(bundle: dict[str, Any], request: Request, context: Context
         tree = given.pop() if given else parse(request.body, context.settings.max_depth)
         return await _attempt(tree, request.body, context, dispatch)
 
-    return await retried(attempt)
+    return await retried(context, attempt)
 
 
 async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispatch: Handler) -> Response:

@@ -6,12 +6,15 @@ contain; so the containers are read, and each contained resource is judged as if
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import TooCostly
-from fhir_server.search.answering.includes import Reader
+from fhir_server.search.answering.includes import Reader, chunks
 from fhir_server.search.asking.query import Query
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
@@ -38,6 +41,8 @@ MAX_CONTAINERS = 2_000
 CONTAINED = "_contained"
 _BY_ID = (Sort("_id", "own"),)
 _PAGE = 200
+#: Ids asked of the engine in one question.
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,36 @@ async def contained_in(scope: Scope, repository: Reader, registry: Registry, bas
     """
     holding: list[Filter] = [Token(CONTAINED, type) for type in scope]
     where = Or(tuple(holding))
-    found: list[Contained] = []
+    candidates: list[_Candidate] = []
     for version in await _containers({type: where for type in sorted(resource_types())}, repository):
         beside = parse(version.body, max_depth=1000).get("contained", [])
         for tree in beside:
-            type = tree.get("resourceType", "")
-            if type not in scope:
-                continue
-            index = extract(type, tree, registry, base, beside=beside, written=True)
-            if await _satisfies(scope[type], index, tree.get("id", ""), version, repository):
-                found.append(Contained(version, tree.get("id", ""), serialize(tree)))
+            if (type := tree.get("resourceType", "")) in scope:
+                index = extract(type, tree, registry, base, beside=beside, written=True)
+                candidates.append(_Candidate(version, tree, index, scope[type]))
+    links = await Links.of([link for one in candidates for link in _links(one.where, one.index)], repository)
+    found = [Contained(one.container, one.id, serialize(one.tree)) for one in candidates if one.satisfies(links)]
     return sorted(found, key=lambda one: one.key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A contained resource that may match, and what is asked of it."""
+
+    container: Version
+    tree: dict[str, Any]
+    index: Index
+    where: Filter
+
+    @property
+    def id(self) -> str:
+        """Its own id, within the container."""
+        return str(self.tree.get("id", ""))
+
+    def satisfies(self, links: Links) -> bool:
+        """Whether it matches, where `links` say what is there outside of its container."""
+        settled = _settled(self.where, self.index, links)
+        return matches(settled, self.index, self.id, self.container.at * 1000)
 
 
 async def _containers(scope: Scope, repository: Reader) -> list[Version]:
@@ -93,27 +117,68 @@ async def _containers(scope: Scope, repository: Reader) -> list[Version]:
     return found
 
 
-async def _satisfies(where: Filter, index: Index, id: str, container: Version, repository: Reader) -> bool:
-    settled = await _settled(where, index, repository)
-    return matches(settled, index, id, container.at * 1000)
+#: What a link asks: the type it leads to, what must hold there, and the ids that it leads to.
+_Asked = tuple[str, Filter, tuple[str, ...]]
 
 
-async def _settled(where: Filter, index: Index, repository: Reader) -> Filter:
+class Links:
+    """What links lead to: all of them asked at once, however many contained resources have them."""
+
+    def __init__(self) -> None:
+        self._there: dict[tuple[str, Filter], set[str]] = {}
+
+    @classmethod
+    async def of(cls, asked: Iterable[_Asked], repository: Reader) -> Links:
+        """Ask which of the ids satisfy what is asked of them."""
+        found, ids = cls(), defaultdict[tuple[str, Filter], dict[str, None]](dict)
+        for type, where, some in asked:
+            ids[type, where].update(dict.fromkeys(some))
+        scopes = [
+            (key, {key[0]: both(Id(tuple(some)), key[1])})
+            for key, all_ids in ids.items()
+            for some in chunks(list(all_ids), _CHUNK)
+        ]
+        if scopes:
+            there = await repository.ids_each([scope for _, scope in scopes], _CHUNK)
+            for (key, _), some_ids in zip(scopes, there, strict=True):
+                found._there.setdefault(key, set()).update(some_ids)
+        return found
+
+    def holds(self, asked: _Asked) -> bool:
+        """Whether some of the ids satisfy it."""
+        type, where, ids = asked
+        return not self._there.get((type, where), set()).isdisjoint(ids)
+
+
+def _asked(link: Linked, index: Index) -> _Asked:
+    prefix = link.type + "/"
+    ids = (w.value[len(prefix) :] for w in index.words if w.param == link.param and w.value.startswith(prefix))
+    return link.type, link.where, tuple(ids)
+
+
+def _links(where: Filter, index: Index) -> Iterator[_Asked]:
+    match where:
+        case Linked():
+            yield _asked(where, index)
+        case And() | Or():
+            for part in where.parts:
+                yield from _links(part, index)
+        case Not():
+            yield from _links(where.part, index)
+
+
+def _settled(where: Filter, index: Index, links: Links) -> Filter:
     """`where` with each link replaced by whether it holds."""
     match where:
         case Linked():
-            prefix = where.type + "/"
-            ids = [w.value[len(prefix) :] for w in index.words if w.param == where.param and w.value.startswith(prefix)]
-            if not ids:
-                return NOTHING
-            return EVERYTHING if await repository.count({where.type: both(Id(tuple(ids)), where.where)}, 1) else NOTHING
+            return EVERYTHING if links.holds(_asked(where, index)) else NOTHING
         case LinkedFrom():
             # Nothing outside its container can refer to a contained resource.
             return NOTHING
         case And() | Or():
-            return replace(where, parts=tuple([await _settled(part, index, repository) for part in where.parts]))
+            return replace(where, parts=tuple(_settled(part, index, links) for part in where.parts))
         case Not():
-            return Not(await _settled(where.part, index, repository))
+            return Not(_settled(where.part, index, links))
         case _:
             return where
 

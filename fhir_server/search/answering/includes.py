@@ -42,6 +42,9 @@ class Reader(Protocol):
     ) -> Page:
         """A page of what the caller may see of `scope`."""
 
+    async def ids_each(self, scopes: Sequence[Scope], count: int) -> list[frozenset[str]]:
+        """The ids of what the caller may see of each of `scopes`, `count` at most."""
+
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """How many there are; counting stops at `limit`."""
 
@@ -246,7 +249,7 @@ class _Search:
                 yield target
 
     async def _fetch(self, wanted: _Wanted) -> None:
-        for keys in _chunks(list(wanted.current)):
+        for keys in chunks(list(wanted.current)):
             ids: dict[str, list[str]] = defaultdict(list)
             for type, id in keys:
                 ids[type].append(id)
@@ -260,7 +263,7 @@ class _Search:
         for type, id, number in wanted.versions:
             if not self.cut:
                 await self._vread(type, id, number)
-        for some in _chunks(list(wanted.canonical)):
+        for some in chunks(list(wanted.canonical)):
             by_type: dict[str, list[Filter]] = defaultdict(list)
             for type, url, business in some:
                 exact = both(Uri("url", url), _of_version(business)) if business else Uri("url", url)
@@ -278,7 +281,7 @@ class _Search:
         if not includes or self.cut:
             return
         self.asking = includes[0]
-        for some in _chunks(list(frontier), 50):
+        for some in chunks(list(frontier), 50):
             scope: dict[str, list[Filter]] = defaultdict(list)
             for one in includes:
                 for source in sorted(resource_types()) if one.source == "*" else (one.source,):
@@ -338,5 +341,6 @@ def _of_version(business: str) -> Filter:
     return either([Token("version", spelling) for spelling in spellings(business)])
 
 
-def _chunks(items: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
+def chunks(items: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
+    """`items` in parts of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
