@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from fhir_server.http.application import Application
     from fhir_server.http.calls import Call
     from fhir_server.http.guard import Guard
+    from fhir_server.interactions.pipeline import Pipeline
     from fhir_server.jobs.clock import Clock, Now
     from fhir_server.operations.table import Operations
     from fhir_server.search.activation.reindex import Anew
@@ -126,6 +127,14 @@ class House:
         known = await self.policy.known(grant, self.repository(), self.lasting)
         base = base or self.settings.base_url
         return Repository(self.engine.store, grant, self.registry, base, self.policy, known)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The steps of every write: the server's own, and those of services."""
+        from fhir_server.interactions.pipeline import Pipeline
+        from fhir_server.interactions.server_steps import SERVER
+
+        return Pipeline([*SERVER, *(step for one in self.declared for step in one.steps)])
 
     @cached_property
     def services(self) -> Services:
@@ -219,6 +228,7 @@ class House:
             repository=repository,
             settings=self.settings,
             base=base,
+            pipeline=self.pipeline,
             strict=strict,
             prefer=prefer,
             request_id=request_id,

@@ -5,9 +5,10 @@ https://hl7.org/fhir/R4/http.html#create, https://hl7.org/fhir/R4/http.html#ccre
 
 from __future__ import annotations
 
-from fhir_server.interactions import conditional, hooks, integrity
+from fhir_server.interactions import conditional
 from fhir_server.interactions.exchange import Context, Request, Response
-from fhir_server.interactions.writing import incoming, judged, retried, written
+from fhir_server.interactions.pipeline import Change
+from fhir_server.interactions.writing import incoming, retried, written
 
 
 async def create(request: Request, context: Context) -> Response:
@@ -24,20 +25,20 @@ async def create(request: Request, context: Context) -> Response:
     tree, body = incoming(request, context, type)
     # R4 http.html#create: an id that the client gave is ignored.
     tree.pop("id", None)
-    integrity.require_resolvable(tree)
-    issues = await judged(context, tree)
+    context.pipeline.receive(tree)
+    issues = await context.pipeline.judged(context, tree)
     criteria = request.headers.get("if-none-exist")
 
     async def attempt() -> Response:
-        guards = await integrity.guards(context, tree)
+        guards = []
         if criteria is not None:
             found = await conditional.matching(context, type, criteria, want="head")
             if found.version is not None:
                 return written(await repository.read(type, found.version.id), 200, context, issues)
             guards.append(found.guard)
-        put = await repository.put(type, repository.new_id(type, tree), tree, body, None, "POST")
-        [version] = await repository.transact([put], guards)
-        await hooks.written(context, version)
+        change = Change(type, repository.new_id(type, tree), tree, None, "POST", body)
+        made = await context.pipeline.prepared(context, change)
+        [version] = await context.pipeline.commit(context, made, guards)
         return written(version, 201, context, issues)
 
     return await retried(context, attempt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from fhir_server.fhir.outcome import Issue, NotFound, outcome
-from fhir_server.interactions import conditional, hooks, integrity, statement
+from fhir_server.interactions import conditional, statement
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import retried
@@ -29,9 +29,8 @@ async def delete(request: Request, context: Context) -> Response:
         before = await doomed(request, context, type, id)
         if before is None or before.deleted:
             return answered(before, context)
-        guards = await integrity.unreferenced(context, type, frozenset({id}))
-        [version] = await context.repository.transact([await context.repository.delete(before)], guards)
-        await hooks.written(context, version)
+        made = await context.pipeline.ending(context, [before])
+        [version] = await context.pipeline.commit(context, made)
         return answered(version, context)
 
     return await retried(context, attempt)
@@ -53,9 +52,8 @@ async def conditional_delete(request: Request, context: Context) -> Response:
         if not versions:
             require_match(request, None)
             return answered(None, context)
-        guards += await integrity.unreferenced(context, type, frozenset(v.id for v in versions))
-        done = await context.repository.transact([await context.repository.delete(v) for v in versions], guards)
-        await hooks.written(context, *done)
+        made = await context.pipeline.ending(context, versions)
+        done = await context.pipeline.commit(context, made, guards)
         return answered(done[0] if len(done) == 1 else None, context)
 
     return await retried(context, attempt)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
+    from fhir_server.interactions.pipeline import Pipeline
     from fhir_server.search.activation.watch import Watch
     from fhir_server.search.kinds.reading import Terminology
     from fhir_server.settings import Settings
@@ -76,6 +77,7 @@ class Context:
         repository: the store as this caller may see it.
         settings: the server's settings.
         base: absolute URL of the FHIR base without a final slash, for links and fullUrl.
+        pipeline: the steps that every write goes through.
         strict: whether an unknown search parameter is an error (`Prefer: handling`, default by setting).
         prefer: return preference, "representation" when the client said nothing.
         request_id: for logs and traces.
@@ -96,6 +98,7 @@ class Context:
     repository: Repository
     settings: Settings
     base: str
+    pipeline: Pipeline
     strict: bool = True
     prefer: str = "representation"
     request_id: str = ""

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/terminology-service.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_server.fhir.outcome import Issue
@@ -55,7 +55,11 @@ _KEY = "binding-untold"
 _UNTOLD = "Whether codes are in {} was not judged: the terminology server that is asked for it does not answer."
 
 
-async def written(context: Context, *versions: Version) -> None:
+#: Types whose writes change the server itself.
+FOLLOWED = frozenset({"SearchParameter", "StructureDefinition", *KINDS})
+
+
+async def written(context: Context, versions: Sequence[Version]) -> None:
     """Versions were made, deletions among them."""
     if context.watch is not None and any(version.type == "SearchParameter" for version in versions):
         await context.watch.announce()

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Gone, Invalid, Issue, Malformed, NotFound, UnsupportedMediaType
-from fhir_server.interactions import conditional, hooks, integrity
+from fhir_server.interactions import conditional
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Context, Request, Response
 from fhir_server.interactions.patching import fhirpath_patch, json_patch
+from fhir_server.interactions.pipeline import Change as Wanted
+from fhir_server.interactions.pipeline import Commit
 from fhir_server.interactions.preconditions import require_match
-from fhir_server.interactions.writing import as_readable, judged, retried, written
-from fhir_server.store.protocol import Guard, Put, Version
+from fhir_server.interactions.writing import as_readable, retried, written
+from fhir_server.store.protocol import Guard, Version
 
 #: A resource to a changed one; the one given is the caller's own and may be changed in place.
 Change = Callable[[dict[str, Any]], dict[str, Any]]
@@ -83,16 +85,14 @@ def change_of(request: Request, context: Context) -> Change:
     )
 
 
-async def changed(
-    request: Request, context: Context, type: str, id: str, change: Change
-) -> tuple[Put, dict[str, Any], list[Issue]]:
-    """The write that a patch of the current version makes, its tree, and what validation says of it."""
+async def changed(request: Request, context: Context, type: str, id: str, change: Change) -> tuple[Commit, list[Issue]]:
+    """What a patch of the current version would write, and what validation says of it."""
     before = await patchable(context, type, id)
     require_match(request, before)
     tree = applied(before, change, context)
-    integrity.require_resolvable(tree, before)
-    issues = await judged(context, tree)
-    return await context.repository.put(type, id, tree, serialize(tree), before, "PATCH"), tree, issues
+    context.pipeline.receive(tree, before)
+    issues = await context.pipeline.judged(context, tree)
+    return await context.pipeline.prepared(context, Wanted(type, id, tree, before, "PATCH")), issues
 
 
 async def patchable(context: Context, type: str, id: str) -> Version:
@@ -126,8 +126,6 @@ def applied(before: Version, change: Change, context: Context) -> dict[str, Any]
 async def _patched(
     request: Request, context: Context, type: str, id: str, change: Change, guards: list[Guard]
 ) -> Response:
-    put, tree, issues = await changed(request, context, type, id, change)
-    guards = [*guards, *await integrity.guards(context, tree)]
-    [version] = await context.repository.transact([put], guards)
-    await hooks.written(context, version)
+    made, issues = await changed(request, context, type, id, change)
+    [version] = await context.pipeline.commit(context, made, guards)
     return written(version, 200, await as_readable(version, context), issues)

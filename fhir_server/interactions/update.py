@@ -10,10 +10,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fhir_server.fhir.outcome import Conflict, Malformed, MethodNotAllowed, NotFound
-from fhir_server.interactions import conditional, hooks, integrity, statement
+from fhir_server.interactions import conditional, statement
 from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.pipeline import Change
 from fhir_server.interactions.preconditions import require_match
-from fhir_server.interactions.writing import incoming, judged, require_id, retried, written
+from fhir_server.interactions.writing import incoming, require_id, retried, written
 from fhir_server.store.protocol import Guard, Version
 
 
@@ -31,15 +32,14 @@ async def update(request: Request, context: Context) -> Response:
     context.repository.require(type, "u")
     tree, body = incoming(request, context, type, id)
     require_same_id(tree, id)
-    issues = await judged(context, tree)
+    issues = await context.pipeline.judged(context, tree)
 
     async def attempt() -> Response:
         before = await previous(context, type, id)
         require_match(request, before)
-        integrity.require_resolvable(tree, before)
-        put = await context.repository.put(type, id, tree, body, before, "PUT")
-        [version] = await context.repository.transact([put], await integrity.guards(context, tree))
-        await hooks.written(context, version)
+        context.pipeline.receive(tree, before)
+        made = await context.pipeline.prepared(context, Change(type, id, tree, before, "PUT", body))
+        [version] = await context.pipeline.commit(context, made)
         return written(version, 201 if before is None or before.deleted else 200, context, issues)
 
     return await retried(context, attempt)
@@ -57,15 +57,14 @@ async def conditional_update(request: Request, context: Context) -> Response:
     repository = context.repository
     repository.require(type, "u")
     tree, body = incoming(request, context, type)
-    issues = await judged(context, tree)
+    issues = await context.pipeline.judged(context, tree)
 
     async def attempt() -> Response:
         id, before, guard = await target(context, type, tree, request.query)
         require_match(request, before)
-        integrity.require_resolvable(tree, before)
-        put = await repository.put(type, id, tree, body, before, "PUT")
-        [version] = await repository.transact([put], [guard, *await integrity.guards(context, tree)])
-        await hooks.written(context, version)
+        context.pipeline.receive(tree, before)
+        made = await context.pipeline.prepared(context, Change(type, id, tree, before, "PUT", body))
+        [version] = await context.pipeline.commit(context, made, [guard])
         return written(version, 201 if before is None or before.deleted else 200, context, issues)
 
     return await retried(context, attempt)

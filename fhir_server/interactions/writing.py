@@ -1,4 +1,4 @@
-"""What every write shares: reading the resource sent, judging it, trying again when overtaken, the answer preferred.
+"""What every write shares: reading the resource sent, trying again when overtaken, the answer preferred.
 
 https://hl7.org/fhir/R4/http.html#ops, https://hl7.org/fhir/R4/http.html#transactions
 """
@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.fhir.outcome import Conflict, FhirError, Invalid, Issue, Malformed, outcome
-from fhir_server.interactions import binary, canonicals, hooks
+from fhir_server.fhir.outcome import Conflict, Issue, Malformed, outcome
+from fhir_server.interactions import binary
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.store.protocol import Stale, Version
-from fhir_server.validation.validator import Validator
 
 T = TypeVar("T")
 
@@ -67,46 +66,6 @@ def require_id(id: str) -> None:
     """Refuse an id a resource cannot have (400). https://hl7.org/fhir/R4/datatypes.html#id"""
     if not _ID.fullmatch(id):
         raise Malformed("An id is 1 to 64 letters, digits, '-' and '.'.", "Resource.id", code="value")
-
-
-_BASE = Validator()
-
-
-async def verdict(context: Context, tree: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
-    """Everything to be said of a resource that is to be written, or of which `$validate` is asked: one code for both.
-
-    Args:
-        context: for the profiles in force, and how strictly this caller is held to them.
-        tree: the resource.
-        profiles: canonicals it must conform to besides those it claims.
-    """
-    validator = context.validator or _BASE
-    issues = await hooks.informed(context, lambda: validator.validate(tree, profiles=profiles))
-    if not is_refused(issues):
-        try:
-            hooks.judge(context, tree)
-        except FhirError as error:
-            issues += error.issues
-    return issues
-
-
-def is_refused(issues: Sequence[Issue]) -> bool:
-    """Whether one of the issues is an error."""
-    return any(issue.severity in ("error", "fatal") for issue in issues)
-
-
-async def judged(context: Context, tree: dict[str, Any]) -> list[Issue]:
-    """What validation says beside errors: warnings and information.
-
-    Raises:
-        Invalid: with all the issues at once, when one of them is an error; or its canonical is the server's own (422).
-    """
-    if not context.administers:
-        canonicals.refuse(tree)
-    issues = await verdict(context, tree)
-    if is_refused(issues):
-        raise Invalid(issues=issues)
-    return issues
 
 
 async def retried(context: Context, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -27,7 +27,6 @@ from fhir_server.fhir.references import walk_references
 from fhir_server.interactions import statement
 from fhir_server.interactions.bundles import entries as bundle_entries
 from fhir_server.interactions.bundles import links
-from fhir_server.interactions.writing import judged
 from fhir_server.loading.sources import Part
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
@@ -204,7 +203,7 @@ class Preparer:
             raise Invalid(f"This server does not offer to write a {type}.", type, code="not-supported")
         if missing := next(_unlinked(tree), None):
             raise Invalid("The reference leads to nothing: no entry is called so.", missing, code="not-found")
-        await judged(self._context, tree)
+        await self._context.pipeline.judged(self._context, tree)
         if type == "StructureDefinition":
             self._hold(tree, body)
         put = await self._context.repository.put(type, own, tree, body, None, method)

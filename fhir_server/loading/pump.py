@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fhir_server.fhir.json import parse, stamped
 from fhir_server.fhir.outcome import FhirError, Unavailable
-from fhir_server.interactions import hooks, integrity
 from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.pipeline import Among, Change, Commit, Method
 from fhir_server.loading.preparation import Prepared, Preparer, Refusal, Row, begin, prepare, refusal
 from fhir_server.loading.sources import Part
 from fhir_server.search.activation.declared import is_restated
-from fhir_server.store.protocol import Guard, Put, Stale, Version
+from fhir_server.store.protocol import Put, Stale, Version
 
 if TYPE_CHECKING:
     from fhir_server.app import House
@@ -172,56 +172,77 @@ class Loader:
         return outcome
 
     async def _group(self, rows: list[Row], outcome: Outcome) -> None:
-        rows, guards = await self._with_targets(rows, outcome)
+        rows, added = await self._with_steps([(row, None) for row in rows], outcome)
         if not rows:
             return
         outcome.restated += sum(_restated(parse(row.body)) for row in rows if row.type == "SearchParameter")
         try:
-            await self._transact([row.put() for row in rows], guards)
+            await self._transact([row.put() for row in rows], added)
             outcome.written += len(rows)
         except Stale:
             # Something with one of these ids is there already: look at each.
             await self._over(rows, outcome)
 
-    async def _with_targets(self, rows: list[Row], outcome: Outcome) -> tuple[list[Row], list[Guard]]:
-        """The rows whose references lead somewhere, where the setting asks for that, and guards that they still do."""
-        if not self._context.settings.referential_integrity:
-            return rows, []
+    async def _with_steps(
+        self, asked: Sequence[tuple[Row, Version | None]], outcome: Outcome
+    ) -> tuple[list[Row], Commit]:
+        """The rows that no step of a write refuses, and what steps add to them; as versions after what is beside each.
+
+        Rows of types that no step names are not even read.
+        """
         while True:
-            present = frozenset(f"{row.type}/{row.id}" for row in rows)
-            kept: list[Row] = []
-            guards: list[Guard] = []
-            for row in rows:
+            present = frozenset(f"{row.type}/{row.id}" for row, _ in asked)
+            kept: list[tuple[Row, Version | None]] = []
+            added = Commit()
+            for row, before in asked:
                 try:
-                    guards += await integrity.guards(self._context, parse(row.body), present)
-                    kept.append(row)
+                    await self._ask(row, before, Among(present), added)
+                    kept.append((row, before))
                 except FhirError as error:
                     issue = error.issues[0]
-                    outcome.refused.append(Refusal(row.place, f"{issue.expression}: {issue.diagnostics}"))
-            if len(kept) == len(rows):
-                return rows, guards
+                    words = f"{issue.expression}: {issue.diagnostics}" if issue.expression else issue.diagnostics
+                    outcome.refused.append(Refusal(row.place, words))
+            if len(kept) == len(asked):
+                return [row for row, _ in kept], added
             # What referred to one that was refused now refers to nothing either.
-            rows = kept
+            asked = kept
+
+    async def _ask(self, row: Row, before: Version | None, among: Among, added: Commit) -> None:
+        pipeline, context = self._context.pipeline, self._context
+        if not pipeline.asks(context, row.type):
+            return
+        method: Method = row.method if before is None else "PUT"
+        change = Change(row.type, row.id, parse(row.body), before, method, row.body)
+        await pipeline.judge(context, change)
+        made = await pipeline.completed(context, [change], among)
+        added.extra += made.extra
+        added.guards += made.guards
 
     async def _over(self, rows: list[Row], outcome: Outcome) -> None:
         for batch in _without_repeats(rows):
             while True:
-                pairs = [(row, await self._repository.current(row.type, row.id)) for row in batch]
-                puts = [put for row, before in pairs if (put := _following(row, before)) is not None]
+                there = {(row.type, row.id): await self._repository.current(row.type, row.id) for row in batch}
+                changing = [(row, there[row.type, row.id]) for row in batch]
+                changing = [(row, before) for row, before in changing if _following(row, before) is not None]
+                same = len(batch) - len(changing)
+                refused: list[Refusal] = []
+                told = Outcome(outcome.part, refused=refused)
+                kept, added = await self._with_steps(changing, told)
+                puts = [put for row in kept if (put := _following(row, there[row.type, row.id])) is not None]
                 try:
                     if puts:
-                        await self._transact(puts)
+                        await self._transact(puts, added)
                     break
                 except Stale:
                     continue
             outcome.written += len(puts)
-            outcome.unchanged += len(batch) - len(puts)
+            outcome.unchanged += same
+            outcome.refused += refused
 
-    async def _transact(self, puts: Sequence[Put], guards: Sequence[Guard] = ()) -> None:
+    async def _transact(self, puts: Sequence[Put], added: Commit) -> None:
         for attempt in range(PATIENCE + 1):
             try:
-                versions = await self._repository.transact(puts, guards)
-                await hooks.written(self._context, *versions)
+                await self._context.pipeline.commit(self._context, Commit([*puts], added.extra, added.guards))
                 return
             except Unavailable:
                 if attempt == PATIENCE:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Gone, InvalidParameter, NotFound, TooCostly
 from fhir_server.interactions import statement
 from fhir_server.interactions.exchange import Context, Response
+from fhir_server.interactions.pipeline import Change
 from fhir_server.interactions.preconditions import require_match
-from fhir_server.interactions.writing import judged, retried
+from fhir_server.interactions.writing import retried
 from fhir_server.operations.invocation import Invocation, returned
 from fhir_server.store.filters import Id, Missing, Not, Word, either
 from fhir_server.store.matching import unpack
@@ -134,17 +135,15 @@ async def _changed(
         if wanted == current:
             return returned("return", "valueMeta", current)
         tree["meta"] = wanted
-        await judged(context, tree)
-        put = await context.repository.put(type, id, tree, serialize(tree), before, _METHOD)
-        [version] = await context.repository.transact([put])
-        made = parse(version.body, context.settings.max_depth)["meta"]
-        answer = returned("return", "valueMeta", made)
+        context.pipeline.receive(tree, before)
+        await context.pipeline.judged(context, tree)
+        made = await context.pipeline.prepared(context, Change(type, id, tree, before, "PUT"))
+        [version] = await context.pipeline.commit(context, made)
+        current = parse(version.body, context.settings.max_depth)["meta"]
+        answer = returned("return", "valueMeta", current)
         return Response(200, answer.body, version=version.version, at=version.at)
 
     return await retried(context, attempt)
-
-
-_METHOD: Literal["PUT"] = "PUT"
 
 
 def _require_sets(given: dict[str, Any]) -> None:

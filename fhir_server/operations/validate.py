@@ -11,9 +11,8 @@ import msgspec
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, Issue, outcome
-from fhir_server.interactions import integrity
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.interactions.writing import verdict
+from fhir_server.interactions.pipeline import Change
 from fhir_server.operations.invocation import Invocation
 
 MODES = frozenset({"create", "update", "delete", "profile"})
@@ -49,11 +48,12 @@ async def _issues(call: Invocation, context: Context, mode: str | None, tree: di
         tree = parse(stored.body, context.settings.max_depth)
     if tree.get("resourceType") != type:
         return [Issue("error", "invalid", f"The resource is not a {type}, which the URL says it is.", "resourceType")]
-    issues = await verdict(context, tree, call.inputs.values.get("profile", []))
+    issues = await context.pipeline.issues(context, tree, call.inputs.values.get("profile", []))
     if mode == "update" and tree.get("id") != call.id:
         issues.append(Issue("error", "value", "The resource's id is not the URL's.", f"{type}.id"))
     try:
-        await integrity.guards(context, tree)
+        change = Change(type, str(tree.get("id", "")), tree, None, "POST")
+        await context.pipeline.completed(context, [change])
     except FhirError as error:
         issues += error.issues
     return issues
@@ -64,8 +64,7 @@ async def _deletable(call: Invocation, context: Context) -> list[Issue]:
     assert type is not None and id is not None
     version = await context.repository.read(type, id)
     try:
-        await context.repository.delete(version)
-        await integrity.unreferenced(context, type, frozenset({id}))
+        await context.pipeline.ending(context, [version])
     except FhirError as error:
         return list(error.issues)
     return []

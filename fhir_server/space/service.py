@@ -16,6 +16,7 @@ from fhir_server.access.rules import Rule
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
     from fhir_server.access.revision import Lasting
+    from fhir_server.interactions.pipeline import Step
     from fhir_server.jobs.outbox import Outbox
     from fhir_server.search.parameters.registry import Registry
     from fhir_server.settings import Settings
@@ -68,6 +69,7 @@ class Service:
             it needs none.
         rules: who may do what with its types; `Rule.kept` is what changes by the service's own operations alone.
         public: what everybody may read without a token.
+        steps: of every write, after the server's own.
         operations: id of an OperationDefinition in `capability/` → what does it: (what `opens` gave, Invocation,
             Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.
@@ -80,6 +82,7 @@ class Service:
     opens: Place | None = None
     rules: tuple[Rule, ...] = ()
     public: tuple[Scope, ...] = ()
+    steps: tuple[Step, ...] = ()
     operations: Mapping[str, Place] = field(default_factory=dict)
     jobs: Place | None = None
     pages: Place | None = None

@@ -67,6 +67,7 @@ class Caller:
             self.house.repository(self.grant, BASE),
             self.house.settings,
             BASE,
+            self.house.pipeline,
             cursor_key=self.house.cursor_key,
             watch=self.house.watch,
             operate=OPERATIONS.operate,

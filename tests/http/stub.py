@@ -13,6 +13,7 @@ from fhir_server.fhir.outcome import NotFound
 from fhir_server.http.application import Application, build
 from fhir_server.http.calls import Call
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
+from fhir_server.interactions.pipeline import Pipeline
 from fhir_server.settings import Settings
 from fhir_server.site.rendering import Pages
 from fhir_server.site.routing import assembled
@@ -63,7 +64,7 @@ class Stub:
     async def _context(self, call: Call) -> Context:
         self.calls.append(call)
         no_store: Any = None  # the stub's interactions touch none
-        return Context(no_store, self.settings, call.base, call.strict, call.prefer, call.request_id)
+        return Context(no_store, self.settings, call.base, Pipeline(()), call.strict, call.prefer, call.request_id)
 
     @asynccontextmanager
     async def client(self, **headers: str) -> AsyncIterator[httpx.AsyncClient]:

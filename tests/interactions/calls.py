@@ -15,7 +15,9 @@ from fhir_server.access.policy import Policy
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
+from fhir_server.interactions.pipeline import Pipeline
 from fhir_server.interactions.routes import dispatch
+from fhir_server.interactions.server_steps import SERVER
 from fhir_server.operations.table import Operations
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
@@ -78,6 +80,7 @@ class Server:
         self.grant = grant
         self.watch = Watch(registry, engine.store, engine.records)
         self.policy = Policy()
+        self.pipeline = Pipeline(SERVER)
 
     def as_caller(self, grant: Grant) -> Server:
         """The same server, called by someone else."""
@@ -86,7 +89,13 @@ class Server:
     def context(self, **changed: Any) -> Context:
         repository = Repository(self.engine.store, self.grant, self.registry, BASE, self.policy)
         found = Context(
-            repository, self.settings, BASE, cursor_key=b"k" * 32, watch=self.watch, operate=OPERATIONS.operate
+            repository,
+            self.settings,
+            BASE,
+            self.pipeline,
+            cursor_key=b"k" * 32,
+            watch=self.watch,
+            operate=OPERATIONS.operate,
         )
         return replace(found, **{"records": self.engine.records, **changed})
 

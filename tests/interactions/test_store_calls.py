@@ -54,7 +54,7 @@ async def ask(house: House, grant: Grant, asked: Asked) -> Any:
     content_type = asked.content_type if body else ""
     segments, pairs = tuple(part for part in path.split("/") if part), tuple(parse_qsl(query))
     request = Request(asked.method, segments, pairs, body, content_type, asked.headers or {})
-    context = house.context_of(house.repository(grant, BASE), BASE, True, "representation", "")
+    context = house.context_of(await house.seen_by(grant, BASE), BASE, True, "representation", "")
     settings = context.settings.model_copy(update={"referential_integrity": asked.integrity})
     try:
         response = await audited(request, replace(context, settings=settings))

@@ -11,7 +11,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import (
     FhirError,
     Issue,
@@ -20,15 +19,16 @@ from fhir_server.fhir.outcome import (
     MultipleMatches,
     NotFound,
 )
-from fhir_server.interactions import conditional, delete, integrity, patch, statement, update
+from fhir_server.interactions import conditional, delete, patch, statement, update
 from fhir_server.interactions.bundles import conditions, links
 from fhir_server.interactions.bundles.entries import Entry
 from fhir_server.interactions.bundles.names import Names, condition_of, in_turn, refuse_ended
 from fhir_server.interactions.bundles.references import References
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.parameters import refuse_unread
+from fhir_server.interactions.pipeline import Among, Change, Commit
 from fhir_server.interactions.preconditions import require_match
-from fhir_server.interactions.writing import judged, require_id, require_type
+from fhir_server.interactions.writing import require_id, require_type
 from fhir_server.store.filters import Filter
 from fhir_server.store.protocol import Guard, Version, Write
 
@@ -82,6 +82,7 @@ class Plan:
         planned: the entries that write, in order of processing.
         problems: what stands in the way, and of which entry.
         guards: what must still hold when the engine writes.
+        extra: writes that are added to those of the entries.
         present: `Type/id` of what will be there.
         ended: `Type/id` of what will not.
     """
@@ -91,6 +92,7 @@ class Plan:
         self.planned: list[Planned] = []
         self.problems: list[tuple[FhirError, Entry]] = []
         self.guards: list[Guard] = []
+        self.extra: list[Write] = []
         self.present: set[str] = set()
         self.ended: set[str] = set()
         self._conditions: dict[tuple[str, Filter], Planned] = {}
@@ -226,23 +228,24 @@ class Plan:
                 planned.tree = patch.applied(planned.before, planned.change, self.context)
             if planned.tree is not None and planned.method is not None:
                 await self._put(planned, planned.tree)
-            for version in planned.doomed:
-                planned.writes.append(await self.context.repository.delete(version))
             if planned.doomed:
-                ids = frozenset(version.id for version in planned.doomed)
-                self.guards += await integrity.unreferenced(self.context, planned.type, ids, self.ended | self.present)
+                among = Among(self.present, self.ended)
+                self._take(planned, await self.context.pipeline.ending(self.context, planned.doomed, among))
         except FhirError as error:
             self.problems.append((error, planned.entry))
 
     async def _put(self, planned: Planned, tree: dict[str, Any]) -> None:
-        integrity.require_resolvable(tree, planned.before)
-        planned.issues = await judged(self.context, tree)
-        self.guards += await integrity.guards(self.context, tree, self.present, self.ended)
-        assert planned.method is not None and planned.method != "DELETE"
-        put = await self.context.repository.put(
-            planned.type, planned.id, tree, serialize(tree), planned.before, planned.method
-        )
-        planned.writes.append(put)
+        pipeline = self.context.pipeline
+        pipeline.receive(tree, planned.before)
+        planned.issues = await pipeline.judged(self.context, tree)
+        assert planned.method is not None
+        change = Change(planned.type, planned.id, tree, planned.before, planned.method)
+        self._take(planned, await pipeline.prepared(self.context, change, Among(self.present, self.ended)))
+
+    def _take(self, planned: Planned, made: Commit) -> None:
+        planned.writes += made.writes
+        self.extra += made.extra
+        self.guards += made.guards
 
     async def _resolved(self, entry: Entry) -> Planned:
         path = entry.request.path

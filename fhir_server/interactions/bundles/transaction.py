@@ -11,12 +11,12 @@ from typing import Any
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid, Malformed
-from fhir_server.interactions import hooks
 from fhir_server.interactions.bundles import entries, links
 from fhir_server.interactions.bundles.batch import ENTRY, ORDER, full
 from fhir_server.interactions.bundles.plan import Plan, Planned
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 from fhir_server.interactions.parameters import shaped
+from fhir_server.interactions.pipeline import Commit
 from fhir_server.interactions.writing import as_readable, retried, written
 from fhir_server.store.protocol import Version
 from fhir_server.work.budget import spend
@@ -66,8 +66,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
         await _rehearse(entry, plan, dispatch)
     if plan.problems:
         raise entries.together(plan.problems)
-    versions = await context.repository.transact(plan.writes, list(dict.fromkeys(plan.guards)))
-    await hooks.written(context, *versions)
+    versions = await context.pipeline.commit(context, Commit(plan.writes, plan.extra, plan.guards))
     answers = await _answers(plan, versions)
     left = context.settings.max_answer_bytes - sum(map(len, answers.values()))
     for entry in reads:

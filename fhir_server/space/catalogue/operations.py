@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast, get_args
 from fhir_server.access.challenge import insufficient
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.interactions.writing import judged
 from fhir_server.operations.invocation import Invocation
 from fhir_server.space.catalogue import apps, dossiers
 from fhir_server.space.catalogue.apps import App
@@ -81,7 +80,7 @@ async def _app(context: Context, tree: dict[str, Any]) -> App:
     """The app that a Device is: right by R4 first, so that it can be read."""
     if tree.get("resourceType") != "Device":
         raise InvalidParameter("The app is a Device under the profile ens-app.", "Parameters.parameter")
-    await judged(context, tree)
+    await context.pipeline.judged(context, tree)
     if not apps.is_app(tree):
         raise InvalidParameter("The app is a Device under the profile ens-app.", "Parameters.parameter")
     return apps.read(tree)
@@ -90,7 +89,7 @@ async def _app(context: Context, tree: dict[str, Any]) -> App:
 async def _answers(context: Context, tree: dict[str, Any]) -> dict[str, str]:
     if tree.get("resourceType") != "QuestionnaireResponse":
         raise InvalidParameter("The answers are a QuestionnaireResponse.", "Parameters.parameter")
-    await judged(context, tree)
+    await context.pipeline.judged(context, tree)
     return dossiers.answers_of(tree)
 
 

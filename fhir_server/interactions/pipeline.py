@@ -1,0 +1,303 @@
+"""The one way of a write: the steps that judge it, add to its commit and follow it, whoever asks for the write.
+
+A POST, PUT, PATCH or DELETE, an entry of a transaction, an operation that writes and what is loaded all go this way.
+The server's own steps (`server_steps`) come first; services add theirs. https://hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fhir_server.fhir.json import serialize
+from fhir_server.fhir.outcome import Conflict, Invalid, Issue
+from fhir_server.interactions.exchange import Context
+from fhir_server.settings import Settings
+from fhir_server.store.protocol import Guard, Version, Write
+
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write that is wanted.
+
+    Attributes:
+        type, id: of the resource.
+        tree: the resource as it would be; None for a deletion.
+        before: the version it follows; None for an id never used.
+        method: the verb that history shows.
+        body: the JSON of `tree`, where it is known; else it is made of the tree.
+        as_server: whether it is the server's own, and not held to what the caller may write.
+    """
+
+    type: str
+    id: str
+    tree: dict[str, Any] | None
+    before: Version | None
+    method: Method
+    body: bytes | None = None
+    as_server: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What else the same commit does: `Type/id` of what it writes, and of what it deletes."""
+
+    present: AbstractSet[str] = frozenset()
+    ended: AbstractSet[str] = frozenset()
+
+
+ALONE = Among()
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a step adds to a commit: further changes, and conditions under which all of it is made."""
+
+    changes: Sequence[Change] = ()
+    guards: Sequence[Guard] = ()
+
+
+#: Refuses a resource by how it was sent, before anything is known of its content.
+Receive = Callable[[dict[str, Any], Version | None], None]
+#: Refuses what this caller may not write whatever it says.
+Permit = Callable[[Context, dict[str, Any]], None]
+#: What is to be said of a resource alone; errors refuse it. With profiles it must conform to besides those it claims.
+Validate = Callable[[Context, dict[str, Any], Sequence[str]], Awaitable[list[Issue]]]
+#: Refuses a change, by what is stored: the resource is valid by now.
+Judge = Callable[[Context, Change], Awaitable[None]]
+#: What goes into the same commit as changes of one type: one of them, or all that one interaction deletes.
+Complete = Callable[[Context, Sequence[Change], Among], Awaitable[Extra]]
+#: Is told of versions that were made, deletions among them, once they are durable.
+After = Callable[[Context, Sequence[Version]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step; a kind that it leaves out it has no part in.
+
+    Attributes:
+        name: for people who read the table.
+        types: that it is asked of; None for all. Of other types it costs nothing.
+        receive, permit, validate, judge, complete, after: what it does, when its time comes, in this order.
+        when: whether it is in force by the settings.
+    """
+
+    name: str
+    types: frozenset[str] | None = None
+    receive: Receive | None = None
+    permit: Permit | None = None
+    validate: Validate | None = None
+    judge: Judge | None = None
+    complete: Complete | None = None
+    after: After | None = None
+    when: Callable[[Settings], bool] | None = None
+
+    def speaks_of(self, type: str) -> bool:
+        """Whether it is asked of a type."""
+        return self.types is None or type in self.types
+
+
+@dataclass(slots=True)
+class Commit:
+    """What is written together, and on which conditions.
+
+    Attributes:
+        writes: of the changes that were asked for, same order.
+        extra: what steps have added to them.
+        guards: conditions of all of it.
+    """
+
+    writes: list[Write] = field(default_factory=list)
+    extra: list[Write] = field(default_factory=list)
+    guards: list[Guard] = field(default_factory=list)
+
+
+class Pipeline:
+    """The steps of one server.
+
+    Attributes:
+        steps: in their order.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """The server's own come first."""
+        self.steps = tuple(steps)
+        self._by_type: dict[str, tuple[Step, ...]] = {}
+
+    def receive(self, tree: dict[str, Any], before: Version | None = None) -> None:
+        """Refuse a resource by how it was sent.
+
+        Args:
+            tree: the resource, links between entries of its Bundle already replaced.
+            before: the version it follows.
+
+        Raises:
+            Invalid: naming each element (422).
+        """
+        for step in self._of(tree["resourceType"]):
+            if step.receive is not None:
+                step.receive(tree, before)
+
+    async def issues(self, context: Context, tree: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
+        """Everything to be said of a resource alone; once there is an error, the steps that follow are not asked.
+
+        Args:
+            context: for what is in force, and how strictly this caller is held to it.
+            tree: the resource.
+            profiles: canonicals it must conform to besides those it claims.
+        """
+        found: list[Issue] = []
+        for step in self._of(tree["resourceType"]):
+            if step.validate is not None and not is_refused(found):
+                found += await step.validate(context, tree, profiles)
+        return found
+
+    async def judged(self, context: Context, tree: dict[str, Any]) -> list[Issue]:
+        """What validation says beside errors: warnings and information.
+
+        Raises:
+            Invalid: with all the issues at once, when one of them is an error (422).
+            FhirError: nobody, or not this caller, may write it whatever it says.
+        """
+        for step in self._of(tree["resourceType"]):
+            if step.permit is not None:
+                step.permit(context, tree)
+        found = await self.issues(context, tree)
+        if is_refused(found):
+            raise Invalid(issues=found)
+        return found
+
+    async def prepared(self, context: Context, change: Change, among: Among = ALONE) -> Commit:
+        """The writes of a change whose resource is valid, with what steps add to it.
+
+        Raises:
+            FhirError: the caller may not write it, or a step refuses it.
+        """
+        await self.judge(context, change)
+        made = Commit([await _write(context, change)])
+        await self._complete(context, [change], among, made, frozenset())
+        return made
+
+    async def ending(self, context: Context, versions: Sequence[Version], among: Among = ALONE) -> Commit:
+        """The deletions of `versions`, all of one type, with what steps add to them.
+
+        Raises:
+            FhirError: as `prepared`.
+        """
+        changes = [Change(one.type, one.id, None, one, "DELETE") for one in versions]
+        made = Commit()
+        for change in changes:
+            await self.judge(context, change)
+            made.writes.append(await _write(context, change))
+        if changes:
+            await self._complete(context, changes, among, made, frozenset())
+        return made
+
+    async def judge(self, context: Context, change: Change) -> None:
+        """Ask every step that judges.
+
+        Raises:
+            FhirError: a step refuses the change.
+        """
+        for step in self._of(change.type):
+            if step.judge is not None and _in_force(step, context):
+                await step.judge(context, change)
+
+    def asks(self, context: Context, type: str) -> bool:
+        """Whether some step judges or completes writes of a type."""
+        return any((step.judge or step.complete) is not None and _in_force(step, context) for step in self._of(type))
+
+    async def completed(self, context: Context, changes: Sequence[Change], among: Among = ALONE) -> Commit:
+        """What steps add to changes of one type, whose own writes the caller has made already.
+
+        Raises:
+            FhirError: a step refuses them.
+        """
+        made = Commit()
+        await self._complete(context, changes, among, made, frozenset())
+        return made
+
+    async def commit(self, context: Context, made: Commit, guards: Sequence[Guard] = ()) -> list[Version]:
+        """All of it or nothing, durable when this returns; one version per write of `made.writes`, same order.
+
+        Args:
+            context: whose repository it is written by.
+            made: what is written.
+            guards: further conditions.
+
+        Raises:
+            Conflict: two writes are of the same resource, one of them a step's (409).
+            Stale: something was overtaken; judge again and retry.
+        """
+        writes = [*made.writes, *made.extra]
+        if made.extra and len({(one.type, one.id) for one in writes}) < len(writes):
+            raise Conflict("What is written changes another resource, also written with it: one after the other.")
+        versions = await context.repository.transact(writes, list(dict.fromkeys((*guards, *made.guards))))
+        await self.told(context, versions)
+        return versions[: len(made.writes)]
+
+    async def told(self, context: Context, versions: Sequence[Version]) -> None:
+        """Tell the steps of versions that are durable; each hears of all of its types at once."""
+        types = {version.type for version in versions}
+        for step in self.steps:
+            if step.after is None or not any(map(step.speaks_of, types)):
+                continue
+            mine = versions if step.types is None else [one for one in versions if one.type in step.types]
+            await step.after(context, mine)
+
+    async def _complete(
+        self, context: Context, changes: Sequence[Change], among: Among, made: Commit, asked: frozenset[str]
+    ) -> None:
+        """Add what steps add; what they add is judged as any write, and completed by the others than `asked`."""
+        for step in self._of(changes[0].type):
+            if step.complete is None or step.name in asked or not _in_force(step, context):
+                continue
+            extra = await step.complete(context, changes, among)
+            made.guards += extra.guards
+            for change in extra.changes:
+                await self._add(context, change, among, made, asked | {step.name})
+
+    async def _add(self, context: Context, change: Change, among: Among, made: Commit, asked: frozenset[str]) -> None:
+        if change.tree is not None:
+            self.receive(change.tree, change.before)
+            await self.judged(context, change.tree)
+        await self.judge(context, change)
+        made.extra.append(await _write(context, change))
+        key, (present, ended) = f"{change.type}/{change.id}", (among.present, among.ended)
+        here = Among(present | {key}, ended) if change.tree is not None else Among(present, ended | {key})
+        await self._complete(context, [change], here, made, asked)
+
+    def _of(self, type: str) -> tuple[Step, ...]:
+        found = self._by_type.get(type)
+        if found is None:
+            found = tuple(step for step in self.steps if step.speaks_of(type))
+            if len(self._by_type) < _TYPES:
+                self._by_type[type] = found
+        return found
+
+
+#: Types that steps are remembered for: R4 has fewer, and what is sent may call itself anything.
+_TYPES = 300
+
+
+def is_refused(issues: Sequence[Issue]) -> bool:
+    """Whether one of the issues is an error."""
+    return any(issue.severity in ("error", "fatal") for issue in issues)
+
+
+def _in_force(step: Step, context: Context) -> bool:
+    return step.when is None or step.when(context.settings)
+
+
+async def _write(context: Context, change: Change) -> Write:
+    repository = context.repository.as_server() if change.as_server else context.repository
+    if change.tree is None:
+        assert change.before is not None
+        return await repository.delete(change.before)
+    assert change.method != "DELETE"
+    body = serialize(change.tree) if change.body is None else change.body
+    return await repository.put(change.type, change.id, change.tree, body, change.before, change.method)
