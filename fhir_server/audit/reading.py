@@ -74,9 +74,9 @@ class AuditReader:
 
         found: dict[tuple[str, str, str, str], str] = {}
         # However much was read since, an emergency stays in sight.
-        for kind in (("subtype", f"{OVERRIDE.system}|{OVERRIDE.code}"), ("type", "rest")):
-            where = condition("AuditEvent", [("patient", f"Patient/{patient}"), kind], place)
-            page = await self._repository.find({"AuditEvent": where}, count=LOOKED_THROUGH)
+        kinds = (("subtype", f"{OVERRIDE.system}|{OVERRIDE.code}"), ("type", "rest"))
+        asked = [condition("AuditEvent", [("patient", f"Patient/{patient}"), kind], place) for kind in kinds]
+        for page in await self._repository.find_each([{"AuditEvent": one} for one in asked], LOOKED_THROUGH):
             for row in (from_audit_event(parse(version.body)) for version in page.versions):
                 for practitioner in row.practitioners:
                     found.setdefault((practitioner, row.software, row.purpose, row.reason), row.recorded)

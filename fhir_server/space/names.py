@@ -11,13 +11,18 @@ from fhir_server.fhir.json import parse
 
 async def names(repository: Repository, references: Iterable[str]) -> dict[str, str]:
     """Names by reference ("Organization/1", "Practitioner/2"); what is not there, or has none, is left out."""
-    known = {one for one in references if one.count("/") == 1}
-    found = {}
-    for reference in sorted(known):
-        version = await repository.current(*reference.split("/"))
-        if version is not None and not version.deleted and (name := _name(parse(version.body))):
-            found[reference] = name
-    return found
+    keys = sorted({_key(one) for one in references if one.count("/") == 1})
+    with repository.together():
+        await repository.ahead(keys)
+        versions = [await repository.current(*key) for key in keys]
+    trees = [parse(one.body) if one is not None and not one.deleted else {} for one in versions]
+    found = {f"{type}/{id}": _name(tree) for (type, id), tree in zip(keys, trees, strict=True)}
+    return {reference: name for reference, name in found.items() if name}
+
+
+def _key(reference: str) -> tuple[str, str]:
+    type, _, id = reference.partition("/")
+    return type, id
 
 
 def _name(tree: Mapping[str, Any]) -> str:

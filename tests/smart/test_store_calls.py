@@ -1,4 +1,4 @@
-"""How often a launch asks the store, one call after the other: numbers that may only fall.
+"""How often a launch, and each page of people, asks the store, one call after the other: numbers that may only fall.
 
 https://hl7.org/fhir/smart-app-launch/app-launch.html: authorize, sign in, consent, code, token, first read.
 """
@@ -6,11 +6,14 @@ https://hl7.org/fhir/smart-app-launch/app-launch.html: authorize, sign in, conse
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fhir_server.space.catalogue.opening import of
 from tests.site.catalogue import CARNET, a_patient, referenced
+from tests.site.desks import at_desk, staffed, walked
 from tests.smart.browser import TOKEN, App, Browser, a_person, an_app, answered
 from tests.smart.space import Space, serving
 from tests.store_calls import counted, journeys
@@ -68,3 +71,54 @@ async def test_a_first_launch_asks_the_store_this_often(
             assert read.status_code == 200
             done()
     assert [len(step) <= limit for step, limit in zip(steps, most, strict=True)] == [True] * 5, steps
+
+
+#: Who → page → the most calls it makes of a store with several apps of several publishers; of one seen before, since
+#: what a worker remembers (accounts, apps) it then knows.
+PAGES: list[tuple[str, str, int]] = [
+    ("nobody", "/catalogue", 2),
+    ("nobody", "/catalogue/on-line", 1),
+    ("nobody", "/auth/sign-in", 0),
+    ("nathalie", "/mes-applications/p1", 7),
+    ("docteur", "/outils", 6),
+    ("alix", "/referencement", 4),
+    ("alix", "/referencement/{file}", 3),
+    ("camille", "/referencement", 4),
+    ("camille", "/referencement/{file}", 3),
+    ("alix", "/signalements", 3),
+    ("nathalie", "/auth/me", 2),
+]
+
+
+async def several(space: Space) -> None:
+    """Apps of several publishers: a patient decided on three, three are professionals' tools."""
+    await a_patient(space)
+    await a_person(space)
+    await a_person(space, "docteur", "Practitioner/d1")
+    await staffed(space)
+    for n in range(3):
+        await space.put({"resourceType": "Organization", "id": f"o{n}", "name": f"Éditeur {n}"})
+        theirs = replace(CARNET, publisher=f"Organization/o{n}", launch_uri="https://outil.example/launch")
+        app = replace(theirs, id=f"a{n}", client=f"a{n}", name=f"Carnet {n}")
+        await referenced(space, app)
+        await of(space.house.services).consents.decide("p1", app, ["ordonnances"], "Patient/p1")
+        await referenced(space, replace(theirs, id=f"t{n}", client=f"t{n}", name=f"Outil {n}", audience="professional"))
+    await of(space.house.services).catalogue.save(replace(CARNET, id="on-line", client="on-line"))
+
+
+async def test_a_page_asks_the_store_this_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    over: dict[str, list[str]] = {}
+    with counted(monkeypatch) as calls:
+        async with serving(tmp_path) as space:
+            await several(space)
+            file = await walked(space, "verify")
+            who = {login: await at_desk(space, login) for login in ("nathalie", "docteur", "alix", "camille")}
+            who["nobody"] = Browser(space)
+            for login, path, most in PAGES:
+                for _ in range(2):
+                    calls.clear()
+                    page = await who[login].http.get(path.format(file=file.id))
+                    assert page.status_code == 200
+                if len(journeys(calls)) > most:
+                    over[f"{login} {path}"] = journeys(calls)
+    assert over == {}

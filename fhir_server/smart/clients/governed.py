@@ -34,6 +34,13 @@ class GovernedClients(RecordedClients):
             await self.revise(found.id, redirect_uris=made.redirect_uris)
         return made
 
+    async def all(self) -> list[Client]:
+        """Every client that is recorded, by id, as `get` would give it."""
+        recorded = await self.list()
+        made = await self._governing.governed_each([one for one in recorded if one.device is not None])
+        known = {one.id: one for one in made}
+        return [known.get(one.id, one) for one in recorded]
+
     async def _own(self, client_id: str) -> Client | None:
         """A client of the service's own; kept when it is first asked for."""
         made = await self._governing.client(client_id) if 0 < len(client_id) <= _LONGEST else None

@@ -125,6 +125,9 @@ class Governing(Protocol):
     async def governed(self, client: Client) -> Client:
         """A client with a device, as it may be used now: suspended where it may not be."""
 
+    async def governed_each(self, found: Sequence[Client]) -> list[Client]:
+        """As `governed`, of many clients with a device, same order."""
+
     async def card(self, client: Client) -> Card | None:
         """How people are shown the client; None when the service has nothing of it."""
 

@@ -83,6 +83,9 @@ class Clients(Protocol):
     async def get(self, client_id: str) -> Client | None:
         """The client, whatever its status; None when there is none."""
 
+    async def all(self) -> list[Client]:
+        """Every client that is recorded, by id, as `get` gives it."""
+
 
 class RecordedClients:
     """Clients kept in the records."""
@@ -125,6 +128,10 @@ class RecordedClients:
         await self._records.take("client", client_id)
         await changed(self._records)
 
-    async def list(self) -> list[Client]:
+    async def all(self) -> list[Client]:
         """Every client, by id."""
+        return await self.list()
+
+    async def list(self) -> list[Client]:
+        """Every client as recorded, by id."""
         return [msgspec.json.decode(value, type=Client) for _, value in await self._records.list("client")]

@@ -115,7 +115,7 @@ class Consents:
         by_app: dict[str, dict[str, Decision]] = {}
         for device, purpose, decision in await self._found(_of(patient)):
             by_app.setdefault(device, {})[purpose] = decision
-        found = [Shared(app, by_app[id]) for id in by_app if (app := await self._catalogue.get(id)) is not None]
+        found = [Shared(app, by_app[id]) for id, app in (await self._catalogue.get_each(by_app)).items()]
         return sorted(found, key=lambda one: (one.app.name.casefold(), one.app.id))
 
     async def active(self) -> dict[str, set[str]]:

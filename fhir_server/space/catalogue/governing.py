@@ -38,6 +38,10 @@ class AppGovernance:
         """The client as its app makes it now."""
         return await clients.governed(self._catalogue, client)
 
+    async def governed_each(self, found: Sequence[Client]) -> list[Client]:
+        """The clients as their apps make them now, same order."""
+        return await clients.governed_each(self._catalogue, found)
+
     async def card(self, client: Client) -> Card | None:
         """The app and its publisher, as people are shown them."""
         app = await self._app(client)

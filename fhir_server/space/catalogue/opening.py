@@ -12,8 +12,9 @@ from fhir_server.space.catalogue.app_notices import AppNotices
 from fhir_server.space.catalogue.consents import Consents
 from fhir_server.space.catalogue.conventions import Conventions
 from fhir_server.space.catalogue.governing import AppGovernance
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.pages import rows
-from fhir_server.space.catalogue.pages.standing import Apps
+from fhir_server.space.catalogue.referencing import Referencing
 from fhir_server.space.catalogue.registry import Catalogue
 from fhir_server.space.service import Surroundings
 
@@ -21,7 +22,7 @@ from fhir_server.space.service import Surroundings
 def opened(around: Surroundings) -> Apps:
     """The catalogue of that server."""
     catalogue = Catalogue(around.repository, around.records, around.lasting)
-    return Apps(catalogue, Consents(catalogue))
+    return Apps(catalogue, Consents(catalogue), Referencing(catalogue))
 
 
 def of(around: Surroundings) -> Apps:

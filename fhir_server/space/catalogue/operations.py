@@ -18,8 +18,7 @@ from fhir_server.space.catalogue import apps, dossiers
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.dossiers import Dossier, Opinion, Result, Verdict
 from fhir_server.space.catalogue.impact_assessment import Attached, sent
-from fhir_server.space.catalogue.pages.standing import Apps
-from fhir_server.space.catalogue.referencing import Referencing
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.step_input import Act, Actor
 
 T = TypeVar("T")
@@ -38,7 +37,7 @@ async def file(here: Apps, call: Invocation, context: Context) -> Response:
     given = call.inputs.complex
     app, answers = await _app(context, given["app"]), await _answers(context, given["answers"])
     dpia = _dpia(given["dpia"]) if "dpia" in given else None
-    made = await Referencing(here.catalogue).file(actor, app, answers, dpia)
+    made = await here.referencing.file(actor, app, answers, dpia)
     return await _answer(here, made, 201)
 
 
@@ -65,7 +64,7 @@ async def step(here: Apps, call: Invocation, context: Context) -> Response:
         dpia=_dpia(given["dpia"]) if "dpia" in given else None,
         expected=_read(text("version"), "version", int),
     )
-    taken = await Referencing(here.catalogue).step(actor, call.id or "", text("step") or "", act)
+    taken = await here.referencing.step(actor, call.id or "", text("step") or "", act)
     return await _answer(here, taken, 200)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -161,10 +161,11 @@ class Referencing:
                 seen = [one for one in found if _sees(actor, one) and state in (None, one.state)]
                 return sorted(seen, key=lambda one: [taken.at for taken in one.steps[-1:]], reverse=True)
 
-    async def names(self, dossier: Dossier) -> dict[str, str]:
-        """What those who took the steps of a file are called, by their references ("Person/1")."""
-        people = (one.by for one in dossier.steps if one.by.startswith("Person/"))
-        return await names(self._catalogue.repository, people)
+    async def names(self, dossier: Dossier, duties: Collection[str]) -> dict[str, str]:
+        """What the publisher of a file is called, and those who took its steps for one of `duties`, by reference."""
+        people = (one.by for one in dossier.steps if one.duty in duties and one.by.startswith("Person/"))
+        publisher = [dossier.proposed.publisher] if dossier.proposed.publisher.startswith("Organization/") else []
+        return await names(self._catalogue.repository, (*publisher, *people))
 
     @staticmethod
     def open_to(actor: Actor, dossier: Dossier) -> tuple[Row, ...]:

@@ -21,7 +21,7 @@ from fhir_server.space.catalogue.apps import CLIENTS, App
 from fhir_server.space.catalogue.reach import APP, ON_LINE
 from fhir_server.space.catalogue.rights import opens
 from fhir_server.space.names import names
-from fhir_server.store.filters import Filter, Token, both
+from fhir_server.store.filters import Filter, Refers, Token, both
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Put, Records, Stale, Version
 
@@ -69,6 +69,15 @@ class Catalogue:
         tree = parse(version.body)
         return (apps.read(tree) if apps.is_app(tree) else None), version.version
 
+    async def get_each(self, device_ids: Iterable[str]) -> dict[str, App]:
+        """As `get`, of many at once, by id of their Device: as stored now, those that are not there left out."""
+        ids, repository = list(dict.fromkeys(device_ids)), self.repository
+        with repository.together():
+            await repository.ahead([("Device", id) for id in ids])
+            versions = [await repository.current("Device", id) for id in ids]
+        trees = [parse(one.body) for one in versions if one is not None and not one.deleted]
+        return {str(tree.get("id", "")): apps.read(tree) for tree in trees if apps.is_app(tree)}
+
     async def online(self, category: str | None = None, text: str | None = None) -> list[App]:
         """The public catalogue: apps on line whose convention has not ended, by name.
 
@@ -90,7 +99,8 @@ class Catalogue:
 
     async def of_publisher(self, organization: str) -> list[App]:
         """Every app of a publisher ("Organization/1"), by name."""
-        return [app for app in await self._find(APP) if app.publisher == organization]
+        where = both(APP, Refers("organization", organization))
+        return [app for app in await self._find(where) if app.publisher == organization]
 
     async def publisher(self, app: App) -> str:
         """What the publisher of an app is called; its reference where nobody says."""

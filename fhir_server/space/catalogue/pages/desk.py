@@ -18,9 +18,9 @@ from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.completeness import LONGEST
 from fhir_server.space.catalogue.criteria import Criterion, criteria, questions
 from fhir_server.space.catalogue.dossiers import STATUSES as TASK_STATUSES
-from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, Opinion, Result, State, Taken, Verdict
+from fhir_server.space.catalogue.dossiers import UNDER_WAY, Dossier, Opinion, Result, State, Verdict
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.pages import desk_words as words
-from fhir_server.space.catalogue.pages.standing import Apps
 from fhir_server.space.catalogue.pages.words import STATUSES, category, done_with
 from fhir_server.space.catalogue.referencing import RECONSENT, Referencing
 from fhir_server.space.catalogue.step_input import Act, Actor
@@ -46,11 +46,6 @@ def actor(guest: Guest[Apps]) -> Actor:
     return Actor(guest.account.subject, frozenset(guest.account.duties), guest.account.organization)
 
 
-def referencing(guest: Guest[Apps]) -> Referencing:
-    """The files."""
-    return Referencing(guest.service.catalogue)
-
-
 def waits(rows: Sequence[Row], state: State) -> bool:
     """Whether a file that is under way waits for somebody who is offered these steps."""
     return TASK_STATUSES[state][0] in UNDER_WAY and any(row.step != "abandon" for row in rows)
@@ -61,7 +56,7 @@ async def show(guest: Guest[Apps]) -> Response:
     who, catalogue = actor(guest), guest.service.catalogue
     asked = guest.query("state")
     state = asked if asked in TASK_STATUSES else None
-    found = await referencing(guest).files(who)
+    found = await guest.service.referencing.files(who)
     waiting = [one for one in found if waits(Referencing.open_to(who, one), one.state)]
     shown = [one for one in found if state in (None, one.state)]
     own = await catalogue.of_publisher(who.organization) if who.organization else []
@@ -83,7 +78,7 @@ async def show(guest: Guest[Apps]) -> Response:
 async def show_file(guest: Guest[Apps]) -> Response:
     """One file, and the steps open to this person."""
     try:
-        found = await referencing(guest).get(actor(guest), guest.path("file"))
+        found = await guest.service.referencing.get(actor(guest), guest.path("file"))
     except NotFound:
         return guest.nothing()
     return await _page(guest, found)
@@ -93,7 +88,7 @@ async def take(guest: Guest[Apps]) -> Response:
     """A step."""
     who, step = actor(guest), guest.field("step", 30)
     try:
-        found = await referencing(guest).get(who, guest.path("file"))
+        found = await guest.service.referencing.get(who, guest.path("file"))
         row = next((one for one in Referencing.open_to(who, found) if one.step == step), None)
         if row is None:
             # Not of one's duties, or no more: the page says where the file stands.
@@ -101,7 +96,7 @@ async def take(guest: Guest[Apps]) -> Response:
         act, issues = _act(guest, row, found)
         if issues:
             return await _page(guest, found, issues, 422)
-        taken = await referencing(guest).step(who, found.id, step, act)
+        taken = await guest.service.referencing.step(who, found.id, step, act)
     except NotFound:
         return guest.nothing()
     except FhirError as refusal:
@@ -112,7 +107,7 @@ async def take(guest: Guest[Apps]) -> Response:
 async def assessment(guest: Guest[Apps]) -> Response:
     """The impact assessment, to be saved: never shown inside these pages (OWASP ASVS 12.4)."""
     try:
-        found, data = await referencing(guest).assessment(actor(guest), guest.path("file"))
+        found, data = await guest.service.referencing.assessment(actor(guest), guest.path("file"))
     except NotFound:
         return guest.nothing()
     kind = str(found.get("contentType", "application/octet-stream"))
@@ -131,6 +126,9 @@ async def assessment(guest: Guest[Apps]) -> Response:
 
 async def _page(guest: Guest[Apps], found: Dossier, issues: Sequence[Issue] = (), status: int = 200) -> Response:
     who, app = actor(guest), await guest.service.catalogue.get(found.app)
+    # A publisher is not told who among the staff took a step.
+    told = {"publisher"} if who.duties == {"publisher"} else {one.duty for one in found.steps}
+    names = await guest.service.referencing.names(found, told)
     rows = Referencing.open_to(who, found)
     # What goes on comes first, since Enter in a field sends the first button; what goes back or ends comes after.
     inline = sorted((row for row in rows if row.step not in ELSEWHERE), key=lambda row: row.target in BACK)
@@ -139,7 +137,7 @@ async def _page(guest: Guest[Apps], found: Dossier, issues: Sequence[Issue] = ()
         "file": found,
         "app": found.proposed,
         "current": app,
-        "publisher": await guest.service.catalogue.publisher(found.proposed),
+        "publisher": names.get(found.proposed.publisher, found.proposed.publisher),
         "rows": inline,
         "elsewhere": [row for row in rows if row.step in ELSEWHERE],
         "parts": {PARTS[row.step, row.duty] for row in inline if (row.step, row.duty) in PARTS},
@@ -148,7 +146,7 @@ async def _page(guest: Guest[Apps], found: Dossier, issues: Sequence[Issue] = ()
         "answers": [(one, found.answers.get(one.link, "")) for one in questions(found.proposed.exchanges)],
         "purposes": [(one, done_with(one)) for one in found.proposed.purposes],
         "categories": [category(code) for code in found.proposed.categories],
-        "history": await _takers(guest, found),
+        "history": [(one, names.get(one.by, "") if one.duty in told else "") for one in reversed(found.steps)],
         "changes": _changes(found.proposed, app),
         "reconsent": RECONSENT.days,
         "wrong": words.told(issues),
@@ -171,15 +169,6 @@ def _changes(proposed: App, current: App | None) -> list[str]:
         return []
     earlier = {one.code: one.terms for one in current.purposes}
     return [one.label for one in proposed.purposes if earlier.get(one.code, one.terms) != one.terms]
-
-
-async def _takers(guest: Guest[Apps], found: Dossier) -> list[tuple[Taken, str]]:
-    """The steps taken, the last first, and who took each: a publisher is not told who among the staff did."""
-    names = await referencing(guest).names(found)
-    publisher = set(guest.account.duties) == {"publisher"}
-    hidden = [publisher and one.duty != "publisher" for one in found.steps]
-    told = [(one, "" if hide else names.get(one.by, "")) for one, hide in zip(found.steps, hidden, strict=True)]
-    return told[::-1]
 
 
 def _act(guest: Guest[Apps], row: Row, found: Dossier) -> tuple[Act, list[Issue]]:

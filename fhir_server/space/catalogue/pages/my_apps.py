@@ -22,7 +22,7 @@ from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App, Purpose
 from fhir_server.space.catalogue.consent_resource import Decision
 from fhir_server.space.catalogue.consents import Shared
-from fhir_server.space.catalogue.pages.standing import Apps
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.pages.words import STATUSES, Done, done_with
 from fhir_server.space.catalogue.reports import LONGEST, SHORTEST, Reports
 
@@ -78,12 +78,13 @@ async def show_patient(guest: Guest[Apps]) -> Response:
         return guest.nothing()
     shared = await guest.service.consents.of(patient)
     publishers = await guest.service.catalogue.publishers(one.app for one in shared)
+    exchanged = await exchanges(guest.entrance, guest.account, patient, [one.app for one in shared])
     done = guest.query("done")
     values = {
         "patient": patient,
         "whom": await guest.entrance.name_of(guest.account, patient),
         "own": guest.account.subject == f"Patient/{patient}",
-        "apps": [await _told(guest, patient, one, publishers[one.app.publisher]) for one in shared],
+        "apps": [_told(one, publishers[one.app.publisher], last) for one, last in zip(shared, exchanged, strict=True)],
         "accesses": await accesses.recent(guest.entrance, guest.account, patient),
         "statuses": STATUSES,
         "done": done if done in DONE else "",
@@ -152,7 +153,7 @@ async def _report_page(
     )
 
 
-async def _told(guest: Guest[Apps], patient: str, shared: Shared, publisher: str) -> dict[str, Any]:
+def _told(shared: Shared, publisher: str, last: Sequence[Exchange]) -> dict[str, Any]:
     app = shared.app
     lines = [_line(one, shared.decisions) for one in app.purposes]
     gone = [code for code in shared.decisions if app.purpose(code) is None and shared.decisions[code].permit]
@@ -163,7 +164,7 @@ async def _told(guest: Guest[Apps], patient: str, shared: Shared, publisher: str
         "lines": lines,
         "active": shared.active,
         "changed": [one for one in lines if one.decision and one.decision.permit and not one.current],
-        "exchanges": await exchanges(guest.entrance, guest.account, patient, app),
+        "exchanges": last,
     }
 
 
@@ -172,15 +173,18 @@ def _line(purpose: Purpose, decisions: Mapping[str, Decision]) -> Line:
     return Line(purpose, done_with(purpose), decision, rights.current(purpose, decisions))
 
 
-async def exchanges(entrance: Entrance, account: Account, patient: str, app: App) -> Sequence[Exchange]:
-    """The last exchanges of an app on a patient, newest first, from the traces this person may see."""
+async def exchanges(
+    entrance: Entrance, account: Account, patient: str, apps: Sequence[App]
+) -> Sequence[Sequence[Exchange]]:
+    """The last exchanges of each app on a patient, newest first, from the traces this person may see; same order."""
     from fhir_server.search.asking.query import condition
 
     grant = Grant(_TRACES, subject=account.subject, wards=frozenset(account.wards))
     place = entrance.authorization.verifier.place(entrance.pages.settings.base_url)
-    where = condition("AuditEvent", [("patient", f"Patient/{patient}"), ("agent:identifier", f"|{app.client}")], place)
-    page = await entrance.repository(grant).find({"AuditEvent": where}, count=LAST)
-    return [_exchange(parse(version.body)) for version in page.versions]
+    about = ("patient", f"Patient/{patient}")
+    asked = [condition("AuditEvent", [about, ("agent:identifier", f"|{app.client}")], place) for app in apps]
+    pages = await entrance.repository(grant).find_each([{"AuditEvent": where} for where in asked], count=LAST)
+    return [[_exchange(parse(version.body)) for version in page.versions] for page in pages]
 
 
 def _exchange(tree: Mapping[str, Any]) -> Exchange:

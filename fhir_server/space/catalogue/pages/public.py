@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from fastapi.responses import Response
 
 from fhir_server.site.visit import Visit
-from fhir_server.space.catalogue.pages.standing import Apps
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.pages.words import CATEGORIES, category, done_with
 from fhir_server.space.catalogue.registry import matches
 from fhir_server.space.catalogue.rights import opens

@@ -9,8 +9,8 @@ from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.site.signed_in import Guest
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.pages.my_apps import reports
-from fhir_server.space.catalogue.pages.standing import Apps
 from fhir_server.space.catalogue.reports import LONGEST
 
 

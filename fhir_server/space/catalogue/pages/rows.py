@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.space.catalogue.impact_assessment import LARGEST
-from fhir_server.space.catalogue.pages.standing import Apps
+from fhir_server.space.catalogue.opened import Apps
 
 if TYPE_CHECKING:
     from fhir_server.smart.people.accounts import Account

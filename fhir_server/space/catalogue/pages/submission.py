@@ -21,10 +21,10 @@ from fhir_server.space.catalogue.completeness import LONGEST, MOST_PURPOSES, cat
 from fhir_server.space.catalogue.criteria import questions
 from fhir_server.space.catalogue.dossiers import Dossier
 from fhir_server.space.catalogue.impact_assessment import LARGEST, Attached
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.pages import data_words, dossier_form, dossier_words
 from fhir_server.space.catalogue.pages import desk_words as words
-from fhir_server.space.catalogue.pages.desk import actor, referencing
-from fhir_server.space.catalogue.pages.standing import Apps
+from fhir_server.space.catalogue.pages.desk import actor
 from fhir_server.space.catalogue.pages.words import category
 from fhir_server.space.catalogue.step_input import Act
 
@@ -69,7 +69,7 @@ async def show_version(guest: Guest[Apps]) -> Response:
     base = await _own(guest)
     if base is None:
         return guest.nothing()
-    earlier = await referencing(guest).files(actor(guest), app=base.id)
+    earlier = await guest.service.referencing.files(actor(guest), app=base.id)
     given = dossier_form.fields(base, earlier[0].answers if earlier else {})
     return await _page(guest, Sheet(base, given, f"/referencement/nouveau/{base.id}"))
 
@@ -107,7 +107,7 @@ async def _own(guest: Guest[Apps]) -> App | None:
 
 async def _returned(guest: Guest[Apps]) -> Dossier | None:
     try:
-        found = await referencing(guest).get(actor(guest), guest.path("file"))
+        found = await guest.service.referencing.get(actor(guest), guest.path("file"))
     except NotFound:
         return None
     mine = found.publisher == guest.account.organization
@@ -115,13 +115,15 @@ async def _returned(guest: Guest[Apps]) -> Dossier | None:
 
 
 async def _file(guest: Guest[Apps], sheet: Sheet, filed: dossier_form.Filed, dpia: Attached | None) -> Dossier:
-    return await referencing(guest).file(actor(guest), filed.app, filed.answers, dpia if filed.app.exchanges else None)
+    return await guest.service.referencing.file(
+        actor(guest), filed.app, filed.answers, dpia if filed.app.exchanges else None
+    )
 
 
 async def _complete(guest: Guest[Apps], sheet: Sheet, filed: dossier_form.Filed, dpia: Attached | None) -> Dossier:
     act = Act(proposed=filed.app, answers=filed.answers, dpia=dpia if filed.app.exchanges else None)
     assert sheet.dossier is not None
-    return await referencing(guest).step(actor(guest), sheet.dossier.id, "complete", act)
+    return await guest.service.referencing.step(actor(guest), sheet.dossier.id, "complete", act)
 
 
 Filing = Callable[[Guest[Apps], Sheet, dossier_form.Filed, Attached | None], Awaitable[Dossier]]

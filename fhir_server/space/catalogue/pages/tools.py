@@ -17,11 +17,11 @@ from fhir_server.site.authorizing import purpose_of_use
 from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Entrance
 from fhir_server.smart import lifetimes
-from fhir_server.smart.clients.registered import Client, RecordedClients
+from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.people.patients import known_enough
 from fhir_server.smart.secret import digest
 from fhir_server.space.catalogue.apps import App
-from fhir_server.space.catalogue.pages.standing import Apps
+from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.registry import Catalogue
 
 if TYPE_CHECKING:
@@ -99,13 +99,12 @@ async def choose(guest: Guest[Apps]) -> Response:
 
 async def open_to_professionals(entrance: Entrance, catalogue: Catalogue) -> Sequence[Tool]:
     """Referenced apps for professionals that are on line and can be launched, and other active clients that can."""
-    recorded = [one.id for one in await RecordedClients(entrance.authorization.records).list()]
-    filed = [app.client for app in await catalogue.online() if app.audience == "professional"]
-    ids = dict.fromkeys((*recorded, *filed))
-    clients = [client for id in ids if (client := await entrance.authorization.clients.get(id)) is not None]
-    launched = [one for one in clients if one.status == "active" and one.launch_uri]
-    apps = {one.device: await catalogue.get(one.device) for one in launched if one.device is not None}
-    publishers = await catalogue.publishers(app for app in apps.values() if app is not None)
+    clients, apps = entrance.authorization.clients, {app.id: app for app in await catalogue.online()}
+    recorded = {one.id: one for one in await clients.all()}
+    filed = [app.client for app in apps.values() if app.audience == "professional" and app.client not in recorded]
+    new = [client for id in filed if (client := await clients.get(id)) is not None]
+    launched = [one for one in (*recorded.values(), *new) if one.status == "active" and one.launch_uri]
+    publishers = await catalogue.publishers(apps[one.device] for one in launched if one.device in apps)
     found = [_tool(one, apps.get(one.device or ""), publishers) for one in launched]
     return sorted((one for one in found if one is not None), key=lambda tool: tool.client.name.casefold())
 
