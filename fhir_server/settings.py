@@ -46,7 +46,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    data: Path = Field(Path("var"), description="Folder of the embedded store, keys and outbox.")
+    data: Path = Field(Path("var"), description="Folder of the embedded store and outbox.")
     store: str = Field("", description="Store URL: sqlite:///PATH; empty for `fhir.sqlite` in the data folder.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes.")
     open: bool = Field(False, description="Serve without tokens; refused on any address but loopback.")

@@ -52,7 +52,7 @@ def _kind(one: Any) -> str:
 
 
 #: Looked at by the clock, a few times a second at most however many requests there are.
-BY_THE_CLOCK = ("records.get smart", "records.get_each search-parameters,profiles")
+BY_THE_CLOCK = ("records.get smart", "records.get_each search-parameters,profiles", "records.get signing-key")
 
 
 class CountingEngine:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from fhir_server.cli.options import Data, out, refuse, settings
-from fhir_server.smart.tokens.signing_keys import Keys, key_file
+from fhir_server.cli.clients import opened_with
+from fhir_server.cli.occupancy import store_file
+from fhir_server.cli.options import Data, Store, out, refuse, settings
 
 keys = typer.Typer(help="Keys that id_tokens are signed with.", no_args_is_help=True)
 
@@ -16,11 +17,13 @@ def _keys() -> None:
 
 
 @keys.command()
-def rotate(data: Data = None) -> None:
+def rotate(data: Data = None, store: Store = None) -> None:
     """Sign with a new key from now on, while the server serves; the old one stays published for its time."""
-    folder = settings(data=data).data
+    chosen = settings(data=data, store=store)
+    folder = chosen.data
     above = next(one for one in folder.absolute().parents if one.exists())
-    if not folder.exists() and above.is_dir():
+    if store_file(chosen) is not None and not folder.exists() and above.is_dir():
         # A new key in a mistyped folder would be taken for the server's own.
         refuse(f"There is no folder {folder}: --data or FHIR_DATA names the server's.")
-    out.print(f"Signing key: {Keys(key_file(folder)).rotate()}")
+    kid = opened_with(chosen, lambda house: house.authorization.keys.rotate(), new=True)
+    out.print(f"Signing key: {kid}")

@@ -6,7 +6,6 @@ https://hl7.org/fhir/smart-app-launch/brands.html#caching-brand-bundles
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request
@@ -43,8 +42,7 @@ async def _openid(authorization: Authorization, where: Addresses, _: Request) ->
 
 
 async def _jwks(authorization: Authorization, _: Addresses, __: Request) -> Response:
-    # A thread: the first call may make the key, which takes a quarter of a second.
-    return JSONResponse(await asyncio.to_thread(authorization.keys.jwks), headers=_PUBLIC)
+    return JSONResponse(await authorization.keys.jwks(), headers=_PUBLIC)
 
 
 async def _brands(authorization: Authorization, where: Addresses, request: Request) -> Response:

@@ -88,7 +88,7 @@ class Authorization:
         self.audit = AccessAudit(repository, settings.audit != "off", records)
         self.tokens = Tokens(records, self._reused)
         self.sessions = Sessions(records)
-        self.keys = Keys(key_file(settings.data))
+        self.keys = Keys(records, key_file(settings.data))
         self.scopes = HeldScopes(governing, self.accounts)
         self.verifier = Verifier(
             self.tokens, self.clients, self.accounts, revision or Revision(records), settings, registry, self.scopes

@@ -107,7 +107,7 @@ def test_every_command_says_which_data_folder_cannot_be_had(tmp_path: Path, name
     ended(done, 2 if "There is no store" in done.stderr else 1, "taken")
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "keys rotate"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_that_a_store_s_url_is_not_one(tmp_path: Path, name: str) -> None:
     done = run(*spelled(name, tmp_path), "--data", tmp_path / "var", "--store", "mysql://nowhere")
     ended(done, 2 if name == "restore" else 1, "sqlite:///")

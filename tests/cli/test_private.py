@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import shutil
@@ -84,7 +83,7 @@ async def test_a_server_within_another_program_hides_what_it_makes_too(tmp_path:
     before = os.umask(0)
     try:
         async with opened(Settings(data=tmp_path / "data", base_url="http://server.test/fhir")) as house:
-            await asyncio.to_thread(house.authorization.keys.jwks)
+            await house.authorization.keys.jwks()
             await house.engine.maintenance.backup(tmp_path / "copy.sqlite")
             assert readable(tmp_path / "data") == []
             assert not (tmp_path / "copy.sqlite").stat().st_mode & 0o077

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from fhir_server.smart.authorizing.requests import Launch
-from fhir_server.smart.tokens.signing_keys import Keys, key_file
+from fhir_server.smart.tokens.signing_keys import Keys, key_file, signed
 from tests.smart.browser import CALLBACK, PASSWORD, Browser, a_person, an_app, answered, launched
 from tests.smart.space import BASE, ROOT, TOKEN, Space
 
@@ -62,15 +62,15 @@ async def test_an_id_token_says_who_signed_in_and_can_be_checked(space: Space) -
 
 
 async def test_a_rotated_key_stays_published_while_what_it_signed_may_be_shown(space: Space) -> None:
-    keys = Keys(key_file(space.house.settings.data))
-    before = keys.jwks()["keys"][0]["kid"]
-    signed = keys.sign({"sub": "a"})
-    after = keys.rotate()
+    keys = Keys(space.house.engine.records, key_file(space.house.settings.data))
+    before = (await keys.jwks())["keys"][0]["kid"]
+    shown = signed({"sub": "a"}, await keys.signing())
+    after = await keys.rotate()
     published = (await space.http.get(f"{ROOT}/auth/jwks")).json()
     assert [key["kid"] for key in published["keys"]] == [after, before]
     assert not {"d", "p", "q"} & set(published["keys"][0])
-    assert jwt.decode(signed, KeySet.import_key_set(published), algorithms=["RS256"]).claims["sub"] == "a"
-    assert key_file(space.house.settings.data).stat().st_mode & 0o077 == 0
+    assert jwt.decode(shown, KeySet.import_key_set(published), algorithms=["RS256"]).claims["sub"] == "a"
+    assert (await keys.signing()).kid == after
 
 
 async def test_a_person_allows_less_than_was_asked(space: Space) -> None:

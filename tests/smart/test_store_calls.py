@@ -50,6 +50,7 @@ async def test_a_first_launch_asks_the_store_this_often(
             await a_person(space)
             # The keys of a new store are made once.
             await Browser(space).open((await an_app(space, SCOPE, "another")).request(SCOPE))
+            await space.house.authorization.keys.signing()
             app, scope, choices, asked = await make(space)
             steps: list[list[str]] = []
 

@@ -42,6 +42,7 @@ from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.introspection import Introspection
 from fhir_server.smart.tokens.revocation import Revocation
+from fhir_server.smart.tokens.signing_keys import signed
 from fhir_server.smart.tokens.storage import Access, Code, Family, Refresh, Tokens, Used
 from fhir_server.store.protocol import Records
 
@@ -370,7 +371,8 @@ def _answer(
     if refresh is not None:
         answer["refresh_token"] = refresh
     if "openid" in scope:
-        answer["id_token"] = server.identity.signed(server.wait(server.identity.about(family, addresses, nonce)))
+        claims = server.wait(server.identity.about(family, addresses, nonce))
+        answer["id_token"] = signed(claims, server.wait(server.identity.key()))
     return answer
 
 

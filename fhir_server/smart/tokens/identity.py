@@ -6,13 +6,16 @@ OpenID Connect Core §2 and §5.3, https://hl7.org/fhir/smart-app-launch/scopes-
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.people.accounts import Account, Accounts
 from fhir_server.smart.tokens.signing_keys import Keys
 from fhir_server.smart.tokens.storage import Family
+
+if TYPE_CHECKING:
+    from joserfc.jwk import RSAKey
 
 
 class IdentityTokens:
@@ -22,9 +25,9 @@ class IdentityTokens:
         self._keys = keys
         self._accounts = accounts
 
-    def signed(self, claims: dict[str, Any]) -> str:
-        """The id_token of `claims`: a millisecond of arithmetic, for a worker thread."""
-        return self._keys.sign(claims)
+    async def key(self) -> RSAKey:
+        """What id_tokens are signed with now, by `signing_keys.signed`."""
+        return await self._keys.signing()
 
     async def about(self, family: Family, addresses: Addresses, nonce: str | None) -> dict[str, Any]:
         """The claims of an id_token for the family's client."""

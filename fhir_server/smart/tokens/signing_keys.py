@@ -1,12 +1,15 @@
-"""The keys id_tokens are signed with: made at first need, rotated by command, readable by their owner alone.
+"""The keys id_tokens are signed with: made at first need, rotated by command, the same for every node of a store.
 
 RFC 7517, RFC 7518 §3.3. OpenID Connect Core §15.1 and SMART ask every server for RS256. Access tokens are not signed:
 they are opaque (looked up in 10 µs, where checking a signature takes 150 to 700) and end when they are revoked.
+
+They stand in the store's records as they are: whoever may read the file of an embedded store, which is its owner alone
+(`store/private.py`), or a copy of it, has them, as they have every other secret of the server.
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fhir_server.smart.lifetimes import RETIRED_KEY
-from fhir_server.store import private
+from fhir_server.store.protocol import Records
 
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
@@ -23,90 +26,106 @@ if TYPE_CHECKING:
 ALGORITHM = "RS256"
 #: Bits of a new key: RFC 7518 §3.3 asks for 2048 at least.
 BITS = 2048
+#: How long a worker signs with the key it knows, in seconds: a retired one stays published for much longer.
+KNOWN = 60.0
+
+_PLACE = ("signing-key", "all")
 
 
 def key_file(data: Path) -> Path:
-    """Where the keys are in a data folder."""
+    """Where earlier servers kept the keys in a data folder."""
     return data / "keys" / "signing.json"
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One key of the file: its private JWK, and when it was retired (seconds since 1970; None: it signs)."""
+    """One key: its private JWK, and when it was retired (seconds since 1970; None: it signs)."""
 
     jwk: dict[str, Any]
     retired: float | None = None
 
 
 class Keys:
-    """The signing keys in one file, read again when another process has changed it."""
+    """The signing keys of one store."""
 
-    def __init__(self, file: Path) -> None:
-        """`file` need not exist: the first need makes it."""
+    def __init__(self, records: Records, file: Path) -> None:
+        """Kept in `records`; those that an earlier server left in `file` are taken over from there at first need."""
+        self._records = records
         self._file = file
-        self._stamp: tuple[int, int] | None = None
-        self._kept: list[_Kept] = []
         self._signing: RSAKey | None = None
+        self._known_until = 0.0
 
-    def jwks(self) -> dict[str, Any]:
+    async def jwks(self) -> dict[str, Any]:
         """The public keys, the signing one first: RFC 7517 §5. Retired ones stay until what they signed has expired."""
         from joserfc.jwk import RSAKey
 
-        self._load()
-        kept = [one for one in self._kept if not _over(one)]
+        kept = [one for one in _read(await self._value()) if not _over(one)]
         return {"keys": [RSAKey.import_key(one.jwk).as_dict(private=False) for one in kept]}
 
-    def sign(self, claims: dict[str, Any]) -> str:
-        """`claims` as a signed JWT."""
-        from joserfc import jwt
-
-        key = self._load()
-        return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
-
-    def rotate(self) -> str:
-        """Sign with a new key from now on; its `kid` is returned. Running servers follow at once."""
-        self._load()
-        now = time.time()
-        retired = [one if one.retired is not None else _Kept(one.jwk, now) for one in self._kept if not _over(one)]
-        made = _made()
-        self._write([_Kept(made), *retired])
-        return str(made["kid"])
-
-    def _load(self) -> RSAKey:
+    async def signing(self) -> RSAKey:
+        """The key to sign with, for `signed`."""
         from joserfc.jwk import RSAKey
 
-        if not self._file.exists():
-            self._create()
-        status = self._file.stat()
-        stamp = (status.st_mtime_ns, status.st_ino)
-        if stamp != self._stamp or self._signing is None:
-            self._kept = msgspec.json.decode(self._file.read_bytes(), type=list[_Kept])
-            self._signing = RSAKey.import_key(self._kept[0].jwk)
-            self._stamp = stamp
+        if self._signing is None or time.monotonic() > self._known_until:
+            self._signing = RSAKey.import_key(_read(await self._value())[0].jwk)
+            self._known_until = time.monotonic() + KNOWN
         return self._signing
 
-    def _create(self) -> None:
-        """Make the file; of several workers that start together the first one's stays."""
-        private.folder(self._file.parent)
-        draft = self._draft([_Kept(_made())])
+    async def rotate(self) -> str:
+        """Sign with a new key from now on; its `kid` is returned. Running servers follow within a minute."""
+        made = await asyncio.to_thread(_made)
+        while True:
+            value = await self._value()
+            if await self._records.swap(*_PLACE, value, _written([_Kept(made), *_retired(_read(value))])):
+                self._signing = None
+                return str(made["kid"])
+
+    async def _value(self) -> bytes:
+        """The keys as they are kept; made or taken over where there are none. Of several workers one makes them."""
+        value = await self._records.get(*_PLACE)
+        left = await asyncio.to_thread(self._left)
+        if value is not None and not left:
+            return value
+        if value is None:
+            made = left or [_Kept(await asyncio.to_thread(_made))]
+            await self._records.add(*_PLACE, _written(made))
+        else:
+            # Another node's were first: what this one signed lately can still be checked.
+            known = {one.jwk["kid"] for one in _read(value)}
+            missing = _retired([one for one in left if one.jwk["kid"] not in known])
+            await self._records.swap(*_PLACE, value, _written([*_read(value), *missing]))
+        value = await self._records.get(*_PLACE) or b"[]"
+        if {one.jwk["kid"] for one in left} <= {one.jwk["kid"] for one in _read(value)}:
+            await asyncio.to_thread(self._file.unlink, missing_ok=True)
+        return value
+
+    def _left(self) -> list[_Kept]:
+        """What an earlier server left in this node's folder, and is not over."""
         try:
-            os.link(draft, self._file)
-        except FileExistsError:
-            return
-        finally:
-            draft.unlink()
+            return [one for one in _read(self._file.read_bytes()) if not _over(one)]
+        except FileNotFoundError:
+            return []
 
-    def _write(self, kept: list[_Kept]) -> None:
-        self._draft(kept).replace(self._file)
 
-    def _draft(self, kept: list[_Kept]) -> Path:
-        draft = self._file.with_name(f"{self._file.name}.{os.getpid()}.{time.monotonic_ns()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        return draft
+def signed(claims: dict[str, Any], key: RSAKey) -> str:
+    """`claims` as a signed JWT: a millisecond of arithmetic, for a worker thread."""
+    from joserfc import jwt
+
+    return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
+
+
+def _read(value: bytes) -> list[_Kept]:
+    return msgspec.json.decode(value, type=list[_Kept])
+
+
+def _written(kept: list[_Kept]) -> bytes:
+    return msgspec.json.encode(kept)
+
+
+def _retired(kept: list[_Kept]) -> list[_Kept]:
+    """Those that still matter, none of them signing."""
+    now = time.time()
+    return [one if one.retired is not None else _Kept(one.jwk, now) for one in kept if not _over(one)]
 
 
 def _over(kept: _Kept) -> bool:
