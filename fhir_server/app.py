@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -172,7 +171,7 @@ class House:
 
         store, records, base = self.engine.store, self.engine.records, self.settings.base_url
         indexing = Indexing(store, records, self.watch, base, anew=lambda: self.anew)
-        works = (indexing.attend(), self._jobs(), self._warm())
+        works = (indexing.attend(), self._jobs())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
@@ -180,12 +179,6 @@ class House:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _warm(self) -> None:
-        # A start answers before all is there; what is not is fetched before somebody waits for it.
-        await asyncio.sleep(_WARM_AFTER)
-        await asyncio.to_thread(import_module, "fhir_server.site.routing")
-        _ = self.asgi.fastapi
 
     async def _jobs(self) -> None:
         # What is due can wait until the first requests of a start are answered.
@@ -270,8 +263,6 @@ class House:
 
 #: Seconds between a start and the first look at what is due.
 _JOBS_AFTER = 20.0
-#: Seconds between a start and the making of what its first answers do without.
-_WARM_AFTER = 0.5
 _TRACED = replace(OPEN, traced=True)
 _NOBODY = Grant(traced=False)
 

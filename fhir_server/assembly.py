@@ -45,7 +45,12 @@ def application(house: House) -> Application:
         check=partial(_check, house.engine),
         gauges=gauges,
         registered=registered,
+        imports=("fhir_server.site.routing", *(() if house.settings.open else _BEHIND_SIGN_IN)),
     )
+
+
+#: What the routes of a closed server are made of besides.
+_BEHIND_SIGN_IN = ("fhir_server.site.authorizing.routes", "fhir_server.site.entrance")
 
 
 def _service_pages(house: House) -> Sequence[ServicePages]:

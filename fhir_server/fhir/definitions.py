@@ -67,13 +67,18 @@ class Element(msgspec.Struct, frozen=True):
         return self.max not in ("0", "1")
 
 
-class Type(msgspec.Struct, frozen=True):
-    """A resource type, complex type or primitive type with its elements in snapshot order (the root first)."""
+class Type(msgspec.Struct, frozen=True, rename={"snapshot": "elements"}):
+    """A resource type, complex type or primitive type; `snapshot` is the JSON of its elements."""
 
     kind: Literal["primitive-type", "complex-type", "resource"]
-    elements: tuple[Element, ...]
+    snapshot: msgspec.Raw
     abstract: bool = False
     base: str | None = None
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """Its elements in snapshot order (the root first), read anew each time."""
+        return msgspec.json.decode(self.snapshot, type=tuple[Element, ...])
 
 
 class Component(msgspec.Struct, frozen=True):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -41,10 +42,17 @@ class Application:
     """
 
     def __init__(
-        self, make: Callable[[], FastAPI], wire: Wire, readiness: health.Readiness, cors: Cors, peers: Peers
+        self,
+        make: Callable[[], FastAPI],
+        wire: Wire,
+        readiness: health.Readiness,
+        cors: Cors,
+        peers: Peers,
+        imports: Sequence[str] = (),
     ) -> None:
-        """Join the parts that `build` makes; `make` assembles the routes that are not FHIR's."""
+        """Join the parts that `build` makes; `make` assembles the routes that are not FHIR's, out of `imports`."""
         self._make = make
+        self._imports = imports
         self._made: FastAPI | None = None
         self.wire = wire
         self.readiness = readiness
@@ -59,6 +67,9 @@ class Application:
         return self._made
 
     async def _routed(self, scope: Scope, receive: Any, send: Any) -> None:
+        if self._made is None:
+            # The first visitor waits for them, and nobody else does.
+            await asyncio.to_thread(lambda: [import_module(name) for name in self._imports])
         await self.fastapi(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -103,6 +114,7 @@ def build(
     check: health.Check | None = None,
     gauges: Mapping[str, Callable[[], float]] | None = None,
     registered: Registered | None = None,
+    imports: Sequence[str] = (),
 ) -> Application:
     """The application.
 
@@ -115,6 +127,7 @@ def build(
         check: says what is wrong with the store, for `/health/ready`; None when nothing is.
         gauges: values for `/metrics` by name, such as the writes waiting for the store.
         registered: origins of registered apps, which may call from a browser.
+        imports: modules that `routes` needs, read when the first such route is asked for: many servers never are.
     """
     shared = Folder(settings.data / "metrics", os.getppid(), os.getpid()) if settings.workers > 1 else None
     counted = metrics.Metrics(gauges, shared)
@@ -122,9 +135,8 @@ def build(
     cors = Cors(settings.cors_origins, registered, _origin(settings.base_url))
     wire = Wire(settings, dispatch, make_context, counted, page, cors)
 
-    return Application(
-        lambda: routes(counted), wire, readiness, cors, Peers(settings.trusted_proxies, settings.forwarded_header)
-    )
+    peers = Peers(settings.trusted_proxies, settings.forwarded_header)
+    return Application(lambda: routes(counted), wire, readiness, cors, peers, imports)
 
 
 async def _stopped(scope: Scope, send: Any) -> None:

@@ -9,8 +9,10 @@ import html
 import html.entities
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from lxml import etree
+if TYPE_CHECKING:
+    from lxml import etree
 
 _XHTML = "{http://www.w3.org/1999/xhtml}"
 #: Chapters 7-11 (but 9.4) and 15 of HTML 4.0, and images and links.
@@ -53,20 +55,20 @@ _MARKUP = frozenset({"lt", "gt", "amp", "quot", "apos"})
 @lru_cache(maxsize=256)
 def allowed(div: str) -> bool:
     """Whether `div` is well-formed XHTML of the allowed kind with some text or an image in it."""
+    # Imported with the first narrative: a server that is sent none does without three megabytes.
+    from lxml import etree
+
     if "<!DOCTYPE" in div or "<!ENTITY" in div:
         return False
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True)
     try:
-        tree = etree.fromstring(_ENTITY.sub(_character, div), _parser())
+        tree = etree.fromstring(_ENTITY.sub(_character, div), parser)
     except (etree.XMLSyntaxError, ValueError):
         return False
     if tree.tag != f"{_XHTML}div":
         return False
     elements = [element for element in tree.iter() if isinstance(element.tag, str)]
     return all(_keeps(element) for element in elements) and _says_something(tree, elements)
-
-
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True)
 
 
 def _character(match: re.Match[str]) -> str:

@@ -15,14 +15,16 @@ import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.fhir.outcome import Gone, InvalidParameter, TooCostly, TooManyRequests
 from fhir_server.search.answering.bundle import url
 from fhir_server.store.protocol import Records
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Pair = tuple[str, str]
 
@@ -131,6 +133,8 @@ class Posted:
         return [*pairs, *([("_cursor", found.cursor)] if found.cursor else [])]
 
     def _unsealed(self, token: str, path: str) -> _Sealed:
+        from cryptography.exceptions import InvalidTag
+
         try:
             sealed = urlsafe_b64decode(token.removeprefix(PREFIX).encode("ascii") + b"=" * (-len(token) % 4))
             content = self._cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], path.encode())
@@ -174,6 +178,9 @@ class Posted:
         return f"{owner}:{slot}"
 
     def _cipher(self) -> AESGCM:
+        # Imported with the first posted search: it is as large as all that a plain one needs.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         return AESGCM(hmac.digest(self.key, b"links of posted searches", "sha256"))
 
 
