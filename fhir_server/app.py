@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.policy import Policy
-from fhir_server.access.remembered_records import Remembered
 from fhir_server.access.repository import Repository
-from fhir_server.access.revision import Lasting, Revision
+from fhir_server.changes.cache import Cache
+from fhir_server.changes.engine import followed
+from fhir_server.changes.follower import Follower
+from fhir_server.changes.records import CachedRecords
 from fhir_server.interactions.exchange import Apart, Context, Request, Response
-from fhir_server.search.activation import watch as activation
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
@@ -32,7 +33,6 @@ from fhir_server.store.opening import require_store as require_store
 from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.levels import Levels
-from fhir_server.validation.profiles import activation as following
 from fhir_server.validation.profiles.activation import Following
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
@@ -57,7 +57,8 @@ class House:
 
     Attributes:
         settings: what it was opened with.
-        engine: the store and the records.
+        engine: the store and the records, whose commits `follower` hears of.
+        follower: follows what is committed, by whatever process.
         watch: keeps the search parameters in force in step with the store.
         following: keeps the profiles in force in step with the store.
         validator: judges resources by base R4 and those profiles.
@@ -71,6 +72,7 @@ class House:
 
     settings: Settings
     engine: Engine
+    follower: Follower
     watch: Watch
     following: Following
     validator: Validator
@@ -88,18 +90,21 @@ class House:
 
         return Authorization(
             self.settings,
-            Remembered(self.engine.records, self.lasting),
+            CachedRecords(self.engine.records, self.cache),
             lambda: self.registry,
             self.services.governing(),
             repository=self.repository,
             within=lambda: _within(self),
-            revision=self.lasting.revision,
+            cache=self.cache,
+            follower=self.follower,
         )
 
     @cached_property
-    def lasting(self) -> Lasting:
+    def cache(self) -> Cache:
         """What this worker remembers of who may do what."""
-        return Lasting(Revision(self.engine.records))
+        facts = [one.facts for one in self.policy.rules if one.facts is not None]
+        types = _REMEMBERED_TYPES.union(*[one.types for one in facts])
+        return Cache(self.follower, types, _REMEMBERED_KINDS)
 
     @cached_property
     def simulators(self) -> Simulators:
@@ -123,7 +128,7 @@ class House:
 
     async def seen_by(self, grant: Grant, base: str = "") -> Repository:
         """As `repository`, with the facts by which rules of services judge the caller."""
-        known = await self.policy.known(grant, self.repository(), self.lasting)
+        known = await self.policy.known(grant, self.repository(), self.cache)
         base = base or self.settings.base_url
         return Repository(self.engine.store, grant, self.registry, base, self.policy, known)
 
@@ -185,18 +190,9 @@ class House:
         await asyncio.sleep(_JOBS_AFTER)
         await self.clock().attend()
 
-    async def follow(self, *, now: bool = False) -> None:
-        """Take over the search parameters, profiles and terminology written since, by this process or another.
-
-        Args:
-            now: look although it is not time yet.
-        """
-        if now or self.watch.due or self.following.due:
-            # Both marks in one journey: what is looked at early is not looked at a moment later.
-            parameters, profiles = await self.engine.records.get_each([activation.MARK, following.MARK])
-            await self.watch.refresh(now=True, seen=parameters)
-            await self.following.refresh(now=True, seen=profiles)
-        await self.terminology.follow()
+    async def follow(self) -> None:
+        """Look now, and take over what was committed, by this process or another: no request has to, a task does."""
+        await self.follower.follow()
 
     def own_context(self) -> Context:
         """What commands write with: all that judges a caller's write, under the server's own grant."""
@@ -209,7 +205,6 @@ class House:
         Raises:
             Unauthorized: the server is not open, and there is no valid token.
         """
-        await self.follow()
         grant = await self._grant(call)
         seen = await self.seen_by(grant, call.base)
         found = self.context_of(seen, call.base, call.strict, call.prefer, call.request_id)
@@ -261,6 +256,9 @@ class House:
             self.authorization.close()
 
 
+#: What a grant, a client or an app is made of.
+_REMEMBERED_TYPES = frozenset({"Consent", "Device"})
+_REMEMBERED_KINDS = frozenset({"access", "account", "client", "family"})
 #: Seconds between a start and the first look at what is due.
 _JOBS_AFTER = 20.0
 _TRACED = replace(OPEN, traced=True)
@@ -278,16 +276,16 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
     settings = settings.placed()
     file = Path(settings.store_url.removeprefix("sqlite:///"))
     private.repair(settings.data, file)
-    engine = open_engine(
+    opened_engine = open_engine(
         settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds
     )
+    engine, follower = followed(opened_engine)
     # Beside the store's file, so that two stores never share what was derived from one of them.
-    terminology = Terminology(lambda: open_concepts(file.parent), engine.store, place(settings))
+    terminology = Terminology(lambda: open_concepts(file.parent), engine.store, follower, place(settings))
     try:
-        watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records)
-        await watch.refresh(now=True)
-        following = Following(Profiles(), engine.store, engine.records)
-        await following.refresh(now=True)
+        watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records, follower)
+        following = Following(Profiles(), engine.store, follower)
+        await follower.follow()
         levels = Levels(settings.profile_levels)
         validator = Validator(
             following.profiles,
@@ -299,6 +297,7 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
         house = House(
             settings,
             engine,
+            follower,
             watch,
             following,
             validator,
@@ -307,9 +306,12 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
             services,
             Policy([rule for one in services for rule in one.rules]),
         )
+        attending = asyncio.create_task(follower.attend())
         try:
             yield house
         finally:
+            attending.cancel()
+            await asyncio.gather(attending, return_exceptions=True)
             await house.close()
     finally:
         await terminology.close()

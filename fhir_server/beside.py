@@ -24,7 +24,6 @@ from fhir_server.search.activation.reindex import indexed_anew
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
 from fhir_server.store.protocol import Version
-from fhir_server.terminology.resources import KINDS
 from fhir_server.work import beside
 from fhir_server.work.budget import Budget, Exhausted, current, within
 
@@ -96,7 +95,8 @@ class _Apart:
         context.repository.touched.objects.update(found.objects)
         context.repository.touched.patients.update(found.patients)
         if request.method not in ("GET", "HEAD"):
-            await self._follow(request)
+            # What was written there is in force for the next request here.
+            await self._house.follow()
         return found.response
 
     async def indexed(self, versions: Sequence[Version]) -> list[Index]:
@@ -108,13 +108,6 @@ class _Apart:
         """Bring the store of concepts, which all processes share, into step with what is stored."""
         with _told():
             await self._process.run(taken_over, self._house.settings)
-
-    async def _follow(self, request: Request) -> None:
-        # What was written there is in force for the next request here.
-        await self._house.watch.refresh(now=True)
-        await self._house.following.refresh(now=True)
-        if not request.path or request.path[0] in KINDS:
-            await self._house.terminology.written()
 
 
 @contextmanager
@@ -147,14 +140,19 @@ def answered(settings: Settings, request: Request, caller: Caller, audits: bool,
 def indexed(settings: Settings, versions: Sequence[Version]) -> list[Index]:
     """The indexes of stored versions by the parameters now in force, same order."""
     loop, house = _here(settings)
-    loop.run_until_complete(house.watch.refresh(now=True))
+    loop.run_until_complete(house.follow())
     return [indexed_anew(version, house.registry, settings.base_url) for version in versions]
 
 
 def taken_over(settings: Settings) -> None:
     """Bring the store of concepts into step."""
     loop, house = _here(settings)
-    loop.run_until_complete(house.terminology.refresh())
+    loop.run_until_complete(_taken_over(house))
+
+
+async def _taken_over(house: House) -> None:
+    await house.follow()
+    await house.terminology.refresh()
 
 
 def _here(settings: Settings) -> tuple[asyncio.AbstractEventLoop, House]:
@@ -178,7 +176,7 @@ def _opened(settings: Settings) -> _Opened:
 
 async def _answered(house: House, request: Request, caller: Caller, audits: bool, seconds: float) -> Answered:
     started = time.process_time()
-    await house.follow(now=True)
+    await house.follow()
     grant = OPEN if caller.grant is None else caller.grant
     seen = await house.seen_by(grant, caller.base)
     context = house.context_of(seen, caller.base, caller.strict, caller.prefer, caller.request_id)

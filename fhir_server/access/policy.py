@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from fhir_server.access import binaries
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.access.record_owner import readable
-from fhir_server.access.rules import Asked, Decision, Outcome, Rule
+from fhir_server.access.rules import Asked, Decision, Facts, Outcome, Rule
 from fhir_server.access.write_rules import administers, reach
+from fhir_server.changes.cache import ANY, hangs_on
 from fhir_server.search.indexing.extract import SEVERAL, WITNESSES
 from fhir_server.store.filters import (
     EVERYTHING,
@@ -35,7 +36,7 @@ from fhir_server.store.filters import (
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
-    from fhir_server.access.revision import Lasting
+    from fhir_server.changes.cache import Cache
 
 #: Types that speak of no patient: a patient's scope that names them reads them all, and writes none.
 DIRECTORY = frozenset(
@@ -133,13 +134,13 @@ class Policy:
             case _:
                 return where
 
-    async def known(self, grant: Grant, own: Repository, lasting: Lasting) -> Known:
-        """The facts by which rules judge a caller, each read once until some access changes; () where none are asked.
+    async def known(self, grant: Grant, own: Repository, cache: Cache) -> Known:
+        """The facts by which rules judge a caller, each read once until its types change; () where none are asked.
 
         Args:
             grant: the caller.
             own: the server's own sight of the store.
-            lasting: what this worker remembers.
+            cache: what this worker remembers.
         """
         if not self._asks_facts or grant.own:
             return ()
@@ -147,8 +148,8 @@ class Policy:
         for one in self.rules:
             key = None if one.facts is None else one.facts.of(grant)
             if one.facts is not None and key is not None:
-                read = partial(one.facts.read, own, key)
-                found.append((one.name, await lasting.get(("facts", one.name, key), read)))
+                read = partial(_read, one.facts, own, key)
+                found.append((one.name, await cache.get(("facts", one.name, key), read)))
         return tuple(found)
 
     async def decide(
@@ -274,3 +275,8 @@ def _of_patients(ids: frozenset[str], type: str) -> Filter:
     found = either([readable(id, type) for id in sorted(ids)])
     # What names several patients would tell each of the others.
     return both(found, Not(Token(SEVERAL))) if type in WITNESSES else found
+
+
+async def _read(facts: Facts, own: Repository, key: Hashable) -> Hashable:
+    hangs_on(*[(type, ANY) for type in facts.types])
+    return await facts.read(own, key)

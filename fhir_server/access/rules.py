@@ -43,10 +43,12 @@ class Facts:
     Attributes:
         of: whose facts a grant needs, as a key that they are remembered under; None where the rule does not concern it.
         read: reads them, with the server's own sight of the store; never None.
+        types: resource types that they are made of: when one of these changes, they are read anew.
     """
 
     of: Callable[[Grant], Hashable | None]
     read: Callable[[Repository, Hashable], Awaitable[Hashable]]
+    types: frozenset[str]
 
 
 def _nothing(asked: Asked) -> Filter:

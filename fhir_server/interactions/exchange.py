@@ -84,11 +84,11 @@ class Context:
         terminology: what codes mean, for searches by value set and subsumption; None where that is not known.
         cursor_key: the server's secret that page links are signed with.
         records: where long posted searches are kept while they are paged through; None where nothing is.
-        watch: is told of every SearchParameter written, so that all workers follow; None where nothing does.
+        watch: keeps the search parameters in force in step with the store; None where nothing does.
         operate: what runs a `$name`; None where operations are not wired. They stand above the interactions, and a
             Bundle entry may ask for one, so the way to them is handed down.
         validator: judges what is written, profiles included, for this caller; None judges by base R4 alone.
-        following: is told of every StructureDefinition written, so that all workers follow; None where nothing does.
+        following: keeps the profiles in force in step with the store; None where nothing does.
         security: says how callers get in, for the CapabilityStatement; None where that is not known.
         administers: whether this is a command of the administrator's, who may bring what comes with the server up to
             date.

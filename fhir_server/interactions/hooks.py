@@ -1,4 +1,4 @@
-"""What a write changes in the server itself: searches by SearchParameters, profiles, what codes mean.
+"""What a write may change in the server itself: searches by SearchParameters, profiles, what codes mean.
 
 https://hl7.org/fhir/R4/searchparameter.html, https://hl7.org/fhir/R4/structuredefinition.html,
 https://hl7.org/fhir/R4/terminology-service.html
@@ -6,14 +6,12 @@ https://hl7.org/fhir/R4/terminology-service.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.activation.declared import check
-from fhir_server.store.protocol import Version
-from fhir_server.terminology.resources import KINDS
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.profiles.activation import refuse
 
@@ -53,17 +51,3 @@ async def informed(context: Context, judge: Callable[[], list[Issue]]) -> list[I
 _TURNS = 2
 _KEY = "binding-untold"
 _UNTOLD = "Whether codes are in {} was not judged: the terminology server that is asked for it does not answer."
-
-
-#: Types whose writes change the server itself.
-FOLLOWED = frozenset({"SearchParameter", "StructureDefinition", *KINDS})
-
-
-async def written(context: Context, versions: Sequence[Version]) -> None:
-    """Versions were made, deletions among them."""
-    if context.watch is not None and any(version.type == "SearchParameter" for version in versions):
-        await context.watch.announce()
-    if context.following is not None and any(version.type == "StructureDefinition" for version in versions):
-        await context.following.announce()
-    if isinstance(context.terminology, Terminology) and any(version.type in KINDS for version in versions):
-        await context.terminology.written()

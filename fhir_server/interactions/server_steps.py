@@ -55,5 +55,4 @@ SERVER: tuple[Step, ...] = (
     Step("content", validate=_content),
     Step("definitions", frozenset({"SearchParameter", "StructureDefinition"}), validate=_followed),
     Step("targets", complete=_targets, when=lambda settings: settings.referential_integrity),
-    Step("followers", hooks.FOLLOWED, after=hooks.written),
 )

@@ -120,7 +120,6 @@ async def add(house: House, package: Package, examples: bool = False) -> Report:
             report.written += len(writes)
     report.installed = msgspec.structs.replace(report.installed, resources=tuple(held))
     await house.engine.records.put(INSTALLED, report.installed.key, msgspec.msgpack.encode(report.installed))
-    await _announce(house)
     return report
 
 
@@ -139,13 +138,7 @@ async def remove(house: House, name: str) -> list[Installed]:
             live = [version for version in versions if version is not None and not version.deleted]
             await repository.transact([await repository.delete(version) for version in live])
         await house.engine.records.take(INSTALLED, package.key)
-    await _announce(house)
     return gone
-
-
-async def _announce(house: House) -> None:
-    await house.watch.announce()
-    await house.following.announce()
 
 
 def _parts(items: list[Any]) -> Iterator[list[Any]]:

@@ -124,7 +124,7 @@ class Preparer:
             key: file digest and salt; makes the ids of resources that have none.
             defined: whether the part's definitions are in force by now.
         """
-        await self._house.follow(now=True)
+        await self._house.follow()
         found = Prepared(left=not defined and _MENTIONED.search(part.body) is not None)
         turn = _Turn(key, found, "definitions" if found.left else "rest" if defined else "all")
         together: list[Row] = []

@@ -48,5 +48,5 @@ async def reindex_all(house: House, types: Sequence[str], report: Callable[[int,
     for url, parameter in pending.items():
         await complete(house.engine.records, url, fingerprint(parameter))
     if pending:
-        await house.watch.announce()
+        await house.follow()
     return done

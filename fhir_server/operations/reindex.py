@@ -1,4 +1,4 @@
-"""How far the search parameters added at run time are indexed; calling it makes every worker look at once.
+"""How far the search parameters added at run time are indexed.
 
 https://hl7.org/fhir/R4/searchparameter.html
 """
@@ -24,7 +24,7 @@ async def reindex(call: Invocation, context: Context) -> Response:
         told = insufficient(context.repository.grant, "SearchParameter", "u")
         raise Forbidden("Only who may update SearchParameters follows their indexing.", headers=told)
     if context.watch is not None:
-        await context.watch.announce()
+        await context.watch.refresh()
     added = context.repository.registry.added()
     rows = [_row(url, parameter.code, state) for url, (parameter, state) in sorted(added.items())]
     waiting = sum(state == "pending" for _, state in added.values())

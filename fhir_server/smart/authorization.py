@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.repository import Repository
-from fhir_server.access.revision import Revision
 from fhir_server.audit.access_events import AccessAudit, AccessEvent
+from fhir_server.changes.cache import Cache
+from fhir_server.changes.follower import Follower
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.smart.addresses import Addresses
@@ -72,14 +73,15 @@ class Authorization:
         governing: Governing | None = None,
         repository: Callable[[Grant, str], Repository] | None = None,
         within: Callable[[], httpx.AsyncBaseTransport] | None = None,
-        revision: Revision | None = None,
+        cache: Cache | None = None,
+        follower: Follower | None = None,
     ) -> None:
         """`registry` gives the search parameters in force.
 
         `governing` is the service that governs clients; without it those it would govern get nothing. `repository` is
         the store as a grant sees it from a base: without it nothing is audited and nobody signs in through a provider.
-        `within` is how this process asks its own simulators. `revision` is this worker's view of what ended, if others
-        share it.
+        `within` is how this process asks its own simulators. `cache` is what this worker remembers: without one nothing
+        is. `follower` says which clients change.
         """
         self.settings = settings
         self.records = records
@@ -91,12 +93,12 @@ class Authorization:
         self.keys = Keys(records, key_file(settings.data))
         self.scopes = HeldScopes(governing, self.accounts)
         self.verifier = Verifier(
-            self.tokens, self.clients, self.accounts, revision or Revision(records), settings, registry, self.scopes
+            self.tokens, self.clients, self.accounts, cache or Cache(), settings, registry, self.scopes
         )
         self.bridge = Bridge()
         self.people = People(records, self.accounts)
         self.asks = Asks(records)
-        self.origins = Origins(records)
+        self.origins = Origins(records, follower)
         self.identity = IdentityTokens(self.keys, self.accounts)
         self.brands = Brands(settings, records)
         self._governing = governing

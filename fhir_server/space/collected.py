@@ -12,7 +12,7 @@ from fhir_server.space.service import Place, Service
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
-    from fhir_server.access.revision import Lasting
+    from fhir_server.changes.cache import Cache
     from fhir_server.interactions.exchange import Context, Response
     from fhir_server.jobs.clock import Job
     from fhir_server.jobs.outbox import Outbox
@@ -30,7 +30,7 @@ class Server(Protocol):
     settings: Settings
 
     @property
-    def lasting(self) -> Lasting:
+    def cache(self) -> Cache:
         """What this worker remembers of who may do what."""
 
     @property
@@ -68,9 +68,9 @@ class Services:
         return self._server.registry
 
     @property
-    def lasting(self) -> Lasting:
+    def cache(self) -> Cache:
         """What this worker remembers of who may do what."""
-        return self._server.lasting
+        return self._server.cache
 
     @property
     def outbox(self) -> Outbox:

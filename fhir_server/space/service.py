@@ -15,7 +15,7 @@ from fhir_server.access.rules import Rule
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
-    from fhir_server.access.revision import Lasting
+    from fhir_server.changes.cache import Cache
     from fhir_server.interactions.pipeline import Step
     from fhir_server.jobs.outbox import Outbox
     from fhir_server.search.parameters.registry import Registry
@@ -42,7 +42,7 @@ class Surroundings(Protocol):
         """The search parameters in force."""
 
     @property
-    def lasting(self) -> Lasting:
+    def cache(self) -> Cache:
         """What this worker remembers of who may do what."""
 
     @property

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from time import monotonic
 from typing import Any
 
 import msgspec
 
+from fhir_server.changes.follower import Change, Follower
+from fhir_server.changes.outdated import Name, Outdated
 from fhir_server.fhir.definitions import folder
 from fhir_server.fhir.json import parse
 from fhir_server.store.concepts import Artifact, Concept, Concepts
@@ -31,6 +32,8 @@ _SHIPPED = ("national", "ens", "iso")
 _OURS = ("core/", "shipped/")
 #: Resources looked at at once, and bytes of them: a code system may be tens of megabytes.
 _PAGE, _PAGE_BYTES = 50, 32_000_000
+#: How long whoever wrote waits for it: all but the largest code systems are in force when they are answered.
+PATIENCE_SECONDS = 15.0
 #: What has more bytes is read where no event loop waits for it.
 LARGE = 500_000
 
@@ -43,19 +46,22 @@ class Library:
     Attributes:
         generation: rises with every change.
         ahead: brings the store of concepts into step in another process; None where that is done here.
-        bare: when it was last looked at, nothing was stored beside what comes with the server; never once it is ready.
+        bare: nothing is stored beside what comes with the server; never once it is ready.
+        ready: whether it was in step once.
+        wanted: whether somebody has asked what only the store of concepts tells.
     """
 
-    def __init__(self, open: Callable[[], Concepts], store: Store) -> None:
-        """Nothing is opened or read yet."""
+    def __init__(self, open: Callable[[], Concepts], store: Store, follower: Follower) -> None:
+        """Nothing is opened or read yet; `follower` says what changes."""
         self._open = open
         self.ahead: Callable[[], Awaitable[None]] | None = None
         self.generation = 0
         self._store = store
         self.bare = False
-        self._count = -1
-        self._since = 0
-        self._due = 0.0
+        self.ready = False
+        self._outdated = Outdated()
+        self.wanted = False
+        self._subscription = follower.subscribe(self._hear, types=KINDS, then=self._follow)
         self._lock = asyncio.Lock()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -71,11 +77,6 @@ class Library:
         if "concepts" in self.__dict__:
             self.concepts.close()
 
-    @property
-    def ready(self) -> bool:
-        """Whether it was in step once."""
-        return self._count >= 0
-
     async def is_bare(self) -> bool:
         """Whether nothing is stored beside what comes with the server, so that its files say all; costs one count."""
         bare = not self.ready and await self._store.history_count(_SCOPE) == 0
@@ -89,34 +90,27 @@ class Library:
         self.generation += self.bare
         self.bare = False
 
-    async def look(self, every_seconds: float) -> None:
-        """Look whether it is still bare, unless that was done so recently."""
-        if monotonic() >= self._due:
-            self._due = monotonic() + every_seconds
-            await self.is_bare()
+    def _hear(self, changes: Sequence[Change] | None) -> None:
+        self._outdated.hear(changes)
+        self.stored()
 
-    async def follow(self, every_seconds: float, patience_seconds: float) -> None:
-        """Take over what was written, unless that was done so recently; a large code system is taken over meanwhile.
-
-        Args:
-            every_seconds: how long what is known may be out of date.
-            patience_seconds: how long to wait; what takes longer goes on, and what was known before is in force.
-        """
-        if monotonic() < self._due:
-            return
-        self._due = monotonic() + every_seconds
-        await self._taken_over(next(iter(self._under_way)) if self._under_way else self._begun(), patience_seconds)
-
-    async def written(self, patience_seconds: float) -> None:
-        """Take over what was written just now; what takes longer than `patience_seconds` goes on meanwhile."""
-        # One that is under way may have looked before this write.
-        await self._taken_over(self._begun(), patience_seconds)
+    async def _follow(self) -> None:
+        """Take over what was written, once somebody has asked; what takes longer than `PATIENCE_SECONDS` goes on."""
+        if self.wanted or self.ready:
+            # One that is under way may have looked before this write.
+            await self._taken_over(self._begun(), PATIENCE_SECONDS)
 
     def _begun(self) -> asyncio.Task[None]:
         task = asyncio.create_task(self.refresh())
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            # Whoever waited may have gone on without it: it is tried again at the next look.
+            self._subscription.stale = True
 
     async def _taken_over(self, task: asyncio.Task[None], patience_seconds: float) -> None:
         done, _ = await asyncio.wait({task}, timeout=patience_seconds)
@@ -124,20 +118,21 @@ class Library:
             one.result()
 
     async def refresh(self) -> None:
-        """Take over what was written since; the answer to what follows holds all that was stored before."""
-        # Every write, a deletion included, is one version more.
-        count = await self._store.history_count(_SCOPE)
-        if count == self._count:
+        """Take over what was written since, as far as it was heard of."""
+        if self.ready and not self._outdated:
             return
         async with self._lock:
-            if count == self._count:
+            if self.ready and not self._outdated:
                 return
-            if not self.ready:
-                await asyncio.to_thread(self._standard)
-                await self._everything()
-            else:
-                await self._recent()
-            self._count = count
+            taken = self._outdated.take()
+            try:
+                if not self.ready:
+                    await asyncio.to_thread(self._standard)
+                await (self._everything() if taken is None else self._recent(taken))
+            except BaseException:
+                self._outdated.back(taken)
+                raise
+            self.ready = True
             self.bare = False
             self.generation += 1
 
@@ -161,7 +156,6 @@ class Library:
         while True:
             page = await self._store.find(_SCOPE, after=after, count=_PAGE, most_bytes=_PAGE_BYTES)
             new = [v for v in page.versions if known.pop(_source(v), "") != _stamp(v)]
-            self._since = max([self._since, *(v.at for v in page.versions)])
             if new:
                 await self._take(new, [])
             if page.next is None:
@@ -170,22 +164,23 @@ class Library:
         if known:
             await self._take([], list(known))
 
-    async def _recent(self) -> None:
-        after: Position | None = None
-        seen: set[str] = set()
-        stamps, since = self.concepts.stamps(), self._since
-        while True:
-            page = await self._store.history(_SCOPE, since=since, after=after, count=_PAGE, most_bytes=_PAGE_BYTES)
-            latest = list({_source(v): v for v in reversed(page.versions) if _source(v) not in seen}.values())
-            seen.update(_source(v) for v in latest)
-            self._since = max([self._since, *(v.at for v in page.versions)])
-            new = [v for v in latest if not v.deleted and stamps.get(_source(v)) != _stamp(v)]
-            gone = [_source(v) for v in latest if v.deleted and _source(v) in stamps]
-            if new or gone:
-                await self._take(new, gone)
-            if page.next is None:
-                return
-            after = page.next
+    async def _recent(self, names: set[Name]) -> None:
+        stamps = self.concepts.stamps()
+        new: list[Version] = []
+        gone: list[str] = []
+        for name in sorted(names):
+            version = await self._store.read(*name)
+            if version is None:
+                continue
+            if not version.deleted and stamps.get(_source(version)) != _stamp(version):
+                new.append(version)
+            elif version.deleted and _source(version) in stamps:
+                gone.append(_source(version))
+            if sum([len(one.body) for one in new]) > _PAGE_BYTES:
+                await self._take(new, [])
+                new = []
+        if new or gone:
+            await self._take(new, gone)
 
     async def _take(self, versions: list[Version], gone: list[str]) -> None:
         if self.ahead is not None and sum([len(version.body) for version in versions]) > LARGE:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from fhir_server.changes.follower import Follower
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.protocol import Store
@@ -27,10 +28,6 @@ Coding = tuple[str, str]
 #: More codes than any query can hold; one more tells the asker that there are too many.
 _MANY = 20_000
 _REMEMBERED = 50_000
-#: How long a request waits for what others wrote to be taken over; most of it takes a hundredth of that.
-_PATIENCE_SECONDS = 0.5
-#: How long whoever wrote waits for it: all but the largest code systems are in force when they are answered.
-_LONGER_PATIENCE_SECONDS = 15.0
 
 #: Direction of subsumption → the filter of a value set that says so.
 _FILTERS = {"below": "is-a", "above": "generalizes"}
@@ -50,19 +47,21 @@ class Terminology:
         outside: what another server says of codes that are not here; None where there is no other.
     """
 
-    def __init__(self, concepts: Callable[[], Concepts], store: Store, place: Place | None = None) -> None:
+    def __init__(
+        self, concepts: Callable[[], Concepts], store: Store, follower: Follower, place: Place | None = None
+    ) -> None:
         """Nothing is opened or read before the first question.
 
         Args:
             concepts: opens the store of concepts.
             store: where the resources are.
+            follower: says which of them change.
             place: of another server that is asked for what is not here.
         """
-        self.library = Library(concepts, store)
+        self.library = Library(concepts, store, follower)
         self.catalogue = Catalogue(self.library)
         self.composer = Composer(self.catalogue)
         self.outside = Outside(External(place, self.library), self.catalogue) if place else None
-        self._wanted = False
         self._answers: dict[tuple[str, str, str], bool | None] = {}
         self._generation = -1
         self._open: set[Question] = set()
@@ -76,21 +75,11 @@ class Terminology:
         return self.library.concepts
 
     async def refresh(self) -> None:
-        """Take over what was written; to be awaited before the synchronous questions that must know of it."""
+        """Take over what was written, by this worker or as far as it was heard of.
+
+        To be awaited before the synchronous questions that must know of it.
+        """
         await self.library.refresh()
-
-    async def follow(self) -> None:
-        """Take over what was written until a second ago; nothing while nobody has asked anything."""
-        if self._wanted or self.library.ready:
-            await self.library.follow(1.0, _PATIENCE_SECONDS)
-        elif self.library.bare:
-            await self.library.look(1.0)
-
-    async def written(self) -> None:
-        """Take over what this worker wrote just now, so that the next request is judged by it."""
-        self.library.stored()
-        if self._wanted or self.library.ready:
-            await self.library.written(_LONGER_PATIENCE_SECONDS)
 
     async def members(self, url: str) -> Collection[Coding]:
         """The codings of a value set, by canonical or relative URL.
@@ -149,7 +138,7 @@ class Terminology:
     def validate_code(self, value_set: str, system: str, code: str) -> bool | None:
         """Whether a code is in a value set; None where that cannot be told (a set, system or code list not here).
 
-        Synchronous and remembered. What it knows is as of the last `refresh` or `follow`; before the first, it knows
+        Synchronous and remembered. What it knows is as of the last `refresh`; before the first, it knows
         nothing and answers None.
 
         Args:
@@ -157,7 +146,7 @@ class Terminology:
             system: of the coding; "" where the element implies it (type `code`).
             code: as it stands in the element.
         """
-        self._wanted = True
+        self.library.wanted = True
         key = value_set, system, code
         if not self.library.ready:
             self._open.add(key)
@@ -256,7 +245,7 @@ class Terminology:
 
     def subsumes(self, url: str, code: str, other: str) -> bool | None:
         """Whether `code` is `other` or one of its ancestors; None where the system or a code is not known."""
-        self._wanted = True
+        self.library.wanted = True
         system = self.catalogue.system(url) if self.library.ready else None
         if system is None:
             return None

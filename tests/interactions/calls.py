@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.policy import Policy
 from fhir_server.access.repository import Repository
+from fhir_server.changes.engine import followed
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.pipeline import Pipeline
@@ -74,11 +75,11 @@ class Server:
     door = staticmethod(dispatch)
 
     def __init__(self, engine: Engine, settings: Settings, registry: Registry, grant: Grant = OPEN) -> None:
-        self.engine = engine
+        self.engine, follower = followed(engine)
         self.settings = settings
         self.registry = registry
         self.grant = grant
-        self.watch = Watch(registry, engine.store, engine.records)
+        self.watch = Watch(registry, engine.store, engine.records, follower)
         self.policy = Policy()
         self.pipeline = Pipeline(SERVER)
 

@@ -178,12 +178,12 @@ async def test_a_structure_definition_adds_a_profile_for_all_workers_and_takes_i
         caller(two) as there,
     ):
         assert (await here.put("StructureDefinition/born", json={**BORN, "id": "born"})).status_code == 201
-        await two.following.refresh(now=True)
+        await two.following.refresh()
         answers = [await client.post("Patient", json=CLAIMING) for client in (here, there)]
         assert [keys(a) for a in answers] == [{("cardinality-min", "Patient.birthDate")}] * 2
         retired = {**BORN, "id": "born", "status": "retired"}
         assert (await here.put("StructureDefinition/born", json=retired)).status_code == 200
-        await two.following.refresh(now=True)
+        await two.following.refresh()
         assert [(await c.post("Patient", json=CLAIMING)).status_code for c in (here, there)] == [201, 201]
 
 

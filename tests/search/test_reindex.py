@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from fhir_server.changes.engine import followed
 from fhir_server.fhir.json import serialize, stamped
 from fhir_server.search.activation.reindex import BATCH, Indexing, Progress, indexed_anew, progress, types_of
-from fhir_server.search.activation.watch import FORMAT, FORMAT_KEPT, STANDING, Watch, announce, complete
+from fhir_server.search.activation.watch import FORMAT, FORMAT_KEPT, STANDING, Watch, complete
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.engine import Engine
@@ -39,10 +40,10 @@ class Worker:
     """One of several processes on the same store: its own registry, nothing shared but the engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+        self.engine, follower = followed(engine)
         self.registry = Registry()
-        self.watch = Watch(self.registry, engine.store, engine.records, every_seconds=3600)
-        self.indexing = Indexing(engine.store, engine.records, self.watch, settle_seconds=0)
+        self.watch = Watch(self.registry, self.engine.store, self.engine.records, follower)
+        self.indexing = Indexing(self.engine.store, self.engine.records, self.watch, settle_seconds=0)
 
     async def put(self, *trees: dict[str, Any]) -> None:
         writes = []
@@ -56,7 +57,6 @@ class Worker:
 
     async def declare(self, **changes: Any) -> None:
         await self.put({**a_parameter(**changes), "id": "nickname"})
-        await self.watch.announce()
 
     async def found(self) -> list[str]:
         page = await self.engine.store.find({"Patient": JOJO}, count=1000)
@@ -83,13 +83,13 @@ async def test_a_new_parameter_is_pending_until_what_was_there_is_indexed(engine
 
 async def test_other_workers_follow(engine: Engine) -> None:
     first, second = Worker(engine), Worker(engine)
-    await second.watch.refresh(now=True)
+    await second.watch.refresh()
     await first.declare()
     assert second.registry.state(URL) is None
-    assert await second.watch.refresh(now=True)
+    assert await second.watch.refresh()
     assert second.registry.state(URL) == "pending"
     await first.indexing.run()
-    await second.watch.refresh(now=True)
+    await second.watch.refresh()
     assert second.registry.state(URL) == "complete"
 
 
@@ -97,10 +97,9 @@ async def test_nothing_is_read_while_nothing_changed(engine: Engine) -> None:
     worker = Worker(engine)
     await worker.declare()
     generation = worker.registry.generation
-    assert not await worker.watch.refresh(now=True)
-    await announce(engine.records)
-    assert not await worker.watch.refresh()  # not due yet
-    assert not await worker.watch.refresh(now=True)  # looked, and found the same
+    assert not await worker.watch.refresh()
+    await worker.put(a_parameter(id="another", status="retired"))
+    assert not await worker.watch.refresh()  # looked, and found the same
     assert worker.registry.generation == generation
 
 
@@ -130,7 +129,7 @@ async def test_a_parameter_that_goes_and_comes_back_is_indexed_again(engine: Eng
     await worker.declare()
     await worker.indexing.run()
     await engine.store.transact([Delete("SearchParameter", "nickname", 1)])
-    await worker.watch.announce()
+    await worker.watch.refresh()
     assert URL not in worker.registry.added()
     await worker.put(a_patient("between"))
     await worker.declare()
@@ -160,7 +159,7 @@ async def test_complete_is_not_said_of_a_definition_that_was_overtaken(engine: E
     worker = Worker(engine)
     await worker.declare()
     await complete(engine.records, URL, "the fingerprint of another definition")
-    await worker.watch.announce()
+    await worker.watch.refresh()
     assert worker.registry.state(URL) == "pending"
 
 
@@ -168,7 +167,7 @@ async def test_one_worker_at_a_time(engine: Engine) -> None:
     first, second = Worker(engine), Worker(engine)
     await first.put(*[a_patient(f"p{n}") for n in range(BATCH + 1)])
     await first.declare()
-    await second.watch.refresh(now=True)
+    await second.watch.refresh()
     assert sorted(await asyncio.gather(first.indexing.run(), second.indexing.run())) == [False, True]
     assert len(await first.found()) == BATCH + 1
 
@@ -177,7 +176,7 @@ async def test_where_a_worker_stopped_another_goes_on(engine: Engine) -> None:
     first, second = Worker(engine), Worker(engine)
     await first.put(*[a_patient(f"p{n:04}") for n in range(3 * BATCH)])
     await first.declare()
-    await second.watch.refresh(now=True)
+    await second.watch.refresh()
     steps: list[Progress] = []
 
     def stop(job: Progress) -> None:
@@ -292,5 +291,5 @@ async def test_what_an_earlier_server_indexed_otherwise_is_indexed_anew_by_itsel
 
 async def test_a_new_store_has_nothing_to_index_anew(engine: Engine) -> None:
     worker = Worker(engine)
-    await worker.watch.refresh(now=True)
+    await worker.watch.refresh()
     assert await engine.records.get(*FORMAT_KEPT) == FORMAT

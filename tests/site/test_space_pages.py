@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from fhir_server.access.revision import LOOK
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.reports import Reports
@@ -112,7 +111,6 @@ async def test_my_apps_say_what_was_accepted_when_and_the_last_exchanges(space: 
 
 
 async def test_one_purpose_is_withdrawn_in_one_click_and_access_ends(space: Space) -> None:
-    import asyncio
 
     await a_person(space)
     app = await referenced(space)
@@ -124,7 +122,6 @@ async def test_one_purpose_is_withdrawn_in_one_click_and_access_ends(space: Spac
     page = await browser.http.get("/mes-applications/p1")
     done = await send(browser, page, "/mes-applications/p1/withdraw", app="carnet", purpose="ordonnances")
     assert "Retiré le" in said(document(done))
-    await asyncio.sleep(LOOK + 0.1)
     assert (await space.fhir("GET", "DocumentReference", token)).status_code in (401, 403)
 
 

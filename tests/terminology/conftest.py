@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from fhir_server.changes.engine import followed
+from fhir_server.changes.follower import Follower
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
@@ -62,7 +64,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def prepare() -> None:
         engine = an_engine(folder)
-        terminology = Terminology(lambda: EmbeddedConcepts(folder / "concepts.sqlite"), engine.store)
+        terminology = Terminology(lambda: EmbeddedConcepts(folder / "concepts.sqlite"), engine.store, Follower(engine))
         await terminology.refresh()
         terminology.library.close()
         await engine.close()
@@ -74,8 +76,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def server(tmp_path: Path, prepared: Path) -> AsyncIterator[Speaking]:
     shutil.copy(prepared, tmp_path / "concepts.sqlite")
-    engine = an_engine(tmp_path)
-    terminology = Terminology(lambda: EmbeddedConcepts(tmp_path / "concepts.sqlite"), engine.store)
+    engine, follower = followed(an_engine(tmp_path))
+    terminology = Terminology(lambda: EmbeddedConcepts(tmp_path / "concepts.sqlite"), engine.store, follower)
     try:
         yield Speaking(engine, terminology)
     finally:

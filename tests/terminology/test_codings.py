@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fhir_server.changes.follower import Follower
 from fhir_server.fhir import ucum
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
 from fhir_server.store.embedded.engine import open_engine
@@ -275,8 +276,8 @@ async def test_what_comes_with_the_server_is_known_alike_with_and_without_the_st
     tmp_path: Path, prepared: Path
 ) -> None:
     engine = open_engine(tmp_path / "fhir.sqlite")
-    asked = Terminology(lambda: EmbeddedConcepts(prepared), engine.store)
-    bare = Terminology(lambda: EmbeddedConcepts(tmp_path / "none.sqlite"), engine.store)
+    asked = Terminology(lambda: EmbeddedConcepts(prepared), engine.store, Follower(engine))
+    bare = Terminology(lambda: EmbeddedConcepts(tmp_path / "none.sqlite"), engine.store, Follower(engine))
     try:
         await asked.refresh()
         await bare.learn([("", "a", "b")])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from fhir_server.changes.follower import Follower
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.concepts import Wanted
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
@@ -58,7 +59,7 @@ EMPTY = {
 def test_every_one_expands_or_there_is_a_reason(tmp_path: Path, prepared: Path) -> None:
     async def expand() -> tuple[dict[str, str], set[str]]:
         engine = an_engine(tmp_path)
-        known = Terminology(lambda: EmbeddedConcepts(prepared), engine.store)
+        known = Terminology(lambda: EmbeddedConcepts(prepared), engine.store, Follower(engine))
         refused: dict[str, str] = {}
         empty: set[str] = set()
         try:

@@ -101,14 +101,13 @@ class Indexing:
         self._noted = 0.0
 
     async def attend(self, every_seconds: float = 1.0) -> None:
-        """Follow the search parameters, and index what is pending when no other worker does; until it is cancelled.
+        """Index what is pending when no other worker does; until it is cancelled.
 
         What an earlier server indexed otherwise is indexed anew first.
         """
         while True:
             # A store that is busy, full or read-only is asked again at the next round.
             with suppress(FhirError):
-                await self._watch.refresh(now=True)
                 await self.bring_up_to_date()
             await asyncio.sleep(every_seconds)
 
@@ -173,7 +172,7 @@ class Indexing:
             await complete(self._records, url, known_as)
         if resource_types() <= set(job.types):
             await self._records.put(*FORMAT_KEPT, FORMAT)
-        await self._watch.announce()
+        await self._watch.refresh()
         return msgspec.structs.replace(job, state="complete", ended=int(time() * 1000))
 
     async def _indexed(self, versions: Sequence[Version]) -> list[Index]:

@@ -1,20 +1,19 @@
 """How every worker comes to know the search parameters that SearchParameter resources add, and which are complete.
 
 https://hl7.org/fhir/R4/searchparameter.html. The resources in the store are the truth, and beside them those that come
-with the server (`shipped.py`); `Records` hold how far each is, and a mark that changes with them, which each worker
-looks at once a second.
+with the server (`shipped.py`); `Records` hold how far each is. Each worker follows both (`changes`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import AsyncIterator, Mapping
-from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from fhir_server.changes.follower import Follower
+from fhir_server.changes.outdated import Name, Outdated
 from fhir_server.fhir.definitions import SearchParameter, resource_types
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
@@ -26,8 +25,6 @@ from fhir_server.store.protocol import Position, Records, Store
 
 #: Kind of the records: key = canonical URL, value = `Standing`.
 STANDING = "search-parameter"
-#: Kind and key of the record that changes with them.
-MARK = ("search-parameters", "mark")
 #: Grows when `extract` writes other rows than before for the same resource: 2 has instants without width, and every row
 #: of contained resources; 3 has attachments, and traces of several patients. What was stored earlier is then indexed
 #: anew (`reindex.py`).
@@ -50,53 +47,55 @@ class Watch:
         registry: what is kept in step.
     """
 
-    __slots__ = ("_due", "_every", "_mark", "_records", "_store", "registry")
-
-    def __init__(self, registry: Registry, store: Store, records: Records, every_seconds: float = 1.0) -> None:
-        """Looks at the mark at most every `every_seconds`."""
+    def __init__(self, registry: Registry, store: Store, records: Records, follower: Follower) -> None:
+        """Nothing is read before `refresh`, or before `follower` catches up."""
         self.registry = registry
         self._store = store
         self._records = records
-        self._every = every_seconds
-        self._due = 0.0
-        self._mark: bytes | None = b""
+        self._follower = follower
+        self._trees: dict[str, dict[str, Any]] = {}
+        self._outdated = Outdated()
+        self._subscription = follower.subscribe(
+            self._outdated.hear, types=("SearchParameter",), kinds=(STANDING,), then=self._take_over
+        )
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to look."""
-        return monotonic() >= self._due
+    async def refresh(self) -> bool:
+        """Look now, and take over what this worker or another changed; says whether anything changed.
 
-    async def refresh(self, *, now: bool = False, seen: bytes | Literal[False] | None = False) -> bool:
-        """Take over what other workers changed; says whether anything changed.
-
-        Cheap enough for every exchange: between two looks it costs a clock reading.
-
-        Args:
-            now: look although it is not time yet.
-            seen: the record at `MARK`, where the caller has just read it.
+        Raises:
+            FhirError: the store did not answer; what was known stays in force.
         """
-        if not self.due and not now:
-            return False
-        self._due = monotonic() + self._every
-        mark = await self._records.get(*MARK) if seen is False else seen
-        if mark == self._mark:
-            return False
-        changed = self.registry.replace(await self._added())
-        # Only now: what failed half-way is done again at the next look.
-        self._mark = mark
-        return changed
-
-    async def announce(self) -> None:
-        """Say to all workers that a SearchParameter was written, and take it over here."""
-        await announce(self._records)
-        await self.refresh(now=True)
+        before = self.registry.generation
+        await self._follower.look()
+        await self._subscription.catch_up()
+        return self.registry.generation != before
 
     def pending(self) -> dict[str, SearchParameter]:
         """The added parameters that are not wholly indexed, by URL."""
         return {url: parameter for url, (parameter, state) in self.registry.added().items() if state == "pending"}
 
+    async def _take_over(self) -> None:
+        taken = self._outdated.take()
+        try:
+            await self._read(taken)
+            self.registry.replace(await self._added())
+        except BaseException:
+            self._outdated.back(taken)
+            raise
+
+    async def _read(self, names: set[Name] | None) -> None:
+        if names is None:
+            await self._note_format()
+            self._trees = {id: tree async for id, tree in _stored(self._store)}
+            return
+        resources = sorted(name for name in names if name[0] == "SearchParameter")
+        for (_, id), version in zip(resources, await self._store.read_many(resources), strict=True):
+            tree = {} if version is None or version.deleted else parse(version.body)
+            self._trees.pop(id, None)
+            if tree.get("status") == "active":
+                self._trees[id] = tree
+
     async def _added(self) -> dict[str, tuple[SearchParameter, State]]:
-        await self._note_format()
         standings = {url: _standing(value) for url, value in await self._records.list(STANDING)}
         known = Registry(self.registry.zone)
         for parameter in await self._declared(known):
@@ -126,7 +125,7 @@ class Watch:
 
     async def _declared(self, known: Registry) -> list[SearchParameter]:
         """What the stored and shipped SearchParameters add, composites last; one that would be refused adds nothing."""
-        resources: list[Mapping[str, Any]] = [tree async for tree in _stored(self._store)]
+        resources: list[Mapping[str, Any]] = list(self._trees.values())
         stored = {tree.get("url") for tree in resources}
         resources += [tree for tree in definitions() if tree["url"] not in stored]
         resources.sort(key=lambda tree: (tree.get("type") == "composite", str(tree.get("url"))))
@@ -140,11 +139,6 @@ class Watch:
                 known.activate(parameter)
                 found.append(parameter)
         return found
-
-
-async def announce(records: Records) -> None:
-    """Change the mark that every worker looks at."""
-    await records.put(*MARK, secrets.token_bytes(12))
 
 
 async def complete(records: Records, url: str, known_as: str) -> None:
@@ -168,12 +162,12 @@ def _standing(value: bytes) -> Standing:
     return msgspec.msgpack.decode(value, type=Standing)
 
 
-async def _stored(store: Store) -> AsyncIterator[dict[str, Any]]:
+async def _stored(store: Store) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     after: Position | None = None
     while True:
         page = await store.find({"SearchParameter": Token("status", "active")}, after=after, count=200)
         for version in page.versions:
-            yield parse(version.body)
+            yield version.id, parse(version.body)
         if page.next is None:
             return
         after = page.next

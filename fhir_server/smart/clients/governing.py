@@ -113,7 +113,7 @@ class Drafts(Protocol):
 
 
 class Governing(Protocol):
-    """A service that governs clients. What it changes of them, it says by `access.revision.changed`."""
+    """A service that governs clients. It says what its answers hang on (`changes.cache`)."""
 
     @property
     def drafts(self) -> Drafts:

@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from fhir_server.access.revision import changed
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
 
@@ -78,7 +77,7 @@ class Client:
 
 
 class Clients(Protocol):
-    """Where clients are found. A suspension must be followed by `revision.changed`."""
+    """Where clients are found."""
 
     async def get(self, client_id: str) -> Client | None:
         """The client, whatever its status; None when there is none."""
@@ -105,7 +104,6 @@ class RecordedClients:
     async def replace(self, client: Client) -> None:
         """Keep what has changed of a client, for every worker within a second."""
         await self._records.put("client", client.id, msgspec.json.encode(client))
-        await changed(self._records)
 
     async def set_status(self, client_id: str, status: Status) -> bool:
         """Suspend a client or let it in again; False when there is none."""
@@ -119,14 +117,12 @@ class RecordedClients:
         while (value := (await self._records.get_each([("client", client_id)]))[0]) is not None:
             found = replace(msgspec.json.decode(value, type=Client), **changes)
             if await self._records.swap("client", client_id, value, msgspec.json.encode(found)):
-                await changed(self._records)
                 return True
         return False
 
     async def remove(self, client_id: str) -> None:
         """Forget a client and, within a second, its tokens."""
         await self._records.take("client", client_id)
-        await changed(self._records)
 
     async def all(self) -> list[Client]:
         """Every client, by id."""

@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from fhir_server.access.revision import changed
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
 
@@ -160,7 +159,6 @@ class Accounts:
     async def replace(self, account: Account) -> None:
         """Keep what has changed of an account: its tokens follow on every worker within a second."""
         await self._records.put("account", account.id, msgspec.json.encode(account))
-        await changed(self._records)
 
     async def revise(self, before: Account, after: Account) -> Account:
         """Keep what differs between `before`, as it was read, and `after`, of the account as it is by now.
@@ -175,7 +173,6 @@ class Accounts:
         while (value := (await self._records.get_each([("account", after.id)]))[0]) is not None:
             found = replace(msgspec.json.decode(value, type=Account), **changes)
             if await self._records.swap("account", after.id, value, msgspec.json.encode(found)):
-                await changed(self._records)
                 return found
         return after
 

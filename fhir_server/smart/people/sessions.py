@@ -14,7 +14,6 @@ from typing import Literal
 import msgspec
 
 from fhir_server.access.grant import Purpose
-from fhir_server.access.revision import changed
 from fhir_server.fhir.outcome import InsufficientStorage
 from fhir_server.smart import lifetimes
 from fhir_server.smart.secret import digest, made
@@ -109,7 +108,6 @@ class Sessions:
     async def end(self, cookie: str) -> None:
         """Sign out: what hangs on the session can no longer be refreshed."""
         await self._records.take("session", digest(cookie))
-        await changed(self._records)
 
     async def of_account(self, account: str) -> list[tuple[str, Session]]:
         """The sessions of an account that go on, with the digest of each, last seen first."""
@@ -122,7 +120,6 @@ class Sessions:
         for key, value in await self._records.list("session"):
             if msgspec.json.decode(value, type=Session).account == account:
                 await self._records.take("session", key)
-        await changed(self._records)
 
     async def _change(self, key: str, change: Callable[[Session], Session]) -> None:
         """Change a session that is there; one that is ended meanwhile stays ended."""

@@ -18,7 +18,6 @@ from typing import Any, Literal
 import msgspec
 
 from fhir_server.access.grant import Purpose
-from fhir_server.access.revision import changed
 from fhir_server.smart import lifetimes
 from fhir_server.smart.people.person import Person
 from fhir_server.smart.secret import digest, made
@@ -195,11 +194,9 @@ class Tokens:
         found = await self.family(family)
         if found is None or client not in (None, found.client):
             return
-        if await self._records.take("family", family) is not None:
-            await changed(self._records)
-            # Of many who come at once, one ends it, and one AuditEvent says so.
-            if self._told is not None:
-                await self._told(kind, found)
+        # Of many who come at once, one ends it, and one AuditEvent says so.
+        if await self._records.take("family", family) is not None and self._told is not None:
+            await self._told(kind, found)
 
     async def family(self, id: str) -> Family | None:
         """The authorization; None when it has ended."""
@@ -214,7 +211,6 @@ class Tokens:
     async def end(self, family: str) -> None:
         """End an authorization and everything it gave, on every worker within a second."""
         await self._records.take("family", family)
-        await changed(self._records)
 
     async def end_where(
         self, client: str | None = None, account: str | None = None, patient: str | None = None, bound: bool = False
@@ -237,7 +233,6 @@ class Tokens:
             if all(value is None or getattr(found, name) == value for name, value in wanted):
                 await self._records.take("family", id)
                 ended += 1
-        await changed(self._records)
         return ended
 
     async def issue(
@@ -300,7 +295,6 @@ class Tokens:
     async def revoke_access(self, token: str) -> None:
         """End one access token, on every worker within a second."""
         await self._records.take("access", digest(token))
-        await changed(self._records)
 
 
 def _access(

@@ -1,8 +1,8 @@
 """From a bearer token to the Grant that everything below is held to.
 
-RFC 6750 §2.1 and §3.1. A verified token is remembered until it expires or until some access, anywhere, has ended
-(`revision`): the warm path is a dictionary and a clock, and a suspension, revocation or withdrawal still cuts within
-a second on every worker. A refusal never says why in detail.
+RFC 6750 §2.1 and §3.1. A verified token is remembered until it expires or until something that it hangs on changes,
+anywhere (`changes.cache`): the warm path is a dictionary and a clock, and a suspension, revocation or withdrawal still
+cuts within a second on every worker. A refusal never says why in detail.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fhir_server.access import scopes
 from fhir_server.access.grant import Grant, Purpose
-from fhir_server.access.revision import Revision
+from fhir_server.changes.cache import Cache
 from fhir_server.fhir.outcome import Unauthorized
 from fhir_server.search.asking.query import Place
 from fhir_server.search.parameters.registry import Registry
@@ -25,8 +25,6 @@ from fhir_server.smart.people.accounts import Account, Accounts, acts_for
 from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.storage import Access, Tokens
 
-#: Tokens remembered by one worker; beyond, all are read again.
-REMEMBERED = 50_000
 _DAY = 86_400
 
 
@@ -46,6 +44,17 @@ class Judged:
     settings: Settings
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """Whose a token is, and until when that holds, in seconds since 1970."""
+
+    grant: Grant
+    until: float
+
+    def seconds(self) -> float:
+        return self.until - time.time()
+
+
 class Verifier:
     """Says who holds a token."""
 
@@ -54,7 +63,7 @@ class Verifier:
         tokens: Tokens,
         clients: Clients,
         accounts: Accounts,
-        revision: Revision,
+        cache: Cache,
         settings: Settings,
         registry: Callable[[], Registry],
         held: HeldScopes,
@@ -63,13 +72,11 @@ class Verifier:
         self._tokens = tokens
         self._clients = clients
         self._accounts = accounts
-        self._revision = revision
+        self._cache = cache
         self._settings = settings
         self._registry = registry
         self._held = held
         self._traced = settings.audit != "off"
-        self._known: dict[tuple[str, str], tuple[float, Grant]] = {}
-        self._number = 0
 
     async def authenticate(self, headers: Mapping[str, str], base: str) -> Grant:
         """The caller.
@@ -86,22 +93,18 @@ class Verifier:
         if token is None:
             # RFC 6750 §3.1: a token that is malformed is said to be; without one there is nothing to say.
             raise _refusal(base, "invalid_token" if scheme(header) == "bearer" else "")
-        if self._revision.due:
-            await self._revision.look()
-        if self._revision.number != self._number:
-            self._known.clear()
-            self._number = self._revision.number
-        known = self._known.get((token, base))
-        if known is not None and known[0] > time.time():
-            return known[1]
-        return await self._read(token, base)
+        if self._cache.is_late:
+            await self._cache.follow()
+        known: _Verified | None = self._cache.known(("token", token, base))
+        if known is None:
+            known = await self._cache.get(("token", token, base), lambda: self._read(token, base), _Verified.seconds)
+        return known.grant
 
     def place(self, base: str) -> Place:
         """Where constraints are read for `base`."""
         return Judged(_Registered(self._registry()), base, self._settings)
 
-    async def _read(self, token: str, base: str) -> Grant:
-        number = self._revision.number
+    async def _read(self, token: str, base: str) -> _Verified:
         access = await self._tokens.access(token) if 0 < len(token) <= 512 else None
         if access is None or access.base != base:
             raise _refusal(base, "invalid_token")
@@ -109,14 +112,9 @@ class Verifier:
         if client is None or client.status != "active":
             raise _refusal(base, "invalid_token")
         grant = await self._grant(client, access, base)
-        # Kept only if nothing ended meanwhile: what was read may be older than the mark of today.
-        if number == self._revision.number == self._number:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            # What a governed client holds may end with a day (of its convention, of a consent), unannounced.
-            day = (time.time() // _DAY + 1) * _DAY
-            self._known[token, base] = (min(access.expires, day) if client.device else access.expires, grant)
-        return grant
+        # What a governed client holds may end with a day (of its convention, of a consent), unannounced.
+        day = (time.time() // _DAY + 1) * _DAY
+        return _Verified(grant, min(access.expires, day) if client.device else access.expires)
 
     async def _grant(self, client: Client, access: Access, base: str) -> Grant:
         if access.family is None:

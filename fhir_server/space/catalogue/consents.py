@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fhir_server.changes.cache import hangs_on
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.space.catalogue import consent_resource as decisions
 from fhir_server.space.catalogue.apps import App, Purpose
@@ -55,11 +56,14 @@ class Consents:
     async def decided(self, patient: str, app: App) -> dict[str, Decision]:
         """What the patient (id) decided on the app, by purpose code; a purpose never asked about is not there."""
 
-        async def read() -> dict[str, Decision]:
-            found = await self._found(both(_of(patient), Refers("actor", app.reference)))
-            return {purpose: decision for _, purpose, decision in found}
+        async def ask() -> dict[str, Decision]:
+            found = {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
+            hangs_on(*_sources(patient, app, found))
+            return {
+                purpose: decision for _, purpose, decision in (decisions.read(parse(v.body)) for v in found.values())
+            }
 
-        return dict(await self._catalogue.lasting.get(("decided", patient, app.id), read))
+        return dict(await self._catalogue.cache.get(("decided", patient, app.id), ask))
 
     async def decide(
         self,
@@ -154,8 +158,9 @@ class Consents:
     ) -> dict[str, Decision]:
         """Every decision of the patient on the app, after those that `judge` makes of `purposes`."""
         chosen = list(purposes)
-        key = ("decided", patient, app.id)
+        cache = self._catalogue.cache
         for attempt in range(_ATTEMPTS):
+            moment = cache.moment()
             found = {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
             known = {code: one for _, code, one in (decisions.read(parse(v.body)) for v in found.values())}
             judged = {p.code: judge(p, known.get(p.code)) for p in chosen}
@@ -165,11 +170,11 @@ class Consents:
             try:
                 if puts:
                     await self._catalogue.repository.transact(puts)
-                    await self._catalogue.lasting.changed(self._catalogue.records, key)
             except Stale:
                 continue
             decided = {**known, **made}
-            self._catalogue.lasting.put(key, decided)
+            own = [("Consent", put.id) for put in puts]
+            cache.put(("decided", patient, app.id), decided, _sources(patient, app, found), moment, own)
             return dict(decided)
         raise Stale
 
@@ -200,6 +205,12 @@ def _declined(app: App, purpose: Purpose, before: Decision | None, performer: st
     if before is not None and not before.permit and before.terms == purpose.terms and before.refused:
         return None
     return Decision(False, _now(), app.version, performer, (), purpose.terms, refused=True)
+
+
+def _sources(patient: str, app: App, found: Iterable[str]) -> list[tuple[str, str]]:
+    """What the decisions of a patient on an app hang on: the Consents there are (ids), and those that may come."""
+    ids = {*found, *(consent_id(patient, app.id, purpose.code) for purpose in app.purposes)}
+    return [("Device", app.id), *(("Consent", id) for id in ids)]
 
 
 def _of(patient: str) -> Filter:

@@ -21,7 +21,7 @@ from fhir_server.space.service import Surroundings
 
 def opened(around: Surroundings) -> Apps:
     """The catalogue of that server."""
-    catalogue = Catalogue(around.repository, around.records, around.lasting)
+    catalogue = Catalogue(around.repository, around.records, around.cache)
     return Apps(catalogue, Consents(catalogue), Referencing(catalogue))
 
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fhir_server.access.revision import changed
 from fhir_server.audit.recording import witnessed
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, NotFound
@@ -210,8 +209,6 @@ class Referencing:
         except Stale as stale:
             key, words = _overtaken(stale)
             raise Conflict(words, key=key) from None
-        if changes:
-            await changed(self._catalogue.records)
         return replace(dossier, version=dossier.version + 1)
 
     async def _put(self, dossier: Dossier) -> Put:

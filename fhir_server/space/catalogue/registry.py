@@ -1,7 +1,7 @@
 """The apps that the space keeps: found by client id or Device id, and saved.
 
 Everything here is the server's own work, under no caller's grant; callers read Devices through their own Repository
-(`space.catalogue.reach`). Every change moves the mark by which workers forget what they verified (`access.revision`).
+(`space.catalogue.reach`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from fhir_server.access.repository import Repository
-from fhir_server.access.revision import Lasting, changed
+from fhir_server.changes.cache import Cache, hangs_on
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict
 from fhir_server.search.parameters.codes import spelling
@@ -36,9 +36,9 @@ _PAGE = 200
 class Catalogue:
     """The apps of one opened store."""
 
-    def __init__(self, repository: Callable[[], Repository], records: Records, lasting: Lasting) -> None:
-        """`repository` gives the store as the server sees it; `lasting` is what this worker remembers."""
-        self.lasting = lasting
+    def __init__(self, repository: Callable[[], Repository], records: Records, cache: Cache) -> None:
+        """`repository` gives the store as the server sees it; `cache` is what this worker remembers."""
+        self.cache = cache
         self.records = records
         self._repository = repository
 
@@ -57,9 +57,10 @@ class Catalogue:
         """The app that this Device is, whatever its status; None when there is no such Device, or it is no app."""
 
         async def read() -> App | None:
+            hangs_on(("Device", device_id))
             return (await self.at(device_id))[0]
 
-        return await self.lasting.get(("app", device_id), read)
+        return await self.cache.get(("app", device_id), read)
 
     async def at(self, device_id: str) -> tuple[App | None, int]:
         """As `get`, and the version of the Device, for `expected`: what is judged is then what is written over."""
@@ -129,13 +130,10 @@ class Catalogue:
         except Stale:
             words = "The app was changed meanwhile, or its client id is another app's."
             raise Conflict(words, key="overtaken") from None
-        await changed(self.records)
         return version
 
     async def put(self, app: App, expected: int | None = None, now: datetime | None = None) -> Put:
         """The write that `save` makes, to go with other writes: it claims the client id, which is one app's alone.
-
-        Whoever transacts it calls `access.revision.changed` afterwards.
 
         Raises:
             Conflict: the Device is not at version `expected`, or the client id is another app's (409).
@@ -158,7 +156,6 @@ class Catalogue:
         if version is None or version.deleted or not apps.is_app(parse(version.body)):
             return
         await self.repository.transact([await self.repository.delete(version)])
-        await changed(self.records)
 
     async def draft(
         self,

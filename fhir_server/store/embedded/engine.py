@@ -22,6 +22,7 @@ from fhir_server.store.embedded.feed import Feed
 from fhir_server.store.embedded.history import History
 from fhir_server.store.embedded.maintenance import EmbeddedMaintenance
 from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.notes import news
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.records import EmbeddedRecords
 from fhir_server.store.embedded.schema import prepare
@@ -29,6 +30,7 @@ from fhir_server.store.embedded.search import Search
 from fhir_server.store.embedded.traversal import traverse
 from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.filters import Index
+from fhir_server.store.notes import News
 from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Put, Scope, Sort, Version, Want, Write
 
 _READ = """
@@ -167,6 +169,12 @@ class EmbeddedEngine:
     def pending(self) -> int:
         """How many writes wait."""
         return self._writer.pending
+
+    async def changes(
+        self, after: Position | None, types: Sequence[str] = (), kinds: Sequence[str] = (), count: int = 1_000
+    ) -> News:
+        """As `Engine.changes`."""
+        return await self._readers.quickly(lambda search: news(search, after, types, kinds, count))
 
     async def unwritable(self) -> str | None:
         """As `Engine.unwritable`: there is hardly room on the disk, or the last write failed and one tried now does."""

@@ -32,23 +32,32 @@ class Feed:
     def after(self, position: Position | None, types: Sequence[str], count: int) -> Changes:
         """Arguments and result as `Store.changes`."""
         with self._search.clock.snapshot():
-            last: int = self._search.connection.execute(_LAST).get
-            if position is None:
-                return Changes((), (last,))
-            since = _place(position)
-            kinds = self._search.compiler.types(tuple(types), "v.type") if types else TRUE
-            if since > last:
-                # Another store's, or this one's before a backup was restored over it.
-                raise InvalidParameter("The place is not one of this store's changes.", "http.cursor")
-            if kinds == FALSE or since == last:
-                return Changes((), (last,))
-            query = _ROWS.format(kinds=kinds.text)
-            rows: list[Any] = self._search.connection.execute(query, (since, last, *kinds.values, count)).fetchall()
-            changed = tuple([Changed(self._search.kind(t), id, vid, at, METHODS[m]) for _, t, id, vid, at, m in rows])
+            return self.read(position, types, count)
+
+    def read(self, position: Position | None, types: Sequence[str], count: int) -> Changes:
+        """As `after`, inside a snapshot."""
+        last: int = self._search.connection.execute(_LAST).get
+        if position is None:
+            return Changes((), (last,))
+        since = place(position)
+        kinds = self._search.compiler.types(tuple(types), "v.type") if types else TRUE
+        if since > last:
+            # Another store's, or this one's before a backup was restored over it.
+            raise InvalidParameter("The place is not one of this store's changes.", "http.cursor")
+        if kinds == FALSE or since == last:
+            return Changes((), (last,))
+        query = _ROWS.format(kinds=kinds.text)
+        rows: list[Any] = self._search.connection.execute(query, (since, last, *kinds.values, count)).fetchall()
+        changed = tuple([Changed(self._search.kind(t), id, vid, at, METHODS[m]) for _, t, id, vid, at, m in rows])
         return Changes(changed, (rows[-1][0],) if len(rows) == count else (last,))
 
 
-def _place(position: Position) -> int:
+def place(position: Position) -> int:
+    """The number that a position is.
+
+    Raises:
+        InvalidParameter: it is none.
+    """
     if len(position) != 1 or not isinstance(position[0], int) or not 0 <= position[0] < 2**62:
         raise InvalidParameter("The place is not one of this store's changes.", "http.cursor")
     return position[0]

@@ -9,10 +9,12 @@ from typing import Any
 import apsw
 
 from fhir_server.store.embedded.batch import Batch
+from fhir_server.store.embedded.notes import note
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.search import Search
 from fhir_server.store.embedded.sql import conjunction, starting
 from fhir_server.store.embedded.writer import Writer
+from fhir_server.store.notes import NOTED
 from fhir_server.store.protocol import Drop, Keep
 
 _PUT = "INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES(?, ?, ?, ?)"
@@ -34,15 +36,17 @@ class EmbeddedRecords:
 
         def task(_: Batch, connection: apsw.Connection) -> bool:
             # Judged before anything is written: the writer's transaction holds other callers' changes too.
-            there: dict[tuple[str, str], bytes | None] = {}
+            there = {place: _get(connection, *place) for place in {(one.kind, one.key) for one in changes}}
+            was = dict(there)
             for change in changes:
                 place = (change.kind, change.key)
-                if place not in there:
-                    there[place] = _get(connection, *place)
                 if isinstance(change, Keep) and not change.fits(there[place]):
                     return False
                 there[place] = change.value if isinstance(change, Keep) else None
             for change in changes:
+                before = was[change.kind, change.key]
+                if before is not None or isinstance(change, Keep):
+                    note(connection, change.kind, change.key, before is None)
                 if isinstance(change, Keep) and change.old is not None and change.ttl_seconds is None:
                     connection.execute(_REPLACE, (change.value, change.kind, change.key))
                 elif isinstance(change, Keep):
@@ -68,6 +72,8 @@ class EmbeddedRecords:
         """As `Records.put`."""
 
         def task(_: Batch, connection: apsw.Connection) -> None:
+            if kind in NOTED:
+                note(connection, kind, key, _get(connection, kind, key) is None)
             connection.execute(_PUT, (kind, key, value, _expiry(ttl_seconds)))
 
         await self._writer.perform(task)
@@ -78,6 +84,7 @@ class EmbeddedRecords:
         def task(_: Batch, connection: apsw.Connection) -> bool:
             if _get(connection, kind, key) is not None:
                 return False
+            note(connection, kind, key, True)
             connection.execute(_PUT, (kind, key, value, _expiry(ttl_seconds)))
             return True
 
@@ -94,6 +101,7 @@ class EmbeddedRecords:
         def task(_: Batch, connection: apsw.Connection) -> bytes | None:
             value = _get(connection, kind, key)
             if value is not None:
+                note(connection, kind, key, False)
                 connection.execute(_DELETE, (kind, key))
             return value
 
@@ -106,6 +114,7 @@ class EmbeddedRecords:
         def task(_: Batch, connection: apsw.Connection) -> bool:
             if _get(connection, kind, key) != old:
                 return False
+            note(connection, kind, key, False)
             connection.execute(_REPLACE, (new, kind, key))
             return True
 

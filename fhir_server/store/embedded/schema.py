@@ -11,8 +11,14 @@ import apsw
 
 from fhir_server.fhir.outcome import Unavailable
 
+#: Notes of changed records. Numbers are never used again, though notes are thrown away.
+NOTES = """
+CREATE TABLE IF NOT EXISTS record_change(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL,
+    new INTEGER NOT NULL, at REAL NOT NULL);
+"""
+
 #: Written into the file's header. A server refuses a file with a greater number and upgrades one with a smaller.
-VERSION = 2
+VERSION = 3
 #: "FHIR" in ASCII: how `file` and `restore` know a store from any other SQLite file.
 APPLICATION = 0x46484952
 
@@ -70,11 +76,11 @@ CREATE VIRTUAL TABLE text USING fts5(narrative, content, content='', contentless
 CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires REAL,
     PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE INDEX record_expires ON record(expires) WHERE expires IS NOT NULL;
-"""
+{NOTES}"""
 
 
 #: What makes a file of version n one of n + 1, by n.
-_UPGRADES = ("", CLAIM)
+_UPGRADES = ("", CLAIM, NOTES)
 
 
 def prepare(connection: apsw.Connection) -> None:

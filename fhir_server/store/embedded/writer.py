@@ -21,6 +21,7 @@ from fhir_server.fhir.outcome import FhirError, Malformed, Unavailable
 from fhir_server.store.embedded.batch import Batch, Judge
 from fhir_server.store.embedded.connections import said
 from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.notes import pruned
 from fhir_server.store.protocol import Guard, Stale, Write
 
 #: A transaction takes callers until it has this many writes: larger ones make the first wait for the last.
@@ -188,6 +189,7 @@ class Writer:
                 " (SELECT kind, key FROM record WHERE expires IS NOT NULL AND expires <= ? LIMIT 10000)",
                 (time.time(),),
             )
+            pruned(self._connection)
 
 
 def _fail(jobs: list[Job], error: Exception) -> None:

@@ -1,25 +1,23 @@
 """How every worker comes to know the profiles that StructureDefinition resources add or take away.
 
-https://hl7.org/fhir/R4/structuredefinition.html. The resources in the store are the truth; a mark in `Records` changes
-with them, and each worker looks at it at most once a second. What did not change is not read again.
+https://hl7.org/fhir/R4/structuredefinition.html. The resources in the store are the truth, and each worker follows
+their changes (`changes`). What did not change is not read again.
 """
 
 from __future__ import annotations
 
-import secrets
-from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from fhir_server.changes.follower import Follower
+from fhir_server.changes.outdated import Name, Outdated
 from fhir_server.fhir import definitions
 from fhir_server.store.filters import EVERYTHING
-from fhir_server.store.protocol import Position, Records, Store, Version
+from fhir_server.store.protocol import Position, Store, Version
 from fhir_server.validation.profiles.conformance import tried
 from fhir_server.validation.profiles.registry import Profiles, check
 
-#: Kind and key of the record that changes with them.
-MARK = ("profiles", "mark")
 _PAGE = 200
 
 
@@ -57,64 +55,63 @@ class Following:
         profiles: what is kept in step.
     """
 
-    def __init__(self, profiles: Profiles, store: Store, records: Records, every_seconds: float = 1.0) -> None:
-        """Looks at the mark at most every `every_seconds`."""
+    def __init__(self, profiles: Profiles, store: Store, follower: Follower) -> None:
+        """Nothing is read before `refresh`, or before `follower` catches up."""
         self.profiles = profiles
         self._store = store
-        self._records = records
-        self._every = every_seconds
-        self._due = 0.0
-        self._mark: bytes | None = None
+        self._follower = follower
         self._held: dict[str, tuple[int, str, str]] = {}
+        self._outdated = Outdated()
+        self._subscription = follower.subscribe(
+            self._outdated.hear, types=("StructureDefinition",), then=self._take_over
+        )
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to look."""
-        return monotonic() >= self._due
+    async def refresh(self) -> None:
+        """Look now, and take over what was written, by this worker or another.
 
-    async def refresh(self, *, now: bool = False, seen: bytes | Literal[False] | None = False) -> bool:
-        """Take over what was written since, by this worker or another; says whether there was anything.
-
-        Cheap enough for every exchange: between two looks it costs a clock reading.
-
-        Args:
-            now: look although it is not time yet.
-            seen: the record at `MARK`, where the caller has just read it.
+        Raises:
+            FhirError: the store did not answer; what was known stays in force.
         """
-        if not self.due and not now:
-            return False
-        self._due = monotonic() + self._every
-        mark = await self._records.get(*MARK) if seen is False else seen
-        if mark == self._mark:
-            return False
-        await self._take_over()
-        # Only now: what failed half-way is done again at the next look.
-        self._mark = mark
-        return True
-
-    async def announce(self) -> None:
-        """Say to all workers that a StructureDefinition was written, and take it over here."""
-        await announce(self._records)
-        await self.refresh(now=True)
+        await self._follower.look()
+        await self._subscription.catch_up()
 
     async def _take_over(self) -> None:
-        seen: dict[str, tuple[int, str, str]] = {}
+        taken = self._outdated.take()
+        try:
+            held = await self._everything() if taken is None else await self._changed(sorted(taken))
+        except BaseException:
+            self._outdated.back(taken)
+            raise
+        wanted = {one[1:] for one in held.values()}
+        for _, url, number in self._held.values():
+            if (url, number) not in wanted:
+                self.profiles.drop(url, number)
+        self._held = held
+
+    async def _everything(self) -> dict[str, tuple[int, str, str]]:
+        found: dict[str, tuple[int, str, str]] = {}
         after: Position | None = None
         while True:
             page = await self._store.find({"StructureDefinition": EVERYTHING}, after=after, count=_PAGE)
             for version in page.versions:
-                known = self._held.get(version.id)
-                held = known if known and known[0] == version.version else self._took(version)
-                if held:
-                    seen[version.id] = held
+                if held := self._known(version):
+                    found[version.id] = held
             after = page.next
             if after is None:
-                break
-        wanted = {held[1:] for held in seen.values()}
-        for _, url, number in self._held.values():
-            if (url, number) not in wanted:
-                self.profiles.drop(url, number)
-        self._held = seen
+                return found
+
+    async def _changed(self, names: list[Name]) -> dict[str, tuple[int, str, str]]:
+        found = dict(self._held)
+        for (_, id), version in zip(names, await self._store.read_many(names), strict=True):
+            held = self._known(version) if version is not None and not version.deleted else None
+            found.pop(id, None)
+            if held:
+                found[id] = held
+        return found
+
+    def _known(self, version: Version) -> tuple[int, str, str] | None:
+        known = self._held.get(version.id)
+        return known if known and known[0] == version.version else self._took(version)
 
     def _took(self, version: Version) -> tuple[int, str, str] | None:
         head = _head(version.body)
@@ -122,11 +119,6 @@ class Following:
             return None
         self.profiles.hold(head.url, head.version, version.body)
         return version.version, head.url, head.version
-
-
-async def announce(records: Records) -> None:
-    """Change the mark that every worker looks at."""
-    await records.put(*MARK, secrets.token_bytes(12))
 
 
 def refuse(tree: dict[str, Any], profiles: Profiles) -> None:

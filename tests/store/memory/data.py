@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store.filters import Index
+from fhir_server.store.notes import Noted
 from fhir_server.store.protocol import Version
 
 #: Type and id.
@@ -41,6 +42,7 @@ class Data:
     log: list[tuple[int, Version]] = field(default_factory=list)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     records: dict[tuple[str, str], tuple[bytes, float | None]] = field(default_factory=dict)
+    notes: list[Noted] = field(default_factory=list)
 
 
 class Distance:

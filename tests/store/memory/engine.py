@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.matching import unpack
+from fhir_server.store.notes import News
+from fhir_server.store.protocol import Position
 from tests.store.memory.data import Data, Distance
+from tests.store.memory.order import place
 from tests.store.memory.records import MemoryRecords
-from tests.store.memory.store import MemoryStore
+from tests.store.memory.store import MemoryStore, changed
 
 
 class MemoryEngine:
@@ -30,6 +34,21 @@ class MemoryEngine:
     @property
     def pending(self) -> int:
         return 0
+
+    async def changes(
+        self, after: Position | None, types: Sequence[str] = (), kinds: Sequence[str] = (), count: int = 1_000
+    ) -> News:
+        await self.distance.there()
+        held = self._data
+        versions = changed(held, None if after is None else after[:1], types, count)
+        since = len(held.notes) if after is None else place(after[1:], "changes")
+        if since > len(held.notes):
+            raise InvalidParameter("The place is not one of this store's changes.", "http.cursor")
+        notes = held.notes[since : since + count]
+        records = tuple(one for one in notes if not kinds or one.kind in kinds)
+        more = len(notes) == count or len(versions.changed) == count
+        await self.distance.back()
+        return News(versions.changed, records, (*versions.position, since + len(notes)), more)
 
     async def unwritable(self) -> str | None:
         return None

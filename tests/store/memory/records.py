@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from fhir_server.store.notes import NOTED, Noted
 from fhir_server.store.protocol import Drop, Keep
 from tests.store.memory.data import Data, Distance
 
@@ -14,6 +15,7 @@ class MemoryRecords:
 
     def __init__(self, data: Data, distance: Distance) -> None:
         self._records = data.records
+        self._notes = data.notes
         self._distance = distance
 
     async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
@@ -40,6 +42,7 @@ class MemoryRecords:
     async def take(self, kind: str, key: str) -> bytes | None:
         await self._distance.there()
         value = self._get(kind, key)
+        self._note(kind, key, gone=True)
         self._records.pop((kind, key), None)
         await self._distance.back()
         return value
@@ -48,6 +51,7 @@ class MemoryRecords:
         await self._distance.there()
         done = self._get(kind, key) == old
         if done:
+            self._note(kind, key)
             self._records[kind, key] = (new, self._records[kind, key][1])
         await self._distance.back()
         return done
@@ -68,6 +72,7 @@ class MemoryRecords:
             there[place] = change.value if isinstance(change, Keep) else None
         for change in changes:
             place = (change.kind, change.key)
+            self._note(*place, gone=isinstance(change, Drop))
             if isinstance(change, Keep):
                 ends = None if change.ttl_seconds is None else time.time() + change.ttl_seconds
                 if change.old is not None and change.ttl_seconds is None:
@@ -76,6 +81,11 @@ class MemoryRecords:
             else:
                 self._records.pop(place, None)
         return True
+
+    def _note(self, kind: str, key: str, gone: bool = False) -> None:
+        before = self._get(kind, key)
+        if kind in NOTED and not (gone and before is None):
+            self._notes.append(Noted(kind, key, before is None))
 
     def _get(self, kind: str, key: str) -> bytes | None:
         value, ends = self._records.get((kind, key), (None, None))

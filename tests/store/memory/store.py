@@ -33,6 +33,17 @@ from tests.store.memory.judging import Judging
 from tests.store.memory.order import Row, checked, compare, fitting, place, value, wanted
 
 
+def changed(data: Data, after: Position | None, types: Sequence[str], count: int) -> Changes:
+    """What `Store.changes` gives."""
+    last = len(data.log)
+    since = last if after is None else place(after, "changes")
+    if since > last:
+        raise InvalidParameter("The place is not one of this store's changes.", "http.cursor")
+    rows = [(seq, v) for seq, v in data.log[since:] if not types or v.type in types][:count]
+    found = tuple(Changed(v.type, v.id, v.version, v.at, v.method) for _, v in rows)
+    return Changes(found, (rows[-1][0] if len(rows) == count else last,))
+
+
 class MemoryStore:
     """`Store` by the meaning of filters alone."""
 
@@ -145,14 +156,9 @@ class MemoryStore:
 
     async def changes(self, after: Position | None, types: Sequence[str] = (), count: int = 1_000) -> Changes:
         await self._distance.there()
-        last = len(self._data.log)
-        since = last if after is None else place(after, "changes")
-        if since > last:
-            raise InvalidParameter("The place is not one of this store's changes.", "http.cursor")
-        rows = [(seq, v) for seq, v in self._data.log[since:] if not types or v.type in types][:count]
+        found = changed(self._data, after, types, count)
         await self._distance.back()
-        changed = tuple(Changed(v.type, v.id, v.version, v.at, v.method) for _, v in rows)
-        return Changes(changed, (rows[-1][0] if len(rows) == count else last,))
+        return found
 
     async def walk(self, scope: Scope, after: Position | None = None, count: int = 500, want: Want = "body") -> Page:
         """A page is so many resources looked at: what does not satisfy is missing from it."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.changes.follower import Follower
 from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.embedded.concepts import EmbeddedConcepts
@@ -65,7 +66,7 @@ def test_most_of_their_verdicts_are_ours(which: str) -> None:
 def verdicts(folder: Path, aside: Path) -> Iterator[tuple[Case, bool]]:
     """Each case and whether we find an error."""
     engine = open_engine(aside / "fhir.sqlite")
-    plain = Terminology(lambda: EmbeddedConcepts(aside / "plain.sqlite"), engine.store)
+    plain = Terminology(lambda: EmbeddedConcepts(aside / "plain.sqlite"), engine.store, Follower(engine))
     try:
         asyncio.run(plain.refresh())
         for case in cases(folder):
@@ -101,7 +102,7 @@ def _canonical(folder: Path, profile: str) -> str:
 def _with(coded: list[Tree], aside: Path, engine: Engine) -> Terminology:
     """What comes with the server, and a case's own code systems and value sets."""
     shutil.copy(aside / "plain.sqlite", aside / "own.sqlite")
-    found = Terminology(lambda: EmbeddedConcepts(aside / "own.sqlite"), engine.store)
+    found = Terminology(lambda: EmbeddedConcepts(aside / "own.sqlite"), engine.store, Follower(engine))
     asyncio.run(found.refresh())
     bodies = [(one["resourceType"], serialize(one)) for one in coded]
     rows = [

@@ -1,40 +1,51 @@
-"""Records of which one worker remembers some kinds: those whose every change is followed by `revision.changed`."""
+"""Records of which one worker remembers some kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.access.revision import Lasting
+from fhir_server.changes.cache import Cache, hangs_on
+from fhir_server.store.notes import NOTED
 from fhir_server.store.protocol import Drop, Keep, Records
 
-#: Kinds that each request of a person or an app asks for, and that hardly ever change.
+#: Kinds that each request of a person or an app asks for, and that hardly ever change. Each must be noted.
 KINDS = frozenset({"client", "account", "family"})
 
 
-class Remembered:
-    """`Records` as a worker remembers them: at most `revision.LOOK` seconds older than the store, for `KINDS` alone.
+class CachedRecords:
+    """`Records` as a worker remembers them, for `KINDS` alone.
 
     What decides once and for all (a code, a session, an attempt) is asked of the store each time.
     """
 
-    def __init__(self, records: Records, lasting: Lasting) -> None:
-        """Everything is kept in `records`."""
+    def __init__(self, records: Records, cache: Cache) -> None:
+        """Everything is kept in `records`, which tell the follower what is changed through them."""
         self._records = records
-        self._lasting = lasting
+        self._cache = cache
 
     async def get(self, kind: str, key: str) -> bytes | None:
         """As `Records.get`."""
+        if kind in NOTED:
+            hangs_on((kind, key))
         if kind not in KINDS:
             return await self._records.get(kind, key)
-        return await self._lasting.get((kind, key), lambda: self._records.get(kind, key))
+
+        async def read() -> bytes | None:
+            hangs_on((kind, key))
+            return await self._records.get(kind, key)
+
+        return await self._cache.get((kind, key), read)
 
     async def get_each(self, keys: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """As `Records.get_each`, of the store and not of what is remembered; what it gives is, from then on."""
+        hangs_on(*[key for key in keys if key[0] in NOTED])
+        moment = self._cache.moment()
         found = await self._records.get_each(keys)
         for key, value in zip(keys, found, strict=True):
-            self._lasting.forget(key)
             if key[0] in KINDS and value is not None:
-                self._lasting.put(key, value)
+                self._cache.put(key, value, [key], moment)
+            elif key[0] in KINDS:
+                self._cache.forget(key)
         return found
 
     async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
@@ -42,18 +53,18 @@ class Remembered:
         return await self._records.list(kind, prefix)
 
     async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
-        """As `Records.apply`."""
+        """As `Records.apply`; what is new is remembered, since it is soon asked for."""
+        moment = self._cache.moment()
         done = await self._records.apply(changes)
-        for change in changes:
-            self._lasting.forget((change.kind, change.key))
-            if done and isinstance(change, Keep) and change.new and change.kind in KINDS:
-                self._lasting.put((change.kind, change.key), change.value)
+        for change in changes if done else ():
+            if isinstance(change, Keep) and change.new and change.kind in KINDS:
+                key = (change.kind, change.key)
+                self._cache.put(key, change.value, [key], moment)
         return done
 
     async def put(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
         """As `Records.put`."""
         await self._records.put(kind, key, value, ttl_seconds)
-        self._lasting.forget((kind, key))
 
     async def add(self, kind: str, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """As `Records.add`."""
@@ -61,12 +72,8 @@ class Remembered:
 
     async def take(self, kind: str, key: str) -> bytes | None:
         """As `Records.take`."""
-        taken = await self._records.take(kind, key)
-        self._lasting.forget((kind, key))
-        return taken
+        return await self._records.take(kind, key)
 
     async def swap(self, kind: str, key: str, old: bytes, new: bytes) -> bool:
         """As `Records.swap`."""
-        done = await self._records.swap(kind, key, old, new)
-        self._lasting.forget((kind, key))
-        return done
+        return await self._records.swap(kind, key, old, new)

@@ -1,0 +1,1 @@
+"""Following what is committed, by whatever worker."""
