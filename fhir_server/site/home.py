@@ -18,7 +18,7 @@ def router(pages: Pages) -> APIRouter:
         return HTMLResponse(pages.home(request))
 
     @routes.get("/favicon.ico")
-    async def icon() -> Response:
+    async def icon(_: Request) -> Response:
         return Response(status_code=204)
 
     routes.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
