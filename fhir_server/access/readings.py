@@ -19,6 +19,8 @@ Key = tuple[str, str]
 
 #: Versions asked for in one call.
 MOST = 500
+#: Bytes of bodies that are held; what is longer is asked for again.
+LONGEST = 32 * 1024 * 1024
 
 
 class Readings:
@@ -30,11 +32,13 @@ class Readings:
         store: where they are.
     """
 
-    __slots__ = ("_held", "_inside", "_turn", "store")
+    __slots__ = ("_heads", "_held", "_inside", "_room", "_turn", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._held: dict[Key, Version | None] = {}
+        self._heads: dict[Key, Version | None] = {}
+        self._room = LONGEST
         self._inside = 0
         self._turn = 0
 
@@ -45,7 +49,7 @@ class Readings:
     def __exit__(self, *_: object) -> None:
         self._inside -= 1
         if not self._inside:
-            self._held.clear()
+            self._let_go()
 
     async def read(self, type: str, id: str) -> Version | None:
         """As `Store.read`."""
@@ -69,6 +73,17 @@ class Readings:
                 some = unknown[start : start + MOST]
                 found.update(zip(some, await self.store.read_many(some), strict=True))
         self._hold(found, turn)
+        return [found[key] for key in keys]
+
+    async def heads(self, keys: Sequence[Key], want: Want) -> list[Version | None]:
+        """As `read_many`, with less of each version: "head" or "index"; what is held may have more of it."""
+        found = {key: held[key] for key in keys for held in (self._heads, self._held) if key in held}
+        unknown, turn = [key for key in dict.fromkeys(keys) if key not in found], self._turn
+        for start in range(0, len(unknown), MOST):
+            some = unknown[start : start + MOST]
+            found.update(zip(some, await self.store.read_many(some, want), strict=True))
+        if self._inside and turn == self._turn:
+            self._heads.update({key: found[key] for key in unknown})
         return [found[key] for key in keys]
 
     async def ahead(self, keys: Sequence[Key], contexts: bool) -> None:
@@ -107,17 +122,23 @@ class Readings:
         try:
             return await self.store.transact(writes, guards)
         finally:
-            self._held.clear()
             # What was asked for before may be older.
             self._turn += 1
+            self._let_go()
 
     def _found(self, versions: Iterable[Version], turn: int) -> None:
         if self._inside:
             self._hold({(version.type, version.id): version for version in versions}, turn)
 
     def _hold(self, found: Mapping[Key, Version | None], turn: int) -> None:
-        if self._inside and turn == self._turn:
+        if self._inside and turn == self._turn and self._room > 0:
             self._held.update(found)
+            self._room -= sum([len(version.body) for version in found.values() if version is not None])
+
+    def _let_go(self) -> None:
+        self._held.clear()
+        self._heads.clear()
+        self._room = LONGEST
 
 
 def carried(page: Page) -> Page:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -48,6 +49,7 @@ from fhir_server.store.protocol import (
 from fhir_server.work.budget import settle
 
 _log = logging.getLogger(__name__)
+_ALONE = nullcontext()
 
 
 class Repository:
@@ -103,7 +105,7 @@ class Repository:
         return self.grant is OPEN or self.rule(type, verb) != NOTHING
 
     def searches(self, type: str) -> bool:
-        """Whether some scope lets the caller search some resource of `type`."""
+        """As `allows`, for a search."""
         return self.allows(type, "s")
 
     def require(self, type: str, verb: str) -> None:
@@ -121,7 +123,7 @@ class Repository:
         Raises:
             Forbidden, NotFound, Gone: no scope for the type; absent or hidden; deleted, and visible before.
         """
-        with self._readings:
+        with self._readings if type == "Binary" else _ALONE:
             version = await self.current(type, id)
             if version is None:
                 raise NotFound(f"There is no such {type}.")
@@ -159,20 +161,18 @@ class Repository:
         """The current version, which may be a deletion; None when absent or hidden.
 
         Args:
-            type: resource type.
-            id: logical id.
+            type, id: of the resource.
             verb: the letter of `cruds` it is to be judged for; writers ask with the verb they mean to use.
 
         Raises:
-            Forbidden: no scope for it on the type, or the caller sees it and may not write it: nobody's token may
-                (`Rule.kept`), or it is not the patient's.
+            Forbidden: no scope for the type, or what is seen may not be written: it is kept, or not the patient's.
         """
         self.require(type, verb)
         version = await self._readings.read(type, id)
         if version is None:
             return None
         if not await self.sees(version, verb):
-            # What the space keeps is no secret to those who may read it: they are told that it is kept.
+            # That something is kept is no secret to those who may read it.
             keeper = self.policy.keeper(type) if verb in "ud" else None
             if keeper is not None and await self.shows(version):
                 raise Forbidden(f"This {type} is {keeper.reason}.")
@@ -209,6 +209,12 @@ class Repository:
         pages = await self._readings.find_each([self.visible(scope) for scope in scopes], count, self._least(want))
         await self._note([version for page in pages for version in page.versions])
         return pages
+
+    async def there(self, keys: Sequence[Key]) -> set[Key]:
+        """Which of `keys` are there and may be read: nothing is shown, and nothing is traced."""
+        read = [key for key in keys if self.allows(key[0], "r")]
+        found = await self._readings.heads(read, "head" if self.grant.unrestricted else "index")
+        return {(v.type, v.id) for v in found if v is not None and not v.deleted and await self.sees(v, "r")}
 
     async def ids_each(self, scopes: Sequence[Scope], count: int) -> list[frozenset[str]]:
         """The ids of what `find` would give for each of `scopes`: nothing is shown, and nothing is traced."""
@@ -267,8 +273,7 @@ class Repository:
         """The write of a new version, judged before and after.
 
         Args:
-            type: resource type.
-            id: logical id.
+            type, id: of the resource.
             tree: the parsed resource, already valid.
             body: its JSON; `id` and `meta` are set here.
             before: the version it follows (as `current` gave it), a deletion included; None for an id never used.
@@ -278,10 +283,9 @@ class Repository:
             NotFound: the version before is hidden from this verb.
             Forbidden: the caller may not write what the resource says (another patient's, say), or lacks the scope.
         """
-        new = before is None or before.deleted
-        verb = "c" if new else "u"
+        verb = "c" if before is None or before.deleted else "u"
         self.require(type, verb)
-        if before is not None and not new and not await self.sees(before, verb):
+        if before is not None and verb == "u" and not await self.sees(before, verb):
             raise NotFound(f"There is no such {type}.")
         context = context_kept(self.grant, tree, before, method) if type == "Binary" else None
         index = self.index(type, tree if context is None else {**tree, "securityContext": context}, before)
@@ -295,8 +299,7 @@ class Repository:
         """The write of a deletion after `before`.
 
         Raises:
-            Forbidden: no scope to delete the type.
-            NotFound: hidden from this verb.
+            Forbidden, NotFound: no scope to delete the type; hidden from this verb.
         """
         self.require(before.type, "d")
         if not await self.sees(before, "d"):
@@ -385,10 +388,7 @@ class Repository:
     async def _decided(self, version: Version, verb: str) -> Decision:
         index = unpack(version.packed)
         owned = with_owner(index, await self._judge.owner_of(version))
-
-        async def satisfies(where: Filter) -> bool:
-            return await self._judge.satisfies(where, version.type, version.id, owned, version.at)
-
+        satisfies = partial(self._judge.satisfies, type=version.type, id=version.id, index=owned, at=version.at)
         return await self.policy.decide(self.grant, version.type, verb, index, satisfies, self._known)
 
     async def _sees_past(self, version: Version) -> bool:

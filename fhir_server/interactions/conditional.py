@@ -93,26 +93,32 @@ async def matching(
 
 
 async def each_matching(
-    context: Context, asked: Sequence[tuple[str, Criteria]], ended_of: Callable[[str], AbstractSet[str]]
+    context: Context,
+    asked: Sequence[tuple[str, Criteria]],
+    ended_of: Callable[[str], AbstractSet[str]],
+    want: Want = "head",
 ) -> list[Match | FhirError]:
     """As `matching` for each (type, criteria) of `asked`, in the same order; many are one question to the store.
 
-    What `matching` would raise stands in its place. Bodies are not read.
+    What `matching` would raise stands in its place.
     """
     found: list[Match | FhirError] = []
     for start in range(0, len(asked), TOGETHER):
-        found += await _few_matching(context, asked[start : start + TOGETHER], ended_of)
+        found += await _few_matching(context, asked[start : start + TOGETHER], ended_of, want)
         await asyncio.sleep(0)
     return found
 
 
 async def _few_matching(
-    context: Context, asked: Sequence[tuple[str, Criteria]], ended_of: Callable[[str], AbstractSet[str]]
+    context: Context,
+    asked: Sequence[tuple[str, Criteria]],
+    ended_of: Callable[[str], AbstractSet[str]],
+    want: Want,
 ) -> list[Match | FhirError]:
     wheres = [_filter_or_error(context, type, criteria) for type, criteria in asked]
     scopes = [{type: w} for (type, _), w in zip(asked, wheres, strict=True) if not isinstance(w, FhirError)]
     most = 2 + max((len(ended_of(type)) for type, _ in asked), default=0)
-    pages = iter(await context.repository.find_each(scopes, count=most, want="head"))
+    pages = iter(await context.repository.find_each(scopes, count=most, want=want))
     return [
         w if isinstance(w, FhirError) else _match_or_error(context, type, w, next(pages), ended_of(type))
         for (type, _), w in zip(asked, wheres, strict=True)

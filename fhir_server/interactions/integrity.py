@@ -73,20 +73,21 @@ async def guards(
     if not context.settings.referential_integrity:
         return []
     own = f"{tree['resourceType']}/{tree.get('id', '')}"
-    issues, found = [], {}
-    with context.repository.together():
-        await ahead(context, [tree], present, ended)
-        for path, type, id in _references(tree, tree["resourceType"], context.base + "/"):
-            target = f"{type}/{id}"
-            if target in present or target == own or target in found:
-                continue
-            if target in ended or not statement.supports(type) or not await _is_there(context, type, id):
-                issues.append(Issue("error", "not-found", "The reference is to a resource that is not here.", path))
-            else:
-                found[target] = Guard(type, Id((id,)), frozenset({id}))
+    named = [
+        (path, type, id)
+        for path, type, id in _references(tree, tree["resourceType"], context.base + "/")
+        if (target := f"{type}/{id}") not in present and target != own
+    ]
+    asked = dict.fromkeys((type, id) for _, type, id in named if statement.supports(type))
+    there = await context.repository.there([(type, id) for type, id in asked if f"{type}/{id}" not in ended])
+    issues = [
+        Issue("error", "not-found", "The reference is to a resource that is not here.", path)
+        for path, type, id in named
+        if (type, id) not in there
+    ]
     if issues:
         raise Invalid(issues=issues)
-    return list(found.values())
+    return [Guard(type, Id((id,)), frozenset({id})) for type, id in asked]
 
 
 async def ahead(context: Context, trees: Iterable[dict[str, Any]], *known: AbstractSet[str]) -> None:
@@ -101,13 +102,11 @@ async def ahead(context: Context, trees: Iterable[dict[str, Any]], *known: Abstr
         return
     repository, base = context.repository, context.base + "/"
     named = dict.fromkeys((type, id) for tree in trees for _, type, id in _references(tree, tree["resourceType"], base))
-    await repository.ahead(
+    await repository.there(
         [
             (type, id)
             for type, id in named
-            if statement.supports(type)
-            and not any(f"{type}/{id}" in some for some in known)
-            and repository.allows(type, "r")
+            if statement.supports(type) and not any(f"{type}/{id}" in some for some in known)
         ]
     )
 
@@ -142,13 +141,6 @@ async def unreferenced(
             raise Conflict(f"A {referrer} refers to this {type}.")
         made.append(context.repository.guard(referrer, where, frozenset(version.id for version in page.versions)))
     return made
-
-
-async def _is_there(context: Context, type: str, id: str) -> bool:
-    if not context.repository.allows(type, "r"):
-        return False
-    version = await context.repository.current(type, id)
-    return version is not None and not version.deleted
 
 
 def _references(node: Any, path: str, base: str) -> Iterator[tuple[str, str, str]]:

@@ -101,6 +101,7 @@ async def target(
     tree: dict[str, Any],
     criteria: conditional.Criteria,
     ended: AbstractSet[str] = frozenset(),
+    found: conditional.Match | None = None,
 ) -> tuple[str, Version | None, Guard]:
     """The id a conditional update writes, what is there, and the guard that keeps the condition true.
 
@@ -110,8 +111,9 @@ async def target(
         tree: the resource sent, whose id may be missing.
         criteria: what the URL's query says.
         ended: ids that the same transaction deletes first.
+        found: what matches, where that has been asked.
     """
-    found = await conditional.matching(context, type, criteria, ended)
+    found = found or await conditional.matching(context, type, criteria, ended)
     said = tree.get("id")
     if found.version is not None:
         if said is not None and said != found.version.id:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue, Malformed, TooCostly
-from fhir_server.interactions.bundles import entries
+from fhir_server.interactions.bundles import ahead, entries
 from fhir_server.interactions.bundles.names import Names, condition_of
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 from fhir_server.interactions.long_requests import part
@@ -105,7 +105,10 @@ async def _answers(
     """The answers of entries under way together; refusals, once there are no bytes left for answers."""
     if left <= 0:
         return [(entry, entries.refused(full(context), entry)) for entry in chunk]
-    return zip(chunk, await asyncio.gather(*(_answer(entry, context, dispatch) for entry in chunk)), strict=True)
+    with context.repository.together():
+        await context.repository.ahead(ahead.named((one for one in chunk if one.request.method == "GET"), context))
+        answers = await asyncio.gather(*(_answer(entry, context, dispatch) for entry in chunk))
+    return zip(chunk, answers, strict=True)
 
 
 def full(context: Context) -> TooCostly:

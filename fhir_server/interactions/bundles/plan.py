@@ -19,8 +19,8 @@ from fhir_server.fhir.outcome import (
     MultipleMatches,
     NotFound,
 )
-from fhir_server.interactions import conditional, delete, patch, statement, update
-from fhir_server.interactions.bundles import conditions, links
+from fhir_server.interactions import conditional, delete, integrity, patch, statement, update
+from fhir_server.interactions.bundles import ahead, conditions, links
 from fhir_server.interactions.bundles.entries import Entry
 from fhir_server.interactions.bundles.names import Names, condition_of, in_turn, refuse_ended
 from fhir_server.interactions.bundles.references import References
@@ -100,6 +100,7 @@ class Plan:
         self._ended: dict[str, set[str]] = {}
         self._names = Names((), context.base)
         self._wheres: dict[int, Filter] = {}
+        self._matches: dict[tuple[str, Filter], conditional.Match | FhirError] = {}
         self._references = References(context, self.ended_of, self.made, lambda where: self._names.settled(where))
 
     @property
@@ -124,15 +125,44 @@ class Plan:
             if n % TURN == TURN - 1:
                 await asyncio.sleep(0)
         ordered, circle = in_turn([entry for entry in entries if entry.number in waits_for], waits_for)
-        for entry in ordered:
-            try:
-                self._plan(await self._resolved(entry))
-            except FhirError as error:
-                self.problems.append((error, entry))
+        for wave in ahead.waves(ordered, waits_for):
+            await self._ask(wave)
+            for entry in wave:
+                try:
+                    self._plan(await self._resolved(entry))
+                except FhirError as error:
+                    self.problems.append((error, entry))
         if not self.problems:
             self.problems += [
                 (Malformed(_CIRCLE, f"{entry.where}.request", code="conflict"), entry) for entry in circle
             ]
+
+    async def _ask(self, wave: Sequence[Entry]) -> None:
+        """Ask for what these entries name and for what matches their conditions."""
+        await self.context.repository.ahead(ahead.named(wave, self.context))
+        asking = [entry for entry in wave if entry.number in self._wheres and entry.request.method != "DELETE"]
+        if not asking:
+            return
+        asked = {entry.number: (entry.request.path[0], self._where(entry)) for entry in asking}
+        questions = list(dict.fromkeys(asked.values()))
+        found = await conditional.each_matching(self.context, questions, self.ended_of, "body")
+        self._matches.update(zip(questions, found, strict=True))
+        # Where nothing matches, an update makes its resource under the id that it says, if it says one.
+        unmet = [
+            (entry.request.path[0], id)
+            for entry in asking
+            if entry.request.method == "PUT"
+            and isinstance(match := self._matches[asked[entry.number]], conditional.Match)
+            and match.version is None
+            and isinstance(id := (entry.request.resource or {}).get("id"), str)
+        ]
+        await self.context.repository.ahead(unmet)
+
+    def _matching(self, type: str, where: Filter) -> conditional.Match:
+        match = self._matches[type, where]
+        if isinstance(match, FhirError):
+            raise match
+        return match
 
     def _named(self, entry: Entry) -> frozenset[str]:
         """The entries that this one's condition names."""
@@ -221,6 +251,11 @@ class Plan:
             self.problems += [(error, written[n][0]) for n, error in unsettled]
             self.guards += self._references.guards
 
+    async def look_ahead(self) -> None:
+        """Ask for what all the entries refer to, where that must be there."""
+        trees = [planned.tree for planned in self.planned if planned.tree is not None and planned.method is not None]
+        await integrity.ahead(self.context, trees, self.present, self.ended)
+
     async def judge(self, planned: Planned) -> None:
         """Make the writes of an entry, or note what is wrong with it."""
         try:
@@ -274,7 +309,7 @@ class Plan:
         if twin is not planned:
             # The first of two entries with the same condition makes or finds what the second then finds.
             return Planned(entry, type, twin.id, twin=twin)
-        match = await conditional.matching(self.context, type, where, self.ended_of(type), "head")
+        match = self._matching(type, where)
         self.guards.append(match.guard)
         if match.version is None:
             self._unmet.append((planned, where))
@@ -296,7 +331,8 @@ class Plan:
         self.context.repository.require(type, "u")
         tree = _resource(entry, type)
         where = self._where(entry)
-        id, before, guard = await update.target(self.context, type, tree, where, self.ended_of(type))
+        found = self._matching(type, where)
+        id, before, guard = await update.target(self.context, type, tree, where, self.ended_of(type), found)
         self.guards.append(guard)
         planned = self._updated(entry, type, id, tree, before)
         if planned.status == 201:
@@ -314,7 +350,7 @@ class Plan:
 
     async def _conditional_patch(self, entry: Entry, type: str) -> Planned:
         self.context.repository.require(type, "u")
-        match = await conditional.matching(self.context, type, self._where(entry), self.ended_of(type), "head")
+        match = self._matching(type, self._where(entry))
         self.guards.append(match.guard)
         if match.version is None:
             raise NotFound(f"No {type} matches the criteria.", f"{entry.where}.request.url")

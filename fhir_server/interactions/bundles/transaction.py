@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid, Malformed
-from fhir_server.interactions.bundles import entries, links
+from fhir_server.interactions.bundles import ahead, entries, links
 from fhir_server.interactions.bundles.batch import ENTRY, ORDER, full
 from fhir_server.interactions.bundles.plan import Plan, Planned
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
@@ -57,19 +57,24 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
     plan.require_distinct()
     await plan.link(links.BY_CRITERIA.search(body) is not None)
     await plan.require_conditions()
+    await plan.look_ahead()
     for n, planned in enumerate(plan.planned):
         await plan.judge(planned)
         if n % TURN == TURN - 1:
             await asyncio.sleep(0)
     reads = [plan.read_of(entry) for entry in reads]
-    for entry in reads:
+    for n, entry in enumerate(reads):
+        if n % TURN == 0:
+            await context.repository.ahead(ahead.named(reads[n : n + TURN], context))
         await _rehearse(entry, plan, dispatch)
     if plan.problems:
         raise entries.together(plan.problems)
     versions = await context.pipeline.commit(context, Commit(plan.writes, plan.extra, plan.guards))
     answers = await _answers(plan, versions)
     left = context.settings.max_answer_bytes - sum(map(len, answers.values()))
-    for entry in reads:
+    for n, entry in enumerate(reads):
+        if n % TURN == 0 and left > 0:
+            await context.repository.ahead(ahead.named(reads[n : n + TURN], context))
         read = await _read(entry, context, dispatch) if left > 0 else entries.refused(full(context), entry)
         answers[entry.number] = read
         left -= len(read)
