@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -226,6 +227,7 @@ class Settings(BaseSettings):
         return self.store or f"sqlite:///{self.data / 'fhir.sqlite'}"
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address without brackets, is this machine's own."""
     try:

@@ -74,6 +74,10 @@ class Grant:
     organization: str | None = None
     referenced: bool = False
 
+    def __hash__(self) -> int:
+        """Of who and through what: a grant is asked for in each rule of a request, and its scopes are long to hash."""
+        return hash((self.subject, self.client, self.patient, self.purpose))
+
     @property
     def own(self) -> bool:
         """Whether this is the server's own work, or an open server's caller: no person and no software is named."""

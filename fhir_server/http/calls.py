@@ -113,7 +113,7 @@ class Incoming:
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self.scope = scope
         self.method: str = scope["method"]
-        self.headers = _headers(scope["headers"])
+        self.headers = headers_of(scope)
         self.request_id = _request_id(self.headers.get("x-request-id"))
         self.path: tuple[str, ...] = ()
         self.query: tuple[tuple[str, str], ...] = ()
@@ -205,6 +205,20 @@ class Incoming:
 
 #: What is wanted when nothing is said.
 AS_JSON = accepted(None, None)
+
+
+#: Where a request's headers stand in its scope once they were read: several look at them.
+_READ = "fhir_server.headers"
+
+
+def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of a request by lower-case name, several of one name joined."""
+    found: dict[str, str] | None = scope.get(_READ)
+    if found is None:
+        found = _headers(scope["headers"])
+        if isinstance(scope, dict):
+            scope[_READ] = found
+    return found
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from fhir_server.fhir.outcome import FhirError, Forbidden, UnsupportedMediaType
 from fhir_server.http.answers import Answer, failure
-from fhir_server.http.calls import Incoming
+from fhir_server.http.calls import headers_of
 from fhir_server.http.cors import Registered
 from fhir_server.settings import Settings, is_loopback
 
@@ -65,7 +65,7 @@ class Guard:
     async def _wrong(self, scope: MutableMapping[str, Any]) -> FhirError | None:
         if scope["path"].startswith(_PROBED) or not (self._named or scope["path"] == self._told_here):
             return None
-        headers = Incoming(scope).headers
+        headers = headers_of(scope)
         if not self._is_own(headers.get("host", "")):
             return Misdirected(_ELSEWHERE, "http.Host")
         if self._anyone and not await self._may_call(headers, scope["method"]):
@@ -83,7 +83,7 @@ class Guard:
         """
         if not self._own or scope["method"] not in ("GET", "HEAD"):
             return None
-        headers = Incoming(scope).headers
+        headers = headers_of(scope)
         host = headers.get("host", "").lower()
         if host == self._own.netloc or "text/html" not in headers.get("accept", ""):
             return None

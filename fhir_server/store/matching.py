@@ -12,6 +12,7 @@ from math import asin, cos, radians, sin, sqrt
 import msgspec
 
 from fhir_server.store.filters import (
+    EMPTY,
     And,
     Filter,
     Id,
@@ -44,9 +45,18 @@ pack: Callable[[Index], bytes] = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Index)
 
 
+#: What was unpacked last: who judges a version asks for its rows again to note whom it is about.
+_last: tuple[bytes, Index] = (pack(EMPTY), EMPTY)
+
+
 def unpack(packed: bytes) -> Index:
     """The index that `pack` made these bytes of."""
-    return _decoder.decode(packed)
+    global _last
+    known, index = _last
+    if known is not packed:
+        index = _decoder.decode(packed)
+        _last = (packed, index)
+    return index
 
 
 def matches(where: Filter, index: Index, id: str = "", at: int = 0, linked: Link | None = None) -> bool:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from math import inf
 
 #: Bytes of JSON that are read, judged and indexed in one step.
@@ -37,7 +36,6 @@ class Budget:
         spent: steps.
         carried: bytes of resources taken from the store.
         apart: seconds of the processor that parts of it have taken in another process.
-        turn: held by the part that is there.
         settled: something was written: from here on nothing is broken off, and steps are counted no more.
     """
 
@@ -46,13 +44,13 @@ class Budget:
         "_look",
         "_most",
         "_most_bytes",
+        "_turn",
         "_until",
         "_whole",
         "apart",
         "carried",
         "settled",
         "spent",
-        "turn",
     )
 
     def __init__(
@@ -81,8 +79,15 @@ class Budget:
         self.spent = 0
         self.carried = 0
         self.apart = 0.0
-        self.turn = asyncio.Lock()
+        self._turn: asyncio.Lock | None = None
         self.settled = False
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held by the part that is in the process beside."""
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        return self._turn
 
     def part(self) -> Budget:
         """A budget that shares these steps and is settled on its own: an entry of a batch."""
@@ -127,14 +132,21 @@ def current() -> Budget | None:
     return _CURRENT.get()
 
 
-@contextmanager
-def within(budget: Budget) -> Iterator[Budget]:
+class within:
     """While the block runs, and in whatever it awaits, work is taken from `budget`."""
-    token = _CURRENT.set(budget)
-    try:
-        yield budget
-    finally:
-        _CURRENT.reset(token)
+
+    __slots__ = ("_budget", "_token")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._token: Token[Budget | None]
+
+    def __enter__(self) -> Budget:
+        self._token = _CURRENT.set(self._budget)
+        return self._budget
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)
 
 
 def spend(steps: int) -> None:

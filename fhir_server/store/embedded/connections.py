@@ -47,7 +47,8 @@ class Clock:
         self._connection = connection
         self._instructions = instructions or _INSTRUCTIONS
         self._deadline = inf
-        self._worked_until = inf
+        self._work = inf
+        self._began: float | None = None
         self._left = inf
         self._given_up = False
         connection.set_progress_handler(self._is_over, self._instructions)
@@ -55,11 +56,18 @@ class Clock:
     def start(self, seconds: float, work: float = inf) -> None:
         """What is begun now may take `seconds`, and `work` seconds of this thread's own processor time.
 
-        Then it raises `apsw.InterruptError`.
+        Then it raises `apsw.InterruptError`. Work is counted from the first look on: most reads are done before it, and
+        asking for the processor's time is a call of the system, each of which lets others go first.
         """
         self._deadline = time.monotonic() + seconds
-        self._worked_until = inf if work == inf else time.thread_time() + work
+        self._work = work
+        self._began = None
         self._left = inf
+
+    @property
+    def worked(self) -> float:
+        """Seconds of processor time since the first look at what was begun last; 0 when it was done before."""
+        return 0.0 if self._began is None else time.thread_time() - self._began
 
     def attempt(self, attempt: Callable[[], T], instructions: float) -> T | None:
         """What `attempt` returns, or None when it took more than about that many of SQLite's instructions."""
@@ -81,7 +89,7 @@ class Clock:
             yield
         finally:
             # An end that was itself ended for being late would leave the connection inside the transaction.
-            self._deadline = self._worked_until = self._left = inf
+            self._deadline = self._work = self._left = inf
             self._connection.execute("COMMIT")
 
     def _is_over(self) -> bool:
@@ -89,7 +97,11 @@ class Clock:
         self._given_up = self._left < 0
         if self._given_up or time.monotonic() > self._deadline:
             return True
-        return self._worked_until != inf and time.thread_time() > self._worked_until
+        if self._work == inf:
+            return False
+        if self._began is None:
+            self._began = time.thread_time()
+        return self.worked > self._work
 
 
 def open_writer(path: Path, busy_seconds: float) -> apsw.Connection:

@@ -58,6 +58,11 @@ class Reader:
         self._clock.start(seconds, work)
         return read(self._search)
 
+    @property
+    def worked(self) -> float:
+        """Seconds of processor time that the last read took, but for its first moment."""
+        return self._clock.worked
+
 
 class Lane:
     """A few threads that read, each with a connection of its own, first come first served."""
@@ -117,7 +122,6 @@ class Readers:
         """
         if shape is not None and self._costs.expected(shape) > _INLINE_EXPECTED:
             return await self._aside(read, shape)
-        began = time.thread_time() if shape is not None else 0.0
         try:
             found = self._inline.run(read, _INLINE_SECONDS, _INLINE_WORK)
         except apsw.InterruptError:
@@ -125,7 +129,7 @@ class Readers:
         except apsw.Error as error:
             raise said(error) from error
         if shape is not None:
-            self._costs.note(shape, time.thread_time() - began)
+            self._costs.note(shape, self._inline.worked)
         return found
 
     async def slowly(self, read: Callable[[Search], T], patient: bool = False) -> T:
