@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from fhir_server.http.guard import Guard
     from fhir_server.interactions.pipeline import Pipeline
     from fhir_server.jobs.clock import Clock, Now
+    from fhir_server.jobs.runs import Successes
     from fhir_server.operations.table import Operations
     from fhir_server.search.activation.reindex import Anew
     from fhir_server.simulators.routes import Simulators
@@ -166,6 +167,17 @@ class House:
 
         return Clock(self.engine.records, self.services.jobs(), now or system)
 
+    def job_ages(self) -> Mapping[str, float]:
+        """Job → seconds since it last succeeded, on whichever worker; none before jobs are looked at."""
+        return self.job_successes.ages() if "job_successes" in self.__dict__ else {}
+
+    @cached_property
+    def job_successes(self) -> Successes:
+        """When each job last succeeded; made when jobs are first looked at."""
+        from fhir_server.jobs.runs import Successes
+
+        return Successes(self.engine.records, self.follower, [job.name for job in self.services.jobs()])
+
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:
         """While the block runs, search parameters added at run time are indexed, and jobs done when they are due.
@@ -188,6 +200,7 @@ class House:
     async def _jobs(self) -> None:
         # What is due can wait until the first requests of a start are answered.
         await asyncio.sleep(_JOBS_AFTER)
+        _ = self.job_successes
         await self.clock().attend()
 
     async def follow(self) -> None:

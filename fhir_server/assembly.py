@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fhir_server.app import House
     from fhir_server.http.application import Application
-    from fhir_server.http.metrics import Metrics
+    from fhir_server.http.metrics import Gauge, Metrics
     from fhir_server.site.rendering import Pages
     from fhir_server.site.service_pages import ServicePages
     from fhir_server.store.engine import Engine
@@ -35,7 +35,11 @@ def application(house: House) -> Application:
         _ = house.authorization
 
     registered = None if house.settings.open else lambda: house.authorization.origins.known()
-    gauges = {"fhir_store_pending_writes": lambda: float(house.engine.pending), "fhir_beside_calls": beside.calls}
+    gauges: dict[str, Gauge] = {
+        "fhir_store_pending_writes": lambda: float(house.engine.pending),
+        "fhir_beside_calls": beside.calls,
+        "fhir_job_success_age_seconds": house.job_ages,
+    }
     return build(
         house.settings,
         partial(tried, handler=audited),

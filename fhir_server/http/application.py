@@ -112,7 +112,7 @@ def build(
     routes: MakeRoutes,
     *,
     check: health.Check | None = None,
-    gauges: Mapping[str, Callable[[], float]] | None = None,
+    gauges: Mapping[str, metrics.Gauge] | None = None,
     registered: Registered | None = None,
     imports: Sequence[str] = (),
 ) -> Application:

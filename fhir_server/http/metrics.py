@@ -23,6 +23,10 @@ LEFT_EVERY = 1.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+#: Gives a value at each scrape, or several by name.
+Gauge = Callable[[], float | Mapping[str, float]]
+
+
 class Metrics:
     """What this server has answered since it started.
 
@@ -30,7 +34,7 @@ class Metrics:
         in_progress: requests this worker is answering now.
     """
 
-    def __init__(self, gauges: Mapping[str, Callable[[], float]] | None = None, shared: Folder | None = None) -> None:
+    def __init__(self, gauges: Mapping[str, Gauge] | None = None, shared: Folder | None = None) -> None:
         """`gauges`: further values read at each scrape, by metric name; `shared`: where other workers leave theirs."""
         self.in_progress = 0
         self._gauges = dict(gauges or {})
@@ -96,7 +100,14 @@ class Metrics:
         yield latency
         yield GaugeMetricFamily("fhir_requests_in_progress", "Requests being answered.", value=self.in_progress)
         for name, value in self._gauges.items():
-            yield GaugeMetricFamily(name, name.replace("_", " "), value=value())
+            now = value()
+            if isinstance(now, Mapping):
+                several = GaugeMetricFamily(name, name.replace("_", " "), labels=["name"])
+                for one, number in now.items():
+                    several.add_metric([one], number)
+                yield several
+            else:
+                yield GaugeMetricFamily(name, name.replace("_", " "), value=now)
 
 
 def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:

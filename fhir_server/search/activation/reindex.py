@@ -7,7 +7,6 @@ stands there too, so that another goes on where one died.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic, time
@@ -22,6 +21,7 @@ from fhir_server.search.activation.watch import FORMAT, FORMAT_KEPT, Watch, comp
 from fhir_server.search.indexing.extract import BESIDE, extract
 from fhir_server.search.parameters.registry import Registry, bases_of
 from fhir_server.store.filters import EVERYTHING, Index
+from fhir_server.store.leases import Lease
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Position, Records, Store, Version
 
@@ -29,9 +29,9 @@ from fhir_server.store.protocol import Position, Records, Store, Version
 BATCH = 320
 #: Resources indexed between two turns of the event loop: some milliseconds.
 SLICE = 32
-#: How long a worker that died keeps others from going on.
-LEASE_SECONDS = 30.0
-#: How often progress is written down, and the lease renewed.
+#: What a worker that indexes anew has the lease of.
+LEASED = "reindex"
+#: How often progress is written down.
 NOTE_SECONDS = 1.0
 #: Longer than any worker takes to index what it writes by a parameter that another has added.
 SETTLE_SECONDS = 2.0
@@ -40,7 +40,6 @@ SETTLE_SECONDS = 2.0
 Anew = Callable[[Sequence[Version]], Awaitable[list[Index]]]
 
 _JOB = ("reindex", "job")
-_LEASE = ("reindex", "lease")
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -70,7 +69,7 @@ class Progress(msgspec.Struct, frozen=True):
 class Indexing:
     """Re-indexing as one worker takes part in it."""
 
-    __slots__ = ("_anew", "_base", "_noted", "_records", "_settle", "_store", "_watch", "_worker")
+    __slots__ = ("_anew", "_base", "_noted", "_records", "_settle", "_store", "_watch")
 
     def __init__(
         self,
@@ -97,7 +96,6 @@ class Indexing:
         self._watch = watch
         self._base = base_url
         self._settle = settle_seconds
-        self._worker = secrets.token_bytes(12)
         self._noted = 0.0
 
     async def attend(self, every_seconds: float = 1.0) -> None:
@@ -132,9 +130,8 @@ class Indexing:
                 where a run that was broken off stopped.
             report: called after each step.
         """
-        if not await self._records.add(*_LEASE, self._worker, LEASE_SECONDS):
-            return False
-        try:
+
+        async def work() -> bool:
             job = await self._begin(types)
             while job.state == "running":
                 job = await self._step(job)
@@ -142,10 +139,9 @@ class Indexing:
                 if report:
                     report(job)
                 await asyncio.sleep(0)
-        finally:
-            if await self._records.get(*_LEASE) == self._worker:
-                await self._records.take(*_LEASE)
-        return True
+            return True
+
+        return bool(await Lease(self._records, LEASED).hold(work))
 
     async def _begin(self, types: Sequence[str] | None) -> Progress:
         before = await self.progress()
@@ -188,7 +184,6 @@ class Indexing:
             return
         self._noted = now
         await self._records.put(*_JOB, msgspec.msgpack.encode(job))
-        await self._records.put(*_LEASE, self._worker, LEASE_SECONDS)
 
 
 async def reindexed(store: Store, current: Sequence[Version], anew: Anew) -> None:

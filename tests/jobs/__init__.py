@@ -1,0 +1,1 @@
+"""Jobs: when they are due, who does them, how they went."""
