@@ -100,6 +100,44 @@ def test_only_few_rooms_hold_the_store() -> None:
         assert named.startswith(HOLDERS) or not {"Store", "Engine"} & set(imported), named
 
 
+#: Where records of a kind are listed without knowing whose: what few there are, or what an operator asks for.
+LISTING = {
+    "loading/guides.py": "packages that an administrator installed",
+    "search/activation/watch.py": "search parameters that were added",
+    "smart/authorizing/endpoint.py": "of one account and app, by the beginning of the key",
+    "smart/clients/registration.py": "drafts, as many as may be kept",
+    "store/registry.py": "page by page",
+    "changes/records.py": "hands the question on",
+}
+
+
+def test_nothing_looks_through_all_records_of_a_kind() -> None:
+    found = set()
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "list":
+                owner = node.func.value
+                if (isinstance(owner, ast.Attribute) and owner.attr in ("records", "_records")) or (
+                    isinstance(owner, ast.Name) and owner.id == "records"
+                ):
+                    found.add(relative(file).removeprefix("fhir_server/"))
+    assert found == set(LISTING)
+
+
+#: Who asks for everything of a registry: operators' lists, the outbox that is sent, the origins of all apps.
+EVERYTHING = {"jobs/outbox.py", "smart/clients/registered.py", "smart/people/accounts.py", "store/registry.py"}
+
+
+def test_few_ask_for_everything_of_a_registry() -> None:
+    found = {
+        relative(file).removeprefix("fhir_server/")
+        for file in SOURCES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "everything"
+    }
+    assert found == EVERYTHING
+
+
 def test_no_module_is_a_drawer() -> None:
     named = [relative(file) for file in SOURCES + TESTS if {file.stem, file.parent.name} & FORBIDDEN]
     assert not named

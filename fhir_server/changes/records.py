@@ -48,9 +48,17 @@ class CachedRecords:
                 self._cache.forget(key)
         return found
 
-    async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
+    async def list_by(
+        self, kind: str, rows: str, prefix: str, after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
+        """As `Records.list_by`."""
+        return await self._records.list_by(kind, rows, prefix, after, count)
+
+    async def list(
+        self, kind: str, prefix: str = "", after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
         """As `Records.list`."""
-        return await self._records.list(kind, prefix)
+        return await self._records.list(kind, prefix, after, count)
 
     async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
         """As `Records.apply`; what is new is remembered, since it is soon asked for."""

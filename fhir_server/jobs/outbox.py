@@ -24,6 +24,7 @@ import msgspec
 
 from fhir_server.store import private
 from fhir_server.store.protocol import Records
+from fhir_server.store.registry import Registry
 
 #: A notice that could not be sent is tried again this often, and given up after so many times.
 RETRY_SECONDS, TRIES = 600, 50
@@ -128,6 +129,7 @@ class Outbox:
     def __init__(self, records: Records, way: Carrier, sender: str) -> None:
         """`sender` is the address that messages come from."""
         self._records = records
+        self._notices = Registry(records, "outbox", Notice)
         self._way = way
         self._sender = sender
 
@@ -141,9 +143,9 @@ class Outbox:
     async def send(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
         """Send what is waiting; how many were sent. Of several workers one sends a notice at a time."""
         sent = 0
-        for key, value in await self._records.list("outbox"):
+        async for key, notice in self._notices.everything():
             if await self._records.add("outbox-lease", key, b"1", LEASE_SECONDS):
-                sent += await self._try(msgspec.json.decode(value, type=Notice), now())
+                sent += await self._try(notice, now())
         return sent
 
     async def _try(self, notice: Notice, now: datetime) -> bool:

@@ -357,5 +357,19 @@ class Records(Protocol):
     async def swap(self, kind: str, key: str, old: bytes, new: bytes) -> bool:
         """Replace `old` by `new`, atomically; False when something else is there."""
 
-    async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
-        """Unexpired (key, value) pairs of a kind whose key starts with `prefix`, by key."""
+    async def list_by(
+        self, kind: str, rows: str, prefix: str, after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
+        """Unexpired (key, value) pairs of `kind` to which records of the kind `rows` lead, by key.
+
+        One leads there whose key is `prefix` and then that key. `after` is such a key without the prefix, and `count`
+        as for `list`.
+        """
+
+    async def list(
+        self, kind: str, prefix: str = "", after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
+        """Unexpired (key, value) pairs of a kind whose key starts with `prefix` and follows `after`, by key.
+
+        `count` at most; fewer are the last.
+        """

@@ -66,8 +66,8 @@ async def decide(visit: Visit) -> Response:
         return await refuse(visit, ask, "access_denied", "The person refused.")
     if not _ticked(ask, given):
         return await _scopes(visit, ask, account, "nothing")
-    accepted = _accepted(ask, given)
-    return await grant(visit, ask, session, account, accepted, [endpoint.Approvals.kept(ask, account, accepted)])
+    accepted, approvals = _accepted(ask, given), endpoint.Approvals(visit.authorization.records)
+    return await grant(visit, ask, session, account, accepted, approvals.kept(ask, account, accepted))
 
 
 def _ticked(ask: Ask, given: Form) -> bool:
@@ -89,7 +89,7 @@ async def _by_purpose(
     if list(given.get("decision", ())) != ["allow"]:
         # Refusing everything is a decision on each purpose, and takes back what was accepted before.
         _, kept = await consenting.accept(ask, account, (), ())
-        await visit.authorization.records.apply([kept])
+        await visit.authorization.records.apply(kept)
         return await refuse(visit, ask, "access_denied", "The person refused.")
     chosen = {name: _CHOICES.get(first(given, name)) for name in _names(offers)}
     if None in chosen.values():
@@ -97,7 +97,7 @@ async def _by_purpose(
     purposes = [line.code for line in offers.lines if chosen[f"purpose-{line.code}"]]
     special = [one for one in offers.special if chosen.get(f"special-{one}", True)]
     granted, kept = await consenting.accept(ask, account, purposes, special)
-    return await grant(visit, ask, session, account, granted, [kept])
+    return await grant(visit, ask, session, account, granted, kept)
 
 
 def _names(offers: Offers) -> list[str]:

@@ -86,7 +86,7 @@ class Consenting:
 
     async def accept(
         self, ask: Ask, account: Account, purposes: Collection[str], special: Collection[str]
-    ) -> tuple[tuple[str, ...], Keep]:
+    ) -> tuple[tuple[str, ...], list[Keep]]:
         """Keep what was decided on the page of `offers`.
 
         Args:
@@ -96,7 +96,7 @@ class Consenting:
             special: scopes not about data that are allowed.
 
         Returns:
-            The scopes to grant (`endpoint.granted` narrows them), and the change that remembers what else was allowed.
+            The scopes to grant (`endpoint.granted` narrows them), and the changes that remember what else was allowed.
 
         Raises:
             ValueError: no purposes are to be asked about (`offers` is None).

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import msgspec
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
 
@@ -28,6 +27,7 @@ from fhir_server.smart.secret import digest, made
 from fhir_server.smart.tokens.endpoint import Server
 from fhir_server.smart.tokens.storage import Decided, Family
 from fhir_server.store.protocol import Keep, Records
+from fhir_server.store.registry import Registry
 
 Step = Literal["sign-in", "role", "patient", "encounter", "purpose", "consent", "done"]
 #: Purposes of use an app may ask for by name (`purpose_of_use`); why is asked on a page, never taken from a URL.
@@ -169,31 +169,37 @@ class Approvals:
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        self._allowed = Registry(
+            records, "approval", list[str], {"client-patient": lambda key, _: _of_patient(key)}, lifetimes.APPROVAL
+        )
 
     async def covers(self, ask: Ask, account: Account) -> bool:
         """Whether everything asked was allowed before."""
-        value = await self._records.get("approval", _key(ask, account.id))
-        return value is not None and set(ask.scope) <= set(msgspec.json.decode(value, type=list[str]))
+        allowed = await self._allowed.get(_key(ask, account.id))
+        return allowed is not None and set(ask.scope) <= set(allowed)
 
     async def keep(self, ask: Ask, account: Account, scope: Sequence[str]) -> None:
         """Remember a decision; it replaces the one before."""
-        await self._records.apply([self.kept(ask, account, scope)])
+        await self._records.apply(self.kept(ask, account, scope))
 
-    @staticmethod
-    def kept(ask: Ask, account: Account, scope: Sequence[str]) -> Keep:
-        """The change that remembers a decision, for who makes others with it."""
-        return Keep("approval", _key(ask, account.id), msgspec.json.encode(list(scope)), lifetimes.APPROVAL)
+    def kept(self, ask: Ask, account: Account, scope: Sequence[str]) -> list[Keep]:
+        """The changes that remember a decision, for who makes others with them."""
+        return self._allowed.kept(_key(ask, account.id), list(scope), lifetimes.APPROVAL)
 
     async def withdraw(self, client: str, account: str) -> None:
         """Forget everything an account allowed an app."""
         for key, _ in await self._records.list("approval", f"{account}\n{client}\n"):
-            await self._records.take("approval", key)
+            await self._allowed.drop(key)
 
     async def forget(self, client: str, patient: str) -> None:
         """Forget everything anybody allowed an app on a patient."""
-        for key, _ in await self._records.list("approval"):
-            if key.split("\n")[1:] == [client, patient]:
-                await self._records.take("approval", key)
+        async for key, _ in self._allowed.of("client-patient", f"{client}/{patient}"):
+            await self._allowed.drop(key)
+
+
+def _of_patient(key: str) -> str | None:
+    _, client, patient = key.split("\n")
+    return f"{client}/{patient}" if patient else None
 
 
 def _key(ask: Ask, account: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
+from fhir_server.store.registry import Registry
 
 Kind = Literal["public", "confidential-symmetric", "confidential-asymmetric"]
 #: A draft registered itself and was reviewed by nobody: it gets what the pre-series status of its app does.
@@ -91,11 +92,11 @@ class RecordedClients:
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        self._clients = Registry(records, "client", Client)
 
     async def get(self, client_id: str) -> Client | None:
         """The client, whatever its status; None when there is none."""
-        found = await self._records.get("client", client_id)
-        return None if found is None else msgspec.json.decode(found, type=Client)
+        return await self._clients.get(client_id)
 
     async def add(self, client: Client) -> bool:
         """Keep a new client; False when the id is taken."""
@@ -130,4 +131,4 @@ class RecordedClients:
 
     async def list(self) -> list[Client]:
         """Every client as recorded, by id."""
-        return [msgspec.json.decode(value, type=Client) for _, value in await self._records.list("client")]
+        return [client async for _, client in self._clients.everything()]

@@ -175,7 +175,7 @@ class Registration:
 
     async def _room(self) -> bool:
         """Whether one more draft of nobody may be kept; old ones make room."""
-        kept = await self._records.list("draft")
+        kept = await self._records.list("draft", count=DRAFTS)
         if len(kept) < DRAFTS:
             return True
         oldest = time.time() - lifetimes.DRAFT

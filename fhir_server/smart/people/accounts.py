@@ -14,6 +14,7 @@ import msgspec
 
 from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
+from fhir_server.store.registry import Registry
 
 #: What staff of the catalogue do: CSP R1111-38, arrêté of 23 June 2022.
 Duty = Literal["publisher", "verifier", "commission", "administrator"]
@@ -82,11 +83,11 @@ class Accounts:
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        self._accounts = Registry(records, "account", Account)
 
     async def get(self, id: str) -> Account | None:
         """The account, closed or not."""
-        found = await self._records.get("account", id)
-        return None if found is None else msgspec.json.decode(found, type=Account)
+        return await self._accounts.get(id)
 
     async def by_login(self, login: str) -> Account | None:
         """The account with this login."""
@@ -147,9 +148,10 @@ class Accounts:
 
     async def list(self) -> list[Account]:
         """Every account that can be named by its login, closed ones too, by login."""
-        logins = {value.decode() for _, value in await self._records.list("login")}
-        found = [msgspec.json.decode(value, type=Account) for _, value in await self._records.list("account")]
-        return sorted((one for one in found if one.id in logins), key=lambda one: one.login.casefold())
+        found = [account async for _, account in self._accounts.everything()]
+        holders = await self._records.get_each([("login", _key(one.login)) for one in found])
+        named = [one for one, id in zip(found, holders, strict=True) if id == one.id.encode()]
+        return sorted(named, key=lambda one: one.login.casefold())
 
     async def _anew(self, id: str) -> Account | None:
         """As `get`, of the store and not of what a worker remembers: whoever signs in has what holds now."""

@@ -8,7 +8,7 @@ address that failed, so that nobody keeps anybody out from elsewhere.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -48,7 +48,7 @@ class People:
         password: str,
         code: str,
         source: str,
-        begun: Callable[[Account, Strength], Keep] | None = None,
+        begun: Callable[[Account, Strength], Sequence[Keep]] | None = None,
     ) -> tuple[Account, Strength | Literal["activate"]] | Refusal:
         """The account and how strongly it was proven; "activate" when what was given is its provisional code.
 
@@ -56,7 +56,7 @@ class People:
             login, password: as typed.
             code: of the second factor, "" when none was typed.
             source: network address of the person.
-            begun: the change that is kept when they proved who they are, such as their session.
+            begun: the changes that are kept when they proved who they are, such as their session.
         """
         pair = digest(f"{login.strip().casefold()}\n{network(source)}")
         # Counted before the password is looked at: simultaneous guesses cannot all pass under the limit.
@@ -72,7 +72,7 @@ class People:
         right: list[Keep | Drop] = [
             Drop("failures", counts[0].key),
             Keep("familiar", pair, b"", lifetimes.FAMILIAR),
-            *([begun(account, found)] if begun is not None and found != "activate" else ()),
+            *(begun(account, found) if begun is not None and found != "activate" else ()),
         ]
         if not await self._records.apply([*right, *map(given_back, counts[1:])]):
             # Others tried from there meanwhile.

@@ -18,6 +18,7 @@ from fhir_server.fhir.outcome import InsufficientStorage
 from fhir_server.smart import lifetimes
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Keep, Records
+from fhir_server.store.registry import Registry
 
 #: How strongly the person proved who they are: a password alone, two factors, or an identity provider.
 Strength = Literal["password", "two-factors", "provider"]
@@ -56,19 +57,20 @@ class Sessions:
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        self._sessions = Registry(
+            records, "session", Session, {"account": lambda _, session: session.account}, lifetimes.SESSION
+        )
 
     async def begin(self, account: str, strength: Strength, role: str | None = None) -> str:
         """A new session; the cookie's value."""
         cookie = made()
-        await self._records.apply([self.kept(cookie, account, strength, role)])
+        await self._records.apply(self.kept(cookie, account, strength, role))
         return cookie
 
-    @staticmethod
-    def kept(cookie: str, account: str, strength: Strength, role: str | None = None) -> Keep:
-        """The change that begins a session with a new cookie, for who makes others with it."""
+    def kept(self, cookie: str, account: str, strength: Strength, role: str | None = None) -> list[Keep]:
+        """The changes that begin a session with a new cookie, for who makes others with them."""
         now = time.time()
-        session = Session(account, now, now, strength, role)
-        return Keep("session", digest(cookie), msgspec.json.encode(session), lifetimes.SESSION)
+        return self._sessions.kept(digest(cookie), Session(account, now, now, strength, role), lifetimes.SESSION)
 
     async def of(self, cookie: str | None) -> Session | None:
         """The session of a cookie, which is thereby seen; None when there is none or it has ended."""
@@ -107,19 +109,17 @@ class Sessions:
 
     async def end(self, cookie: str) -> None:
         """Sign out: what hangs on the session can no longer be refreshed."""
-        await self._records.take("session", digest(cookie))
+        await self._sessions.drop(digest(cookie))
 
     async def of_account(self, account: str) -> list[tuple[str, Session]]:
         """The sessions of an account that go on, with the digest of each, last seen first."""
-        found = [(key, msgspec.json.decode(value, type=Session)) for key, value in await self._records.list("session")]
-        going_on = [(key, one) for key, one in found if one.account == account and _holds(one)]
+        going_on = [(key, one) async for key, one in self._sessions.of("account", account) if _holds(one)]
         return sorted(going_on, key=lambda pair: -pair[1].seen)
 
     async def end_all(self, account: str) -> None:
         """Sign an account out everywhere, such as after a change of password."""
-        for key, value in await self._records.list("session"):
-            if msgspec.json.decode(value, type=Session).account == account:
-                await self._records.take("session", key)
+        async for key, _ in self._sessions.of("account", account):
+            await self._sessions.drop(key)
 
     async def _change(self, key: str, change: Callable[[Session], Session]) -> None:
         """Change a session that is there; one that is ended meanwhile stays ended."""

@@ -22,6 +22,7 @@ from fhir_server.smart import lifetimes
 from fhir_server.smart.people.person import Person
 from fhir_server.smart.secret import digest, made
 from fhir_server.store.protocol import Keep, Records
+from fhir_server.store.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,17 @@ class Tokens:
     def __init__(self, records: Records, reused: Reused | None = None) -> None:
         """`reused` is told of every second use of what may be used once."""
         self._records = records
+        self._families = Registry(
+            records,
+            "family",
+            Family,
+            {
+                "account": lambda _, family: family.account,
+                "client": lambda _, family: family.client,
+                "patient": lambda _, family: family.patient,
+            },
+            lifetimes.FAMILY,
+        )
         self._told = reused
         self._key: bytes | None = None
 
@@ -129,7 +141,7 @@ class Tokens:
         key = digest(code)
         kept = Code(family.id, family.client, redirect_uri, challenge, nonce)
         changes = [
-            Keep("family", family.id, msgspec.json.encode(family), lifetimes.FAMILY, new=True),
+            *self._families.kept(family.id, family, lifetimes.FAMILY, new=True),
             # What the code belonged to outlives it, so that a second redemption is known for what it is.
             Keep("code-family", key, family.id.encode(), lifetimes.FAMILY),
             Keep("code", key, msgspec.json.encode(kept), lifetimes.CODE),
@@ -195,22 +207,23 @@ class Tokens:
         if found is None or client not in (None, found.client):
             return
         # Of many who come at once, one ends it, and one AuditEvent says so.
-        if await self._records.take("family", family) is not None and self._told is not None:
+        if await self._families.drop(family) is not None and self._told is not None:
             await self._told(kind, found)
 
     async def family(self, id: str) -> Family | None:
         """The authorization; None when it has ended."""
-        found = await self._records.get("family", id)
-        return None if found is None else msgspec.json.decode(found, type=Family)
+        return await self._families.get(id)
 
     async def lasting(self, account: str) -> bool:
         """Whether some app has access for an account while the person is away."""
-        kept = [msgspec.json.decode(value, type=Family) for _, value in await self._records.list("family")]
-        return any(one.account == account and one.session is None for one in kept)
+        async for _, family in self._families.of("account", account):
+            if family.session is None:
+                return True
+        return False
 
     async def end(self, family: str) -> None:
         """End an authorization and everything it gave, on every worker within a second."""
-        await self._records.take("family", family)
+        await self._families.drop(family)
 
     async def end_where(
         self, client: str | None = None, account: str | None = None, patient: str | None = None, bound: bool = False
@@ -218,21 +231,20 @@ class Tokens:
         """End every authorization of a client, of an account, on a patient (id), or of all that is given at once.
 
         Args:
-            client, account, patient: None for any.
+            client, account, patient: None for any; one of them is given.
             bound: only those that hang on a session of the person.
 
         Returns:
             How many there were.
         """
-        wanted = (("client", client), ("account", account), ("patient", patient))
+        wanted = {"account": account, "patient": patient, "client": client}
+        given = {name: value for name, value in wanted.items() if value is not None}
         ended = 0
-        for id, value in await self._records.list("family"):
-            found = msgspec.json.decode(value, type=Family)
-            if bound and found.session is None:
-                continue
-            if all(value is None or getattr(found, name) == value for name, value in wanted):
-                await self._records.take("family", id)
-                ended += 1
+        # By what the fewest share.
+        async for id, found in self._families.of(*next(iter(given.items()))):
+            if all(getattr(found, name) == value for name, value in given.items()):
+                bears = found.session is not None or not bound
+                ended += bears and await self._families.drop(id) is not None
         return ended
 
     async def issue(

@@ -121,14 +121,35 @@ class EmbeddedRecords:
         swapped: bool = await self._writer.perform(task)
         return swapped
 
-    async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
+    async def list_by(
+        self, kind: str, rows: str, prefix: str, after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
+        """As `Records.list_by`."""
+        here = conjunction([starting("row.key", prefix)])
+        text = (
+            "SELECT record.key, record.value FROM record AS row CROSS JOIN record"
+            " ON record.kind=? AND record.key=substr(row.key, ?) AND (record.expires IS NULL OR record.expires>?)"
+            f" WHERE row.kind=? AND (row.expires IS NULL OR row.expires>?) AND {here.text} AND row.key>?"
+            " ORDER BY row.key LIMIT ?"
+        )
+        now = time.time()
+        some = -1 if count is None else count
+        values = (kind, len(prefix) + 1, now, rows, now, *here.values, prefix + after, some)
+        found: list[Any] = await self._readers.quickly(
+            lambda search: search.connection.execute(text, values).fetchall()
+        )
+        return found
+
+    async def list(
+        self, kind: str, prefix: str = "", after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
         """As `Records.list`."""
         here = conjunction([starting("key", prefix)])
         text = (
             "SELECT key, value FROM record WHERE kind=? AND (expires IS NULL OR expires>?)"
-            f" AND {here.text} ORDER BY key"
+            f" AND {here.text} AND key>? ORDER BY key LIMIT ?"
         )
-        values: tuple[Any, ...] = (kind, time.time(), *here.values)
+        values: tuple[Any, ...] = (kind, time.time(), *here.values, after, -1 if count is None else count)
         found: list[Any] = await self._readers.quickly(
             lambda search: search.connection.execute(text, values).fetchall()
         )

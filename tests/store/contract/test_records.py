@@ -90,3 +90,32 @@ async def test_of_many_who_make_the_same_records_together_one_does(engine: Engin
     made = [engine.records.apply([Keep("n", str(n), b""), Keep("one", "k", b"%d" % n, new=True)]) for n in range(20)]
     assert sum(await asyncio.gather(*made)) == 1
     assert len(await engine.records.list("n")) == 1
+
+
+async def test_records_are_listed_by_rows_that_lead_to_them_page_by_page(engine: Engine) -> None:
+    records = engine.records
+    for key in "abcde":
+        await records.put("session", key, key.upper().encode())
+        await records.put("by account", f"anna\n{key}", b"")
+    await records.put("by account", "anna\nmissing", b"")
+    await records.put("by account", "ann\na", b"")
+    await records.put("by account", "bert\nb", b"")
+    await records.put("session", "gone", b"", 0.0)
+    await records.put("by account", "anna\ngone", b"")
+    await records.put("by account", "bert\nc", b"", 0.0)
+    seen, after = [], ""
+    while page := await records.list_by("session", "by account", "anna\n", after, 2):
+        assert len(page) <= 2
+        seen += page
+        after = page[-1][0]
+    assert seen == [(key, key.upper().encode()) for key in "abcde"]
+    assert await records.list_by("session", "by account", "bert\n") == [("b", b"B")]
+
+
+async def test_a_kind_is_listed_page_by_page(engine: Engine) -> None:
+    for key in "abcde":
+        await engine.records.put("session", key, b"")
+    first = await engine.records.list("session", count=2)
+    assert [key for key, _ in first] == ["a", "b"]
+    assert [key for key, _ in await engine.records.list("session", "", "b", 2)] == ["c", "d"]
+    assert [key for key, _ in await engine.records.list("session", "", "d", 2)] == ["e"]

@@ -56,12 +56,22 @@ class MemoryRecords:
         await self._distance.back()
         return done
 
-    async def list(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
+    async def list_by(
+        self, kind: str, rows: str, prefix: str, after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
+        found = await self.list(rows, prefix, prefix + after)
+        keys = [row.removeprefix(prefix) for row, _ in found]
+        there = [(key, value) for key in keys if (value := self._get(kind, key)) is not None]
+        return there if count is None else there[:count]
+
+    async def list(
+        self, kind: str, prefix: str = "", after: str = "", count: int | None = None
+    ) -> list[tuple[str, bytes]]:
         await self._distance.there()
-        keys = sorted(key for own, key in self._records if own == kind and key.startswith(prefix))
+        keys = sorted(key for own, key in self._records if own == kind and key.startswith(prefix) and key > after)
         found = [(key, value) for key in keys if (value := self._get(kind, key)) is not None]
         await self._distance.back()
-        return found
+        return found if count is None else found[:count]
 
     def _applied(self, changes: Sequence[Keep | Drop]) -> bool:
         there: dict[tuple[str, str], bytes | None] = {}
