@@ -1,13 +1,19 @@
-"""What all tests share: servers opened in this process keep their data where `tests/engines.py` says."""
+"""What all tests share: servers to ask, and where those opened in this process keep their data (`tests/engines.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 from fhir_server import app
+from fhir_server.app import House, opened
+from fhir_server.settings import Settings
 from tests import engines
+from tests.server import calls, closed
+from tests.server.whole import asking
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,3 +21,31 @@ def _kept_where_tests_say() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "open_engine", engines.at)
         yield
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """An open server, every room of it."""
+    async with opened(Settings(data=tmp_path, open=True)) as found:
+        yield found
+
+
+@pytest.fixture
+async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `house`, through ASGI."""
+    async with asking(house) as found:
+        yield found
+
+
+@pytest.fixture
+async def space(tmp_path: Path) -> AsyncIterator[closed.Space]:
+    """A closed server, every room of it, and what software and browsers call it with."""
+    async with closed.serving(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[calls.Server]:
+    """FHIR's verbs without HTTP."""
+    async with calls.serving(tmp_path) as found:
+        yield found

@@ -19,8 +19,8 @@ from fhir_server.fhir import definitions
 from fhir_server.interactions.canonicals import shipped
 from tests.access.minimal import resource
 from tests.access.test_whose_record import created, ended, refused, statuses, stored, updated, ways
-from tests.interactions.calls import Server, serving
 from tests.interactions.test_batch import asks, batch
+from tests.server.calls import Server, serving
 
 
 def grant(subject: str | None, level: Level, **more: Any) -> Grant:

@@ -20,7 +20,7 @@ from fhir_server.interactions.audited import audited
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Not, Token
-from tests.interactions.calls import OPERATIONS
+from tests.server.calls import OPERATIONS
 
 BASE = "http://127.0.0.1/fhir"
 VISIBILITY = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"

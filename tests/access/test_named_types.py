@@ -20,8 +20,8 @@ from fhir_server.fhir.definitions import resource_types
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.search.parameters.targets import targets_of
 from tests.access.minimal import resource
-from tests.interactions.calls import Server, serving
 from tests.interactions.test_batch import asks, batch
+from tests.server.calls import Server, serving
 
 REGISTRY = Registry()
 #: (type, its reference parameter, the types it may refer to) of all of R4.

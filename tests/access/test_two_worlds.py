@@ -20,8 +20,8 @@ from fhir_server.access.record_owner import rows
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Token
 from tests.access.minimal import links, referring, resource
-from tests.interactions.calls import Answer, Server, serving
 from tests.interactions.test_batch import asks, batch
+from tests.server.calls import Answer, Server, serving
 
 A, B = {"reference": "Patient/a"}, {"reference": "Patient/b"}
 NAMED = {"system": "urn:system", "value": "b"}

@@ -18,8 +18,8 @@ from fhir_server.fhir import definitions
 from fhir_server.store.filters import EVERYTHING, Token
 from fhir_server.validation.validator import validate
 from tests.access.minimal import links, referring, resource
-from tests.interactions.calls import Server, serving
 from tests.interactions.test_batch import asks, batch
+from tests.server.calls import Server, serving
 
 A, B = {"reference": "Patient/a"}, {"reference": "Patient/b"}
 RECORDS = sorted(type for type, row in rows().items() if row.kind == "record")

@@ -14,7 +14,7 @@ SIZES = (750, 1_500, 3_000)
 _CODE = """
 import asyncio, json, sys, tempfile, time
 from pathlib import Path
-from tests.interactions.calls import serving
+from tests.server.calls import serving
 
 async def main():
     first, meant = (bytes.fromhex(line) for line in sys.stdin.read().split())

@@ -23,7 +23,7 @@ from fhir_server.loading.progress import LOADED, Progress
 from fhir_server.population.generation import population
 from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING, Token
-from tests.cli.server import command, environment, until
+from tests.server.command import command, environment, until
 
 
 def run(*arguments: str | Path) -> Result:

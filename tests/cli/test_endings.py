@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from fhir_server.cli.main import app
 from fhir_server.fhir.version import VERSION
-from tests.cli.server import command, environment, until
-from tests.cli.server import run as spawned
+from tests.server.command import command, environment, until
+from tests.server.command import run as spawned
 
 PROVIDER = {"id": "psc", "kind": "psc", "name": "P", "issuer": "https://idp.example", "client_id": "us"}
 

@@ -14,8 +14,8 @@ import pytest
 
 from fhir_server.app import opened
 from fhir_server.settings import Settings
-from tests.cli.server import command, environment
 from tests.demo.served import Demo, demonstrated
+from tests.server.command import command, environment
 
 
 def readable(folder: Path) -> list[str]:

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import socket
-import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fhir_server.cli.serve import is_loopback
-from tests.cli.server import command, environment, fetched, run, until
-
-
-@contextmanager
-def serving(data: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A server on a free port, once it printed its addresses; gives it and its address."""
-    log = data / "log"
-    data.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            command("serve", "--open", "--port", "0", "--data", data, *more),
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env=environment(),
-        )
-    try:
-        until(lambda: process.poll() is not None or b"Open:" in log.read_bytes())
-        found = re.search(r"Pages\s+(http://\S+)/", log.read_text())
-        assert found, log.read_text()
-        yield process, found[1]
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+from tests.server.command import fetched, run, until
+from tests.server.process import open_serving
 
 
 @pytest.mark.parametrize(
@@ -108,22 +82,22 @@ def test_a_store_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_prints_where_to_go_answers_there_and_stops_when_told(tmp_path: Path, workers: int) -> None:
-    with serving(tmp_path, "--workers", str(workers)) as (process, address):
+    with open_serving(tmp_path / "data", "--workers", str(workers)) as served:
         for _ in range(8):
-            assert json.loads(fetched(f"{address}/fhir/metadata"))["resourceType"] == "CapabilityStatement"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+            assert json.loads(fetched(f"{served.base}/metadata"))["resourceType"] == "CapabilityStatement"
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0
 
 
 def test_an_idle_connection_does_not_hold_up_the_stop(tmp_path: Path) -> None:
     with (
-        serving(tmp_path) as (process, address),
-        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as idle,
+        open_serving(tmp_path / "data") as served,
+        socket.create_connection(("127.0.0.1", int(served.root.rpartition(":")[2]))) as idle,
     ):
         idle.sendall(b"GET /fhir/metadata HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.recv(100)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0
 
 
 def test_a_search_parameter_added_while_it_runs_is_indexed_in_the_background(tmp_path: Path) -> None:
@@ -140,10 +114,10 @@ def test_a_search_parameter_added_while_it_runs_is_indexed_in_the_background(tmp
         "expression": "Patient.extension('http://example.org/birth-town').value",
     }
     town = {"url": "http://example.org/birth-town", "valueString": "Étretat"}
-    with serving(tmp_path / "data") as (_, address):
-        sent(f"{address}/fhir/Patient", {"resourceType": "Patient", "extension": [town]})
-        sent(f"{address}/fhir/SearchParameter", added)
-        search = f"{address}/fhir/Patient?birth-town=etretat"
+    with open_serving(tmp_path / "data") as served:
+        sent(f"{served.base}/Patient", {"resourceType": "Patient", "extension": [town]})
+        sent(f"{served.base}/SearchParameter", added)
+        search = f"{served.base}/Patient?birth-town=etretat"
         until(lambda: answers(search))
         assert json.loads(fetched(search))["total"] == 1
 

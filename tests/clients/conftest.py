@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fhir_server.app import House
-from tests.clients.served import Served, a_person, kept, operated, serving
+from tests.server.people import a_person, kept
+from tests.server.process import Served, operated, serving
 
 
 def patient(id: str, family: str) -> dict[str, Any]:

@@ -20,7 +20,8 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.clients.install import WHY_NOT, modules
-from tests.clients.served import PASSWORD, Served
+from tests.server.people import PASSWORD
+from tests.server.process import Served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [

@@ -20,8 +20,8 @@ from joserfc.jwk import ECKey
 
 from tests.clients.conftest import weight
 from tests.clients.install import WHY_NOT, modules
-from tests.clients.served import Served
 from tests.clients.walking import Person
+from tests.server.process import Served
 
 pytestmark = pytest.mark.skipif(modules() is None, reason=WHY_NOT)
 SCRIPTS = Path(__file__).parent / "js"

@@ -23,8 +23,8 @@ from fhirpy import AsyncFHIRClient, SyncFHIRClient
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 
 from tests.clients.conftest import weight
-from tests.clients.served import Served
 from tests.clients.walking import Person
+from tests.server.process import Served
 
 CALLBACK = "http://127.0.0.1:9/callback"
 SCOPES = "openid fhirUser profile launch launch/patient offline_access patient/*.cruds user/*.rs"

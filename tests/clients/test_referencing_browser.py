@@ -18,7 +18,8 @@ import pytest
 from playwright.async_api import Browser, FileChooser, Page, async_playwright
 
 from fhir_server.app import House
-from tests.clients.served import PASSWORD, Served, a_person, kept, operated, serving
+from tests.server.people import PASSWORD, a_person, kept
+from tests.server.process import Served, operated, serving
 from tests.space.catalogue.filing import ANSWERS, APP, DPIA, MET, SUIVI, TODAY
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.clients.served import PASSWORD
+from tests.server.people import PASSWORD
 
 #: Pages a launch leads through at most; more is a loop.
 PAGES = 12

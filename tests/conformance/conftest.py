@@ -1,22 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from fhir_server.app import opened
+from fhir_server.app import House
 from fhir_server.conformance.client import Client
-from fhir_server.settings import Settings
-
-BASE = "http://fhir.test/fhir"
+from tests.server.whole import BASE
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
+async def client(house: House) -> AsyncIterator[Client]:
     """A client of a real server on an empty store, without a network between."""
-    async with opened(Settings(data=tmp_path / "store", open=True)) as house:
-        transport = httpx.ASGITransport(app=house.asgi)  # type: ignore[arg-type]
-        async with Client(BASE, transport=transport) as found:
-            yield found
+    async with Client(BASE, transport=httpx.ASGITransport(app=house.asgi)) as found:  # type: ignore[arg-type]
+        yield found

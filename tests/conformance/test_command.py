@@ -11,9 +11,9 @@ import pytest
 from lxml import html
 
 from fhir_server.validation.validator import validate
-from tests.cli.server import run
-from tests.cli.test_serve import serving
 from tests.conformance.scripts import READ, a_script, assertion, operation
+from tests.server.command import run
+from tests.server.process import open_serving
 
 RAW = operation("search", resource="Patient", params="?name=%C3%89&_count=1", encodeRequestUrl=False)
 
@@ -25,8 +25,8 @@ def test_it_writes_a_report_each_and_a_page_and_ends_with_one_when_a_test_fails(
     scripts.mkdir()
     (scripts / "good.json").write_text(json.dumps(good))
     (scripts / "bad.json").write_text(json.dumps(bad))
-    with serving(tmp_path / "data") as (_, address):
-        url = f"{address}/fhir"
+    with open_serving(tmp_path / "data") as served:
+        url = served.base
         passed = run("conformance", url, "--script", scripts / "good.json", "--output", output)
         failed = run("conformance", url, "--script", scripts, "--output", output, "--header", "X-Who: tester")
     assert passed.returncode == 0, passed.stderr + passed.stdout

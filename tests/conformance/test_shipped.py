@@ -13,7 +13,7 @@ from fhir_server.conformance.runner import run
 from fhir_server.conformance.script import Script, load, shipped
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.validation.validator import validate
-from tests.smart.space import BASE, serving
+from tests.server.closed import BASE, serving
 
 SCRIPTS = load([shipped()])
 

@@ -16,7 +16,6 @@ from fhir_server.conformance.client import Client
 from fhir_server.conformance.runner import run
 from fhir_server.conformance.script import load, shipped
 from fhir_server.settings import Settings
-from tests.conformance.conftest import BASE
 from tests.conformance.wrong import (
     Tree,
     Wrong,
@@ -30,6 +29,7 @@ from tests.conformance.wrong import (
     without_body,
     without_header,
 )
+from tests.server.whole import BASE
 
 
 def _set(**values: Any) -> Any:

@@ -6,43 +6,20 @@ https://hl7.org/fhir/R4/http.html#trules: a transaction succeeds or fails as one
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.cli.server import command, environment, run, until
+from tests.server.command import run
+from tests.server.process import open_serving
 
 CLIENTS = 16
 #: Answers to wait for before the process is killed: enough that many writes are under way together.
 ACKNOWLEDGED = 150
-
-
-@contextmanager
-def serving(data: Path, log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A server process and its FHIR base."""
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            command("serve", "--open", "--port", "0", "--data", data),
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env=environment(**variables),
-        )
-    try:
-        until(lambda: process.poll() is not None or b"Open:" in log.read_bytes())
-        found = re.search(r"FHIR base\s+(http://\S+)", log.read_text())
-        assert found, log.read_text()
-        yield process, found[1]
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 def pair(name: str) -> dict[str, Any]:
@@ -91,12 +68,12 @@ def test_a_killed_server_has_all_it_acknowledged_and_nothing_by_half(tmp_path: P
     data = tmp_path / "data"
     acknowledged: list[str] = []
     for n in range(rounds):
-        with serving(data, tmp_path / f"log{n}") as (process, base):
-            acknowledged += asyncio.run(load(process, base, f"r{n}"))
-            assert process.wait(30) == -signal.SIGKILL
+        with open_serving(data) as served:
+            acknowledged += asyncio.run(load(served.process, served.base, f"r{n}"))
+            assert served.process.wait(30) == -signal.SIGKILL
     assert len(acknowledged) >= rounds * ACKNOWLEDGED
-    with serving(data, tmp_path / "log") as (_, base):
-        basics, patients, groups = (ids(base, type) for type in ("Basic", "Patient", "Group"))
+    with open_serving(data) as served:
+        basics, patients, groups = (ids(served.base, type) for type in ("Basic", "Patient", "Group"))
     assert {name for name in acknowledged if name[0] == "c"} <= basics
     assert {f"p-{name[2:]}" for name in acknowledged if name[0] == "t"} <= patients
     assert {name[2:] for name in patients} == {name[2:] for name in groups}

@@ -10,8 +10,8 @@ import httpx
 
 from fhir_server.demo.backend import ASSERTION_TYPE
 from fhir_server.demo.private_files import key
-from tests.cli.server import environment
 from tests.demo.served import Demo
+from tests.server.command import environment
 
 
 def script(demo: Demo, *arguments: str, key: Path | None = None) -> subprocess.CompletedProcess[str]:

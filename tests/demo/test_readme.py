@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
-from tests.cli.server import command, environment, until
 from tests.demo.served import Demo
 from tests.examples import ROOT
+from tests.server.command import environment
+from tests.server.process import open_serving
 
 pytestmark = pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl or bash is missing")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,18 +89,8 @@ def open_server(first: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The same people served without tokens: what `make open` does."""
     folder = tmp_path_factory.mktemp("open")
     shutil.copytree(first.folder, folder / "var")
-    log = folder / "log"
-    with log.open("wb") as said:
-        arguments = ("serve", "--open", "--port", "0", "--data", folder / "var")
-        process = subprocess.Popen(command(*arguments), stdout=said, stderr=subprocess.STDOUT, env=environment())
-    try:
-        until(lambda: process.poll() is not None or b"Open:" in log.read_bytes())
-        found = re.search(r"Pages\s+http://(\S+)/", log.read_text())
-        assert found, log.read_text()
-        yield prepared(folder), found[1]
-    finally:
-        process.terminate()
-        process.wait()
+    with open_serving(folder / "var") as served:
+        yield prepared(folder), served.root.removeprefix("http://")
 
 
 @pytest.fixture(scope="module")

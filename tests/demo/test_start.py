@@ -17,8 +17,8 @@ from fhir_server.fhir.json import parse
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.store.filters import EVERYTHING
-from tests.cli.server import run
 from tests.demo.served import Demo
+from tests.server.command import run
 
 
 def test_it_says_where_to_look_who_may_sign_in_and_how(demo: Demo) -> None:

@@ -19,7 +19,7 @@ from schemathesis.core.result import Ok
 
 from fhir_server.fhir.json import parse
 from fhir_server.http import openapi
-from tests.http.whole import whole
+from tests.server.whole import whole
 
 #: One of each kind: the record, a large search surface, content of its own, bundles, and what changes searching itself.
 TYPES = ("Patient", "Observation", "Binary", "Bundle", "SearchParameter", "Composition")

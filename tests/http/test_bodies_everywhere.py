@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from fhir_server.app import opened
 from fhir_server.settings import Settings
-from tests.http.listening import listening
+from tests.server.listening import listening
 
 TYPES = ("application/fhir+json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b")
 EMPTY = gzip.compress(b"", mtime=0)

@@ -13,8 +13,8 @@ import uvloop
 from fhir_server.http.connection_end import Outlet
 from fhir_server.http.connection_limits import Door, Limits, door, place
 from fhir_server.interactions.exchange import Request, Response
-from tests.http.listening import answered, listening, said
-from tests.http.stub import Stub
+from tests.server.listening import answered, listening, said
+from tests.server.stub import Stub
 
 HEAD = b"GET /fhir/Patient/1 HTTP/1.1\r\nHost: fhir.test\r\n"
 POST = b"POST %s HTTP/1.1\r\nHost: fhir.test\r\nContent-Type: application/fhir+json\r\n"

@@ -16,7 +16,7 @@ import pytest
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.registered import Client, RecordedClients
-from tests.http.stub import Stub
+from tests.server.stub import Stub
 
 LISTED, REGISTERED, STRANGER = "https://app.example", "https://carnet.example", "https://evil.example"
 #: Where only a token counts.

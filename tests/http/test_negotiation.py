@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.http.stub import Stub
+from tests.server.stub import Stub
 
 JSON, XML, HTML = (
     "application/fhir+json; charset=utf-8",

@@ -10,7 +10,7 @@ from lxml import html
 
 from fhir_server.interactions import statement
 from fhir_server.site.api_reference import assets
-from tests.http.stub import Stub
+from tests.server.stub import Stub
 
 
 async def described(query: str = "") -> dict[str, Any]:

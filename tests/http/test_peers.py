@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from fhir_server.http.forwarded import Peers
 from fhir_server.settings import Settings
-from tests.http.stub import Stub
+from tests.server.stub import Stub
 
 PROXIES = ("10.0.0.0/8", "192.0.2.7", "fd00::/8", "2001:db8:ffff::/48")
 #: (header, peer, its lines, who called): what a trusted proxy added is believed, and nothing before it.

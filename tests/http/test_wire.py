@@ -14,7 +14,7 @@ from fhir_server.fhir.outcome import Gone, Issue, Malformed
 from fhir_server.http import logs
 from fhir_server.interactions.exchange import Request, Response
 from fhir_server.settings import Settings
-from tests.http.stub import BODY, Stub
+from tests.server.stub import BODY, Stub
 
 JSON = {"Content-Type": "application/fhir+json"}
 XML = {"Content-Type": "application/fhir+xml"}

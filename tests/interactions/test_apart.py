@@ -20,7 +20,7 @@ from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Respo
 from fhir_server.interactions.long_requests import INLINE, LONG, too_costly, tried
 from fhir_server.interactions.routes import dispatch
 from fhir_server.work.budget import Budget, Exhausted, within
-from tests.interactions.calls import Answer, Server, serving
+from tests.server.calls import Answer, Server, serving
 
 
 class Apart:

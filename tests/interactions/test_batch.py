@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.interactions.calls import Server, serving
+from tests.server.calls import Server, serving
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.access.grant import VERBS, Grant, Scope
-from tests.interactions.calls import Server
 from tests.interactions.test_batch import asks, batch
+from tests.server.calls import Server
 
 P1 = Grant(scopes=(Scope("patient", "*", VERBS),), subject="Patient/p1", client="app", patient="p1", traced=False)
 READER = Grant(scopes=(Scope("system", "Patient", frozenset("rs")),), client="reader", traced=False)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.interactions.calls import Answer, Server
 from tests.interactions.test_batch import asks, batch
 from tests.interactions.test_transaction import A, B, an_observation, counted, named, place, statuses, transaction
+from tests.server.calls import Answer, Server
 
 Json = dict[str, Any]
 PERSON: Json = {"resourceType": "Patient", "identifier": [{"system": "urn:ids", "value": "7"}]}

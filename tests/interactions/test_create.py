@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:ids", "value": "7"}]}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interactions.calls import Server, serving
+from tests.server.calls import Server, serving
 
 PATIENT = {"resourceType": "Patient", "id": "a", "identifier": [{"system": "urn:ids", "value": "7"}]}
 

@@ -9,7 +9,7 @@ import pytest
 
 from fhir_server.fhir.outcome import Invalid, Malformed
 from fhir_server.interactions.patching.fhirpath_patch import read
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 Json = dict[str, Any]
 

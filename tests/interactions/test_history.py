@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.interactions.calls import BASE, Answer, Server
+from tests.server.calls import BASE, Answer, Server
 
 
 def a_patient(id: str, **more: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.fhir.outcome import Invalid, Malformed
 from fhir_server.interactions.patching.json_patch import pointer, read
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 PATCH = "application/json-patch+json"
 

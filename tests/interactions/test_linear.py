@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests import engines
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 FEW, MANY = 30, 120
 SYSTEM = "http://example.org/ids"

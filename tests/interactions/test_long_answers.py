@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.whole import whole
+from tests.server.whole import whole
 
 MOST = 20_000
 

@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.interactions.parameters import UNREAD
 from fhir_server.interactions.routes import ROUTES
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 Json = dict[str, Any]
 PATIENT: Json = {"resourceType": "Patient", "id": "a", "active": True, "name": [{"family": "Dupré"}]}

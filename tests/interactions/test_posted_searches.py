@@ -13,7 +13,7 @@ import pytest
 from fhir_server.access.grant import ALL, Grant, Scope
 from fhir_server.http.uri import LONGEST
 from fhir_server.search.answering import posted
-from tests.interactions.calls import BASE, Answer, Server
+from tests.server.calls import BASE, Answer, Server
 
 Json = dict[str, Any]
 SECRET = "Dupont-Durand"

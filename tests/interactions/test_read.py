@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 PATIENT = {"resourceType": "Patient", "active": True, "name": [{"family": "Durand"}], "birthDate": "1970-03-02"}
 

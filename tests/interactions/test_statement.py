@@ -15,7 +15,7 @@ from fhir_server.operations.invocation import Invocation
 from fhir_server.operations.table import Operations
 from fhir_server.space.services import SERVICES
 from fhir_server.validation.validator import validate
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 
 async def _elsewhere(call: Invocation, context: Context) -> Response:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.examples import shared_data
-from tests.interactions.calls import Answer, Server
 from tests.interactions.test_batch import asks
+from tests.server.calls import Answer, Server
 
 Json = dict[str, Any]
 PATIENT: Json = {"resourceType": "Patient", "identifier": [{"system": "urn:ids", "value": "7"}]}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 
 def a_patient(id: str | None = None, **more: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 Json = dict[str, Any]
 

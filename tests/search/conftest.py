@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.search.small_server import SmallServer, a_server
+from tests.server.searches import SmallServer, a_server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fhir_server.search.answering.run import search
 from fhir_server.search.asking.query import parse
 from fhir_server.search.kinds.table import modifiers_of
 from tests.search.reading_of import REGISTRY
-from tests.search.small_server import BASE, KEY, SmallServer, a_server
+from tests.server.searches import BASE, KEY, SmallServer, a_server
 
 TYPES = ("Patient", "Observation", "DocumentReference", "Location", "ValueSet", "RiskAssessment", "Encounter")
 RESOURCES = [

@@ -19,7 +19,7 @@ from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.search.parameters.targets import targets_of
 from fhir_server.store.filters import Index
-from tests.search.small_server import SmallServer, a_server
+from tests.server.searches import SmallServer, a_server
 
 Json = dict[str, Any]
 

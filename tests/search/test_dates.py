@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.search.small_server import SmallServer, a_server
+from tests.server.searches import SmallServer, a_server
 
 Json = dict[str, Any]
 #: Where an interval begins and where it ends, in seconds since 2020-01-01 UTC; the end is not part of it unless it is the

@@ -14,7 +14,7 @@ import pytest
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.search.answering.includes import MAX_ROUNDS
 from fhir_server.settings import Settings
-from tests.search.small_server import SmallServer, a_server, entries, ids, link
+from tests.server.searches import SmallServer, a_server, entries, ids, link
 
 Json = dict[str, Any]
 

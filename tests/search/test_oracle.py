@@ -19,7 +19,7 @@ import pytest
 from tests.examples import examples_folder, shared_data
 from tests.search import oracle
 from tests.search.oracle import Json, dates, numbers, parts, quantities, references, strings, tokens
-from tests.search.small_server import SmallServer, a_server, ids, link
+from tests.server.searches import SmallServer, a_server, ids, link
 
 
 class Kind(NamedTuple):

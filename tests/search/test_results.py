@@ -14,7 +14,7 @@ from fhir_server.fhir.outcome import InvalidParameter, TooCostly
 from fhir_server.search.answering import contained
 from fhir_server.search.answering.explain import explain
 from fhir_server.settings import Settings
-from tests.search.small_server import BASE, SmallServer, entries, ids, link
+from tests.server.searches import BASE, SmallServer, entries, ids, link
 
 
 def patient(id: str, **more: Any) -> dict[str, Any]:

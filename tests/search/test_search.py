@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.search.kinds.reading import Coding
-from tests.search.small_server import SmallServer, a_server
+from tests.server.searches import SmallServer, a_server
 
 UCUM = "http://unitsofmeasure.org"
 LOINC = "http://loinc.org"

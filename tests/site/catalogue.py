@@ -7,9 +7,9 @@ from typing import Any
 
 from fhir_server.space.catalogue.apps import App, Category, Purpose
 from fhir_server.space.catalogue.opening import of
+from tests.server.closed import Space
 from tests.smart.browser import App as Asking
 from tests.smart.browser import an_app
-from tests.smart.space import Space
 
 INS_DEMO = "urn:oid:1.2.250.1.213.1.4.11"
 READ = Purpose(

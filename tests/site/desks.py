@@ -10,8 +10,8 @@ from lxml import html
 from fhir_server.space.catalogue.dossiers import Dossier
 from fhir_server.space.catalogue.pages import dossier_form
 from fhir_server.space.catalogue.step_input import Act
+from tests.server.closed import ROOT, Space
 from tests.smart.browser import Browser, a_person
-from tests.smart.space import ROOT, Space
 from tests.space.catalogue.filing import ACTS, ANSWERS, APP, DPIA, MET, OWNERS, PEOPLE, Desk
 
 #: Login → the account's duties and organization.

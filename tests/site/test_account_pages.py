@@ -13,9 +13,9 @@ import pyotp
 import pytest
 import pytest_asyncio
 
+from tests.server.closed import ROOT, TOKEN, Space, serving
 from tests.site.accessible import document, errors, said
 from tests.smart.browser import PASSWORD, Browser, a_person, an_app, launched
-from tests.smart.space import ROOT, TOKEN, Space, serving
 
 NEW = "une autre phrase de passe"
 

@@ -14,7 +14,7 @@ import uvicorn
 from playwright.async_api import Page, async_playwright
 
 from fhir_server.site.api_reference import assets
-from tests.http.stub import Stub
+from tests.server.stub import Stub
 from tests.site.test_pages import HISTORY, SEARCHSET, answering
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

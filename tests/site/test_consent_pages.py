@@ -10,10 +10,10 @@ from typing import Any
 import pytest_asyncio
 
 from fhir_server.space.catalogue.opening import of
+from tests.server.closed import TOKEN, Space, serving
 from tests.site.accessible import document, said
 from tests.site.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
 from tests.smart.browser import Browser, a_person, an_app, answered
-from tests.smart.space import TOKEN, Space, serving
 
 YES, NO = {"purpose-ordonnances": "yes"}, {"purpose-tension": "no"}
 

@@ -17,10 +17,10 @@ from fhir_server.space.catalogue.impact_assessment import LARGEST
 from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.reports import Reports
 from fhir_server.space.catalogue.step_input import Act
+from tests.server.closed import BASE, ROOT, Space, serving
 from tests.site.accessible import document, errors, said
 from tests.site.desks import CRITERIA, FILE, FORM, STAFF, at_desk, desk, post, staffed, walked
 from tests.smart.browser import Browser, a_person
-from tests.smart.space import BASE, ROOT, Space, serving
 from tests.space.catalogue.filing import ACTS, APP, DPIA, PEOPLE, SUIVI, TODAY
 
 NEW = "/referencement/nouveau"

@@ -13,7 +13,7 @@ from lxml import html
 from fhir_server.interactions.exchange import Request, Response
 from fhir_server.site.narrative import safe
 from fhir_server.site.words import WORDS, language
-from tests.http.stub import PATIENT, Stub
+from tests.server.stub import PATIENT, Stub
 
 BASE = "http://fhir.test/fhir"
 SEARCHSET: dict[str, Any] = {

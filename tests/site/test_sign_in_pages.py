@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.server.closed import BASE, TOKEN, Space, serving
 from tests.site.accessible import document, errors, said
 from tests.smart.browser import Browser, a_person, an_app, answered
-from tests.smart.space import BASE, TOKEN, Space, serving
 
 SCOPES = "openid fhirUser launch launch/patient patient/*.rs"
 SCOPE = "openid launch/patient patient/*.rs"

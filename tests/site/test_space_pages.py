@@ -15,10 +15,10 @@ import pytest_asyncio
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.reports import Reports
+from tests.server.closed import BASE, ROOT, TOKEN, Space, serving
 from tests.site.accessible import document, errors, said
 from tests.site.catalogue import CARNET, READ, SCOPE, WRITE, a_patient, referenced
 from tests.smart.browser import Browser, a_person, an_app, answered
-from tests.smart.space import BASE, ROOT, TOKEN, Space, serving
 
 DESK = App(
     "imagerie", "imagerie", "Visionneuse", "Organization/alize", "1.0", "EN_LIGNE",

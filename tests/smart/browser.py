@@ -15,10 +15,11 @@ import httpx
 
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.people.accounts import Account
-from tests.smart.space import BASE, ROOT, TOKEN, Space
+from tests.server import people
+from tests.server.closed import BASE, ROOT, TOKEN, Space
+from tests.server.people import PASSWORD
 
 CALLBACK = "https://app.example/callback"
-PASSWORD = "correct horse battery"
 
 
 def challenge(verifier: str) -> str:
@@ -70,9 +71,7 @@ async def an_app(space: Space, scopes: str, id: str = "app", **changes: Any) -> 
 
 
 async def a_person(space: Space, login: str = "nathalie", subject: str = "Patient/p1", **changes: Any) -> Account:
-    account = Account(secrets.token_hex(8), login, "Nathalie DEMO", subject, **changes)
-    assert await space.house.authorization.accounts.add(account)
-    return await space.house.authorization.people.set_password(account, PASSWORD)
+    return await people.a_person(space.house, login, "Nathalie DEMO", subject, **changes)
 
 
 class Browser:

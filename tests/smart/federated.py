@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.server.closed import Space, serving
 from tests.smart.browser import Browser
-from tests.smart.space import Space, serving
 
 INS_DEMO = "urn:oid:1.2.250.1.213.1.4.11"
 FR_CORE = "https://hl7.fr/ig/fhir/core/StructureDefinition"

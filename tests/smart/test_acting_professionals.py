@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.server.closed import BASE, Space
 from tests.smart.federated import RPPS, a_doctor, an_exercise
-from tests.smart.space import BASE, Space
 
 IUA = {"extensions": {"ihe_iua": {"person_id": f"8{RPPS}^^^&1.2.250.1.71.4.2.1&ISO"}}}
 

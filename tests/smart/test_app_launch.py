@@ -11,8 +11,8 @@ from joserfc.jwk import KeySet
 
 from fhir_server.smart.authorizing.requests import Launch
 from fhir_server.smart.tokens.signing_keys import Keys, key_file, signed
+from tests.server.closed import BASE, ROOT, TOKEN, Space
 from tests.smart.browser import CALLBACK, PASSWORD, Browser, a_person, an_app, answered, launched
-from tests.smart.space import BASE, ROOT, TOKEN, Space
 
 SCOPES = "openid fhirUser profile launch launch/patient offline_access online_access patient/*.cruds user/*.rs"
 IDENTITY = "openid fhirUser launch/patient patient/*.rs"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fhir_server.smart.authorizing.requests import Launch
+from tests.server.closed import BASE, ROOT, TOKEN, Space
 from tests.smart.browser import Browser, a_person, an_app, answered, launched
-from tests.smart.space import BASE, ROOT, TOKEN, Space
 
 SCOPES = "openid fhirUser launch launch/patient launch/encounter patient/*.cruds user/*.rs offline_access"
 

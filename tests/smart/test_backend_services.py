@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.smart.space import BASE, ROOT, TOKEN, Space
+from tests.server.closed import BASE, ROOT, TOKEN, Space
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "name": [{"family": "DEMO", "given": ["Nathalie"]}]}
 

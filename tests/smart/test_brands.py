@@ -11,7 +11,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from fhir_server.app import opened
 from fhir_server.settings import Settings
-from tests.smart.space import BASE, ROOT, Space, serving
+from tests.server.closed import BASE, ROOT, Space, serving
 
 
 async def configured(space: Space) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.fhir.json import parse
-from tests.smart.space import BASE, ROOT, Space, serving
+from tests.server.closed import BASE, ROOT, Space, serving
 
 URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 

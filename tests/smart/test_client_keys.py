@@ -16,7 +16,7 @@ from fhir_server.smart import fetch
 from fhir_server.smart.clients import keys as client_keys
 from fhir_server.smart.clients.keys import ClientKeys
 from fhir_server.smart.clients.registered import Client
-from tests.smart.space import Space, serving
+from tests.server.closed import Space, serving
 
 HEADER = {"kid": "k1", "alg": "ES384"}
 

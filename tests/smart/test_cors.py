@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.smart.clients.origins import of
 from fhir_server.smart.clients.registered import Client
-from tests.smart.space import BASE, ROOT, TOKEN, Space
+from tests.server.closed import BASE, ROOT, TOKEN, Space
 
 OWN, OTHER = "https://app.example", "https://other.example"
 

@@ -19,10 +19,10 @@ from fhir_server.smart.clients.registered import RecordedClients
 from fhir_server.smart.people.accounts import Account
 from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.withdrawal import withdraw
-from tests.clients import served
+from tests.server import process
+from tests.server.closed import BEARER, ROOT, TOKEN, Space, serving
 from tests.site.catalogue import CARNET, a_patient, referenced
 from tests.smart.browser import App, Browser, a_person, an_app, answered, launched
-from tests.smart.space import BEARER, ROOT, TOKEN, Space, serving
 
 SCOPE = "launch/patient offline_access patient/*.rs"
 
@@ -168,7 +168,7 @@ async def test_a_code_and_a_refresh_token_are_of_use_once_whichever_worker_is_as
 def test_a_suspension_reaches_every_process_of_a_served_server(tmp_path: Path) -> None:
     key = ECKey.generate_key("P-384")
     jwks = {"keys": [{**key.as_dict(private=False), "kid": "k1"}]}
-    with served.serving(tmp_path, "--workers", "2") as server:
+    with process.serving(tmp_path, "--workers", "2") as server:
         more = {"jwks": jwks, "grants": ("client_credentials",), "kind": "confidential-asymmetric"}
         server.register("lab", "https://lab.example/", "system/*.rs", **more)
         now = int(time.time())

@@ -26,9 +26,9 @@ from fhir_server.space.catalogue import token_rights as clients_rights
 from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.apps import Purpose
 from fhir_server.space.catalogue.opening import of
+from tests.server.closed import BEARER, TOKEN, Space, serving
 from tests.site.catalogue import CARNET, READ, WRITE, a_patient
 from tests.smart.browser import CALLBACK, App, Browser, a_person, answered
-from tests.smart.space import BEARER, TOKEN, Space, serving
 
 SPECIAL = ("openid", "fhirUser", "launch/patient", "offline_access")
 SCOPE = "openid launch/patient patient/DocumentReference.rs patient/Observation.c"

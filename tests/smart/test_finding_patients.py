@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fhir_server.smart.people.patients import known_enough
+from tests.server.closed import Space
 from tests.site.catalogue import INS_DEMO
 from tests.smart.browser import Browser, a_person
-from tests.smart.space import Space
 
 PEOPLE: list[dict[str, Any]] = [
     {"id": "p1", "name": [{"family": "DURAND", "given": ["Zoé", "Anne-Marie"]}], "birthDate": "1990-04-01"},

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.server.closed import ROOT, TOKEN, Space
 from tests.smart.browser import Browser, a_person, an_app, answered
 from tests.smart.federated import a_doctor, a_patient, a_related, an_exercise, chosen, sent, simulating, with_provider
-from tests.smart.space import ROOT, TOKEN, Space
 
 SCOPES = "openid fhirUser profile launch/patient patient/*.rs user/*.rs"
 SCOPE = "openid fhirUser launch/patient patient/*.rs"

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.server.closed import ROOT, TOKEN, Space
 from tests.site.accessible import document, said
 from tests.smart.browser import Browser, a_person, an_app, answered
-from tests.smart.space import ROOT, TOKEN, Space
 
 SCOPES = "launch openid fhirUser patient/*.rs launch/patient launch/encounter"
 

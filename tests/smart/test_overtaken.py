@@ -18,8 +18,8 @@ from fhir_server.smart.people.accounts import Account
 from fhir_server.space.catalogue.governing import AppGovernance
 from fhir_server.space.catalogue.opening import of
 from fhir_server.store.protocol import Records
+from tests.server.closed import Space
 from tests.site.catalogue import CARNET
-from tests.smart.space import Space
 
 ANNA = Account("anna", "anna", "Anna Essai", "RelatedPerson/r", wards=("a", "b"), totp="S")
 PASSWORD = "une phrase assez longue"

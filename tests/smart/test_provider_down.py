@@ -12,9 +12,9 @@ import pytest
 
 from fhir_server.settings import IdentityProvider
 from fhir_server.smart import fetch
+from tests.server.closed import ROOT, serving
 from tests.smart.browser import Browser
 from tests.smart.federated import simulating
-from tests.smart.space import ROOT, serving
 
 #: Issuers that are not there: a closed port, a name without an address.
 ABSENT = ["https://127.0.0.1:1", "https://idp.invalid"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.smart.secret import digest
+from tests.server.closed import TOKEN, Space
 from tests.smart.browser import Browser, a_person, an_app, answered, launched
-from tests.smart.space import TOKEN, Space
 
 SCOPES = "launch/patient offline_access patient/*.rs"
 

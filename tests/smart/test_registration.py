@@ -12,8 +12,8 @@ import pytest
 from fhir_server.smart.clients import registration
 from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.opening import of
+from tests.server.closed import BASE, ROOT, TOKEN, Space, serving
 from tests.smart.browser import CALLBACK, App, Browser, a_person, answered
-from tests.smart.space import BASE, ROOT, TOKEN, Space, serving
 
 REGISTER = f"{ROOT}/auth/register"
 PUBLIC: dict[str, Any] = {

@@ -15,8 +15,8 @@ import pytest
 
 from fhir_server.site.authorizing import identity_providers
 from fhir_server.smart.people import credentials
+from tests.server.closed import ROOT, Space, serving
 from tests.smart.browser import App, Browser, an_app
-from tests.smart.space import ROOT, Space, serving
 
 SCOPES = "openid launch/patient patient/*.rs"
 #: Answers to each; more than any limit below.

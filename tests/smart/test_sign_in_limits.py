@@ -12,8 +12,8 @@ import pytest
 from fhir_server.smart import lifetimes
 from fhir_server.smart.people.attempts import network
 from fhir_server.smart.people.credentials import FAILURES_OF_ADDRESS, FAILURES_OF_LOGIN, WRONG_CODES
+from tests.server.closed import ROOT, Space, serving
 from tests.smart.browser import PASSWORD, Browser, a_person
-from tests.smart.space import ROOT, Space, serving
 
 HOME, CAFE, PROXY = "198.51.100.1", "203.0.113.9", "10.0.0.1"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

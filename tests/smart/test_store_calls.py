@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from fhir_server.space.catalogue.opening import of
+from tests.server.closed import Space, serving
 from tests.site.catalogue import CARNET, a_patient, referenced
 from tests.site.desks import at_desk, staffed, walked
 from tests.smart.browser import TOKEN, App, Browser, a_person, an_app, answered
-from tests.smart.space import Space, serving
 from tests.store_calls import counted, journeys
 
 SCOPE = "launch/patient patient/Patient.rs openid fhirUser offline_access"

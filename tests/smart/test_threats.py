@@ -11,8 +11,8 @@ import pytest
 
 from fhir_server.smart import lifetimes
 from fhir_server.smart.fetch import Refused, fetch
+from tests.server.closed import BASE, ROOT, TOKEN, Space
 from tests.smart.browser import CALLBACK, PASSWORD, Browser, a_person, an_app, answered, launched
-from tests.smart.space import BASE, ROOT, TOKEN, Space
 
 SCOPES = "openid fhirUser launch/patient offline_access patient/*.cruds"
 SCOPE = "openid launch/patient patient/*.rs offline_access"

@@ -14,8 +14,8 @@ from fhir_server.app import opened
 from fhir_server.settings import Settings
 from fhir_server.smart.fetch import Refused, fetch
 from fhir_server.smart.people import credentials as people
+from tests.server.closed import ROOT, TOKEN, Space, serving
 from tests.smart.browser import PASSWORD, Browser, a_person, an_app, answered, launched
-from tests.smart.space import ROOT, TOKEN, Space, serving
 
 SCOPES = "openid fhirUser launch/patient offline_access patient/*.cruds"
 SCOPE = "openid launch/patient patient/*.rs"

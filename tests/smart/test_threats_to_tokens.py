@@ -17,8 +17,8 @@ from joserfc.jwk import ECKey
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authorizing.requests import Launch
 from fhir_server.smart.secret import digest
+from tests.server.closed import BASE, BEARER, ROOT, TOKEN, Space, serving
 from tests.smart.browser import App, Browser, a_person, an_app, answered, launched
-from tests.smart.space import BASE, BEARER, ROOT, TOKEN, Space, serving
 
 SCOPES = "openid fhirUser launch launch/patient offline_access patient/*.cruds"
 SCOPE = "openid launch/patient patient/*.rs offline_access"

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from fhir_server.smart.secret import digest
+from tests.server.closed import BEARER, ROOT, TOKEN, Space
 from tests.smart.browser import App, Browser, a_person, an_app, answered, launched
-from tests.smart.space import BEARER, ROOT, TOKEN, Space
 
 SCOPE = "openid launch/patient patient/*.rs offline_access"
 INTROSPECT, REVOKE = f"{ROOT}/auth/introspect", f"{ROOT}/auth/revoke"

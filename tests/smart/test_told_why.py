@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.smart.space import BASE, BEARER, ROOT, TOKEN, Space, serving
+from tests.server.closed import BASE, BEARER, ROOT, TOKEN, Space, serving
 
 ELSEWHERE = "https://elsewhere.example/token"
 NOW = int(time.time())

@@ -19,7 +19,7 @@ from fhir_server.terminology.service import Terminology
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.engines import an_engine
-from tests.interactions.calls import Server
+from tests.server.calls import Server
 
 
 class Speaking(Server):

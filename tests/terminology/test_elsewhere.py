@@ -14,8 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from fhir_server.settings import Settings
-from tests.cli.test_serve import serving
-from tests.http.whole import whole
+from tests.server.process import open_serving
+from tests.server.whole import whole
 from tests.terminology.elsewhere import HANG, answering, http, said
 from tests.terminology.making import ANIMALS, URL, filtered, parameters, value_set
 
@@ -38,8 +38,8 @@ ONE_LEG = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base of a second server of ours, in a process of its own, that knows animals."""
-    with serving(tmp_path_factory.mktemp("other")) as (_, address):
-        base = f"{address}/fhir"
+    with open_serving(tmp_path_factory.mktemp("other") / "data") as served:
+        base = served.base
         for tree in (ANIMALS, value_set(filtered("legs", "=", "4"), url=FOUR), MAP):
             assert httpx.post(f"{base}/{tree['resourceType']}", json=tree, timeout=240).status_code == 201
         yield base

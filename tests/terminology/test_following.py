@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fhir_server.terminology import library as kept
-from tests.http.whole import whole
+from tests.server.whole import whole
 from tests.terminology.conftest import Speaking
 from tests.terminology.making import ANIMALS, URL, filtered, value_set
 from tests.terminology.test_elsewhere import FOUR, PROFILE, four_legged

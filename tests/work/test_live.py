@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from tests.benchmarks.heavy import ALL, Call, Heavy
-from tests.cli.server import until
-from tests.crash.test_kill import serving
+from tests.server.command import until
+from tests.server.process import open_serving
 
 #: Of the size in which each is as large as it may be.
 SIZE = 0.05
@@ -31,8 +31,8 @@ SILENCE = 2.0
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The FHIR base of a server with one worker."""
     folder: Path = tmp_path_factory.mktemp("live")
-    with serving(folder / "data", folder / "log") as (_, found):
-        yield found
+    with open_serving(folder / "data") as served:
+        yield served.base
 
 
 class Pulse:
@@ -124,8 +124,8 @@ def test_a_process_that_is_killed_at_its_work_leaves_nothing_by_half_and_is_told
     """It is the server that failed, so 503; and whoever asked has left a trace (R4 security.html#audit)."""
     entry = {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "active": True}}
     body = {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * 1_000}
-    traced = serving(tmp_path / "data", tmp_path / "log", FHIR_AUDIT="on")
-    with traced as (process, base), httpx.Client(timeout=120) as client:
+    audited = open_serving(tmp_path / "data", FHIR_AUDIT="on")
+    with audited as served, httpx.Client(timeout=120) as client:
 
         def count(query: str) -> int:
             return int(client.get(f"{base}/{query}&_summary=count&_total=accurate").json()["total"])
@@ -138,7 +138,7 @@ def test_a_process_that_is_killed_at_its_work_leaves_nothing_by_half_and_is_told
 
         send()
         for _ in range(30):
-            held, before = beside_of(process.pid), count("Patient?active=true")
+            held, before = beside_of(served.process.pid), count("Patient?active=true")
             traces = count("AuditEvent?outcome=8")
             for pid in held:
                 os.kill(pid, signal.SIGSTOP)
@@ -161,14 +161,14 @@ def test_a_process_that_is_killed_at_its_work_leaves_nothing_by_half_and_is_told
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path: Path, workers: int) -> None:
-    with serving(tmp_path / "data", tmp_path / "log", FHIR_WORKERS=str(workers)) as (process, base):
+    with open_serving(tmp_path / "data", FHIR_WORKERS=str(workers)) as served:
         headers = {"content-type": "application/fhir+json"}
         assert httpx.post(base, content=ALL[0].calls(SIZE)[-1].body, headers=headers, timeout=120).status_code == 200
-        started = beside_of(process.pid)
+        started = beside_of(served.process.pid)
         started += [one for pid in started for one in beside_of(pid)]
         assert len(started) >= workers
-        process.kill()
-        process.wait()
+        served.process.kill()
+        served.process.wait()
     until(lambda: not any(is_running(pid) for pid in started))
 
 
@@ -184,21 +184,21 @@ def test_what_a_stop_does_not_wait_for_is_told_so(tmp_path: Path) -> None:
     entry = {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "active": True}}
     body = {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * 1_000}
     answers: list[httpx.Response] = []
-    with serving(tmp_path / "data", tmp_path / "log", FHIR_SHUTDOWN_SECONDS="1") as (process, base):
+    with open_serving(tmp_path / "data", FHIR_SHUTDOWN_SECONDS="1") as served:
 
         def send() -> None:
             headers = {"content-type": "application/fhir+json"}
             answers.append(httpx.post(base, json=body, headers=headers, timeout=120))
 
         send()
-        for pid in beside_of(process.pid):
+        for pid in beside_of(served.process.pid):
             os.kill(pid, signal.SIGSTOP)
         thread = threading.Thread(target=send)
         thread.start()
         metrics = httpx.URL(base).copy_with(path="/metrics")
         until(lambda: "fhir_requests_in_progress 1.0" in httpx.get(metrics, timeout=120).text)
-        process.send_signal(signal.SIGTERM)
+        served.process.send_signal(signal.SIGTERM)
         thread.join()
-        assert process.wait(60) == 0
+        assert served.process.wait(60) == 0
     assert (answers[1].status_code, answers[1].json()["issue"][0]["code"]) == (503, "transient")
     assert "Traceback" not in (tmp_path / "log").read_text()

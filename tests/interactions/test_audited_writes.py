@@ -15,8 +15,8 @@ from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING
 from tests.engines import an_engine
-from tests.interactions.calls import Server
 from tests.interactions.test_batch import asks, batch
+from tests.server.calls import Server
 
 
 class Traced(Server):

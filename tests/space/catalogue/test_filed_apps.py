@@ -14,10 +14,10 @@ from joserfc.jwk import ECKey
 
 from fhir_server.smart.clients.registered import Client
 from fhir_server.space.catalogue.apps import App
+from tests.server.closed import Space
 from tests.site.catalogue import a_patient
 from tests.smart.browser import App as Opened
 from tests.smart.browser import Browser, a_person
-from tests.smart.space import Space
 from tests.space.catalogue.filing import APP, SUIVI, Desk
 
 RETURN = APP.redirect_uris[0]

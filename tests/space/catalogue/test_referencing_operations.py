@@ -16,9 +16,9 @@ import pytest
 from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.dossiers import response
+from tests.server.closed import TOKEN, Space
 from tests.site.catalogue import a_patient
 from tests.smart.browser import CALLBACK, Browser, a_person, an_app, answered, launched
-from tests.smart.space import TOKEN, Space
 from tests.space.catalogue.filing import ANSWERS, APP, DPIA, MET, TODAY
 
 SCOPE = "user/Task.cruds user/Device.rs user/Binary.r user/AuditEvent.rs"

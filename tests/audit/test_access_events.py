@@ -12,9 +12,9 @@ from fhir.resources.R4B.auditevent import AuditEvent
 
 from fhir_server.smart import lifetimes
 from fhir_server.store.filters import EVERYTHING
+from tests.server.closed import ROOT, TOKEN, Space
 from tests.smart.browser import PASSWORD, Browser, a_person, an_app, answered, launched
 from tests.smart.federated import a_patient
-from tests.smart.space import ROOT, TOKEN, Space
 
 SCOPES = "openid fhirUser launch/patient offline_access patient/*.rs"
 DCM = "http://dicom.nema.org/resources/ontology/DCM"

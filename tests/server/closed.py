@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.registered import Client, RecordedClients
+from tests.server.people import kept
 
 ROOT = "http://server.test"
 BASE = f"{ROOT}/fhir"
@@ -102,11 +102,7 @@ class Space:
 
     async def put(self, resource: dict[str, Any]) -> dict[str, Any]:
         """A resource with an id, kept by the server's own hand."""
-        repository = self.house.repository(base=BASE)
-        type, id = resource["resourceType"], resource["id"]
-        before = await repository.current(type, id)
-        put = await repository.put(type, id, resource, json.dumps(resource).encode(), before)
-        await repository.transact([put])
+        await kept(self.house, resource, base=BASE)
         return resource
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.space.catalogue.apps import App, Purpose
 from fhir_server.space.catalogue.opening import of
+from tests.server.people import kept
 
 TENSION = Purpose("suivi", "Suivre la tension", ("read",), scopes=("patient/Observation.rs",))
 APP = App("tension", "tension", "Carnet Tension", "Organization/pub", "1.0", "EN_LIGNE", purposes=(TENSION,))
@@ -33,14 +33,8 @@ class Space:
 
     async def patient(self, id: str, accepts: bool = True, **more: Any) -> None:
         telecom = [{"system": "phone", "value": "0199000000"}, {"system": "email", "value": f"{id}@example.org"}]
-        await self.put({"resourceType": "Patient", "id": id, "telecom": telecom, **more})
+        await kept(self.house, {"resourceType": "Patient", "id": id, "telecom": telecom, **more})
         await of(self.house.services).consents.decide(id, APP, {"suivi"} if accepts else set(), f"Patient/{id}")
-
-    async def put(self, tree: dict[str, Any]) -> None:
-        repository = self.house.repository()
-        before = await repository.current(tree["resourceType"], tree["id"])
-        put = await repository.put(tree["resourceType"], tree["id"], tree, json.dumps(tree).encode(), before)
-        await repository.transact([put])
 
     async def after(self, days: float) -> list[Any]:
         """The messages that leave when the jobs are run that many days from now."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from fhir_server.app import House, opened
 from fhir_server.audit.exchanges import exchange_event
 from fhir_server.audit.recording import record
 from fhir_server.settings import Settings
+from tests.server.people import kept
 
 LINK = "https://fhir.example/mes-applications"
 
@@ -34,18 +33,13 @@ class Space:
         self.folder = folder
         self.begun = datetime.now(UTC)
 
-    async def put(self, tree: dict[str, Any]) -> None:
-        repository = self.house.repository()
-        put = await repository.put(tree["resourceType"], tree["id"], tree, json.dumps(tree).encode(), None)
-        await repository.transact([put])
-
     async def opened_by(self, doctor: str, purpose: Purpose, id: str, own: bool = True) -> None:
         """The AuditEvent of one read of the patient's record, made by the server of its `own`, or written by somebody."""
         touched = Touched(noting=True)
         touched.patients["Patient/p1"] = None
         grant = Grant(subject=f"Practitioner/{doctor}", purpose=purpose, reason="Coma")
         tree = exchange_event(grant, touched, "read", "Patient", 200, "https://fhir.example/fhir")
-        await (record(self.house.repository(), [tree]) if own else self.put({**tree, "id": id}))
+        await (record(self.house.repository(), [tree]) if own else kept(self.house, {**tree, "id": id}))
 
     async def sent(self, after: timedelta = timedelta(0)) -> dict[str, str]:
         """Address → text of the messages that the jobs send."""
@@ -61,10 +55,10 @@ class Space:
 async def space(tmp_path: Path) -> AsyncIterator[Space]:
     async with opened(Settings(data=tmp_path, base_url="https://fhir.example/fhir")) as house:
         found = Space(house, tmp_path)
-        await found.put({"resourceType": "Practitioner", "id": "own", "telecom": reached("own@example.org")})
+        await kept(house, {"resourceType": "Practitioner", "id": "own", "telecom": reached("own@example.org")})
         attended = [{"reference": "Practitioner/own"}]
         patient = {"resourceType": "Patient", "id": "p1", "name": [{"family": "DEMO"}]}
-        await found.put({**patient, "telecom": reached("p1@example.org"), "generalPractitioner": attended})
+        await kept(house, {**patient, "telecom": reached("p1@example.org"), "generalPractitioner": attended})
         yield found
 
 

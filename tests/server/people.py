@@ -1,0 +1,30 @@
+"""What is in a server before a test begins: resources, and accounts of people."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from fhir_server.app import House
+from fhir_server.smart.people.accounts import Account
+
+PASSWORD = "correct horse battery"
+
+
+async def kept(house: House, *resources: dict[str, Any], base: str = "") -> None:
+    """Resources with ids, in one commit of the server's own hand, over what was there before; `base` is its address."""
+    repository = house.repository(base=base)
+    puts = []
+    for tree in resources:
+        type, id = tree["resourceType"], tree["id"]
+        before = await repository.current(type, id)
+        puts.append(await repository.put(type, id, tree, json.dumps(tree).encode(), before))
+    await repository.transact(puts)
+
+
+async def a_person(house: House, login: str, name: str, subject: str, **more: Any) -> Account:
+    """An account that signs in with `PASSWORD`."""
+    account = Account(secrets.token_hex(8), login, name, subject, **more)
+    assert await house.authorization.accounts.add(account)
+    return await house.authorization.people.set_password(account, PASSWORD)
