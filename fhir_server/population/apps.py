@@ -35,7 +35,7 @@ def apps(world: World) -> Iterator[dict[str, Any]]:
     for number, row in enumerate(rows("staff"), 1):
         yield _member(world, row, number)
     for row, app in zip(rows("apps"), _apps(world), strict=True):
-        yield devices.written(app, {"expirationDate": row["retired"]} if row["retired"] else None)
+        yield devices.to_device(app, {"expirationDate": row["retired"]} if row["retired"] else None)
     yield from files(
         world, dict(zip((row["client"] for row in rows("apps")), _apps(world), strict=True)), _staff(world)
     )
@@ -58,7 +58,7 @@ def consents(world: World, person: Person) -> Iterator[dict[str, Any]]:
             when = datetime.combine(day, time(20, rng.randrange(60)), PARIS)
             for purpose in app.purposes:
                 decision = _decision(world, rng, person, app, purpose, when)
-                yield consent_resource.written(world.id("pat", person.number), app, purpose, decision)
+                yield consent_resource.to_consent(world.id("pat", person.number), app, purpose, decision)
 
 
 def _decision(world: World, rng: Random, person: Person, app: App, purpose: Purpose, when: datetime) -> Decision:

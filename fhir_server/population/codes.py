@@ -36,7 +36,6 @@ CLASS = nos("TRE_A03-ClasseDocument")
 CONFIDENTIALITY = nos("TRE_A08-HL7Confidentiality")
 VISIBILITY = nos("TRE_A07-StatutVisibiliteDocument")
 FORMAT = nos("TRE_A11-IheFormatCode")
-COMMUNE = nos("TRE_R13-Commune")
 ROLE_CLASS = nos("TRE_R260-HL7RoleClass")
 ROLE_CODE = nos("TRE_R216-HL7RoleCode")
 

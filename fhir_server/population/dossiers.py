@@ -57,7 +57,7 @@ def files(world: World, apps: dict[str, App], staff: dict[str, str]) -> Iterator
         if app.exchanges:
             binary = world.id("dpia", number)
             dossier = replace(dossier, dpia=assessment.attachment(binary, dossier.steps[0].at))
-        yield dossiers.written(dossier)
+        yield dossiers.to_task(dossier)
         if app.exchanges:
             yield {**assessment.resource(dossier.id), "id": binary}
 

@@ -48,14 +48,14 @@ def test_each_resource_conforms_to_the_profile_it_claims(everything: list[dict[s
 
 def test_a_device_is_read_as_the_app_it_was_written_from(everything: list[dict[str, Any]]) -> None:
     for device in of(everything, "Device"):
-        app = apps.read(device)
-        assert apps.written(app, device) == device and apps.is_app(device)
+        app = apps.from_device(device)
+        assert apps.to_device(app, device) == device and apps.is_app(device)
         assert app.client and app.publisher.startswith("Organization/") and (app.purposes or not app.exchanges)
 
 
 def test_every_purpose_expands_to_scopes_that_this_server_reads(everything: list[dict[str, Any]]) -> None:
     for device in of(everything, "Device"):
-        app = apps.read(device)
+        app = apps.from_device(device)
         for purpose in app.purposes:
             assert purpose.justification and purpose.retention and purpose.scopes
             levels = {found.level for one in purpose.scopes if (found := scopes.read(one)) is not None}
@@ -64,10 +64,10 @@ def test_every_purpose_expands_to_scopes_that_this_server_reads(everything: list
 
 
 def test_a_consent_is_to_a_purpose_that_its_app_has(everything: list[dict[str, Any]]) -> None:
-    known = {device["id"]: apps.read(device) for device in of(everything, "Device")}
+    known = {device["id"]: apps.from_device(device) for device in of(everything, "Device")}
     permits = set()
     for consent in of(everything, "Consent"):
-        device, purpose, decision = consent_resource.read(consent)
+        device, purpose, decision = consent_resource.from_consent(consent)
         found = known[device].purpose(purpose)
         patient = consent["patient"]["reference"].removeprefix("Patient/")
         assert found is not None and decision.terms == found.terms
@@ -78,13 +78,15 @@ def test_a_consent_is_to_a_purpose_that_its_app_has(everything: list[dict[str, A
 
 def test_no_two_apps_of_two_populations_share_a_client_id() -> None:
     one, other = (
-        {apps.read(r).client for r in population(0, seed) if r["resourceType"] == "Device"} for seed in (1, 2)
+        {apps.from_device(r).client for r in population(0, seed) if r["resourceType"] == "Device"} for seed in (1, 2)
     )
     assert one and not one & other
 
 
 def files(everything: list[dict[str, Any]]) -> list[Dossier]:
-    return [dossiers.read(one) for one in of(everything, "Task") if one["code"]["coding"][0]["code"] == "referencing"]
+    return [
+        dossiers.from_task(one) for one in of(everything, "Task") if one["code"]["coding"][0]["code"] == "referencing"
+    ]
 
 
 def test_files_stand_in_every_state_that_somebody_works_on(everything: list[dict[str, Any]]) -> None:
@@ -108,7 +110,7 @@ def test_each_file_took_steps_that_the_workflow_has_by_staff_of_the_duty(everyth
 
 
 def test_the_app_of_a_file_has_the_status_that_its_state_gives(everything: list[dict[str, Any]]) -> None:
-    known = {device["id"]: apps.read(device) for device in of(everything, "Device")}
+    known = {device["id"]: apps.from_device(device) for device in of(everything, "Device")}
     status = {"signed": "EN_LIGNE", "suspended": "SUSPENDUE", "offline": "HORS_LIGNE", "dereferenced": "DEREFERENCEE"}
     for dossier in files(everything):
         assert known[dossier.app].publisher == dossier.publisher

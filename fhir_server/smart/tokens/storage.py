@@ -266,12 +266,6 @@ class Tokens:
         found = hmac.digest(self._key or b"", token.encode(), "sha256")
         return base64.urlsafe_b64encode(found).rstrip(b"=").decode()
 
-    async def issue_refresh(self, client: str, family: str, seconds: int, after: str = "") -> str:
-        """A new refresh token, of use for `seconds`; `after` another, when there is one, which was taken."""
-        token, kept = await self._refresh(client, family, seconds, after)
-        await self._records.apply(kept)
-        return token
-
     async def _refresh(self, client: str, family: str, seconds: int, after: str) -> tuple[str, list[Keep]]:
         token = await self.successor(after) if after else made()
         key = digest(token)

@@ -137,10 +137,10 @@ def is_app(tree: Mapping[str, Any]) -> bool:
 @lru_cache(maxsize=REMEMBERED)
 def of_body(body: bytes) -> App:
     """The app that the body of a Device under our profile holds; what a list shows again is not read again."""
-    return read(parse(body))
+    return from_device(parse(body))
 
 
-def read(tree: Mapping[str, Any]) -> App:
+def from_device(tree: Mapping[str, Any]) -> App:
     """The app that a Device under our profile is. What is missing is empty; an unknown status is SUSPENDUE."""
     own = {url: list(values) for url, values in _extensions(tree)}
     status = _first(own, "status", "valueCode", "")
@@ -170,7 +170,7 @@ def read(tree: Mapping[str, Any]) -> App:
     )
 
 
-def written(app: App, before: Mapping[str, Any] | None = None, day: date | None = None) -> dict[str, Any]:
+def to_device(app: App, before: Mapping[str, Any] | None = None, day: date | None = None) -> dict[str, Any]:
     """The Device of an app.
 
     Args:

@@ -57,7 +57,7 @@ def consent_id(patient: str, app: str, purpose: str) -> str:
     return hashlib.sha256("\n".join((patient, app, purpose)).encode()).hexdigest()[:32]
 
 
-def read(tree: Mapping[str, Any]) -> tuple[str, str, Decision]:
+def from_consent(tree: Mapping[str, Any]) -> tuple[str, str, Decision]:
     """Device id, purpose code and decision that a Consent under our profile is."""
     provision = tree.get("provision", {})
     actor = next((a.get("reference", {}).get("reference", "") for a in provision.get("actor", ())), "")
@@ -80,7 +80,7 @@ def read(tree: Mapping[str, Any]) -> tuple[str, str, Decision]:
     return actor.removeprefix("Device/"), next(coded, ""), decision
 
 
-def written(patient: str, app: App, purpose: Purpose, decision: Decision) -> dict[str, Any]:
+def to_consent(patient: str, app: App, purpose: Purpose, decision: Decision) -> dict[str, Any]:
     """The Consent of a patient (id) on a purpose of an app."""
     period = {"start": decision.when.isoformat(timespec="seconds")}
     if not decision.permit:

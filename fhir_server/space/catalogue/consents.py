@@ -126,7 +126,7 @@ class Consents:
         """Ids of patients → ids of the apps (Devices) they accept something of: for the reminder every 90 days."""
         found: dict[str, set[str]] = {}
         async for tree in self._trees(_ACTIVE):
-            device, _, _ = decisions.read(tree)
+            device, _, _ = decisions.from_consent(tree)
             found.setdefault(_patient(tree), set()).add(device)
         return found
 
@@ -136,7 +136,7 @@ class Consents:
         return {_patient(tree) async for tree in self._trees(where)}
 
     async def _found(self, where: Filter) -> list[tuple[str, str, Decision]]:
-        return [decisions.read(tree) async for tree in self._trees(where)]
+        return [decisions.from_consent(tree) async for tree in self._trees(where)]
 
     async def _trees(self, where: Filter) -> AsyncIterator[dict[str, Any]]:
         async for version in self._versions(where):
@@ -162,7 +162,7 @@ class Consents:
         for attempt in range(_ATTEMPTS):
             moment = cache.moment()
             found = {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
-            known = {code: one for _, code, one in (decisions.read(parse(v.body)) for v in found.values())}
+            known = {code: one for _, code, one in (decisions.from_consent(parse(v.body)) for v in found.values())}
             judged = {p.code: judge(p, known.get(p.code)) for p in chosen}
             made = {code: one for code, one in judged.items() if one is not None and one != known.get(code)}
             new = [p for p in chosen if p.code in made]
@@ -191,7 +191,7 @@ class Consents:
         id = consent_id(patient, app.id, purpose.code)
         # One that was deleted is not found, and its versions go on: it is looked for when nothing could be made there.
         before = found.get(id) or (await repository.current("Consent", id) if look else None)
-        tree = decisions.written(patient, app, purpose, decision)
+        tree = decisions.to_consent(patient, app, purpose, decision)
         return await repository.put("Consent", id, tree, serialize(tree), before)
 
 

@@ -139,10 +139,10 @@ class Dossier:
 @lru_cache(maxsize=REMEMBERED)
 def of_body(body: bytes) -> Dossier:
     """The file that the body of a Task under our profile holds; what a desk lists again is not read again."""
-    return read(parse(body))
+    return from_task(parse(body))
 
 
-def read(tree: Mapping[str, Any]) -> Dossier:
+def from_task(tree: Mapping[str, Any]) -> Dossier:
     """The file that a Task under our profile is."""
     contained = {one.get("id"): one for one in tree.get("contained", ())}
     inputs = {_code(one.get("type")): one for one in tree.get("input", ())}
@@ -153,7 +153,7 @@ def read(tree: Mapping[str, Any]) -> Dossier:
         app=tree.get("focus", {}).get("reference", "").removeprefix("Device/"),
         publisher=tree.get("requester", {}).get("reference", ""),
         state=state if state in STATUSES else "refused",
-        proposed=apps.read(contained.get("proposed", {})),
+        proposed=apps.from_device(contained.get("proposed", {})),
         answers=answers_of(contained.get("answers", {})),
         dpia=inputs.get("dpia", {}).get("valueAttachment"),
         results={_code(one.get("type")): _result(one) for one in tree.get("output", ())},
@@ -162,10 +162,10 @@ def read(tree: Mapping[str, Any]) -> Dossier:
     )
 
 
-def written(dossier: Dossier) -> dict[str, Any]:
+def to_task(dossier: Dossier) -> dict[str, Any]:
     """The Task of a file."""
     status, words = STATUSES[dossier.state]
-    proposed = {**apps.written(dossier.proposed), "id": "proposed"}
+    proposed = {**apps.to_device(dossier.proposed), "id": "proposed"}
     inputs = [
         {"type": _concept(INPUTS, "app"), "valueReference": {"reference": "#proposed"}},
         {"type": _concept(INPUTS, "answers"), "valueReference": {"reference": "#answers"}},

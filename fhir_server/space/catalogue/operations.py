@@ -82,7 +82,7 @@ async def _app(context: Context, tree: dict[str, Any]) -> App:
     await context.pipeline.judged(context, tree)
     if not apps.is_app(tree):
         raise InvalidParameter("The app is a Device under the profile ens-app.", "Parameters.parameter")
-    return apps.read(tree)
+    return apps.from_device(tree)
 
 
 async def _answers(context: Context, tree: dict[str, Any]) -> dict[str, str]:

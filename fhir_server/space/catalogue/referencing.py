@@ -216,7 +216,7 @@ class Referencing:
         before = await repository.current("Task", dossier.id) if dossier.version else None
         if before is not None and before.version != dossier.version:
             raise Conflict("Another step was taken meanwhile.", key="overtaken")
-        tree = dossiers.written(dossier)
+        tree = dossiers.to_task(dossier)
         put = await repository.put("Task", dossier.id, tree, serialize(tree), before)
         return replace(put, claims=frozenset({_under_way(dossier.app)} if tree["status"] in UNDER_WAY else ()))
 

@@ -68,7 +68,7 @@ class Catalogue:
         if version is None or version.deleted:
             return None, version.version if version else 0
         tree = parse(version.body)
-        return (apps.read(tree) if apps.is_app(tree) else None), version.version
+        return (apps.from_device(tree) if apps.is_app(tree) else None), version.version
 
     async def get_each(self, device_ids: Iterable[str]) -> dict[str, App]:
         """As `get`, of many at once, by id of their Device: as stored now, those that are not there left out."""
@@ -77,7 +77,7 @@ class Catalogue:
             await repository.ahead([("Device", id) for id in ids])
             versions = [await repository.current("Device", id) for id in ids]
         trees = [parse(one.body) for one in versions if one is not None and not one.deleted]
-        return {str(tree.get("id", "")): apps.read(tree) for tree in trees if apps.is_app(tree)}
+        return {str(tree.get("id", "")): apps.from_device(tree) for tree in trees if apps.is_app(tree)}
 
     async def online(self, category: str | None = None, text: str | None = None) -> list[App]:
         """The public catalogue: apps on line whose convention has not ended, by name.
@@ -142,7 +142,7 @@ class Catalogue:
         if expected is not None and (before.version if before else 0) != expected:
             raise Conflict("The app was changed meanwhile.", key="overtaken")
         known = parse(before.body) if before and not before.deleted else None
-        tree = apps.written(app, known, (now or datetime.now(UTC)).date())
+        tree = apps.to_device(app, known, (now or datetime.now(UTC)).date())
         put = await self.repository.put("Device", app.id, tree, serialize(tree), before)
         # What was stored before claims were kept has none.
         holder = await self.by_client(app.client)

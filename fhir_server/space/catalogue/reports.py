@@ -106,7 +106,7 @@ class Reports:
     async def recent(self) -> list[Report]:
         """The newest reports, closed ones included."""
         page = await self._catalogue.repository.find({"Task": REPORT}, count=SHOWN)
-        return [_read(parse(version.body)) for version in page.versions]
+        return [_from_task(parse(version.body)) for version in page.versions]
 
     async def waiting(self) -> int:
         """How many are not closed."""
@@ -124,7 +124,7 @@ def _is_report(tree: Mapping[str, Any]) -> bool:
     return any(one.get("code") == "report" for one in tree.get("code", {}).get("coding", ()))
 
 
-def _read(tree: Mapping[str, Any]) -> Report:
+def _from_task(tree: Mapping[str, Any]) -> Report:
     return Report(
         id=str(tree.get("id", "")),
         app=str(tree.get("focus", {}).get("reference", "")).removeprefix("Device/"),

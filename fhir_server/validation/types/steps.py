@@ -14,7 +14,6 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.definitions import Element, TypeReference
 
 STRING = "System.String"
-REFERENCE_ANY = ("Resource",)
 
 
 @dataclass(frozen=True, slots=True)

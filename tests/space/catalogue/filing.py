@@ -123,7 +123,7 @@ class Desk:
         await of(self.house.services).catalogue.save(app)
         filed = Taken("file", datetime.now(UTC), "Person/camille", "publisher", "", "filed")
         dossier = Dossier(id, id, ALIZE, state, app, ANSWERS, {"title": "AIPD", "contentType": "a/b", "size": 1})
-        tree = dossiers.written(replace(dossier, steps=(filed,)))
+        tree = dossiers.to_task(replace(dossier, steps=(filed,)))
         repository = self.house.repository()
         await repository.transact([await repository.put("Task", id, tree, serialize(tree), None)])
         return dossier

@@ -11,7 +11,7 @@ import pytest
 from fhir_server.app import House, opened
 from fhir_server.fhir.json import parse
 from fhir_server.settings import Settings
-from fhir_server.space.catalogue.apps import App, read
+from fhir_server.space.catalogue.apps import App, from_device
 from fhir_server.space.catalogue.opening import of
 from fhir_server.space.catalogue.reach import ON_LINE
 
@@ -55,7 +55,7 @@ async def test_the_app_keeps_its_status_and_comes_back_with_a_new_convention(hou
     await an_app(house, "ends", LAST)
     assert await found(house, 31) == []
     version = await house.repository().current("Device", "ends")
-    assert version is not None and read(parse(version.body)).status == "EN_LIGNE"
+    assert version is not None and from_device(parse(version.body)).status == "EN_LIGNE"
     await an_app(house, "ends", LAST + timedelta(days=365))
     assert await found(house, 33) == ["ends"]
 

@@ -61,7 +61,7 @@ KEYS |= {"reconsentBy": "valueDate", "version": "valueInteger", "dpia": "valueAt
 
 
 async def file(space: Space, token: str, card: App = CARD, **changes: Any) -> httpx.Response:
-    given = {"app": apps.written(card), "answers": response(ANSWERS), "dpia": ATTACHMENT, **changes}
+    given = {"app": apps.to_device(card), "answers": response(ANSWERS), "dpia": ATTACHMENT, **changes}
     body = parameters(**{name: value for name, value in given.items() if value is not None})
     return await space.fhir("POST", "Task/$referencing-file", token, json=body)
 
@@ -100,7 +100,7 @@ async def test_an_app_takes_the_whole_road_over_rest(space: Space) -> None:
     task = (await space.fhir("GET", f"Task/{id}", tokens["publisher"])).json()
     assert (task["status"], task["businessStatus"]["coding"][0]["code"]) == ("completed", "signed")
     device = (await space.fhir("GET", task["focus"]["reference"])).json()
-    assert (device["status"], apps.read(device).status) == ("active", "EN_LIGNE")
+    assert (device["status"], apps.from_device(device).status) == ("active", "EN_LIGNE")
     found = (await space.fhir("GET", "Device?type=application")).json()
     assert [entry["resource"]["id"] for entry in found["entry"]] == [device["id"]]
 
@@ -207,13 +207,13 @@ async def test_no_token_writes_or_deletes_a_file_or_an_app_around_the_steps(spac
         for address in (f"Task/{made['id']}", made["focus"]["reference"]):
             type, _, id = address.partition("/")
             body = {"resourceType": type, "id": id}
-            changed = {**made, "status": "completed"} if type == "Task" else {**body, **apps.written(CARD), "id": id}
+            changed = {**made, "status": "completed"} if type == "Task" else {**body, **apps.to_device(CARD), "id": id}
             assert (await space.fhir("PUT", address, token, json=changed)).status_code in (403, 404)
             assert (await space.fhir("DELETE", address, token)).status_code in (403, 404)
     assert (await space.fhir("GET", f"Task/{made['id']}", tokens["publisher"])).json() == made
 
 
-DEVICE = apps.written(CARD)
+DEVICE = apps.to_device(CARD)
 #: What is sent to file → status: wrong in every way, and never the server's fault.
 BAD_FILES: list[tuple[dict[str, Any], int]] = [
     ({"app": None}, 400),
