@@ -60,7 +60,8 @@ class Consents:
             found = {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
             hangs_on(*_sources(patient, app, found))
             return {
-                purpose: decision for _, purpose, decision in (decisions.read(parse(v.body)) for v in found.values())
+                purpose: decision
+                for _, purpose, decision in (decisions.from_consent(parse(v.body)) for v in found.values())
             }
 
         return dict(await self._catalogue.cache.get(("decided", patient, app.id), ask))
