@@ -23,7 +23,7 @@ from fhir_server.interactions.exchange import Apart, Context, Request, Response
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
-from fhir_server.space.collected import Services
+from fhir_server.space.collected import Services, additions
 from fhir_server.space.service import Service
 from fhir_server.space.services import SERVICES
 from fhir_server.store import private
@@ -296,7 +296,8 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
     # Beside the store's file, so that two stores never share what was derived from one of them.
     terminology = Terminology(lambda: open_concepts(file.parent), engine.store, follower, place(settings))
     try:
-        watch = Watch(Registry(ZoneInfo(settings.default_timezone)), engine.store, engine.records, follower)
+        registry = Registry(ZoneInfo(settings.default_timezone), additions(services))
+        watch = Watch(registry, engine.store, engine.records, follower)
         following = Following(Profiles(), engine.store, follower)
         await follower.follow()
         levels = Levels(settings.profile_levels)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fhir_server.access.grant import OPEN, Grant
+from fhir_server.search.parameters.additions import Additions, OwnRows
 from fhir_server.space.service import Place, Service
+from fhir_server.store.filters import Span, Word
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -129,6 +132,25 @@ class Services:
         return operate
 
 
+def additions(declared: Sequence[Service]) -> Additions:
+    """What services add to searching."""
+    rows: dict[str, list[OwnRows]] = {}
+    for one in declared:
+        for type, place in one.rows.items():
+            rows.setdefault(type, []).append(_late(place))
+    files = [file for one in declared for file in one.search_names]
+    return Additions(files, [hop for one in declared for hop in one.second_hops], rows)
+
+
+def _late(place: Place) -> OwnRows:
+    def made(tree: dict[str, Any]) -> Iterable[Word | Span]:
+        rows: Iterable[Word | Span] = found(place)(tree)
+        return rows
+
+    return made
+
+
+@cache
 def found(place: Place) -> Any:
     """What is at a place, imported now.
 

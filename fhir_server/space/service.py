@@ -70,12 +70,16 @@ class Service:
         rules: who may do what with its types; `Rule.kept` is what changes by the service's own operations alone.
         public: what everybody may read without a token.
         steps: of every write, after the server's own.
+        rows: resource type → what makes index rows of its resources: (tree) → rows, as `Additions` has them. What was
+            stored before is found by them after `fhir-server reindex`.
         operations: id of an OperationDefinition in `capability/` → what does it: (what `opens` gave, Invocation,
             Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.
         pages: of the web site: (Surroundings) → ServicePages.
         governs: what clients that it governs hold now, and what people are asked for them: (Surroundings) → Governing.
             One service at most does.
+        search_names: files of `profiles/` with the names that guides call search parameters by.
+        second_hops: of includes, as `Additions` has them.
     """
 
     name: str
@@ -83,7 +87,10 @@ class Service:
     rules: tuple[Rule, ...] = ()
     public: tuple[Scope, ...] = ()
     steps: tuple[Step, ...] = ()
+    rows: Mapping[str, Place] = field(default_factory=dict)
     operations: Mapping[str, Place] = field(default_factory=dict)
     jobs: Place | None = None
     pages: Place | None = None
     governs: Place | None = None
+    search_names: tuple[str, ...] = ()
+    second_hops: frozenset[tuple[str, str, str]] = frozenset()

@@ -17,6 +17,8 @@ from fhir_server.search.asking.query import Query, parse
 from fhir_server.search.kinds.reading import Terminology
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
+from fhir_server.space.collected import additions
+from fhir_server.space.services import SERVICES
 from tests.engines import an_engine
 
 BASE = "http://localhost/fhir"
@@ -29,7 +31,7 @@ class SmallServer:
     def __init__(self, engine: Any, settings: Settings | None = None) -> None:
         self.engine = engine
         self.settings = settings or Settings(default_page=20)
-        self.registry = Registry()
+        self.registry = Registry(additions=additions(SERVICES))
         self.repository = Repository(engine.store, OPEN, self.registry, BASE, Policy())
         self.terminology: Terminology | None = None
 

@@ -24,9 +24,6 @@ from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Vers
 MAX_ROUNDS = 10
 #: Alternatives in one query of the engine.
 _CHUNK = 500
-#: (type searched, type that refers, parameter) of second hops that a guide writes without `:iterate`: alone they would
-#: do nothing. https://interop.esante.gouv.fr/ig/fhir/gap, flow 4a: slots, their agenda, and whose agenda it is.
-_SECOND_HOPS = frozenset({("Slot", "Schedule", "actor")})
 
 
 class Reader(Protocol):
@@ -145,7 +142,7 @@ async def included(
     search.versions.update((match.type, match.id, match.version) for match in matches)
     frontier, asked = list(matches), list(includes)
     types = {match.type for match in matches}
-    again = [one for one in includes if one.iterate or _is_second_hop(one, types)]
+    again = [one for one in includes if one.iterate or _is_second_hop(one, types, registry)]
     for _ in range(MAX_ROUNDS):
         before = len(search.found)
         await search.forward([one for one in asked if not one.reverse], frontier)
@@ -167,8 +164,9 @@ def _left_out(said: str, one: Include) -> Issue:
     return Issue("warning", "too-costly", said, f"http.{'_revinclude' if one.reverse else '_include'}")
 
 
-def _is_second_hop(one: Include, types: set[str]) -> bool:
-    return not one.reverse and any((type, one.source, one.param) in _SECOND_HOPS for type in types)
+def _is_second_hop(one: Include, types: set[str], registry: Registry) -> bool:
+    hops = registry.additions.second_hops
+    return not one.reverse and any((type, one.source, one.param) in hops for type in types)
 
 
 Key = tuple[str, str]

@@ -17,7 +17,6 @@ from fhir_server.search.kinds.reading import Asked, Reading
 from fhir_server.search.kinds.table import ALSO, modifier_of, modifiers_of
 from fhir_server.search.kinds.text import text
 from fhir_server.search.kinds.values import split, unescape
-from fhir_server.search.parameters.shipped import spelled
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,
@@ -53,7 +52,7 @@ def criterion(reading: Reading, type: str, name: str, value: str, steps: int = 0
     """
     if name.startswith("_has:"):
         return reverse(reading, type, name, value, steps, partial(criterion, reading))
-    name = spelled(type, name)
+    name = reading.registry.additions.spelled(type, name)
     if "." in name:
         return chained(reading, type, name, value, steps, partial(criterion, reading))
     code, _, modifier = name.partition(":")

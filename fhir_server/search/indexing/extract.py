@@ -37,8 +37,9 @@ from fhir_server.search.indexing.content import texts
 from fhir_server.search.indexing.enclosed import Enclosing, TooMuchInside
 from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
 from fhir_server.search.indexing.rows import Rows
+from fhir_server.search.parameters.additions import OwnRows
 from fhir_server.search.parameters.registry import Registry
-from fhir_server.store.filters import Index, Word
+from fhir_server.store.filters import Index, Span, Word
 
 
 def extract(
@@ -70,7 +71,26 @@ def extract(
             Enclosing(type, contained, lambda inner, one: rows_of(inner, one, registry, base_url)).add(rows)
     for binary in attached(tree, base_url):
         rows.word(ATTACHMENT, binary)
+    if beside is None:
+        _add_own(type, tree, registry, rows)
     return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), *texts(tree))
+
+
+def _add_own(type: str, tree: dict[str, Any], registry: Registry, rows: Rows) -> None:
+    """Add the rows of services: an element that is not as its type says has none of theirs either."""
+    for make in registry.additions.rows.get(type, ()):
+        for row in _tried(make, tree):
+            if isinstance(row, Word):
+                rows.words.append(row)
+            else:
+                rows.spans.append(row)
+
+
+def _tried(make: OwnRows, tree: dict[str, Any]) -> list[Word | Span]:
+    try:
+        return list(make(tree))
+    except SURPRISES:
+        return []
 
 
 def rows_of(type: str, tree: dict[str, Any], registry: Registry, base_url: str) -> Rows:

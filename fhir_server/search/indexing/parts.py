@@ -76,6 +76,6 @@ def _known(type: str, registry: Registry) -> _Known:
     place = f"{type} by parts"
     found: _Known | None = registry.compiled.get(place)
     if found is None:
-        plain = type in DIVISIBLE and registry.indexed(type) == standard(type)
+        plain = type in DIVISIBLE and registry.indexed(type) == standard(type) and type not in registry.additions.rows
         found = registry.compiled[place] = _Known({}, plain)
     return found

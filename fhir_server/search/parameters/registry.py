@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from fhir_server.fhir.definitions import Component, SearchParameter, resource_types, search_parameters, types
+from fhir_server.search.parameters.additions import NONE, Additions
 
 #: Examples of how a SearchParameter looks, which the package publishes beside the real ones.
 EXAMPLES = frozenset(
@@ -64,14 +65,16 @@ class Registry:
 
     Attributes:
         zone: of dates and times written without one.
+        additions: what services add beside parameters.
         generation: grows with every change.
         compiled: what others have compiled from a type's parameters, by its name; emptied with every change.
     """
 
-    __slots__ = ("_added", "_mine", "_usable", "compiled", "generation", "zone")
+    __slots__ = ("_added", "_mine", "_usable", "additions", "compiled", "generation", "zone")
 
-    def __init__(self, zone: ZoneInfo | None = None) -> None:
+    def __init__(self, zone: ZoneInfo | None = None, additions: Additions = NONE) -> None:
         """With the standard's parameters; `zone` is Europe/Paris when not given."""
+        self.additions = additions
         self.zone = zone or ZoneInfo("Europe/Paris")
         self.generation = 0
         self.compiled: dict[str, Any] = {}

@@ -1,0 +1,64 @@
+"""What services add to searching beside SearchParameters: names guides use, second hops of includes, rows of their own.
+
+https://hl7.org/fhir/R4/search.html. A guide's CapabilityStatement may name a parameter otherwise than by its code
+(`PDSm_isArchived`, `GAP_Appointment_earliestStart`): both are understood, and the code is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from fhir_server.fhir.definitions import folder
+from fhir_server.store.filters import Span, Word
+
+#: The rows that a service finds a resource by, beside those of search parameters. Their names begin with "~": no search
+#: parameter's does, and rows that begin with "_" are kept over a re-indexing.
+OwnRows = Callable[[dict[str, Any]], Iterable[Word | Span]]
+
+
+class Additions:
+    """Those of all services.
+
+    Attributes:
+        second_hops: (type searched, type that refers, parameter) of includes that a guide writes without `:iterate`
+            though they are second hops: alone they would do nothing.
+        rows: resource type → what makes rows of its resources.
+    """
+
+    def __init__(
+        self,
+        name_files: Sequence[str] = (),
+        second_hops: Iterable[tuple[str, str, str]] = (),
+        rows: Mapping[str, Sequence[OwnRows]] | None = None,
+    ) -> None:
+        """`name_files` are JSON files of `profiles/`, read when they are first needed: type → name → code."""
+        self._name_files = tuple(name_files)
+        self.second_hops = frozenset(second_hops)
+        self.rows: Mapping[str, Sequence[OwnRows]] = rows or {}
+
+    def spelled(self, type: str, name: str) -> str:
+        """A criterion's name (`PDSm_isArchived:missing`), the parameter's code in place of a guide's name for it."""
+        known = self._names.get(type)
+        if known is None:
+            return name
+        head = name.partition(".")[0].partition(":")[0]
+        code = known.get(head)
+        return code + name[len(head) :] if code else name
+
+    @cached_property
+    def _names(self) -> Mapping[str, Mapping[str, str]]:
+        """Resource type → a guide's name of a parameter → its code."""
+        found: dict[str, dict[str, str]] = {}
+        for file in self._name_files:
+            read = msgspec.json.decode((folder("profiles") / file).read_bytes(), type=dict[str, dict[str, str]])
+            for type, names in read.items():
+                found.setdefault(type, {}).update(names)
+        return found
+
+
+#: A server without services.
+NONE = Additions()

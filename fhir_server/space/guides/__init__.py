@@ -1,0 +1,1 @@
+"""What the national guides say of searching otherwise than R4."""
