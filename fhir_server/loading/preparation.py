@@ -35,6 +35,7 @@ from fhir_server.terminology.resources import KINDS
 
 if TYPE_CHECKING:
     from fhir_server.app import House
+    from fhir_server.space.service import Service
 
 Method = Literal["POST", "PUT"]
 #: Bundles whose entries have requests; all others hold plain resources.
@@ -312,8 +313,8 @@ class _Worker(NamedTuple):
 _worker: _Worker | None = None
 
 
-def begin(settings: Settings) -> None:
-    """Make this process a worker, with the store opened anew. A Ctrl-C is the parent's to handle."""
+def begin(settings: Settings, services: tuple[Service, ...]) -> None:
+    """Make this process a worker, with the store opened anew and the same services. A Ctrl-C is the parent's to handle."""
     global _worker
     from fhir_server.app import opened
 
@@ -321,7 +322,7 @@ def begin(settings: Settings) -> None:
     # What is prepared holds no cycles, and looking for them in so many new objects takes a tenth of the time.
     gc.set_threshold(200_000, 20, 100)
     loop, stack = asyncio.new_event_loop(), AsyncExitStack()
-    house = loop.run_until_complete(stack.enter_async_context(opened(settings)))
+    house = loop.run_until_complete(stack.enter_async_context(opened(settings, services)))
     Finalize(None, lambda: loop.run_until_complete(stack.aclose()), exitpriority=10)
     _worker = _Worker(loop, Preparer(house))
 

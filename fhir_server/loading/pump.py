@@ -86,7 +86,7 @@ async def preparing(house: House, processes: int) -> AsyncIterator[Preparing]:
         preparer = Preparer(house)
         yield lambda part, key, defined=False: asyncio.ensure_future(preparer.prepare(part, key, defined))
         return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), begin, (house.settings,))
+    pool = ProcessPoolExecutor(count, get_context("spawn"), begin, (house.settings, house.declared))
     # A Ctrl-C is the parent's to handle, from a worker's very first moment: they are started with it blocked.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
