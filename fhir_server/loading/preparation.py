@@ -314,7 +314,7 @@ _worker: _Worker | None = None
 
 
 def begin(settings: Settings, services: tuple[Service, ...]) -> None:
-    """Make this process a worker, with the store opened anew and the same services. A Ctrl-C is the parent's to handle."""
+    """Make this process a worker over the same store and services. A Ctrl-C is the parent's to handle."""
     global _worker
     from fhir_server.app import opened
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,11 @@ from fhir_server.access.grant import OPEN, Grant, Scope
 from fhir_server.access.policy import Policy
 from fhir_server.access.record_owner import readable
 from fhir_server.access.repository import Repository
-from fhir_server.access.revision import changed
 from fhir_server.access.rules import Asked, Decision, Facts, Rule
 from fhir_server.app import House, opened
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.interactions.exchange import Context, Request
-from fhir_server.interactions.pipeline import Step
+from fhir_server.interactions.exchange import Request
 from fhir_server.interactions.routes import dispatch
 from fhir_server.settings import Settings
 from fhir_server.space.catalogue.reach import RULES
@@ -33,7 +31,6 @@ from fhir_server.space.service import Service
 from fhir_server.space.services import SERVICES
 from fhir_server.store.filters import EVERYTHING, Filter, Index, Refers, Token, Word, either
 from fhir_server.store.matching import has_links, matches
-from fhir_server.store.protocol import Version
 
 BASE = "http://127.0.0.1/fhir"
 OWN = "https://fhir-server.example/CodeSystem"
@@ -129,19 +126,14 @@ def _blocked(asked: Asked) -> Filter:
     return either([readable(id, asked.type) for id in sorted(patients)])
 
 
-async def _forget(context: Context, versions: Sequence[Version]) -> None:
-    assert context.records is not None
-    await changed(context.records)
-
-
 BLOCKED = Rule(
     "blocked",
     "of a patient who shows this professional nothing",
     frozenset({"Observation"}),
     withholds=_blocked,
-    facts=Facts(_professional, _blocked_by),
+    facts=Facts(_professional, _blocked_by, frozenset({"Flag"})),
 )
-BLOCKING = Service("blocking", rules=(BLOCKED,), steps=(Step("blocking", frozenset({"Flag"}), after=_forget),))
+BLOCKING = Service("blocking", rules=(BLOCKED,))
 
 
 @pytest.fixture
@@ -240,21 +232,31 @@ async def test_a_rule_whose_facts_were_not_read_shows_nothing_of_its_types(house
     assert await unread.count({"Patient": EVERYTHING}) == 2
 
 
-async def test_facts_are_read_once_until_some_access_changes(house: House) -> None:
-    first = await house.policy.known(DOCTOR, house.repository(), house.lasting)
-    # Behind the back of whoever says so: nobody has said that it changed.
-    tree = {**FLAG, "id": "g"}
-    own = house.repository()
-    await own.transact([await own.put("Flag", "g", tree, json.dumps(tree).encode(), None)])
-    assert await house.policy.known(DOCTOR, own, house.lasting) == first == (("blocked", frozenset()),)
-    await changed(house.engine.records)
-    assert await house.policy.known(DOCTOR, own, house.lasting) == (("blocked", frozenset({"p"})),)
+async def test_facts_are_read_once_until_what_they_are_made_of_changes(house: House) -> None:
+    own, reads = house.repository(), 0
+
+    async def read(own: Repository, key: Any) -> frozenset[str]:
+        nonlocal reads
+        reads += 1
+        return await _blocked_by(own, key)
+
+    policy = Policy([replace(BLOCKED, facts=Facts(_professional, read, frozenset({"Flag"})))])
+    for _ in range(3):
+        assert await policy.known(DOCTOR, own, house.cache) == (("blocked", frozenset()),)
+    assert await policy.known(ANOTHER, own, house.cache) == (("blocked", frozenset()),)
+    assert reads == 2
+    await ask(house, OPEN, "PUT", "Observation/other", an_observation("other", "q"))
+    await policy.known(DOCTOR, own, house.cache)
+    assert reads == 2
+    await ask(house, OPEN, "PUT", "Flag/f", FLAG)
+    assert await policy.known(DOCTOR, own, house.cache) == (("blocked", frozenset({"p"})),)
+    assert reads == 3
 
 
 @pytest.mark.parametrize("grant", [ALICE, ADMINISTRATOR, OPEN])
 async def test_whom_a_rule_does_not_concern_nothing_is_read_for(house: House, grant: Grant) -> None:
-    assert await house.policy.known(grant, house.repository(), house.lasting) == ()
-    assert await Policy(RULES).known(DOCTOR, house.repository(), house.lasting) == ()
+    assert await house.policy.known(grant, house.repository(), house.cache) == ()
+    assert await Policy(RULES).known(DOCTOR, house.repository(), house.cache) == ()
 
 
 async def test_why_says_which_rule_hides_a_resource_and_the_log_says_no_more(
