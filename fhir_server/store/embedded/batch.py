@@ -34,6 +34,9 @@ SELECT json_group_array(
     json_array(j.key, r.rid, r.vid, CASE WHEN j.value->>2 THEN hex(substr(c.bytes, r.size + 1)) END))
 FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value->>0 AND r.id = j.value->>1
 LEFT JOIN content c ON j.value->>2 AND c.seq = r.seq"""
+_STANDS = """
+SELECT coalesce((SELECT max(seq) FROM version), 0), coalesce((SELECT max(rid) FROM resource), 0),
+    coalesce((SELECT at FROM version ORDER BY seq DESC LIMIT 1), 0)"""
 _CONTENT = "INSERT INTO content(seq, bytes) SELECT ? + rowid, value FROM carray(?)"
 _VERSION = """
 INSERT INTO version(seq, rid, type, vid, at, method, size)
@@ -91,10 +94,10 @@ class Batch:
         self._connection = connection
         self._names = names
         self._judge = judge
-        self._seq, self._rid, last = connection.execute(
-            "SELECT coalesce((SELECT max(seq) FROM version), 0), coalesce((SELECT max(rid) FROM resource), 0),"
-            " coalesce((SELECT at FROM version ORDER BY seq DESC LIMIT 1), 0)"
-        ).get
+        writes = list(writes)
+        # A batch of records alone has no use for where the versions stand.
+        stands: tuple[int, int, int] = connection.execute(_STANDS).get if writes else (0, 0, 0)
+        self._seq, self._rid, last = stands
         # A clock that goes back must not make a later version look older.
         self.at = max(int(time.time() * 1000), last)
         self._stamp = instant(self.at).encode()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import apsw
@@ -16,6 +17,9 @@ from fhir_server.store.embedded.sql import conjunction, starting
 from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.notes import NOTED
 from fhir_server.store.protocol import Drop, Keep
+
+#: (kind, key).
+Place = tuple[str, str]
 
 _PUT = "INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES(?, ?, ?, ?)"
 _REPLACE = "UPDATE record SET value=? WHERE kind=? AND key=?"
@@ -36,24 +40,14 @@ class EmbeddedRecords:
 
         def task(_: Batch, connection: apsw.Connection) -> bool:
             # Judged before anything is written: the writer's transaction holds other callers' changes too.
-            there = {place: _get(connection, *place) for place in {(one.kind, one.key) for one in changes}}
-            was = dict(there)
-            for change in changes:
-                place = (change.kind, change.key)
-                if isinstance(change, Keep) and not change.fits(there[place]):
-                    return False
-                there[place] = change.value if isinstance(change, Keep) else None
-            for change in changes:
-                before = was[change.kind, change.key]
-                if before is not None or isinstance(change, Keep):
-                    note(connection, change.kind, change.key, before is None)
-                if isinstance(change, Keep) and change.old is not None and change.ttl_seconds is None:
-                    connection.execute(_REPLACE, (change.value, change.kind, change.key))
-                elif isinstance(change, Keep):
-                    row = (change.kind, change.key, change.value, _expiry(change.ttl_seconds))
-                    connection.execute(_PUT, row)
-                else:
-                    connection.execute(_DELETE, (change.kind, change.key))
+            was = _there(connection, list({(one.kind, one.key): None for one in changes if _is_looked_at(one)}))
+            there = _after(changes, was)
+            if there is None:
+                return False
+            for place, before in was.items():
+                if before is not None or there[place] is not None:
+                    note(connection, *place, before is None)
+            _write(connection, changes)
             return True
 
         done: bool = await self._writer.perform(task)
@@ -63,6 +57,9 @@ class EmbeddedRecords:
         """As `Records.get_each`."""
 
         def read(search: Search) -> list[bytes | None]:
+            if len(keys) <= _TOGETHER:
+                found = _there(search.connection, keys)
+                return [found[place] for place in keys]
             with search.clock.snapshot():
                 return [_get(search.connection, kind, key) for kind, key in keys]
 
@@ -154,6 +151,73 @@ class EmbeddedRecords:
             lambda search: search.connection.execute(text, values).fetchall()
         )
         return found
+
+
+#: Records that are looked up, or put, by one statement: between two the writer gives way to the event loop.
+_TOGETHER = 32
+
+
+def _is_conditional(change: Keep | Drop) -> bool:
+    return isinstance(change, Keep) and (change.new or change.old is not None)
+
+
+def _is_looked_at(change: Keep | Drop) -> bool:
+    """Whether what was there before is of any matter."""
+    return change.kind in NOTED or _is_conditional(change)
+
+
+def _is_plain(change: Keep | Drop) -> bool:
+    """Whether it is kept as something new, with an expiry of its own."""
+    return isinstance(change, Keep) and (change.old is None or change.ttl_seconds is not None)
+
+
+def _after(changes: Sequence[Keep | Drop], was: Mapping[Place, bytes | None]) -> dict[Place, bytes | None] | None:
+    """What is at each place then; None where one of the changes does not hold."""
+    there = dict(was)
+    for change in changes:
+        place = (change.kind, change.key)
+        if isinstance(change, Keep) and _is_conditional(change) and not change.fits(there[place]):
+            return None
+        there[place] = change.value if isinstance(change, Keep) else None
+    return there
+
+
+def _write(connection: apsw.Connection, changes: Sequence[Keep | Drop]) -> None:
+    for plain, some in groupby(changes, _is_plain):
+        if plain:
+            _put_each(connection, [one for one in some if isinstance(one, Keep)])
+            continue
+        for change in some:
+            if isinstance(change, Keep):
+                connection.execute(_REPLACE, (change.value, change.kind, change.key))
+            else:
+                connection.execute(_DELETE, (change.kind, change.key))
+
+
+def _there(connection: apsw.Connection, places: Sequence[Place]) -> dict[Place, bytes | None]:
+    """What is at each of `places`."""
+    found: dict[Place, bytes | None] = dict.fromkeys(places)
+    for start in range(0, len(places), _TOGETHER):
+        some = places[start : start + _TOGETHER]
+        rows = ",".join(["(?,?)"] * len(some))
+        text = (
+            f"WITH asked(kind, key) AS (VALUES {rows}) SELECT r.kind, r.key, r.value FROM asked a"
+            " CROSS JOIN record r ON r.kind=a.kind AND r.key=a.key WHERE r.expires IS NULL OR r.expires>?"
+        )
+        values: tuple[Any, ...] = (*[part for place in some for part in place], time.time())
+        for kind, key, value in connection.execute(text, values):
+            found[kind, key] = value
+    return found
+
+
+def _put_each(connection: apsw.Connection, kept: Sequence[Keep]) -> None:
+    for start in range(0, len(kept), _TOGETHER):
+        some = kept[start : start + _TOGETHER]
+        rows = ",".join(["(?,?,?,?)"] * len(some))
+        values: list[Any] = []
+        for one in some:
+            values += (one.kind, one.key, one.value, _expiry(one.ttl_seconds))
+        connection.execute(f"INSERT OR REPLACE INTO record(kind, key, value, expires) VALUES {rows}", tuple(values))
 
 
 def _get(connection: apsw.Connection, kind: str, key: str) -> bytes | None:
