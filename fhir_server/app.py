@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -129,7 +129,7 @@ class House:
 
     async def seen_by(self, grant: Grant, base: str = "") -> Repository:
         """As `repository`, with the facts by which rules of services judge the caller."""
-        known = await self.policy.known(grant, self.repository(), self.cache)
+        known = await self.policy.known(grant, self.repository, self.cache)
         base = base or self.settings.base_url
         return Repository(self.engine.store, grant, self.registry, base, self.policy, known)
 
@@ -220,10 +220,17 @@ class House:
         """
         grant = await self._grant(call)
         seen = await self.seen_by(grant, call.base)
-        found = self.context_of(seen, call.base, call.strict, call.prefer, call.request_id)
-        return found if self.apart is None else replace(found, apart=self.apart)
+        return self.context_of(seen, call.base, call.strict, call.prefer, call.request_id, self.apart)
 
-    def context_of(self, repository: Repository, base: str, strict: bool, prefer: str, request_id: str) -> Context:
+    def context_of(
+        self,
+        repository: Repository,
+        base: str,
+        strict: bool,
+        prefer: str,
+        request_id: str,
+        apart: Apart | None = None,
+    ) -> Context:
         """The context of one call of a caller who is known; the arguments are those of `Context`."""
         return Context(
             repository=repository,
@@ -240,8 +247,14 @@ class House:
             operate=self._operate,
             validator=self.validator.for_client(repository.grant.client or ""),
             following=self.following,
-            security=partial(_security, self.settings.open),
+            security=self._security,
+            apart=apart,
         )
+
+    def _security(self, base: str) -> Mapping[str, Any]:
+        from fhir_server.smart import capability
+
+        return capability.opened(base) if self.settings.open else capability.security(base)
 
     async def _operate(self, request: Request, context: Context) -> Response:
         return await self.operations.operate(request, context)
@@ -343,9 +356,3 @@ def _within(house: House) -> httpx.AsyncBaseTransport:
     import httpx
 
     return httpx.ASGITransport(house.simulators.asgi())
-
-
-def _security(open: bool, base: str) -> Mapping[str, Any]:
-    from fhir_server.smart import capability
-
-    return capability.opened(base) if open else capability.security(base)

@@ -134,12 +134,12 @@ class Policy:
             case _:
                 return where
 
-    async def known(self, grant: Grant, own: Repository, cache: Cache) -> Known:
+    async def known(self, grant: Grant, own: Callable[[], Repository], cache: Cache) -> Known:
         """The facts by which rules judge a caller, each read once until its types change; () where none are asked.
 
         Args:
             grant: the caller.
-            own: the server's own sight of the store.
+            own: gives the server's own sight of the store.
             cache: what this worker remembers.
         """
         if not self._asks_facts or grant.own:
@@ -148,7 +148,7 @@ class Policy:
         for one in self.rules:
             key = None if one.facts is None else one.facts.of(grant)
             if one.facts is not None and key is not None:
-                read = partial(_read, one.facts, own, key)
+                read = partial(_read, one.facts, own(), key)
                 found.append((one.name, await cache.get(("facts", one.name, key), read)))
         return tuple(found)
 
