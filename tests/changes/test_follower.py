@@ -157,3 +157,34 @@ async def test_many_who_ask_at_once_share_a_journey(workers: tuple[Worker, Worke
     assert here.heard == ["client/a"]
     # The first is under way when the others come; these share the next.
     assert journeys <= 2
+
+
+async def test_a_task_follows_by_itself_and_outlives_a_store_that_does_not_answer(
+    workers: tuple[Worker, Worker],
+) -> None:
+    here, there = workers
+    read = asyncio.Event()
+
+    async def take_over() -> None:
+        read.set()
+
+    here.follower.subscribe(lambda _: None, types=("Patient",), then=take_over)
+    inner = here.follower._engine
+    failures = asyncio.Event()
+
+    class Failing:
+        async def changes(self, *asked: object) -> object:
+            here.follower._engine = inner
+            failures.set()
+            raise Unavailable("The store cannot be reached.")
+
+    attending = asyncio.create_task(here.follower.attend())
+    async with asyncio.timeout(120):
+        await read.wait()
+        here.follower._engine = Failing()  # type: ignore[assignment]
+        await failures.wait()
+        read.clear()
+        await there.engine.store.transact([a_put("Patient", "p", 0, OPEN)])
+        await read.wait()
+    attending.cancel()
+    assert here.heard == ["Patient/p"]

@@ -69,7 +69,7 @@ class Progress(msgspec.Struct, frozen=True):
 class Indexing:
     """Re-indexing as one worker takes part in it."""
 
-    __slots__ = ("_anew", "_base", "_noted", "_records", "_settle", "_store", "_watch")
+    __slots__ = ("_anew", "_base", "_format_is_known", "_noted", "_records", "_settle", "_store", "_watch")
 
     def __init__(
         self,
@@ -97,6 +97,7 @@ class Indexing:
         self._base = base_url
         self._settle = settle_seconds
         self._noted = 0.0
+        self._format_is_known = False
 
     async def attend(self, every_seconds: float = 1.0) -> None:
         """Index what is pending when no other worker does; until it is cancelled.
@@ -114,8 +115,11 @@ class Indexing:
 
         False when there is nothing to do, or another worker is at it.
         """
-        if await self._records.get(*FORMAT_KEPT) != FORMAT:
-            return await self.run(sorted(resource_types()))
+        if not self._format_is_known:
+            if await self._records.get(*FORMAT_KEPT) != FORMAT:
+                return await self.run(sorted(resource_types()))
+            # No server that runs beside this one takes it back.
+            self._format_is_known = True
         return bool(self._watch.pending()) and await self.run()
 
     async def progress(self) -> Progress | None:
