@@ -26,7 +26,7 @@ from fhir_server.site.service_pages import ServicePages
 from fhir_server.site.words import Language, language
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authorization import Authorization
-from fhir_server.smart.authorizing.requests import Ask
+from fhir_server.smart.authorizing.requests import AuthorizationRequest
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.people.sessions import Session
 from fhir_server.smart.secret import digest, made
@@ -146,25 +146,25 @@ class Visit:
         session = await self.authorization.sessions.of(self.cookie)
         return session, await self.authorization.accounts.get(session.account) if session else None
 
-    async def asked_by(self) -> tuple[Ask | None, Session | None, Account | None]:
+    async def asked_by(self) -> tuple[AuthorizationRequest | None, Session | None, Account | None]:
         """The app's request the page is about, and who is signed in: as `ask` and `session`, in one journey."""
-        asks, sessions = self.authorization.asks, self.authorization.sessions
+        requests, sessions = self.authorization.requests, self.authorization.sessions
         id = self.request.query_params.get("ask", "")
-        places = [asks.places(id), sessions.places(self.cookie)]
+        places = [requests.places(id), sessions.places(self.cookie)]
         found = await self.authorization.records.get_each([place for some in places for place in some])
-        ask = await asks.read(id, self.browser, found[: len(places[0])])
+        ask = await requests.read(id, self.browser, found[: len(places[0])])
         session = await sessions.read(self.cookie, found[len(places[0]) :])
         return ask, session, await self.authorization.accounts.get(session.account) if session else None
 
-    async def ask(self) -> Ask | None:
+    async def ask(self) -> AuthorizationRequest | None:
         """The app's request the page is about."""
-        return await self.authorization.asks.of(self.request.query_params.get("ask", ""), self.browser)
+        return await self.authorization.requests.of(self.request.query_params.get("ask", ""), self.browser)
 
     def page(
         self,
         template: str,
         values: Mapping[str, Any],
-        ask: Ask | None = None,
+        ask: AuthorizationRequest | None = None,
         status: int = 200,
         leads: Iterable[str] = (),
     ) -> Response:
@@ -206,7 +206,7 @@ class Visit:
         response.delete_cookie(self._names[1], path="/", secure=self.secure, httponly=True, samesite="lax")
         return response
 
-    def on(self, ask: Ask | None) -> Response:
+    def on(self, ask: AuthorizationRequest | None) -> Response:
         """On to the next step: of the app's request, or the page that was asked for."""
         return self.known(see_other(f"/auth/continue?ask={ask.id}" if ask else self.after))
 

@@ -18,7 +18,7 @@ from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.authlib_bridge import Bridge
-from fhir_server.smart.authorizing.requests import Asks
+from fhir_server.smart.authorizing.requests import AuthorizationRequests
 from fhir_server.smart.bearer import bearer
 from fhir_server.smart.brand import Brands
 from fhir_server.smart.clients.governed import GovernedClients
@@ -59,7 +59,7 @@ class Authorization:
         verifier: says who holds a token.
         bridge: to the threads that judge.
         people: signs them in.
-        asks: authorization requests and launches in progress.
+        requests: authorization requests and launches in progress.
         origins: of registered apps' pages.
         brands: that apps show people of this server.
         audit: of what is decided about access.
@@ -97,7 +97,7 @@ class Authorization:
         )
         self.bridge = Bridge()
         self.people = People(records, self.accounts)
-        self.asks = Asks(records)
+        self.requests = AuthorizationRequests(records)
         self.origins = Origins(records, follower)
         self.identity = IdentityTokens(self.keys, self.accounts)
         self.brands = Brands(settings, records)

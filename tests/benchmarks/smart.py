@@ -17,7 +17,7 @@ from typing import Any
 from fhir_server.app import House, opened
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.settings import Settings
-from fhir_server.smart.authorizing.requests import Ask
+from fhir_server.smart.authorizing.requests import AuthorizationRequest
 from fhir_server.smart.clients.registered import Client, RecordedClients
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.tokens.storage import Family
@@ -177,7 +177,9 @@ async def _consenting(house: House, base: str) -> str:
     )
     page = await house.repository().find({"Patient": EVERYTHING}, count=1)
     account = await _account(house, page.versions[0].id)
-    ask = Ask("", "", "app", REDIRECT, "", "", base, tuple(LAUNCH.split()), patient=page.versions[0].id)
+    ask = AuthorizationRequest(
+        "", "", "app", REDIRECT, "", "", base, tuple(LAUNCH.split()), patient=page.versions[0].id
+    )
     await Approvals(house.engine.records).keep(ask, account, ask.scope)
     return account.id
 

@@ -153,7 +153,7 @@ async def test_an_ehr_launch_opens_the_app_on_the_patient_at_hand_once_and_asks_
     doctor = await a_person(space, "docteur", "Practitioner/d1")
     app = await an_app(space, SCOPES + " launch/encounter", launch_uri="https://app.example/launch")
     browser = Browser(space)
-    asks = space.house.authorization.asks
+    asks = space.house.authorization.requests
     scope = "launch openid fhirUser patient/*.rs launch/encounter"
     context = {"encounter": "e1", "intent": "reconcile"}
     launch = await asks.launch(Launch("app", doctor.id, "p1", context))
@@ -173,7 +173,7 @@ async def test_a_launch_is_for_the_one_who_made_it(space: Space) -> None:
     doctor = await a_person(space, "docteur", "Practitioner/d1")
     await a_person(space, subject="Patient/p2")
     app = await an_app(space, SCOPES)
-    launch = await space.house.authorization.asks.launch(Launch("app", doctor.id, "p1"))
+    launch = await space.house.authorization.requests.launch(Launch("app", doctor.id, "p1"))
     browser = Browser(space)
     page = await browser.sign_in(await browser.open(app.request("launch patient/*.rs", launch=launch)))
     assert answered(page)["error"] == "access_denied"

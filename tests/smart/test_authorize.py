@@ -92,7 +92,7 @@ async def test_the_scope_launch_needs_a_launch_and_a_launch_needs_the_scope(spac
     app = await an_app(space_of_p1, SCOPES)
     account = await space_of_p1.house.authorization.accounts.by_login("nathalie")
     assert account is not None
-    launch = await space_of_p1.house.authorization.asks.launch(Launch("app", account.id, "p1"))
+    launch = await space_of_p1.house.authorization.requests.launch(Launch("app", account.id, "p1"))
     for request in (app.request("launch patient/*.rs"), app.request("patient/*.rs", launch=launch)):
         back = answered(await Browser(space_of_p1).open(request))
         assert (back["error"], back["iss"]) == ("invalid_request", ROOT)

@@ -88,7 +88,7 @@ async def test_replayed_launches(space: Space) -> None:
     await space.put({"resourceType": "Patient", "id": "p1"})
     doctor = await a_person(space, "docteur", "Practitioner/d1")
     app = await an_app(space, SCOPES)
-    launch = await space.house.authorization.asks.launch(Launch("app", doctor.id, "p1"))
+    launch = await space.house.authorization.requests.launch(Launch("app", doctor.id, "p1"))
     request = app.request("launch patient/*.rs", launch=launch)
     pages = await asyncio.gather(*[Browser(space).open(request) for _ in range(20)])
     assert sum("auth/sign-in" in page.text for page in pages) == 1
@@ -99,7 +99,7 @@ async def test_stolen_launches(space: Space) -> None:
     """A launch is for one app and one person; whoever else brings it has spent it."""
     doctor = await a_person(space, "docteur", "Practitioner/d1")
     app, other = await an_app(space, SCOPES), await an_app(space, SCOPES, "other")
-    launch = await space.house.authorization.asks.launch(Launch("app", doctor.id, "p1"))
+    launch = await space.house.authorization.requests.launch(Launch("app", doctor.id, "p1"))
     for thief in (other, app):
         back = answered(await Browser(space).open(thief.request("launch patient/*.rs", launch=launch)))
         assert back["error"] == "invalid_request"
@@ -108,7 +108,7 @@ async def test_stolen_launches(space: Space) -> None:
 async def test_expired_launches(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     doctor = await a_person(space, "docteur", "Practitioner/d1")
     app = await an_app(space, SCOPES)
-    launch = await space.house.authorization.asks.launch(Launch("app", doctor.id, "p1"))
+    launch = await space.house.authorization.requests.launch(Launch("app", doctor.id, "p1"))
     later(monkeypatch, lifetimes.LAUNCH + 1)
     back = answered(await Browser(space).open(app.request("launch patient/*.rs", launch=launch)))
     assert back["error"] == "invalid_request"

@@ -13,20 +13,25 @@ from fastapi.responses import Response
 from fhir_server.site.visit import Visit, see_other
 
 if TYPE_CHECKING:
-    from fhir_server.smart.authorizing.requests import Ask
+    from fhir_server.smart.authorizing.requests import AuthorizationRequest
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
     from fhir_server.store.protocol import Keep
 
 
 async def grant(
-    visit: Visit, ask: Ask, session: Session, account: Account, scope: Sequence[str], also: Sequence[Keep] = ()
+    visit: Visit,
+    ask: AuthorizationRequest,
+    session: Session,
+    account: Account,
+    scope: Sequence[str],
+    also: Sequence[Keep] = (),
 ) -> Response:
     """To the app with a code for `scope`, and `also` kept; refused when the request was decided already."""
     from fhir_server.smart.authorizing.endpoint import granted
 
     async def decided(changes: Sequence[Keep]) -> bool:
-        return await visit.authorization.asks.decide(ask, [*also, *changes])
+        return await visit.authorization.requests.decide(ask, [*also, *changes])
 
     if not visit.cookie:
         return visit.foreign()
@@ -47,13 +52,13 @@ async def grant(
     return visit.known(see_other(found.location))
 
 
-async def refuse(visit: Visit, ask: Ask, error: str, description: str) -> Response:
+async def refuse(visit: Visit, ask: AuthorizationRequest, error: str, description: str) -> Response:
     """To the app with an error; refused when the request was decided already."""
     from fhir_server.smart.authorizing.endpoint import refused
 
     _, account = await visit.session()
     # Where nobody is signed in nobody decided anything: nothing is kept of it, and it may be asked again.
-    if account is not None and not await visit.authorization.asks.decide(ask):
+    if account is not None and not await visit.authorization.requests.decide(ask):
         return visit.foreign()
     if account is not None:
         await visit.record(
@@ -68,7 +73,7 @@ async def refuse(visit: Visit, ask: Ask, error: str, description: str) -> Respon
     return visit.known(see_other(refused(ask, error, description).location))
 
 
-async def name_of(visit: Visit, ask: Ask) -> str:
+async def name_of(visit: Visit, ask: AuthorizationRequest) -> str:
     """What the app that asks is called."""
     client = await visit.authorization.clients.get(ask.client)
     return client.name if client else ask.client

@@ -16,13 +16,13 @@ from fhir_server.site.authorizing.answer import grant, refuse
 from fhir_server.site.visit import Visit, see_other
 
 if TYPE_CHECKING:
-    from fhir_server.smart.authorizing.requests import Ask
+    from fhir_server.smart.authorizing.requests import AuthorizationRequest
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
 
 ENDED = "The request has ended. Start again from the app."
 #: Step → its page.
-SHOWN: dict[str, Callable[[Visit, Ask, Session | None, Account | None], Awaitable[Response]]] = {
+SHOWN: dict[str, Callable[[Visit, AuthorizationRequest, Session | None, Account | None], Awaitable[Response]]] = {
     "sign-in": sign_in.asked,
     "role": context.show_roles,
     "patient": context.show_patients,
@@ -44,7 +44,7 @@ async def authorize(visit: Visit) -> Response:
     if pairs is None:
         return visit.refused("The body is not a form.", 400)
     owned = list(pairs)
-    found = await server.bridge.run(lambda: read(server.server, server.asks, owned, visit.addresses, visit.browser))
+    found = await server.bridge.run(lambda: read(server.server, server.requests, owned, visit.addresses, visit.browser))
     match found:
         case Unsafe():
             return visit.refused(found.reason, 400)
@@ -75,7 +75,7 @@ async def go_on(visit: Visit) -> Response:
     return await SHOWN[next_step](visit, ask, session, account)
 
 
-async def _admitted(visit: Visit, ask: Ask, account: Account) -> bool:
+async def _admitted(visit: Visit, ask: AuthorizationRequest, account: Account) -> bool:
     """Whether the app is for this person; a professional's answer waits for the patient they choose."""
     if account.professional and ask.needs_patient and ask.patient is None:
         return True
@@ -83,11 +83,11 @@ async def _admitted(visit: Visit, ask: Ask, account: Account) -> bool:
     return client is not None and await visit.authorization.scopes.admits(client, account, ask.patient, ask.scope)
 
 
-async def _own(visit: Visit, ask: Ask, account: Account | None) -> Ask:
+async def _own(visit: Visit, ask: AuthorizationRequest, account: Account | None) -> AuthorizationRequest:
     """Somebody who acts for one patient alone, or on one without encounters, has no choice to make."""
     ask = ask.settled(account.patients) if account is not None else ask
     if account is None or ask.patient is None or not ask.needs_encounter:
         return ask
     # Where there is none, nobody is asked which.
     found = await context.encounters(visit, ask, account)
-    return ask if found else await visit.authorization.asks.meet(ask, None)
+    return ask if found else await visit.authorization.requests.meet(ask, None)

@@ -18,7 +18,7 @@ from fhir_server.smart.authorizing.consent_words import TOGETHER, Line, lines
 
 if TYPE_CHECKING:
     from fhir_server.smart.authorizing.consenting import Offers
-    from fhir_server.smart.authorizing.requests import Ask
+    from fhir_server.smart.authorizing.requests import AuthorizationRequest
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CHOICES = {"yes": True, "no": False}
 
 
-async def show(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
+async def show(visit: Visit, ask: AuthorizationRequest, _session: Session | None, account: Account | None) -> Response:
     """What the app asks, purpose by purpose or scope by scope."""
     offers = await visit.authorization.consenting.offers(ask, account) if account is not None else None
     if offers is not None and account is not None:
@@ -34,7 +34,7 @@ async def show(visit: Visit, ask: Ask, _session: Session | None, account: Accoun
     return await _scopes(visit, ask, account)
 
 
-async def _scopes(visit: Visit, ask: Ask, account: Account | None, error: str = "") -> Response:
+async def _scopes(visit: Visit, ask: AuthorizationRequest, account: Account | None, error: str = "") -> Response:
     target, asked = urlsplit(ask.redirect_uri), lines(ask.scope)
     values: dict[str, Any] = {
         "client": await name_of(visit, ask),
@@ -70,20 +70,20 @@ async def decide(visit: Visit) -> Response:
     return await grant(visit, ask, session, account, accepted, approvals.kept(ask, account, accepted))
 
 
-def _ticked(ask: Ask, given: Form) -> bool:
+def _ticked(ask: AuthorizationRequest, given: Form) -> bool:
     """Whether something that can be ticked was, or nothing can be."""
     optional = {line.scope for line in lines(ask.scope) if line.optional}
     return not optional or not optional.isdisjoint(given.get("scope", ()))
 
 
-def _accepted(ask: Ask, given: Form) -> tuple[str, ...]:
+def _accepted(ask: AuthorizationRequest, given: Form) -> tuple[str, ...]:
     ticked = set(given.get("scope", ()))
     optional = {line.scope for line in lines(ask.scope) if line.optional}
     return tuple(one for one in ask.scope if one in ticked or one not in optional)
 
 
 async def _by_purpose(
-    visit: Visit, ask: Ask, session: Session, account: Account, offers: Offers, given: Form
+    visit: Visit, ask: AuthorizationRequest, session: Session, account: Account, offers: Offers, given: Form
 ) -> Response:
     consenting = visit.authorization.consenting
     if list(given.get("decision", ())) != ["allow"]:
@@ -112,7 +112,7 @@ def _optional(offers: Offers) -> Sequence[Line]:
 
 async def _purposes(
     visit: Visit,
-    ask: Ask,
+    ask: AuthorizationRequest,
     account: Account,
     offers: Offers,
     chosen: Mapping[str, bool | None] | None = None,

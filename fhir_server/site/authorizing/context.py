@@ -16,12 +16,14 @@ from fhir_server.smart.people.patients import known_enough
 
 if TYPE_CHECKING:
     from fhir_server.smart.authorizing.encounters import Encounter
-    from fhir_server.smart.authorizing.requests import Ask
+    from fhir_server.smart.authorizing.requests import AuthorizationRequest
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
 
 
-async def show_roles(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
+async def show_roles(
+    visit: Visit, ask: AuthorizationRequest, _session: Session | None, account: Account | None
+) -> Response:
     """The exercises of the person, in words."""
     from fhir_server.smart.people import roles
 
@@ -41,7 +43,9 @@ async def role(visit: Visit) -> Response:
     return visit.on(ask)
 
 
-async def show_patients(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
+async def show_patients(
+    visit: Visit, ask: AuthorizationRequest, _session: Session | None, account: Account | None
+) -> Response:
     """The patients the person may choose, those of a name when one is given."""
     found = await visit.entrance.patients(account, ask.asked) if account is not None else ()
     enough = not ask.asked or account is None or not account.professional or known_enough(ask.asked)
@@ -56,7 +60,7 @@ async def look_for(visit: Visit) -> Response:
     _, account = await visit.session()
     if given is None or account is None or ask is None or not account.professional:
         return visit.foreign()
-    return visit.on(await visit.authorization.asks.look_for(ask, first(given, "name", 100)))
+    return visit.on(await visit.authorization.requests.look_for(ask, first(given, "name", 100)))
 
 
 async def patient(visit: Visit) -> Response:
@@ -67,11 +71,11 @@ async def patient(visit: Visit) -> Response:
         return visit.foreign()
     chosen = first(given, "patient")
     if await visit.entrance.may_choose(account, chosen):
-        await visit.authorization.asks.choose(ask, chosen)
+        await visit.authorization.requests.choose(ask, chosen)
     return visit.on(ask)
 
 
-async def encounters(visit: Visit, ask: Ask, account: Account) -> Sequence[Encounter]:
+async def encounters(visit: Visit, ask: AuthorizationRequest, account: Account) -> Sequence[Encounter]:
     """The encounters of the patient chosen that the person may choose; none of a patient they may not act for."""
     from fhir_server.smart.authorizing import encounters as known
 
@@ -80,7 +84,9 @@ async def encounters(visit: Visit, ask: Ask, account: Account) -> Sequence[Encou
     return await known.find(visit.entrance.repository, account, ask.patient)
 
 
-async def show_encounters(visit: Visit, ask: Ask, _session: Session | None, account: Account | None) -> Response:
+async def show_encounters(
+    visit: Visit, ask: AuthorizationRequest, _session: Session | None, account: Account | None
+) -> Response:
     """The encounters of the patient, and none in particular."""
     found = await encounters(visit, ask, account) if account is not None else ()
     return visit.page("smart/encounter", {"encounters": found, "client": await name_of(visit, ask)}, ask)
@@ -96,5 +102,5 @@ async def encounter(visit: Visit) -> Response:
     chosen = first(given, "encounter") if "encounter" in given else None
     known = {one.id for one in await encounters(visit, ask, account)}
     if chosen == "" or chosen in known:
-        ask = await visit.authorization.asks.meet(ask, chosen or None)
+        ask = await visit.authorization.requests.meet(ask, chosen or None)
     return visit.on(ask)

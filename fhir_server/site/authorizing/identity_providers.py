@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from fhir_server.site.visit import Route, Visit, see_other
 from fhir_server.smart import lifetimes
-from fhir_server.smart.authorizing.requests import Ask
+from fhir_server.smart.authorizing.requests import AuthorizationRequest
 from fhir_server.smart.people.attempts import admitted, network
 
 #: Errands begun within `lifetimes.ASK`, from one network address (of a hospital, it may be) and in all.
@@ -40,7 +40,7 @@ async def finish(visit: Visit) -> Response:
     if not await people.may_try(source):
         return _lost(visit, None, 429)
     arrival = await federation.finish(provider, pairs, visit.browser, visit.addresses)
-    ask = await visit.authorization.asks.of(arrival.ask, visit.browser) if arrival.ask else None
+    ask = await visit.authorization.requests.of(arrival.ask, visit.browser) if arrival.ask else None
     account = arrival.account
     subject, client = account.subject if account else None, ask.client if ask else None
     await visit.record("sign-in", subject=subject, client=client, failed=account is None, why=arrival.why)
@@ -68,7 +68,7 @@ async def _has_room(visit: Visit) -> bool:
     return True
 
 
-def _down(visit: Visit, ask: Ask | None, name: str) -> Response:
+def _down(visit: Visit, ask: AuthorizationRequest | None, name: str) -> Response:
     """The provider did not answer: nothing was learned of the person, who may try again or come another way."""
     again = f"/auth/continue?ask={ask.id}" if ask else "/auth/sign-in"
     answer = visit.page("smart/provider-down", {"again": again, "provider": name}, ask, 503)
@@ -76,7 +76,7 @@ def _down(visit: Visit, ask: Ask | None, name: str) -> Response:
     return answer
 
 
-def _lost(visit: Visit, ask: Ask | None, status: int = 403) -> Response:
+def _lost(visit: Visit, ask: AuthorizationRequest | None, status: int = 403) -> Response:
     """The same words whatever was wrong: they tell nobody who is known here."""
     again = f"/auth/continue?ask={ask.id}" if ask else "/auth/sign-in"
     return visit.page("smart/not-recognised", {"again": again}, ask, status)

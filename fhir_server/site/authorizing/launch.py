@@ -33,8 +33,8 @@ async def launch(visit: Visit) -> Response:
     opened = await _context(visit, account, session, patient, given)
     if opened is None:
         return visit.foreign()
-    asks = visit.authorization.asks
-    secret = await asks.launch(Launch(client.id, account.id, patient, opened, purpose, reason))
+    requests = visit.authorization.requests
+    secret = await requests.launch(Launch(client.id, account.id, patient, opened, purpose, reason))
     await visit.record(
         "launch", subject=account.subject, client=client.id, patient=patient, role=session.role, purpose=purpose
     )

@@ -16,7 +16,7 @@ from fhir_server.site.authorizing.answer import name_of
 from fhir_server.site.visit import Form, Visit, first
 
 if TYPE_CHECKING:
-    from fhir_server.smart.authorizing.requests import Ask
+    from fhir_server.smart.authorizing.requests import AuthorizationRequest
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
 
@@ -42,7 +42,7 @@ def read(given: Form, session: Session) -> tuple[Purpose, str | None] | str:
     return (chosen, reason) if SHORTEST <= len(reason) <= LONGEST else "reason"
 
 
-async def asked(visit: Visit, ask: Ask, session: Session | None, account: Account | None) -> Response:
+async def asked(visit: Visit, ask: AuthorizationRequest, session: Session | None, account: Account | None) -> Response:
     """The page, when the app asked for a purpose that must be explained."""
     return await _page(visit, ask, session, account) if session is not None else visit.foreign()
 
@@ -63,10 +63,10 @@ async def choose(visit: Visit) -> Response:
     if isinstance(said, str):
         kept = {"error": said, "reason": first(given, "reason", LONGEST), "chosen": first(given, "purpose")}
         return await _page(visit, ask, session, account, 400, **kept)
-    return visit.on(await visit.authorization.asks.say_why(ask, *said))
+    return visit.on(await visit.authorization.requests.say_why(ask, *said))
 
 
-async def _professional(visit: Visit) -> tuple[Ask, Session, Account] | None:
+async def _professional(visit: Visit) -> tuple[AuthorizationRequest, Session, Account] | None:
     ask = await visit.ask()
     session, account = await visit.session()
     if ask is None or session is None or account is None or not account.professional:
@@ -75,7 +75,7 @@ async def _professional(visit: Visit) -> tuple[Ask, Session, Account] | None:
 
 
 async def _page(
-    visit: Visit, ask: Ask, session: Session, account: Account | None, status: int = 200, **said: Any
+    visit: Visit, ask: AuthorizationRequest, session: Session, account: Account | None, status: int = 200, **said: Any
 ) -> Response:
     values = {
         "client": await name_of(visit, ask),

@@ -16,7 +16,7 @@ from fhir_server.smart.people.credentials import LONGEST, WeakPassword
 from fhir_server.smart.secret import digest, made
 
 if TYPE_CHECKING:
-    from fhir_server.smart.authorizing.requests import Ask
+    from fhir_server.smart.authorizing.requests import AuthorizationRequest
     from fhir_server.smart.people.accounts import Account
     from fhir_server.smart.people.sessions import Session
 
@@ -25,7 +25,12 @@ ACTIVATION = 600
 
 
 def _page(
-    visit: Visit, ask: Ask | None, status: int = 200, client: str = "", error: str = "", login: str = ""
+    visit: Visit,
+    ask: AuthorizationRequest | None,
+    status: int = 200,
+    client: str = "",
+    error: str = "",
+    login: str = "",
 ) -> Response:
     keep = urlencode({"ask": ask.id} if ask else {"then": visit.after})
     providers = [{"name": name, "href": f"{path}?{keep}"} for name, path in visit.entrance.providers]
@@ -33,7 +38,9 @@ def _page(
     return visit.page("smart/sign-in", values, ask, status)
 
 
-async def asked(visit: Visit, ask: Ask, _session: Session | None, _account: Account | None) -> Response:
+async def asked(
+    visit: Visit, ask: AuthorizationRequest, _session: Session | None, _account: Account | None
+) -> Response:
     """The sign-in page, for an app."""
     return _page(visit, ask, client=await name_of(visit, ask))
 
@@ -46,7 +53,7 @@ async def show(visit: Visit) -> Response:
 async def sign_in(visit: Visit) -> Response:
     """Login, password, and a second factor."""
     given = await visit.posted()
-    ask = await visit.authorization.asks.peek(visit.request.query_params.get("ask", ""), visit.browser)
+    ask = await visit.authorization.requests.peek(visit.request.query_params.get("ask", ""), visit.browser)
     if given is None:
         return visit.foreign()
     login, password, code = (first(given, name, most) for name, most in _FIELDS)
@@ -69,7 +76,7 @@ async def sign_in(visit: Visit) -> Response:
     return visit.signed_in(visit.on(ask), cookie)
 
 
-async def _trace_refusal(visit: Visit, ask: Ask | None, refusal: str, login: str) -> None:
+async def _trace_refusal(visit: Visit, ask: AuthorizationRequest | None, refusal: str, login: str) -> None:
     """A failure names whose account it was; a login that nobody has may be a password, and is not kept at all."""
     account = await visit.authorization.accounts.by_login(login)
     subject, client = account.subject if account else None, ask.client if ask else None
@@ -82,7 +89,9 @@ async def _trace_refusal(visit: Visit, ask: Ask | None, refusal: str, login: str
 _FIELDS = (("login", 200), ("password", LONGEST + 1), ("code", 20))
 
 
-async def _activation(visit: Visit, account: Account, ask: Ask | None, key: str, error: str = "") -> Response:
+async def _activation(
+    visit: Visit, account: Account, ask: AuthorizationRequest | None, key: str, error: str = ""
+) -> Response:
     apps = await visit.authorization.tokens.lasting(account.id)
     values = {"key": key, "error": error, "apps": apps}
     return visit.page("smart/activate", values, ask, 400 if error else 200)

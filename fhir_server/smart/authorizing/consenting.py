@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from fhir_server.access.scopes import SPECIAL, of_levels
 from fhir_server.smart.authorizing.endpoint import Approvals
-from fhir_server.smart.authorizing.requests import Ask
+from fhir_server.smart.authorizing.requests import AuthorizationRequest
 from fhir_server.smart.clients.governing import Card, Governing, Offer
 from fhir_server.smart.clients.registered import Client, Clients
 from fhir_server.smart.people.accounts import Account
@@ -44,7 +44,7 @@ class Consenting:
         self._clients = clients
         self._governing = governing
 
-    async def offers(self, ask: Ask, account: Account) -> Offers | None:
+    async def offers(self, ask: AuthorizationRequest, account: Account) -> Offers | None:
         """What to ask about purposes; None where scopes are asked about instead.
 
         That is for software certified outside, for professionals and staff, and where no patient's data are asked.
@@ -65,7 +65,7 @@ class Consenting:
         found = await self._governing.card(offers.client) if self._governing is not None else None
         return found or Card(offers.client.name, "", "")
 
-    async def granted(self, ask: Ask, account: Account) -> tuple[str, ...] | None:
+    async def granted(self, ask: AuthorizationRequest, account: Account) -> tuple[str, ...] | None:
         """The scopes that earlier decisions grant; None when the person is to be asked.
 
         They are asked when a purpose was never decided on, has changed since, or was withdrawn; when nothing is
@@ -85,7 +85,7 @@ class Consenting:
         return ask.scope if await self._approvals.covers(replace(ask, scope=offers.special), account) else None
 
     async def accept(
-        self, ask: Ask, account: Account, purposes: Collection[str], special: Collection[str]
+        self, ask: AuthorizationRequest, account: Account, purposes: Collection[str], special: Collection[str]
     ) -> tuple[tuple[str, ...], list[Keep]]:
         """Keep what was decided on the page of `offers`.
 
@@ -110,7 +110,7 @@ class Consenting:
         granted = tuple(one for one in ask.scope if one in allowed or one not in SPECIAL)
         return granted, self._approvals.kept(ask, account, allowed)
 
-    async def _opens_unasked(self, ask: Ask) -> bool:
+    async def _opens_unasked(self, ask: AuthorizationRequest) -> bool:
         client = await self._clients.get(ask.client)
         if client is None or client.device is None or self._governing is None:
             return False

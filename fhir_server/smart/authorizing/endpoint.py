@@ -19,7 +19,7 @@ from fhir_server.access.grant import Purpose
 from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.authlib_requests import Asked
-from fhir_server.smart.authorizing.requests import Ask, Asks, Launch
+from fhir_server.smart.authorizing.requests import AuthorizationRequest, AuthorizationRequests, Launch
 from fhir_server.smart.brand import style_url
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.people.sessions import Session
@@ -57,8 +57,12 @@ def back(redirect_uri: str, addresses: Addresses, state: str, **parameters: str)
 
 
 def read(
-    server: Server, asks: Asks, pairs: Sequence[tuple[str, str]], addresses: Addresses, browser: str
-) -> Ask | Redirect | Unsafe:
+    server: Server,
+    requests: AuthorizationRequests,
+    pairs: Sequence[tuple[str, str]],
+    addresses: Addresses,
+    browser: str,
+) -> AuthorizationRequest | Redirect | Unsafe:
     """The request that `pairs` make, begun; or the answer to a wrong one. Only inside `Bridge.run`."""
     try:
         request = Asked("GET", pairs, {}, addresses)
@@ -66,7 +70,7 @@ def read(
         return Unsafe("A parameter was sent twice.")
     try:
         server.get_consent_grant(request)
-        ask = _ask(server, asks, request, browser)
+        ask = _ask(server, requests, request, browser)
     except OAuth2Error as error:
         if error.redirect_uri is None:
             return Unsafe("The application or its return address is not known here.")
@@ -74,25 +78,25 @@ def read(
         return back(error.redirect_uri, addresses, request.form.get("state", ""), error=str(error.error), **words)
     except (ValueError, TypeError):
         return Unsafe("The request is malformed.")
-    begun: Ask | None = server.wait(asks.begin(ask))
+    begun: AuthorizationRequest | None = server.wait(requests.begin(ask))
     if begun is None:
         too_long = {"error": "invalid_request", "error_description": "The request is too long."}
         return back(ask.redirect_uri, addresses, ask.state, **too_long)
     return begun
 
 
-def _ask(server: Server, asks: Asks, request: Asked, browser: str) -> Ask:
+def _ask(server: Server, requests: AuthorizationRequests, request: Asked, browser: str) -> AuthorizationRequest:
     form, base = request.form, request.addresses.base
     uri = form["redirect_uri"]
     granted = scopes.understood(scopes.split(request.scope), server.place(base))
     kept = [one for one in granted if one in scopes.SPECIAL or scopes.of_levels([one], "patient", "user")]
     if not kept:
         raise InvalidScopeError(redirect_uri=uri)
-    launch = _launched(server, asks, request, kept)
+    launch = _launched(server, requests, request, kept)
     context = launch.context if launch else {}
     if launch is not None and "encounter" not in context and "launch/encounter" in kept:
         kept.remove("launch/encounter")
-    return Ask(
+    return AuthorizationRequest(
         id=made(),
         browser=digest(browser),
         client=form["client_id"],
@@ -113,20 +117,20 @@ def _ask(server: Server, asks: Asks, request: Asked, browser: str) -> Ask:
     )
 
 
-def _launched(server: Server, asks: Asks, request: Asked, granted: list[str]) -> Launch | None:
+def _launched(server: Server, requests: AuthorizationRequests, request: Asked, granted: list[str]) -> Launch | None:
     """The launch context that the request brings; taken, so that it cannot come again."""
     given, uri = request.form.get("launch"), request.form["redirect_uri"]
     if given is None:
         if "launch" in granted:
             raise InvalidRequestError("The scope launch needs a launch parameter.", redirect_uri=uri)
         return None
-    found = server.wait(asks.take_launch(given))
+    found = server.wait(requests.take_launch(given))
     if found is None or found.client != request.form["client_id"] or "launch" not in granted:
         raise InvalidRequestError("The launch is not known, or was used.", redirect_uri=uri)
     return found
 
 
-def step(ask: Ask, session: Session | None, account: Account | None, approved: bool) -> Step:
+def step(ask: AuthorizationRequest, session: Session | None, account: Account | None, approved: bool) -> Step:
     """What is to be done next."""
     if session is None or account is None or not account.open or _too_old(ask, session):
         return "sign-in"
@@ -151,13 +155,13 @@ def purposeful(purpose: Purpose, reason: str | None, session: Session) -> bool:
     return purpose != "ETREAT" or session.regulation
 
 
-def _too_old(ask: Ask, session: Session) -> bool:
+def _too_old(ask: AuthorizationRequest, session: Session) -> bool:
     if "login" in ask.prompt.split() and session.began < ask.created:
         return True
     return ask.max_age is not None and session.began < ask.created - ask.max_age
 
 
-def allowed(ask: Ask, account: Account) -> bool:
+def allowed(ask: AuthorizationRequest, account: Account) -> bool:
     """Whether the account may go on with the request: its own launch, and a patient it may act for."""
     if ask.account is not None and ask.account != account.id:
         return False
@@ -173,16 +177,16 @@ class Approvals:
             records, "approval", list[str], {"client-patient": lambda key, _: _of_patient(key)}, lifetimes.APPROVAL
         )
 
-    async def covers(self, ask: Ask, account: Account) -> bool:
+    async def covers(self, ask: AuthorizationRequest, account: Account) -> bool:
         """Whether everything asked was allowed before."""
         allowed = await self._allowed.get(_key(ask, account.id))
         return allowed is not None and set(ask.scope) <= set(allowed)
 
-    async def keep(self, ask: Ask, account: Account, scope: Sequence[str]) -> None:
+    async def keep(self, ask: AuthorizationRequest, account: Account, scope: Sequence[str]) -> None:
         """Remember a decision; it replaces the one before."""
         await self._records.apply(self.kept(ask, account, scope))
 
-    def kept(self, ask: Ask, account: Account, scope: Sequence[str]) -> list[Keep]:
+    def kept(self, ask: AuthorizationRequest, account: Account, scope: Sequence[str]) -> list[Keep]:
         """The changes that remember a decision, for who makes others with them."""
         return self._allowed.kept(_key(ask, account.id), list(scope), lifetimes.APPROVAL)
 
@@ -202,12 +206,18 @@ def _of_patient(key: str) -> str | None:
     return f"{client}/{patient}" if patient else None
 
 
-def _key(ask: Ask, account: str) -> str:
+def _key(ask: AuthorizationRequest, account: str) -> str:
     return f"{account}\n{ask.client}\n{ask.patient or ''}"
 
 
 async def granted(
-    server: Server, ask: Ask, account: Account, session: Session, cookie: str, scope: Sequence[str], by: Decided
+    server: Server,
+    ask: AuthorizationRequest,
+    account: Account,
+    session: Session,
+    cookie: str,
+    scope: Sequence[str],
+    by: Decided,
 ) -> Redirect | None:
     """The code, on its way to the app: what the person accepted of what was asked; None when it was decided already.
 
@@ -241,13 +251,13 @@ async def granted(
     return back(ask.redirect_uri, Addresses(ask.base), ask.state, code=code)
 
 
-def _context(ask: Ask) -> dict[str, Any]:
+def _context(ask: AuthorizationRequest) -> dict[str, Any]:
     """Further parameters of the token answer; in an EHR launch, how its pages look too."""
     banner = {"need_patient_banner": ask.account is None} if ask.patient else {}
     style = {"smart_style_url": style_url(Addresses(ask.base))} if ask.account is not None else {}
     return {**banner, **style, **ask.context}
 
 
-def refused(ask: Ask, error: str, description: str) -> Redirect:
+def refused(ask: AuthorizationRequest, error: str, description: str) -> Redirect:
     """An error on its way to the app."""
     return back(ask.redirect_uri, Addresses(ask.base), ask.state, error=error, error_description=description)

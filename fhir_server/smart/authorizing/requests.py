@@ -24,7 +24,7 @@ from fhir_server.store.protocol import Drop, Keep, Records
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AuthorizationRequest:
     """One request, already found right.
 
     Attributes:
@@ -67,7 +67,7 @@ class Ask:
         named = {"launch/patient", "launch/encounter"} & set(self.scope)
         return bool(named) or any(one.startswith("patient/") for one in self.scope)
 
-    def settled(self, patients: Sequence[str]) -> Ask:
+    def settled(self, patients: Sequence[str]) -> AuthorizationRequest:
         """The request with the patient (id) of somebody who acts for one alone, and has no choice to make."""
         alone = self.needs_patient and self.patient is None and len(patients) == 1
         return replace(self, patient=patients[0]) if alone else self
@@ -97,14 +97,14 @@ class Launch:
     reason: str | None = None
 
 
-class Asks:
+class AuthorizationRequests:
     """Requests and launches in progress."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
         self._key = b""
 
-    async def begin(self, ask: Ask) -> Ask | None:
+    async def begin(self, ask: AuthorizationRequest) -> AuthorizationRequest | None:
         """The request under the id it goes on by; None when it is too long.
 
         One with a launch is kept, since only somebody known here can have made the launch; any other is sealed.
@@ -114,19 +114,19 @@ class Asks:
         await self.keep(ask)
         return ask
 
-    async def keep(self, ask: Ask) -> None:
+    async def keep(self, ask: AuthorizationRequest) -> None:
         """Keep a request, or what was chosen for it."""
         left = ask.created + lifetimes.ASK - time.time()
         if left > 0:
             await self._records.put("ask", digest(ask.id), msgspec.json.encode(ask), left)
 
-    async def of(self, id: str, browser: str | None) -> Ask | None:
+    async def of(self, id: str, browser: str | None) -> AuthorizationRequest | None:
         """The request, for the browser that brought it."""
         return await self.read(id, browser, await self._records.get_each(self.places(id)))
 
-    async def peek(self, id: str, browser: str | None) -> Ask | None:
+    async def peek(self, id: str, browser: str | None) -> AuthorizationRequest | None:
         """The request as its app made it, without looking whether it has been decided: to go on by, not to decide."""
-        found = sealed_requests.opened(id, await self._secret(), Ask)
+        found = sealed_requests.opened(id, await self._secret(), AuthorizationRequest)
         if found is None:
             return await self.of(id, browser)
         return found if browser and found.browser == digest(browser) else None
@@ -136,7 +136,7 @@ class Asks:
         """The records that `read` must be given, for who reads others with them."""
         return [("ask", digest(id)), ("ask-over", digest(id))] if len(id) <= sealed_requests.LONGEST else []
 
-    async def read(self, id: str, browser: str | None, records: Sequence[bytes | None]) -> Ask | None:
+    async def read(self, id: str, browser: str | None, records: Sequence[bytes | None]) -> AuthorizationRequest | None:
         """As `of`, given what is at `places`."""
         if not records:
             return None
@@ -144,12 +144,12 @@ class Asks:
         if over is not None:
             return None
         if value is not None:
-            found: Ask | None = msgspec.json.decode(value, type=Ask)
+            found: AuthorizationRequest | None = msgspec.json.decode(value, type=AuthorizationRequest)
         else:
-            found = sealed_requests.opened(id, await self._secret(), Ask)
+            found = sealed_requests.opened(id, await self._secret(), AuthorizationRequest)
         return found if found is not None and browser and found.browser == digest(browser) else None
 
-    async def decide(self, ask: Ask, also: Sequence[Keep] = ()) -> bool:
+    async def decide(self, ask: AuthorizationRequest, also: Sequence[Keep] = ()) -> bool:
         """End the request and keep `also`; False, and neither, when it was ended already: one decision each."""
         key = digest(ask.id)
         left = max(1.0, ask.created + lifetimes.ASK - time.time())
@@ -164,13 +164,13 @@ class Asks:
             self._key = await self._records.get("key", "ask") or b""
         return self._key
 
-    async def choose(self, ask: Ask, patient: str) -> Ask:
+    async def choose(self, ask: AuthorizationRequest, patient: str) -> AuthorizationRequest:
         """The request with its patient chosen."""
         changed = replace(ask, patient=patient)
         await self.keep(changed)
         return changed
 
-    async def meet(self, ask: Ask, encounter: str | None) -> Ask:
+    async def meet(self, ask: AuthorizationRequest, encounter: str | None) -> AuthorizationRequest:
         """The request with its encounter (id) chosen; without one, it no longer asks for any."""
         if encounter is None:
             changed = replace(ask, scope=tuple(one for one in ask.scope if one != "launch/encounter"))
@@ -179,13 +179,13 @@ class Asks:
         await self.keep(changed)
         return changed
 
-    async def look_for(self, ask: Ask, name: str) -> Ask:
+    async def look_for(self, ask: AuthorizationRequest, name: str) -> AuthorizationRequest:
         """The request with the words its patient is looked for by."""
         changed = replace(ask, asked=name)
         await self.keep(changed)
         return changed
 
-    async def say_why(self, ask: Ask, purpose: Purpose, reason: str | None) -> Ask:
+    async def say_why(self, ask: AuthorizationRequest, purpose: Purpose, reason: str | None) -> AuthorizationRequest:
         """The request with its purpose of use, and the reason of one that needs it."""
         changed = replace(ask, purpose=purpose, reason=reason)
         await self.keep(changed)

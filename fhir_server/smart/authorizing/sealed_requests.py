@@ -19,7 +19,7 @@ import msgspec
 from fhir_server.smart import lifetimes
 
 if TYPE_CHECKING:
-    from fhir_server.smart.authorizing.requests import Ask
+    from fhir_server.smart.authorizing.requests import AuthorizationRequest
 
 #: What a sealed request begins with: kept ones begin otherwise.
 MARK = "~"
@@ -28,14 +28,14 @@ LONGEST = 6_000
 _SIGNED = 32
 
 
-def seal(ask: Ask, key: bytes) -> Ask | None:
+def seal(ask: AuthorizationRequest, key: bytes) -> AuthorizationRequest | None:
     """The request, its id being itself sealed; None when it is too long."""
     body = zlib.compress(msgspec.msgpack.encode(replace(ask, id="")), 9)
     token = MARK + base64.urlsafe_b64encode(_signature(body, key) + body).decode().rstrip("=")
     return replace(ask, id=token) if len(token) <= LONGEST else None
 
 
-def opened(token: str, key: bytes, kind: type[Ask]) -> Ask | None:
+def opened(token: str, key: bytes, kind: type[AuthorizationRequest]) -> AuthorizationRequest | None:
     """The request of a sealed id; None when it is none of ours, or is over."""
     if not token.startswith(MARK) or len(token) > LONGEST or not token.isascii():
         return None

@@ -1,5 +1,6 @@
 """The catalogue: referenced apps, their purposes, what patients accept of them, and how an app gets referenced.
 
-`apps` and `decisions` are the resources read and written; `catalogue` and `consents` find and keep them; `rights` says
-what they give a token; `referencing` is the way in. May import what `space` may.
+`apps`, `dossiers` and `consent_resource` are the resources, from and to FHIR; `registry` and `consents` find and keep
+them; `rights` says what they give a token, `governing` tells smart; `referencing` is the way in. May import what
+`space` may.
 """

@@ -135,7 +135,7 @@ def is_app(tree: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def of_body(body: bytes) -> App:
+def from_body(body: bytes) -> App:
     """The app that the body of a Device under our profile holds; what a list shows again is not read again."""
     return from_device(parse(body))
 
@@ -155,7 +155,7 @@ def from_device(tree: Mapping[str, Any]) -> App:
         categories=tuple(c["code"] for e in own.get("category", ()) for c in [e.get("valueCoding", {})] if "code" in c),
         audience="professional" if _first(own, "audience", "valueCode", "") == "professional" else "patient",
         exchanges=bool(_first(own, "exchanges", "valueBoolean", True)),
-        purposes=tuple(read_purpose(one) for one in own.get("purpose", ())),
+        purposes=tuple(from_extension(one) for one in own.get("purpose", ())),
         description=next((n.get("text", "") for n in tree.get("note", ())), ""),
         url=tree.get("url", ""),
         privacy_url=_first(own, "privacy", "valueUrl", ""),
@@ -193,7 +193,7 @@ def to_device(app: App, before: Mapping[str, Any] | None = None, day: date | Non
         "resourceType": "Device",
         **({"id": app.id} if app.id else {}),
         "meta": {**kept.get("meta", {}), "profile": _with_profile(kept.get("meta", {}))},
-        "extension": [*_details(app), *map(write_purpose, app.purposes), *others],
+        "extension": [*_details(app), *map(to_extension, app.purposes), *others],
         "identifier": [{"system": CLIENTS, "value": app.client}, *known],
         "status": "active" if app.status == "EN_LIGNE" and not ended else "inactive",
         "deviceName": [{"name": app.name, "type": "user-friendly-name"}],
@@ -205,7 +205,7 @@ def to_device(app: App, before: Mapping[str, Any] | None = None, day: date | Non
     }
 
 
-def read_purpose(extension: Mapping[str, Any]) -> Purpose:
+def from_extension(extension: Mapping[str, Any]) -> Purpose:
     """The purpose that an extension of our profile is."""
     parts: dict[str, list[Any]] = {}
     for part in extension.get("extension", ()):
@@ -227,7 +227,7 @@ def read_purpose(extension: Mapping[str, Any]) -> Purpose:
     )
 
 
-def write_purpose(purpose: Purpose) -> dict[str, Any]:
+def to_extension(purpose: Purpose) -> dict[str, Any]:
     """The extension of a purpose."""
     parts = [
         _part("code", "valueCode", purpose.code),

@@ -137,7 +137,7 @@ class Dossier:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def of_body(body: bytes) -> Dossier:
+def from_body(body: bytes) -> Dossier:
     """The file that the body of a Task under our profile holds; what a desk lists again is not read again."""
     return from_task(parse(body))
 

@@ -142,7 +142,7 @@ class Referencing:
         """
         version = await self._catalogue.repository.current("Task", id)
         if version is not None and not version.deleted and _is_file(version):
-            found = dossiers.of_body(version.body)
+            found = dossiers.from_body(version.body)
             if _sees(actor, found):
                 return found
         raise NotFound("There is no such file.")
@@ -154,7 +154,7 @@ class Referencing:
         after = None
         while True:
             page = await self._catalogue.repository.find({"Task": where}, after=after, count=_PAGE)
-            found += [dossiers.of_body(version.body) for version in page.versions]
+            found += [dossiers.from_body(version.body) for version in page.versions]
             after = page.next
             if after is None:
                 seen = [one for one in found if _sees(actor, one) and state in (None, one.state)]
@@ -181,7 +181,7 @@ class Referencing:
         """The files that a newer one takes the place of."""
         where = self._of_app(by.app, ("completed",))
         page = await self._catalogue.repository.find({"Task": where}, count=_PAGE)
-        found = [dossiers.of_body(version.body) for version in page.versions]
+        found = [dossiers.from_body(version.body) for version in page.versions]
         old = [one for one in found if one.id != by.id and one.state != "superseded"]
         steps = [Taken("supersede", at, actor.subject, "administrator", one.state, "superseded") for one in old]
         return [

@@ -50,7 +50,7 @@ class Catalogue:
     async def by_client(self, client_id: str) -> App | None:
         """The app whose OAuth client id this is, whatever its status."""
         page = await self.repository.find({"Device": both(APP, _client(client_id))}, count=_PAGE)
-        found = (apps.of_body(version.body) for version in page.versions)
+        found = (apps.from_body(version.body) for version in page.versions)
         return next((app for app in found if app.client == client_id), None)
 
     async def get(self, device_id: str) -> App | None:
@@ -216,7 +216,7 @@ class Catalogue:
         after = None
         while True:
             page = await self.repository.find({"Device": where}, after=after, count=_PAGE)
-            found += [apps.of_body(version.body) for version in page.versions]
+            found += [apps.from_body(version.body) for version in page.versions]
             after = page.next
             if after is None:
                 return sorted(found, key=lambda app: (fold(app.name), app.id))
