@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2 import DictLoader, Environment
 
+from fhir_server import space
+from fhir_server.site.rendering import HERE
 from fhir_server.site.spoken import Spoken
-from fhir_server.site.words import Language
+from fhir_server.site.words import WORDS, Language
 
 TEMPLATES = {
     "words.html": "{% macro two(pair) %}{{ say(pair[0], pair[1]) if pair }}{% endmacro %}",
@@ -29,3 +33,11 @@ def test_a_page_says_the_same_as_when_it_is_asked_each_time(chosen: Language) ->
     wanted = asked.render(**values)
     settled = Spoken(chosen, loader=DictLoader(TEMPLATES), autoescape=True).get_template("page.html")
     assert settled.render(**values) == wanted
+
+
+@pytest.mark.parametrize("folder", [HERE / "templates", *Path(space.__file__).parent.glob("*/templates")], ids=str)
+def test_every_word_that_a_template_asks_for_is_there(folder: Path) -> None:
+    asked = {
+        word for file in folder.rglob("*.html") for word in re.findall(r"\bt\[['\"]([^'\"]+)['\"]\]", file.read_text())
+    }
+    assert asked and asked <= WORDS.keys(), asked - WORDS.keys()
