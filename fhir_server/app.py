@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -28,7 +27,7 @@ from fhir_server.space.service import Service
 from fhir_server.space.services import SERVICES
 from fhir_server.store import private
 from fhir_server.store.engine import Engine
-from fhir_server.store.opening import open_concepts, open_engine
+from fhir_server.store.opening import file_beside, open_concepts, open_engine
 from fhir_server.store.opening import require_store as require_store
 from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology
@@ -300,7 +299,7 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
         services: of the health space.
     """
     settings = settings.placed()
-    file = Path(settings.store_url.removeprefix("sqlite:///"))
+    file = file_beside(settings.store_url, settings.data)
     private.repair(settings.data, file)
     opened_engine = open_engine(
         settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds

@@ -13,6 +13,15 @@ from fhir_server.store.engine import Engine
 WAITING = 30.0
 
 
+#: URLs of embedded stores begin so.
+EMBEDDED = "sqlite:///"
+
+
+def file_beside(url: str, data: Path) -> Path:
+    """The file of an embedded store, beside which stands what is derived from it; for another, its place in `data`."""
+    return Path(url.removeprefix(EMBEDDED)) if url.startswith(EMBEDDED) else data / "fhir.sqlite"
+
+
 def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engine:
     """The engine that keeps its data at `url`.
 

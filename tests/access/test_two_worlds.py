@@ -159,7 +159,7 @@ def told(answer: Answer) -> tuple[Any, ...]:
     """All that is answered, but ids, instants and positions."""
     text = json.dumps([answer.response.location, sorted(answer.headers.items()), answer.json])
     for pattern in (
-        r"[0-9a-f]{24}",
+        r"[0-9a-z]*[0-9a-f]{18}",
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
         r"20\d\d-\d\d-\d\dT[^\"]+",
         r"_cursor=[^\"&]+",

@@ -23,10 +23,9 @@ def test_what_a_store_does_not_offer_is_refused_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     monkeypatch.setattr(house, "open_engine", lambda *_, **__: MemoryEngine())
-    # A file at the place of the store: the commands look for one first.
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "fhir.sqlite").write_bytes(b"kept elsewhere")
+    monkeypatch.chdir(tmp_path)
     given = [one.format(tmp_path) for one in arguments]
-    done = CliRunner().invoke(app, [*given, "--data", str(tmp_path / "data")])
+    done = CliRunner().invoke(app, [*given, "--data", str(tmp_path / "data"), "--store", "far://away/fhir"])
     assert (done.exit_code, done.stderr.strip()) == (2, said)
-    assert not (tmp_path / "copy.sqlite").exists()
+    # Neither a copy, nor a folder that is called as the store is.
+    assert list(tmp_path.iterdir()) == []

@@ -147,8 +147,7 @@ def test_a_parameter_of_an_abstract_type_is_every_ones() -> None:
 def test_a_retired_parameter_is_gone_and_a_standard_one_stays() -> None:
     registry = Registry()
     registry.activate(a_parameter(), "complete")
-    registry.retire("http://a.example/nickname")
-    registry.retire("http://hl7.org/fhir/SearchParameter/individual-birthdate")
+    assert registry.replace({})
     assert registry.get("Patient", "nickname") is None
     assert registry.by_url("http://a.example/nickname") is None
     assert registry.get("Patient", "birthdate") is not None

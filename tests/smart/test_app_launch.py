@@ -120,7 +120,7 @@ async def test_the_end_of_a_delegation_ends_access(space: Space) -> None:
     app = await an_app(space, SCOPES)
     token = (await launched(space, app, IDENTITY)).json()["access_token"]
     assert (await space.fhir("GET", "Patient/child", token)).status_code == 200
-    await space.house.authorization.accounts.replace(replace(account, wards=()))
+    await space.house.authorization.accounts.revise(account, replace(account, wards=()))
     await asyncio.sleep(0.6)
     assert (await space.fhir("GET", "Patient/child", token)).status_code == 401
 

@@ -83,7 +83,7 @@ async def remove_client(it: Held) -> None:
 
 
 async def end_delegation(it: Held) -> None:
-    await it.here.house.authorization.accounts.replace(replace(it.account, wards=()))
+    await it.here.house.authorization.accounts.revise(it.account, replace(it.account, wards=()))
 
 
 async def close_account(it: Held) -> None:

@@ -37,7 +37,7 @@ CHANGES: dict[str, Callable[[Space], Awaitable[object]]] = {
 async def test_a_change_that_began_before_undoes_no_end_of_an_account(space: Space, change: str) -> None:
     accounts = space.house.authorization.accounts
     assert await accounts.add(ANNA)
-    await accounts.replace(replace(ANNA, wards=("a",)))
+    await accounts.revise(ANNA, replace(ANNA, wards=("a",)))
     await accounts.close(ANNA.id)
     await CHANGES[change](space)
     found = await accounts.get(ANNA.id)

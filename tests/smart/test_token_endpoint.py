@@ -149,7 +149,7 @@ async def test_a_refresh_ends_with_the_account_or_the_delegation(space: Space, e
     await space.backend("gate", introspects=True)
     assert (await introspected(space, body["access_token"]))["active"]
     changed = replace(account, open=False) if ended == "account" else replace(account, wards=())
-    await space.house.authorization.accounts.replace(changed)
+    await space.house.authorization.accounts.revise(account, changed)
     for token in (body["access_token"], body["refresh_token"]):
         assert await introspected(space, token) == {"active": False}
     assert (await refreshed(space, body["refresh_token"])).json()["error"] == "invalid_grant"

@@ -112,7 +112,7 @@ class Watch:
     async def _note_format(self) -> None:
         """Record of a store in which there is nothing yet that all of it is indexed as it is now."""
         if await self._records.get(*FORMAT_KEPT) is None:
-            page = await self._store.find(dict.fromkeys(sorted(resource_types()), EVERYTHING), count=1)
+            page = await self._store.find(dict.fromkeys(sorted(resource_types()), EVERYTHING), count=1, want="head")
             if not page.versions:
                 await self._records.put(*FORMAT_KEPT, FORMAT)
 
@@ -120,7 +120,7 @@ class Watch:
         """How far a new parameter is: one that comes with the server is complete where there is nothing to index."""
         if parameter.url not in {tree["url"] for tree in definitions()}:
             return "pending"
-        page = await self._store.find(dict.fromkeys(parameter.base, EVERYTHING), count=1)
+        page = await self._store.find(dict.fromkeys(parameter.base, EVERYTHING), count=1, want="head")
         return "pending" if page.versions else "complete"
 
     async def _declared(self, known: Registry) -> list[SearchParameter]:

@@ -139,11 +139,6 @@ class Registry:
             self._added[parameter.url] = (parameter, state)
             self._changed()
 
-    def retire(self, url: str) -> None:
-        """Forget an added parameter; a standard one stays."""
-        if self._added.pop(url, None):
-            self._changed()
-
     def replace(self, added: Mapping[str, tuple[SearchParameter, State]]) -> bool:
         """Make `added` the whole of what is added; says whether that changed anything."""
         if self._added == added:

@@ -96,4 +96,4 @@ async def _of_patient(repository: Callable[[Grant], Repository], account: Accoun
     scope = Scope("user", type, frozenset("rs"))
     grant = Grant((scope,), subject=account.subject, wards=frozenset(account.patients))
     where = EVERYTHING if type in DIRECTORY else readable(patient, type)
-    return bool((await repository(grant).find({type: both(Id((id,)), where)}, count=1)).versions)
+    return bool((await repository(grant).find({type: both(Id((id,)), where)}, count=1, want="head")).versions)

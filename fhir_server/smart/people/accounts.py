@@ -158,10 +158,6 @@ class Accounts:
         [found] = await self._records.get_each([("account", id)])
         return None if found is None else msgspec.json.decode(found, type=Account)
 
-    async def replace(self, account: Account) -> None:
-        """Keep what has changed of an account: its tokens follow on every worker within a second."""
-        await self._records.put("account", account.id, msgspec.json.encode(account))
-
     async def revise(self, before: Account, after: Account) -> Account:
         """Keep what differs between `before`, as it was read, and `after`, of the account as it is by now.
 
