@@ -14,6 +14,7 @@ import pytest
 
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
+from tests.engines import require_files
 
 PATIENT = {"resourceType": "Patient", "id": "p", "name": [{"family": "Durand"}]}
 
@@ -21,6 +22,7 @@ PATIENT = {"resourceType": "Patient", "id": "p", "name": [{"family": "Durand"}]}
 @pytest.fixture
 async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
     """A server with one patient, whose file may not grow any more."""
+    require_files()
     async with opened(Settings(data=tmp_path, open=True, audit=request.param)) as house:
         async with asking(house) as client:
             assert (await client.put("Patient/p", json=PATIENT)).status_code == 201

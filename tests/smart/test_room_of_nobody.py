@@ -15,6 +15,7 @@ import pytest
 
 from fhir_server.site.authorizing import identity_providers
 from fhir_server.smart.people import credentials
+from tests.engines import require_files
 from tests.server.closed import ROOT, Space, serving
 from tests.smart.browser import App, Browser, an_app
 
@@ -141,6 +142,7 @@ async def test_what_nobody_asks_for_takes_no_room(
 
 def rows(space: Space) -> int:
     """Versions and records in the file of the store."""
+    require_files()
     with sqlite3.connect(space.house.settings.data / "fhir.sqlite") as file:
         found = file.execute("SELECT (SELECT count(*) FROM version) + (SELECT count(*) FROM record)").fetchone()
     file.close()
