@@ -263,7 +263,7 @@ class House:
         """What runs a `$name`; imported when the first is called: a start pays only for what it uses."""
         from fhir_server.operations.table import Operations
 
-        return Operations(self.services.operations())
+        return Operations(self.services.operations(), self.services.folders)
 
     async def _grant(self, call: Call) -> Grant:
         if self.settings.open:

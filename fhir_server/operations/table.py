@@ -1,13 +1,14 @@
 """The operations this server has, each held to its OperationDefinition: levels, parameters, whether GET may call it.
 
-https://hl7.org/fhir/R4/operations.html. A row here, or of a service's declaration, and a definition
-in `capability/` add an operation.
+https://hl7.org/fhir/R4/operations.html. A row here and a definition in `capability/` add an
+operation; a service declares its own, whose definition may stand in its folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import msgspec
 
@@ -80,8 +81,9 @@ class Operations:
         rows: as `OPERATIONS`.
     """
 
-    def __init__(self, further: Mapping[str, Operation]) -> None:
-        """`further` are those of services, by the id of the OperationDefinition."""
+    def __init__(self, further: Mapping[str, Operation], folders: Sequence[Path] = ()) -> None:
+        """`further` are those of services, by the id of the OperationDefinition: in `capability/`, or in `folders`."""
+        self._folders = (definitions.folder("capability"), *folders)
         self.rows = {**OPERATIONS, **{id: (operation, False) for id, operation in further.items()}}
 
     async def operate(self, request: Request, context: Context) -> Response:
@@ -112,11 +114,14 @@ class Operations:
 
     @cached_property
     def published(self) -> dict[str, Definition]:
-        """The OperationDefinitions of `capability/`, by id."""
-        folder = definitions.folder("capability")
+        """The OperationDefinitions, by id."""
         read = msgspec.json.Decoder(Definition).decode
-        found = {id: read((folder / f"OperationDefinition-{id}.json").read_bytes()) for id in self.rows}
+        found = {id: read(self._file(id).read_bytes()) for id in self.rows}
         return {id: msgspec.structs.replace(d, parameter=d.parameter + FURTHER.get(id, ())) for id, d in found.items()}
+
+    def _file(self, id: str) -> Path:
+        files = [folder / f"OperationDefinition-{id}.json" for folder in self._folders]
+        return next((file for file in files if file.is_file()), files[0])
 
     def _found(self, path: tuple[str, ...]) -> tuple[Definition, Operation, bool]:
         code, level = path[-1][1:], _LEVELS[len(path) - 1]

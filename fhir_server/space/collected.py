@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -98,6 +99,11 @@ class Services:
             place = next(one.opens for one in self.declared if one.name == name)
             self._opened[name] = None if place is None else found(place)(self)
         return self._opened[name]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the services."""
+        return [Path(__file__).parent / one.name for one in self.declared]
 
     def operations(self) -> dict[str, Operation]:
         """The operations of all services, by the id of their definition."""

@@ -72,8 +72,8 @@ class Service:
         steps: of every write, after the server's own.
         rows: resource type → what makes index rows of its resources: (tree) → rows, as `Additions` has them. What was
             stored before is found by them after `fhir-server reindex`.
-        operations: id of an OperationDefinition in `capability/` → what does it: (what `opens` gave, Invocation,
-            Context) → Response.
+        operations: id of an OperationDefinition, in `capability/` or in the service's folder → what does it: (what
+            `opens` gave, Invocation, Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.
         pages: of the web site: (Surroundings) → ServicePages.
         governs: what clients that it governs hold now, and what people are asked for them: (Surroundings) → Governing.
