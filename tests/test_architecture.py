@@ -181,3 +181,32 @@ def test_nothing_here_names_a_machine_or_a_workplace() -> None:
     for file in ours:
         text = file.read_text(encoding="utf-8")
         assert not [place for place in places if place in text], relative(file)
+
+
+#: Beside `access`, `audit`, `loading` and `store`: files that hold the store itself, for the server's own work. It only
+#: shrinks.
+HOLDING_THE_STORE = {
+    "app.py",
+    "changes/engine.py",
+    "search/activation/reindex.py",
+    "search/activation/watch.py",
+    "terminology/library.py",
+    "terminology/service.py",
+    "validation/profiles/activation.py",
+}
+
+
+def _holds_the_store(file: Path) -> bool:
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    imported = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module == "fhir_server.store.protocol"]
+    reached = [ast.unparse(n) for n in nodes if isinstance(n, ast.Attribute) and n.attr == "store"]
+    return any(alias.name == "Store" for n in imported for alias in n.names) or any(
+        one.endswith(("engine.store", "repository.store", "repository().store")) for one in reached
+    )
+
+
+def test_what_a_caller_asks_reaches_the_store_through_the_repository_only() -> None:
+    package = ROOT / "fhir_server"
+    holding = {str(file.relative_to(package)) for file in SOURCES if _holds_the_store(file)}
+    doors = ("access/", "audit/", "loading/", "store/")
+    assert {file for file in holding if not file.startswith(doors)} == HOLDING_THE_STORE
