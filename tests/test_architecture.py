@@ -45,6 +45,10 @@ def test_imports_only_go_down() -> None:
     [
         ("fhir/broken.py", "import fhir_server.store.protocol", "Imports only go down"),
         ("search/broken.py", "import fhir_server.access.grant", "Imports only go down"),
+        ("search/parameters/broken.py", "import fhir_server.search.indexing.extract", "A search is asked before"),
+        ("search/asking/broken.py", "import fhir_server.search.answering.run", "A search is asked before"),
+        ("interactions/shaping.py", "import fhir_server.interactions.writing", "Interactions stand side by side"),
+        ("interactions/read.py", "import fhir_server.interactions.vread", "Interactions stand side by side"),
         ("interactions/broken.py", "import starlette.responses", "Below the wire"),
         ("interactions/broken.py", "import fhir_server.store.embedded.writer", "Only access opens the store"),
         ("http/broken.py", "import authlib", "Only smart speaks OAuth"),

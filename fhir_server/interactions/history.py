@@ -17,7 +17,8 @@ from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import InvalidParameter, NotFound, NotSupported
 from fhir_server.interactions import shaping, statement
 from fhir_server.interactions.exchange import Context, Request, Response
-from fhir_server.search.answering.cursors import START, Cursor, identity, open_cursor, sign
+from fhir_server.search.answering.cursors import START, Cursor, open_cursor, sign
+from fhir_server.search.asking.identity import identity
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Page, Scope, Version
 
@@ -52,8 +53,7 @@ async def history_instance(request: Request, context: Context) -> Response:
         NotFound: it never was, or is hidden from this caller (404).
     """
     type, id = request.path[:2]
-    if await context.repository.current(type, id) is None:
-        raise NotFound(f"There is no such {type}.")
+    context.repository.require(type, "r")
     return await _answer(request, context, {type: EVERYTHING}, id)
 
 
@@ -77,11 +77,15 @@ async def _answer(request: Request, context: Context, scope: Scope, id: str | No
         identity(["history", *request.path, *(part for pair in asked.kept for part in pair)]),
     )
     cursor = open_cursor(asked.cursor, query, key) if asked.cursor is not None else START
-    total = await context.repository.history_count(scope, id, asked.since, asked.at)
-    page = Page(())
+    page, whole = Page(()), False
     if asked.count and summary != "count":
         most = context.settings.max_answer_bytes
         page = await context.repository.history(scope, id, asked.since, asked.at, cursor.after, asked.count, most)
+        whole = cursor.after is None and page.next is None
+    # Only what may be read has versions here: of nothing found it is not known yet whether there is such a resource.
+    if id is not None and not page.versions and await context.repository.current(request.path[0], id) is None:
+        raise NotFound(f"There is no such {request.path[0]}.")
+    total = len(page.versions) if whole else await context.repository.history_count(scope, id, asked.since, asked.at)
     url = "/".join([context.base, *(quote(part, safe="") for part in request.path)])
     links = _links(url, asked, cursor, page, lambda made: sign(made, query, key))
     rows = [_entry(version, context.base) for version in page.versions]

@@ -16,8 +16,9 @@ from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation
 from fhir_server.operations.references import closure
 from fhir_server.search.answering.bundle import INCLUDE, MATCH, Link, entry, searchset
-from fhir_server.search.answering.cursors import START, identity, open_cursor, sign
+from fhir_server.search.answering.cursors import START, open_cursor, sign
 from fhir_server.search.asking.compartments import OWNER, compartment_filter, compartment_types
+from fhir_server.search.asking.identity import identity
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Missing, Not, Or, Range, both, either
 from fhir_server.store.protocol import Page
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.fhir.outcome import InvalidParameter
-from fhir_server.search.answering.cursors import MAX_BACK, START, Cursor, identity, open_cursor, sign
+from fhir_server.search.answering.cursors import MAX_BACK, START, Cursor, open_cursor, sign
+from fhir_server.search.asking.identity import identity
 
 KEY = b"a secret of the tests"
 QUERY = identity(["Patient", "name", "a"])

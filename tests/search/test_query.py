@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import FhirError, InvalidParameter, NotSupported, PreconditionFailed, TooCostly
-from fhir_server.search.answering.includes import Include
+from fhir_server.search.asking.includes import Include
 from fhir_server.search.asking.query import condition, parse
 from fhir_server.search.kinds.reading import Coding
 from fhir_server.store.filters import EVERYTHING, And, Not, Or, Refers, String, Token

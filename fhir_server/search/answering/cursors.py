@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import msgspec
 
@@ -88,11 +86,6 @@ def open_cursor(token: str, query: bytes, key: bytes) -> Cursor:
     except (ValueError, msgspec.MsgspecError):
         raise InvalidParameter("This page link is not one this server gave for this query.") from None
     return Cursor(read.after, read.back)
-
-
-def identity(parts: Sequence[str]) -> bytes:
-    """Bytes that two queries share only when all their `parts` are the same."""
-    return sha256(_pack(tuple(parts))).digest()
 
 
 def _tag(content: bytes, query: bytes, key: bytes) -> bytes:

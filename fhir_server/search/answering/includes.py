@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from fhir_server.fhir.definitions import resource_types
-from fhir_server.fhir.outcome import Forbidden, Gone, InvalidParameter, Issue, NotFound, NotSupported
+from fhir_server.fhir.outcome import Forbidden, Gone, Issue, NotFound
+from fhir_server.search.asking.includes import Include
 from fhir_server.search.parameters.codes import spellings
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.search.parameters.targets import targets_of
@@ -50,73 +51,11 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Include:
-    """One `_include` or `_revinclude`.
-
-    Attributes:
-        source: the type that refers, or "*".
-        param: its reference parameter, or "*".
-        target: the type referred to; "" for any.
-        reverse: `_revinclude`.
-        iterate: applied to what is included too.
-    """
-
-    source: str
-    param: str
-    target: str = ""
-    reverse: bool = False
-    iterate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Included:
     """What comes beside a page, in the order it was found, and what is to be said of what was left out."""
 
     versions: tuple[Version, ...]
     issues: tuple[Issue, ...] = ()
-
-
-def parse_include(code: str, modifier: str, value: str, registry: Registry) -> Include:
-    """The include that `code[:modifier]=value` asks for.
-
-    Raises:
-        InvalidParameter: not of the form `Type:parameter[:Type]`, or no reference parameter.
-        NotSupported: a modifier other than `:iterate` (or its older name `:recurse`).
-    """
-    if modifier not in ("", "iterate", "recurse"):
-        raise NotSupported(f"{code} has no modifier :{modifier[:64]}; it has :iterate.")
-    source, param, target = _parts(code, value)
-    for type in {source, target} - {"", "*"}:
-        if type not in resource_types():
-            raise InvalidParameter(f"{type[:64]!r} is not a resource type.")
-    if "*" not in (source, param):
-        found = registry.get(source, param)
-        if found is None or found.type != "reference":
-            raise InvalidParameter(f"{source} has no reference parameter {param[:64]!r}.")
-    return Include(source, param, target, code == "_revinclude", bool(modifier))
-
-
-def named(include: Include, registry: Registry) -> Iterator[tuple[str, ...]]:
-    """The types that an include names, each as those of which one must be the caller's to search.
-
-    `*` names none: it brings what the caller may see.
-    """
-    if include.source == "*":
-        return
-    yield (include.source,)
-    if include.target:
-        yield (include.target,)
-    elif not include.reverse and include.param != "*" and (param := registry.get(include.source, include.param)):
-        yield targets_of(param, include.source)
-
-
-def _parts(code: str, value: str) -> tuple[str, str, str]:
-    if value == "*":
-        return "*", "*", ""
-    parts = value.split(":")
-    if len(parts) not in (2, 3) or not all(parts) or (parts[0] == "*" and parts[1] != "*"):
-        raise InvalidParameter(f"{code} is [type]:[parameter], [type]:[parameter]:[target type], [type]:* or *.")
-    return parts[0], parts[1], parts[2] if len(parts) == 3 else ""
 
 
 async def included(

@@ -24,9 +24,9 @@ from fhir_server.fhir.outcome import (
     TooCostly,
     Unavailable,
 )
-from fhir_server.search.answering.cursors import identity
 from fhir_server.search.asking.compartments import compartment_filter
 from fhir_server.search.asking.criteria import OWN, criterion
+from fhir_server.search.asking.identity import identity
 from fhir_server.search.asking.results import RESULT_PARAMETERS, Results
 from fhir_server.search.asking.sorting import sorts
 from fhir_server.search.kinds.reading import Reading, Terminology

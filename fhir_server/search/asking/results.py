@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.fhir.subsetting import parse_elements, parse_summary
-from fhir_server.search.answering.includes import Include, named, parse_include
+from fhir_server.search.asking.includes import Include, named, parse_include
 from fhir_server.search.kinds.reading import Reading
 from fhir_server.settings import Settings
 
