@@ -94,7 +94,6 @@ class Settings(BaseSettings):
     default_page: int = Field(20, ge=1, description="Resources in a page when `_count` is not given.")
     max_page: int = Field(1000, ge=1, description="The most resources in a page; a larger `_count` is lowered to it.")
     max_includes: int = Field(2000, ge=1, description="The most included resources beside a page.")
-    max_links: int = Field(50_000, ge=1, description="The most targets a chained parameter may have.")
     exact_total_limit: int = Field(
         1_000, ge=0, description="Without `_total`, totals that cost extra are counted up to this many matches only."
     )

@@ -206,7 +206,7 @@ class Store(Protocol):
         Stable under writes: a resource that matches throughout and is not itself rewritten is on exactly one page.
 
         Raises:
-            TooCostly: a link inside a filter has more than the engine's limit of targets.
+            TooCostly: the links inside a filter are more, deeper or slower than the engine takes.
         """
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
