@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_server.access.repository import Repository
-from fhir_server.fhir.json import serialize, stamped
+from fhir_server.fhir.json import begun
 from fhir_server.search.indexing.parts import by_parts
 from fhir_server.store.filters import Index, Word
 from fhir_server.store.protocol import Put
@@ -21,7 +21,7 @@ def witnessed(repository: Repository, tree: dict[str, Any]) -> Put:
     index = by_parts("AuditEvent", tree, repository.registry, repository.base)
     marked = Index((*index.words, _MADE_HERE), index.spans, index.narrative, index.content)
     id = repository.new_id("AuditEvent")
-    body, stamp = stamped(serialize(tree), id, 1)
+    body, stamp = begun(tree, id)
     return Put("AuditEvent", id, 0, body, stamp, marked, "POST")
 
 

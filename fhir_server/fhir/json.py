@@ -126,6 +126,13 @@ def stamped(body: bytes, id: str, version: int) -> tuple[bytes, int]:
     return b'%s%s%s"%s}%s}' % (head, _META, PLACEHOLDER.encode(), own, rest), stamp
 
 
+def begun(tree: Mapping[str, Any], id: str) -> tuple[bytes, int]:
+    """As `stamped`, of the first version of a resource that was made here and has neither `id` nor `meta`."""
+    type, head = tree["resourceType"], {"id": id, "meta": {"versionId": "1", "lastUpdated": PLACEHOLDER}}
+    body = _encode({"resourceType": type, **head, **tree})
+    return body, body.index(_META) + len(_META)
+
+
 def _bounded(tree: Any, body: bytes, text: str, max_depth: int) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise Malformed("The body is not a JSON object.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_server.fhir.json import parse, serialize
@@ -38,6 +38,7 @@ def digits(tree: Any) -> Any:
     return str(tree) if isinstance(tree, Decimal) else tree
 
 
+@settings(deadline=None)
 @given(OBJECTS, st.sampled_from([-1, 0, 3]))
 def test_what_is_written_is_read_as_it_was_with_or_without_white_space(tree: dict[str, Any], indent: int) -> None:
     body = serialize(tree)
@@ -45,6 +46,7 @@ def test_what_is_written_is_read_as_it_was_with_or_without_white_space(tree: dic
     assert digits(parse(msgspec.json.format(body, indent=indent))) == digits(tree)
 
 
+@settings(deadline=None)
 @given(OBJECTS)
 def test_what_is_escaped_means_the_same(tree: dict[str, Any]) -> None:
     body = re.sub(r"[^\x00-\x7f]", _escaped, serialize(tree).decode()).replace("/", "\\/")

@@ -18,16 +18,19 @@ from fhir_server.store.filters import Index
 DIVISIBLE = frozenset({"AuditEvent"})
 #: Parts that are remembered; beyond, all are read anew.
 MOST = 4_096
-#: Instants, of which hardly two are alike: they are found by, and hold no words.
-_NEVER_ALIKE = frozenset({"recorded"})
+#: The member of which hardly two are alike: an instant, which is found by and holds no words.
+_INSTANT = "recorded"
+#: The member whose elements differ while all else is as it was the time before.
+_ENTITIES = "entity"
+_APART = frozenset({_INSTANT, _ENTITIES})
 #: Members whose rows are of more than themselves, or that may hold anything.
 _WHOLE = frozenset({"contained", "extension", "modifierExtension", "text"})
 
 
 class _Known(NamedTuple):
-    """What is remembered: rows of each part, by base URL, member and JSON; whether the type can be divided at all."""
+    """What is remembered: rows of each part, by base URL and JSON; whether the type can be divided at all."""
 
-    rows: dict[tuple[str, str, bytes], Index]
+    rows: dict[tuple[str, bytes], Index]
     divisible: bool
 
 
@@ -38,37 +41,32 @@ def by_parts(type: str, tree: dict[str, Any], registry: Registry, base_url: str 
         return extract(type, tree, registry, base_url)
     if len(known.rows) > MOST:
         known.rows.clear()
-    found = [_part(type, member, part, registry, base_url, known.rows) for member, part in _divided(tree)]
+    found = [_part(type, part, registry, base_url, known.rows) for part in _divided(type, tree)]
     words = [word for index in found for word in index.words]
+    spans = [span for index in found for span in index.spans]
+    if _INSTANT in tree:
+        made = rows_of(type, {"resourceType": type, _INSTANT: tree[_INSTANT]}, registry, base_url)
+        words += made.words
+        spans += made.spans
     words += several(type, tree, base_url)
-    content = " ".join([index.content for index in found if index.content])
-    return Index(
-        tuple(dict.fromkeys(words)),
-        tuple(dict.fromkeys([span for index in found for span in index.spans])),
-        content=" ".join(dict.fromkeys(content.split(" "))) if content else "",
-    )
+    content = dict.fromkeys(" ".join([index.content for index in found]).split(" "))
+    return Index(tuple(dict.fromkeys(words)), tuple(dict.fromkeys(spans)), content=" ".join(filter(None, content)))
 
 
-def _divided(tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for member, value in tree.items():
-        if value.__class__ is list:
-            for one in value:
-                yield member, [one]
-        else:
-            yield member, value
+def _divided(type: str, tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is of who asked and what was done, then each thing that it was done to."""
+    yield {member: value for member, value in tree.items() if member not in _APART}
+    for one in tree.get(_ENTITIES, ()):
+        yield {"resourceType": type, _ENTITIES: [one]}
 
 
 def _part(
-    type: str, member: str, part: Any, registry: Registry, base_url: str, rows: dict[tuple[str, str, bytes], Index]
+    type: str, part: dict[str, Any], registry: Registry, base_url: str, rows: dict[tuple[str, bytes], Index]
 ) -> Index:
-    alone = {"resourceType": type, member: part}
-    if member in _NEVER_ALIKE:
-        made = rows_of(type, alone, registry, base_url)
-        return Index(tuple(made.words), tuple(made.spans))
-    place = (base_url, member, serialize(alone))
+    place = (base_url, serialize(part))
     found = rows.get(place)
     if found is None:
-        found = rows[place] = extract(type, alone, registry, base_url)
+        found = rows[place] = extract(type, part, registry, base_url)
     return found
 
 
