@@ -233,7 +233,7 @@ async def test_a_rule_whose_facts_were_not_read_shows_nothing_of_its_types(house
 
 
 async def test_facts_are_read_once_until_what_they_are_made_of_changes(house: House) -> None:
-    own, reads = house.repository(), 0
+    own, reads = house.repository, 0
 
     async def read(own: Repository, key: Any) -> frozenset[str]:
         nonlocal reads
@@ -255,8 +255,8 @@ async def test_facts_are_read_once_until_what_they_are_made_of_changes(house: Ho
 
 @pytest.mark.parametrize("grant", [ALICE, ADMINISTRATOR, OPEN])
 async def test_whom_a_rule_does_not_concern_nothing_is_read_for(house: House, grant: Grant) -> None:
-    assert await house.policy.known(grant, house.repository(), house.cache) == ()
-    assert await Policy(RULES).known(DOCTOR, house.repository(), house.cache) == ()
+    assert await house.policy.known(grant, house.repository, house.cache) == ()
+    assert await Policy(RULES).known(DOCTOR, house.repository, house.cache) == ()
 
 
 async def test_why_says_which_rule_hides_a_resource_and_the_log_says_no_more(
