@@ -141,8 +141,6 @@ class _Worker:
             _on_stop(house.asgi.readiness)
             _when_orphaned()
             gc.freeze()
-            # A request leaves hardly a circle behind: after 700 objects, as Python does, nothing is worth looking for.
-            gc.set_threshold(10_000, 20, 10)
             gc.enable()
             await send({"type": "lifespan.startup.complete"})
             await receive()
