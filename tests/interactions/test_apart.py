@@ -20,6 +20,7 @@ from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Respo
 from fhir_server.interactions.long_requests import INLINE, LONG, too_costly, tried
 from fhir_server.interactions.routes import dispatch
 from fhir_server.work.budget import Budget, Exhausted, within
+from tests import engines
 from tests.server.calls import Answer, Server, serving
 
 
@@ -139,8 +140,11 @@ async def test_a_spent_budget_refuses_the_entries_of_a_batch_that_are_left(serve
     answer = await server.post("", bundle("batch", *entries))
     said = [row["response"] for row in answer.json["entry"]]
     statuses = [one["status"][:3] for one in said]
-    assert statuses[:101] == ["201"] * 100 + ["200"]
-    assert statuses == sorted(statuses[:100]) + sorted(statuses[100:])
+    assert statuses[:100] == ["201"] * 100
+    assert set(statuses[100:]) == {"200", "400"}
+    # Entries of one kind are under way together: which of them is left is the store's to say, but near by it is the last.
+    if engines.KIND == "embedded":
+        assert statuses[100:] == sorted(statuses[100:])
     refused = [one["outcome"]["issue"][0] for one in said if one["status"].startswith("400")]
     assert refused and {issue["code"] for issue in refused} == {"too-costly"}
     kept = (await server.get("Patient/named")).version

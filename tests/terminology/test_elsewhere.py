@@ -35,6 +35,11 @@ MAP = {
 ONE_LEG = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
 
 
+def asking(url: str) -> dict[str, Any]:
+    """Settings of a server that asks another, and waits for it as long as a machine under load may take."""
+    return {"terminology_url": url, "terminology_seconds": 60}
+
+
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base of a second server of ours, in a process of its own, that knows animals."""
@@ -61,13 +66,13 @@ async def test_what_is_not_here_is_answered_by_the_other(
 ) -> None:
     async with whole(tmp_path) as alone:
         assert (await said(alone, url))[0] == 404
-    async with whole(tmp_path, terminology_url=other) as client:
+    async with whole(tmp_path, **asking(other)) as client:
         status, found = await said(client, url)
         assert (status, found.get(name)) == (200, value), found
 
 
 async def test_expansions_searches_and_value_sets_of_ours_over_its_code_systems(tmp_path: Path, other: str) -> None:
-    async with whole(tmp_path, terminology_url=other) as client:
+    async with whole(tmp_path, **asking(other)) as client:
         answer = await client.get(f"ValueSet/$expand?url={FOUR}&filter=do")
         assert [row["code"] for row in answer.json()["expansion"]["contains"]] == ["dog"]
         # Ours, with one of ours imported, of codes that only the other server has.
@@ -96,7 +101,7 @@ async def test_expansions_searches_and_value_sets_of_ours_over_its_code_systems(
 
 
 async def test_what_neither_knows_is_the_error_of_ours(tmp_path: Path, other: str) -> None:
-    async with whole(tmp_path, terminology_url=other) as client:
+    async with whole(tmp_path, **asking(other)) as client:
         assert (await said(client, "CodeSystem/$lookup?system=http://example.org/no&code=1"))[0] == 404
         assert (await said(client, f"CodeSystem/$lookup?system={URL}&code=yeti"))[0] == 404
         assert (await client.get("ValueSet/$expand?url=http://example.org/nowhere")).status_code == 404
@@ -132,7 +137,7 @@ def four_legged(code: str) -> dict[str, Any]:
 
 
 async def test_bindings_of_profiles_are_judged_by_the_other(tmp_path: Path, other: str) -> None:
-    async with whole(tmp_path, terminology_url=other) as client:
+    async with whole(tmp_path, **asking(other)) as client:
         assert (await client.post("StructureDefinition", json=PROFILE)).status_code == 201
         assert (await client.post("Basic", json=four_legged("cat"))).status_code == 201
         refused = await client.post("Basic", json=four_legged("bat"))
@@ -186,7 +191,7 @@ async def test_a_broken_one_refuses_no_write_and_is_503_for_questions(tmp_path: 
 
 
 async def test_one_that_fails_is_left_alone_for_a_while(tmp_path: Path) -> None:
-    async with answering(http(500, b"")) as wrong, whole(tmp_path, terminology_url=wrong.url) as client:
+    async with answering(http(500, b"")) as wrong, whole(tmp_path, **asking(wrong.url)) as client:
         for n in range(6):
             refused = await client.get(f"ValueSet/$expand?url=http://example.org/{n}")
             assert refused.status_code == 503
@@ -198,7 +203,7 @@ async def test_answers_are_kept_and_stand_in_when_it_dies(tmp_path: Path) -> Non
     url = f"CodeSystem/$lookup?system={URL}&code=1"
     for seconds in (3600, 0):
         async with answering(answer) as wrong:
-            setup = {"terminology_url": wrong.url, "terminology_cache_seconds": seconds}
+            setup = {**asking(wrong.url), "terminology_cache_seconds": seconds}
             async with whole(tmp_path / str(seconds), **setup) as client:
                 for _ in range(3):
                     assert (await said(client, url))[1] == {"display": "One"}
@@ -211,7 +216,7 @@ async def test_answers_are_kept_and_stand_in_when_it_dies(tmp_path: Path) -> Non
 
 async def test_what_it_does_not_know_is_not_asked_each_time(tmp_path: Path) -> None:
     body = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found"}]}'
-    async with answering(http(404, body)) as wrong, whole(tmp_path, terminology_url=wrong.url) as client:
+    async with answering(http(404, body)) as wrong, whole(tmp_path, **asking(wrong.url)) as client:
         for _ in range(3):
             assert (await client.get(f"CodeSystem/$lookup?system={URL}&code=1")).status_code == 404
         assert len(wrong.asked) == 1
@@ -230,7 +235,7 @@ async def test_the_token_goes_to_it_and_to_it_only_codes_are_said(tmp_path: Path
         "contained": [{"id": "DURAND"}],
     }
     async with answering(answer) as wrong:
-        setup = {"terminology_url": wrong.url, "terminology_header": "Authorization: Bearer abc"}
+        setup = {**asking(wrong.url), "terminology_header": "Authorization: Bearer abc"}
         async with whole(tmp_path, **setup) as client:
             body = parameters(valueSet=given, codeableConcept=concept)
             assert (await said(client, "ValueSet/$validate-code", body)) == (200, {"result": True})
