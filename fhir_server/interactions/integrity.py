@@ -111,10 +111,15 @@ async def ahead(context: Context, trees: Iterable[dict[str, Any]], *known: Abstr
     )
 
 
+#: What records that something was done goes on naming what it was done to, and keeps none of it from being deleted:
+#: https://hl7.org/fhir/R4/auditevent.html, https://hl7.org/fhir/R4/provenance.html.
+_TRACES = frozenset({"AuditEvent", "Provenance"})
+
+
 async def unreferenced(
     context: Context, type: str, ids: frozenset[str], ended: AbstractSet[str] = frozenset()
 ) -> list[Guard]:
-    """Guards that nothing but `ended` refers to what is to be deleted; none where the setting is off.
+    """Guards that nothing but `ended` and traces refers to what is to be deleted; none where the setting is off.
 
     Args:
         context: whose settings and repository are used.
@@ -129,7 +134,7 @@ async def unreferenced(
         return []
     gone = ended | {f"{type}/{id}" for id in ids}
     asked = []
-    for referrer in statement.resources():
+    for referrer in sorted(set(statement.resources()) - _TRACES):
         params = [code for code, p in context.repository.registry.of(referrer).items() if p.type == "reference"]
         if params:
             asked.append((referrer, either([Refers(code, f"{type}/{id}") for code in params for id in sorted(ids)])))

@@ -64,6 +64,22 @@ OBSERVATION = {
 }
 
 
+EVENT = {
+    "resourceType": "AuditEvent",
+    "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
+    "recorded": "2026-11-29T10:00:00Z",
+    "agent": [{"requestor": True}],
+    "source": {"observer": {"display": "a server"}},
+    "entity": [{"what": {"reference": "Patient/a"}}],
+}
+PROVENANCE = {
+    "resourceType": "Provenance",
+    "target": [{"reference": "Patient/a"}],
+    "recorded": "2026-11-29T10:00:00Z",
+    "agent": [{"who": {"display": "somebody"}}],
+}
+
+
 async def test_with_referential_integrity_nothing_dangles(tmp_path: Path) -> None:
     async with serving(tmp_path, referential_integrity=True) as server:
         refused = await server.put("Observation/o", OBSERVATION)
@@ -81,6 +97,19 @@ async def test_with_referential_integrity_nothing_dangles(tmp_path: Path) -> Non
             ],
         }
         assert (await server.post("", both)).status == 200
+
+
+async def test_traces_of_a_resource_hold_up_no_deletion(tmp_path: Path) -> None:
+    """https://hl7.org/fhir/R4/auditevent.html, https://hl7.org/fhir/R4/provenance.html: they record what was."""
+    async with serving(tmp_path, referential_integrity=True) as server:
+        await server.put("Patient/a", PATIENT)
+        assert (await server.put("AuditEvent/e", {**EVENT, "id": "e"})).status == 201
+        assert (await server.put("Provenance/p", {**PROVENANCE, "id": "p"})).status == 201
+        assert (await server.get("AuditEvent?entity=Patient/a")).json["total"] == 1
+        assert (await server.delete("Patient/a")).status == 204
+        assert (await server.get("AuditEvent/e")).json["entity"] == [{"what": {"reference": "Patient/a"}}]
+        await server.put("Patient/a", PATIENT)
+        assert (await server.delete("Patient?identifier=urn:ids|7")).status == 204
 
 
 async def test_without_referential_integrity_references_may_lead_nowhere(server: Server) -> None:
