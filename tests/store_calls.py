@@ -51,10 +51,6 @@ def _kind(one: Any) -> str:
     )
 
 
-#: Looked at by the clock, a few times a second at most however many requests there are.
-BY_THE_CLOCK = ("records.get smart", "records.get_each search-parameters,profiles", "records.get signing-key")
-
-
 class CountingEngine:
     """An engine whose calls are noted."""
 
@@ -65,11 +61,6 @@ class CountingEngine:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
-
-
-def journeys(calls: list[str]) -> list[str]:
-    """The calls that a request makes because it is one."""
-    return [call for call in calls if call not in BY_THE_CLOCK]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.fhir.definitions import types
-from fhir_server.search.indexing.attachments import attached, carriers
+from fhir_server.search.indexing.attachments import attached
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index, Word
 from fhir_server.store.matching import unpack
@@ -355,10 +355,18 @@ def test_what_is_no_resource_has_no_attachments(type: Any) -> None:
     assert list(attached({"resourceType": "Media", "content": ["odd", 1, {"url": 1}, {"url": "Binary/"}]})) == []
 
 
-def test_every_type_whose_definition_has_an_attachment_is_a_carrier() -> None:
-    def has(type: str) -> bool:
-        return any(t.code == "Attachment" for element in types()[type].elements for t in element.types)
-
-    direct = {name for name, one in types().items() if one.kind == "resource" and not one.abstract and has(name)}
-    assert direct <= set(carriers())
-    assert set(HOLDING) - {"Observation", "List"} <= set(carriers())
+def test_every_element_that_is_an_attachment_by_its_definition_is_found() -> None:
+    kept = {"url": "Binary/1"}
+    ways = [
+        (name, element.path.split(".")[1:])
+        for name, one in types().items()
+        if one.kind == "resource" and not one.abstract
+        for element in one.elements
+        if any(t.code == "Attachment" for t in element.types)
+    ]
+    assert len(ways) > 20
+    for type, way in ways:
+        held: Any = kept
+        for key in reversed(way):
+            held = {key.replace("[x]", "Attachment"): held}
+        assert list(attached({"resourceType": type, **held})) == ["Binary/1"], (type, way)

@@ -23,7 +23,7 @@ from fhir_server.interactions.audited import audited
 from fhir_server.interactions.exchange import FHIR_JSON, Request
 from fhir_server.settings import Settings
 from tests.interactions.test_batch import asks, batch
-from tests.store_calls import counted, journeys
+from tests.store_calls import counted
 
 BASE = "http://localhost/fhir"
 #: Those who ask: software without a person in an open server, a patient's app, a professional; the latter leave traces.
@@ -218,5 +218,5 @@ async def test_a_request_asks_the_store_this_often(
                 await ask(house, CALLERS[caller], make(0))
                 calls.clear()
                 await ask(house, CALLERS[caller], make(1))
-                made[what] = journeys(calls)
+                made[what] = calls[:]
     assert {what: found for what, found in made.items() if len(found) > MOST[what][1][place]} == {}

@@ -50,12 +50,6 @@ def _kind(node: dict[str, Any]) -> str:
 
 
 @cache
-def carriers() -> tuple[str, ...]:
-    """The resource types that have attachments of their own, by name."""
-    return tuple(sorted(type for type in resource_types() if set(_ways(type)) - set(_ROOT)))
-
-
-@cache
 def _ways(path: str) -> _Ways:
     if path == "Extension":
         return _EXTENSION
