@@ -1,7 +1,7 @@
 """Accounts of people: who they are in the data, and what they prove themselves with.
 
 OWASP ASVS 2. A professional's subject is a `Practitioner`, a patient's a `Patient`, a representative's or caregiver's
-a `RelatedPerson`; `wards` are the patients they may act for. Staff of the catalogue are a `Person` with duties.
+a `RelatedPerson`; `wards` are the patients they may act for. Staff who review software are a `Person` with duties.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fhir_server.smart.secret import digest
 from fhir_server.store.protocol import Records
 from fhir_server.store.registry import Registry
 
-#: What staff of the catalogue do: CSP R1111-38, arrêté of 23 June 2022.
+#: What staff who review software do: CSP R1111-38, arrêté of 23 June 2022.
 Duty = Literal["publisher", "verifier", "commission", "administrator"]
 DUTIES: tuple[Duty, ...] = get_args(Duty)
 
@@ -31,7 +31,7 @@ class Account:
         id: random; also the `sub` of id_tokens.
         login: as typed, compared without case.
         name: shown on pages.
-        subject: "Practitioner/1", "Patient/1", "RelatedPerson/1", or "Person/1" for staff of the catalogue.
+        subject: "Practitioner/1", "Patient/1", "RelatedPerson/1", or "Person/1" for staff who review software.
         wards: ids of patients the person may act for, besides themself.
         roles: PractitionerRole references ("PractitionerRole/1"); with several the person chooses.
         password: argon2id hash; None until activated.
@@ -69,7 +69,7 @@ class Account:
 
     @property
     def staff(self) -> bool:
-        """Whether the person works on the catalogue, and sees nobody's health data."""
+        """Whether the person works on reviewing software, and sees nobody's health data."""
         return self.subject.startswith("Person/")
 
 
@@ -91,7 +91,15 @@ class Accounts:
 
     async def by_login(self, login: str) -> Account | None:
         """The account with this login."""
-        id = await self._records.get("login", _key(login))
+        return await self.at(await self._records.get(*self.place(login)))
+
+    @staticmethod
+    def place(login: str) -> tuple[str, str]:
+        """The record that `at` must be given, for who reads others with it."""
+        return "login", _key(login)
+
+    async def at(self, id: bytes | None) -> Account | None:
+        """As `by_login`, given what is at `place`."""
         return None if id is None else await self._anew(id.decode())
 
     async def by_identity(self, issuer: str, subject: str) -> Account | None:

@@ -60,11 +60,12 @@ class People:
         """
         pair = digest(f"{login.strip().casefold()}\n{network(source)}")
         # Counted before the password is looked at: simultaneous guesses cannot all pass under the limit.
-        counts = await self._counted(pair, source)
-        if counts is None:
+        tried = await self._counted(pair, source, login)
+        if tried is None:
             return "locked"
+        counts, id = tried
         familiar = len(counts) == 1
-        account = await self._accounts.by_login(login)
+        account = await self._accounts.at(id)
         found = await self._proven(account, password[: LONGEST + 1], code, familiar)
         if found is None or account is None:
             return "wrong"
@@ -80,15 +81,15 @@ class People:
             await self.did_right(source)
         return account, found
 
-    async def _counted(self, pair: str, source: str) -> list[Keep] | None:
+    async def _counted(self, pair: str, source: str, login: str) -> tuple[list[Keep], bytes | None] | None:
         """What an attempt was counted as: for the login, and for an address the person is not known to come from.
 
-        None when there were too many.
+        With it what the login leads to, for `Accounts.at`. None when there were too many attempts.
         """
         mine, there = f"login:{pair}", f"from:{network(source)}"
         while True:
-            asked = [("familiar", pair), ("failures", mine), ("failures", there)]
-            known, of_login, of_address = await self._records.get_each(asked)
+            asked = [("familiar", pair), ("failures", mine), ("failures", there), self._accounts.place(login)]
+            known, of_login, of_address, id = await self._records.get_each(asked)
             changes = [counted("failures", mine, of_login, FAILURES_OF_LOGIN, lifetimes.LOCK)]
             if known is None:
                 changes.append(counted("failures", there, of_address, FAILURES_OF_ADDRESS, lifetimes.LOCK))
@@ -96,7 +97,7 @@ class People:
             if len(allowed) < len(changes):
                 return None
             if await self._records.apply(allowed):
-                return allowed
+                return allowed, id
 
     async def may_try(self, source: str) -> bool:
         """Whether an address may try once more to prove something: counted as a failure until `did_right`."""

@@ -57,7 +57,7 @@ class Consents:
         """What the patient (id) decided on the app, by purpose code; a purpose never asked about is not there."""
 
         async def ask() -> dict[str, Decision]:
-            found = {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
+            found = await self._current(patient, app)
             hangs_on(*_sources(patient, app, found))
             return {
                 purpose: decision
@@ -136,6 +136,10 @@ class Consents:
         where = both(_ACTIVE, Refers("actor", app.reference))
         return {_patient(tree) async for tree in self._trees(where)}
 
+    async def _current(self, patient: str, app: App) -> dict[str, Version]:
+        """The Consents of the patient on the app, by id."""
+        return {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
+
     async def _found(self, where: Filter) -> list[tuple[str, str, Decision]]:
         return [decisions.from_consent(tree) async for tree in self._trees(where)]
 
@@ -160,9 +164,11 @@ class Consents:
         """Every decision of the patient on the app, after those that `judge` makes of `purposes`."""
         chosen = list(purposes)
         cache = self._catalogue.cache
+        # Of whom nothing is known to be decided, the Consents are made at once: one that is there makes that stale.
+        new_to_it = cache.known(("decided", patient, app.id)) == {}
         for attempt in range(_ATTEMPTS):
             moment = cache.moment()
-            found = {v.id: v async for v in self._versions(both(_of(patient), Refers("actor", app.reference)))}
+            found = {} if new_to_it and attempt == 0 else await self._current(patient, app)
             known = {code: one for _, code, one in (decisions.from_consent(parse(v.body)) for v in found.values())}
             judged = {p.code: judge(p, known.get(p.code)) for p in chosen}
             made = {code: one for code, one in judged.items() if one is not None and one != known.get(code)}
