@@ -34,7 +34,8 @@ def router(authorization: Authorization) -> APIRouter:
 
 async def _smart(authorization: Authorization, where: Addresses, _: Request) -> Response:
     brand = authorization.brands.identifier(where)
-    return JSONResponse(discovery.configuration(where, brand, authorization.registers), headers=_PUBLIC)
+    told = discovery.configuration(where, brand, authorization.registers, authorization.management)
+    return JSONResponse(told, headers=_PUBLIC)
 
 
 async def _openid(authorization: Authorization, where: Addresses, _: Request) -> Response:

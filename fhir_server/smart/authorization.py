@@ -133,6 +133,11 @@ class Authorization:
         """Whether software may register itself."""
         return self.settings.registration == "on" and self._governing is not None
 
+    @property
+    def management(self) -> str | None:
+        """Path of the page where people see and end what apps may do; None where no service has one."""
+        return self._governing.management if self._governing is not None else None
+
     @cached_property
     def registration(self) -> Registration | None:
         """Registers drafts; None when that is off. Made when the first one asks."""

@@ -54,17 +54,20 @@ SCOPES = [
 ]
 
 
-def configuration(addresses: Addresses, brand: Mapping[str, Any], registers: bool = False) -> dict[str, Any]:
+def configuration(
+    addresses: Addresses, brand: Mapping[str, Any], registers: bool = False, management: str | None = None
+) -> dict[str, Any]:
     """`.well-known/smart-configuration`, under the FHIR base.
 
     Args:
         addresses: of the server.
         brand: Identifier of its primary User-access Brand.
         registers: whether software may register itself.
+        management: path of the page where people see and end what apps may do; None where there is none.
     """
     return {
         **_common(addresses, registers),
-        "management_endpoint": f"{addresses.issuer}/mes-applications",
+        **({"management_endpoint": f"{addresses.issuer}{management}"} if management is not None else {}),
         "user_access_brand_bundle": addresses.at("user-access-brands.json"),
         "user_access_brand_identifier": dict(brand),
         "capabilities": CAPABILITIES,

@@ -221,8 +221,8 @@ async def granted(
 ) -> Redirect | None:
     """The code, on its way to the app: what the person accepted of what was asked; None when it was decided already.
 
-    Of an app of the catalogue no more than its purposes, its status and the patient's consents give; where that is
-    nothing, the answer is `access_denied`. `by` ends the request, with what is kept of the decision.
+    Of a governed client no more than its service leaves it (`Governing.held`); where that is nothing, the answer is
+    `access_denied`. `by` ends the request, with what is kept of the decision.
     """
     patient = ask.patient if ask.needs_patient or ask.account else None
     accepted = tuple(one for one in ask.scope if one in scope)

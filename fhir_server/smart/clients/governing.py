@@ -113,7 +113,13 @@ class Drafts(Protocol):
 
 
 class Governing(Protocol):
-    """A service that governs clients. It says what its answers hang on (`changes.cache`)."""
+    """A service that governs clients. It says what its answers hang on (`changes.cache`).
+
+    Attributes:
+        management: path, under the issuer, of the page where people see and end what apps may do; None without one.
+    """
+
+    management: str | None
 
     @property
     def drafts(self) -> Drafts:

@@ -249,7 +249,7 @@ def _often() -> Outcome:
 
 
 def _reviewed(who: Registrant) -> Outcome:
-    words = "The app was reviewed: it changes by the catalogue's own workflow."
+    words = "The app was reviewed: it changes by the workflow of whoever reviewed it."
     return _refused(403, "access_denied", words, _insufficient(who))
 
 

@@ -21,7 +21,10 @@ class AppGovernance:
 
     Attributes:
         drafts: apps that registered themselves.
+        management: path of "Mes applications".
     """
+
+    management: str | None = "/mes-applications"
 
     def __init__(self, catalogue: Catalogue, consents: Consents) -> None:
         """Both of one store."""
