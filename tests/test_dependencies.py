@@ -23,14 +23,13 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 #: Declared though no module of the server imports them → what they are there for.
 UNIMPORTED = {
-    "fastapi-offline": "the files of Swagger UI, which pages/reference finds by name",
+    "fastapi-offline": "the files of Swagger UI, which site/api_reference finds by name",
     "tzdata": "zoneinfo, on machines without a time zone database",
     "uvloop": "named to uvicorn as the loop",
 }
 #: The same for development: what is run, or a plugin.
 RUN = {
     "codespell": "make lint",
-    "coverage": "read by pytest-cov",
     "import-linter": "make lint",
     "lxml-stubs": "read by mypy",
     "mypy": "make lint",
