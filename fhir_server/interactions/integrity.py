@@ -138,14 +138,17 @@ async def unreferenced(
         params = [code for code, p in context.repository.registry.of(referrer).items() if p.type == "reference"]
         if params:
             asked.append((referrer, either([Refers(code, f"{type}/{id}") for code in params for id in sorted(ids)])))
-    scopes = [{referrer: where} for referrer, where in asked]
-    pages = await context.repository.find_each(scopes, len(gone) + 1, "head")
-    made = []
-    for (referrer, where), page in zip(asked, pages, strict=True):
-        if any(f"{referrer}/{version.id}" not in gone for version in page.versions):
-            raise Conflict(f"A {referrer} refers to this {type}.")
-        made.append(context.repository.guard(referrer, where, frozenset(version.id for version in page.versions)))
-    return made
+    repository, most = context.repository, len(gone) + 1
+    found = await repository.ids_each([{referrer: where} for referrer, where in asked], most)
+    referring = [(referrer, where, some) for (referrer, where), some in zip(asked, found, strict=True) if some]
+    refuses = [any(f"{referrer}/{id}" not in gone for id in some) for referrer, _, some in referring]
+    # What decides is traced. What refers from types after the first that refuses decides nothing: nobody is told of it.
+    decided = refuses.index(True) if True in refuses else len(refuses)
+    if referring:
+        await repository.find_each([{referrer: where} for referrer, where, _ in referring[: decided + 1]], most, "head")
+    if decided < len(refuses):
+        raise Conflict(f"A {referring[decided][0]} refers to this {type}.")
+    return [repository.guard(referrer, where, some) for (referrer, where), some in zip(asked, found, strict=True)]
 
 
 def _references(node: Any, path: str, base: str) -> Iterator[tuple[str, str, str]]:

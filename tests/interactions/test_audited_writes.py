@@ -91,3 +91,15 @@ async def test_a_bundle_of_writes_leaves_one_trace_of_all_of_them(server: Traced
     assert (await server.post("", body)).status == 200
     [trace] = await server.traces()
     assert objects(trace) == ["Observation/w/_history/1", "Observation/v/_history/1"]
+
+
+async def test_a_deletion_that_is_refused_traces_what_refused_it_and_nothing_further(server: Traced) -> None:
+    # Written without traces, which would refer to the patient themselves.
+    untraced = Server(server.engine, server.settings, server.registry)
+    await untraced.put("Patient/p1", {"resourceType": "Patient", "id": "p1"})
+    await untraced.put("CareTeam/t", {"resourceType": "CareTeam", "id": "t", "subject": ABOUT["subject"]})
+    await untraced.put("Observation/w", ABOUT)
+    server.settings = Settings(referential_integrity=True)
+    assert (await server.delete("Patient/p1")).status == 409
+    [trace] = await server.traces()
+    assert objects(trace) == ["CareTeam/t/_history/1", "Patient/p1"]
