@@ -17,7 +17,7 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.search.parameters.registry import standard_by_url
 from fhir_server.terminology.grammars import LANGUAGES, MEDIA_TYPES, UCUM
-from fhir_server.validation.profiles.shipped import FOLDERS
+from fhir_server.validation.shipped import FOLDERS
 
 _CORE = "hl7.fhir.r4.core"
 _PACKED = ("code-systems", "value-sets", "concept-maps")

@@ -15,7 +15,7 @@ from fhir_server.smart.authorization import Authorization
 from fhir_server.smart.bearer import bearer
 
 if TYPE_CHECKING:
-    from fhir_server.smart.clients.registration import Outcome, Registrant, Registration
+    from fhir_server.smart.registration import Outcome, Registrant, Registration
 
 #: The largest registration, in bytes.
 LARGEST = 64 * 1024
@@ -71,7 +71,7 @@ _ROUTES: tuple[tuple[str, str, Handled], ...] = (
 
 def _asked(authorization: Authorization, handled: Handled) -> Callable[[Request], Awaitable[Response]]:
     async def answered(request: Request) -> Response:
-        from fhir_server.smart.clients.registration import Registrant
+        from fhir_server.smart.registration import Registrant
 
         registration = authorization.registration
         if registration is None:

@@ -16,7 +16,7 @@ import msgspec
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.asking.query import Place, condition
-from fhir_server.smart.federation.matching import (
+from fhir_server.smart.people.matching import (
     BIRTH_GIVEN,
     BIRTH_PLACE,
     ID_NAT_PS,

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from fhir_server.smart.authlib_requests import Reply
     from fhir_server.smart.authorizing.consenting import Consenting
-    from fhir_server.smart.clients.registration import Registration
     from fhir_server.smart.federation.sign_in import Federation
+    from fhir_server.smart.registration import Registration
     from fhir_server.smart.tokens.endpoint import Server
 
 
@@ -141,7 +141,7 @@ class Authorization:
     @cached_property
     def registration(self) -> Registration | None:
         """Registers drafts; None when that is off. Made when the first one asks."""
-        from fhir_server.smart.clients.registration import Registration
+        from fhir_server.smart.registration import Registration
 
         if self._governing is None or not self.registers:
             return None

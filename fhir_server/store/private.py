@@ -22,6 +22,8 @@ CONCEPTS = "concepts.sqlite"
 FILES = (CONCEPTS, "demo-password", "demo-key.json")
 #: What a store and each copy of one begins with, and where its application's number stands: https://sqlite.org/fileformat.html
 _MAGIC, _NUMBER = b"SQLite format 3\x00", slice(68, 72)
+#: "FHIR" in ASCII, written there: how `file` and `restore` know a store from any other SQLite file.
+APPLICATION = 0x46484952
 _log = logging.getLogger(__name__)
 
 
@@ -74,8 +76,6 @@ def _ours(data: Path, store: Path) -> Iterator[Path]:
 
 def _is_ours(path: Path, names: tuple[str, ...]) -> bool:
     """Whether a file is of this server, by its name or as a copy of a store."""
-    from fhir_server.store.embedded.schema import APPLICATION
-
     if path.name.startswith(names):
         return True
     try:

@@ -14,7 +14,7 @@ from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import Issue, Severity
 from fhir_server.validation import documents
 from fhir_server.validation.reference_targets import Around
-from fhir_server.validation.types.walking import places
+from fhir_server.validation.walking import places
 
 Tree = dict[str, Any]
 #: Bundle type → severity; "" for the other types. A type that is not named, or without one, is not judged.

@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue, Severity
 from fhir_server.terminology.code_status import LONGEST, Key, Known
-from fhir_server.validation.types.steps import Step, steps
-from fhir_server.validation.types.walking import places
+from fhir_server.validation.steps import Step, steps
+from fhir_server.validation.walking import places
 
 #: A code as it stands: system, version, code, display; "" for what is not there.
 Coding = tuple[str, str, str, str]

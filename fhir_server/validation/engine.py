@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from fhir_server.validation.profiles import ordering
+from fhir_server.validation import ordering
 from fhir_server.validation.types import attachments, forms, keywords, narrative, primitive_siblings
 from fhir_server.validation.types.primitives import REGISTRY
 

@@ -16,7 +16,7 @@ from fhir_server.fhir.outcome import Issue
 from fhir_server.validation.rules import CODES, KEYWORDS
 from fhir_server.validation.types import narrative
 from fhir_server.validation.types.primitive_siblings import KEYWORD, misaligned
-from fhir_server.validation.types.walking import expression
+from fhir_server.validation.walking import expression
 
 #: Keywords that say there is nothing to judge: no other rule is broken at the same place.
 _NOTHING = frozenset(("type", "minLength", "minItems", "minProperties"))

@@ -26,7 +26,7 @@ import time
 began = time.perf_counter()
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
-from fhir_server.validation.profiles.shipped import supported
+from fhir_server.validation.shipped import supported
 imported = time.perf_counter()
 judge = Validator(Profiles())
 urls = [url for urls in supported().values() for url in urls]

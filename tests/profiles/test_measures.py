@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.validation.profiles.shipped import supported
+from fhir_server.validation.shipped import supported
 from tests.profiles import measures as m
 from tests.profiles.judging import Rule, errors, said, valid
 from tests.profiles.resources import MES, changed, concept, entry, nos

@@ -13,7 +13,7 @@ import pytest
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.conformance import tried
 from fhir_server.validation.profiles.registry import Profiles, check
-from fhir_server.validation.profiles.shipped import resources, shipped, supported
+from fhir_server.validation.shipped import resources, shipped, supported
 from fhir_server.validation.validator import Validator, validate
 from tests.profiles import resources as r
 from tests.profiles.judging import ASIDE, JUDGE, Rule, errors, said, valid

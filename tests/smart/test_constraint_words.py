@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.smart.authorizing.consent_words import lines
-from fhir_server.smart.authorizing.constraint_words import constraint
+from fhir_server.smart.consent_words import lines
+from fhir_server.smart.constraint_words import constraint
 
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 #: A constraint as software writes it → as a person reads it.

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fhir_server.smart.clients import registration
+from fhir_server.smart import registration
 from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.opening import of
 from tests.server.closed import BASE, ROOT, TOKEN, Space, serving

@@ -12,7 +12,7 @@ import pytest
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.validation.profiles.conformance import tried
 from fhir_server.validation.profiles.registry import Profiles, check
-from fhir_server.validation.profiles.shipped import resources
+from fhir_server.validation.shipped import resources
 from fhir_server.validation.validator import Validator
 from tests.validation.test_profiles import SPECIFICATION, URL, patient, profile
 

@@ -14,7 +14,7 @@ import pytest
 
 from fhir_server.fhir import definitions
 from fhir_server.terminology.languages import is_language
-from fhir_server.validation.types.steps import steps
+from fhir_server.validation.steps import steps
 from fhir_server.validation.validator import validate
 from tests.validation.test_profiles import DIV, observation, patient
 

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from fhir_server.site.authorizing.answer import grant, name_of, refuse
 from fhir_server.site.visit import Form, Visit, first
-from fhir_server.smart.authorizing.consent_words import TOGETHER, Line, lines
+from fhir_server.smart.consent_words import TOGETHER, Line, lines
 
 if TYPE_CHECKING:
     from fhir_server.smart.authorizing.consenting import Offers

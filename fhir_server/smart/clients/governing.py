@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Protocol
 
 from fhir_server.access.grant import Grant
-from fhir_server.smart.authorizing.consent_words import Line
 from fhir_server.smart.clients.metadata import Metadata
 from fhir_server.smart.clients.registered import Client
+from fhir_server.smart.consent_words import Line
 from fhir_server.smart.people.accounts import Account
 
 

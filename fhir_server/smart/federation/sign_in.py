@@ -15,11 +15,11 @@ from fhir_server.search.asking.query import Place
 from fhir_server.settings import Settings
 from fhir_server.smart import lifetimes
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.federation import matching
 from fhir_server.smart.federation.discovery import Discovery
 from fhir_server.smart.federation.providers import Provider, configured, simulated_secret
 from fhir_server.smart.federation.relying_party import Proof, RelyingParty
 from fhir_server.smart.fetch import Refused, Unreachable
+from fhir_server.smart.people import matching
 from fhir_server.smart.people.accounts import Account, Accounts
 from fhir_server.smart.people.sessions import Sessions
 from fhir_server.smart.secret import digest, made

@@ -17,7 +17,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from fhir_server.access.grant import Purpose
 from fhir_server.access.repository import Repository
 from fhir_server.search.asking.query import Place
-from fhir_server.smart.federation import matching
+from fhir_server.smart.people import matching
 from fhir_server.smart.people.person import Person
 
 #: Purposes of use a professional may have (http://terminology.hl7.org/CodeSystem/v3-ActReason).

@@ -28,9 +28,7 @@ from fhir_server.search.asking.query import Place
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authlib_bridge import Bridge
 from fhir_server.smart.authlib_requests import Asked, Caller, Reply
-from fhir_server.smart.authorizing.smart_request import SmartRequest
 from fhir_server.smart.bearer import scheme
-from fhir_server.smart.clients.assertion import ClaimRefused, assertion
 from fhir_server.smart.clients.claimed import claimed
 from fhir_server.smart.clients.keys import ClientKeys
 from fhir_server.smart.clients.registered import Clients
@@ -38,11 +36,13 @@ from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.people.person import Person
 from fhir_server.smart.people.requesting_professional import Acting, said
 from fhir_server.smart.people.sessions import Sessions
+from fhir_server.smart.tokens.assertion import ClaimRefused, assertion
 from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.identity import IdentityTokens
 from fhir_server.smart.tokens.introspection import Introspection
 from fhir_server.smart.tokens.revocation import Revocation
 from fhir_server.smart.tokens.signing_keys import signed
+from fhir_server.smart.tokens.smart_request import SmartRequest
 from fhir_server.smart.tokens.storage import Access, Code, Family, Refresh, Tokens, Used
 from fhir_server.store.protocol import Records
 

@@ -20,7 +20,7 @@ from fhir_server.space.catalogue.apps import CATEGORIES, App, Purpose
 from fhir_server.space.catalogue.criteria import Criterion, questions
 from fhir_server.space.catalogue.dossiers import Dossier, Result
 from fhir_server.space.catalogue.impact_assessment import KINDS, LARGEST
-from fhir_server.validation.profiles.shipped import of
+from fhir_server.validation.shipped import of
 
 #: Longest text of any answer, reason or comment, in characters.
 LONGEST = 4000

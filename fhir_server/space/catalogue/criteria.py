@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from fhir_server.space.catalogue.dossiers import CRITERIA, QUESTIONNAIRE
-from fhir_server.validation.profiles.shipped import of
+from fhir_server.validation.shipped import of
 
 
 @dataclass(frozen=True, slots=True)

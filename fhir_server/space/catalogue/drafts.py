@@ -1,6 +1,6 @@
 """Apps that registered themselves: drafts in pre-series, that reach invented patients alone until they are reviewed.
 
-`smart.clients.registration` speaks RFC 7591 and RFC 7592; here is what that makes of the app. From the day the app is
+`smart.registration` speaks RFC 7591 and RFC 7592; here is what that makes of the app. From the day the app is
 referenced it changes by the catalogue's own workflow. What a publisher registers with their own token is on their desk;
 the rest is nobody's.
 """

@@ -13,7 +13,7 @@ import apsw
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store import private
 from fhir_server.store.embedded.connections import said
-from fhir_server.store.embedded.schema import APPLICATION, VERSION
+from fhir_server.store.embedded.schema import VERSION
 
 #: Beside a SQLite file while it is open; what an older file left there must not be read into a new one.
 _BESIDE = ("-wal", "-shm", "-journal")
@@ -88,7 +88,7 @@ def require_store(source: Path) -> None:
     except apsw.Error as error:
         raise Unavailable("The copy cannot be opened.") from error
     try:
-        if connection.pragma("application_id") != APPLICATION:
+        if connection.pragma("application_id") != private.APPLICATION:
             raise Unavailable("The copy is not a store of this server.")
         if int(str(connection.pragma("user_version"))) > VERSION:
             raise Unavailable("The copy was made by a newer server.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import apsw
 
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store.private import APPLICATION
 
 #: Notes of changed records. Numbers are never used again, though notes are thrown away.
 NOTES = """
@@ -19,8 +20,6 @@ CREATE TABLE IF NOT EXISTS record_change(seq INTEGER PRIMARY KEY AUTOINCREMENT, 
 
 #: Written into the file's header. A server refuses a file with a greater number and upgrades one with a smaller.
 VERSION = 3
-#: "FHIR" in ASCII: how `file` and `restore` know a store from any other SQLite file.
-APPLICATION = 0x46484952
 
 #: The longest interval of form 1: 32 days in µs, so that days and months are short (numbers always are).
 SHORT = 32 * 86_400_000_000

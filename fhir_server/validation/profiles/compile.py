@@ -11,17 +11,17 @@ from typing import Any, Literal
 
 from fhir_server.fhir import definitions
 from fhir_server.validation.profiles import contents, primitives, slices, slicing, targets
-from fhir_server.validation.profiles.bindings import bound
 from fhir_server.validation.profiles.compiled_profile import Asked, Hop, Profiled
 from fhir_server.validation.profiles.keywords import CONFORMS
 from fhir_server.validation.profiles.limits import limits
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.profiles.snapshots import Definition, Node, typed
 from fhir_server.validation.rules import ruled
+from fhir_server.validation.steps import Step, is_primitive, steps
 from fhir_server.validation.types import bindings
+from fhir_server.validation.types.bound import bound
 from fhir_server.validation.types.existence import as_schema
 from fhir_server.validation.types.invariants import ELSEWHERE, Invariant
-from fhir_server.validation.types.steps import Step, is_primitive, steps
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

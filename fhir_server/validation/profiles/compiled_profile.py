@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_server.validation.profiles.bindings import Bound
+from fhir_server.validation.types.bound import Bound
 from fhir_server.validation.types.invariants import Invariant
 
 Schema = dict[str, Any]

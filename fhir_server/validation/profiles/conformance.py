@@ -29,7 +29,7 @@ from fhir_server.validation.profiles.snapshots import MAX_BASES, Definition
 from fhir_server.validation.reference_targets import Around
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.types.invariants import Scene
-from fhir_server.validation.types.walking import Place
+from fhir_server.validation.walking import Place
 
 Tree = dict[str, Any]
 STRICT = Levels()

@@ -12,7 +12,7 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.validation.profiles.slices import is_path
 from fhir_server.validation.profiles.snapshots import Node, typed
-from fhir_server.validation.types.steps import STRING, Step, is_primitive, steps
+from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 
 _DISCRIMINATORS = frozenset({"value", "exists", "pattern", "type", "profile"})
 _RULES = frozenset({"closed", "open", "openAtEnd"})

@@ -23,8 +23,8 @@ from fhir_server.validation.profiles.conformance import Conformance
 from fhir_server.validation.profiles.snapshots import Definition
 from fhir_server.validation.profiles.snapshots import Node as SnapshotNode
 from fhir_server.validation.reference_targets import Around
-from fhir_server.validation.types.steps import Step
-from fhir_server.validation.types.walking import items, leading
+from fhir_server.validation.steps import Step
+from fhir_server.validation.walking import items, leading
 
 Tree = dict[str, Any]
 _EXTENSION = frozenset(("Extension",))

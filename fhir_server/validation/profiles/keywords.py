@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema_rs
 
 from fhir_server.fhir import definitions
-from fhir_server.validation.profiles import ordering
+from fhir_server.validation import ordering
 from fhir_server.validation.reference_targets import Around
 
 Schema = dict[str, Any]

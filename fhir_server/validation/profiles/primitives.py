@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_server.validation.profiles.snapshots import Node
-from fhir_server.validation.types.steps import Step, is_primitive
+from fhir_server.validation.steps import Step, is_primitive
 
 Schema = dict[str, Any]
 #: Says which rule a schema is: schema, key, text, element.

@@ -17,10 +17,10 @@ from fhir_server.fhir.fhirpath.expression import compile
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid
 from fhir_server.validation.profiles import contradictions
-from fhir_server.validation.profiles.shipped import shipped
-from fhir_server.validation.profiles.shipped import supported as shipped_by_type
 from fhir_server.validation.profiles.snapshots import MAX_ELEMENTS, Definition, Node, elements, snapshot
-from fhir_server.validation.types.steps import STRING, is_primitive, steps
+from fhir_server.validation.shipped import shipped
+from fhir_server.validation.shipped import supported as shipped_by_type
+from fhir_server.validation.steps import STRING, is_primitive, steps
 
 
 class Profiles:

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from fhir_server.fhir import definitions
 from fhir_server.validation.profiles.keywords import CONFORMS, LEADS
 from fhir_server.validation.profiles.snapshots import Node, at_key
+from fhir_server.validation.steps import Step, steps
 from fhir_server.validation.types import bindings, references
-from fhir_server.validation.types.steps import Step, steps
 
 Schema = dict[str, Any]
 _STEP = re.compile(

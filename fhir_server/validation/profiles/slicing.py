@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_server.validation.ordering import KEYWORD
 from fhir_server.validation.profiles import slices
-from fhir_server.validation.profiles.ordering import KEYWORD
 from fhir_server.validation.profiles.snapshots import Node
 
 Schema = dict[str, Any]

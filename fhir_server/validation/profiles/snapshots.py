@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.validation.types.steps import STRING, Step, is_primitive, steps
+from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 
 #: A chain of profiles longer than this, an element deeper, or a profile of more elements is refused.
 MAX_BASES = 32

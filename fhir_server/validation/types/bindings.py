@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.definitions import Element, folder
-from fhir_server.validation.profiles import shipped
+from fhir_server.validation import shipped
 from fhir_server.validation.rules import ruled
 
 _TEXT = "Not a code of the required value set"

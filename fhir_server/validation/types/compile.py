@@ -12,9 +12,9 @@ from typing import Any
 from fhir_server.fhir import definitions
 from fhir_server.validation import codings
 from fhir_server.validation.rules import ruled
+from fhir_server.validation.steps import Step, choices, steps
 from fhir_server.validation.types import bindings, extensible, forms, invariants, keywords, primitives, references
 from fhir_server.validation.types.primitive_siblings import KEYWORD
-from fhir_server.validation.types.steps import Step, choices, steps
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

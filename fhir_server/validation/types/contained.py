@@ -14,7 +14,7 @@ from fhir_server.fhir import definitions
 from fhir_server.fhir.outcome import Issue
 from fhir_server.validation.rules import CODES
 from fhir_server.validation.types.keywords import Run
-from fhir_server.validation.types.walking import places
+from fhir_server.validation.walking import places
 
 Tree = Mapping[str, Any]
 _REFERENCES = frozenset(("Reference",))

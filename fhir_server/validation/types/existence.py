@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhir_server.validation.types.steps import Step
+from fhir_server.validation.steps import Step
 
 Schema = dict[str, Any]
 _TOKEN = re.compile(

@@ -14,9 +14,9 @@ import msgspec
 
 from fhir_server.fhir.definitions import folder
 from fhir_server.fhir.outcome import Issue
-from fhir_server.validation.profiles.bindings import Bound, is_among
-from fhir_server.validation.types.steps import Step
-from fhir_server.validation.types.walking import places
+from fhir_server.validation.steps import Step
+from fhir_server.validation.types.bound import Bound, is_among
+from fhir_server.validation.walking import places
 
 _CODED = frozenset(("CodeableConcept", "Coding"))
 _NO_PROFILE = Bound("", "extensible")

@@ -13,8 +13,8 @@ from typing import Any
 from fhir_server.fhir import definitions, ucum
 from fhir_server.terminology.languages import is_language
 from fhir_server.validation.rules import ruled
+from fhir_server.validation.steps import Step, steps
 from fhir_server.validation.types.attachments import CONTENT
-from fhir_server.validation.types.steps import Step, steps
 
 Schema = dict[str, Any]
 _ABSOLUTE: Schema = {"pattern": r"^[A-Za-z][A-Za-z0-9+.-]*:"}

@@ -19,10 +19,10 @@ from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.rules import ruled
+from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 from fhir_server.validation.types.existence import as_schema
-from fhir_server.validation.types.steps import STRING, Step, is_primitive, steps
 from fhir_server.validation.types.textual_rules import STATED
-from fhir_server.validation.types.walking import Place, places, reached
+from fhir_server.validation.walking import Place, places, reached
 
 #: Stated by the schema or by `contained.py` and `narrative.py`, and so not asked again.
 ELSEWHERE = frozenset(("ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ref-1", "txt-1", "txt-2"))

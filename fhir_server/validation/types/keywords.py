@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from fhir_server.fhir.fhirpath.nodes import root as root_node
 from fhir_server.validation.codings import Codes, is_right
+from fhir_server.validation.steps import Step, steps
 from fhir_server.validation.types import extensible, invariants
 from fhir_server.validation.types.invariants import Invariant, Scene
-from fhir_server.validation.types.steps import Step, steps
 
 Schema = dict[str, Any]
 #: What a reference says, and the types its element allows (empty: any).

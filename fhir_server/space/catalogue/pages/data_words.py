@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from fhir_server.space.catalogue.apps import Category
-from fhir_server.validation.profiles.shipped import of
+from fhir_server.validation.shipped import of
 
 Words = tuple[str, str]
 

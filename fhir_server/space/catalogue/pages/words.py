@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fhir_server.smart.authorizing.consent_words import Line, lines
+from fhir_server.smart.consent_words import Line, lines
 from fhir_server.space.catalogue.apps import Purpose
 
 #: Status of an app → (French, English).

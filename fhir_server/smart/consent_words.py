@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fhir_server.access.scopes import read
-from fhir_server.smart.authorizing.constraint_words import constraint
+from fhir_server.smart.constraint_words import constraint
 
 #: Resource type → what it is called; any other is shown by its FHIR name.
 TYPES: dict[str, tuple[str, str]] = {

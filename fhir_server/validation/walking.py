@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from fhir_server.validation.types.steps import STRING, Step, is_primitive, steps
+from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 
 
 @dataclass(frozen=True, slots=True)
