@@ -24,7 +24,7 @@ help:
 	@echo "make test-all  the same with the slow tests"
 	@echo "make check     lint, types, import contracts and the quickest tests of each room: under a minute"
 	@echo "make coverage  all tests, and what of each room they run; fails under the floors of tests/coverage.py"
-	@echo "make test-far  tests on an engine that is far away (FAR milliseconds a call), whose commits come in any order"
+	@echo "make test-far  tests on an engine that is far away (FAR milliseconds a call, $(FAR)), whose commits come in any order"
 	@echo "make bench     measure, beside a ceiling; prints the README's tables (BENCH=\"--only validation\": a part)"
 	@echo "make lint      ruff, mypy, import contracts, spelling"
 	@echo "make release-notes  what the CHANGELOG says of the version in fhir_server/fhir/version.py"
@@ -51,8 +51,8 @@ test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
 
 test-far: $(VENV)/.dev
-	@FHIR_TEST_STORE=memory:$(FAR) $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/interactions tests/search \
-		tests/operations tests/smart tests/space tests/terminology tests/profiles tests/store/contract
+	@FHIR_TEST_STORE=memory:$(FAR) $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/audit tests/changes tests/interactions \
+		tests/jobs tests/operations tests/profiles tests/search tests/smart tests/space tests/terminology tests/store/contract
 
 check: $(VENV)/.dev lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(QUICK)
