@@ -8,6 +8,7 @@ FHIRPath engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from fhir_server.fhir.fhirpath.functions_fhir import cast
 from fhir_server.fhir.fhirpath.nodes import Node
 from fhir_server.fhir.fhirpath.parser import parse
 from fhir_server.fhir.fhirpath.shapes import Child, Shape, named, shape
-from fhir_server.fhir.fhirpath.syntax import Binary, Call, Literal, Path, This, Tree, TypeTest
+from fhir_server.fhir.fhirpath.syntax import Binary, Call, Index, Literal, Path, This, Tree, TypeTest, Unary
 
 #: What an expression finds: JSON values, each with its FHIR type; a backbone element's type is its path
 #: (`Observation.component`), which `compile_path` takes as `type`.
@@ -115,7 +116,33 @@ def _foreign(tree: Path, start: Shape) -> bool:
 def _operand(tree: Tree, start: Shape) -> _Emit:
     steps = _steps(tree, start)
     emit = _walk(start, steps) if steps is not None else None
-    return _general(tree, start) if emit is None else emit
+    if emit is None:
+        return _general(tree, start)
+    return _bounded(emit) if steps is not None and any(map(_is_judged, steps)) else emit
+
+
+#: What the conditions of the path that is being walked may cost, all items together.
+_ALLOWANCE: ContextVar[Allowance | None] = ContextVar("allowance", default=None)
+
+
+def _bounded(emit: _Emit) -> _Emit:
+    """`emit`, whose conditions share one allowance: a bound for each item would be none for many of them."""
+
+    def bounded(value: Any, found: Pairs, resource: Any) -> None:
+        before = _ALLOWANCE.set(Allowance())
+        try:
+            emit(value, found, resource)
+        finally:
+            _ALLOWANCE.reset(before)
+
+    return bounded
+
+
+def _is_judged(step: Any) -> bool:
+    """Whether a step is a condition that the FHIRPath engine judges."""
+    if isinstance(step, str | frozenset):
+        return False
+    return _equality(step) is None and not (isinstance(step, TypeTest) and _is_resolve(step.operand))
 
 
 #: What an expression that is no path may cost on one resource: some hundred milliseconds. Beyond, it finds nothing.
@@ -292,13 +319,38 @@ def _test(at: Shape, condition: Tree) -> _Test:
     if pair and child and child.choice is None and child.shape.primitive and child.shape.convert is None:
         key, wanted = pair
         return lambda value, resource: value.get(key) == wanted
-    truth = compiler.truth(condition)
+    truth, weight = compiler.truth(condition), 1 + _size(condition) // _LIGHT
 
     def general(value: Any, resource: Any) -> bool:
-        this, env = environment(Node(value, at), resource, None, None, NO_SERVICES)
-        return truth(env, this) is True
+        this, env = environment(Node(value, at), resource, None, None, NO_SERVICES, _ALLOWANCE.get())
+        # What it takes besides is in steps too small to be counted one by one.
+        env.spend(weight)
+        found = truth(env, this) is True
+        env.settle()
+        return found
 
     return general
+
+
+#: Operators and functions of a condition that are one step together.
+_LIGHT = 16
+
+
+def _size(tree: Tree) -> int:
+    """How many operators, functions and names a condition is made of."""
+    match tree:
+        case Binary():
+            return len(tree.operands) + sum(map(_size, tree.operands))
+        case Call():
+            return 1 + _size(tree.input) + sum(map(_size, tree.arguments))
+        case Path():
+            return len(tree.names) + _size(tree.input)
+        case Index():
+            return 1 + _size(tree.input) + _size(tree.index)
+        case Unary() | TypeTest():
+            return 1 + _size(tree.operand)
+        case _:
+            return 0
 
 
 def _is_resolve(tree: Tree) -> bool:

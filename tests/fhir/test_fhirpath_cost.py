@@ -11,6 +11,8 @@ from fhir_server.fhir.fhirpath.environment import Allowance
 from fhir_server.fhir.fhirpath.errors import EvaluationError
 from fhir_server.fhir.fhirpath.expression import compile
 from fhir_server.fhir.fhirpath.patterns import replaced
+from fhir_server.fhir.paths import compile_path
+from fhir_server.work.budget import Budget, within
 
 BUNDLE: dict[str, Any] = {
     "resourceType": "Bundle",
@@ -96,3 +98,34 @@ def test_an_index_is_that_of_its_own_round() -> None:
     # exists() ends at the first item that meets it.
     found = compile("(7 | 8 | 9).select(iif((5 | 6).exists($index = 1), $index, 'none'))").values(BUNDLE)
     assert [node.value for node in found] == [0, 1, 2]
+
+
+def named(count: int) -> dict[str, Any]:
+    return {"resourceType": "Patient", "name": [{"family": f"Demo{n}"} for n in range(count)]}
+
+
+#: A condition of many small parts, each too cheap to be counted by itself.
+LONG_CONDITION = "Patient.name.where(" + " and ".join(["family.exists()"] * 100) + ").family"
+
+
+def test_the_condition_of_a_path_is_bounded_for_all_items_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "MAX_STEPS", 2_000)
+    path = compile_path(LONG_CONDITION, "Patient")
+    assert path is not None
+    assert len(path(named(50))) == 50
+    with pytest.raises(EvaluationError):
+        path(named(500))
+    # Each resource has the whole of it.
+    assert all(len(path(named(50))) == 50 for _ in range(10))
+
+
+def test_a_longer_condition_takes_more_from_the_budget_of_a_request() -> None:
+    spent = []
+    for parts in (1, 100):
+        path = compile_path("Patient.name.where(" + " and ".join(["family.exists()"] * parts) + ").family", "Patient")
+        assert path is not None
+        budget = Budget()
+        with within(budget):
+            path(named(10))
+        spent.append(budget.spent)
+    assert spent[1] > 5 * spent[0]

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/searchparameter.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,23 @@ import pytest
 
 from fhir_server.changes.engine import followed
 from fhir_server.fhir.json import serialize, stamped
-from fhir_server.search.activation.reindex import BATCH, Indexing, Progress, indexed_anew, progress, types_of
+from fhir_server.search.activation.reindex import (
+    BATCH,
+    SLICE_BYTES,
+    Indexing,
+    Progress,
+    indexed_anew,
+    progress,
+    reindexed,
+    types_of,
+)
 from fhir_server.search.activation.watch import FORMAT, FORMAT_KEPT, STANDING, Watch, complete
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.engine import Engine
 from fhir_server.store.filters import EVERYTHING, Index, String, Word
 from fhir_server.store.matching import unpack
-from fhir_server.store.protocol import Delete, Put
+from fhir_server.store.protocol import Delete, Put, Version
 from tests.engines import an_engine
 from tests.search.test_declared import a_parameter
 
@@ -293,3 +302,21 @@ async def test_a_new_store_has_nothing_to_index_anew(engine: Engine) -> None:
     worker = Worker(engine)
     await worker.watch.refresh()
     assert await engine.records.get(*FORMAT_KEPT) == FORMAT
+
+
+async def test_a_slice_is_short_at_first_and_ends_at_large_resources(engine: Engine) -> None:
+    """Whoever needs the process that makes the indexes waits for one slice of them."""
+    worker = Worker(engine)
+    large = {**a_patient("large"), "name": [{"text": "x" * SLICE_BYTES}]}
+    await worker.put(*[a_patient(f"p{n:02}") for n in range(10)], large, *[a_patient(f"q{n:02}") for n in range(10)])
+    page = await engine.store.walk({"Patient": EVERYTHING})
+    slices: list[list[str]] = []
+
+    async def anew(versions: Sequence[Version]) -> list[Index]:
+        slices.append([version.id for version in versions])
+        return [indexed_anew(version, worker.registry) for version in versions]
+
+    await reindexed(engine.store, page.versions, anew)
+    assert len(slices[0]) == 1
+    assert next(one for one in slices if "large" in one)[-1] == "large"
+    assert [id for one in slices for id in one] == [version.id for version in page.versions]

@@ -73,11 +73,7 @@ def done_apart(base: str) -> float:
     return float(found[1])
 
 
-#: What goes on after its answer, over all that is stored, has a server of its own.
-GOES_ON = "SearchParameter with a costly expression"
-
-
-@pytest.mark.parametrize("heavy", [one for one in ALL if one.name != GOES_ON], ids=lambda heavy: heavy.name)
+@pytest.mark.parametrize("heavy", ALL, ids=lambda heavy: heavy.name)
 def test_a_long_request_silences_nobody(base: str, heavy: Heavy) -> None:
     *before, meant = heavy.calls(SIZE)
     with httpx.Client(timeout=120) as client:
@@ -97,11 +93,6 @@ def test_a_long_request_silences_nobody(base: str, heavy: Heavy) -> None:
                 until(lambda: done_apart(base) > apart)
         assert answer.status_code < 500, answer.text[:500]
         assert pulse.longest < max(SILENCE, took / 2)
-
-
-def test_a_costly_search_parameter_silences_nobody(tmp_path: Path) -> None:
-    with open_serving(tmp_path / "data") as served:
-        test_a_long_request_silences_nobody(served.base, next(one for one in ALL if one.name == GOES_ON))
 
 
 def test_long_requests_of_many_callers_leave_room_for_short_ones(base: str) -> None:

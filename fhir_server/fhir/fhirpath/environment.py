@@ -130,11 +130,19 @@ class Environment:
         """
         self.cost += amount
         if self.cost >= _FEW:
-            if self._allowance is None:
-                self._allowance = Allowance()
-            self._allowance.spend(self.cost)
-            budget.spend(self.cost)
-            self.cost = 0
+            self.settle()
+
+    def settle(self) -> None:
+        """Take what was counted from the allowance and the request's budget: for evaluations that share an allowance.
+
+        Raises:
+            EvaluationError, Exhausted: as `spend`.
+        """
+        if self._allowance is None:
+            self._allowance = Allowance()
+        self._allowance.spend(self.cost)
+        budget.spend(self.cost)
+        self.cost = 0
 
     def found(self, nodes: list[Node]) -> list[Node]:
         """`nodes`, which were found or made; counted where there are many.

@@ -29,8 +29,8 @@ from fhir_server.store.protocol import Position, Records, Store, Version
 BATCH = 320
 #: Resources indexed between two turns of the event loop: some milliseconds.
 SLICE = 32
-#: Longest that a slice should take.
-SLICE_SECONDS = 0.3
+#: Longest that a slice should take, and the bytes of resources after which it is over.
+SLICE_SECONDS, SLICE_BYTES = 0.3, 256_000
 #: What a worker that indexes anew has the lease of.
 LEASED = "reindex"
 #: How often progress is written down.
@@ -199,14 +199,16 @@ async def reindexed(store: Store, current: Sequence[Version], anew: Anew) -> Non
     """
     waiting: list[Version] = []
     ended: Index | None = None
-    size = 1
+    size, carried = 1, 0
     for latest in current:
         async for version in _versions(store, latest):
             waiting.append(version)
-            if len(waiting) >= size:
+            carried += len(version.body)
+            if len(waiting) >= size or carried > SLICE_BYTES:
                 begun = monotonic()
                 ended = await _written_anew(store, waiting, anew, ended)
                 waiting.clear()
+                carried = 0
                 # Whoever asks for the other process meanwhile waits for a slice at most: costly ones are shorter.
                 size = max(1, size // 4) if monotonic() - begun > SLICE_SECONDS else min(SLICE, size * 2)
     await _written_anew(store, waiting, anew, ended)
