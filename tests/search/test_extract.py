@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.fhir.dates import interval
@@ -385,6 +385,8 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+# How fast the machine makes examples is no matter of what is tested.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(
         ["Patient", "Observation", "Location", "Bundle", "DocumentReference", "ValueSet", "Binary", "Device"]
