@@ -25,7 +25,7 @@ _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 #: RFC 3986 as an identifier's system: the value is a web address.
 _URI = "urn:ietf:rfc:3986"
 
-#: The colours and sizes of `http/static/site.css`, for apps that take them over.
+#: The colours and sizes of `site/static/site.css`, for apps that take them over.
 STYLE: Mapping[str, str] = {
     "color_background": "#ffffff",
     "color_error": "#a11b12",

@@ -36,7 +36,7 @@ def explain(query: Query, plan: Sequence[str] = ()) -> dict[str, Any]:
     """A Parameters resource: a part for each criterion, what was ignored, the sort, and the engine's plan.
 
     Args:
-        query: as `search.query.parse` gives it.
+        query: as `search.asking.query.parse` gives it.
         plan: the lines of `Store.explain` for its scope and sort.
     """
     parts = [_part("criterion", _criterion(criterion)) for criterion in query.criteria]

@@ -32,7 +32,7 @@ async def search(
     """The searchset Bundle that answers `query`.
 
     Args:
-        query: as `search.query.parse` gives it.
+        query: as `search.asking.query.parse` gives it.
         repository: the store as the caller sees it.
         registry: the search parameters in force.
         base: absolute URL of the FHIR base, without a slash at its end, for links and fullUrl.

@@ -101,7 +101,7 @@ class Consents:
         """Withdraw a purpose (code), or all; True when nothing is accepted any more, and the app's tokens should end.
 
         Purposes that the app no longer has are withdrawn too. Every worker follows within a second; refresh tokens
-        then give nothing. `smart.withdrawal.withdraw` also ends the authorizations.
+        then give nothing. `space.catalogue.withdrawal.withdraw` also ends the authorizations.
         """
         known = await self.decided(patient, app)
         codes = [code for code in known if purpose in (None, code)]
