@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fhir_server.fhir.json import serialize
@@ -31,6 +31,7 @@ class Change:
         method: the verb that history shows.
         body: the JSON of `tree`, where it is known; else it is made of the tree.
         as_server: whether it is the server's own, and not held to what the caller may write.
+        beside: what is written with it, in the same commit, because it was sent inside it.
     """
 
     type: str
@@ -40,6 +41,11 @@ class Change:
     method: Method
     body: bytes | None = None
     as_server: bool = False
+    beside: Sequence[Change] = ()
+
+    def arranged(self, tree: dict[str, Any], *beside: Change) -> Change:
+        """This change, with what it writes in another form, and what was taken out of it beside it."""
+        return replace(self, tree=tree, body=None, beside=(*self.beside, *beside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,9 @@ Receive = Callable[[dict[str, Any], Version | None], None]
 Permit = Callable[[Context, dict[str, Any]], None]
 #: What is to be said of a resource alone; errors refuse it. With profiles it must conform to besides those it claims.
 Validate = Callable[[Context, dict[str, Any], Sequence[str]], Awaitable[list[Issue]]]
-#: Refuses a change, by what is stored: the resource is valid by now.
+#: Gives what is valid as it was sent the form in which it is stored: `Change.arranged`, or the change as it is.
+Arrange = Callable[[Context, Change], Awaitable[Change]]
+#: Refuses a change, by what is stored: the resource is valid by now, and arranged.
 Judge = Callable[[Context, Change], Awaitable[None]]
 #: What goes into the same commit as changes of one type: one of them, or all that one interaction deletes.
 Complete = Callable[[Context, Sequence[Change], Among], Awaitable[Extra]]
@@ -82,7 +90,7 @@ class Step:
     Attributes:
         name: for people who read the table.
         types: that it is asked of; None for all. Of other types it costs nothing.
-        receive, permit, validate, judge, complete, after: what it does, when its time comes, in this order.
+        receive, permit, validate, arrange, judge, complete, after: what it does, when its time comes, in this order.
         when: whether it is in force by the settings.
     """
 
@@ -91,6 +99,7 @@ class Step:
     receive: Receive | None = None
     permit: Permit | None = None
     validate: Validate | None = None
+    arrange: Arrange | None = None
     judge: Judge | None = None
     complete: Complete | None = None
     after: After | None = None
@@ -177,9 +186,12 @@ class Pipeline:
         Raises:
             FhirError: the caller may not write it, or a step refuses it.
         """
+        change = await self.arranged(context, change)
         await self.judge(context, change)
         made = Commit([await _write(context, change)])
         await self._complete(context, [change], among, made, frozenset())
+        for one in change.beside:
+            await self._add(context, one, among, made, frozenset())
         return made
 
     async def ending(self, context: Context, versions: Sequence[Version], among: Among = ALONE) -> Commit:
@@ -196,6 +208,17 @@ class Pipeline:
         if changes:
             await self._complete(context, changes, among, made, frozenset())
         return made
+
+    async def arranged(self, context: Context, change: Change) -> Change:
+        """A change in the form in which it is stored; what is valid as it was sent may be stored otherwise.
+
+        Raises:
+            FhirError: it cannot be given that form.
+        """
+        for step in self._of(change.type):
+            if step.arrange is not None and change.tree is not None and _in_force(step, context):
+                change = await step.arrange(context, change)
+        return change
 
     async def judge(self, context: Context, change: Change) -> None:
         """Ask every step that judges.
@@ -265,11 +288,14 @@ class Pipeline:
         if change.tree is not None:
             self.receive(change.tree, change.before)
             await self.judged(context, change.tree)
+            change = await self.arranged(context, change)
         await self.judge(context, change)
         made.extra.append(await _write(context, change))
         key, (present, ended) = f"{change.type}/{change.id}", (among.present, among.ended)
         here = Among(present | {key}, ended) if change.tree is not None else Among(present, ended | {key})
         await self._complete(context, [change], here, made, asked)
+        for one in change.beside:
+            await self._add(context, one, here, made, asked)
 
     def _of(self, type: str) -> tuple[Step, ...]:
         found = self._by_type.get(type)

@@ -27,6 +27,7 @@ from fhir_server.fhir.references import walk_references
 from fhir_server.interactions import statement
 from fhir_server.interactions.bundles import entries as bundle_entries
 from fhir_server.interactions.bundles import links
+from fhir_server.interactions.pipeline import Change
 from fhir_server.loading.sources import Part
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
@@ -135,7 +136,7 @@ class Preparer:
                 if tree.get("resourceType") == "Bundle":
                     await self._bundle(turn, tree, body, place)
                 elif turn.takes(tree):
-                    together.append(await self._row(tree, body, place, key))
+                    together += await self._rows(tree, body, place, key)
             except Exception as error:
                 # What cannot be read at all is told once, by the first reading.
                 if turn.only != "rest" or not isinstance(error, Malformed):
@@ -191,12 +192,13 @@ class Preparer:
             if resource is None or not turn.takes(resource):
                 continue
             try:
-                taken.append(await self._row(resource, serialize(resource), where, key, names.get(number)))
+                taken += await self._rows(resource, serialize(resource), where, key, names.get(number))
             except Exception as error:
                 refused.append(refusal(where, error))
         return taken, refused
 
-    async def _row(self, tree: Any, body: bytes, place: str, key: str, name: str | None = None) -> Row:
+    async def _rows(self, tree: Any, body: bytes, place: str, key: str, name: str | None = None) -> list[Row]:
+        """The write of a resource, and of what is stored beside it."""
         type, id = _identity(tree)
         own = name.rpartition("/")[2] if name else id or _made(key, place)
         method: Method = "PUT" if own == id else "POST"
@@ -207,8 +209,14 @@ class Preparer:
         await self._context.pipeline.judged(self._context, tree)
         if type == "StructureDefinition":
             self._hold(tree, body)
-        put = await self._context.repository.put(type, own, tree, body, None, method)
-        return Row(type, put.id, put.body, put.stamp, _encode(put.index), method, place)
+        change = await self._context.pipeline.arranged(self._context, Change(type, own, tree, None, method, body))
+        return [await self._row(one, place) for one in (change, *change.beside)]
+
+    async def _row(self, change: Change, place: str) -> Row:
+        assert change.tree is not None and change.method in ("POST", "PUT")
+        body = serialize(change.tree) if change.body is None else change.body
+        put = await self._context.repository.put(change.type, change.id, change.tree, body, None, change.method)
+        return Row(change.type, put.id, put.body, put.stamp, _encode(put.index), change.method, place)
 
     def _hold(self, tree: dict[str, Any], body: bytes) -> None:
         """Let what follows in the same part build on a profile that is not in the store yet."""

@@ -71,6 +71,18 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
     return Extra(extra, [guard])
 
 
+async def arrange(context: Context, change: Change) -> Change:
+    """What an Observation says in a note is kept in a Flag, which takes its place."""
+    assert change.tree is not None
+    if "note" not in change.tree:
+        return change
+    flag: Tree = {"resourceType": "Flag", "id": f"of-{change.id}", "status": "active", "code": {"text": "kept apart"}}
+    flag["subject"] = {"reference": "Patient/1"}
+    tree = {name: value for name, value in change.tree.items() if name != "note"}
+    tree["hasMember"] = [{"reference": f"Flag/{flag['id']}"}]
+    return change.arranged(tree, Change("Flag", flag["id"], flag, None, "POST"))
+
+
 def rows(tree: Tree) -> Iterator[Word]:
     for topic in _topics(tree):
         yield Word("~topic", topic)
@@ -86,7 +98,7 @@ async def after(context: Context, versions: Sequence[Version]) -> None:
 TALLY = Service(
     "tally",
     steps=(
-        Step("tally", frozenset({"Observation"}), judge=judge, complete=complete),
+        Step("tally", frozenset({"Observation"}), arrange=arrange, judge=judge, complete=complete),
         Step("tally-heard", frozenset({"Observation", "Basic"}), after=after),
     ),
     rows={"Observation": f"{__name__}:rows"},
@@ -229,6 +241,26 @@ async def test_own_rows_find_it_and_survive_indexing_anew(house: House, way: Way
     assert await reindex_all(house, ["Observation"], lambda done, total: None) >= 2
     [found] = await of_topic(house, "topic")
     assert [word.value for word in unpack(found.packed).words if word.param == "~topic"] == ["topic"]
+
+
+#: Ways that send a whole Observation.
+SENT = {name: way for name, way in WAYS.items() if "patch" not in name and "$" not in name}
+
+
+@pytest.mark.parametrize("name", SENT)
+async def test_what_is_sent_is_stored_in_the_form_a_step_gives_it(
+    house: House, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = an_observation
+    note = [{"text": "long"}]
+    monkeypatch.setattr(f"{__name__}.an_observation", lambda topic="", **more: plain(topic, note=note, **more))
+    assert await SENT[name](house, "topic") in (200, 201)
+    [made] = await of_topic(house, "topic")
+    tree = parse(made.body)
+    assert "note" not in tree and tree["hasMember"] == [{"reference": f"Flag/of-{made.id}"}]
+    kept = await house.repository().current("Flag", f"of-{made.id}")
+    assert kept is not None and kept.at == made.at
+    assert parse(kept.body)["code"]["text"] == "kept apart"
 
 
 #: The interaction → how an Observation is deleted by it.
