@@ -164,6 +164,29 @@ async def test_a_parameter_that_would_be_refused_harms_nobody(engine: Engine) ->
     assert "http://a.example/bad" not in worker.registry.added()
 
 
+#: Versions of two resources with one URL → the expression of the one in force: the last version, then the last id.
+TWINS = {("1.0.0", "1.0.0"): "b", ("2.10.0", "2.9.0"): "a", ("1", "1.1"): "b", ("", "1"): "b", ("2", ""): "a"}
+
+
+@pytest.mark.parametrize("versions", TWINS)
+async def test_of_two_with_one_url_the_last_version_is_in_force_in_every_worker(
+    engine: Engine, versions: tuple[str, str]
+) -> None:
+    one, other = Worker(engine), Worker(engine)
+    said = {"a": "Patient.name.given", "b": "Patient.name.family"}
+    twins = [
+        {**a_parameter(expression=said[id]), "id": id, **({"version": version} if version else {})}
+        for id, version in zip("ab", versions, strict=True)
+    ]
+    # One that is told at once and one that looks: neither takes the standing from the other without an end.
+    await asyncio.wait_for(one.put(*twins), 60)
+    await asyncio.wait_for(other.watch.refresh(), 60)
+    for worker in (one, other):
+        [(parameter, _)] = [v for url, v in worker.registry.added().items() if url == URL]
+        assert parameter.expression == said[TWINS[versions]]
+    assert not await one.watch.refresh() and not await other.watch.refresh()
+
+
 async def test_complete_is_not_said_of_a_definition_that_was_overtaken(engine: Engine) -> None:
     worker = Worker(engine)
     await worker.declare()

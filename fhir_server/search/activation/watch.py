@@ -7,6 +7,7 @@ with the server (`shipped.py`); `Records` hold how far each is. Each worker foll
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -125,8 +126,8 @@ class Watch:
 
     async def _declared(self, known: Registry) -> list[SearchParameter]:
         """What the stored and shipped SearchParameters add, composites last; one that would be refused adds nothing."""
-        resources: list[Mapping[str, Any]] = list(self._trees.values())
-        stored = {tree.get("url") for tree in resources}
+        stored = _one_each(self._trees)
+        resources: list[Mapping[str, Any]] = list(stored.values())
         resources += [tree for tree in definitions() if tree["url"] not in stored]
         resources.sort(key=lambda tree: (tree.get("type") == "composite", str(tree.get("url"))))
         found = []
@@ -139,6 +140,22 @@ class Watch:
                 known.activate(parameter)
                 found.append(parameter)
         return found
+
+
+def _one_each(trees: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Of the resources (by id) with one URL, that of the last version, by URL: the same one in every worker.
+
+    A standing speaks of a URL. Were two in force, each would take it from the other for ever.
+    """
+    ordered = sorted(trees.items(), key=lambda item: (_numbered(item[1]), item[0]))
+    return {str(tree.get("url")): tree for _, tree in ordered}
+
+
+def _numbered(tree: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """A version in the order in which people count: 2.10 after 2.9."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(tree.get("version", "")))
+    ]
 
 
 async def complete(records: Records, url: str, known_as: str) -> None:
