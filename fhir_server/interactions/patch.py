@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/http.html#patch, https://www.rfc-editor.org/rfc/rfc6902,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from fhir_server.fhir.json import parse
@@ -14,13 +13,10 @@ from fhir_server.interactions import conditional
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Context, Request, Response
 from fhir_server.interactions.patching import fhirpath_patch, json_patch
 from fhir_server.interactions.pipeline import Change as Wanted
-from fhir_server.interactions.pipeline import Commit
+from fhir_server.interactions.pipeline import Commit, Patch
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import as_readable, retried, written
 from fhir_server.store.protocol import Guard, Version
-
-#: A resource to a changed one; the one given is the caller's own and may be changed in place.
-Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 #: What kinds of patch are read: RFC 5789 §2.2 has a refusal say so, and §3.1 an answer to OPTIONS.
 ACCEPT_PATCH = {"Accept-Patch": "application/json-patch+json, application/fhir+json, application/fhir+xml"}
@@ -68,11 +64,14 @@ async def conditional_patch(request: Request, context: Context) -> Response:
     return await retried(context, attempt)
 
 
-def change_of(request: Request, context: Context) -> Change:
+def change_of(request: Request, context: Context) -> Patch:
     """What the body asks to change, by its media type (R4 http.html#patch)."""
     depth = context.settings.max_depth
     if not request.body and request.resource is None:
         raise Malformed("A patch was expected, and there is no body.", code="required")
+    spelled = context.pipeline.spelled(context, request)
+    if spelled is not None:
+        return spelled
     if request.content_type == "application/json-patch+json":
         return json_patch.read(request.body, depth)
     if request.content_type in _FHIR:
@@ -85,7 +84,7 @@ def change_of(request: Request, context: Context) -> Change:
     )
 
 
-async def changed(request: Request, context: Context, type: str, id: str, change: Change) -> tuple[Commit, list[Issue]]:
+async def changed(request: Request, context: Context, type: str, id: str, change: Patch) -> tuple[Commit, list[Issue]]:
     """What a patch of the current version would write, and what validation says of it."""
     before = await patchable(context, type, id)
     require_match(request, before)
@@ -109,22 +108,25 @@ async def patchable(context: Context, type: str, id: str) -> Version:
     return before
 
 
-def applied(before: Version, change: Change, context: Context) -> dict[str, Any]:
+def applied(before: Version, change: Patch, context: Context) -> dict[str, Any]:
     """The resource as the patch leaves it.
 
     Raises:
         Invalid: the patch does not apply, or changes what the resource is (422).
+        FhirError: a step refuses that a patch changes this.
     """
     tree = change(parse(before.body, context.settings.max_depth))
     if not isinstance(tree, dict) or tree.get("resourceType") != before.type:
         raise Invalid("A patch cannot change the type of a resource.", "Resource", code="business-rule")
     if tree.get("id") != before.id:
         raise Invalid("A patch cannot change the id of a resource.", f"{before.type}.id", code="business-rule")
+    if context.pipeline.bounds_patches(before.type):
+        context.pipeline.patched(context, parse(before.body, context.settings.max_depth), tree)
     return tree
 
 
 async def _patched(
-    request: Request, context: Context, type: str, id: str, change: Change, guards: list[Guard]
+    request: Request, context: Context, type: str, id: str, change: Patch, guards: list[Guard]
 ) -> Response:
     made, issues = await changed(request, context, type, id, change)
     [version] = await context.pipeline.commit(context, made, guards)

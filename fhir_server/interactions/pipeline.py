@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fhir_server.fhir.json import serialize
-from fhir_server.fhir.outcome import Conflict, Invalid, Issue
-from fhir_server.interactions.exchange import Context
+from fhir_server.fhir.outcome import Conflict, FhirError, Invalid, Issue
+from fhir_server.interactions.exchange import Context, Request
+from fhir_server.interactions.lots import Lot
 from fhir_server.settings import Settings
-from fhir_server.store.protocol import Guard, Version, Write
+from fhir_server.store.protocol import Guard, Put, Version, Write
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
@@ -32,6 +33,7 @@ class Change:
         body: the JSON of `tree`, where it is known; else it is made of the tree.
         as_server: whether it is the server's own, and not held to what the caller may write.
         beside: what is written with it, in the same commit, because it was sent inside it.
+        claims: names that it alone of its type holds from now on, as `Put.claims`; None: it goes on with those it has.
     """
 
     type: str
@@ -42,6 +44,7 @@ class Change:
     body: bytes | None = None
     as_server: bool = False
     beside: Sequence[Change] = ()
+    claims: frozenset[str] | None = None
 
     def arranged(self, tree: dict[str, Any], *beside: Change) -> Change:
         """This change, with what it writes in another form, and what was taken out of it beside it."""
@@ -67,6 +70,14 @@ class Extra:
     guards: Sequence[Guard] = ()
 
 
+#: A resource to a changed one; the one given is the caller's own and may be changed in place.
+Patch = Callable[[dict[str, Any]], dict[str, Any]]
+#: Reads a patch of a type that is spelled in a guide's own way; None where the standard's formats say it all.
+Spelled = Callable[[Context, Request], Patch | None]
+#: Refuses what a patch would change, by what was there and what would be: before that is judged as a resource.
+Patched = Callable[[Context, dict[str, Any], dict[str, Any]], None]
+#: What is wrong with a transaction as a whole: of which entry, by its number, and what.
+Together = Callable[[Context, Lot], Awaitable[list[tuple[int, FhirError]]]]
 #: Refuses a resource by how it was sent, before anything is known of its content.
 Receive = Callable[[dict[str, Any], Version | None], None]
 #: Refuses what this caller may not write whatever it says.
@@ -90,12 +101,17 @@ class Step:
     Attributes:
         name: for people who read the table.
         types: that it is asked of; None for all. Of other types it costs nothing.
+        spelled, patched: of a patch, before anything else.
+        together: of a transaction, once for all of it; asked where an entry is of its types.
         receive, permit, validate, arrange, judge, complete, after: what it does, when its time comes, in this order.
         when: whether it is in force by the settings.
     """
 
     name: str
     types: frozenset[str] | None = None
+    spelled: Spelled | None = None
+    patched: Patched | None = None
+    together: Together | None = None
     receive: Receive | None = None
     permit: Permit | None = None
     validate: Validate | None = None
@@ -130,12 +146,42 @@ class Pipeline:
 
     Attributes:
         steps: in their order.
+        looks_at_lots: whether some step judges transactions as a whole.
     """
 
     def __init__(self, steps: Sequence[Step]) -> None:
         """The server's own come first."""
         self.steps = tuple(steps)
         self._by_type: dict[str, tuple[Step, ...]] = {}
+        self.looks_at_lots = any(step.together is not None for step in self.steps)
+
+    def spelled(self, context: Context, request: Request) -> Patch | None:
+        """What a patch asks for that is written in a guide's own way; None where it is not."""
+        found = (step.spelled(context, request) for step in self._of(request.path[0]) if step.spelled is not None)
+        return next((patch for patch in found if patch is not None), None)
+
+    def patched(self, context: Context, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Refuse what a patch would change.
+
+        Raises:
+            FhirError: a patch does not change that, or not like this.
+        """
+        for step in self._of(after["resourceType"]):
+            if step.patched is not None:
+                step.patched(context, before, after)
+
+    def bounds_patches(self, type: str) -> bool:
+        """Whether some step looks at what patches of a type would change."""
+        return any(step.patched is not None for step in self._of(type))
+
+    async def together(self, context: Context, lot: Lot) -> list[tuple[int, FhirError]]:
+        """What is wrong with a transaction as a whole: of which entry, and what."""
+        types = {part.request.path[0] for part in lot.parts if part.request.path}
+        found: list[tuple[int, FhirError]] = []
+        for step in self.steps:
+            if step.together is not None and any(map(step.speaks_of, types)):
+                found += await step.together(context, lot)
+        return found
 
     def receive(self, tree: dict[str, Any], before: Version | None = None) -> None:
         """Refuse a resource by how it was sent.
@@ -326,4 +372,5 @@ async def _write(context: Context, change: Change) -> Write:
         return await repository.delete(change.before)
     assert change.method != "DELETE"
     body = serialize(change.tree) if change.body is None else change.body
-    return await repository.put(change.type, change.id, change.tree, body, change.before, change.method)
+    made: Put = await repository.put(change.type, change.id, change.tree, body, change.before, change.method)
+    return made if change.claims is None else replace(made, claims=change.claims)

@@ -20,7 +20,7 @@ async def search_type(request: Request, context: Context) -> Response:
 
     Raises:
         Forbidden: no scope to search the type (403).
-        InvalidParameter, NotSupported: strict, and a parameter is not understood (400).
+        InvalidParameter, NotSupported: strict, and a parameter is not understood; a service demands another (400).
     """
     context.repository.require(request.path[0], "s")
     return await _answer(request, context, (request.path[0],))
@@ -69,6 +69,8 @@ async def _answer(
 ) -> Response:
     repository = context.repository
     request, posted, here = await asked(request, context, path_of(types, compartment))
+    if len(types) == 1 and compartment is None and (demand := repository.registry.additions.demands.get(types[0])):
+        demand(context.settings, repository.grant.client or "", request.query)
     query = await read(request, context, types, compartment)
     found = await run.search(
         query, repository, repository.registry, context.base, context.settings, context.cursor_key, posted, here

@@ -72,13 +72,18 @@ async def retried(context: Context, attempt: Callable[[], Awaitable[T]]) -> T:
     """What `attempt` gives, judged again each time another write overtook it; what it reads twice is asked once.
 
     Raises:
-        Conflict: overtaken too often (409).
+        Conflict: overtaken too often, or what it is to be called is what another is called (409).
     """
+    taken: str | None = None
     for times in range(ATTEMPTS):
         try:
             with context.repository.together():
                 return await attempt()
-        except Stale:
+        except Stale as stale:
+            if stale.claim is not None and stale.claim == taken:
+                # Whoever held it did not just go, or come: judged again, it is held still.
+                raise Conflict("Another resource has the identifier that this one must have alone.") from None
+            taken = stale.claim
             await asyncio.sleep(random.random() * 0.001 * min(times, 20))  # noqa: S311 - spreads contenders, no secret
     raise Conflict("Others keep writing the same resource; try again.", headers={"Retry-After": "1"})
 

@@ -10,7 +10,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fhir_server.access.grant import OPEN, Grant
-from fhir_server.search.parameters.additions import Additions, OwnRows
+from fhir_server.search.parameters.additions import Additions, Demand, OwnRows
 from fhir_server.space.service import Place, Service
 from fhir_server.store.filters import Span, Word
 
@@ -145,7 +145,16 @@ def additions(declared: Sequence[Service]) -> Additions:
         for type, place in one.rows.items():
             rows.setdefault(type, []).append(_late(place))
     files = [file for one in declared for file in one.search_names]
-    return Additions(files, [hop for one in declared for hop in one.second_hops], rows)
+    demands = {type: _demand(place) for one in declared for type, place in one.demands.items()}
+    systems = {wrong: right for one in declared for wrong, right in one.systems.items()}
+    return Additions(files, [hop for one in declared for hop in one.second_hops], rows, demands, systems)
+
+
+def _demand(place: Place) -> Demand:
+    def required(settings: Settings, client: str, pairs: Sequence[tuple[str, str]]) -> None:
+        found(place)(settings, client, pairs)
+
+    return required
 
 
 def _late(place: Place) -> OwnRows:

@@ -78,6 +78,8 @@ class Service:
         pages: of the web site: (Surroundings) → ServicePages.
         governs: what clients that it governs hold now, and what people are asked for them: (Surroundings) → Governing.
             One service at most does.
+        demands: resource type → what a search of it must say, as `search.parameters.additions.Demand`.
+        systems: code systems as a guide's examples misspell them in searches → as they are spelled.
         search_names: files of `profiles/` with the names that guides call search parameters by.
         second_hops: of includes, as `Additions` has them.
     """
@@ -92,5 +94,7 @@ class Service:
     jobs: Place | None = None
     pages: Place | None = None
     governs: Place | None = None
+    demands: Mapping[str, Place] = field(default_factory=dict)
+    systems: Mapping[str, str] = field(default_factory=dict)
     search_names: tuple[str, ...] = ()
     second_hops: frozenset[tuple[str, str, str]] = frozenset()

@@ -26,7 +26,7 @@ from fhir_server.interactions.bundles.names import Names, condition_of, in_turn,
 from fhir_server.interactions.bundles.references import References
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.parameters import refuse_unread
-from fhir_server.interactions.pipeline import Among, Change, Commit
+from fhir_server.interactions.pipeline import Among, Change, Commit, Patch
 from fhir_server.interactions.preconditions import require_match
 from fhir_server.interactions.writing import require_id, require_type
 from fhir_server.store.filters import Filter
@@ -65,7 +65,7 @@ class Planned:
     found: Version | None = None
     twin: Planned | None = None
     doomed: list[Version] = field(default_factory=list)
-    change: patch.Change | None = None
+    change: Patch | None = None
     status: int = 200
     issues: list[Issue] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
@@ -259,7 +259,7 @@ class Plan:
     async def judge(self, planned: Planned) -> None:
         """Make the writes of an entry, or note what is wrong with it."""
         try:
-            if planned.change is not None and planned.before is not None:
+            if planned.change is not None and planned.before is not None and planned.tree is None:
                 planned.tree = patch.applied(planned.before, planned.change, self.context)
             if planned.tree is not None and planned.method is not None:
                 await self._put(planned, planned.tree)

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid, Malformed
-from fhir_server.interactions.bundles import ahead, entries, links
+from fhir_server.interactions.bundles import ahead, entries, links, whole
 from fhir_server.interactions.bundles.batch import ENTRY, ORDER, full
 from fhir_server.interactions.bundles.plan import Plan, Planned
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
@@ -57,6 +57,7 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
     plan.require_distinct()
     await plan.link(links.BY_CRITERIA.search(body) is not None)
     await plan.require_conditions()
+    await whole.judge(bundle, found, plan)
     await plan.look_ahead()
     for n, planned in enumerate(plan.planned):
         await plan.judge(planned)

@@ -72,7 +72,8 @@ def _of_parameter(reading: Reading, type: str, param: SearchParameter, modifier:
     if found is None:
         raise _no_modifier(param, modifier)
     asked = Asked(param, param.code, type, reading)
-    filters = [found.meaning(asked, one) for one in values(reading, value)]
+    said = reading.registry.additions.meant(value) if "|" in value else value
+    filters = [found.meaning(asked, one) for one in values(reading, said)]
     wanted = filters[0] if len(filters) == 1 else either(filters)
     return Not(wanted) if found.negated else wanted
 

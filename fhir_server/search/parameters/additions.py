@@ -13,11 +13,15 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.definitions import folder
+from fhir_server.settings import Settings
 from fhir_server.store.filters import Span, Word
 
 #: The rows that a service finds a resource by, beside those of search parameters. Their names begin with "~": no search
 #: parameter's does, and rows that begin with "_" are kept over a re-indexing.
 OwnRows = Callable[[dict[str, Any]], Iterable[Word | Span]]
+#: Refuses a search of a type that leaves out what a guide demands: by the settings, the client's id ("" for none) and
+#: the names and values of its parameters.
+Demand = Callable[[Settings, str, Sequence[tuple[str, str]]], None]
 
 
 class Additions:
@@ -27,6 +31,7 @@ class Additions:
         second_hops: (type searched, type that refers, parameter) of includes that a guide writes without `:iterate`
             though they are second hops: alone they would do nothing.
         rows: resource type → what makes rows of its resources.
+        demands: resource type → what a search of it must say.
     """
 
     def __init__(
@@ -34,11 +39,25 @@ class Additions:
         name_files: Sequence[str] = (),
         second_hops: Iterable[tuple[str, str, str]] = (),
         rows: Mapping[str, Sequence[OwnRows]] | None = None,
+        demands: Mapping[str, Demand] | None = None,
+        systems: Mapping[str, str] | None = None,
     ) -> None:
-        """`name_files` are JSON files of `profiles/`, read when they are first needed: type → name → code."""
+        """`name_files` are JSON files of `profiles/`, read when they are first needed: type → name → code.
+
+        `systems` are code systems as a guide's examples misspell them, and how they are spelled.
+        """
         self._name_files = tuple(name_files)
         self.second_hops = frozenset(second_hops)
         self.rows: Mapping[str, Sequence[OwnRows]] = rows or {}
+        self.demands: Mapping[str, Demand] = demands or {}
+        self._systems = tuple((f"{wrong}|", f"{right}|") for wrong, right in (systems or {}).items())
+
+    def meant(self, value: str) -> str:
+        """A criterion's value, code systems that a guide misspells put right."""
+        for wrong, right in self._systems:
+            if wrong in value:
+                value = value.replace(wrong, right)
+        return value
 
     def spelled(self, type: str, name: str) -> str:
         """A criterion's name (`PDSm_isArchived:missing`), the parameter's code in place of a guide's name for it."""
