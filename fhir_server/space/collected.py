@@ -158,8 +158,8 @@ def _demand(place: Place) -> Demand:
 
 
 def _late(place: Place) -> OwnRows:
-    def made(tree: dict[str, Any]) -> Iterable[Word | Span]:
-        rows: Iterable[Word | Span] = found(place)(tree)
+    def made(tree: dict[str, Any], base: str) -> Iterable[Word | Span]:
+        rows: Iterable[Word | Span] = found(place)(tree, base)
         return rows
 
     return made

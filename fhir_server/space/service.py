@@ -70,8 +70,9 @@ class Service:
         rules: who may do what with its types; `Rule.kept` is what changes by the service's own operations alone.
         public: what everybody may read without a token.
         steps: of every write, after the server's own.
-        rows: resource type → what makes index rows of its resources: (tree) → rows, as `Additions` has them. What was
-            stored before is found by them after `fhir-server reindex`.
+        rows: resource type → what makes index rows of its resources: (tree, the server's own base) → rows, as
+            `Additions` has them. What was stored before is found by them once it is indexed anew: by itself where
+            `search.activation.watch.FORMAT` grows with them, else by `fhir-server reindex`.
         operations: id of an OperationDefinition, in `capability/` or in the service's folder → what does it: (what
             `opens` gave, Invocation, Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.

@@ -83,7 +83,7 @@ async def arrange(context: Context, change: Change) -> Change:
     return change.arranged(tree, Change("Flag", flag["id"], flag, None, "POST"))
 
 
-def rows(tree: Tree) -> Iterator[Word]:
+def rows(tree: Tree, base: str) -> Iterator[Word]:
     for topic in _topics(tree):
         yield Word("~topic", topic)
 

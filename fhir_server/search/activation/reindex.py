@@ -18,7 +18,7 @@ from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.activation.watch import FORMAT, FORMAT_KEPT, Watch, complete, fingerprint
-from fhir_server.search.indexing.extract import BESIDE, extract
+from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry, bases_of
 from fhir_server.store.filters import EVERYTHING, Index
 from fhir_server.store.leases import Lease
@@ -247,7 +247,7 @@ def indexed_anew(version: Version, registry: Registry, base_url: str = "") -> In
     Rows that are no part of the resource, such as who wrote a Binary, are carried over.
     """
     index = extract(version.type, parse(version.body, max_depth=1000), registry, base_url, written=True)
-    carried = tuple(w for w in unpack(version.own).words if w.param[:1] == "_" and w.param not in _OF_RESOURCE)
+    carried = tuple(w for w in unpack(version.own).words if w.param in NOT_OF_RESOURCE)
     return msgspec.structs.replace(index, words=(*index.words, *carried)) if carried else index
 
 
@@ -257,5 +257,6 @@ def types_of(bases: Iterable[str]) -> tuple[str, ...]:
     return tuple(t for t in sorted(resource_types()) if t in wanted or not wanted.isdisjoint(bases_of(t)))
 
 
-#: Rows with a name of the specification's own that `extract` writes from the resource itself.
-_OF_RESOURCE = frozenset({*BESIDE, "_tag", "_security", "_profile", "_source", "_tag:text", "_security:text"})
+#: Rows that no resource says: who wrote a Binary (`access.binaries`), and that the server itself made an AuditEvent
+#: (`audit.recording`).
+NOT_OF_RESOURCE = frozenset({"_writer", "_witnessed"})

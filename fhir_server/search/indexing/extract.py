@@ -79,16 +79,16 @@ def extract(
 def _add_own(type: str, tree: dict[str, Any], registry: Registry, rows: Rows) -> None:
     """Add the rows of services: an element that is not as its type says has none of theirs either."""
     for make in registry.additions.rows.get(type, ()):
-        for row in _tried(make, tree):
+        for row in _tried(make, tree, rows.base):
             if isinstance(row, Word):
                 rows.words.append(row)
             else:
                 rows.spans.append(row)
 
 
-def _tried(make: OwnRows, tree: dict[str, Any]) -> list[Word | Span]:
+def _tried(make: OwnRows, tree: dict[str, Any], base: str) -> list[Word | Span]:
     try:
-        return list(make(tree))
+        return list(make(tree, base))
     except SURPRISES:
         return []
 
@@ -161,8 +161,6 @@ _BESIDE: Mapping[str, tuple[Step, ...]] = {
     "entity": (_naming,),
     "target": (_naming,),
 }
-#: What those rows are called.
-BESIDE = frozenset({"_securityContext", "_contained", ATTACHMENT, SEVERAL})
 
 
 def _plan(type: str, registry: Registry) -> Plan:

@@ -16,9 +16,9 @@ from fhir_server.fhir.definitions import folder
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Span, Word
 
-#: The rows that a service finds a resource by, beside those of search parameters. Their names begin with "~": no search
-#: parameter's does, and rows that begin with "_" are kept over a re-indexing.
-OwnRows = Callable[[dict[str, Any]], Iterable[Word | Span]]
+#: The rows that a service finds a resource by, beside those of search parameters: (tree, the server's own base) → rows.
+#: Their names begin with "_" or "~", as no search parameter's does; or they are further spellings of a parameter's own.
+OwnRows = Callable[[dict[str, Any], str], Iterable[Word | Span]]
 #: Refuses a search of a type that leaves out what a guide demands: by the settings, the client's id ("" for none) and
 #: the names and values of its parameters.
 Demand = Callable[[Settings, str, Sequence[tuple[str, str]]], None]
