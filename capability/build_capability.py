@@ -62,6 +62,22 @@ PARAMETER = ("name", "use", "min", "max", "type", "searchType")
 #: What the standard leaves unsaid of its operations: whether calling them changes what is stored.
 CHANGING = {"Resource-meta-add", "Resource-meta-delete"}
 
+#: A patient's choice of the record, as operations take and give it.
+CHOICE: dict[str, Any] = {
+    "name": "choice",
+    "use": "out",
+    "min": 0,
+    "max": "*",
+    "part": [
+        {"name": "kind", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "practitioner", "use": "out", "min": 0, "max": "1", "type": "Reference"},
+        {"name": "chosen", "use": "out", "min": 0, "max": "1", "type": "boolean"},
+        {"name": "since", "use": "out", "min": 0, "max": "1", "type": "dateTime"},
+        {"name": "until", "use": "out", "min": 0, "max": "1", "type": "dateTime"},
+        {"name": "by", "use": "out", "min": 0, "max": "1", "type": "Reference"},
+    ],
+}
+
 OWN: tuple[dict[str, Any], ...] = (
     {
         "id": "reindex",
@@ -116,6 +132,24 @@ OWN: tuple[dict[str, Any], ...] = (
             {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Task"},
         ],
     },
+    {
+        "id": "Patient-record-choices",
+        "name": "RecordChoices",
+        "code": "record-choices",
+        "affectsState": False,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [CHOICE | {"use": "out", "min": 0}],
+    },
+    {
+        "id": "Patient-record-choose",
+        "name": "RecordChoose",
+        "code": "record-choose",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [CHOICE | {"use": "in", "min": 1}, CHOICE | {"use": "out", "min": 0}],
+    },
 )
 
 
@@ -159,7 +193,13 @@ def own(definition: dict[str, Any]) -> dict[str, Any]:
         "code": definition["code"],
     }
     resource = {"resource": definition["resource"]} if "resource" in definition else {}
-    return {**head, **resource, **levels, "parameter": definition["parameter"]}
+    return {**head, **resource, **levels, "parameter": [_used(one, one["use"]) for one in definition["parameter"]]}
+
+
+def _used(source: dict[str, Any], use: str) -> dict[str, Any]:
+    """A parameter, its parts used as it is."""
+    parts = {"part": [_used(part, use) for part in source["part"]]} if "part" in source else {}
+    return {**source, "use": use, **parts}
 
 
 def statement(operations: list[dict[str, Any]]) -> dict[str, Any]:

@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(
         (), description='Origins allowed to call from a browser, as JSON; ["*"] for any, without credentials.'
     )
+    record_agreement_days: int = Field(
+        90, ge=1, le=3660, description="For how long a professional may say at most that a patient agreed, in days."
+    )
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."
     )

@@ -143,7 +143,9 @@ def inputs(definition: Definition, request: Request, context: Context, open_ende
         tree = request.resource if request.resource is not None else parse(request.body, context.settings.max_depth)
         _body(found, known, tree, open_ended)
     for name, parameter in known.items():
-        if parameter.min and name not in found.values and name not in found.complex:
+        if parameter.min and not any(
+            name in given for given in (found.values, found.complex, found.several, found.parts)
+        ):
             raise InvalidParameter(f"The operation needs a parameter {name}.", f"http.{name}", code="required")
         if parameter.max == "1" and len(found.values.get(name, ())) > 1:
             raise InvalidParameter(f"The parameter {name} stands once.", f"http.{name}")

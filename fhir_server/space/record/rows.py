@@ -8,7 +8,7 @@
                        Word("_gone", "1")                   that it is deleted, logically
                        Word("security-label", code, system) each label in every other spelling, so that any finds it
     Consent            Word("_choice", kind, actor)         a choice of the record that is in force
-                       Span("_choiceUntil", µs, µs)         from when until when
+                       Span("_choiceUntil", µs, µs, kind, actor)  from when until when
 
 X of an author is a national identifier as IdNatPS has it ("8" and the RPPS), of an organisation as IdNatStruct has it;
 any other identifier of what is no professional is "system|value"; what is referred to here is "Practitioner/1".
@@ -71,13 +71,13 @@ def consents(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:
     provision = tree.get("provision") or {}
     actors = [parse(one["reference"]["reference"], base).target for one in _dicts(provision.get("actor"))
               if isinstance((one.get("reference") or {}).get("reference"), str)]  # fmt: skip
+    begin, end = period(provision.get("period") or {}, PARIS) or (BEGINNING, END)
     for category in _dicts(tree.get("category")):
         for coding in _dicts(category.get("coding")):
             if coding.get("system") == KINDS and isinstance(coding.get("code"), str):
                 for actor in actors or [""]:
                     yield Word(CHOICE, coding["code"], actor)
-    begin, end = period(provision.get("period") or {}, PARIS) or (BEGINNING, END)
-    yield Span(CHOICE_UNTIL, begin, end)
+                    yield Span(CHOICE_UNTIL, begin, end, coding["code"], actor)
 
 
 def national(identifier: Mapping[str, Any]) -> str | None:

@@ -5,15 +5,30 @@ https://interop.esante.gouv.fr/ig/fhir/pdsm (a profile of IHE MHD); CSP R1111-26
 
 from __future__ import annotations
 
+from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.record import label_step
+from fhir_server.space.record import choice_step, label_step
+from fhir_server.space.record.choices import CHOICE
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.record"
 _DOCUMENTS = frozenset({"DocumentReference"})
 
+#: Choices change by the record's own operation alone.
+_KEPT = Rule(
+    "record-choices-kept", "kept by the space: it changes by $record-choose", frozenset(), kept={"Consent": CHOICE}
+)
+
 RECORD = Service(
     "record",
-    steps=(Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),),
+    rules=(_KEPT,),
+    steps=(
+        Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
+        Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
+    ),
     rows={"DocumentReference": f"{_HERE}.rows:documents", "Consent": f"{_HERE}.rows:consents"},
+    operations={
+        "Patient-record-choices": f"{_HERE}.choice_operations:read",
+        "Patient-record-choose": f"{_HERE}.choice_operations:choose",
+    },
 )
