@@ -7,7 +7,8 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from datetime import timedelta
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from fhir_server.http.calls import Call
     from fhir_server.http.guard import Guard
     from fhir_server.interactions.pipeline import Pipeline
-    from fhir_server.jobs.clock import Clock, Now
+    from fhir_server.jobs.clock import Clock, Job, Now
     from fhir_server.jobs.runs import Successes
     from fhir_server.operations.table import Operations
     from fhir_server.search.activation.reindex import Anew
@@ -164,7 +165,14 @@ class House:
         """What runs the jobs that are due; `now` says what time it is, when it is not now."""
         from fhir_server.jobs.clock import Clock, system
 
-        return Clock(self.engine.records, self.services.jobs(), now or system)
+        return Clock(self.engine.records, self.jobs(), now or system)
+
+    def jobs(self) -> list[Job]:
+        """What is done as time passes: the services' jobs, and once an hour a line that vouches for the traces."""
+        from fhir_server.audit.verifying import tell_head
+        from fhir_server.jobs.clock import Job
+
+        return [*self.services.jobs(), Job("trace-head", timedelta(hours=1), partial(tell_head, self.engine))]
 
     def job_ages(self) -> Mapping[str, float]:
         """Job → seconds since it last succeeded, on whichever worker; none before jobs are looked at."""
@@ -175,7 +183,7 @@ class House:
         """When each job last succeeded; made when jobs are first looked at."""
         from fhir_server.jobs.runs import Successes
 
-        return Successes(self.engine.records, self.follower, [job.name for job in self.services.jobs()])
+        return Successes(self.engine.records, self.follower, [job.name for job in self.jobs()])
 
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:

@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     },
     "client": ("clients", "client"),
     "account": ("accounts", "account"),
-    **{name: (name, name) for name in ("keys", "jobs", "profiles", "terminology")},
+    **{name: (name, name) for name in ("keys", "jobs", "profiles", "terminology", "audit")},
 }
 
 

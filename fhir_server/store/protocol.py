@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from fhir_server.store.filters import Filter, Index
 
 if TYPE_CHECKING:
+    from fhir_server.store.chain import Stretch
     from fhir_server.store.changes import Changes
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
@@ -281,6 +282,15 @@ class Store(Protocol):
 
         Raises:
             Unavailable, InsufficientStorage: as `transact`.
+        """
+
+    async def chain(self, after: int | None = None, since: int | None = None, count: int = 1_000) -> Stretch:
+        """The chain of traces (`store.chain`) in order: every version of the type in the store is a link of it.
+
+        Args:
+            after: the place of a link, which those that are given follow; None: from the first on.
+            since: without `after`: from the last link that was committed before this instant (ms) on.
+            count: at most this many.
         """
 
     async def walk(self, scope: Scope, after: Position | None = None, count: int = 500, want: Want = "body") -> Page:

@@ -20,6 +20,7 @@ import apsw
 import pytest
 
 from fhir_server.fhir.outcome import FhirError, InsufficientStorage, TooCostly, Unavailable
+from fhir_server.store.chain import CHAINED, begun, follows
 from fhir_server.store.embedded import connections
 from fhir_server.store.embedded.backup import restore
 from fhir_server.store.embedded.engine import EmbeddedEngine, open_engine
@@ -351,11 +352,30 @@ async def test_a_store_of_an_earlier_server_is_brought_up_to_date_when_it_is_ope
     path = tmp_path / "fhir.sqlite"
     engine = open_engine(path)
     await stored(engine, "Device", {"a": an_index()})
-    engine._connection.execute("DROP TABLE claim; PRAGMA user_version=1")
+    await stored(engine, CHAINED, {"old": an_index()})
+    engine._connection.execute(
+        "DROP TABLE claim; DROP TABLE chain; ALTER TABLE version DROP COLUMN digest; PRAGMA user_version=1"
+    )
     await engine.close()
     engine = open_engine(path)
     await engine.store.transact([replace(a_put("Device", "a", 1), claims=frozenset({"s|1"}))])
     with pytest.raises(Stale):
         await engine.store.transact([replace(a_put("Device", "b"), claims=frozenset({"s|1"}))])
     assert (await defects(engine), engine._connection.pragma("user_version")) == ([], VERSION)
+    await stored(engine, CHAINED, {"new": an_index()})
+    chain = await engine.store.chain()
+    assert (chain.start.older, chain.start.digest) == (1, begun(chain.start.place, 1))
+    assert [(link.version.id, follows(link, chain.start.digest)) for link in chain.links] == [("new", True)]
     await engine.close()
+
+
+async def test_workers_that_write_by_turns_make_one_chain(tmp_path: Path) -> None:
+    engines = [open_engine(tmp_path / "fhir.sqlite") for _ in range(3)]
+    for n in range(12):
+        await asyncio.gather(*[stored(one, CHAINED, {f"{n}-{m}": an_index()}) for m, one in enumerate(engines)])
+    chain = await engines[0].store.chain()
+    digests = [chain.start.digest, *(link.digest for link in chain.links)]
+    assert len(chain.links) == 36
+    assert all(follows(link, digest) for link, digest in zip(chain.links, digests, strict=False))
+    for one in engines:
+        await one.close()

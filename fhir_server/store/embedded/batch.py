@@ -15,6 +15,7 @@ import apsw
 import msgspec
 
 from fhir_server.fhir.json import instant
+from fhir_server.store.chain import CHAINED, linked
 from fhir_server.store.embedded.claims import claimed, require_free, settle
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.schema import SHORT
@@ -37,10 +38,14 @@ LEFT JOIN content c ON j.value->>2 AND c.seq = r.seq"""
 _STANDS = """
 SELECT coalesce((SELECT max(seq) FROM version), 0), coalesce((SELECT max(rid) FROM resource), 0),
     coalesce((SELECT at FROM version ORDER BY seq DESC LIMIT 1), 0)"""
+#: As `_STANDS`, and the digest that the next link of the chain follows. What is older than the chain has none.
+_CHAINED = f"""{_STANDS},
+    coalesce((SELECT digest FROM version WHERE type=? ORDER BY seq DESC LIMIT 1), (SELECT digest FROM chain), x'')"""
 _CONTENT = "INSERT INTO content(seq, bytes) SELECT ? + rowid, value FROM carray(?)"
 _VERSION = """
-INSERT INTO version(seq, rid, type, vid, at, method, size)
-SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM jsonb_each(jsonb(?))"""
+INSERT INTO version(seq, rid, type, vid, at, method, size, digest)
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, unhex(value->>7)
+FROM jsonb_each(jsonb(?))"""
 _RESOURCE = """
 INSERT INTO resource(rid, type, id, live, seq, vid, at, method, size)
 SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8
@@ -95,16 +100,14 @@ class Batch:
         self._names = names
         self._judge = judge
         writes = list(writes)
-        # A batch of records alone has no use for where the versions stand.
-        stands: tuple[int, int, int] = connection.execute(_STANDS).get if writes else (0, 0, 0)
-        self._seq, self._rid, last = stands
+        self._seq, self._rid, last, self._digest = self._stands(writes)
         # A clock that goes back must not make a later version look older.
         self.at = max(int(time.time() * 1000), last)
         self._stamp = instant(self.at).encode()
         self._states = self._read(writes)
         # Rows waiting for `flush`: bodies and versions in order of seq; the rest by resource, so that the last counts.
         self._bodies: list[bytes] = []
-        self._versions: list[tuple[int, ...]] = []
+        self._versions: list[tuple[int | str | None, ...]] = []
         self._resources: dict[int, tuple[int | str, ...]] = {}
         self._indexes: dict[int, tuple[str, Index]] = {}
         self._forgotten: set[int] = set()
@@ -174,6 +177,17 @@ class Batch:
             self._flush_indexes()
             self._indexes.clear()
 
+    def _stands(self, writes: Sequence[Write]) -> tuple[int, int, int, bytes]:
+        # A batch of records alone has no use for where the versions stand.
+        if not writes:
+            return 0, 0, 0, b""
+        stands: tuple[int, int, int, bytes]
+        if any(write.type == CHAINED for write in writes):
+            stands = self._connection.execute(_CHAINED, (self._names.add(self._connection, CHAINED),)).get
+        else:
+            stands = (*self._connection.execute(_STANDS).get, b"")
+        return stands
+
     def _rids(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
         return {key: state.rid for key in keys if (state := self._states.get(key)) is not None}
 
@@ -211,7 +225,11 @@ class Batch:
         type = self._names.add(self._connection, write.type)
         number = _NUMBER[method]
         self._bodies.append(body + packed)
-        self._versions.append((self._seq, rid, type, vid, self.at, number, len(body)))
+        digest = None
+        if write.type == CHAINED:
+            self._digest = linked(self._digest, write.id, vid, method, body)
+            digest = self._digest.hex()
+        self._versions.append((self._seq, rid, type, vid, self.at, number, len(body), digest))
         self._resources[rid] = (
             rid, type, write.id, int(index is not None), self._seq, vid, self.at, number, len(body),
         )  # fmt: skip

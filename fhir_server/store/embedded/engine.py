@@ -12,8 +12,10 @@ from pathlib import Path
 import apsw
 
 from fhir_server.fhir.outcome import FhirError
+from fhir_server.store.chain import Stretch
 from fhir_server.store.changes import Changes
 from fhir_server.store.embedded.batch import METHODS, Batch
+from fhir_server.store.embedded.chain import stretch
 from fhir_server.store.embedded.checkpoints import Checkpoints
 from fhir_server.store.embedded.conditions import Frame
 from fhir_server.store.embedded.connections import Clock, open_writer, said
@@ -134,6 +136,10 @@ class EmbeddedStore:
         """As `Store.append`: what many callers append is one commit, as all writes are."""
         await self._writer.transact(puts, ())
 
+    async def chain(self, after: int | None = None, since: int | None = None, count: int = 1_000) -> Stretch:
+        """As `Store.chain`."""
+        return await self._readers.slowly(lambda search: stretch(search, after, since, count), patient=True)
+
     async def walk(self, scope: Scope, after: Position | None = None, count: int = 500, want: Want = "body") -> Page:
         """As `Store.walk`."""
         return await self._readers.slowly(lambda search: traverse(search, scope, after, count, want))
@@ -223,8 +229,10 @@ def open_engine(
     try:
         prepare(connection)
     except apsw.Error as error:
+        # Said while the connection still knows what the system answered.
+        refusal = said(error, connection)
         connection.close()
-        raise said(error, connection) from error
+        raise refusal from error
     except BaseException:
         connection.close()
         raise

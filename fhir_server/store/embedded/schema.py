@@ -10,6 +10,7 @@ from __future__ import annotations
 import apsw
 
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store.chain import CHAINED, begun
 from fhir_server.store.private import APPLICATION
 
 #: Notes of changed records. Numbers are never used again, though notes are thrown away.
@@ -18,8 +19,11 @@ CREATE TABLE IF NOT EXISTS record_change(seq INTEGER PRIMARY KEY AUTOINCREMENT, 
     new INTEGER NOT NULL, at REAL NOT NULL);
 """
 
+#: Where the chain of traces begins: one row. Its digests stand with the versions.
+CHAIN = "CREATE TABLE chain(seq INTEGER NOT NULL, digest BLOB NOT NULL);"
+
 #: Written into the file's header. A server refuses a file with a greater number and upgrades one with a smaller.
-VERSION = 3
+VERSION = 4
 
 #: The longest interval of form 1: 32 days in µs, so that days and months are short (numbers always are).
 SHORT = 32 * 86_400_000_000
@@ -44,9 +48,10 @@ CREATE TABLE resource(rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, id TEXT NO
 CREATE UNIQUE INDEX resource_id ON resource(type, id);
 CREATE INDEX resource_newest ON resource(type, live, seq);
 
--- One row a version, in the order of commits; `size` is the length of the body inside `content.bytes`.
+-- One row a version, in the order of commits; `size` is the length of the body inside `content.bytes`, `digest` its
+-- link in the chain of traces.
 CREATE TABLE version(seq INTEGER PRIMARY KEY, rid INTEGER NOT NULL, type INTEGER NOT NULL, vid INTEGER NOT NULL,
-    at INTEGER NOT NULL, method INTEGER NOT NULL, size INTEGER NOT NULL);
+    at INTEGER NOT NULL, method INTEGER NOT NULL, size INTEGER NOT NULL, digest BLOB);
 CREATE UNIQUE INDEX version_vid ON version(rid, vid);
 CREATE INDEX version_type ON version(type, seq);
 
@@ -75,11 +80,17 @@ CREATE VIRTUAL TABLE text USING fts5(narrative, content, content='', contentless
 CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires REAL,
     PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE INDEX record_expires ON record(expires) WHERE expires IS NOT NULL;
-{NOTES}"""
+{NOTES}{CHAIN}"""
 
 
 #: What makes a file of version n one of n + 1, by n.
-_UPGRADES = ("", CLAIM, NOTES)
+_UPGRADES = ("", CLAIM, NOTES, f"ALTER TABLE version ADD COLUMN digest BLOB; {CHAIN}")
+#: The first version whose traces are chained: of a store that had some before, the chain begins after them.
+_WITH_CHAIN = 4
+#: What is stored until now, and how many of it are of the chained type: they are in no chain.
+_STANDS = """
+SELECT coalesce((SELECT max(seq) FROM version), 0),
+    (SELECT count(*) FROM version WHERE type = (SELECT id FROM name WHERE type=? AND code=''))"""
 
 
 def prepare(connection: apsw.Connection) -> None:
@@ -102,6 +113,9 @@ def prepare(connection: apsw.Connection) -> None:
                 connection.execute(statements)
             if version != VERSION:
                 connection.execute(f"PRAGMA user_version={VERSION}")
+        if not with_tables or int(str(version)) < _WITH_CHAIN:
+            place, older = connection.execute(_STANDS, (CHAINED,)).get
+            connection.execute("INSERT INTO chain(seq, digest) VALUES(?, ?)", (place, begun(place, older)))
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -40,6 +40,7 @@ class Data:
 
     resources: dict[Name, Resource] = field(default_factory=dict)
     log: list[tuple[int, Version]] = field(default_factory=list)
+    chain: dict[int, bytes] = field(default_factory=dict)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     records: dict[tuple[str, str], tuple[bytes, float | None]] = field(default_factory=dict)
     notes: list[Noted] = field(default_factory=list)

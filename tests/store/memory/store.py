@@ -11,6 +11,7 @@ from functools import cmp_to_key
 
 from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.store.chain import CHAINED, Link, Start, Stretch, begun, linked
 from fhir_server.store.changes import Changed, Changes
 from fhir_server.store.filters import EVERYTHING, Index
 from fhir_server.store.matching import pack
@@ -160,6 +161,22 @@ class MemoryStore:
         await self._distance.back()
         return found
 
+    async def chain(self, after: int | None = None, since: int | None = None, count: int = 1_000) -> Stretch:
+        await self._distance.there()
+        links = [
+            Link(seq, replace(v, packed=b""), self._data.chain[seq]) for seq, v in self._data.log if v.type == CHAINED
+        ]
+        if after is not None:
+            links = [link for link in links if link.place > after]
+        elif since is not None:
+            links = [
+                link
+                for link, following in zip(links, [*links[1:], None], strict=True)
+                if following is None or following.version.at >= since
+            ]
+        await self._distance.back()
+        return Stretch(Start(0, begun(0, 0)), tuple(links[:count]))
+
     async def walk(self, scope: Scope, after: Position | None = None, count: int = 500, want: Want = "body") -> Page:
         """A page is so many resources looked at: what does not satisfy is missing from it."""
         await self._distance.there()
@@ -228,6 +245,9 @@ class MemoryStore:
         else:
             version = Version(*name, write.expected + 1, at, "DELETE", b"", pack(known.index))
         row = (len(self._data.log) + 1, version)
+        if write.type == CHAINED:
+            before = next(reversed(self._data.chain.values()), begun(0, 0))
+            self._data.chain[row[0]] = linked(before, write.id, version.version, version.method, version.body)
         known.versions.append(row)
         self._data.log.append(row)
         return version
