@@ -283,11 +283,6 @@ class House:
             return self.services.public
         return await self.authorization.authenticate(call.headers, call.base)
 
-    async def close(self) -> None:
-        """Let go of what was made on the way."""
-        if "authorization" in self.__dict__:
-            self.authorization.close()
-
 
 #: What a grant, a client or an app is made of.
 _REMEMBERED_TYPES = frozenset({"Consent", "Device"})
@@ -346,7 +341,6 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
         finally:
             attending.cancel()
             await asyncio.gather(attending, return_exceptions=True)
-            await house.close()
     finally:
         await terminology.close()
         await engine.close()

@@ -16,8 +16,8 @@ from fhir_server.access.repository import Repository
 from fhir_server.audit import kinds
 from fhir_server.audit.audit_event import Event, named, patient, to_audit_event
 from fhir_server.audit.kinds import AccessKind
-from fhir_server.audit.recording import record
-from fhir_server.store.protocol import Records
+from fhir_server.audit.recording import record, witnessed
+from fhir_server.store.protocol import Put, Records
 
 #: Seconds between two events of the same thing that costs whoever does it nothing.
 SELDOM = 60
@@ -71,6 +71,12 @@ class AccessAudit:
         """Keep an event, durable when this returns; `base` is the FHIR base it happened at."""
         if self._repository is not None:
             await record(self._repository(OPEN, base), [access_event(event, base)])
+
+    def written(self, event: AccessEvent, base: str) -> list[Put]:
+        """The write of an event, for the commit that decides it (`Records.apply`); none where none are kept."""
+        if self._repository is None:
+            return []
+        return [witnessed(self._repository(OPEN, base), access_event(event, base))]
 
 
 def access_event(event: AccessEvent, source: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fhir_server.changes.follower import Follower
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.store.engine import Engine
 from fhir_server.store.notes import NOTED, Noted
-from fhir_server.store.protocol import Drop, Guard, Keep, Records, Store, Version, Write
+from fhir_server.store.protocol import Drop, Guard, Keep, Put, Records, Store, Version, Write
 
 
 class FollowedStore:
@@ -51,10 +51,10 @@ class FollowedRecords:
         setattr(self, name, found)
         return found
 
-    async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
+    async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
         """As `Records.apply`."""
         try:
-            return await self._records.apply(changes)
+            return await self._records.apply(changes, appended)
         finally:
             self._tell([Noted(c.kind, c.key, isinstance(c, Keep) and c.new) for c in changes if c.kind in NOTED])
 

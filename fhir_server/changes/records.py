@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fhir_server.changes.cache import Cache, hangs_on
 from fhir_server.store.notes import NOTED
-from fhir_server.store.protocol import Drop, Keep, Records
+from fhir_server.store.protocol import Drop, Keep, Put, Records
 
 #: Kinds that each request of a person or an app asks for, and that hardly ever change. Each must be noted.
 KINDS = frozenset({"client", "account", "family"})
@@ -60,10 +60,10 @@ class CachedRecords:
         """As `Records.list`."""
         return await self._records.list(kind, prefix, after, count)
 
-    async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
+    async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
         """As `Records.apply`; what is new is remembered, since it is soon asked for."""
         moment = self._cache.moment()
-        done = await self._records.apply(changes)
+        done = await self._records.apply(changes, appended)
         for change in changes if done else ():
             if isinstance(change, Keep) and change.new and change.kind in KINDS:
                 key = (change.kind, change.key)

@@ -30,6 +30,7 @@ from fhir_server.smart.authorizing.requests import AuthorizationRequest
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.people.sessions import Session
 from fhir_server.smart.secret import digest, made
+from fhir_server.store.protocol import Put
 
 #: Name of a field → its values; a form of ours is small.
 Form = Mapping[str, Sequence[str]]
@@ -140,6 +141,10 @@ class Visit:
     async def record(self, kind: AccessKind, **known: Any) -> None:
         """Keep an AuditEvent of what is decided or refused here; `known` are further attributes of `AccessEvent`."""
         await self.authorization.audit.record(AccessEvent(kind, address=self.source, **known), self.addresses.base)
+
+    def trace(self, kind: AccessKind, **known: Any) -> list[Put]:
+        """As `record`, the AuditEvent's write instead, for the commit of what is decided."""
+        return self.authorization.audit.written(AccessEvent(kind, address=self.source, **known), self.addresses.base)
 
     async def session(self) -> tuple[Session | None, Account | None]:
         """Who is signed in."""

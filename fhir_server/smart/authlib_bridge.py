@@ -1,40 +1,42 @@
-"""Authlib judges in a worker thread; what it must know or keep is fetched and kept on the event loop it came from.
+"""Authlib judges on the event loop, on a stack of its own, left for as long as what it must know or keep is awaited.
 
-Authlib's servers are synchronous. A thread each for the few requests that authorize (a code, a refresh) costs tens of
-microseconds, keeps signatures and hashes off the loop, and leaves the library's own order of checks as it is.
+Authlib's servers are synchronous. A greenlet (https://greenlet.readthedocs.io) each for the requests that authorize
+leaves the library's own order of checks as it is, and costs a microsecond where a thread and its ways back cost two
+hundred. What takes long (a signature of ours) is awaited from a thread.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
 
-#: Threads that judge at once. More wait: each mostly waits for the store, which groups their writes.
-THREADS = 16
-
 
 class Bridge:
-    """The way from the loop to a thread, and back for a moment."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="smart")
-        self._loop: asyncio.AbstractEventLoop | None = None
+    """The way from the loop to what is synchronous, and back for a moment."""
 
     async def run(self, judge: Callable[[], T]) -> T:
-        """What `judge` returns, from a thread in which `wait` may be called."""
-        self._loop = asyncio.get_running_loop()
-        return await self._loop.run_in_executor(self._threads, judge)
+        """What `judge` returns, on a stack in which `wait` may be called."""
+        own = greenlet(judge)
+        given = own.switch()
+        while not own.dead:
+            try:
+                found = await given
+            except BaseException as error:
+                given = own.throw(error)
+            else:
+                given = own.switch(found)
+        judged: T = given
+        return judged
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What `coroutine` gives on the loop; only from inside `run`."""
-        if self._loop is None:
+        outside = getcurrent().parent
+        if outside is None:
+            coroutine.close()
             raise RuntimeError("Only what `run` runs may wait.")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False)
+        found: T = outside.switch(coroutine)
+        return found

@@ -57,7 +57,7 @@ class Authorization:
         keys: that id_tokens are signed with.
         scopes: what of their scopes clients hold now.
         verifier: says who holds a token.
-        bridge: to the threads that judge.
+        bridge: to what judges synchronously.
         people: signs them in.
         requests: authorization requests and launches in progress.
         origins: of registered apps' pages.
@@ -244,7 +244,3 @@ class Authorization:
         from fhir_server.smart.endpoints import judge
 
         return await self.bridge.run(lambda: judge(self.server, endpoint, list(pairs), headers, addresses))
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self.bridge.close()

@@ -342,8 +342,13 @@ class Drop:
 class Records(Protocol):
     """Short-lived or secret things kept beside the resources: codes, tokens, sessions, jobs. Values are bytes."""
 
-    async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
-        """All of `changes`, in order, or none of them; durable when this returns.
+    async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
+        """All of `changes`, in order, and of `appended`, or none of them; durable when this returns.
+
+        Args:
+            changes: each judged after those before it.
+            appended: new resources that nothing is judged against, such as the trace of these changes: as for
+                `Store.append`, but of the same commit.
 
         Returns:
             False, and nothing was done, when what is there is not what a `Keep` asks for.

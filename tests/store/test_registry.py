@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store import registry as registering
-from fhir_server.store.protocol import Drop, Keep, Records
+from fhir_server.store.protocol import Drop, Keep, Put, Records
 from fhir_server.store.registry import BUILT, Registry
 from tests.engines import an_engine
 
@@ -115,11 +115,11 @@ async def test_looking_through_that_was_cut_short_is_done_again(records: Records
         def __getattr__(self, name: str) -> object:
             return getattr(records, name)
 
-        async def apply(self, changes: list[Keep | Drop]) -> bool:
+        async def apply(self, changes: list[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
             self.writes += 1
             if self.writes == 2:
                 raise Unavailable("The store is locked.")
-            return await records.apply(changes)
+            return await records.apply(changes, appended)
 
     with pytest.raises(Unavailable):
         await found(Failing(), "anna")  # type: ignore[arg-type]

@@ -30,16 +30,8 @@ async def grant(
     """To the app with a code for `scope`, and `also` kept; refused when the request was decided already."""
     from fhir_server.smart.authorizing.endpoint import granted
 
-    async def decided(changes: Sequence[Keep]) -> bool:
-        return await visit.authorization.requests.decide(ask, [*also, *changes])
-
-    if not visit.cookie:
-        return visit.foreign()
-    found = await granted(visit.authorization.server, ask, account, session, visit.cookie, scope, decided)
-    if found is None:
-        return visit.foreign()
-    # Before the app has its code: no answer leaves before its AuditEvent.
-    await visit.record(
+    # Of the same commit as the decision: no code is given that no AuditEvent tells of, and none is told of for nothing.
+    traces = visit.trace(
         "authorization-granted",
         subject=account.subject,
         client=ask.client,
@@ -49,7 +41,14 @@ async def grant(
         purpose=ask.purpose or session.purpose,
         reason=ask.reason or session.reason,
     )
-    return visit.known(see_other(found.location))
+
+    async def decided(changes: Sequence[Keep]) -> bool:
+        return await visit.authorization.requests.decide(ask, [*also, *changes], traces)
+
+    if not visit.cookie:
+        return visit.foreign()
+    found = await granted(visit.authorization.server, ask, account, session, visit.cookie, scope, decided)
+    return visit.foreign() if found is None else visit.known(see_other(found.location))
 
 
 async def refuse(visit: Visit, ask: AuthorizationRequest, error: str, description: str) -> Response:
@@ -58,10 +57,8 @@ async def refuse(visit: Visit, ask: AuthorizationRequest, error: str, descriptio
 
     _, account = await visit.session()
     # Where nobody is signed in nobody decided anything: nothing is kept of it, and it may be asked again.
-    if account is not None and not await visit.authorization.requests.decide(ask):
-        return visit.foreign()
     if account is not None:
-        await visit.record(
+        traces = visit.trace(
             "authorization-refused",
             subject=account.subject,
             client=ask.client,
@@ -70,6 +67,8 @@ async def refuse(visit: Visit, ask: AuthorizationRequest, error: str, descriptio
             failed=True,
             why=description,
         )
+        if not await visit.authorization.requests.decide(ask, traces=traces):
+            return visit.foreign()
     return visit.known(see_other(refused(ask, error, description).location))
 
 

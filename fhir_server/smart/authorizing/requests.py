@@ -20,7 +20,7 @@ from fhir_server.access.grant import Purpose
 from fhir_server.smart import lifetimes
 from fhir_server.smart.authorizing import sealed_requests
 from fhir_server.smart.secret import digest, made
-from fhir_server.store.protocol import Drop, Keep, Records
+from fhir_server.store.protocol import Drop, Keep, Put, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +149,14 @@ class AuthorizationRequests:
             found = sealed_requests.opened(id, await self._secret(), AuthorizationRequest)
         return found if found is not None and browser and found.browser == digest(browser) else None
 
-    async def decide(self, ask: AuthorizationRequest, also: Sequence[Keep] = ()) -> bool:
-        """End the request and keep `also`; False, and neither, when it was ended already: one decision each."""
+    async def decide(self, ask: AuthorizationRequest, also: Sequence[Keep] = (), traces: Sequence[Put] = ()) -> bool:
+        """End the request, and keep `also` and its `traces`; False, and none of it, when it was ended already.
+
+        There is one decision each.
+        """
         key = digest(ask.id)
         left = max(1.0, ask.created + lifetimes.ASK - time.time())
-        return await self._records.apply([Keep("ask-over", key, b"", left, new=True), Drop("ask", key), *also])
+        return await self._records.apply([Keep("ask-over", key, b"", left, new=True), Drop("ask", key), *also], traces)
 
     async def _secret(self) -> bytes:
         """The key of sealed requests: of several workers one makes it, and all use it."""

@@ -2,13 +2,15 @@
 
 RFC 6749 §4.1.3, §4.4 and §6, RFC 7636, https://hl7.org/fhir/smart-app-launch/app-launch.html#obtain-access-token,
 https://hl7.org/fhir/smart-app-launch/backend-services.html. Authlib checks in its own order; codes and refresh tokens
-are taken in the middle of it, so of many simultaneous requests one finds something.
+are used up by the request they come in, so that of many simultaneous requests one is given something.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from authlib.oauth2 import OAuth2Error
@@ -43,7 +45,7 @@ from fhir_server.smart.tokens.introspection import Introspection
 from fhir_server.smart.tokens.revocation import Revocation
 from fhir_server.smart.tokens.signing_keys import signed
 from fhir_server.smart.tokens.smart_request import SmartRequest
-from fhir_server.smart.tokens.storage import Access, Code, Family, Refresh, Tokens, Used
+from fhir_server.smart.tokens.storage import Access, Family, Presented, Refresh, Tokens, Used
 from fhir_server.store.protocol import Records
 
 T = TypeVar("T")
@@ -188,21 +190,22 @@ class Challenge(CodeChallenge):  # type: ignore[misc]
             raise InvalidRequestError("A code_challenge with code_challenge_method S256 is required.")
         super().validate_code_challenge(grant, redirect_uri)
 
-    def get_authorization_code_challenge(self, authorization_code: Taken) -> str:
+    def get_authorization_code_challenge(self, authorization_code: Redeemed) -> str:
         """As it was asked with."""
         return authorization_code.code.challenge
 
-    def get_authorization_code_challenge_method(self, authorization_code: Taken) -> str:
+    def get_authorization_code_challenge_method(self, authorization_code: Redeemed) -> str:
         """The only one."""
         return "S256"
 
 
-class Taken:
-    """A code that was taken, as Authlib asks about it."""
+class Redeemed:
+    """A code that is presented, as Authlib asks about it."""
 
-    def __init__(self, code: Code, family: Family) -> None:
-        self.code = code
-        self.family = family
+    def __init__(self, presented: Presented) -> None:
+        self.presented = presented
+        self.code = presented.code
+        self.family = presented.family
 
     def get_redirect_uri(self) -> str:
         """Which must come again."""
@@ -214,28 +217,47 @@ class Taken:
 
 
 class _Code(grants.AuthorizationCodeGrant):  # type: ignore[misc]
-    """RFC 6749 §4.1."""
+    """RFC 6749 §4.1. A code is used up by the request it comes in, whatever that is answered."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ("private_key_jwt", "client_secret_basic", "none")
+
+    _presented: Presented | None = None
 
     def validate_token_request(self) -> None:
         if len(self.request.form.get("code", "")) > 200:
             raise InvalidGrantError()
-        super().validate_token_request()
+        with self._used_up():
+            super().validate_token_request()
 
-    def query_authorization_code(self, code: str, client: Caller) -> Taken | None:
-        found = self.server.wait(self.server.tokens.take_code(code, client.client.id))
-        if found is None or found[1].base != self.request.addresses.base:
+    def query_authorization_code(self, code: str, client: Caller) -> Redeemed | None:
+        self._presented = self.server.wait(self.server.tokens.presented(code, client.client.id))
+        if self._presented is None or self._presented.family.base != self.request.addresses.base:
             return None
-        return Taken(*found)
+        return Redeemed(self._presented)
 
-    def delete_authorization_code(self, authorization_code: Taken) -> None:
-        """It was taken."""
+    def delete_authorization_code(self, authorization_code: Redeemed) -> None:
+        """It is used up with the answer."""
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
-        taken: Taken = self.request.authorization_code
-        scope = _now(self, taken.family, taken.family.scope)
-        return 200, _answer(self, taken.family, scope, taken.code.nonce), self.TOKEN_RESPONSE_HEADER
+        redeemed: Redeemed = self.request.authorization_code
+        family = redeemed.family
+        with self._used_up():
+            scope = _now(self, family, family.scope)
+        seconds = _refreshable(self, family)
+        given = self.server.wait(self.server.tokens.redeem(redeemed.presented, family.base, scope, seconds))
+        if given is None:
+            raise InvalidGrantError()
+        return 200, _answer(self, family, scope, redeemed.code.nonce, *given), self.TOKEN_RESPONSE_HEADER
+
+    @contextmanager
+    def _used_up(self) -> Iterator[None]:
+        """What is refused inside has used its code up."""
+        try:
+            yield
+        except Exception:
+            if self._presented is not None:
+                self.server.wait(self.server.tokens.use(self._presented))
+            raise
 
 
 class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
@@ -281,7 +303,15 @@ class _Refresh(grants.RefreshTokenGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         family, scope = self.request.granted["family"], self.request.granted["scope"]
         token, again = self.request.form["refresh_token"], self.request.granted["again"]
-        return 200, _answer(self, family, scope, None, token, again), self.TOKEN_RESPONSE_HEADER
+        seconds, tokens = _refreshable(self, family), self.server.tokens
+        issued = (family.client, self.request.addresses.base, scope, family.id)
+        if seconds and not again:
+            access, refresh = self.server.wait(tokens.issue_both(*issued, seconds, token))
+        else:
+            # Used a moment before: its successor is kept already.
+            refresh = self.server.wait(tokens.successor(token)) if seconds else ""
+            access = self.server.wait(tokens.issue(*issued))
+        return 200, _answer(self, family, scope, None, access, refresh), self.TOKEN_RESPONSE_HEADER
 
     def _used(self, token: str, client: Caller, family: Family | None) -> Used | None:
         """The token, used up now or just before, if it was of use: its authorization and its session go on."""
@@ -349,34 +379,27 @@ def _now(grant: Any, family: Family, scope: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _answer(
-    grant: Any, family: Family, scope: tuple[str, ...], nonce: str | None, after: str = "", again: bool = False
+    grant: Any, family: Family, scope: tuple[str, ...], nonce: str | None, access: str, refresh: str
 ) -> dict[str, Any]:
-    """The token answer of an authorization: app-launch.html#response-5.
-
-    `after` is the refresh token that was used for it; `again`, that it was used a moment before: its successor is kept.
-    """
+    """The token answer of an authorization, with these tokens ("" for none): app-launch.html#response-5."""
     server: Server = grant.server
-    addresses = grant.request.addresses
-    client = family.client
-    seconds = _refreshable(family) if grant.client.check_grant_type("refresh_token") else 0
-    issued = (client, addresses.base, scope, family.id)
-    refresh = server.wait(server.tokens.successor(after)) if seconds and again else None
-    if seconds and not again:
-        access, refresh = server.wait(server.tokens.issue_both(*issued, seconds, after))
-    else:
-        access = server.wait(server.tokens.issue(*issued))
     answer = {**_bearer(access, scope), **family.context}
     if family.patient and any(one.startswith(("patient/", "launch")) for one in family.scope):
         answer["patient"] = family.patient
-    if refresh is not None:
+    if refresh:
         answer["refresh_token"] = refresh
     if "openid" in scope:
-        claims = server.wait(server.identity.about(family, addresses, nonce))
-        answer["id_token"] = signed(claims, server.wait(server.identity.key()))
+        claims = server.wait(server.identity.about(family, grant.request.addresses, nonce))
+        key = server.wait(server.identity.key())
+        # A millisecond of arithmetic, which holds up nobody else.
+        answer["id_token"] = server.wait(asyncio.to_thread(signed, claims, key))
     return answer
 
 
-def _refreshable(family: Family) -> int:
+def _refreshable(grant: Any, family: Family) -> int:
+    """For how many seconds a refresh token of the authorization is of use; 0 without one."""
+    if not grant.client.check_grant_type("refresh_token"):
+        return 0
     if "offline_access" in family.scope:
         return lifetimes.OFFLINE
     return lifetimes.ONLINE if "online_access" in family.scope else 0

@@ -108,7 +108,7 @@ class Keys:
 
 
 def signed(claims: dict[str, Any], key: RSAKey) -> str:
-    """`claims` as a signed JWT: a millisecond of arithmetic, for a worker thread."""
+    """`claims` as a signed JWT: a millisecond of arithmetic, for a thread."""
     from joserfc import jwt
 
     return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])

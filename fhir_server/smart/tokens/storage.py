@@ -69,6 +69,19 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Presented:
+    """A code that somebody presents, its authorization, and the change that uses it up where it was not used before."""
+
+    code: Code
+    family: Family
+    used: Keep
+
+
+#: Of a code that was used.
+_USED = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """An access token.
 
@@ -148,22 +161,33 @@ class Tokens:
         ]
         return code if await by(changes) else None
 
-    async def take_code(self, code: str, client: str) -> tuple[Code, Family] | None:
-        """The code's own data and its authorization, once, to the client it was made for.
+    async def presented(self, code: str, client: str) -> Presented | None:
+        """The code, not used yet, to the client it was made for; it counts for nothing until it is used.
 
-        A second time ends the authorization. It is read before the code is taken: whoever takes it then has it,
+        A second time ends the authorization. It is read before the code is used: whoever uses it then has it,
         although a second redeemer at the same moment ends it.
         """
         key = digest(code)
         seen, id = await self._records.get_each([("code", key), ("code-family", key)])
         family = None if id is None else await self.family(id.decode())
-        if seen is not None and msgspec.json.decode(seen, type=Code).client != client:
+        kept = msgspec.json.decode(seen, type=Code) if seen else None
+        if kept is not None and kept.client != client:
             return None
-        if seen is not None and await self._records.take("code", key) is not None:
-            return None if family is None else (msgspec.json.decode(seen, type=Code), family)
+        if kept is not None and family is not None and seen:
+            return Presented(kept, family, Keep("code", key, _USED, old=seen))
         if id is not None:
             await self._reused("code", id.decode(), client)
         return None
+
+    async def use(self, code: Presented, also: Sequence[Keep] = ()) -> bool:
+        """Use a code up and keep `also`: one commit; False, and nothing is kept, where another redeemer was first.
+
+        The authorization has then ended.
+        """
+        if await self._records.apply([code.used, *also]):
+            return True
+        await self._reused("code", code.family.id, code.code.client)
+        return False
 
     async def family_of(self, secret: str) -> Family | None:
         """The authorization behind a refresh token; to be read before the token is taken, as for `take_code`."""
@@ -254,6 +278,16 @@ class Tokens:
         token, kept = _access(client, base, scope, family, person)
         await self._records.apply([kept])
         return token
+
+    async def redeem(self, code: Presented, base: str, scope: tuple[str, ...], seconds: int) -> tuple[str, str] | None:
+        """An access token for a code, and where `seconds` are some a refresh token of use for so many, else "".
+
+        One commit with the use of the code; None where it was used meanwhile.
+        """
+        client, family = code.code.client, code.family.id
+        access, kept = _access(client, base, scope, family)
+        refresh, more = await self._refresh(client, family, seconds, "") if seconds else ("", [])
+        return (access, refresh) if await self.use(code, [kept, *more]) else None
 
     async def successor(self, token: str) -> str:
         """The refresh token that comes after `token`: always the same, and known to nobody without the server's key.

@@ -16,7 +16,7 @@ from fhir_server.store.embedded.search import Search
 from fhir_server.store.embedded.sql import conjunction, starting
 from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.notes import NOTED
-from fhir_server.store.protocol import Drop, Keep
+from fhir_server.store.protocol import Drop, Keep, Put
 
 #: (kind, key).
 Place = tuple[str, str]
@@ -35,22 +35,23 @@ class EmbeddedRecords:
         self._writer = writer
         self._readers = readers
 
-    async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
+    async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
         """As `Records.apply`."""
 
-        def task(_: Batch, connection: apsw.Connection) -> bool:
+        def task(batch: Batch, connection: apsw.Connection) -> bool:
             # Judged before anything is written: the writer's transaction holds other callers' changes too.
             was = _there(connection, list({(one.kind, one.key): None for one in changes if _is_looked_at(one)}))
             there = _after(changes, was)
             if there is None:
                 return False
+            batch.apply(appended, ())
             for place, before in was.items():
                 if before is not None or there[place] is not None:
                     note(connection, *place, before is None)
             _write(connection, changes)
             return True
 
-        done: bool = await self._writer.perform(task)
+        done: bool = await self._writer.perform(task, appended)
         return done
 
     async def get_each(self, keys: Sequence[tuple[str, str]]) -> list[bytes | None]:

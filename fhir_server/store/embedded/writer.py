@@ -39,7 +39,7 @@ Task = Callable[[Batch, apsw.Connection], Any]
 
 @dataclass(slots=True)
 class Job:
-    """What one caller wants done, and where it waits."""
+    """What one caller wants done, and where it waits; with a `task`, that is what writes."""
 
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
@@ -74,10 +74,10 @@ class Writer:
         loop = asyncio.get_running_loop()
         return await self._submit(Job(loop.create_future(), loop, writes, guards))
 
-    async def perform(self, task: Task) -> Any:
-        """What `task` returns, once what it did is durable."""
+    async def perform(self, task: Task, writes: Sequence[Write] = ()) -> Any:
+        """What `task` returns, once what it did is durable; `writes` are those it gives to its batch."""
         loop = asyncio.get_running_loop()
-        return await self._submit(Job(loop.create_future(), loop, task=task))
+        return await self._submit(Job(loop.create_future(), loop, writes, task=task))
 
     @property
     def pending(self) -> int:

@@ -1,6 +1,6 @@
 """What nothing is judged against, such as traces, is added beside all else: durable when the call returns.
 
-`fhir_server/store/protocol.py`: `Store.append`.
+`fhir_server/store/protocol.py`: `Store.append`, `Records.apply`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 
 from fhir_server.store.engine import Engine
 from fhir_server.store.filters import EVERYTHING, Token
+from fhir_server.store.protocol import Keep
 from tests.store.making import MASKED, OPEN, a_put, defects, found
 
 
@@ -35,3 +36,16 @@ async def test_many_append_at_once_and_lose_nothing(engine: Engine) -> None:
     writing = [engine.store.append([a_put("AuditEvent", id, 0, MASKED, "POST") for id in ids]) for ids in made]
     await asyncio.gather(*writing, engine.store.transact([a_put("Patient", "p")]))
     assert sorted(await found(engine, "AuditEvent", EVERYTHING)) == sorted(id for ids in made for id in ids)
+
+
+async def test_what_is_appended_with_changes_of_records_is_there_when_they_are(engine: Engine) -> None:
+    ids = [engine.store.new_id("AuditEvent") for _ in range(2)]
+    traces = [[a_put("AuditEvent", id, 0, OPEN, "POST")] for id in ids]
+    done = await asyncio.gather(
+        *[engine.records.apply([Keep("code", "k", b"%d" % n, new=True)], trace) for n, trace in enumerate(traces)]
+    )
+    first = done.index(True)
+    assert done.count(True) == 1
+    assert await engine.records.get("code", "k") == b"%d" % first
+    assert await found(engine, "AuditEvent", EVERYTHING) == [ids[first]]
+    assert await defects(engine) == []

@@ -23,7 +23,7 @@ class MemoryEngine:
         held = data or Data()
         self.distance = Distance(seconds, random.Random(seed))
         self.store = MemoryStore(held, self.distance)
-        self.records = MemoryRecords(held, self.distance)
+        self.records = MemoryRecords(held, self.distance, self.store)
         self._data = held
 
     @property

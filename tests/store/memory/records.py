@@ -6,21 +6,25 @@ import time
 from collections.abc import Sequence
 
 from fhir_server.store.notes import NOTED, Noted
-from fhir_server.store.protocol import Drop, Keep
+from fhir_server.store.protocol import Drop, Keep, Put
 from tests.store.memory.data import Data, Distance
+from tests.store.memory.store import MemoryStore
 
 
 class MemoryRecords:
     """`Records` in a dictionary."""
 
-    def __init__(self, data: Data, distance: Distance) -> None:
+    def __init__(self, data: Data, distance: Distance, store: MemoryStore) -> None:
         self._records = data.records
         self._notes = data.notes
         self._distance = distance
+        self._store = store
 
-    async def apply(self, changes: Sequence[Keep | Drop]) -> bool:
+    async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
         await self._distance.there()
         done = self._applied(changes)
+        if done and appended:
+            self._store.written(appended)
         await self._distance.back()
         return done
 

@@ -133,6 +133,12 @@ class MemoryStore:
 
     async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
         await self._distance.there()
+        versions = self.written(writes, guards)
+        await self._distance.back()
+        return versions
+
+    def written(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
+        """The commit itself."""
         for guard in guards:
             if {id for _, id in self._judging.found({guard.type: guard.where})} != guard.ids:
                 raise Stale(guard=guard)
@@ -148,7 +154,6 @@ class MemoryStore:
         at = max(int(time.time() * 1000), self._data.log[-1][1].at if self._data.log else 0)
         versions = [self._write(write, at) for write in writes]
         self._settle(claimed)
-        await self._distance.back()
         return versions
 
     async def append(self, puts: Sequence[Put]) -> None:
