@@ -17,7 +17,7 @@ from fhir_server.store.filters import Span, Word
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
     from fhir_server.changes.cache import Cache
-    from fhir_server.interactions.exchange import Context, Response
+    from fhir_server.interactions.exchange import Apart, Context, Request, Response
     from fhir_server.jobs.clock import Job
     from fhir_server.jobs.outbox import Outbox
     from fhir_server.operations.invocation import Invocation, Operation
@@ -41,8 +41,26 @@ class Server(Protocol):
     def registry(self) -> Registry:
         """The search parameters in force."""
 
+    @property
+    def apart(self) -> Apart | None:
+        """Does long requests in another process; None where all is done in this one."""
+
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it."""
+
+    async def seen_by(self, grant: Grant, base: str = "") -> Repository:
+        """As `repository`, with the facts by which rules of services judge the caller."""
+
+    def context_of(
+        self,
+        repository: Repository,
+        base: str,
+        strict: bool,
+        prefer: str,
+        request_id: str,
+        apart: Apart | None = None,
+    ) -> Context:
+        """The context of one call of a caller who is known."""
 
 
 class Services:
@@ -87,6 +105,20 @@ class Services:
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; the server's own sight without one."""
         return self._server.repository(grant, base)
+
+    async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
+        """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.
+
+        Raises:
+            FhirError: as the interaction says.
+        """
+        from fhir_server.interactions.audited import audited
+        from fhir_server.interactions.long_requests import tried
+
+        base = base or self.settings.base_url
+        seen = await self._server.seen_by(grant, base)
+        context = self._server.context_of(seen, base, True, "representation", "", self._server.apart)
+        return await tried(request, context, audited)
 
     def address(self, path: str) -> str:
         """The address of a page of this server, such as "/mes-applications"."""

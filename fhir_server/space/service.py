@@ -16,6 +16,7 @@ from fhir_server.access.rules import Rule
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
     from fhir_server.changes.cache import Cache
+    from fhir_server.interactions.exchange import Request, Response
     from fhir_server.interactions.pipeline import Step
     from fhir_server.jobs.outbox import Outbox
     from fhir_server.search.parameters.registry import Registry
@@ -51,6 +52,13 @@ class Surroundings(Protocol):
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; the server's own sight without one."""
+
+    async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
+        """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.
+
+        Raises:
+            FhirError: as the interaction says.
+        """
 
     def address(self, path: str) -> str:
         """The address of a page of this server, such as "/mes-applications"."""
