@@ -9,6 +9,7 @@ from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
 from fhir_server.space.record import choice_step, label_step
 from fhir_server.space.record.choices import CHOICE
+from fhir_server.space.record.personal_lists import PRIVATE
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.record"
@@ -21,7 +22,7 @@ _KEPT = Rule(
 
 RECORD = Service(
     "record",
-    rules=(_KEPT,),
+    rules=(_KEPT, PRIVATE),
     steps=(
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
@@ -31,4 +32,5 @@ RECORD = Service(
         "Patient-record-choices": f"{_HERE}.choice_operations:read",
         "Patient-record-choose": f"{_HERE}.choice_operations:choose",
     },
+    pages=f"{_HERE}.pages.rows:pages",
 )

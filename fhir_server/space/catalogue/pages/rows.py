@@ -11,19 +11,10 @@ from typing import TYPE_CHECKING
 from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.space.catalogue.impact_assessment import LARGEST
 from fhir_server.space.catalogue.opened import Apps
+from fhir_server.space.visitors import acts, professional
 
 if TYPE_CHECKING:
     from fhir_server.smart.people.accounts import Account
-
-
-def acts(account: Account) -> bool:
-    """Whether the account acts for patients: themself, their child, somebody they care for."""
-    return bool(account.patients) and not account.professional
-
-
-def professional(account: Account) -> bool:
-    """Whether the account is a professional's."""
-    return account.professional
 
 
 def staff(account: Account) -> bool:

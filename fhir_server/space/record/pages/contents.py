@@ -1,0 +1,108 @@
+"""The content of a document: what of it a page shows itself, and the file as its author made it.
+
+OWASP ASVS 12.4 and 14.4: what somebody filed never runs with the rights of this server's own pages. A browser shows
+alone what it can be trusted with; everything else is a file to keep.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from fastapi.responses import Response
+
+from fhir_server.space.record.pages.asking import Asking
+from fhir_server.space.record.pages.sheets import Sheet
+
+#: Media type → the end of a file's name; what a browser opens by itself, and then what it does not.
+_OPENED = {"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png", "text/plain": "txt"}
+_KEPT = {
+    "application/rtf": "rtf",
+    "text/rtf": "rtf",
+    "image/tiff": "tif",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    "application/fhir+json": "json",
+}
+#: Words of a text that a page shows, in bytes.
+_LONGEST = 200_000
+#: Of a PDF a browser's own viewer is not let in by "sandbox", and has no rights of this origin anyway.
+_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page shows of a content.
+
+    Attributes:
+        image: whether it is a picture that a page may have inside.
+        opens: whether a browser opens it by itself.
+        words: its text; None where it is none.
+        missing: whether it is kept nowhere here.
+    """
+
+    image: bool = False
+    opens: bool = False
+    words: str | None = None
+    missing: bool = False
+
+
+async def shown(asking: Asking, one: Sheet) -> Shown:
+    """What is shown of a document on its own page."""
+    if not one.binary and not _inside(one):
+        return Shown(missing=True)
+    words = None
+    if one.media_type == "text/plain" and one.size <= _LONGEST:
+        found = await file(asking, one)
+        words = None if found is None else _decoded(found)
+    return Shown(one.media_type.startswith("image/") and one.media_type in _OPENED, one.media_type in _OPENED, words)
+
+
+async def file(asking: Asking, one: Sheet) -> bytes | None:
+    """The bytes of a document; None where they are not here, or not for this person."""
+    inside = _inside(one)
+    if inside:
+        return b64decode(inside)
+    answer = await asking.content(one.binary) if one.binary else None
+    return None if answer is None else answer.body
+
+
+def sent(one: Sheet, body: bytes, keep: bool) -> Response:
+    """The file as a browser is given it: opened, or kept where it is asked to or cannot be opened safely."""
+    opened = not keep and one.media_type in _OPENED
+    media_type = one.media_type if one.media_type in _OPENED or one.media_type in _KEPT else "application/octet-stream"
+    end = {**_OPENED, **_KEPT}.get(one.media_type, "bin")
+    # RFC 6266 §4.3: the title as it is, and a plain name for whoever reads no other.
+    named = f"filename=\"document.{end}\"; filename*=UTF-8''{quote(_plain(one.title), safe='')}.{end}"
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f"{'inline' if opened else 'attachment'}; {named}",
+        "Content-Security-Policy": _POLICY if media_type == "application/pdf" else f"{_POLICY}; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def _inside(one: Sheet) -> str:
+    content: Mapping[str, Any] = next(iter(one.tree.get("content", ())), {})
+    return str(content.get("attachment", {}).get("data", ""))
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = body.decode("cp1252", "replace")
+    return "".join(c for c in text if c in "\n\t" or c.isprintable())
+
+
+def _plain(title: str) -> str:
+    """A title as a file may be called on any system."""
+    return (
+        "".join("_" if c in '\\/:*?"<>|' or not c.isprintable() else c for c in title)[:100].strip(". ") or "document"
+    )

@@ -1,0 +1,78 @@
+"""The grants of those who look at the record's pages: each is what the person has, and nothing beside.
+
+https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html: one patient in context, scopes of that patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from fhir_server.access.grant import Grant, Purpose, Scope
+from fhir_server.site.signed_in import Guest
+from fhir_server.space.record.pages.asking import Asking
+from fhir_server.space.service import Surroundings
+
+if TYPE_CHECKING:
+    from fhir_server.smart.people.accounts import Account
+
+#: Type → the letters of `cruds` that the pages of patients and those who act for them need.
+_PATIENT: Mapping[str, str] = {
+    "AuditEvent": "rs",
+    "Binary": "cr",
+    "CareTeam": "rs",
+    "Consent": "crus",
+    "DocumentReference": "crus",
+    "List": "cruds",
+    "Observation": "rs",
+    "Organization": "rs",
+    "Patient": "rs",
+    "Practitioner": "rs",
+    "PractitionerRole": "rs",
+}
+#: The same for the pages of professionals.
+_PROFESSIONAL: Mapping[str, str] = {
+    "Binary": "cr",
+    "Consent": "crus",
+    "DocumentReference": "crus",
+    "Organization": "rs",
+    "Patient": "rs",
+    "Practitioner": "rs",
+    "PractitionerRole": "rs",
+}
+
+
+def _scopes(types: Mapping[str, str]) -> tuple[Scope, ...]:
+    return tuple(Scope("patient", type, frozenset(verbs)) for type, verbs in types.items())
+
+
+_PATIENT_SCOPES, _PROFESSIONAL_SCOPES = _scopes(_PATIENT), _scopes(_PROFESSIONAL)
+
+
+def patients(account: Account, patient: str) -> Grant:
+    """The grant of somebody who looks at a record as its holder, or for them."""
+    return Grant(
+        _PATIENT_SCOPES,
+        subject=account.subject,
+        patient=patient,
+        wards=frozenset(account.wards),
+        purpose="PATRQT",
+    )
+
+
+def professionals(account: Account, role: str | None, patient: str, purpose: Purpose, reason: str | None) -> Grant:
+    """The grant of a professional who looks at one record, for a purpose."""
+    return Grant(
+        _PROFESSIONAL_SCOPES, subject=account.subject, role=role, patient=patient, purpose=purpose, reason=reason
+    )
+
+
+def asking(guest: Guest[Surroundings], grant: Grant) -> Asking:
+    """What a page asks the server with that grant."""
+    return Asking(guest.service, grant, guest.visit.addresses.base)
+
+
+def of_patient(guest: Guest[Surroundings]) -> Asking | None:
+    """What the page of a patient named in its address asks; None where the account does not act for them."""
+    patient = guest.path("patient")
+    return asking(guest, patients(guest.account, patient)) if patient in guest.account.patients else None

@@ -1,0 +1,46 @@
+"""Every page of the record: its address, what answers, who may, and where it is linked from.
+
+The modules that answer are read when somebody first comes to them, not when the server starts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fhir_server.site.service_pages import Page, ServicePages
+from fhir_server.space.service import Surroundings
+from fhir_server.space.visitors import acts
+
+#: The largest file that a form of these pages may bring, in bytes.
+LARGEST = 5 * 1024 * 1024
+_RECORD = "/mon-dossier/{patient}"
+_DOCUMENT = f"{_RECORD}/document/{{document}}"
+
+ROWS: tuple[Page, ...] = (
+    Page(
+        "GET",
+        "/mon-dossier",
+        "documents:choose",
+        acts,
+        label=("Mon dossier", "My record"),
+        home=("Patients et proches : mon dossier", "Patients and those who act for them: my record"),
+    ),
+    Page("GET", _RECORD, "documents:show", acts),
+    Page("POST", f"{_RECORD}/recherche", "documents:search", acts),
+    Page("GET", _DOCUMENT, "document:show", acts),
+    Page("GET", f"{_DOCUMENT}/contenu", "document:content", acts),
+    Page("POST", f"{_DOCUMENT}/visibilite", "visibility:change", acts),
+    Page("POST", f"{_DOCUMENT}/epingler", "arranging:pin", acts),
+    Page("POST", f"{_DOCUMENT}/classer", "arranging:file", acts),
+    Page("POST", f"{_RECORD}/dossier", "arranging:add_folder", acts),
+    Page("POST", f"{_RECORD}/dossier/{{folder}}/supprimer", "arranging:remove_folder", acts),
+    Page("GET", f"{_RECORD}/ajouter", "adding:show", acts),
+    Page("POST", f"{_RECORD}/ajouter", "adding:add", acts, long=True),
+    Page("GET", f"{_RECORD}/supprimer", "removing:show", acts),
+    Page("POST", f"{_RECORD}/supprimer", "removing:remove", acts),
+)
+
+
+def pages(around: Surroundings) -> ServicePages:
+    """The record's pages over one opened server."""
+    return ServicePages("record", __package__, Path(__file__).parents[1] / "templates", ROWS, around, LARGEST)

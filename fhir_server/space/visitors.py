@@ -1,0 +1,18 @@
+"""Who comes to the pages of services: those who act for patients, and professionals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fhir_server.smart.people.accounts import Account
+
+
+def acts(account: Account) -> bool:
+    """Whether the account acts for patients: themself, their child, somebody they care for."""
+    return bool(account.patients) and not account.professional
+
+
+def professional(account: Account) -> bool:
+    """Whether the account is a professional's."""
+    return account.professional
