@@ -1,6 +1,8 @@
-"""Whether what is posted to Binary is a Binary resource, or what a Binary is to hold.
+"""Whether what is posted is a resource, or content: what a Binary is to hold, or a document that an operation is given.
 
 https://hl7.org/fhir/R4/binary.html#rest: content in FHIR's own types is content too, unless it is a Binary resource.
+An operation on a document (IHE MHD ITI-106) takes the document alone as its body, as it takes a resource alone: XML
+that is not FHIR's, known by its root element.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from fhir_server.http.negotiation import FORMATS, GENERIC
 from fhir_server.interactions.binary import is_binary
 
 _FHIR = "http://hl7.org/fhir"
+_XML = frozenset({"application/xml", "text/xml"})
 #: Bytes of an XML document looked at before its root element; a longer prolog is no resource's.
 _PROLOG = 65_536
 
@@ -36,11 +39,25 @@ def is_content(method: str, path: tuple[str, ...], media_type: str, body: bytes)
     return media_type != ""
 
 
+def is_document(method: str, path: tuple[str, ...], media_type: str, body: bytes) -> bool:
+    """Whether a body posted to an operation is an XML document of another standard than FHIR; arguments as above."""
+    if method != "POST" or path[-1:] == () or path[-1][:1] != "$" or media_type not in ("", *_XML):
+        return False
+    root = _root(body)
+    return root is not None and " " in root and not root.startswith(f"{_FHIR} ")
+
+
 class _Root(Exception):
     """The root element, as namespace and name; "" for a document type, which FHIR does not allow."""
 
 
 def _is_xml_binary(body: bytes, unread: bool) -> bool:
+    root = _root(body)
+    return unread if root is None else root == f"{_FHIR} Binary"
+
+
+def _root(body: bytes) -> str | None:
+    """The root element of XML as "namespace name"; "" for a document type; None where none can be read."""
     parser = expat.ParserCreate(namespace_separator=" ")
 
     def start(name: str, _: object) -> None:
@@ -54,7 +71,7 @@ def _is_xml_binary(body: bytes, unread: bool) -> bool:
     try:
         parser.Parse(body[:_PROLOG], len(body) <= _PROLOG)
     except _Root as found:
-        return bool(found.args[0] == f"{_FHIR} Binary")
-    except expat.ExpatError:
-        return unread
-    return unread
+        return str(found.args[0])
+    except (expat.ExpatError, LookupError, ValueError):
+        return None
+    return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.fhir.outcome import FhirError, Unavailable, UnsupportedMediaType
 from fhir_server.fhir.xml import to_json
-from fhir_server.http.binary_content import is_content
+from fhir_server.http.binary_content import is_content, is_document
 from fhir_server.http.compression import too_large, unpacked
 from fhir_server.http.long_bodies import conversion
 from fhir_server.http.negotiation import FORM, FORMATS, JSON_PATCH, MERGE_PATCH, content
@@ -124,7 +124,7 @@ async def _received(receive: Receive, limit: int, part: Part) -> bytes:
 
 
 async def as_json(method: str, path: tuple[str, ...], body: bytes, header: str, max_depth: int) -> tuple[bytes, str]:
-    """The body as handlers take it, and its media type: XML becomes JSON, a Binary's content and a patch stay.
+    """The body as handlers take it, and its media type: XML becomes JSON, content and a patch stay.
 
     Raises:
         UnsupportedMediaType: a type this interaction does not read, or a charset that is not UTF-8.
@@ -158,6 +158,8 @@ async def _kept(method: str, path: tuple[str, ...], media_type: str, body: bytes
     long = len(body) > LONG and path[:1] == ("Binary",)
     if await conversion(is_content, *looked_at) if long else is_content(*looked_at):
         return ""
+    if is_document(*looked_at):
+        return media_type or "application/xml"
     if method == "PATCH" and media_type == MERGE_PATCH:
         raise UnsupportedMediaType(_NO_MERGE, "http.Content-Type", headers=ACCEPT_PATCH)
     return JSON_PATCH if method == "PATCH" and media_type == JSON_PATCH else None

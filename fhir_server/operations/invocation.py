@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/operations.html#executing, https://hl7.org/fhir/R4/param
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 from fhir_server.fhir import definitions
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import InvalidParameter, Malformed
-from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.vread import named
 from fhir_server.search.answering.posted import Posted
 from fhir_server.store.protocol import Version
@@ -119,7 +120,7 @@ Operation = Callable[[Invocation, Context], Awaitable[Response]]
 
 
 def inputs(definition: Definition, request: Request, context: Context, open_ended: bool) -> Inputs:
-    """The parameters of a call, from its URL and its Parameters body, or a resource alone in the body.
+    """The parameters of a call, from its URL and its Parameters body, or a resource or a document alone in the body.
 
     Args:
         definition: what the parameters are held to.
@@ -140,8 +141,7 @@ def inputs(definition: Definition, request: Request, context: Context, open_ende
             continue
         _simple(found, known, name, value, open_ended)
     if request.method == "POST" and (request.body or request.resource is not None):
-        tree = request.resource if request.resource is not None else parse(request.body, context.settings.max_depth)
-        _body(found, known, tree, open_ended)
+        _body(found, known, _posted(request, known, context), open_ended)
     for name, parameter in known.items():
         if parameter.min and not any(
             name in given for given in (found.values, found.complex, found.several, found.parts)
@@ -155,6 +155,22 @@ def inputs(definition: Definition, request: Request, context: Context, open_ende
 def returned(name: str, key: str, value: Any) -> Response:
     """Parameters with one out parameter that is a data type."""
     return Response(200, serialize({"resourceType": "Parameters", "parameter": [{"name": name, key: value}]}))
+
+
+def _posted(request: Request, known: dict[str, Parameter], context: Context) -> dict[str, Any]:
+    """The resource that was posted; a document of another standard as the Binary that it is content of.
+
+    Raises:
+        Malformed: the operation takes no Binary.
+    """
+    if request.resource is not None:
+        return request.resource
+    if request.content_type in ("", FHIR_JSON):
+        return parse(request.body, context.settings.max_depth)
+    if not any(parameter.type == "Binary" for parameter in known.values()):
+        raise Malformed("The namespace is not http://hl7.org/fhir, and the operation takes no other document.")
+    data = b64encode(request.body).decode()
+    return {"resourceType": "Binary", "contentType": request.content_type, "data": data}
 
 
 def _simple(found: Inputs, known: dict[str, Parameter], name: str, value: str, open_ended: bool) -> None:
@@ -197,7 +213,8 @@ def _resource(found: Inputs, known: dict[str, Parameter], tree: dict[str, Any]) 
     """R4 operations.html: a lone parameter that is a resource may be the body itself."""
     taken = [p.name for p in known.values() if p.type in ("Resource", tree["resourceType"]) and p.max == "1"]
     if not taken:
-        raise Malformed("The body of this operation is a Parameters resource.", "resourceType", code="invalid")
+        words = "The body of this operation is a Parameters resource of FHIR."
+        raise Malformed(words, "resourceType", code="invalid")
     found.complex[taken[0]] = tree
 
 
