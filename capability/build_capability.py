@@ -150,6 +150,35 @@ OWN: tuple[dict[str, Any], ...] = (
         "instance": True,
         "parameter": [CHOICE | {"use": "in", "min": 1}, CHOICE | {"use": "out", "min": 0}],
     },
+    {
+        "id": "DocumentReference-generate-metadata",
+        "name": "GenerateMetadata",
+        "code": "generate-metadata",
+        "base": "https://profiles.ihe.net/ITI/MHD/OperationDefinition/generate-metadata",
+        "affectsState": True,
+        "resource": ["DocumentReference"],
+        "type": True,
+        "parameter": [
+            {"name": "document", "use": "in", "min": 1, "max": "1", "type": "Binary"},
+            {"name": "persist", "use": "in", "min": 0, "max": "1", "type": "boolean"},
+            {"name": "securityLabel", "use": "in", "min": 0, "max": "*", "type": "code"},
+            {"name": "DocumentReference", "use": "out", "min": 0, "max": "1", "type": "Reference"},
+            {"name": "return", "use": "out", "min": 0, "max": "1", "type": "DocumentReference"},
+        ],
+    },
+    {
+        "id": "DocumentReference-file-cda",
+        "name": "FileCda",
+        "code": "file-cda",
+        "affectsState": True,
+        "resource": ["DocumentReference"],
+        "type": True,
+        "parameter": [
+            {"name": "document", "use": "in", "min": 1, "max": "1", "type": "Binary"},
+            {"name": "securityLabel", "use": "in", "min": 0, "max": "*", "type": "code"},
+            {"name": "return", "use": "out", "min": 1, "max": "1", "type": "DocumentReference"},
+        ],
+    },
 )
 
 
@@ -191,6 +220,7 @@ def own(definition: dict[str, Any]) -> dict[str, Any]:
         "kind": "operation",
         "affectsState": definition["affectsState"],
         "code": definition["code"],
+        **({"base": definition["base"]} if "base" in definition else {}),
     }
     resource = {"resource": definition["resource"]} if "resource" in definition else {}
     return {**head, **resource, **levels, "parameter": [_used(one, one["use"]) for one in definition["parameter"]]}

@@ -31,6 +31,8 @@ RECORD = Service(
     operations={
         "Patient-record-choices": f"{_HERE}.choice_operations:read",
         "Patient-record-choose": f"{_HERE}.choice_operations:choose",
+        "DocumentReference-generate-metadata": f"{_HERE}.cda.operations:generate_metadata",
+        "DocumentReference-file-cda": f"{_HERE}.cda.operations:file_cda",
     },
     pages=f"{_HERE}.pages.rows:pages",
 )

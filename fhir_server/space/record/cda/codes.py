@@ -1,0 +1,198 @@
+"""Codes of CDA documents as FHIR has them: OID → system, composite professions, formats by template, classes by type.
+
+https://mos.esante.gouv.fr/NOS/ (OIDs of the national nomenclatures), https://hl7.org/fhir/R4/terminologies-systems.html,
+CI-SIS "Lien entre l'en-tête CDA et les métadonnées XDS". What is not in a table keeps its OID as `urn:oid:`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from fhir_server.fhir import definitions
+from fhir_server.space.record.cda.tree import Node
+
+_NOS = "https://mos.esante.gouv.fr/NOS"
+
+
+def nos(name: str) -> str:
+    """The canonical of a national code system from its name ("TRE_A01-CadreExercice")."""
+    return f"{_NOS}/{name}/FHIR/{name.replace('_', '-')}"
+
+
+URI = "urn:ietf:rfc:3986"
+LOINC = "http://loinc.org"
+CLASS = nos("TRE_A03-ClasseDocument")
+NON_PROFESSIONAL = nos("TRE_A00-ProducteurDocNonPS")
+SECTOR = nos("TRE_R02-SecteurActivite")
+SETTING = nos("TRE_A01-CadreExercice")
+OTHER_TYPES = nos("TRE_A05-TypeDocComplementaire")
+NATIONAL_FORMATS = nos("TRE_A06-FormatCodeComplementaire")
+IHE_FORMATS = nos("TRE_A11-IheFormatCode")
+
+#: OID of a code system → its canonical.
+SYSTEMS: Mapping[str, str] = {
+    "2.16.840.1.113883.6.1": LOINC,
+    "2.16.840.1.113883.6.96": "http://snomed.info/sct",
+    "2.16.840.1.113883.6.3": "http://hl7.org/fhir/sid/icd-10",
+    "2.16.840.1.113883.6.73": "http://www.whocc.no/atc",
+    "2.16.840.1.113883.6.8": "http://unitsofmeasure.org",
+    "1.2.840.10008.2.16.4": "http://dicom.nema.org/resources/ontology/DCM",
+    "2.16.840.1.113883.5.25": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality",
+    "2.16.840.1.113883.5.4": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+    "2.16.840.1.113883.5.88": "http://terminology.hl7.org/CodeSystem/v3-ParticipationFunction",
+    "1.2.250.1.213.1.1.4.1": CLASS,
+    "1.2.250.1.213.1.1.4.6": NON_PROFESSIONAL,
+    "1.2.250.1.213.1.1.4.9": SETTING,
+    "1.2.250.1.213.1.1.4.12": OTHER_TYPES,
+    "1.2.250.1.71.4.2.4": SECTOR,
+    "1.2.250.1.213.1.1.4.2.282": NATIONAL_FORMATS,
+    "1.3.6.1.4.1.19376.1.2.3": IHE_FORMATS,
+    "1.2.250.1.213.2.2": nos("TRE_R209-TypeActivite"),
+}
+
+#: Systems from which each code of the metadata comes (PDSm: the invariants of its comprehensive DocumentReference).
+TYPES = frozenset({LOINC, OTHER_TYPES, nos("TRE_A12-NomenclatureASTM")})
+SECTORS = frozenset({SECTOR, NON_PROFESSIONAL})
+SETTINGS = frozenset({SETTING, NON_PROFESSIONAL})
+
+#: Of a profession with its speciality ("G15_10/SM26"): the nomenclature in front of the code → its canonical.
+_PROFESSIONS: Mapping[str, str] = {
+    "G15": nos("TRE_G15-ProfessionSante"),
+    "R94": nos("TRE_R94-ProfessionSocial"),
+    "R95": nos("TRE_R95-UsagerTitre"),
+    "R291": nos("TRE_R291-AutreProfession"),
+}
+_SPECIALITY = nos("TRE_R38-SpecialiteOrdinale")
+_ORDINAL = re.compile(r"[A-Z]{1,4}\d{1,3}", re.ASCII)
+_OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+def urn(root: str) -> str:
+    """An OID or UUID as the URI that FHIR writes for it.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if _UUID.fullmatch(root):
+        return f"urn:uuid:{root.lower()}"
+    if _OID.fullmatch(root) and len(root) <= 255:
+        return f"urn:oid:{root}"
+    raise ValueError("neither an OID nor a UUID")
+
+
+def coding(code: Node) -> dict[str, Any] | None:
+    """The Coding of a CD or CE; None when it has no code, or says no system that FHIR could name."""
+    try:
+        system = SYSTEMS.get(oid := code.get("codeSystem")) or urn(oid)
+    except ValueError:
+        return None
+    if not code.get("code") or code.get("nullFlavor"):
+        return None
+    found = {"system": system, "code": " ".join(code.get("code").split())}
+    display = " ".join(code.get("displayName").split())
+    return {**found, "display": display} if display else found
+
+
+def concept(code: Node) -> dict[str, Any] | None:
+    """The CodeableConcept of a CD or CE with its translations; None when it has no code.
+
+    A translation that is qualified says something beside the code (a modality, a site), and is left out.
+    """
+    whole = [code, *(one for one in code.all("translation") if one.first("qualifier") is None)]
+    found = [one for one in map(coding, whole) if one is not None]
+    return {"coding": found} if found else None
+
+
+def profession(code: Node | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Profession and speciality, as `PractitionerRole.code` and `specialty`, of "G15_10/SM26"; each may be empty."""
+    text = "" if code is None else code.get("code")
+    front, _, speciality = text.partition("/")
+    nomenclature, _, number = front.partition("_")
+    if code is None or not text:
+        return [], []
+    if nomenclature not in _PROFESSIONS or not number:
+        other = concept(code)
+        return [other] if other else [], []
+    words = " ".join(code.get("displayName").split())
+    role: dict[str, Any] = {"coding": [{"system": _PROFESSIONS[nomenclature], "code": number}]}
+    special: dict[str, Any] = {"text": speciality}
+    if _ORDINAL.fullmatch(speciality):
+        special = {"coding": [{"system": _SPECIALITY, "code": speciality}]}
+    return [{**role, "text": words} if words else role], [special] if speciality else []
+
+
+#: Media type of a body that is not structured → format.
+_BODIES: Mapping[str, str] = {
+    "application/pdf": "urn:ihe:iti:xds-sd:pdf:2008",
+    "text/plain": "urn:ihe:iti:xds-sd:text:2008",
+    "image/jpeg": "urn:ihe:iti-fr:xds-sd:jpeg:2010",
+    "image/jpg": "urn:ihe:iti-fr:xds-sd:jpeg:2010",
+    "text/rtf": "urn:ihe:iti-fr:xds-sd:rtf:2010",
+    "application/rtf": "urn:ihe:iti-fr:xds-sd:rtf:2010",
+    "image/tiff": "urn:ihe:iti-fr:xds-sd:tiff:2010",
+}
+#: Root of a templateId → format, of documents with a structured body. The order of templateIds in a document is free.
+_TEMPLATES: Mapping[str, str] = {
+    "1.3.6.1.4.1.19376.1.3.3": "urn:ihe:lab:xd-lab:2008",
+    "1.2.250.1.213.1.1.1.55": "urn:ihe:lab:xd-lab:2008",
+    "1.2.250.1.213.1.1.1.54": "urn:ihe:pharm:dis:2010",
+    "1.3.6.1.4.1.19376.1.9.1.1.3": "urn:ihe:pharm:dis:2010",
+    "1.2.250.1.213.1.1.1.39": "urn:ihe:pharm:pre:2010",
+    "1.3.6.1.4.1.19376.1.9.1.1.1": "urn:ihe:pharm:pre:2010",
+    "1.2.250.1.213.1.1.1.45": "urn:ihe:rad:CDA:ImagingReportStructuredHeadings:2013",
+    "1.2.250.1.213.1.1.1.13": "urn:asip:ci-sis:vsm:2012",
+    "1.2.250.1.213.1.1.1.29": "urn:asip:ci-sis:ldl-ses:2017",
+    "1.2.250.1.213.1.1.1.10": "urn:asip:ci-sis:vac:2019",
+    "1.2.250.1.213.1.1.1.46": "urn:asip:ci-sis:vac-note:2021",
+    "1.2.250.1.213.1.1.1.36": "urn:asip:ci-sis:hr:2019",
+    "1.2.250.1.213.1.1.1.59": "urn:ans:ci-sis:trod:2024",
+    "1.2.250.1.213.1.1.1.5.1": "urn:asip:ci-sis:cse-cs8:2017",
+    "1.2.250.1.213.1.1.1.5.2": "urn:asip:ci-sis:cse-cs9:2017",
+    "1.2.250.1.213.1.1.1.5.3": "urn:asip:ci-sis:cse-cs24:2017",
+    "1.2.250.1.213.1.1.1.5.4": "urn:ans:ci-sis:cse-mde:2023",
+    "1.2.250.1.213.1.1.1.9": "urn:asip:ci-sis:idap:2011",
+    "1.2.250.1.213.1.1.1.8": "urn:asip:ci-sis:frcp:2011",
+    "1.3.6.1.4.1.19376.1.8.1.1.1": "urn:ihe:palm:apsr:2016",
+}
+_OTHERWISE = "urn:asipSante:modelesHorsProfils:2011"
+_ANATOMY = "1.3.6.1.4.1.19376.1.8.1.1."
+
+
+def format_of(document: Node) -> dict[str, Any]:
+    """The format of a document: of its body when that is not structured, else by its templates."""
+    body = document.first("component/nonXMLBody/text")
+    if body is not None:
+        code = _BODIES.get(body.get("mediaType").lower().partition(";")[0].strip(), _OTHERWISE)
+    else:
+        roots = [one.get("root") for one in document.all("templateId")]
+        known = (_TEMPLATES[root] for root in _TEMPLATES if root in roots)
+        anatomy = (_TEMPLATES[f"{_ANATOMY}1"] for root in roots if root.startswith(_ANATOMY))
+        code = next(known, None) or next(anatomy, _OTHERWISE)
+    return {"system": IHE_FORMATS if code in _ihe() else NATIONAL_FORMATS, "code": code}
+
+
+@cache
+def _ihe() -> frozenset[str]:
+    return frozenset(one for one in (*_BODIES.values(), *_TEMPLATES.values()) if one.startswith("urn:ihe:"))
+
+
+def class_of(type: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The class of a type of document (a Coding) by ASS_X16; None when that does not say."""
+    found = _classes().get((type.get("system", ""), type.get("code", "")))
+    return {"system": CLASS, "code": found[0], "display": found[1]} if found else None
+
+
+@cache
+def _classes() -> Mapping[tuple[str, str], tuple[str, str]]:
+    file = definitions.folder("profiles") / "national" / "ConceptMap-ASS-X16-CorrespondanceType-Classe-DMP.json"
+    groups = json.loads(file.read_bytes())["group"]
+    return {
+        (group["source"], element["code"]): (element["target"][0]["code"], element["target"][0]["display"])
+        for group in groups
+        for element in group["element"]
+    }
