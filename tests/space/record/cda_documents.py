@@ -66,7 +66,7 @@ PIECES: Mapping[str, str] = {
     ),
     "body": (
         "<component><structuredBody><component><section><title>Résultats</title><text>"
-        "<paragraph>Glycémie normale.</paragraph></text></section></component></structuredBody></component>"
+        "<paragraph>Glycémie à jeun.</paragraph></text></section></component></structuredBody></component>"
     ),
 }
 
