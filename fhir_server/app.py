@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.policy import Policy
 from fhir_server.access.repository import Repository
+from fhir_server.audit.parties import party
 from fhir_server.changes.cache import Cache
 from fhir_server.changes.engine import followed
 from fhir_server.changes.follower import Follower
@@ -131,7 +132,9 @@ class House:
         """As `repository`, with the facts by which rules of services judge the caller."""
         known = await self.policy.known(grant, self.repository, self.cache)
         base = base or self.settings.base_url
-        return Repository(self.engine.store, grant, self.registry, base, self.policy, known)
+        seen = Repository(self.engine.store, grant, self.registry, base, self.policy, known)
+        seen.touched.party = await party(grant, self.repository, self.cache)
+        return seen
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from types import MappingProxyType
 
+from fhir_server.access.party import Party
 from fhir_server.access.record_owner import rows
 from fhir_server.store.filters import Index
 from fhir_server.store.matching import unpack
@@ -24,16 +25,18 @@ class Touched:
         auditing: makes the AuditEvents of writes that are about to be made, for the same commit; None where they come
             after.
         audited: whether it made some, and the commit stands.
+        party: who acts, where the directory knows them.
         objects: each version touched, as a reference → the patients it is about.
         patients: the patients that any of them is about.
     """
 
-    __slots__ = ("_doomed", "audited", "auditing", "noting", "objects", "patients")
+    __slots__ = ("_doomed", "audited", "auditing", "noting", "objects", "party", "patients")
 
     def __init__(self, noting: bool) -> None:
         self.noting = noting
         self.auditing: Callable[[Touched], Awaitable[Sequence[Put]]] | None = None
         self.audited = False
+        self.party: Party | None = None
         self.objects: dict[str, tuple[str, ...]] = {}
         self.patients: dict[str, None] = {}
         self._doomed: dict[tuple[str, str], bytes] = {}

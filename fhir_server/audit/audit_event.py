@@ -1,7 +1,9 @@
 """What happened, as the AuditEvent that says so: who did it, through which software, to what, why, and how it ended.
 
 https://hl7.org/fhir/R4/auditevent.html; CSP R1111-43: date, time, person, establishment, action, object. An event holds
-references, never a resource's content.
+references, never a resource's content. Each conforms to the profile of the ANS for traces (TDE 2.0.0,
+https://interop.esante.gouv.fr/ig/fhir/tde): one subtype, the period of what happened, two agents at most. So the person
+and the software are agents, and the organization the person acts for is an entity.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from fhir_server.access.party import Named, Party
 from fhir_server.audit.kinds import Code, EventKind
 
 _REASONS = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 _ENTITIES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
-_PERSON, _SYSTEM_OBJECT = ({"type": {"system": _ENTITIES, "code": code}} for code in ("1", "2"))
+_PERSON, _SYSTEM_OBJECT, _ORGANIZATION = ({"type": {"system": _ENTITIES, "code": code}} for code in ("1", "2", "3"))
 #: http://hl7.org/fhir/network-type: an IP address.
 _NETWORK_ADDRESS = "2"
 #: System of the identifiers by which events name staff: the ids of their `Person`.
@@ -34,6 +37,7 @@ class Event:
         kind: what all such events say alike.
         source: the server's own identity (its FHIR base).
         subject: who did it, "Practitioner/1"; None when nobody is known.
+        party: the same by name and national identifier, where the directory knows.
         client: through which software, its client id.
         role: what the person acts as: a PractitionerRole, or a duty in words.
         address: network address it came from, "" when it is not known.
@@ -46,6 +50,7 @@ class Event:
     kind: EventKind
     source: str
     subject: str | None = None
+    party: Party | None = None
     client: str | None = None
     role: str | None = None
     address: str = ""
@@ -59,13 +64,14 @@ class Event:
 
 def to_audit_event(event: Event) -> dict[str, Any]:
     """The resource that says so."""
-    at = event.at or datetime.now(UTC)
+    when = (event.at or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "resourceType": "AuditEvent",
         "type": _coding(event.kind.type),
-        "subtype": [_coding(code) for code in event.kind.subtypes],
+        "subtype": [_coding(event.kind.subtype)],
         "action": event.kind.action,
-        "recorded": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "period": {"start": when},
+        "recorded": when,
         "outcome": event.outcome,
         **({"outcomeDesc": event.described} if event.described else {}),
         **({"purposeOfEvent": [_purpose(event)]} if event.purpose else {}),
@@ -85,6 +91,13 @@ def patient(reference: str) -> dict[str, Any]:
     return {"what": {"reference": reference}, **_PERSON, "role": {"system": _ROLES, "code": "1", "display": "Patient"}}
 
 
+def organization(known: Named) -> dict[str, Any]:
+    """The entity of the organization that who acts acts for."""
+    # object-role 15, Provider; https://terminology.hl7.org/CodeSystem-object-role.html
+    role = {"role": {"system": _ROLES, "code": "15", "display": "Provider"}}
+    return {"what": _reference(known), **_ORGANIZATION, **role, **({"name": known.name} if known.name else {})}
+
+
 def named(name: str, details: Iterable[str] = ()) -> dict[str, Any]:
     """The entity of what has a name and no reference; `details` are said of it under that name."""
     detail = [{"type": name, "valueString": one} for one in details]
@@ -95,12 +108,31 @@ def _agents(event: Event) -> list[dict[str, Any]]:
     """Who asked, first, and the software they asked through."""
     known: list[dict[str, Any]] = []
     if event.subject:
-        known.append({**({"role": [{"text": event.role}]} if event.role else {}), "who": _who(event.subject)})
+        known.append(_person(event, event.subject))
     if event.client:
         known.append({"who": {"identifier": {"value": event.client}}})
     first, *others = known or [{"who": {"display": "unknown"}}]
     network = {"network": {"address": event.address, "type": _NETWORK_ADDRESS}} if event.address else {}
     return [{**first, "requestor": True, **network}, *({**other, "requestor": False} for other in others)]
+
+
+def _person(event: Event, subject: str) -> dict[str, Any]:
+    party = event.party if event.party is not None and event.party.person.reference == subject else None
+    role: dict[str, Any] = {"text": event.role} if event.role else {}
+    if party is not None and party.profession is not None:
+        role = {"coding": [_coding(Code(*party.profession))], **role}
+    return {
+        **({"role": [role]} if role else {}),
+        "who": _who(subject) if party is None else _reference(party.person),
+        **({"name": party.person.name} if party is not None and party.person.name else {}),
+    }
+
+
+def _reference(known: Named) -> dict[str, Any]:
+    if known.identifier is None:
+        return {"reference": known.reference}
+    system, value = known.identifier
+    return {"reference": known.reference, "identifier": {"system": system, "value": value}}
 
 
 def _who(subject: str) -> dict[str, Any]:

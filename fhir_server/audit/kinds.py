@@ -1,4 +1,4 @@
-"""Every kind of AuditEvent as data: its type, subtypes and action.
+"""Every kind of AuditEvent as data: its type, subtype and action.
 
 https://hl7.org/fhir/R4/auditevent.html, https://hl7.org/fhir/R4/valueset-audit-event-type.html; types and subtypes of
 DICOM: http://dicom.nema.org/resources/ontology/DCM.
@@ -30,10 +30,10 @@ class Code(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """What all AuditEvents of a kind say alike."""
+    """What all AuditEvents of a kind say alike. One subtype: TDE 2.0.0 takes no more."""
 
     type: Code
-    subtypes: tuple[Code, ...]
+    subtype: Code
     action: Action
 
 
@@ -82,10 +82,9 @@ _ACTIONS: Mapping[str, Action] = {"create": "C", "read": "R", "vread": "R", "upd
 def access(kind: AccessKind) -> EventKind:
     """The kind of a decision about access."""
     type, subtype, action = ACCESS[kind]
-    return EventKind(type, (subtype,), action)
+    return EventKind(type, subtype, action)
 
 
 def interaction(code: str, emergency: bool) -> EventKind:
     """The kind of a FHIR exchange; `code` is the interaction's, or an operation's name with its `$`."""
-    subtype = Code(_INTERACTIONS, code)
-    return EventKind(_REST, (subtype, OVERRIDE) if emergency else (subtype,), _ACTIONS.get(code, "E"))
+    return EventKind(_REST, OVERRIDE if emergency else Code(_INTERACTIONS, code), _ACTIONS.get(code, "E"))

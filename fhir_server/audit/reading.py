@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.repository import Repository
+from fhir_server.audit.audit_event import PERSONS
 from fhir_server.audit.kinds import OVERRIDE
 from fhir_server.audit.recording import WITNESSED
 from fhir_server.fhir.json import parse
@@ -105,7 +106,12 @@ def from_audit_event(tree: Mapping[str, Any]) -> AuditRow:
     agents = [(agent, agent.get("who", {})) for agent in tree.get("agent", ())]
     asking: Mapping[str, Any] = next((who for agent, who in agents if agent.get("requestor")), {})
     references = (str(who.get("reference", "")) for _, who in agents)
-    identifiers = (str(who.get("identifier", {}).get("value", "")) for _, who in agents)
+    # Software has an identifier and no reference; people of the directory have both, staff one of their own system.
+    identifiers = (
+        str(who.get("identifier", {}).get("value", ""))
+        for _, who in agents
+        if "reference" not in who and who.get("identifier", {}).get("system") != PERSONS
+    )
     purpose: Mapping[str, Any] = next(iter(tree.get("purposeOfEvent", ())), {})
     entities = (str(entity.get("what", {}).get("reference", "")) for entity in tree.get("entity", ()))
     return AuditRow(

@@ -83,7 +83,10 @@ async def _leave(request: Request, context: Context, status: int) -> None:
 
 async def _made(request: Request, context: Context, touched: Touched, status: int) -> list[Put]:
     type = request.path[0] if request.path and request.path[0][:1].isupper() else None
-    told = exchange_events(context.repository.grant, touched, _interaction(request), type, status, context.base)
+    caller = context.repository
+    told = exchange_events(
+        caller.grant, touched, _interaction(request), type, status, context.base, caller.touched.party
+    )
     server = _server(context)
     made: list[Put] = []
     for tree in told:

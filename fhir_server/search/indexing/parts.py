@@ -18,11 +18,13 @@ from fhir_server.store.filters import Index
 DIVISIBLE = frozenset({"AuditEvent"})
 #: Parts that are remembered; beyond, all are read anew.
 MOST = 4_096
-#: The member of which hardly two are alike: an instant, which is found by and holds no words.
-_INSTANT = "recorded"
+#: Members of which hardly two are alike: instants, which are found by and hold no words.
+_INSTANTS = frozenset({"recorded", "period"})
 #: The member whose elements differ while all else is as it was the time before.
 _ENTITIES = "entity"
-_APART = frozenset({_INSTANT, _ENTITIES})
+_APART = frozenset({*_INSTANTS, _ENTITIES})
+#: What else may be indexed by, without the standard's parameters being any less plain: code → its expression.
+_PLAIN = {"period-start": "AuditEvent.period.start"}
 #: Members whose rows are of more than themselves, or that may hold anything.
 _WHOLE = frozenset({"contained", "extension", "modifierExtension", "text"})
 
@@ -44,8 +46,9 @@ def by_parts(type: str, tree: dict[str, Any], registry: Registry, base_url: str 
     found = [_part(type, part, registry, base_url, known.rows) for part in _divided(type, tree)]
     words = [word for index in found for word in index.words]
     spans = [span for index in found for span in index.spans]
-    if _INSTANT in tree:
-        made = rows_of(type, {"resourceType": type, _INSTANT: tree[_INSTANT]}, registry, base_url)
+    instants = {member: tree[member] for member in _INSTANTS if member in tree}
+    if instants:
+        made = rows_of(type, {"resourceType": type, **instants}, registry, base_url)
         words += made.words
         spans += made.spans
     words += several(type, tree, base_url)
@@ -74,6 +77,9 @@ def _known(type: str, registry: Registry) -> _Known:
     place = f"{type} by parts"
     found: _Known | None = registry.compiled.get(place)
     if found is None:
-        plain = type in DIVISIBLE and registry.indexed(type) == standard(type) and type not in registry.additions.rows
+        indexed = registry.indexed(type)
+        further = {code: one.expression for code, one in indexed.items() if code not in standard(type)}
+        plain = further.items() <= _PLAIN.items() and standard(type).keys() <= indexed.keys()
+        plain = type in DIVISIBLE and plain and type not in registry.additions.rows
         found = registry.compiled[place] = _Known({}, plain)
     return found

@@ -4,4 +4,8 @@ from __future__ import annotations
 
 from fhir_server.space.service import Service
 
-ACCESSES = Service("accesses", jobs="fhir_server.space.accesses.emergencies:jobs")
+ACCESSES = Service(
+    "accesses",
+    jobs="fhir_server.space.accesses.emergencies:jobs",
+    demands={"AuditEvent": "fhir_server.space.accesses.asking:required"},
+)

@@ -23,7 +23,7 @@ def step_event(client: str | None, dossier: Dossier, taken: Taken) -> dict[str, 
     about = (f"Task/{dossier.id}/_history/{dossier.version + 1}", f"Device/{dossier.app}")
     return to_audit_event(
         Event(
-            EventKind(ACTIVITY, (Code(STEPS, taken.step),), "C" if taken.step == "file" else "U"),
+            EventKind(ACTIVITY, Code(STEPS, taken.step), "C" if taken.step == "file" else "U"),
             "fhir-server",
             subject=taken.by,
             client=client,
