@@ -30,11 +30,16 @@ _AUTHORS = (("_include", "DocumentReference:author"), ("_include:iterate", "Prac
 
 async def choose(guest: Guest[Surroundings]) -> Response:
     """Whose record; or at once that of the one patient there is."""
+    return await whose(guest, "/mon-dossier")
+
+
+async def whose(guest: Guest[Surroundings], path: str) -> Response:
+    """The choice of a patient for whom a page under `path` is opened; or that page, where there is one patient."""
     patients = guest.account.patients
     if len(patients) == 1:
-        return guest.to(f"/mon-dossier/{patients[0]}")
+        return guest.to(f"{path}/{patients[0]}")
     found = [one for one in await guest.entrance.patients(guest.account, "") if one[0] in patients]
-    return guest.page("record/whose", {"patients": found, "path": "/mon-dossier"})
+    return guest.page("record/whose", {"patients": found, "path": path})
 
 
 async def show(guest: Guest[Surroundings]) -> Response:

@@ -38,6 +38,13 @@ ROWS: tuple[Page, ...] = (
     Page("POST", f"{_RECORD}/ajouter", "adding:add", acts, long=True),
     Page("GET", f"{_RECORD}/supprimer", "removing:show", acts),
     Page("POST", f"{_RECORD}/supprimer", "removing:remove", acts),
+    Page("GET", f"{_RECORD}/mesures", "measures:show", acts),
+    Page("GET", f"{_RECORD}/professionnels", "professionals:show", acts),
+    Page("POST", f"{_RECORD}/professionnels", "professionals:change", acts),
+    Page("GET", f"{_RECORD}/urgence", "emergency:show", acts),
+    Page("POST", f"{_RECORD}/urgence", "emergency:change", acts),
+    Page("GET", "/mes-acces", "accesses:choose", acts, label=("Qui a consulté mon dossier", "Who looked at my record")),
+    Page("GET", "/mes-acces/{patient}", "accesses:show", acts),
 )
 
 
