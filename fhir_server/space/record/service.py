@@ -10,6 +10,7 @@ from fhir_server.interactions.pipeline import Step
 from fhir_server.space.record import choice_step, label_step
 from fhir_server.space.record.choices import CHOICE
 from fhir_server.space.record.personal_lists import PRIVATE
+from fhir_server.space.record.sharing.steps import SHARING
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.record"
@@ -24,6 +25,7 @@ RECORD = Service(
     "record",
     rules=(_KEPT, PRIVATE),
     steps=(
+        *SHARING,
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),
