@@ -58,6 +58,13 @@ class Among:
     present: AbstractSet[str] = frozenset()
     ended: AbstractSet[str] = frozenset()
 
+    def having(self, changes: Sequence[Change]) -> Among:
+        """The same with further changes."""
+        if not changes:
+            return self
+        present = {f"{one.type}/{one.id}" for one in changes if one.tree is not None}
+        return Among(self.present | present, self.ended | {f"{one.type}/{one.id}" for one in changes} - present)
+
 
 ALONE = Among()
 
@@ -234,7 +241,7 @@ class Pipeline:
         """
         change = await self.arranged(context, change)
         await self.judge(context, change)
-        made = Commit([await _write(context, change)])
+        made, among = Commit([await _write(context, change)]), among.having(change.beside)
         await self._complete(context, [change], among, made, frozenset())
         for one in change.beside:
             await self._add(context, one, among, made, frozenset())
@@ -337,8 +344,7 @@ class Pipeline:
             change = await self.arranged(context, change)
         await self.judge(context, change)
         made.extra.append(await _write(context, change))
-        key, (present, ended) = f"{change.type}/{change.id}", (among.present, among.ended)
-        here = Among(present | {key}, ended) if change.tree is not None else Among(present, ended | {key})
+        here = among.having((change, *change.beside))
         await self._complete(context, [change], here, made, asked)
         for one in change.beside:
             await self._add(context, one, here, made, asked)

@@ -185,7 +185,7 @@ LOT: dict[str, Any] = {
     "meta": {"profile": [PDSM + "pdsm-comprehensive-provide-document-bundle"]},
     "type": "transaction",
     "entry": [
-        entry(SUBMISSION),
+        entry({**SUBMISSION, "entry": [{"item": {"reference": "urn:uuid:9c2f0c5e-8f6c-4f0a-9d0f-6f0c2b6a1e11"}}]}),
         {**entry(DOCUMENT), "fullUrl": "urn:uuid:9c2f0c5e-8f6c-4f0a-9d0f-6f0c2b6a1e11"},
         {
             **entry({"resourceType": "Binary", "contentType": "application/pdf", "data": "YWJj"}),

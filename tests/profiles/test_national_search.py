@@ -33,7 +33,8 @@ N = nos("TRE_A08-HL7Confidentiality")
 
 def document(id: str, day: str, **more: Any) -> dict[str, Any]:
     """A comprehensive document of a day of January 2024."""
-    found = changed(r.DOCUMENT, "subject", PATIENT)
+    found = changed(r.DOCUMENT, "masterIdentifier.value", f"urn:oid:1.2.250.1.213.1.1.9.{day}")
+    found["subject"] = PATIENT
     found = changed(found, "content.0.attachment.creation", f"2024-01-{day}T09:30:00+01:00")
     period = {"start": f"2024-01-{day}T08:00:00+01:00", "end": f"2024-01-{day}T09:00:00+01:00"}
     return {**changed(found, "context.period", period), "id": id, **more}

@@ -78,6 +78,7 @@ async def test_the_profile_of_a_transaction_judges_it_whole(server: httpx.AsyncC
     lot = changed(
         changed(r.LOT, "entry.0.resource.subject", DOCUMENT["subject"]), "entry.1.resource.subject", DOCUMENT["subject"]
     )
+    assert (await server.put("Patient/1", json={**r.PATIENT, "id": "1"})).status_code == 201
     alone = changed(lot, "entry.0")
     answer = await server.post("", json=alone)
     assert answer.status_code == 422

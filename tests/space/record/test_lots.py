@@ -183,7 +183,7 @@ async def test_a_lot_that_is_wrong_is_refused_by_element_and_leaves_nothing(
     sent = lot()
     answer = await sharing.post("", json=sent)
     assert answer.status_code == status, answer.text
-    if said(answer)[-1] == "Bundle":
+    if said(answer)[-1] == "Bundle" and not any(place.endswith(element) for place in said(answer)):
         # The profile it claims says so of the Bundle; by its content it is a lot all the same, and told by entry.
         answer = await sharing.post("", json={name: value for name, value in sent.items() if name != "meta"})
         assert answer.status_code == status, answer.text

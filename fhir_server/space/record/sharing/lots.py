@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Invalid, Issue
 from fhir_server.fhir.references import parse as parse_reference
@@ -21,7 +22,7 @@ from fhir_server.interactions.lots import Lot, Part
 from fhir_server.interactions.pipeline import Change
 from fhir_server.space.record.sharing import subjects
 from fhir_server.space.record.sharing.content import Content, content_of, disagreements
-from fhir_server.space.record.sharing.words import attachments, dicts, is_lot, list_kind, replaced
+from fhir_server.space.record.sharing.words import attachments, dicts, is_filed, is_lot, list_kind, replaced
 
 #: (method, type) of an entry → what it is in a lot; a List is told apart by its code.
 _ENTRIES: Mapping[tuple[str, str], str] = {
@@ -265,6 +266,8 @@ def _replacements(context: Context, lot: Lot) -> Iterator[Problem]:
     changes = {f"DocumentReference/{p.change.id}": p.change for p in lot.parts if p.change is not None}
     for part in lot.parts:
         if part.change is None or part.change.type != "DocumentReference" or part.change.tree is None:
+            continue
+        if not is_filed(part.change, people(context.repository.grant)):
             continue
         was = parse(part.change.before.body) if part.change.before and not part.change.before.deleted else {}
         before = {said for said, _ in replaced(was)}

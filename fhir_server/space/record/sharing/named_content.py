@@ -16,7 +16,7 @@ from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
 from fhir_server.space.record.sharing.content import content_of, disagreements
-from fhir_server.space.record.sharing.words import attachments, is_shared
+from fhir_server.space.record.sharing.words import attachments, is_filed
 from fhir_server.store.protocol import Version
 
 
@@ -29,10 +29,11 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
     for change in changes:
         if change.tree is None or change.as_server:
             continue
+        strict = is_filed(change, False)
         found = [
             issue
             for attachment, where in _new(change)
-            for issue in await _issues(context, change.tree, attachment, where, among)
+            for issue in await _issues(context, change.tree, attachment, where, among, strict)
         ]
         if found:
             raise Invalid(issues=found)
@@ -48,7 +49,7 @@ def _new(change: Change) -> list[tuple[dict[str, Any], str]]:
 
 
 async def _issues(
-    context: Context, tree: dict[str, Any], attachment: dict[str, Any], where: str, among: Among
+    context: Context, tree: dict[str, Any], attachment: dict[str, Any], where: str, among: Among, strict: bool
 ) -> list[Issue]:
     url = attachment.get("url")
     named = parse_reference(url, context.base) if isinstance(url, str) else None
@@ -57,7 +58,7 @@ async def _issues(
     version = await _readable(context, str(named.id))
     if version is None:
         absent = Issue("error", "not-found", "There is no such content here.", f"{where}.url", "document-content")
-        return [absent] if is_shared(tree) else []
+        return [absent] if strict else []
     binary = parse(version.body, max_depth=context.settings.max_depth)
     if await _is_anothers(context, binary, tree):
         words = "The content is filed under a document of another patient."

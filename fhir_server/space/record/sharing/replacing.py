@@ -16,7 +16,7 @@ from fhir_server.fhir.outcome import Conflict, Invalid
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
-from fhir_server.space.record.sharing.words import is_shared, replaced
+from fhir_server.space.record.sharing.words import is_filed, replaced
 from fhir_server.store.protocol import Version
 
 #: How far back replacements are followed.
@@ -32,8 +32,8 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
     """
     extra: list[Change] = []
     for change in changes:
-        if change.tree is None or change.as_server or not (is_shared(change.tree) or people(context.repository.grant)):
-            continue  # what R4 alone speaks of, an administrator's software may store in any order
+        if not is_filed(change, people(context.repository.grant)):
+            continue
         for said, where in _new(change):
             named = parse_reference(said, context.base)
             if not named.local or named.type != "DocumentReference" or named.fragment:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from fhir_server.access.write_rules import people
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change, is_refused
@@ -25,7 +26,7 @@ from fhir_server.space.record.sharing.words import (
     URI,
     attachments,
     codings,
-    is_shared,
+    is_filed,
     profiles,
 )
 
@@ -40,14 +41,15 @@ async def arrange(context: Context, change: Change) -> Change:
     """
     tree = change.tree
     assert tree is not None
-    if change.before is not None and not change.before.deleted:
+    by_people = people(context.repository.grant)
+    if (change.before is not None and not change.before.deleted) or change.as_server:
         return change
-    simple = is_simple(tree)
-    if not simple and not is_shared(tree):
+    simple = is_simple(tree, by_people)
+    if not simple and not is_filed(change, by_people):
         return change
-    made = {**tree, "subject": await _subject(context, tree)} if "subject" in tree else tree
+    made = {**tree, "subject": await _subject(context, tree, simple)} if "subject" in tree else tree
     if not simple:
-        return change if made["subject"] == tree["subject"] else change.arranged(made)
+        return change if made.get("subject") == tree.get("subject") else change.arranged(made)
     content = await _beside(context, made)
     attachment = {name: value for name, value in next(attachments(made))[0].items() if name not in ("data", "_data")}
     read = await content_of(content.tree["contentType"], content.tree["data"]) if content.tree else None
@@ -58,20 +60,20 @@ async def arrange(context: Context, change: Change) -> Change:
     return change.arranged(await _claiming(context, _completed(made)), content)
 
 
-def is_simple(tree: dict[str, Any]) -> bool:
-    """Whether a document is published alone: it says so, or has what only such software writes; its content inside it.
+def is_simple(tree: dict[str, Any], by_people: bool) -> bool:
+    """Whether a document is published alone, its content inside it: it says so, or a person files it through software.
 
-    What R4 alone speaks of (an app's note in `data`) is stored as it came.
+    What an administrator's software stores, and what R4 alone speaks of, keeps its `data` as it came.
     """
     found = list(attachments(tree))
     if len(found) != 1 or not isinstance(found[0][0].get("data"), str) or "url" in found[0][0]:
         return False
-    return bool(SIMPLE_PROFILES & set(profiles(tree))) or ("masterIdentifier" in tree and "custodian" in tree)
+    return by_people or bool(SIMPLE_PROFILES & set(profiles(tree)))
 
 
-async def _subject(context: Context, tree: dict[str, Any]) -> dict[str, Any]:
+async def _subject(context: Context, tree: dict[str, Any], simple: bool) -> dict[str, Any]:
     patient = await subjects.patient_of(context, tree)
-    if patient is None:
+    if patient is None or (simple and not await subjects.is_known(context, patient)):
         raise Invalid(UNKNOWN, "DocumentReference.subject", code="not-found", key="document-subject")
     subject: dict[str, Any] = tree["subject"]
     return subject if _names(context, subject, patient) else {**subject, "reference": patient}

@@ -6,7 +6,10 @@ https://interop.esante.gouv.fr/ig/fhir/pdsm, https://profiles.ihe.net/ITI/MHD
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fhir_server.interactions.pipeline import Change
 
 PDSM = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
 MHD = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
@@ -79,3 +82,15 @@ def replaced(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         said = target.get("reference") if isinstance(target, dict) else None
         if one.get("code") == "replaces" and isinstance(said, str):
             yield said, f"DocumentReference.relatesTo[{number}].target"
+
+
+def is_filed(change: Change, by_people: bool) -> bool:
+    """Whether a change is held to what the guides say of a new document or a new version of one.
+
+    An administrator's software may bring whole records under their own ids (a restored export), in any order; and what
+    R4 alone speaks of. What people file is held to it, whatever it says of itself.
+    """
+    if change.tree is None or change.as_server:
+        return False
+    brought = change.method == "PUT" and (change.before is None or change.before.deleted)
+    return by_people or (is_shared(change.tree) and not brought)
