@@ -87,6 +87,8 @@ class Follower:
         """Nothing is read yet."""
         self._engine = engine
         self._subscriptions: list[Subscription] = []
+        #: All that they go by: asked for with every commit.
+        self._types = frozenset[str]()
         self._position: Position | None = None
         self._looked = float("-inf")
         self._asked = self._answered = 0
@@ -113,6 +115,7 @@ class Follower:
         made = Subscription(types, kinds, heard, then)
         made.stale = then is not None
         self._subscriptions.append(made)
+        self._types |= made.types
         return made
 
     @property
@@ -161,8 +164,7 @@ class Follower:
 
     def concerned(self, versions: Sequence[Version]) -> list[Changed]:
         """Those of `versions` that somebody goes by."""
-        types = self._types()
-        return [Changed(v.type, v.id, v.version, v.at, v.method) for v in versions if v.type in types]
+        return [Changed(v.type, v.id, v.version, v.at, v.method) for v in versions if v.type in self._types]
 
     async def catch_up(self) -> None:
         """Take over what was heard.
@@ -217,7 +219,7 @@ class Follower:
                 return found
 
     async def _news(self) -> News:
-        types = sorted(self._types()) or ["-"]
+        types = sorted(self._types) or ["-"]
         kinds = sorted({kind for one in self._subscriptions for kind in one.kinds}) or ["-"]
         if self._position is not None:
             try:
@@ -234,9 +236,6 @@ class Follower:
             return False
         del self._own[key]
         return True
-
-    def _types(self) -> frozenset[str]:
-        return frozenset[str]().union(*[one.types for one in self._subscriptions])
 
     def _tell(self, changes: Sequence[Change]) -> None:
         for one in self._subscriptions:
