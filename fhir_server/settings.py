@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(
         15.0, ge=0, description="How long a stop waits for requests in progress, in seconds."
     )
+    worker_seconds: int = Field(
+        60, ge=5, description="A worker that has not started, or stands still, for so many seconds is replaced."
+    )
     cors_origins: tuple[str, ...] = Field(
         (), description='Origins allowed to call from a browser, as JSON; ["*"] for any, without credentials.'
     )

@@ -232,11 +232,20 @@ def _lines(address: str, chosen: Settings) -> Iterator[str]:
 
 
 def _served(chosen: Settings, listener: socket.socket) -> int:
+    config = configured(chosen)
+    doors = [listener, *(listener.dup() for _ in range(_DOORS - 1))]
+    for door in doors:
+        door.set_inheritable(True)
+    return _supervised(config, doors) if chosen.workers > 1 else _alone(config, doors)
+
+
+def configured(chosen: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve."""
     import uvicorn
 
     from fhir_server.http.protocol import Connection
 
-    config = uvicorn.Config(
+    return uvicorn.Config(
         "fhir_server.cli.serve:application",
         factory=True,
         workers=chosen.workers,
@@ -251,11 +260,10 @@ def _served(chosen: Settings, listener: socket.socket) -> int:
         proxy_headers=False,
         timeout_keep_alive=chosen.idle_seconds,  # type: ignore[arg-type]  # given to the event loop, which takes parts
         timeout_graceful_shutdown=max(1, round(chosen.shutdown_seconds)),
+        # A worker answers once it has imported what it runs, which a busy machine may take its time for: by uvicorn's own
+        # five seconds it would be ended and begun again for ever.
+        timeout_worker_healthcheck=chosen.worker_seconds,
     )
-    doors = [listener, *(listener.dup() for _ in range(_DOORS - 1))]
-    for door in doors:
-        door.set_inheritable(True)
-    return _supervised(config, doors) if chosen.workers > 1 else _alone(config, doors)
 
 
 def _alone(config: uvicorn.Config, doors: list[socket.socket]) -> int:

@@ -133,3 +133,20 @@ def answers(address: str) -> bool:
         return bool(fetched(address))
     except urllib.error.HTTPError:
         return False
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_slow_to_start_is_not_ended_for_it(tmp_path: Path) -> None:
+    slow, starts = tmp_path / "slow", tmp_path / "starts"
+    slow.mkdir()
+    # Longer than the five seconds after which uvicorn, left to itself, begins a worker again.
+    (slow / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        f"    open({str(starts)!r}, 'a').write('worker\\n')\n"
+        "    time.sleep(8)\n"
+    )
+    with open_serving(tmp_path / "data", "--workers", "2", PYTHONPATH=str(slow)) as served:
+        assert json.loads(fetched(f"{served.base}/metadata"))["resourceType"] == "CapabilityStatement"
+        workers = [line for line in starts.read_text().splitlines() if line == "worker"]
+        assert len(workers) == 2, served.said
