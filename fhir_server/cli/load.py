@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from fhir_server.cli.occupancy import occupied
+from fhir_server.cli.one_at_a_time import alone
 from fhir_server.cli.options import INTERRUPTED, WRONG, Data, Processes, Store, err, out, refuse, settings
 from fhir_server.loading.progress import KEPT, Journal
 from fhir_server.loading.progress import Progress as FileProgress
@@ -83,7 +84,7 @@ class _Run:
             with Progress(*columns, console=err) as bar:
                 task = bar.add_task("", total=sum(file.stat().st_size for file in self._files))
                 jobs = self._jobs(Journal(house.engine.records), bar, task)
-                await pump.load(jobs, lambda: self.stopped)
+                await alone(house.engine.records, "load", lambda: pump.load(jobs, lambda: self.stopped))
 
     async def _jobs(self, journal: Journal, bar: Progress, task: TaskID) -> AsyncIterator[Job]:
         """The parts of all files, one file after the other, so that the next is prepared while this one is written."""

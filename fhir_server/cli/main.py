@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         for name in (
             *("serve", "demo", "seed", "load", "validate", "reindex", "backup", "restore", "check", "doctor"),
             "conformance",
+            "why",
         )
     },
     "client": ("clients", "client"),

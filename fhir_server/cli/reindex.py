@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from fhir_server.cli.occupancy import occupied
+from fhir_server.cli.one_at_a_time import alone
 from fhir_server.cli.options import Data, Store, err, out, refuse, settings
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.settings import Settings
@@ -38,4 +39,8 @@ async def _again(chosen: Settings, types: list[str]) -> int:
     async with opened(chosen) as house:
         with Progress(console=err) as bar:
             task = bar.add_task("resources", total=None)
-            return await reindex_all(house, types, lambda done, total: bar.update(task, completed=done, total=total))
+
+            def tell(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            return await alone(house.engine.records, "reindex", lambda: reindex_all(house, types, tell))

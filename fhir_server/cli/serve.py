@@ -260,7 +260,7 @@ def configured(chosen: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=chosen.idle_seconds,  # type: ignore[arg-type]  # given to the event loop, which takes parts
         timeout_graceful_shutdown=max(1, round(chosen.shutdown_seconds)),
-        # A worker answers once it has imported what it runs, which a busy machine may take its time for: by uvicorn's own
+        # A worker answers once it has imported what it runs, which takes its time on a busy machine: by uvicorn's own
         # five seconds it would be ended and begun again for ever.
         timeout_worker_healthcheck=chosen.worker_seconds,
     )

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from fhir_server.cli.occupancy import occupied
+from fhir_server.cli.one_at_a_time import alone
 from fhir_server.cli.options import WRONG, Data, Store, err, out, refuse, settings
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import FhirError
@@ -135,5 +136,10 @@ async def _write(chosen: Settings, tree: dict[str, Any]) -> None:
 
     async with opened(chosen) as house:
         request = Request("PUT", ("CodeSystem", tree["id"]), body=serialize(tree), content_type=FHIR_JSON)
-        await update(request, replace(house.own_context(), administers=True))
-        await house.terminology.refresh()
+        context = replace(house.own_context(), administers=True)
+
+        async def written() -> None:
+            await update(request, context)
+            await house.terminology.refresh()
+
+        await alone(house.engine.records, "terminology import", written)

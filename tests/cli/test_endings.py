@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "account reopen": ("x",),
     "keys rotate": (),
     "jobs run": (),
+    "why": ("Patient/1",),
     "profiles list": (),
     "profiles remove": ("x",),
     "terminology import": ("TABLE", "--url", "http://a.example/codes"),

@@ -1,0 +1,43 @@
+"""What one command at a time does to a store: a second one says who is at it, and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from fhir_server.cli.options import WRONG, refuse
+from fhir_server.store.leases import Lease, holding
+from fhir_server.store.protocol import Records
+
+T = TypeVar("T")
+
+#: How long a command that was killed keeps the next one waiting, in seconds: what it does at one go may be long.
+SECONDS = 120.0
+
+
+async def alone(records: Records, name: str, work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` gives, once it is this command's alone.
+
+    Args:
+        records: of the store.
+        name: the command, such as "load".
+        work: what it does.
+
+    Raises:
+        typer.Exit: another is at it (code 1); it says which process, since when, and until when it counts as alive.
+    """
+
+    async def done() -> tuple[T]:
+        return (await work(),)
+
+    given = await Lease(records, f"command {name}", SECONDS).hold(done)
+    if given is None:
+        other = await holding(records, f"command {name}")
+        who = f" ({other.holder}, since {_time(other.since)}, until {_time(other.until)})" if other is not None else ""
+        refuse(f"Another `{name}` is at work on this store{who}. When it has ended, begin this one again.", WRONG)
+    return given[0]
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S UTC")
