@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -28,9 +28,14 @@ from fhir_server.space.collected import Services, additions
 from fhir_server.space.service import Service
 from fhir_server.space.services import SERVICES
 from fhir_server.store import private
+from fhir_server.store.blobs import checking, collecting
+from fhir_server.store.blobs.protocol import Blobs
 from fhir_server.store.engine import Engine
-from fhir_server.store.opening import file_beside, open_concepts, open_engine
+from fhir_server.store.opening import blobs_beside as blobs_beside
+from fhir_server.store.opening import file_beside, open_blobs, open_concepts, open_engine
 from fhir_server.store.opening import require_store as require_store
+from fhir_server.store.outside import with_outside
+from fhir_server.store.protocol import Keep
 from fhir_server.terminology.external import place
 from fhir_server.terminology.service import Terminology
 from fhir_server.validation.levels import Levels
@@ -60,6 +65,7 @@ class House:
     Attributes:
         settings: what it was opened with.
         engine: the store and the records, whose commits `follower` hears of.
+        blobs: where the store keeps long content.
         follower: follows what is committed, by whatever process.
         watch: keeps the search parameters in force in step with the store.
         following: keeps the profiles in force in step with the store.
@@ -74,6 +80,7 @@ class House:
 
     settings: Settings
     engine: Engine
+    blobs: Blobs
     follower: Follower
     watch: Watch
     following: Following
@@ -171,11 +178,16 @@ class House:
         return Clock(self.engine.records, self.jobs(), now or system)
 
     def jobs(self) -> list[Job]:
-        """What is done as time passes: the services' jobs, and once an hour a line that vouches for the traces."""
+        """What is done as time passes: the services' jobs, and hourly a line for the traces and a look at content."""
         from fhir_server.audit.verifying import tell_head
         from fhir_server.jobs.clock import Job
 
-        return [*self.services.jobs(), Job("trace-head", timedelta(hours=1), partial(tell_head, self.engine))]
+        store, records = self.engine.store, self.engine.records
+        own = {
+            "trace-head": partial(tell_head, self.engine),
+            "content": partial(collecting.collected, store, records, self.blobs),
+        }
+        return [*self.services.jobs(), *(Job(name, timedelta(hours=1), run) for name, run in own.items())]
 
     def job_ages(self) -> Mapping[str, float]:
         """Job → seconds since it last succeeded, on whichever worker; none before jobs are looked at."""
@@ -212,6 +224,10 @@ class House:
         await asyncio.sleep(_JOBS_AFTER)
         _ = self.job_successes
         await self.clock().attend()
+
+    def content_defects(self) -> AsyncIterator[str]:
+        """Each defect in long content, in words; reads all of it once."""
+        return checking.defects(self.engine.store, self.blobs)
 
     async def follow(self) -> None:
         """Look now, and take over what was committed, by this process or another: no request has to, a task does."""
@@ -255,6 +271,7 @@ class House:
             watch=self.watch,
             terminology=self.terminology,
             operate=self._operate,
+            blobs=self.blobs,
             validator=self.validator.for_client(repository.grant.client or ""),
             following=self.following,
             security=self._security,
@@ -310,7 +327,8 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
     opened_engine = open_engine(
         settings.store_url, max_pending=settings.max_pending_writes, deadline_seconds=settings.request_seconds
     )
-    engine, follower = followed(opened_engine)
+    blobs = open_blobs(file, await _secret(opened_engine, "blobs", collecting.beginning(datetime.now(UTC))))
+    engine, follower = followed(with_outside(opened_engine, blobs))
     # Beside the store's file, so that two stores never share what was derived from one of them.
     terminology = Terminology(lambda: open_concepts(file.parent), engine.store, follower, place(settings))
     try:
@@ -329,6 +347,7 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
         house = House(
             settings,
             engine,
+            blobs,
             follower,
             watch,
             following,
@@ -346,12 +365,13 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
             await asyncio.gather(attending, return_exceptions=True)
     finally:
         await terminology.close()
+        await blobs.close()
         await engine.close()
 
 
-async def _secret(engine: Engine, name: str) -> bytes:
-    """A secret made once: of several workers starting together, one makes it and all use it."""
-    await engine.records.add("key", name, secrets.token_bytes(32))
+async def _secret(engine: Engine, name: str, *beside: Keep) -> bytes:
+    """A secret made once, with what is kept beside it: of several workers starting together, one makes it for all."""
+    await engine.records.apply([Keep("key", name, secrets.token_bytes(32), new=True), *beside])
     return await engine.records.get("key", name) or b""
 
 

@@ -49,6 +49,7 @@ def application(house: House) -> Application:
         check=partial(_check, house.engine),
         gauges=gauges,
         registered=registered,
+        blobs=house.blobs,
         imports=("fhir_server.site.routing", *(() if house.settings.open else _BEHIND_SIGN_IN)),
     )
 

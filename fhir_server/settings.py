@@ -98,6 +98,9 @@ class Settings(BaseSettings):
         1_000, ge=0, description="Without `_total`, totals that cost extra are counted up to this many matches only."
     )
     max_body_bytes: int = Field(50_000_000, ge=1024, description="The largest request body, in bytes.")
+    max_content_bytes: int = Field(
+        100_000_000, ge=1024, description="The largest content of a Binary sent as itself, in bytes."
+    )
     max_held_bytes: int = Field(
         250_000_000, ge=1024, description="Request bodies a worker holds at once, in bytes; beyond, 503."
     )

@@ -10,6 +10,7 @@ document no longer names the Binary, since its past versions do, and when the do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,7 +79,7 @@ class Filing:
         """Those of some stored Binaries that have no context, with their bodies where the caller may give them one."""
         # Of many, bodies are asked for once it is known which of them are needed.
         few = len(set(keys)) == 1
-        found = await self._readings.store.read_many(keys, "body" if few else "index") if keys else ()
+        found = await self._readings.store.read_many(keys, "bare" if few else "index") if keys else ()
         unfiled = {
             (v.type, v.id): v
             for v in found
@@ -88,7 +89,7 @@ class Filing:
             return unfiled
         mine = binaries.fileable(self._repository.grant)
         needed = [key for key, v in unfiled.items() if matches(mine, unpack(v.packed), v.id)][: MOST + 1]
-        for key, version in zip(needed, await self._readings.store.read_many(needed), strict=True):
+        for key, version in zip(needed, await self._readings.store.read_many(needed, "bare"), strict=True):
             if version is not None and not version.deleted:
                 unfiled[key] = version
         return unfiled
@@ -150,14 +151,14 @@ class Filing:
             words = (*write.index.words, Word(binaries.SECURITY_CONTEXT, target))
             index = msgspec.structs.replace(write.index, words=words)
             body = with_context(write.body, serialize({"reference": target}))
-            self.writes[place] = Put(write.type, write.id, write.expected, body, write.stamp, index, write.method)
+            self.writes[place] = replace(write, body=body, index=index)
 
     def _given(self, before: Version, target: str) -> Put:
         tree = parse(before.body, max_depth=1000)
         tree["securityContext"] = {"reference": target}
         body, stamp = stamped(serialize(tree), before.id, before.version + 1)
         index = self._repository.index("Binary", tree, before)
-        return Put("Binary", before.id, before.version, body, stamp, index)
+        return Put("Binary", before.id, before.version, body, stamp, index, content=before.content)
 
     def _index(self, key: Key) -> Index:
         write = self.writes[self._places[key]]

@@ -51,13 +51,15 @@ class Readings:
         if not self._inside:
             self._let_go()
 
-    async def read(self, type: str, id: str) -> Version | None:
-        """As `Store.read`."""
-        if not self._inside:
-            return await self.store.read(type, id)
+    async def read(self, type: str, id: str, want: Want = "body") -> Version | None:
+        """As `Store.read`; "bare" may be whole where it is held."""
         key, turn = (type, id), self._turn
         if key in self._held:
             return self._held[key]
+        if want == "bare":
+            return (await self.store.read_many([key], want))[0]
+        if not self._inside:
+            return await self.store.read(type, id)
         found = await self.store.read(type, id)
         self._hold({key: found}, turn)
         return found

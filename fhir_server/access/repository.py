@@ -30,6 +30,7 @@ from fhir_server.fhir.json import serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
+from fhir_server.store.content import Content
 from fhir_server.store.filters import EMPTY, EVERYTHING, NOTHING, Filter, Index, both
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import (
@@ -117,14 +118,14 @@ class Repository:
         if not self.allows(type, verb):
             raise refusal(self.grant, type, verb)
 
-    async def read(self, type: str, id: str) -> Version:
-        """The current version.
+    async def read(self, type: str, id: str, *, want: Want = "body") -> Version:
+        """The current version, whole or bare.
 
         Raises:
             Forbidden, NotFound, Gone: no scope for the type; absent or hidden; deleted, and visible before.
         """
         with self._readings if type == "Binary" else _ALONE:
-            version = await self.current(type, id)
+            version = await self.current(type, id, want=want)
             if version is None:
                 raise NotFound(f"There is no such {type}.")
             if version.deleted:
@@ -140,8 +141,8 @@ class Repository:
         """Ask for what will be read one by one inside the same `together`: in one call, with what it is judged by."""
         await self._readings.ahead(keys, contexts=not self.grant.unrestricted)
 
-    async def vread(self, type: str, id: str, version: int) -> Version:
-        """That version, judged by its own index and the *current* version's.
+    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version:
+        """That version, whole or bare, judged by its own index and the *current* version's.
 
         Masking a document hides its unmasked past, and correcting whom it is about does not show what was wrong.
 
@@ -149,7 +150,7 @@ class Repository:
             Forbidden, NotFound, Gone: as for `read`.
         """
         self.require(type, "r")
-        found = await self._store.vread(type, id, version)
+        found = await self._store.vread(type, id, version, want)
         if found is None or not await self._sees_past(found):
             raise NotFound(f"There is no such version of a {type}.")
         if found.deleted:
@@ -157,18 +158,18 @@ class Repository:
         await self._note([found])
         return found
 
-    async def current(self, type: str, id: str, verb: str = "r") -> Version | None:
+    async def current(self, type: str, id: str, verb: str = "r", *, want: Want = "body") -> Version | None:
         """The current version, which may be a deletion; None when absent or hidden.
 
         Args:
-            type, id: of the resource.
+            type, id, want: of the resource, and whether it is to be whole.
             verb: the letter of `cruds` it is to be judged for; writers ask with the verb they mean to use.
 
         Raises:
             Forbidden: no scope for the type, or what is seen may not be written: it is kept, or not the patient's.
         """
         self.require(type, verb)
-        version = await self._readings.read(type, id)
+        version = await self._readings.read(type, id, want)
         if version is None:
             return None
         if not await self.sees(version, verb):
@@ -269,15 +270,14 @@ class Repository:
         body: bytes,
         before: Version | None,
         method: Literal["POST", "PUT", "PATCH"] = "PUT",
+        content: Content | None = None,
     ) -> Put:
         """The write of a new version, judged before and after.
 
         Args:
-            type, id: of the resource.
-            tree: the parsed resource, already valid.
-            body: its JSON; `id` and `meta` are set here.
+            type, id, content: of the resource, and what of it is stored already.
+            tree, body: the parsed resource, already valid, and its JSON; `id` and `meta` are set here.
             before: the version it follows (as `current` gave it), a deletion included; None for an id never used.
-            method: the verb that history shows.
 
         Raises:
             NotFound: the version before is hidden from this verb.
@@ -293,7 +293,7 @@ class Repository:
         stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
         if context is not None:
             stamped_body = with_context(stamped_body, serialize(context))
-        return Put(type, id, before.version if before else 0, stamped_body, stamp, index, method)
+        return Put(type, id, before.version if before else 0, stamped_body, stamp, index, method, None, content)
 
     async def delete(self, before: Version) -> Delete:
         """The write of a deletion after `before`.

@@ -20,7 +20,9 @@ def backup(
     store: Store = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
 ) -> None:
-    """Copy the store to FILE while the server reads and writes."""
+    """Copy the store to FILE, and its long content to FILE.blobs, while the server reads and writes."""
+    from fhir_server.app import blobs_beside
+
     chosen = settings(data=data, store=store)
     if file.exists() and not force:
         refuse(f"{file} is there already; --force replaces it.")
@@ -28,10 +30,12 @@ def backup(
     with occupied(chosen):
         asyncio.run(_copy(chosen, file))
     out.print(f"Backed up to {file} ({file.stat().st_size:,} bytes).")
+    if blobs_beside(file).is_dir():
+        out.print(f"Long content of documents is in {blobs_beside(file)}: the two belong together.")
 
 
 async def _copy(chosen: Settings, file: Path) -> None:
-    from fhir_server.app import opened
+    from fhir_server.app import blobs_beside, opened
 
     # Written beside and renamed: a copy that was interrupted is never mistaken for a whole one.
     part = file.with_name(file.name + ".part")
@@ -40,4 +44,6 @@ async def _copy(chosen: Settings, file: Path) -> None:
         if house.engine.maintenance is None:
             refuse("This kind of store is copied with its own tools.")
         await house.engine.maintenance.backup(part)
+        # What the copy names was there before it was made, and stays.
+        await house.blobs.copy(blobs_beside(file))
     part.replace(file)

@@ -30,4 +30,5 @@ async def defects(chosen: Settings) -> list[str]:
     async with opened(chosen) as house:
         if house.engine.maintenance is None:
             refuse("This kind of store is looked through with its own tools.")
-        return [defect async for defect in house.engine.maintenance.check()]
+        found = [defect async for defect in house.engine.maintenance.check()]
+        return found + [defect async for defect in house.content_defects()]

@@ -26,7 +26,7 @@ def restore(
     store: Store = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the store that is there.")] = False,
 ) -> None:
-    """Put the backup FILE in the store's place, after checking it. Refused while a server uses the store."""
+    """Put the backup FILE, with FILE.blobs, in the store's place once it is checked. Refused while a server uses it."""
     chosen = settings(data=data, store=store)
     target = store_file(chosen)
     if target is None:
@@ -43,11 +43,16 @@ def restore(
 
 
 def _replace(chosen: Settings, file: Path, target: Path) -> None:
-    from fhir_server.app import require_store
+    from fhir_server.app import blobs_beside, require_store
+    from fhir_server.store.blobs.copying import brought_up_to_date, same
 
+    blobs = blobs_beside(file)
     part = target.with_name(target.name + ".restoring")
     _remove(part)
     shutil.copyfile(file, private.file(part))
+    if blobs.is_dir():
+        # Looked through where it is: it may be many times as large as the store.
+        blobs_beside(part).symlink_to(blobs.absolute(), target_is_directory=True)
     copied = chosen.model_copy(update={"store": f"{SCHEME}{part}"})
     try:
         require_store(copied.store_url)
@@ -59,13 +64,16 @@ def _replace(chosen: Settings, file: Path, target: Path) -> None:
         for defect in found:
             err.print(defect, markup=False)
         refuse(f"{file} is not a sound backup; nothing was changed.", WRONG)
+    # Content first, beside what is there: whichever of the two stores a crash leaves has all that it names.
+    brought_up_to_date(blobs, blobs_beside(target))
     # The old store's log goes first: beside another database it would be read as that one's own.
     for companion in COMPANIONS:
         Path(f"{target}{companion}").unlink(missing_ok=True)
     part.replace(target)
     _remove(part)
+    same(blobs, blobs_beside(target))
 
 
 def _remove(file: Path) -> None:
-    for name in (str(file), *(f"{file}{companion}" for companion in COMPANIONS)):
+    for name in (str(file), f"{file}.blobs", *(f"{file}{companion}" for companion in COMPANIONS)):
         Path(name).unlink(missing_ok=True)

@@ -236,6 +236,13 @@ class TooCostly(FhirError):
     code = "too-costly"
 
 
+class Damaged(FhirError):
+    """What was stored is not there any more as it was stored: the disk has lost or changed it. None of it is given."""
+
+    status = 500
+    code = "exception"
+
+
 class Unavailable(FhirError):
     """The store is busy, locked or read-only for now; `Retry-After` in seconds."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -20,8 +20,12 @@ from fhir_server.http.bodies import LONG
 from fhir_server.http.compression import packed
 from fhir_server.http.long_bodies import conversion
 from fhir_server.http.negotiation import Accepted
+from fhir_server.http.streams import Sent, gathered, length, sent
 from fhir_server.interactions.exchange import FHIR_JSON, Response
+from fhir_server.store.blobs.protocol import Blobs
 
+#: Content that is no longer than so many bytes is packed; what is sent as it is read is not.
+PACKED_TO = 1_000_000
 #: Smaller answers are sent as they are, in bytes: packing them costs more than it spares.
 PACKED_FROM = 1_400
 # Fetch, "CORS protocol and HTTP caches": an answer to nobody's page says too that its headers depend on whose it is.
@@ -33,19 +37,32 @@ _PACKABLE = ("application/fhir+", "application/json", "application/xml", "text/"
 
 @dataclass(slots=True)
 class Answer:
-    """Status, headers in order, and the whole body of an HTTP answer."""
+    """Status, headers in order, and the body of an HTTP answer: whole, or made as it is sent."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    sent: Sent | None = None
 
     async def send(self, send: Any, head: bool) -> None:
-        """Send it; without its body when `head`."""
+        """Send it; without its body when `head`.
+
+        Raises:
+            Damaged: what is sent as it is read turned out to be damaged; the answer is not ended, so that nobody takes
+                what they have for all of it.
+        """
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        if self.sent is not None and not head:
+            async for piece in self.sent.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        elif self.sent is not None:
+            self.sent.opened.close()
         await send({"type": "http.response.body", "body": b"" if head else self.body})
 
 
-async def answer(response: Response, wanted: Accepted, pretty: bool, base: str, packs: bool) -> Answer:
+async def answer(
+    response: Response, wanted: Accepted, pretty: bool, base: str, packs: bool, blobs: Blobs | None = None
+) -> Answer:
     """The answer a client gets.
 
     Args:
@@ -54,23 +71,48 @@ async def answer(response: Response, wanted: Accepted, pretty: bool, base: str, 
         pretty: whether a FHIR body is indented.
         base: for absolute `Location` and `Content-Location`.
         packs: whether the client takes gzip.
+        blobs: where content is that is sent as it is read.
 
     Raises:
         NotAcceptable: XML is wanted and the body cannot be written in it.
+        Damaged: such content is not as it was written.
     """
+    if response.stream is not None and blobs is not None:
+        packable = packs and response.stream.at is None and response.media_type.startswith(_PACKABLE)
+        if not packable or response.status == 206 or length(response.stream) > PACKED_TO:
+            return await _streamed(response, wanted, pretty, base, blobs)
+        response = await gathered(response, blobs)
     body, content_type = response.body, response.media_type
     if body and content_type == FHIR_JSON:
         body, content_type = await _formatted(body, wanted, pretty), wanted.content_type
     headers = [*_FIXED, _PRIVATE]
     if body:
         headers.append((b"content-type", content_type.encode("latin-1")))
-    _describe(response, base, headers)
-    if packs and len(body) >= PACKED_FROM and content_type.startswith(_PACKABLE):
+    packs = packs and len(body) >= PACKED_FROM and content_type.startswith(_PACKABLE) and response.status != 206
+    # Packed, it is other bytes than those that the strong tag promises (RFC 9110 §8.8.3.3).
+    _describe(replace(response, strong=False) if packs and response.strong else response, base, headers)
+    if packs:
         body = await packed(body)
         headers.append((b"content-encoding", b"gzip"))
     if response.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
     return Answer(response.status, headers, body)
+
+
+async def _streamed(response: Response, wanted: Accepted, pretty: bool, base: str, blobs: Blobs) -> Answer:
+    inside = response.media_type == FHIR_JSON
+    content_type = wanted.content_type if inside else response.media_type
+    found = await sent(response, blobs, partial(_written, wanted=wanted, pretty=pretty))
+    headers = [*_FIXED, _PRIVATE, (b"content-type", content_type.encode("latin-1"))]
+    _describe(response, base, headers)
+    headers.append((b"content-length", b"%d" % found.length))
+    return Answer(response.status, headers, b"", found)
+
+
+def _written(json: bytes, wanted: Accepted, pretty: bool) -> bytes:
+    if wanted.format == "xml":
+        return _xml(json, pretty)
+    return _indented(json) if pretty else json
 
 
 async def _formatted(body: bytes, wanted: Accepted, pretty: bool) -> bytes:
@@ -96,7 +138,7 @@ def _xml(body: bytes, pretty: bool) -> bytes:
 
 def _describe(response: Response, base: str, headers: list[tuple[bytes, bytes]]) -> None:
     if response.version is not None:
-        headers.append((b"etag", b'W/"%d"' % response.version))
+        headers.append((b"etag", (b'"%d"' if response.strong else b'W/"%d"') % response.version))
     if response.at is not None:
         headers.append((b"last-modified", _http_date(response.at // 1000)))
     if response.location is not None:

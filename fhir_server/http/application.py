@@ -23,6 +23,7 @@ from fhir_server.http.metrics_shared import Folder
 from fhir_server.http.wire import PREFIX, Renders, Wire
 from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
+from fhir_server.store.blobs.protocol import Blobs
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -115,6 +116,7 @@ def build(
     gauges: Mapping[str, metrics.Gauge] | None = None,
     registered: Registered | None = None,
     imports: Sequence[str] = (),
+    blobs: Blobs | None = None,
 ) -> Application:
     """The application.
 
@@ -128,12 +130,13 @@ def build(
         gauges: values for `/metrics` by name, such as the writes waiting for the store.
         registered: origins of registered apps, which may call from a browser.
         imports: modules that `routes` needs, read when the first such route is asked for: many servers never are.
+        blobs: where content is that is sent as it is read.
     """
     shared = Folder(settings.data / "metrics", os.getppid(), os.getpid()) if settings.workers > 1 else None
     counted = metrics.Metrics(gauges, shared)
     readiness = health.Readiness(check)
     cors = Cors(settings.cors_origins, registered, _origin(settings.base_url))
-    wire = Wire(settings, dispatch, make_context, counted, page, cors)
+    wire = Wire(settings, dispatch, make_context, counted, page, cors, blobs)
 
     peers = Peers(settings.trusted_proxies, settings.forwarded_header)
     return Application(lambda: routes(counted), wire, readiness, cors, peers, imports)

@@ -15,7 +15,7 @@ from fhir_server.interactions.binary import is_binary
 _FHIR = "http://hl7.org/fhir"
 _XML = frozenset({"application/xml", "text/xml"})
 #: Bytes of an XML document looked at before its root element; a longer prolog is no resource's.
-_PROLOG = 65_536
+PROLOG = 65_536
 
 
 def is_content(method: str, path: tuple[str, ...], media_type: str, body: bytes) -> bool:
@@ -69,7 +69,7 @@ def _root(body: bytes) -> str | None:
     parser.StartElementHandler = start
     parser.StartDoctypeDeclHandler = doctype
     try:
-        parser.Parse(body[:_PROLOG], len(body) <= _PROLOG)
+        parser.Parse(body[:PROLOG], len(body) <= PROLOG)
     except _Root as found:
         return str(found.args[0])
     except (expat.ExpatError, LookupError, ValueError):

@@ -28,6 +28,8 @@ _FOR_HANDLERS = (
     "accept-language",
     "x-security-context",
     "x-provenance",
+    "range",
+    "if-range",
 )
 #: Parameters of the pages themselves: the language, and JSON or XML shown as text.
 _FOR_PAGES = ("lang", "view")

@@ -10,8 +10,15 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, Protocol
 
-from fhir_server.fhir.outcome import FhirError, MethodNotAllowed, NotAcceptable, Unavailable, UnsupportedMediaType
-from fhir_server.http import bodies, logs
+from fhir_server.fhir.outcome import (
+    Damaged,
+    FhirError,
+    MethodNotAllowed,
+    NotAcceptable,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from fhir_server.http import bodies, logs, uploads
 from fhir_server.http.answers import Answer, answer, failure, is_placeable, placed, placed_in_json
 from fhir_server.http.calls import AS_JSON, Incoming, MakeContext
 from fhir_server.http.cors import METHODS, Cors
@@ -20,10 +27,12 @@ from fhir_server.http.logs import logger
 from fhir_server.http.long_bodies import conversion
 from fhir_server.http.metrics import Metrics
 from fhir_server.http.negotiation import FORM, GENERIC, content, refuse_unless_raw, takes_gzip
+from fhir_server.http.streams import gathered, shown_length
 from fhir_server.http.uri import pairs
 from fhir_server.interactions.exchange import FHIR_JSON, Handler, Request, Response
 from fhir_server.interactions.patch import ACCEPT_PATCH
 from fhir_server.settings import Settings
+from fhir_server.store.blobs.protocol import Blobs
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -71,8 +80,13 @@ class Wire:
         metrics: Metrics,
         page: Renders,
         cors: Cors,
+        blobs: Blobs | None = None,
     ) -> None:
-        """`dispatch` runs an interaction in the context that `make_context` makes; `page` renders for people."""
+        """`dispatch` runs an interaction in the context that `make_context` makes; `page` renders for people.
+
+        `blobs` is where content is that is sent as it is read.
+        """
+        self._blobs = blobs
         self.metrics = metrics
         self._settings = settings
         self._dispatch = dispatch
@@ -96,6 +110,9 @@ class Wire:
                 found.headers += await self._cors.headers(incoming.headers["origin"], scope["path"])
             await found.send(send, incoming.method == "HEAD")
         except bodies.Disconnected:
+            return
+        except Damaged:
+            self._log.error("damaged", request_id=incoming.request_id)
             return
         finally:
             self.metrics.in_progress -= 1
@@ -151,12 +168,31 @@ class Wire:
         if not is_form:
             refuse_unless_raw(incoming.wanted)
         if method in _READING:
-            request = Request(method, path, incoming.query, headers=incoming.for_handlers())
-            return await self._dispatch(request, context)
+            streams = path[:1] == ("Binary",) and not incoming.query
+            headers = incoming.for_handlers()
+            return await self._dispatch(
+                Request(method, path, incoming.query, headers=headers, streams=streams), context
+            )
+        if uploads.is_taken_apart(incoming, context):
+            return await self._uploaded(incoming, receive, context)
         body = await self._body(incoming, receive, LONGEST_FORM if is_form else self._settings.max_body_bytes)
         header = incoming.headers.get("content-type", "")
         if is_form:
             return await self._search(incoming, body, header, context)
+        return await self._written(incoming, body, context)
+
+    async def _uploaded(self, incoming: Incoming, receive: bodies.Receive, context: Any) -> Response:
+        incoming.awaited, incoming.held = True, bodies.Part(self._shelf)
+        body, found = await uploads.received(incoming, receive, context, incoming.held)
+        incoming.awaited = False
+        if found is None:
+            return await self._written(incoming, body, context)
+        header, headers = incoming.headers["content-type"].strip(), incoming.for_handlers()
+        request = Request(incoming.method, incoming.path, incoming.query, b"", header, headers, None, found, True)
+        return await self._dispatch(request, context)
+
+    async def _written(self, incoming: Incoming, body: bytes, context: Any) -> Response:
+        method, path, header = incoming.method, incoming.path, incoming.headers.get("content-type", "")
         json, media_type = await bodies.as_json(method, path, body, header, self._settings.max_depth)
         if media_type == FHIR_JSON and json is not body:
             incoming.xml = body
@@ -181,31 +217,34 @@ class Wire:
 
     async def _binary(self, incoming: Incoming, path: tuple[str, ...], context: Any) -> Response:
         headers = incoming.for_handlers()
+        streams, asked = not incoming.query, {**headers, "accept-raw": "1"}
         raw = await self._dispatch(
-            Request("GET", path, incoming.query, headers={**headers, "accept-raw": "1"}), context
+            Request(incoming.method, path, incoming.query, headers=asked, streams=streams), context
         )
         wanted = incoming.wanted.raw
-        if wanted in GENERIC and raw.status == 200 and content(raw.media_type)[0] != wanted:
+        if wanted in GENERIC and raw.status in (200, 206) and content(raw.media_type)[0] != wanted:
             # application/xml was asked for and the content is something else: the resource, in XML.
-            return await self._dispatch(Request("GET", path, incoming.query, headers=headers), context)
+            return await self._dispatch(Request("GET", path, incoming.query, headers=headers, streams=streams), context)
         return raw
 
     async def _rendered(self, incoming: Incoming, response: Response, base: str) -> Answer:
         if incoming.xml or incoming.json:
             response = await _placed(response, incoming)
         wanted = incoming.wanted
-        if wanted.format == "html" and len(response.body) > LONGEST_PAGE:
+        if wanted.format == "html" and shown_length(response) > LONGEST_PAGE:
             wanted = AS_JSON
+        if wanted.format == "html" and self._blobs is not None and response.media_type == FHIR_JSON:
+            response = await gathered(response, self._blobs)
         if wanted.format == "html" and response.media_type == FHIR_JSON and response.body:
             response = await self._page(incoming, response, base)
         packs = "accept-encoding" in incoming.headers and takes_gzip(incoming.headers["accept-encoding"])
         try:
-            return await answer(response, wanted, incoming.pretty, base, packs)
+            return await answer(response, wanted, incoming.pretty, base, packs, self._blobs)
         except NotAcceptable:
             if incoming.method in ("GET", "HEAD") and response.status < 400:
                 raise
             # What was done is done, and what was refused is refused for its own reason: JSON can say either.
-            return await answer(response, AS_JSON, incoming.pretty, base, packs)
+            return await answer(response, AS_JSON, incoming.pretty, base, packs, self._blobs)
 
     async def _refused(self, incoming: Incoming, response: Response, base: str) -> Answer:
         try:

@@ -7,14 +7,13 @@ https://hl7.org/fhir/R4/binary.html#rest. The wire says that the client asked fo
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from typing import Any
 
 import msgspec
 
 from fhir_server.fhir.outcome import Malformed
-from fhir_server.interactions.exchange import FHIR_JSON, Request, Response
-from fhir_server.store.protocol import Version
+from fhir_server.interactions.exchange import FHIR_JSON, Request
 
 #: Header by which the wire says that the client wants the content, not the resource.
 RAW = "accept-raw"
@@ -22,40 +21,11 @@ RAW = "accept-raw"
 _REFERENCE = re.compile(
     r"(?:https?://\S+/)?[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII
 )
-_MEDIA_TYPE = re.compile(r"[\w.+!#$&^-]+/[\w.+!#$&^-]+(?:\s*;.*)?", re.ASCII)
-
-
-class _Content(msgspec.Struct):
-    contentType: str = "application/octet-stream"
-    data: str = ""
-
-
-_decode = msgspec.json.Decoder(_Content).decode
 
 
 def wants_raw(request: Request) -> bool:
     """Whether the client accepts the content's own media type rather than FHIR's."""
     return RAW in request.headers
-
-
-def raw(version: Version) -> Response:
-    """The content of a stored Binary, in its own media type."""
-    content = _decode(version.body)
-    # RFC 9110 §5.5: a header value cannot carry line breaks or other control characters.
-    declared = content.contentType if _MEDIA_TYPE.fullmatch(content.contentType) else "application/octet-stream"
-    if declared == FHIR_JSON:
-        # The wire writes a resource of its own in that type as the client wants it; this goes out as it came in.
-        declared = f"{FHIR_JSON}; charset=utf-8"
-    return Response(
-        200,
-        b64decode(content.data),
-        media_type=declared,
-        version=version.version,
-        at=version.at,
-        location=f"Binary/{version.id}/_history/{version.version}",
-        # A stored page must not run with the rights of this server's own pages.
-        headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"},
-    )
 
 
 def is_content(request: Request) -> bool:
@@ -91,7 +61,7 @@ def wrapped(request: Request, id: str | None) -> dict[str, Any]:
     Raises:
         Malformed: the body is empty, or `X-Security-Context` is not a reference.
     """
-    if not request.body:
+    if not request.body and request.content is None:
         raise Malformed("A Binary needs content.", "Binary.data", code="required")
     tree: dict[str, Any] = {"resourceType": "Binary"}
     if id is not None:
@@ -102,5 +72,6 @@ def wrapped(request: Request, id: str | None) -> dict[str, Any]:
         if not _REFERENCE.fullmatch(context):
             raise Malformed("X-Security-Context is not a reference.", "http.X-Security-Context", code="value")
         tree["securityContext"] = {"reference": context}
-    tree["data"] = b64encode(request.body).decode()
+    if request.content is None:
+        tree["data"] = b64encode(request.body).decode()
     return tree

@@ -36,7 +36,7 @@ async def create(request: Request, context: Context) -> Response:
             if found.version is not None:
                 return written(await repository.read(type, found.version.id), 200, context, issues)
             guards.append(found.guard)
-        change = Change(type, repository.new_id(type, tree), tree, None, "POST", body)
+        change = Change(type, repository.new_id(type, tree), tree, None, "POST", body, content=request.content)
         made = await context.pipeline.prepared(context, change)
         [version] = await context.pipeline.commit(context, made, guards)
         return written(version, 201, context, issues)

@@ -65,7 +65,7 @@ async def doomed(request: Request, context: Context, type: str, id: str) -> Vers
     Raises:
         NotFound: the caller sees only part of the type, and nothing there: absent and hidden are answered alike.
     """
-    before = await context.repository.current(type, id, "d")
+    before = await context.repository.current(type, id, "d", want="bare")
     require_match(request, before)
     if before is None and not context.repository.grant.unrestricted:
         raise NotFound(f"There is no such {type}.")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fhir_server.search.activation.watch import Watch
     from fhir_server.search.kinds.reading import Terminology
     from fhir_server.settings import Settings
+    from fhir_server.store.blobs.protocol import Blobs, Opened
+    from fhir_server.store.content import Content
     from fhir_server.store.protocol import Records
     from fhir_server.validation.profiles.activation import Following
     from fhir_server.validation.validator import Validator
@@ -35,6 +37,8 @@ class Request:
         content_type: media type of `body` without parameters, lower case; "" when there is no body.
         headers: the conditional and preference headers, by lower-case name (`if-match`, `prefer`, `if-none-exist`, …).
         resource: the resource `body` holds, when it is already parsed (a Bundle entry); None when it is not.
+        content: the bytes of a Binary in `content_type` that are stored already, instead of a body; None elsewhere.
+        streams: whether whoever asks can send content that is not in memory (`Response.stream`).
     """
 
     method: str
@@ -44,6 +48,26 @@ class Request:
     content_type: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     resource: dict[str, Any] | None = None
+    content: Content | None = None
+    streams: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Content that is sent as it is read, in a response to whoever can (`Request.streams`).
+
+    Attributes:
+        content: what it is, or is part of.
+        first, end: the bytes of it that are sent, from `first` to before `end`.
+        at: where in the body, a resource in JSON without `data`, it belongs; None where the content is the answer.
+        opened: the same, found whole and about to be read; None where it was written a moment ago.
+    """
+
+    content: Content
+    first: int
+    end: int
+    at: int | None = None
+    opened: Opened | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +82,8 @@ class Response:
         at: for Last-Modified; ms since 1970 UTC; None for none.
         location: relative to the FHIR base ("Patient/1/_history/1"), for Location and Content-Location.
         headers: any other header.
+        strong: whether the same version in this form is always the same bytes (RFC 9110 §8.8.1).
+        stream: what is sent besides `body`, or instead of it.
     """
 
     status: int
@@ -67,6 +93,8 @@ class Response:
     at: int | None = None
     location: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    strong: bool = False
+    stream: Stream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +121,7 @@ class Context:
         administers: whether this is a command of the administrator's, who may bring what comes with the server up to
             date.
         apart: does a request in the process beside this one; None where there is none, or this is it.
+        blobs: where the store keeps long content, for what reads or writes it as bytes; None where nothing may.
     """
 
     repository: Repository
@@ -112,6 +141,7 @@ class Context:
     security: Security | None = None
     administers: bool = False
     apart: Apart | None = None
+    blobs: Blobs | None = None
 
 
 class Apart(Protocol):

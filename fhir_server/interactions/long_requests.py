@@ -6,6 +6,8 @@ broken off before it writes anything, and done anew where nobody waits for it; t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fhir_server.fhir.outcome import TooCostly
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 from fhir_server.work.budget import BYTES, Budget, Exhausted, current, within
@@ -35,7 +37,8 @@ async def tried(request: Request, context: Context, handler: Handler) -> Respons
                 return await handler(request, context)
             except Exhausted:
                 pass
-    return await context.apart(request, context, True)
+    # What is open here cannot be handed on.
+    return await context.apart(replace(request, streams=False), context, True)
 
 
 async def part(request: Request, context: Context, handler: Handler) -> Response:

@@ -16,6 +16,7 @@ from fhir_server.fhir.outcome import Conflict, FhirError, Invalid, Issue
 from fhir_server.interactions.exchange import Context, Request
 from fhir_server.interactions.lots import Lot
 from fhir_server.settings import Settings
+from fhir_server.store.content import Content
 from fhir_server.store.protocol import Guard, Put, Version, Write
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
@@ -34,6 +35,7 @@ class Change:
         as_server: whether it is the server's own, and not held to what the caller may write.
         beside: what is written with it, in the same commit, because it was sent inside it.
         claims: names that it alone of its type holds from now on, as `Put.claims`; None: it goes on with those it has.
+        content: the `data` of a Binary where that is stored already, and not in its tree (`Context.blobs`).
     """
 
     type: str
@@ -45,6 +47,7 @@ class Change:
     as_server: bool = False
     beside: Sequence[Change] = ()
     claims: frozenset[str] | None = None
+    content: Content | None = None
 
     def arranged(self, tree: dict[str, Any], *beside: Change) -> Change:
         """This change, with what it writes in another form, and what was taken out of it beside it."""
@@ -378,5 +381,6 @@ async def _write(context: Context, change: Change) -> Write:
         return await repository.delete(change.before)
     assert change.method != "DELETE"
     body = serialize(change.tree) if change.body is None else change.body
-    made: Put = await repository.put(change.type, change.id, change.tree, body, change.before, change.method)
+    type, id, method, content = change.type, change.id, change.method, change.content
+    made: Put = await repository.put(type, id, change.tree, body, change.before, method, content)
     return made if change.claims is None else replace(made, claims=change.claims)

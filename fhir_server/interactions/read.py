@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#read
 
 from __future__ import annotations
 
-from fhir_server.interactions import binary
+from fhir_server.interactions import binary_answers
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.preconditions import unmodified
 from fhir_server.interactions.shaping import shown
@@ -18,9 +18,11 @@ async def read(request: Request, context: Context) -> Response:
         NotFound: absent, or hidden from this caller (404).
         Gone: deleted (410).
     """
+    if request.path[0] == "Binary":
+        type, id = request.path
+        version = await context.repository.read(type, id, want="bare" if request.streams else "body")
+        return await binary_answers.answered(request, context, version)
     version = await context.repository.read(*request.path)
     if request.headers:
-        if request.path[0] == "Binary" and binary.wants_raw(request):
-            return unmodified(request, version) or binary.raw(version)
         return unmodified(request, version) or shown(request, version)
     return shown(request, version)

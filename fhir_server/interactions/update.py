@@ -38,7 +38,7 @@ async def update(request: Request, context: Context) -> Response:
         before = await previous(context, type, id)
         require_match(request, before)
         context.pipeline.receive(tree, before)
-        made = await context.pipeline.prepared(context, Change(type, id, tree, before, "PUT", body))
+        made = await context.pipeline.prepared(context, _change(request, id, tree, before, body))
         [version] = await context.pipeline.commit(context, made)
         return written(version, 201 if before is None or before.deleted else 200, context, issues)
 
@@ -63,11 +63,15 @@ async def conditional_update(request: Request, context: Context) -> Response:
         id, before, guard = await target(context, type, tree, request.query)
         require_match(request, before)
         context.pipeline.receive(tree, before)
-        made = await context.pipeline.prepared(context, Change(type, id, tree, before, "PUT", body))
+        made = await context.pipeline.prepared(context, _change(request, id, tree, before, body))
         [version] = await context.pipeline.commit(context, made, [guard])
         return written(version, 201 if before is None or before.deleted else 200, context, issues)
 
     return await retried(context, attempt)
+
+
+def _change(request: Request, id: str, tree: dict[str, Any], before: Version | None, body: bytes) -> Change:
+    return Change(request.path[0], id, tree, before, "PUT", body, content=request.content)
 
 
 def require_same_id(tree: dict[str, Any], id: str) -> None:
@@ -86,7 +90,7 @@ async def previous(context: Context, type: str, id: str) -> Version | None:
         MethodNotAllowed: the statement says that updates make no new resources of this type.
     """
     repository = context.repository
-    before = await repository.current(type, id, "u")
+    before = await repository.current(type, id, "u", want="bare")
     if before is None:
         if not repository.chooses_ids(type):
             raise NotFound(f"There is no such {type}.")

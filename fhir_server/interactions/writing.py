@@ -17,7 +17,7 @@ import msgspec
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Issue, Malformed, outcome
 from fhir_server.interactions import binary
-from fhir_server.interactions.exchange import Context, Request, Response
+from fhir_server.interactions.exchange import Context, Request, Response, Stream
 from fhir_server.store.protocol import Stale, Version
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def incoming(request: Request, context: Context, type: str, id: str | None = Non
     Raises:
         Malformed: no body, not JSON, or of another type than the URL's (400).
     """
-    if type == "Binary" and binary.is_content(request):
+    if request.content is not None or (type == "Binary" and binary.is_content(request)):
         tree = binary.wrapped(request, id)
         return tree, serialize(tree)
     if request.resource is not None:
@@ -90,12 +90,16 @@ async def retried(context: Context, attempt: Callable[[], Awaitable[T]]) -> T:
 
 def written(version: Version, status: int, context: Context, issues: Sequence[Issue] = ()) -> Response:
     """The answer to a write, with the body `Prefer: return` asks for."""
+    body, content = preferred(version, context, issues), version.content
     return Response(
         status,
-        preferred(version, context, issues),
+        body,
         version=version.version,
         at=version.at,
         location=f"{version.type}/{version.id}/_history/{version.version}",
+        stream=None
+        if content is None or body is not version.body
+        else Stream(content, 0, content.size, version.at_data),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store import private
+from fhir_server.store.blobs.protocol import Blobs
 from fhir_server.store.concepts import Concepts
 from fhir_server.store.engine import Engine
 
@@ -42,6 +43,23 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     return open_embedded(
         private.file(path), max_pending=max_pending, waiting_seconds=WAITING, deadline_seconds=deadline_seconds
     )
+
+
+def open_blobs(file: Path, key: bytes) -> Blobs:
+    """Where the long content of the store at `file` lies: a folder beside it.
+
+    Args:
+        file: as `file_beside` gives it.
+        key: a secret of the store, from which handles are made.
+    """
+    from fhir_server.store.blobs.files import FileBlobs
+
+    return FileBlobs(blobs_beside(file), key)
+
+
+def blobs_beside(file: Path) -> Path:
+    """The folder of content beside a store, or beside a copy of one."""
+    return file.with_name(f"{file.name}.blobs")
 
 
 def require_store(url: str) -> None:

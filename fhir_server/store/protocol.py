@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from fhir_server.store.content import Content
 from fhir_server.store.filters import Filter, Index
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
-#: How much of each version is given: its name, instant and verb; its packed index too; its body too. What was not asked
-#: for is b"".
-Want = Literal["head", "index", "body"]
+#: How much of each version is given: its name, instant and verb; its packed index too; its body too, "bare" without
+#: content that is kept outside it. What was not asked for is b"".
+Want = Literal["head", "index", "bare", "body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Version:
         packed: the index as stored (msgpack of `Index`); a deletion carries the index of the version it ended.
         current: whether this is the latest version.
         past: where `packed` is a later version's index (`vread`), this version's own; b"" elsewhere.
+        content: of a bare body, what it is without; it belongs at the place `at_data` of it.
     """
 
     type: str
@@ -48,6 +50,8 @@ class Version:
     packed: bytes
     current: bool = True
     past: bytes = b""
+    content: Content | None = None
+    at_data: int = 0
 
     @property
     def own(self) -> bytes:
@@ -74,6 +78,7 @@ class Put:
             instead of those it held; None: it goes on with those. Two current resources never hold the same: an engine
             on several machines keeps (type, name) → id under a unique key. The names of what is deleted are free, and
             within one transaction one resource may let go of what another takes, in whichever order they are written.
+        content: what is kept outside the body (`store.outside`): the `data` of a Binary, which the body is without.
     """
 
     type: str
@@ -84,6 +89,7 @@ class Put:
     index: Index
     method: Literal["POST", "PUT", "PATCH"] = "PUT"
     claims: frozenset[str] | None = None
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +193,8 @@ class Store(Protocol):
     async def read_many(self, keys: Sequence[tuple[str, str]], want: Want = "body") -> list[Version | None]:
         """What `read` gives for each (type, id), in the same order, as of one moment."""
 
-    async def vread(self, type: str, id: str, version: int) -> Version | None:
-        """That version, `packed` being the *current* version's index and `own` its own; None when there is none."""
+    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version | None:
+        """That version, whole or bare; `packed` is the *current* one's index, `own` its own. None: there is none."""
 
     async def find(
         self,
@@ -229,6 +235,7 @@ class Store(Protocol):
         after: Position | None = None,
         count: int = 50,
         most_bytes: int | None = None,
+        want: Want = "body",
     ) -> Page:
         """Versions, newest first, deletions included: a version's own index and its resource's *current* one satisfy.
 
@@ -241,6 +248,7 @@ class Store(Protocol):
             after: as for `find`.
             count: at most this many.
             most_bytes: as for `find`.
+            want: "body" or "bare".
         """
 
     async def history_count(

@@ -164,7 +164,7 @@ class Indexing:
 
     async def _step(self, job: Progress) -> Progress:
         after: Position | None = job.position
-        page = await self._store.walk(dict.fromkeys(job.types, EVERYTHING), after, BATCH)
+        page = await self._store.walk(dict.fromkeys(job.types, EVERYTHING), after, BATCH, "bare")
         await reindexed(self._store, page.versions, self._indexed)
         live = sum(not version.deleted for version in page.versions)
         job = msgspec.structs.replace(job, done=job.done + live, position=page.next)
@@ -229,7 +229,7 @@ async def _written_anew(store: Store, versions: Sequence[Version], anew: Anew, e
 async def _versions(store: Store, latest: Version) -> AsyncIterator[Version]:
     """The versions of a resource, the first one first."""
     for number in range(1, latest.version):
-        version = await store.vread(latest.type, latest.id, number)
+        version = await store.vread(latest.type, latest.id, number, "bare")
         if version is not None:
             yield version
     yield latest

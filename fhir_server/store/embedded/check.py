@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.fhir.json import instant
+from fhir_server.store.content import json_of
 from fhir_server.store.embedded.batch import DELETE
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.search import Search
@@ -91,8 +92,8 @@ def _of(search: Search, row: tuple[Any, ...]) -> list[str]:
     words: list[str] = []
     if size:
         try:
-            head = _head.decode(blob[:size])
-        except msgspec.MsgspecError:
+            head = _head.decode(json_of(blob[:size]))
+        except (msgspec.MsgspecError, IndexError):
             return ["the body is not JSON"]
         said = (head.resourceType, head.id, head.meta and head.meta.versionId, head.meta and head.meta.lastUpdated)
         if said != (search.kind(type), id, str(vid), instant(at)):

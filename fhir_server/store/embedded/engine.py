@@ -44,7 +44,7 @@ FROM resource r CROSS JOIN version v ON v.rid=r.rid AND v.vid=? CROSS JOIN conte
 CROSS JOIN content now ON now.seq=r.seq WHERE r.type=? AND r.id=?"""
 
 #: What finding costs depends on how much is read of what is found.
-_FIND: dict[Want, str] = {"head": "find-heads", "index": "find-indexes", "body": "find"}
+_FIND: dict[Want, str] = {"head": "find-heads", "index": "find-indexes", "bare": "find", "body": "find"}
 #: With less than this left on its disk, in bytes, the store is not sent any more to be written.
 _LEAST_FREE = 16_000_000
 
@@ -69,7 +69,7 @@ class EmbeddedStore:
         """As `Store.read_many`."""
         return await self._readers.quickly(lambda search: search.versions_of(keys, want))
 
-    async def vread(self, type: str, id: str, version: int) -> Version | None:
+    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version | None:
         """As `Store.vread`."""
         if not 0 < version < 2**62:
             return None
@@ -107,6 +107,7 @@ class EmbeddedStore:
         after: Position | None = None,
         count: int = 50,
         most_bytes: int | None = None,
+        want: Want = "body",
     ) -> Page:
         """As `Store.history`."""
         return await self._readers.quickly(

@@ -82,7 +82,7 @@ class Search:
         want: Want,
     ) -> Page:
         rows, total = self._rows(scope, sort, position, count + 1)
-        if most_bytes is not None and want == "body":
+        if most_bytes is not None and want in ("bare", "body"):
             count = self.fitting([row[0] for row in rows[:count]], most_bytes)
         versions = self.versions([row[0] for row in rows[:count]], want)
         # One more than asked for was looked up, only to know whether it is there.
@@ -302,6 +302,7 @@ _SIZES = "SELECT r.size FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.v
 _BYTES = " CROSS JOIN content c ON c.seq = r.seq"
 _WANTED: dict[Want, tuple[str, str]] = {
     "body": ("r.size, c.bytes", _BYTES),
+    "bare": ("r.size, c.bytes", _BYTES),
     "index": ("0, substr(c.bytes, r.size + 1)", _BYTES),
     "head": ("0, x''", ""),
 }

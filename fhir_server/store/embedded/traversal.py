@@ -27,7 +27,7 @@ def traverse(search: Search, scope: Scope, after: Position | None, count: int, w
             rids += [rid for (rid,) in found]
         rids.sort()
         there = min(len(rids), count)
-        if want == "body":
+        if want in ("bare", "body"):
             there = search.fitting(rids[:there], _MOST_BYTES)
         versions = search.versions(rids[:there], want)
     return Page(versions, (rids[there - 1],) if len(rids) > there > 0 else None)

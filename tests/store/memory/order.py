@@ -59,6 +59,6 @@ def place(after: Position, what: str) -> int:
 
 def wanted(version: Version, want: Want) -> Version:
     """As much of a version as is asked for."""
-    if want == "body":
+    if want in ("bare", "body"):
         return version
     return replace(version, body=b"", packed=version.packed if want == "index" else b"")

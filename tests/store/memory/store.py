@@ -71,7 +71,7 @@ class MemoryStore:
         await self._distance.back()
         return versions
 
-    async def vread(self, type: str, id: str, version: int) -> Version | None:
+    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version | None:
         await self._distance.there()
         found = self._data.resources.get((type, id))
         versions = [self._seen(one) for _, one in found.versions if one.version == version] if found else []
@@ -113,6 +113,7 @@ class MemoryStore:
         after: Position | None = None,
         count: int = 50,
         most_bytes: int | None = None,
+        want: Want = "body",
     ) -> Page:
         await self._distance.there()
         before = place(after, "history") if after is not None else None
