@@ -84,5 +84,5 @@ def _authorizing(house: House, pages: Pages) -> list[APIRouter]:
     from fhir_server.site.authorizing.routes import routers
     from fhir_server.site.entrance import entrance
 
-    stands = entrance(house.authorization, pages, house.repository, _service_pages(house))
+    stands = entrance(house.authorization, pages, house.seen_by, _service_pages(house))
     return routers(stands) + ([house.simulators.router()] if house.settings.simulators else [])

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_server.access import binaries
-from fhir_server.access.grant import Grant, Scope
+from fhir_server.access.grant import ALL, Grant, Scope
 from fhir_server.access.record_owner import readable
 from fhir_server.access.rules import Asked, Decision, Facts, Outcome, Rule
 from fhir_server.access.write_rules import administers, reach
@@ -96,15 +96,25 @@ class Policy:
         self._asks_facts = any(one.facts is not None for one in self.rules)
         self._remembered = lru_cache(maxsize=remembered)(self._rule)
 
-    def rule(self, grant: Grant, type: str, verb: str, known: Known = ()) -> Filter:
-        """What of `type` the caller may `verb` (a letter of `cruds`); `NOTHING` when no scope speaks of it."""
-        return self._remembered(grant, type, verb, known)
+    def rule(self, grant: Grant, type: str, verb: str, known: Known = (), made: bool = False) -> Filter:
+        """What of `type` the caller may `verb` (a letter of `cruds`); `NOTHING` when no scope speaks of it.
 
-    def rule_of(self, grant: Grant, type: str, verb: str, index: Index, known: Known = ()) -> Filter:
+        Args:
+            grant: the caller.
+            type: resource type.
+            verb: a letter of `cruds`.
+            known: as `known` gives it.
+            made: of what a write makes, rather than of what is stored.
+        """
+        return self._remembered(grant, type, verb, known, made or verb == "c")
+
+    def rule_of(
+        self, grant: Grant, type: str, verb: str, index: Index, known: Known = (), made: bool = False
+    ) -> Filter:
         """As `rule`, for one resource of that index, which may leave less to be asked."""
         if type == "Binary" and not grant.unrestricted:
             return binaries.reached_of(grant, verb, index, self._asking(known))
-        return self.rule(grant, type, verb, known)
+        return self.rule(grant, type, verb, known, made)
 
     def chooses_ids(self, grant: Grant, type: str, known: Known = ()) -> bool:
         """Whether the caller may make resources of `type` under ids of their own: nothing of it is hidden from them."""
@@ -174,45 +184,67 @@ class Policy:
             if await satisfies(one.kept[type]):
                 return Decision("denied", one.name, one.reason)
         if grant.unrestricted and (verb in "rs" or administers(grant)):
-            return _own("allowed", "everything")
-        sights = [sight for sight in self._sights(grant, type, verb, known) if sight.filter != NOTHING]
+            hidden = [one for one, withheld in self._withheld(grant, type, verb, known) if await satisfies(withheld)]
+            return _masked(hidden[0]) if hidden else _own("allowed", "everything")
+        sights = [sight for sight in self._sights(grant, type, verb, known, verb == "c") if sight.filter != NOTHING]
         return await _judged(sights, satisfies) if sights else _own("denied", "no-scope")
 
-    def _rule(self, grant: Grant, type: str, verb: str, known: Known) -> Filter:
+    def _rule(self, grant: Grant, type: str, verb: str, known: Known, made: bool) -> Filter:
         if _rewrites_trace(grant, type, verb):
             return NOTHING
-        granted = self._granted(grant, type, verb, known)
+        granted = self._granted(grant, type, verb, known, made)
         kept = [Not(one.kept[type]) for one in self._kept(grant, type, verb)]
         return both(granted, *kept) if kept else granted
 
     def _kept(self, grant: Grant, type: str, verb: str) -> Sequence[Rule]:
         return self._keeping.get(type, ()) if verb in "cud" and not grant.own else ()
 
-    def _granted(self, grant: Grant, type: str, verb: str, known: Known) -> Filter:
+    def _granted(self, grant: Grant, type: str, verb: str, known: Known, made: bool = False) -> Filter:
         """What the scopes give."""
         if grant.unrestricted and (verb in "rs" or administers(grant)):
-            return EVERYTHING
+            return both(*[Not(withheld) for _, withheld in self._withheld(grant, type, verb, known, made)])
         if type == "Binary":
             return binaries.reached(grant, verb, self._asking(known))
-        return either([sight.filter for sight in self._sights(grant, type, verb, known)])
+        return either([sight.filter for sight in self._sights(grant, type, verb, known, made)])
+
+    def _withheld(
+        self, grant: Grant, type: str, verb: str, known: Known, made: bool = False
+    ) -> list[tuple[Rule, Filter]]:
+        """What rules withhold from a grant for everything: of a Binary, what they withhold of what it names."""
+        if grant.own:
+            return []
+        if type != "Binary":
+            return self._parts(grant, ALL, type, verb, known, made)[1]
+        asked, types = binaries.asked(verb), sorted(self._by_type)
+        return [
+            (rule, Linked(binaries.SECURITY_CONTEXT, named, withheld))
+            for named in types
+            for rule, withheld in self._parts(grant, ALL, named, asked, known)[1]
+        ]
 
     def _asking(self, known: Known) -> binaries.Rule:
         return lambda grant, type, verb: self.rule(grant, type, verb, known)
 
-    def _sights(self, grant: Grant, type: str, verb: str, known: Known) -> Iterator[_Sight]:
+    def _sights(self, grant: Grant, type: str, verb: str, known: Known, made: bool) -> Iterator[_Sight]:
         for scope in grant.scopes:
-            if not scope.covers(type, verb):
-                continue
-            asked = [(one, self._asked(one, grant, scope, type, verb, known)) for one in self._by_type.get(type, ())]
-            concerned = [(one, how) for one, how in asked if how is not None]
-            given = [("scopes", _reach(grant, scope, type, verb))]
-            given += [(one.name, one.gives(how)) for one, how in concerned if how is not _UNTOLD]
-            withheld = [(one, EVERYTHING if how is _UNTOLD else one.withholds(how)) for one, how in concerned]
-            yield _Sight(
-                tuple(part for part in given if part[1] != NOTHING),
-                tuple(part for part in withheld if part[1] != NOTHING),
-                scope.where,
-            )
+            if scope.covers(type, verb):
+                given, withheld = self._parts(grant, scope, type, verb, known, made)
+                yield _Sight(tuple(given), tuple(withheld), scope.where)
+
+    def _parts(
+        self, grant: Grant, scope: Scope, type: str, verb: str, known: Known, made: bool = False
+    ) -> tuple[list[tuple[str, Filter]], list[tuple[Rule, Filter]]]:
+        """What the scope reaches of a type, by which rule each; and what rules withhold of it, unless it is nothing."""
+        asked = [(one, self._asked(one, grant, scope, type, verb, known)) for one in self._by_type.get(type, ())]
+        concerned = [(one, how) for one, how in asked if how is not None]
+        given = [("scopes", _reach(grant, scope, type, verb))]
+        given += [(one.name, one.gives(how)) for one, how in concerned if how is not _UNTOLD]
+        withheld = [
+            (one, EVERYTHING if how is _UNTOLD else one.withholds(how))
+            for one, how in concerned
+            if one.of_writes or not made
+        ]
+        return [part for part in given if part[1] != NOTHING], [part for part in withheld if part[1] != NOTHING]
 
     def _asked(self, one: Rule, grant: Grant, scope: Scope, type: str, verb: str, known: Known) -> Asked | None:
         """What a rule is asked; None where it does not concern the caller."""
@@ -233,7 +265,7 @@ def _own(outcome: Outcome, name: str) -> Decision:
 
 
 async def _judged(sights: Sequence[_Sight], satisfies: Satisfies) -> Decision:
-    masked: Rule | None = None
+    hiding: Rule | None = None
     for sight in sights:
         for name, given in sight.given:
             if not await satisfies(both(given, sight.where)):
@@ -241,8 +273,12 @@ async def _judged(sights: Sequence[_Sight], satisfies: Satisfies) -> Decision:
             hidden = [one for one, withheld in sight.withheld if await satisfies(withheld)]
             if not hidden:
                 return Decision("allowed", name, _OWN["scopes"])
-            masked = masked or hidden[0]
-    return _own("masked", "out-of-reach") if masked is None else Decision("masked", masked.name, masked.reason)
+            hiding = hiding or hidden[0]
+    return _own("masked", "out-of-reach") if hiding is None else _masked(hiding)
+
+
+def _masked(rule: Rule) -> Decision:
+    return Decision("masked", rule.name, rule.reason)
 
 
 def _rewrites_trace(grant: Grant, type: str, verb: str) -> bool:

@@ -91,9 +91,9 @@ class Repository:
         """What of `type` the caller may `verb`: as `Policy.rule`."""
         return self.policy.rule(self.grant, type, verb, self._known)
 
-    def rule_of(self, type: str, verb: str, index: Index) -> Filter:
+    def rule_of(self, type: str, verb: str, index: Index, made: bool = False) -> Filter:
         """As `rule`, for one resource of that index: as `Policy.rule_of`."""
-        return self.policy.rule_of(self.grant, type, verb, index, self._known)
+        return self.policy.rule_of(self.grant, type, verb, index, self._known, made)
 
     def chooses_ids(self, type: str) -> bool:
         """Whether the caller may make resources of `type` under ids of their own."""
@@ -139,7 +139,7 @@ class Repository:
 
     async def ahead(self, keys: Sequence[Key]) -> None:
         """Ask for what will be read one by one inside the same `together`: in one call, with what it is judged by."""
-        await self._readings.ahead(keys, contexts=not self.grant.unrestricted)
+        await self._readings.ahead(keys, contexts=not self.grant.own)
 
     async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version:
         """That version, whole or bare, judged by its own index and the *current* version's.
@@ -214,7 +214,7 @@ class Repository:
     async def there(self, keys: Sequence[Key]) -> set[Key]:
         """Which of `keys` are there and may be read: nothing is shown, and nothing is traced."""
         read = [key for key in keys if self.allows(key[0], "r")]
-        found = await self._readings.heads(read, "head" if self.grant.unrestricted else "index")
+        found = await self._readings.heads(read, "head" if self.grant.own else "index")
         return {(v.type, v.id) for v in found if v is not None and not v.deleted and await self.sees(v, "r")}
 
     async def ids_each(self, scopes: Sequence[Scope], count: int) -> list[frozenset[str]]:
@@ -256,7 +256,7 @@ class Repository:
 
     def visible(self, scope: Scope, verb: str = "s") -> Mapping[str, Filter]:
         """`scope` as the caller may use it: types without a rule dropped, links narrowed, the rule ANDed."""
-        if self.grant.unrestricted:
+        if self.grant.own:
             return scope
         rules = ((type, self.rule(type, verb), where) for type, where in scope.items())
         narrow = partial(self.policy.narrow, self.grant, known=self._known)
@@ -393,7 +393,7 @@ class Repository:
 
     async def _sees_past(self, version: Version) -> bool:
         """Whether the caller may read a version, and what there is now."""
-        if version.current or self.grant.unrestricted:
+        if version.current or self.grant.own:
             return await self.sees(version, "r")
         now = await self._readings.read(version.type, version.id)
         past = replace(version, packed=version.own)

@@ -65,6 +65,9 @@ class Rule:
         types: that it speaks of; of others it is never asked.
         gives: what a scope of that level reaches by this rule, beside what it reaches without.
         withholds: what no scope of that level reaches, whatever gives it.
+        of_writes: whether what it withholds may not be written either. Else it is about what is stored: a write may
+            make what its writer then sees no more (a deletion that is logical, a document of a patient who blocks who
+            files it).
         kept: type → what of it no token creates, updates or deletes. Who may read it is told so, in words.
         facts: what is read before; without, or where they do not concern the caller, nothing is.
     """
@@ -74,6 +77,7 @@ class Rule:
     types: frozenset[str]
     gives: Callable[[Asked], Filter] = _nothing
     withholds: Callable[[Asked], Filter] = _nothing
+    of_writes: bool = True
     kept: Mapping[str, Filter] = field(default_factory=dict)
     facts: Facts | None = None
 

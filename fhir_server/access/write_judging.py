@@ -49,7 +49,7 @@ async def require_written(caller: Repository, judge: Judge, wanted: Written) -> 
         Forbidden: with the element that says so, where one does.
     """
     grant, type, tree, before = caller.grant, wanted.type, wanted.tree, wanted.before
-    allowed = caller.rule_of(type, wanted.verb, wanted.index)
+    allowed = caller.rule_of(type, wanted.verb, wanted.index, made=True)
     if type == "Binary" and not grant.unrestricted and binaries.is_named(wanted.index):
         # What it names may be written with it: that is judged when all writes of the commit are known.
         allowed = binaries.constraint(grant, wanted.verb)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fhir_server.settings import Settings, is_loopback
@@ -34,7 +34,7 @@ def required(settings: Settings) -> None:
 def entrance(
     authorization: Authorization,
     pages: Pages,
-    repository: Callable[[Grant], Repository],
+    repository: Callable[[Grant], Awaitable[Repository]],
     services: Sequence[ServicePages],
 ) -> Entrance:
     """The pages' own view of the server, and of the services whose pages stand beside them."""

@@ -45,7 +45,7 @@ class Entrance:
     Attributes:
         authorization: who gets in.
         pages: the templates.
-        repository: the store as a grant may see it.
+        repository: gives the store as a grant may see it, with what rules must know of the caller.
         services: whose pages stand beside these.
         after: paths that somebody may be taken to after signing in, and nothing else (open redirects).
         providers: (name shown, path) of identity providers, for the sign-in page.
@@ -53,7 +53,7 @@ class Entrance:
 
     authorization: Authorization
     pages: Pages
-    repository: Callable[[Grant], Repository]
+    repository: Callable[[Grant], Awaitable[Repository]]
     services: tuple[ServicePages, ...]
     after: re.Pattern[str]
     providers: tuple[tuple[str, str], ...] = ()

@@ -75,7 +75,7 @@ async def test_only_whoever_is_named_is_shown(filled: Space, typed: str, shown: 
 
     account = await a_person(filled, "docteur", "Practitioner/d1")
     place = filled.house.authorization.verifier.place("http://server.test/fhir")
-    found = await find(lambda grant: filled.house.repository(grant), place, account, typed)
+    found = await find(filled.house.seen_by, place, account, typed)
     assert {id for id, _ in found} == shown
 
 
@@ -84,7 +84,7 @@ async def test_somebody_who_acts_for_others_sees_those_without_typing_anything(f
 
     account = await a_person(filled, "parent", "RelatedPerson/r1", wards=("p2", "p3"))
     place = filled.house.authorization.verifier.place("http://server.test/fhir")
-    found = await find(lambda grant: filled.house.repository(grant), place, account, "")
+    found = await find(filled.house.seen_by, place, account, "")
     assert {id for id, _ in found} == {"p2", "p3"}
 
 

@@ -5,7 +5,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#standalone-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +30,13 @@ class Encounter:
     words: str
 
 
-async def find(repository: Callable[[Grant], Repository], account: Account, patient: str) -> Sequence[Encounter]:
+async def find(
+    repository: Callable[[Grant], Awaitable[Repository]], account: Account, patient: str
+) -> Sequence[Encounter]:
     """`SHOWN` encounters of the patient at most; `repository` is the store as a grant may see it."""
     grant = Grant((_SCOPE,), subject=account.subject, wards=frozenset(account.patients))
     found = {"Encounter": compartment_filter("Patient", patient, "Encounter")}
-    page = await repository(grant).find(found, count=SHOWN)
+    page = await (await repository(grant)).find(found, count=SHOWN)
     return [_line(version.id, msgspec.json.decode(version.body)) for version in page.versions]
 
 

@@ -7,7 +7,7 @@ Nothing is handed on that whoever opens the app could not read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +28,7 @@ _INTENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 
 
 async def context(
-    repository: Callable[[Grant], Repository],
+    repository: Callable[[Grant], Awaitable[Repository]],
     account: Account,
     patient: str,
     *,
@@ -65,13 +65,15 @@ async def context(
     return found
 
 
-async def tenant(repository: Callable[[Grant], Repository], account: Account, role: str | None) -> dict[str, Any]:
+async def tenant(
+    repository: Callable[[Grant], Awaitable[Repository]], account: Account, role: str | None
+) -> dict[str, Any]:
     """`tenant`: the establishment a professional acts in; nothing when it is not known."""
     if role is None or not role.startswith("PractitionerRole/"):
         return {}
     scope = Scope("user", "PractitionerRole", frozenset("rs"))
     try:
-        version = await repository(Grant((scope,), subject=account.subject)).read(*role.split("/", 1))
+        version = await (await repository(Grant((scope,), subject=account.subject))).read(*role.split("/", 1))
     except FhirError:
         return {}
     organization = msgspec.json.decode(version.body, type=_Role).organization
@@ -87,7 +89,9 @@ class _Role(msgspec.Struct):
     organization: _Reference | None = None
 
 
-async def _of_patient(repository: Callable[[Grant], Repository], account: Account, patient: str, one: str) -> bool:
+async def _of_patient(
+    repository: Callable[[Grant], Awaitable[Repository]], account: Account, patient: str, one: str
+) -> bool:
     """Whether the account sees it, and it is the patient's or speaks of nobody."""
     match = _REFERENCE.fullmatch(one)
     if match is None or match[1] not in resource_types():
@@ -96,4 +100,5 @@ async def _of_patient(repository: Callable[[Grant], Repository], account: Accoun
     scope = Scope("user", type, frozenset("rs"))
     grant = Grant((scope,), subject=account.subject, wards=frozenset(account.patients))
     where = EVERYTHING if type in DIRECTORY else readable(patient, type)
-    return bool((await repository(grant).find({type: both(Id((id,)), where)}, count=1, want="head")).versions)
+    seen = await repository(grant)
+    return bool((await seen.find({type: both(Id((id,)), where)}, count=1, want="head")).versions)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#apps-that-l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -35,7 +35,7 @@ _SCOPE = Scope("user", "Patient", frozenset("rs"))
 
 
 async def find(
-    repository: Callable[[Grant], Repository], place: Place, account: Account, asked: str
+    repository: Callable[[Grant], Awaitable[Repository]], place: Place, account: Account, asked: str
 ) -> Sequence[tuple[str, str]]:
     """(id, label) of patients, `SHOWN` at most.
 
@@ -47,12 +47,12 @@ async def find(
             and an id.
     """
     if account.professional and not asked.startswith("id:"):
-        return await _identified(repository(_grant(account)), place, asked)
+        return await _identified(await repository(_grant(account)), place, asked)
     grant = _grant(account)
     where = _where(asked, place)
     if not account.professional:
         where = both(where, Id(account.patients))
-    page = await repository(grant).find({"Patient": where}, count=SHOWN)
+    page = await (await repository(grant)).find({"Patient": where}, count=SHOWN)
     return [(version.id, _label(version.body)) for version in page.versions]
 
 

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/practitionerrole.html; what the national directory says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,20 +19,20 @@ _READS = frozenset("rs")
 _SCOPES = (Scope("user", "PractitionerRole", _READS), Scope("user", "Organization", _READS))
 
 
-async def find(repository: Callable[[Grant], Repository], account: Account) -> Sequence[tuple[str, str]]:
+async def find(repository: Callable[[Grant], Awaitable[Repository]], account: Account) -> Sequence[tuple[str, str]]:
     """(reference, label) of each of the account's roles, same order.
 
     Args:
         repository: the store as a grant may see it.
         account: a professional.
     """
-    seen = repository(Grant(_SCOPES, subject=account.subject))
+    seen = await repository(Grant(_SCOPES, subject=account.subject))
     return [(role, await _label(seen, role)) for role in account.roles]
 
 
-async def name(repository: Callable[[Grant], Repository], account: Account, role: str) -> str:
+async def name(repository: Callable[[Grant], Awaitable[Repository]], account: Account, role: str) -> str:
     """The label of one role."""
-    return await _label(repository(Grant(_SCOPES, subject=account.subject)), role)
+    return await _label(await repository(Grant(_SCOPES, subject=account.subject)), role)
 
 
 async def _label(seen: Repository, role: str) -> str:

@@ -46,8 +46,8 @@ async def recent(entrance: Entrance, account: Account, patient: str) -> Sequence
     """The last accesses of professionals to one patient's record, emergencies first, then the newest."""
     grant = Grant(_EVENTS, subject=account.subject, wards=frozenset(account.wards))
     place = entrance.authorization.verifier.place(entrance.pages.settings.base_url)
-    chosen = (await AuditReader(entrance.repository(grant)).accesses(patient, place))[:SHOWN]
-    known = await names(entrance.repository(OPEN), (one.practitioner for one in chosen))
+    chosen = (await AuditReader(await entrance.repository(grant)).accesses(patient, place))[:SHOWN]
+    known = await names(await entrance.repository(OPEN), (one.practitioner for one in chosen))
     tools = {one.software: await _called(entrance, one.software) for one in chosen}
     return [
         Shown(known.get(one.practitioner, one.practitioner), tools[one.software], one.purpose, one.reason, one.last)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.record import choice_step, label_step
+from fhir_server.space.record import choice_step, label_step, reading_rules
 from fhir_server.space.record.choices import CHOICE
 from fhir_server.space.record.personal_lists import PRIVATE
 from fhir_server.space.record.sharing.steps import SHARING
@@ -23,7 +23,7 @@ _KEPT = Rule(
 
 RECORD = Service(
     "record",
-    rules=(_KEPT, PRIVATE),
+    rules=(_KEPT, PRIVATE, *reading_rules.RULES),
     steps=(
         *SHARING,
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),

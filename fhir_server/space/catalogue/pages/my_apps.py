@@ -183,7 +183,8 @@ async def exchanges(
     place = entrance.authorization.verifier.place(entrance.pages.settings.base_url)
     about = ("patient", f"Patient/{patient}")
     asked = [condition("AuditEvent", [about, ("agent:identifier", f"|{app.client}")], place) for app in apps]
-    pages = await entrance.repository(grant).find_each([{"AuditEvent": where} for where in asked], count=LAST)
+    seen = await entrance.repository(grant)
+    pages = await seen.find_each([{"AuditEvent": where} for where in asked], count=LAST)
     return [[_exchange(parse(version.body)) for version in page.versions] for page in pages]
 
 

@@ -1,0 +1,157 @@
+"""What the record's rules must know of a caller: as whom they write, and for whom they may no longer act.
+
+https://hl7.org/fhir/R4/practitionerrole.html, https://hl7.org/fhir/R4/relatedperson.html. A person is one over several
+resources by the identifiers these share: a caregiver is a RelatedPerson for each of those they care for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fhir_server.fhir.dates import interval
+from fhir_server.fhir.json import parse
+from fhir_server.space.record.invisible import PARIS
+from fhir_server.space.record.rows import CHOICE, CHOICE_UNTIL, national
+from fhir_server.store.filters import Filter, Id, Not, Range, Refers, Token, both, either
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+
+#: Years after which nobody acts for somebody because they are a minor (Code civil, art. 414).
+MAJORITY = 18
+#: Role class of somebody who cares for an adult, and was chosen by them.
+_CAREGIVER = "CAREGIVER"
+#: PractitionerRoles of one professional, RelatedPersons of one patient: more are not looked at.
+_MOST = 200
+_MINUTE = 60
+
+
+def minute() -> int:
+    """The minute that it is, in µs since 1970: the pace at which time enters a rule."""
+    return int(time.time()) // _MINUTE * _MINUTE * 1_000_000
+
+
+class Authorship(NamedTuple):
+    """As whom a professional writes documents.
+
+    Attributes:
+        identifiers: as the row of a document's authors has them: "8" and the RPPS, "Practitioner/1", their roles.
+        sees_masked: whether masked documents are shown to them: an emergency of a patient who said so.
+    """
+
+    identifiers: frozenset[str]
+    sees_masked: bool = False
+
+
+async def authorship(own: Repository, subject: str, role: str | None, patient: str | None, now: int) -> Authorship:
+    """As whom the professional writes.
+
+    Args:
+        own: the server's own sight of the store.
+        subject: "Practitioner/1", or "PractitionerRole/1".
+        role: in which they act.
+        patient: id of the patient in context, in an emergency; None in the ordinary way of care.
+        now: µs since 1970.
+    """
+    mine = {subject, *([role] if role else [])}
+    practitioner = await _practitioner(own, subject)
+    if practitioner is not None:
+        mine.add(practitioner)
+        tree = await _read(own, practitioner)
+        mine |= {found for one in _identifiers(tree) if (found := national(one)) is not None}
+        page = await own.find({"PractitionerRole": Refers("practitioner", practitioner)}, count=_MOST, want="head")
+        mine |= {f"PractitionerRole/{version.id}" for version in page.versions}
+    return Authorship(frozenset(mine), patient is not None and await chose(own, patient, "emergency-sees-masked", now))
+
+
+async def chose(own: Repository, patient: str, kind: str, now: int) -> bool:
+    """Whether a choice of a patient's is in force."""
+    where = both(
+        Refers("patient", f"Patient/{patient}"),
+        Token(CHOICE, kind),
+        Range(CHOICE_UNTIL, low_to=now, high_from=now),
+    )
+    return await own.count({"Consent": where}, 1) > 0
+
+
+async def of_age(own: Repository, subject: str, patients: Collection[str], now: int) -> frozenset[str]:
+    """The patients who are of age, and whom the person acts for as a representative rather than as a caregiver.
+
+    Args:
+        own: the server's own sight of the store.
+        subject: "Patient/1" or "RelatedPerson/1".
+        patients: ids of those the person acts for.
+        now: µs since 1970.
+    """
+    page = await own.find({"Patient": Id(tuple(sorted(patients)))}, count=_MOST)
+    adults = {version.id for version in page.versions if _is_of_age(parse(version.body), now)}
+    if not adults:
+        return frozenset()
+    return frozenset(adults - await _cared_for(own, subject, adults, now))
+
+
+def _is_of_age(tree: Mapping[str, Any], now: int) -> bool:
+    """From the midnight, in Paris, with which the birthday begins; of a year or month alone, its last day's."""
+    born = tree.get("birthDate")
+    if not isinstance(born, str):
+        return False
+    _, last = interval(born, PARIS)
+    day = datetime.fromtimestamp(last // 1_000_000, UTC).astimezone(PARIS).date()
+    # Born on 29 February: of age on 1 March.
+    leap = (day.month, day.day) == (2, 29)
+    birthday = datetime(day.year + MAJORITY, 3 if leap else day.month, 1 if leap else day.day, tzinfo=PARIS)
+    return int(birthday.timestamp()) * 1_000_000 <= now
+
+
+async def _cared_for(own: Repository, subject: str, adults: Collection[str], now: int) -> set[str]:
+    """Those of the patients whose caregiver the person is."""
+    who = await _read(own, subject)
+    mine = set(_named(who))
+    where: Filter = either([Refers("patient", f"Patient/{id}") for id in sorted(adults)])
+    page = await own.find({"RelatedPerson": both(where, Not(Token("active", "false")))}, count=_MOST)
+    found = set()
+    for version in page.versions:
+        tree = parse(version.body)
+        is_self = f"RelatedPerson/{version.id}" == subject
+        if (is_self or mine & set(_named(tree))) and _cares(tree) and _holds(tree, now):
+            found.add(str(tree.get("patient", {}).get("reference", "")).rpartition("/")[2])
+    return found
+
+
+def _cares(tree: Mapping[str, Any]) -> bool:
+    return any(
+        coding.get("code") == _CAREGIVER
+        for concept in tree.get("relationship", ())
+        for coding in concept.get("coding", ())
+    )
+
+
+def _holds(tree: Mapping[str, Any], now: int) -> bool:
+    period = tree.get("period") or {}
+    start, end = period.get("start"), period.get("end")
+    return (start is None or interval(start, PARIS)[0] <= now) and (end is None or now <= interval(end, PARIS)[1])
+
+
+def _named(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for one in _identifiers(tree):
+        if one.get("system") and one.get("value"):
+            yield str(one["system"]), str(one["value"])
+
+
+def _identifiers(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in tree.get("identifier", ()) if isinstance(one, dict)]
+
+
+async def _practitioner(own: Repository, subject: str) -> str | None:
+    if subject.startswith("Practitioner/"):
+        return subject
+    said = (await _read(own, subject)).get("practitioner", {}).get("reference")
+    return said if isinstance(said, str) and said.startswith("Practitioner/") else None
+
+
+async def _read(own: Repository, reference: str) -> dict[str, Any]:
+    version = await own.current(*reference.split("/", 1))
+    return parse(version.body) if version is not None and not version.deleted else {}

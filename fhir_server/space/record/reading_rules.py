@@ -1,0 +1,189 @@
+"""Who sees a document by its labels, whom it is about and who wrote it: rules that become part of every filter.
+
+CSP R1111-26 to R1111-53, as ARCHITECTURE.md has them. Each rule withholds by itself; what
+professionals are let in by (blocked, authorised, emergencies) is in rules of their own. A rule is about what is stored:
+whoever files, masks or deletes a document may make what they then see no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, NamedTuple
+
+from fhir_server.access.grant import Grant
+from fhir_server.access.record_owner import WHOSE, readable, rows
+from fhir_server.access.rules import Asked, Facts, Rule
+from fhir_server.access.write_rules import administers
+from fhir_server.space.record.caller import Authorship, authorship, minute, of_age
+from fhir_server.space.record.labels import MASKED, NOT_PATIENT, NOT_REPRESENTATIVES
+from fhir_server.space.record.rows import AUTHOR, SECURITY_LABEL, VISIBLE
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Not, Range, Refers, Token, both, either
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+
+DOCUMENTS = frozenset({"DocumentReference"})
+
+
+def has_label(code: str) -> Filter:
+    """Documents with a label. By the parameter's own row, which what an earlier server stored has too."""
+    return Token(SECURITY_LABEL, code.casefold())
+
+
+#: Documents that are deleted, logically.
+DELETED = Token("status", "entered-in-error")
+
+
+def _deleted(asked: Asked) -> Filter:
+    if asked.grant.own:
+        return NOTHING
+    # An administrator's software reads it no more than others; what it writes under its id, it writes over it.
+    return NOTHING if asked.level == "system" and administers(asked.grant) and asked.verb in "ud" else DELETED
+
+
+def _professional(grant: Grant) -> bool:
+    return (grant.subject or "").startswith(("Practitioner/", "PractitionerRole/"))
+
+
+def _patients_side(grant: Grant) -> bool:
+    """Whether the caller is a patient, somebody who acts for one, or their app."""
+    levels = {scope.level for scope in grant.scopes}
+    return not grant.own and not _professional(grant) and bool(levels & {"patient", "user"})
+
+
+class _Time(NamedTuple):
+    """The minute that it is, in µs since 1970."""
+
+    now: int
+
+
+def _when(grant: Grant) -> Hashable | None:
+    return minute() if _patients_side(grant) else None
+
+
+async def _told_time(own: Repository, key: Hashable) -> Hashable:
+    assert isinstance(key, int)
+    return _Time(key)
+
+
+def _invisible(asked: Asked) -> Filter:
+    if asked.level == "system" or not isinstance(asked.facts, _Time):
+        return NOTHING
+    return both(has_label(NOT_PATIENT), Not(Range(VISIBLE, high_to=asked.facts.now)))
+
+
+def _of_minors(asked: Asked) -> Filter:
+    """What the minor asked to be kept from who acts for them; what they wish of caregivers is no less."""
+    grant = asked.grant
+    if asked.level == "system" or not _patients_side(grant) or grant.subject is None:
+        return NOTHING
+    own = grant.subject.removeprefix("Patient/") if grant.subject.startswith("Patient/") else None
+    if asked.level == "patient":
+        return NOTHING if own is not None and grant.patient == own else has_label(NOT_REPRESENTATIVES)
+    hidden = has_label(NOT_REPRESENTATIVES)
+    return hidden if own is None else both(hidden, Not(Refers("subject", f"Patient/{own}")))
+
+
+class _Grown(NamedTuple):
+    """Whose representatives have their record no more: ids of patients."""
+
+    patients: frozenset[str]
+
+
+def _represents(grant: Grant) -> Hashable | None:
+    if not _patients_side(grant) or grant.subject is None:
+        return None
+    own = grant.subject.removeprefix("Patient/")
+    others = (grant.wards | ({grant.patient} if grant.patient else set())) - {own}
+    return (grant.subject, frozenset(others), minute()) if others else None
+
+
+async def _grown(own: Repository, key: Hashable) -> Hashable:
+    assert isinstance(key, tuple)
+    subject, patients, now = key
+    return _Grown(await of_age(own, subject, patients, now))
+
+
+def _of_age(asked: Asked) -> Filter:
+    facts, grant = asked.facts, asked.grant
+    if asked.level == "system" or not isinstance(facts, _Grown) or not facts.patients:
+        return NOTHING
+    if asked.level == "patient":
+        return EVERYTHING if grant.patient in facts.patients else NOTHING
+    ids = sorted(facts.patients)
+    if asked.verb in "rs":
+        return either([readable(id, asked.type) for id in ids])
+    return either([Refers(WHOSE, f"Patient/{id}") for id in ids])
+
+
+def _writer(grant: Grant) -> Hashable | None:
+    """A professional in the ordinary way of care; in an emergency the patient may have said otherwise."""
+    return (grant.subject, grant.role, None, 0) if _professional(grant) and not _in_emergency(grant) else None
+
+
+def _emergency_writer(grant: Grant) -> Hashable | None:
+    return (
+        (grant.subject, grant.role, grant.patient, minute()) if _professional(grant) and _in_emergency(grant) else None
+    )
+
+
+def _in_emergency(grant: Grant) -> bool:
+    return grant.purpose in ("ETREAT", "BTG")
+
+
+async def _written(own: Repository, key: Hashable) -> Hashable:
+    assert isinstance(key, tuple)
+    return await authorship(own, *key)
+
+
+def _masked(asked: Asked) -> Filter:
+    facts = asked.facts
+    if asked.level == "system" or not isinstance(facts, Authorship) or facts.sees_masked:
+        return NOTHING
+    mine = either([Token(AUTHOR, one) for one in sorted(facts.identifiers)])
+    return both(has_label(MASKED), Not(mine)) if facts.identifiers else has_label(MASKED)
+
+
+_MASKED = "masked to professionals; its author sees it"
+
+RULES = (
+    Rule("document-deleted", "deleted by its author", DOCUMENTS, withholds=_deleted, of_writes=False),
+    Rule(
+        "document-masked",
+        _MASKED,
+        DOCUMENTS,
+        withholds=_masked,
+        of_writes=False,
+        facts=Facts(_writer, _written, frozenset({"Practitioner", "PractitionerRole"})),
+    ),
+    Rule(
+        "document-masked-in-emergency",
+        _MASKED,
+        DOCUMENTS,
+        withholds=_masked,
+        of_writes=False,
+        facts=Facts(_emergency_writer, _written, frozenset({"Practitioner", "PractitionerRole", "Consent"})),
+    ),
+    Rule(
+        "document-invisible",
+        "invisible to its patient for the first month",
+        DOCUMENTS,
+        withholds=_invisible,
+        of_writes=False,
+        facts=Facts(_when, _told_time, frozenset()),
+    ),
+    Rule(
+        "document-of-a-minor",
+        "invisible to who acts for the patient",
+        DOCUMENTS,
+        withholds=_of_minors,
+        of_writes=False,
+    ),
+    Rule(
+        "patient-of-age",
+        "of a patient who is of age, and acts alone",
+        frozenset(rows()) - {"Binary"},
+        withholds=_of_age,
+        facts=Facts(_represents, _grown, frozenset({"Patient", "RelatedPerson"})),
+    ),
+)
