@@ -64,7 +64,7 @@ class Caller:
             {name.replace("_", "-"): value for name, value in headers.items()},
         )
         context = Context(
-            self.house.repository(self.grant, BASE),
+            await self.house.seen_by(self.grant, BASE),
             self.house.settings,
             BASE,
             self.house.pipeline,
@@ -336,7 +336,7 @@ async def test_without_a_scope_every_verb_is_forbidden(house: House, method: str
 
 
 async def test_a_write_judged_against_a_version_that_was_masked_since_is_refused(house: House) -> None:
-    repository = house.repository(MASKED_FROM, BASE)
+    repository = await house.seen_by(MASKED_FROM, BASE)
     before = await repository.current("DocumentReference", "open", "u")
     assert before is not None
     await Caller(house, OPEN)("PUT", "DocumentReference/open", a_document("open", "alice", "MASQUE_PS"))

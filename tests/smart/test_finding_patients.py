@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.population.codes import ROLE_CLASS
 from fhir_server.smart.people.patients import known_enough
 from tests.server.closed import Space
 from tests.site.catalogue import INS_DEMO
@@ -82,7 +83,12 @@ async def test_only_whoever_is_named_is_shown(filled: Space, typed: str, shown: 
 async def test_somebody_who_acts_for_others_sees_those_without_typing_anything(filled: Space) -> None:
     from fhir_server.smart.people.patients import find
 
-    account = await a_person(filled, "parent", "RelatedPerson/r1", wards=("p2", "p3"))
+    for id in ("p2", "p3"):
+        # Of age: who acts for them is their caregiver.
+        related = {"patient": {"reference": f"Patient/{id}"}, "identifier": [{"system": INS_DEMO, "value": "r"}]}
+        cares = {"relationship": [{"coding": [{"system": ROLE_CLASS, "code": "CAREGIVER"}]}]}
+        await filled.put({"resourceType": "RelatedPerson", "id": f"of-{id}", **related, **cares})
+    account = await a_person(filled, "carer", "RelatedPerson/of-p2", wards=("p2", "p3"))
     place = filled.house.authorization.verifier.place("http://server.test/fhir")
     found = await find(filled.house.seen_by, place, account, "")
     assert {id for id, _ in found} == {"p2", "p3"}
