@@ -179,6 +179,18 @@ OWN: tuple[dict[str, Any], ...] = (
             {"name": "return", "use": "out", "min": 1, "max": "1", "type": "DocumentReference"},
         ],
     },
+    {
+        "id": "DocumentReference-show",
+        "name": "Show",
+        "code": "show",
+        "affectsState": False,
+        "resource": ["DocumentReference"],
+        "instance": True,
+        "parameter": [
+            {"name": "file", "use": "in", "min": 0, "max": "1", "type": "positiveInt"},
+            {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Binary"},
+        ],
+    },
 )
 
 

@@ -35,6 +35,7 @@ RECORD = Service(
         "Patient-record-choose": f"{_HERE}.choice_operations:choose",
         "DocumentReference-generate-metadata": f"{_HERE}.cda.operations:generate_metadata",
         "DocumentReference-file-cda": f"{_HERE}.cda.operations:file_cda",
+        "DocumentReference-show": f"{_HERE}.showing.operation:show",
     },
     pages=f"{_HERE}.pages.rows:pages",
 )
