@@ -1,44 +1,25 @@
 """Bouquet de services: the tools open to a professional, opened on the patient at hand with no new sign-in.
 
 https://hl7.org/fhir/smart-app-launch/app-launch.html#launch-app-ehr-launch. The patient at hand and the words they were
-looked for with are kept with the session, never in an address.
+looked for with are kept with the session (`space.at_hand`), never in an address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-import msgspec
 from fastapi.responses import Response
 
 from fhir_server.site.authorizing import purpose_of_use
 from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Entrance
-from fhir_server.smart import lifetimes
 from fhir_server.smart.clients.registered import Client
 from fhir_server.smart.people.patients import known_enough
-from fhir_server.smart.secret import digest
+from fhir_server.space.at_hand import AtHand, at_hand, keep
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.registry import Catalogue
-
-if TYPE_CHECKING:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class AtHand:
-    """What a professional has before them.
-
-    Attributes:
-        patient: id of the patient chosen.
-        asked: words of the name looked for.
-    """
-
-    patient: str | None = None
-    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +45,7 @@ async def show(guest: Guest[Apps]) -> Response:
         found = await roles.find(entrance.repository, account)
         return guest.visit.page("smart/role", {"roles": found, "client": "", "then": "/outils"})
     role = guest.session.role or next(iter(account.roles), None)
-    hand = await _at_hand(guest)
+    hand = await at_hand(guest)
     tools = await open_to_professionals(entrance, guest.service.catalogue)
     values = {
         "role": await roles.name(entrance.repository, account, role) if role else "",
@@ -84,7 +65,7 @@ async def show(guest: Guest[Apps]) -> Response:
 
 async def look_for(guest: Guest[Apps]) -> Response:
     """Patients of a name."""
-    await _keep(guest, replace(await _at_hand(guest), asked=guest.field("name", 100)))
+    await keep(guest, replace(await at_hand(guest), asked=guest.field("name", 100)))
     return guest.to("/outils")
 
 
@@ -93,7 +74,7 @@ async def choose(guest: Guest[Apps]) -> Response:
     chosen = guest.field("patient") or None
     if chosen is not None and not await guest.entrance.may_choose(guest.account, chosen):
         return guest.nothing()
-    await _keep(guest, AtHand(chosen))
+    await keep(guest, AtHand(chosen))
     return guest.to("/outils")
 
 
@@ -116,13 +97,3 @@ def _tool(client: Client, app: App | None, publishers: Mapping[str, str]) -> Too
     if app is None or app.status != "EN_LIGNE" or app.audience != "professional":
         return None
     return Tool(client, app.description, publishers[app.publisher])
-
-
-async def _at_hand(guest: Guest[Apps]) -> AtHand:
-    kept = await guest.visit.authorization.records.get("at-hand", digest(guest.visit.cookie or ""))
-    return msgspec.json.decode(kept, type=AtHand) if kept is not None else AtHand()
-
-
-async def _keep(guest: Guest[Apps], hand: AtHand) -> None:
-    key = digest(guest.visit.cookie or "")
-    await guest.visit.authorization.records.put("at-hand", key, msgspec.json.encode(hand), lifetimes.SESSION)

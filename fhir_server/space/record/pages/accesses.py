@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.accesses.recent import recent
 from fhir_server.space.record.pages.documents import record, whose
-from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.people import SITE, of_patient
 from fhir_server.space.service import Surroundings
 
 
@@ -21,5 +21,9 @@ async def show(guest: Guest[Surroundings]) -> Response:
     patient = guest.path("patient")
     if of_patient(guest) is None:
         return guest.nothing()
-    values = {**await record(guest, patient), "accesses": await recent(guest.entrance, guest.account, patient)}
+    values = {
+        **await record(guest, patient),
+        "accesses": await recent(guest.entrance, guest.account, patient),
+        "site": SITE,
+    }
     return guest.page("record/accesses", values)

@@ -74,7 +74,7 @@ def read(guest: Guest[Surroundings]) -> Draft | dict[str, str]:
         return wrong
     coding = {"system": TYPES, "code": kind, "display": type_words()[TYPES, kind]}
     masked, description = guest.field("masked") == "yes", guest.field("description", LONGEST_COMMENT)
-    return Draft(_number(guest.field("number")), title, description, coding, when, found, body, masked)
+    return Draft(number(guest.field("number")), title, description, coding, when, found, body, masked)
 
 
 def _wrong_file(body: bytes, found: str | None) -> str:
@@ -85,7 +85,8 @@ def _wrong_file(body: bytes, found: str | None) -> str:
     return "" if found else "format"
 
 
-def _number(given: str) -> str:
+def number(given: str) -> str:
+    """The number of a form, as it was given, or a new one."""
     try:
         return str(UUID(given))
     except ValueError:
@@ -102,7 +103,7 @@ async def _form(
         **await record(guest, guest.path("patient")),
         "types": OWN_TYPES,
         "typed": {name: guest.field(name, LONGEST_COMMENT) for name in _FIELDS},
-        "number": _number(guest.field("number")),
+        "number": number(guest.field("number")),
         "errors": errors or {},
         "refusals": refusals or [],
         "accept": files.ACCEPT,

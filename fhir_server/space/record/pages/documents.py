@@ -16,7 +16,7 @@ from fhir_server.space.record.pages import searches
 from fhir_server.space.record.pages.asking import Asking, Found
 from fhir_server.space.record.pages.categories import CATEGORIES
 from fhir_server.space.record.pages.folders import Arrangement, Folder, arrangement
-from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.people import named, of_patient
 from fhir_server.space.record.pages.sheets import HIDING, Sheet, author_words, bytes_words, sheet
 from fhir_server.space.service import Surroundings
 
@@ -111,7 +111,7 @@ async def record(guest: Guest[Surroundings], patient: str) -> dict[str, Any]:
     """What every page of one record says: whose it is, and whether it is the person's own."""
     return {
         "patient": patient,
-        "whom": await guest.entrance.name_of(guest.account, patient),
+        "whom": (await named(guest, patient))[0],
         "own": guest.account.subject == f"Patient/{patient}",
     }
 

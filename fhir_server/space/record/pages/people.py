@@ -5,6 +5,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html: one patien
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from fhir_server.space.service import Surroundings
 if TYPE_CHECKING:
     from fhir_server.smart.people.accounts import Account
 
+#: Through which software it is: these pages. No client that is registered is called so, and traces name it.
+SITE = "@site"
+_BORN = re.compile(r"(.+) \(([0-9-]{10})\)")
 #: Type → the letters of `cruds` that the pages of patients and those who act for them need.
 _PATIENT: Mapping[str, str] = {
     "AuditEvent": "rs",
@@ -54,6 +58,7 @@ def patients(account: Account, patient: str) -> Grant:
     return Grant(
         _PATIENT_SCOPES,
         subject=account.subject,
+        client=SITE,
         patient=patient,
         wards=frozenset(account.wards),
         purpose="PATRQT",
@@ -63,13 +68,26 @@ def patients(account: Account, patient: str) -> Grant:
 def professionals(account: Account, role: str | None, patient: str, purpose: Purpose, reason: str | None) -> Grant:
     """The grant of a professional who looks at one record, for a purpose."""
     return Grant(
-        _PROFESSIONAL_SCOPES, subject=account.subject, role=role, patient=patient, purpose=purpose, reason=reason
+        _PROFESSIONAL_SCOPES,
+        subject=account.subject,
+        role=role,
+        client=SITE,
+        patient=patient,
+        purpose=purpose,
+        reason=reason,
     )
 
 
 def asking(guest: Guest[Surroundings], grant: Grant) -> Asking:
     """What a page asks the server with that grant."""
     return Asking(guest.service, grant, guest.visit.addresses.base)
+
+
+async def named(guest: Guest[Surroundings], patient: str) -> tuple[str, str]:
+    """What a patient is called, and their birth date, YYYY-MM-DD, "" where it is not said."""
+    label = await guest.entrance.name_of(guest.account, patient)
+    found = _BORN.fullmatch(label)
+    return (found[1], found[2]) if found else (label, "")
 
 
 def of_patient(guest: Guest[Surroundings]) -> Asking | None:

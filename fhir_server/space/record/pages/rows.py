@@ -9,12 +9,13 @@ from pathlib import Path
 
 from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.space.service import Surroundings
-from fhir_server.space.visitors import acts
+from fhir_server.space.visitors import acts, professional
 
 #: The largest file that a form of these pages may bring, in bytes.
-LARGEST = 5 * 1024 * 1024
+LARGEST = 10 * 1024 * 1024
 _RECORD = "/mon-dossier/{patient}"
 _DOCUMENT = f"{_RECORD}/document/{{document}}"
+_OPEN = "/patients/{patient}"
 
 ROWS: tuple[Page, ...] = (
     Page(
@@ -45,6 +46,24 @@ ROWS: tuple[Page, ...] = (
     Page("POST", f"{_RECORD}/urgence", "emergency:change", acts),
     Page("GET", "/mes-acces", "accesses:choose", acts, label=("Qui a consulté mon dossier", "Who looked at my record")),
     Page("GET", "/mes-acces/{patient}", "accesses:show", acts),
+    Page(
+        "GET",
+        "/patients",
+        "finding:show",
+        professional,
+        label=("Ouvrir un dossier", "Open a record"),
+        home=("Professionnels : ouvrir le dossier d’un patient", "Professionals: open a patient’s record"),
+    ),
+    Page("POST", "/patients/recherche", "finding:find", professional),
+    Page("GET", _OPEN, "practice:show", professional),
+    Page("POST", f"{_OPEN}/recherche", "practice:search", professional),
+    Page("POST", f"{_OPEN}/accord", "practising:agree", professional),
+    Page("POST", f"{_OPEN}/motif", "practising:hurry", professional),
+    Page("GET", f"{_OPEN}/deposer", "practice_filing:show", professional),
+    Page("POST", f"{_OPEN}/deposer", "practice_filing:add", professional, long=True),
+    Page("GET", f"{_OPEN}/document/{{document}}", "practice:show_document", professional),
+    Page("GET", f"{_OPEN}/document/{{document}}/contenu", "practice:content", professional),
+    Page("POST", f"{_OPEN}/document/{{document}}/visibilite", "practising:change", professional),
 )
 
 
