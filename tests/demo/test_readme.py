@@ -50,6 +50,11 @@ RUN: dict[str, tuple[str, str]] = {
     "curl 'http://127.0.0.1:8080/fhir/Patient/s1-pat-1/$everything'": ("open", r'"resourceType": ?"Bundle"'),
     # It files the PDF that the block before it wrote.
     "content=$(curl -s -D - -o /dev/null": ("open", r"(?s)HTTP/1.1 201 Created.*DocumentReference/"),
+    # It files the document that it writes, and shows it.
+    "curl -s -o /dev/null http://127.0.0.1:8080/fhir/Patient": (
+        "open",
+        r"(?s)201 Created.*<h2>En résumé</h2>.*Glycémie",
+    ),
     ".venv/bin/fhir-server client add carnet": ("closed", r"carnet: public, authorization_code and refresh_token"),
     ".venv/bin/fhir-server client add hopital": ("closed", r"hopital: confidential-asymmetric, client_credentials"),
     "ASSERTION=$(": ("closed", r'(?s)"resourceType": "Bundle".*"DUPONT"'),

@@ -1,4 +1,4 @@
-"""Codes of CDA documents as FHIR has them: OID → system, composite professions, formats by template, classes by type.
+"""Codes of CDA documents as FHIR has them: OID → system, composite professions, formats by template.
 
 https://mos.esante.gouv.fr/NOS/ (OIDs of the national nomenclatures), https://hl7.org/fhir/R4/terminologies-systems.html,
 CI-SIS "Lien entre l'en-tête CDA et les métadonnées XDS". What is not in a table keeps its OID as `urn:oid:`.
@@ -6,13 +6,11 @@ CI-SIS "Lien entre l'en-tête CDA et les métadonnées XDS". What is not in a ta
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from fhir_server.fhir import definitions
 from fhir_server.space.record.cda.tree import Node
 
 _NOS = "https://mos.esante.gouv.fr/NOS"
@@ -179,20 +177,3 @@ def format_of(document: Node) -> dict[str, Any]:
 @cache
 def _ihe() -> frozenset[str]:
     return frozenset(one for one in (*_BODIES.values(), *_TEMPLATES.values()) if one.startswith("urn:ihe:"))
-
-
-def class_of(type: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The class of a type of document (a Coding) by ASS_X16; None when that does not say."""
-    found = _classes().get((type.get("system", ""), type.get("code", "")))
-    return {"system": CLASS, "code": found[0], "display": found[1]} if found else None
-
-
-@cache
-def _classes() -> Mapping[tuple[str, str], tuple[str, str]]:
-    file = definitions.folder("profiles") / "national" / "ConceptMap-ASS-X16-CorrespondanceType-Classe-DMP.json"
-    groups = json.loads(file.read_bytes())["group"]
-    return {
-        (group["source"], element["code"]): (element["target"][0]["code"], element["target"][0]["display"])
-        for group in groups
-        for element in group["element"]
-    }

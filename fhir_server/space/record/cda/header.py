@@ -21,6 +21,7 @@ from fhir_server.space.record.cda.reading import issue
 from fhir_server.space.record.cda.times import Moment, moment
 from fhir_server.space.record.cda.tree import Node
 from fhir_server.space.record.labels import LABELS
+from fhir_server.space.record.sharing.categories import category_of
 
 PROFILE = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-comprehensive-document-reference"
 #: The extension with the version that the document says it is: `meta.versionId` counts that of the metadata.
@@ -191,7 +192,7 @@ def _type(made: Header) -> None:
         made.say("The type of a document is a code of LOINC, TRE_A05 or TRE_A12.", "code")
         return
     made.tree["type"] = {"coding": [type]}
-    of_type = codes.class_of(type)
+    of_type = category_of(type)
     if of_type is None:
         made.say("ASS_X16 gives no class for this type: it is filed as a report (10).", "code", "warning")
         of_type = {"system": codes.CLASS, "code": "10", "display": "Compte rendu"}

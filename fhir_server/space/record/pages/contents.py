@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from fastapi.responses import Response
 
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.site.signed_in import Guest
+from fhir_server.site.words import Language
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.sheets import Sheet
+from fhir_server.space.record.showing.cda import Shown as Document
+from fhir_server.space.record.showing.shown import DOCUMENTS, shown_apart
+from fhir_server.space.service import Surroundings
 
 #: Media type → the end of a file's name; what a browser opens by itself, and then what it does not.
 _OPENED = {"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png", "text/plain": "txt"}
@@ -29,6 +35,8 @@ _KEPT = {
 }
 #: Words of a text that a page shows, in bytes.
 _LONGEST = 200_000
+#: Of a document that a page shows, in bytes.
+_LONGEST_DOCUMENT = 20_000_000
 #: Of a PDF a browser's own viewer is not let in by "sandbox", and has no rights of this origin anyway.
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -42,23 +50,54 @@ class Shown:
         opens: whether a browser opens it by itself.
         words: its text; None where it is none.
         missing: whether it is kept nowhere here.
+        document: a CDA or FHIR document, to be read on the page; None where it is none, or cannot be read.
     """
 
     image: bool = False
     opens: bool = False
     words: str | None = None
     missing: bool = False
+    document: Document | None = None
 
 
-async def shown(asking: Asking, one: Sheet) -> Shown:
-    """What is shown of a document on its own page."""
+async def shown(asking: Asking, one: Sheet, language: Language = "fr") -> Shown:
+    """What is shown of a document on its own page; `language` of the words around a CDA or FHIR document."""
     if not one.binary and not _inside(one):
         return Shown(missing=True)
     words = None
     if one.media_type == "text/plain" and one.size <= _LONGEST:
         found = await file(asking, one)
         words = None if found is None else _decoded(found)
-    return Shown(one.media_type.startswith("image/") and one.media_type in _OPENED, one.media_type in _OPENED, words)
+    opens = one.media_type in _OPENED
+    read = await _document(asking, one, language)
+    return Shown(one.media_type.startswith("image/") and opens, opens, words, document=read)
+
+
+async def given(guest: Guest[Surroundings], asking: Asking, one: Sheet) -> Response:
+    """What a browser asks for: the file, or with `fichier` one that stands inside it, by its number from 1."""
+    keep, number = bool(guest.query("telecharger")), guest.query("fichier")
+    if not number:
+        body = await file(asking, one)
+        return guest.nothing() if body is None else sent(one, body, keep)
+    read = await _document(asking, one, guest.visit.language)
+    files = () if read is None else read.files
+    at = int(number[:4]) if number.isascii() and number.isdigit() else 0
+    if not 0 < at <= len(files):
+        return guest.nothing()
+    inside = files[at - 1]
+    return sent(replace(one, media_type=inside.media_type, title=inside.label or one.title), inside.content, keep)
+
+
+async def _document(asking: Asking, one: Sheet, language: Language) -> Document | None:
+    """A document that is read on a page; None where it is none, or cannot be read: it is still a file to keep."""
+    if one.media_type not in DOCUMENTS or one.size > _LONGEST_DOCUMENT:
+        return None
+    body = await file(asking, one)
+    zone = asking.around.settings.default_timezone
+    try:
+        return None if body is None else await shown_apart(body, one.media_type, language, zone)
+    except FhirError:
+        return None
 
 
 async def file(asking: Asking, one: Sheet) -> bytes | None:

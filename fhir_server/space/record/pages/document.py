@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import Response
 
 from fhir_server.site.signed_in import Guest
+from fhir_server.site.words import Language
 from fhir_server.space.record.pages import contents
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.documents import WORDS, record, sheets
@@ -30,10 +31,7 @@ async def content(guest: Guest[Surroundings]) -> Response:
     """Its content, as its author made it."""
     asking = of_patient(guest)
     one = None if asking is None else await document(asking, guest.path("document"))
-    body = None if asking is None or one is None else await contents.file(asking, one)
-    return (
-        guest.nothing() if one is None or body is None else contents.sent(one, body, bool(guest.query("telecharger")))
-    )
+    return guest.nothing() if asking is None or one is None else await contents.given(guest, asking, one)
 
 
 async def page(
@@ -44,7 +42,7 @@ async def page(
     done = guest.query("done")
     values = {
         **await record(guest, guest.path("patient")),
-        **await told(asking, one),
+        **await told(asking, one, guest.visit.language),
         "pinned": arranged.pins(one.id),
         "folders": [(folder, one.id in folder.documents) for folder in arranged.folders],
         "done": done if done in DONE else "",
@@ -53,13 +51,13 @@ async def page(
     return guest.page("record/document", values, status)
 
 
-async def told(asking: Asking, one: Sheet) -> dict[str, Any]:
+async def told(asking: Asking, one: Sheet, language: Language = "fr") -> dict[str, Any]:
     """What a page says of a document, whoever looks at it."""
     later, _ = await sheets(asking, [("relatesto", f"DocumentReference/{one.id}"), ("relation", "replaces")])
     earlier, _ = await sheets(asking, [("_id", ",".join(one.replaces))]) if one.replaces else ([], None)
     return {
         "one": one,
-        "shown": await contents.shown(asking, one),
+        "shown": await contents.shown(asking, one, language),
         "later": later,
         "earlier": earlier,
         **WORDS,

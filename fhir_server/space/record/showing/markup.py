@@ -57,7 +57,7 @@ _EMPTY = frozenset({"br", "img"})
 _ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "alt": re.compile(r"[^\x00-\x1f]*"),
     "aria-label": re.compile(r"[^\x00-\x1f]+"),
-    "class": re.compile(r"wide|words|document"),
+    "class": re.compile(r"wide|words|hidden"),
     "colspan": re.compile(r"[1-9]\d{0,2}"),
     "href": re.compile(r"(?:https?://|mailto:)[^\x00-\x20\x7f]+|#[a-z]+-\d+", re.IGNORECASE),
     "id": re.compile(r"[a-z]+-\d+"),

@@ -268,8 +268,11 @@ def _table(node: Node, telling: Telling) -> None:
     # On a narrow screen a wide table scrolls by itself, by keyboard too.
     page.open("div", class_="wide", role="region", tabindex="0", aria_label=label)
     page.open("table", **telling.id_of(node))
-    for caption in node.all("caption"):
+    captions = node.all("caption")
+    for caption in captions[:1]:
         _element("caption", caption, telling)
+    if not captions:
+        page.whole("caption", label, class_="hidden")
     parts = [one for one in node.elements if one.name in _PARTS]
     for part in sorted(parts, key=lambda one: list(_PARTS).index(one.name)):
         _PARTS[part.name](part, telling)

@@ -16,6 +16,7 @@ XML = frozenset(
     {"text/xml", "application/xml", "application/fhir+xml", "application/hl7-cda+xml", "application/cda+xml"}
 )
 JSON = frozenset({"application/fhir+json", "application/json"})
+DOCUMENTS = XML | JSON
 _HEAD = 65_536
 #: From this size on, in bytes, a document is read away from the event loop.
 _LONG = 20_000
