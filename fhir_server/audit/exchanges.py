@@ -59,8 +59,8 @@ def exchange_event(
     emergency = grant.purpose in EMERGENCIES
     entities = [resource(reference) for reference in list(touched.objects)[:MOST_OBJECTS]]
     entities += [patient(reference) for reference in touched.patients]
-    if type and not entities:
-        entities = [named(type)]
+    if type and not touched.objects:
+        entities.append(named(type))
     if emergency:
         # Its one subtype says that it was one: what was done is told here.
         entities.append(named(INTERACTION, [interaction]))

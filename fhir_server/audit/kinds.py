@@ -44,6 +44,7 @@ OVERRIDE = Code(DCM, "110127", "Emergency Override Started")
 _REST = Code(_TYPES, "rest", "RESTful Operation")
 _LOGIN = Code(DCM, "110114", "User Authentication")
 _ALERT = Code(DCM, "110113", "Security Alert")
+_LOG_USED = Code(DCM, "110101", "Audit Log Used")
 
 #: What is decided about access.
 AccessKind = Literal[
@@ -56,6 +57,7 @@ AccessKind = Literal[
     "code-reuse",
     "revocation",
     "launch",
+    "accesses-shown",
     "registration",
     "registration-update",
     "registration-removal",
@@ -71,6 +73,7 @@ ACCESS: Mapping[AccessKind, tuple[Code, Code, Action]] = {
     "code-reuse": (_ALERT, Code(OWN, "code-reuse", "Authorization code used a second time"), "E"),
     "revocation": (_LOGIN, Code(OWN, "revocation", "Access revoked"), "D"),
     "launch": (_LOGIN, Code(OWN, "launch", "App launched"), "E"),
+    "accesses-shown": (_LOG_USED, Code(_INTERACTIONS, "search-type"), "R"),
     "registration": (_LOGIN, Code(OWN, "registration", "App registered"), "C"),
     "registration-update": (_LOGIN, Code(OWN, "registration-update", "Registration of an app changed"), "U"),
     "registration-removal": (_LOGIN, Code(OWN, "registration-removal", "Registration of an app removed"), "D"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.repository import Repository
 from fhir_server.audit.audit_event import PERSONS
+from fhir_server.audit.exchanges import EMERGENCIES, INTERACTION
 from fhir_server.audit.kinds import OVERRIDE
 from fhir_server.audit.recording import WITNESSED
 from fhir_server.fhir.json import parse
@@ -38,6 +39,12 @@ class AuditRow:
         reason: of an emergency, in words.
         patients: ids of those it is about.
         recorded: when, as the event has it.
+        name, profession, organization: of who asked, in words; each "" when it is not told.
+        interaction: a code of http://hl7.org/fhir/restful-interaction, or an operation's name; of other events, their
+            subtype's code.
+        objects: what was touched, references without versions, whom it is about left out.
+        named: the resource type where nothing was touched; "" when it is not told.
+        emergency: whether the record was opened without its holder's leave; refused: whether it was not opened.
     """
 
     requestor: str
@@ -47,6 +54,14 @@ class AuditRow:
     reason: str
     patients: tuple[str, ...]
     recorded: str
+    name: str = ""
+    profession: str = ""
+    organization: str = ""
+    interaction: str = ""
+    objects: tuple[str, ...] = ()
+    named: str = ""
+    emergency: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,7 @@ _OWN = Token(WITNESSED)
 def from_audit_event(tree: Mapping[str, Any]) -> AuditRow:
     """What an AuditEvent says, whoever wrote it."""
     agents = [(agent, agent.get("who", {})) for agent in tree.get("agent", ())]
-    asking: Mapping[str, Any] = next((who for agent, who in agents if agent.get("requestor")), {})
+    agent, asking = next(((agent, who) for agent, who in agents if agent.get("requestor")), (_NOBODY, _NOBODY))
     references = (str(who.get("reference", "")) for _, who in agents)
     # Software has an identifier and no reference; people of the directory have both, staff one of their own system.
     identifiers = (
@@ -113,16 +128,54 @@ def from_audit_event(tree: Mapping[str, Any]) -> AuditRow:
         if "reference" not in who and who.get("identifier", {}).get("system") != PERSONS
     )
     purpose: Mapping[str, Any] = next(iter(tree.get("purposeOfEvent", ())), {})
-    entities = (str(entity.get("what", {}).get("reference", "")) for entity in tree.get("entity", ()))
+    entities = tree.get("entity", ())
+    touched = [str(entity.get("what", {}).get("reference", "")) for entity in entities]
+    codes = [str(coding.get("code", "")) for coding in tree.get("subtype", ())]
+    told = (one.get("valueString", "") for entity in entities for one in entity.get("detail", ()) if _tells(one))
     return AuditRow(
         requestor=str(asking.get("reference") or asking.get("identifier", {}).get("value", "")),
         practitioners=tuple(one for one in references if one.startswith("Practitioner/")),
         software=next(filter(None, identifiers), ""),
-        purpose=next((coding.get("code", "") for coding in purpose.get("coding", ())), ""),
+        purpose=_purposed(purpose),
         reason=purpose.get("text", ""),
-        patients=tuple(one.removeprefix("Patient/") for one in entities if _is_patient(one)),
+        patients=tuple(one.removeprefix("Patient/") for one in touched if _is_patient(one)),
         recorded=str(tree.get("recorded", "")),
+        name=str(agent.get("name", "")),
+        profession=next(
+            (str(c["display"]) for r in agent.get("role", ()) for c in r.get("coding", ()) if "display" in c), ""
+        ),
+        organization=next((str(one.get("name", "")) for one in entities if _code(one) == _ORGANIZATION), ""),
+        interaction=next(filter(None, (*told, *(code for code in codes if code != OVERRIDE.code))), ""),
+        objects=tuple(
+            dict.fromkeys(
+                reference.partition("/_history/")[0]
+                for reference, entity in zip(touched, entities, strict=True)
+                if _code(entity) != _ORGANIZATION and reference and not _is_patient(reference)
+            )
+        ),
+        named=next(
+            (name for one in entities if (name := str(one.get("name", "")))[:1].isupper() and "what" not in one), ""
+        ),
+        emergency=OVERRIDE.code in codes or _purposed(purpose) in EMERGENCIES,
+        refused=tree.get("outcome", "0") != "0",
     )
+
+
+_NOBODY: Mapping[str, Any] = {}
+#: Code of http://terminology.hl7.org/CodeSystem/audit-entity-type.
+_ORGANIZATION = "3"
+
+
+def _code(entity: Mapping[str, Any]) -> str:
+    return str(entity.get("type", {}).get("code", ""))
+
+
+def _tells(detail: Mapping[str, Any]) -> bool:
+    return detail.get("type") == INTERACTION
+
+
+def _purposed(purpose: Mapping[str, Any]) -> str:
+    return next((str(coding.get("code", "")) for coding in purpose.get("coding", ())), "")
 
 
 def _is_patient(reference: str) -> bool:

@@ -7,8 +7,10 @@ audited in it: neither is there without the other. The entries of a batch are au
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 
+from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
 from fhir_server.access.touched import Touched
 from fhir_server.audit.exchanges import exchange_events
@@ -84,6 +86,9 @@ async def _leave(request: Request, context: Context, status: int) -> None:
 async def _made(request: Request, context: Context, touched: Touched, status: int) -> list[Put]:
     type = request.path[0] if request.path and request.path[0][:1].isupper() else None
     caller = context.repository
+    if not touched.objects and (whose := _asked_about(request, caller.grant)):
+        touched = Touched(noting=True)
+        touched.patients = {f"Patient/{whose}": None}
     told = exchange_events(
         caller.grant, touched, _interaction(request), type, status, context.base, caller.touched.party
     )
@@ -94,6 +99,22 @@ async def _made(request: Request, context: Context, touched: Touched, status: in
         if len(made) % TURN == 0:
             await asyncio.sleep(0)
     return made
+
+
+def _asked_about(request: Request, grant: Grant) -> str:
+    """Id of the patient whose record was asked for where nothing of it was given: they are told of that too."""
+    named = [request.path[1]] if request.path[:1] == ("Patient",) and len(request.path) > 1 else []
+    for name, value in request.query:
+        if name in _WHOSE and (name != "subject" or value.startswith("Patient/")):
+            named.append(value.removeprefix("Patient/"))
+    found = {one for one in named or [grant.patient or ""] if _ID.fullmatch(one)}
+    return found.pop() if len(found) == 1 else ""
+
+
+#: Search parameters that say whose record is searched.
+_WHOSE = frozenset({"patient", "patient:Patient", "subject:Patient", "subject"})
+#: https://hl7.org/fhir/R4/datatypes.html#id
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 def _server(context: Context) -> Repository:

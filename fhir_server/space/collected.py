@@ -106,6 +106,10 @@ class Services:
         """The store as the caller of `grant` may see it; the server's own sight without one."""
         return self._server.repository(grant, base)
 
+    async def seen_by(self, grant: Grant, base: str = "") -> Repository:
+        """As `repository`, with the facts by which rules judge the caller."""
+        return await self._server.seen_by(grant, base)
+
     async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
         """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.
 

@@ -53,6 +53,9 @@ class Surroundings(Protocol):
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; the server's own sight without one."""
 
+    async def seen_by(self, grant: Grant, base: str = "") -> Repository:
+        """As `repository`, with the facts by which rules judge the caller: what they would be shown."""
+
     async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
         """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.
 

@@ -64,6 +64,7 @@ ROWS: tuple[Page, ...] = (
     Page("GET", f"{_OPEN}/document/{{document}}", "practice:show_document", professional),
     Page("GET", f"{_OPEN}/document/{{document}}/contenu", "practice:content", professional),
     Page("POST", f"{_OPEN}/document/{{document}}/visibilite", "practising:change", professional),
+    Page("GET", "/mes-acces/{patient}/export", "accesses:export", acts),
 )
 
 
