@@ -101,3 +101,15 @@ async def test_looking_is_a_trace_and_nobody_else_may(seen: Space) -> None:
     other = await signed_in(seen, "other", "Patient/p2")
     for path in (HERE, f"{HERE}/export"):
         assert (await other.http.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("label", ["N", "INVISIBLE_PATIENT"])
+async def test_a_document_that_is_invisible_to_its_patient_is_nowhere(space: Space, label: str) -> None:
+    await a_record(space)
+    await a_document(space, "d1", "Diagnostic grave", label=label)
+    await happened(space, "2026-03-04T09:00:00.000Z", "DocumentReference/d1", "Binary/b-d1")
+    browser = await signed_in(space)
+    for path in (HERE, f"{HERE}/export", f"{HERE}/export?format=fhir"):
+        answer = await browser.http.get(path)
+        assert answer.status_code == 200
+        assert any(word in answer.text for word in ("Diagnostic", "DocumentReference/d1", "b-d1")) == (label == "N")
