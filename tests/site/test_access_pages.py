@@ -89,7 +89,7 @@ async def test_accesses_are_kept_as_a_table_or_as_traces(seen: Space) -> None:
     page = document(await browser.http.get(HERE))
     table, file = [await browser.http.get(one) for one in page.xpath("//a[@download]/@href")]
     traces = file.json()
-    assert table.headers["content-disposition"] == 'attachment; filename="acces.csv"'
+    assert table.headers["content-disposition"] == 'attachment; filename="journal.csv"'
     assert "« Analyse de sang »" in table.text
     assert (traces["type"], len(traces["entry"])) == ("collection", 3)
 

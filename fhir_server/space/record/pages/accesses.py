@@ -121,7 +121,7 @@ def _address(guest: Guest[Surroundings], under: str = "", **more: str) -> str:
 def _file(body: bytes, media_type: str, end: str) -> Response:
     headers = {
         "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="acces.{end}"',
+        "Content-Disposition": f'attachment; filename="journal.{end}"',
         "X-Content-Type-Options": "nosniff",
     }
     return Response(body, media_type=media_type, headers=headers)
