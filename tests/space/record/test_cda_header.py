@@ -18,7 +18,7 @@ from fhir_server.space.record.cda import codes, header, reading
 from fhir_server.space.record.cda.header import Header
 from fhir_server.space.record.cda.patient import plain, subject
 from fhir_server.space.record.cda.times import moment
-from tests.space.record.cda_documents import PIECES, SERIES, cda, patient
+from tests.space.record.cda_documents import PIECES, SERIES, cda, patient, replacing
 
 _PARIS = ZoneInfo("Europe/Paris")
 _NOS = "https://mos.esante.gouv.fr/NOS"
@@ -256,6 +256,11 @@ WRONG = [
     ({"author": ""}, "author"),
     ({"author": "<author><assignedAuthor/></author>"}, "author.assignedAuthor"),
     ({"author": "<author/>" * 51}, "author"),
+    ({"related": replacing("1.2.3") * 21}, "relatedDocument.parentDocument.id"),
+    (
+        {"act": PIECES["act"] + "<documentationOf><serviceEvent/></documentationOf>" * 200},
+        "documentationOf.serviceEvent",
+    ),
     ({"custodian": ""}, "custodian.assignedCustodian.representedCustodianOrganization"),
     ({"act": "", "author": _SETTLED}, "documentationOf.serviceEvent"),
     (

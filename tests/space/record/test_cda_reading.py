@@ -31,6 +31,7 @@ REFUSED = [
     ("an encoding that nobody knows", _TEXT.replace("UTF-8", "x-nobody").encode(), 400, "encoding"),
     ("several bytes a character", _TEXT.replace("UTF-8", "shift_jis").encode(), 400, "encoding"),
     ("deep nesting", cda(body="<component>" * 200 + "</component>" * 200), 422, "Nested deeper"),
+    ("a header without end", cda(author="<author/>" * 6_000), 422, "header has more than"),
     ("another standard", b'<HealthRecord xmlns="urn:example"/>', 422, "no ClinicalDocument"),
     ("no namespace", _TEXT.replace(' xmlns="urn:hl7-org:v3"', "").encode(), 422, "no ClinicalDocument"),
     ("two documents", _STYLE.format(_ROOT * 2).encode(), 422, "more than one"),

@@ -30,7 +30,17 @@ VERSION = "https://fhir-server.example/StructureDefinition/ens-document-version"
 _CONFIDENTIALITY = {"U": "N", "L": "N", "M": "N", "N": "N", "R": "R", "V": "V"}
 _HL7_CONFIDENTIALITY = "2.16.840.1.113883.5.25"
 #: The most of each that a header may have; published ones have eight service events and four recipients.
-MOST = {"author": 50, "informationRecipient": 50, "documentationOf": 200, "inFulfillmentOf": 100, "relatedDocument": 20}
+MOST = {
+    "author": 50,
+    "informationRecipient": 50,
+    "recordTarget/patientRole/id": 50,
+    "documentationOf/serviceEvent": 200,
+    "documentationOf/serviceEvent/code": 200,
+    "documentationOf/serviceEvent/code/translation": 1_000,
+    "inFulfillmentOf/order": 100,
+    "inFulfillmentOf/order/id": 100,
+    "relatedDocument/parentDocument/id": 20,
+}
 #: A title longer than this is no title.
 _LONGEST_TITLE = 1_000
 

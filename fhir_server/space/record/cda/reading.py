@@ -17,8 +17,10 @@ from fhir_server.work.budget import BYTES, spend
 
 #: Elements inside one another; published documents have twenty at most.
 DEEPEST = 100
-#: Elements of one document: some two hundred megabytes of them are no document.
-MOST_ELEMENTS = 300_000
+#: Elements of one document; the longest published has 2,400.
+MOST_ELEMENTS = 100_000
+#: Elements of its header; published ones have 400.
+MOST_IN_HEADER = 5_000
 #: Elements between two looks at the budget: one is about two microseconds.
 _TURN = 500
 #: The one type of document there is: https://terminology.hl7.org/CodeSystem-v3-hl7Realm.html, CDA R2 §4.2.1.
@@ -39,6 +41,8 @@ def read(document: bytes) -> Node:
     type = root.first("typeId")
     if type is None or (type.get("root"), type.get("extension")) != TYPE_ID:
         raise refused("The document does not say that it is CDA R2 (POCD_HD000040).", type or root, "typeId")
+    if sum(1 for part in root.elements if part.name != "component" for _ in part.walk()) > MOST_IN_HEADER:
+        raise refused(f"The header has more than {MOST_IN_HEADER} elements.", root)
     return root
 
 
