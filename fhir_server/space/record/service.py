@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.record import choice_step, label_step, reading_rules
+from fhir_server.space.record import choice_step, label_step, mask_marks, metadata_patches, reading_rules, writing
 from fhir_server.space.record.choices import CHOICE
 from fhir_server.space.record.personal_lists import PRIVATE
 from fhir_server.space.record.sharing.steps import SHARING
+from fhir_server.space.record.sharing.words import LIST_TYPES, LIST_TYPES_MISSPELT
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.record"
@@ -26,7 +27,12 @@ RECORD = Service(
     rules=(_KEPT, PRIVATE, *reading_rules.RULES),
     steps=(
         *SHARING,
+        Step("document-patches", _DOCUMENTS, spelled=metadata_patches.spelled, patched=metadata_patches.patched),
+        # Before labels are given their one spelling: what "normal" takes the place of is told by it.
+        Step("document-masks", _DOCUMENTS, arrange=mask_marks.arrange),
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
+        Step("document-writes", _DOCUMENTS, judge=writing.judge),
+        Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),
     rows={"DocumentReference": f"{_HERE}.rows:documents", "Consent": f"{_HERE}.rows:consents"},
@@ -38,4 +44,9 @@ RECORD = Service(
         "DocumentReference-show": f"{_HERE}.showing.operation:show",
     },
     pages=f"{_HERE}.pages.rows:pages",
+    demands={
+        "DocumentReference": f"{_HERE}.sharing.demands:documents",
+        "List": f"{_HERE}.sharing.demands:lists",
+    },
+    systems={LIST_TYPES_MISSPELT: LIST_TYPES},
 )

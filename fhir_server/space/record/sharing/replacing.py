@@ -12,11 +12,12 @@ from typing import Any
 
 from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
-from fhir_server.fhir.outcome import Conflict, Invalid
+from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
-from fhir_server.space.record.sharing.words import is_filed, replaced
+from fhir_server.space.record.sharing.words import is_filed, patient_of, replaced
+from fhir_server.space.record.writers import caller_of
 from fhir_server.store.protocol import Version
 
 #: How far back replacements are followed.
@@ -29,6 +30,7 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
     Raises:
         Invalid: what is to be replaced is of another patient, not there, or replaces this one (422).
         Conflict: it is replaced already (409).
+        Forbidden: it is not this caller's to replace (403; error 901 of the mail guide).
     """
     extra: list[Change] = []
     for change in changes:
@@ -70,6 +72,10 @@ async def _target(context: Context, change: Change, id: str, where: str) -> Vers
         # Hidden is not there.
         raise Invalid("What it replaces is not here.", where, code="not-found", key="document-replaced")
     was = parse(version.body)
+    caller = await caller_of(context.repository, patient_of(was))
+    if caller.is_held and not caller.parts(was, context.base) & {"author", "colleague"}:
+        words = "A document is replaced by who wrote it, or for the organisation that it was written for."
+        raise Forbidden(words, where, key="document-author")
     if _subject(was) != _subject(change.tree):
         words = "What it replaces is a document of another patient."
         raise Invalid(words, where, code="business-rule", key="document-replaced")

@@ -94,3 +94,10 @@ def is_filed(change: Change, by_people: bool) -> bool:
         return False
     brought = change.method == "PUT" and (change.before is None or change.before.deleted)
     return by_people or (is_shared(change.tree) and not brought)
+
+
+def patient_of(tree: Mapping[str, Any]) -> str | None:
+    """The Patient that a stored document is of ("Patient/1"); None where it names none."""
+    subject = tree.get("subject")
+    said = subject.get("reference") if isinstance(subject, dict) else None
+    return said[said.find("Patient/") :] if isinstance(said, str) and "Patient/" in said else None

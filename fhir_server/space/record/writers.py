@@ -1,0 +1,122 @@
+"""Who writes, as the record's rules of writing tell callers apart: who they are, and by which names they sign.
+
+A caller may be several things of one document: its patient, and its author.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fhir_server.access.grant import Grant
+from fhir_server.access.repository import Repository
+from fhir_server.access.write_rules import people
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.references import parse as parse_reference
+from fhir_server.space.record import rows
+from fhir_server.space.record.sharing.words import codings, dicts
+from fhir_server.store.filters import Word
+
+#: An administrator's software and the server itself are held to nothing here; "app" is a referenced app by itself.
+Kind = Literal["administrator", "patient", "representative", "caregiver", "professional", "app"]
+#: What somebody is of one document.
+Part = Literal["author", "colleague"] | Kind
+#: Code of a RelatedPerson who cares for somebody, and does not represent them (TRE_R260).
+_CARES = "CAREGIVER"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who writes.
+
+    Attributes:
+        kind: what they are.
+        names: by which a document may name them as its author, as the index has authors.
+        organisations: for which they act, likewise.
+    """
+
+    kind: Kind
+    names: frozenset[str] = frozenset()
+    organisations: frozenset[str] = frozenset()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the record's rules of writing are for them."""
+        return self.kind != "administrator"
+
+    def parts(self, tree: Mapping[str, Any], base: str) -> frozenset[Part]:
+        """What they are of a document."""
+        found: set[Part] = {self.kind}
+        authors, organisations = written_by(tree, base)
+        if self.names & authors:
+            found.add("author")
+        if self.kind == "professional" and self.organisations & organisations:
+            found.add("colleague")
+        return frozenset(found)
+
+
+ADMINISTRATOR = Caller("administrator")
+
+
+def written_by(tree: Mapping[str, Any], base: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Who wrote a document, and for which organisations, as the index names them."""
+    words = [row for row in rows.documents(dict(tree), base) if isinstance(row, Word)]
+    authors = frozenset(word.value for word in words if word.param == rows.AUTHOR)
+    return authors, frozenset(word.value for word in words if word.param == rows.AUTHOR_ORGANISATION)
+
+
+async def caller_of(repository: Repository, patient: str | None) -> Caller:
+    """Who writes a document of a patient ("Patient/1")."""
+    grant = repository.grant
+    if not people(grant):
+        return ADMINISTRATOR
+    software = frozenset({f"Device/{grant.client}"} if grant.client else ())
+    subject = grant.subject or ""
+    if subject.startswith(("Practitioner/", "PractitionerRole/")):
+        return await _professional(repository.as_server(), grant, software)
+    if not subject:
+        return Caller("app", software)
+    if subject == patient:
+        return Caller("patient", software | {subject})
+    kind: Kind = "representative"
+    if subject.startswith("RelatedPerson/") and await _cares(repository.as_server(), subject):
+        kind = "caregiver"
+    return Caller(kind, software | {subject})
+
+
+async def _professional(own: Repository, grant: Grant, software: frozenset[str]) -> Caller:
+    names, organisations = {*software}, set()
+    for said in {grant.subject or "", grant.role or ""} - {""}:
+        names.add(said)
+        tree = await _read(own, said)
+        names |= _national(tree)
+        organisations |= {*_references(tree, "organization")}
+        for practitioner in _references(tree, "practitioner"):
+            names |= {practitioner, *_national(await _read(own, practitioner))}
+    for one in tuple(organisations):
+        found = dicts((await _read(own, one)).get("identifier"))
+        organisations |= {name for name in map(rows.national_structure, found) if name is not None}
+    return Caller("professional", frozenset(names), frozenset(organisations))
+
+
+def _national(tree: Mapping[str, Any]) -> set[str]:
+    return {name for name in map(rows.national, dicts(tree.get("identifier"))) if name is not None}
+
+
+def _references(tree: Mapping[str, Any], name: str) -> list[str]:
+    said = tree.get(name)
+    text = said.get("reference") if isinstance(said, dict) else None
+    named = parse_reference(text) if isinstance(text, str) else None
+    return [named.target] if named is not None and named.local else []
+
+
+async def _cares(own: Repository, reference: str) -> bool:
+    found = dicts((await _read(own, reference)).get("relationship"))
+    return any(coding.get("code") == _CARES for concept in found for coding in codings(concept))
+
+
+async def _read(own: Repository, reference: str) -> dict[str, Any]:
+    type, _, id = reference.partition("/")
+    version = await own.current(type, id)
+    return parse(version.body) if version is not None and not version.deleted else {}

@@ -1,0 +1,422 @@
+"""Who writes what of a document: every caller × every write × whose document it is × its label, generated.
+
+Domain file §1.3, §2.3 to §2.6: https://interop.esante.gouv.fr/ig/fhir/pdsm (405: another element than status, labels and
+archive; 422: refused by rule; 403: not the author; 404: absent or hidden). What a caller does not see is answered as
+what is not there, whatever is written.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
+from fhir_server.app import House, opened
+from fhir_server.settings import Settings
+from fhir_server.space.record.label_changes import BY_PATIENT, ROWS
+from tests.profiles import resources as r
+from tests.server.people import kept
+from tests.space.record.callers import Caller, Tree, labelled
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PATCH = "application/json-patch+json"
+ARCHIVED = {"url": r.PDSM + "pdsm-ext-is-archived", "valueBoolean": True}
+_numbers = itertools.count(1)
+
+
+def _grant(level: str, subject: str | None, **more: Any) -> Grant:
+    return Grant((Scope(level, "*", VERBS),), subject, client="app", traced=False, **more)  # type: ignore[arg-type]
+
+
+CALLERS: Mapping[str, Grant] = {
+    "author": _grant("user", "Practitioner/author"),
+    "author by role": _grant("user", "PractitionerRole/author"),
+    "author in a record": _grant("user", "Practitioner/author", patient="a"),
+    "colleague": _grant("user", "Practitioner/colleague", role="PractitionerRole/colleague"),
+    "other": _grant("user", "Practitioner/other"),
+    "patient": _grant("patient", "Patient/a", patient="a", wards=frozenset({"a"})),
+    "representative": _grant("patient", "RelatedPerson/parent", patient="a", wards=frozenset({"a"})),
+    "caregiver": _grant("patient", "RelatedPerson/carer", patient="a", wards=frozenset({"a"})),
+    "software": Grant((Scope("system", "*", frozenset("cruds")),), client="lab", traced=False),
+}
+#: Whose document → its author, and which of the callers that is.
+WHOSE: Mapping[str, tuple[dict[str, Any], frozenset[str]]] = {
+    "a professional's": ({"reference": "#me"}, frozenset({"author", "author by role", "author in a record"})),
+    "the patient's": ({"reference": "Patient/a"}, frozenset({"patient"})),
+}
+PEOPLE = frozenset(CALLERS) - {"software"}
+LABELS = ("N", *ROWS)
+
+
+def a_practitioner(id: str, rpps: str) -> Tree:
+    return {
+        "resourceType": "Practitioner",
+        "id": id,
+        "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": rpps}],
+    }
+
+
+def a_role(id: str, organization: str) -> Tree:
+    found = {
+        "practitioner": {"reference": f"Practitioner/{id}"},
+        "organization": {"reference": f"Organization/{organization}"},
+    }
+    return {"resourceType": "PractitionerRole", "id": id, **found}
+
+
+def a_proche(id: str, code: str) -> Tree:
+    relation = {"coding": [{"system": r.nos("TRE_R260-HL7RoleClass"), "code": code}]}
+    return {
+        "resourceType": "RelatedPerson",
+        "id": id,
+        "patient": {"reference": "Patient/a"},
+        "relationship": [relation],
+    }
+
+
+PROFESSIONALS = ("author", "colleague", "other")
+RESOURCES: list[Tree] = [
+    {"resourceType": "Patient", "id": "a", "active": True, "birthDate": "2015-01-01"},
+    {"resourceType": "Patient", "id": "b", "active": True},
+    {"resourceType": "Organization", "id": "1", "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.2", "value": "1750000001"}]},
+    {"resourceType": "Organization", "id": "2", "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.2", "value": "1750000002"}]},
+    *(a_practitioner(id, f"9970021889{n}") for n, id in enumerate(PROFESSIONALS)),
+    a_role("author", "1"),
+    a_role("colleague", "1"),
+    a_role("other", "2"),
+    a_proche("parent", "PRS"),
+    a_proche("carer", "CAREGIVER"),
+    {
+        "resourceType": "CareTeam",
+        "id": "team",
+        "status": "active",
+        "subject": {"reference": "Patient/a"},
+        "period": {"start": "2020-01-01"},
+        "participant": [{"member": {"reference": f"Practitioner/{id}"}} for id in PROFESSIONALS],
+    },
+]  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with opened(Settings(data=tmp_path_factory.mktemp("writes"), base_url="http://127.0.0.1/fhir")) as found:
+        await kept(found, *RESOURCES)
+        yield found
+
+
+def a_document(whose: str, *codes: str, **more: Any) -> Tree:
+    """A document of patient a; a professional's names them by their RPPS alone, and the organisation it was for."""
+    contained = [
+        {
+            "resourceType": "PractitionerRole",
+            "id": "me",
+            "practitioner": {"reference": "#p"},
+            "organization": {"identifier": {"system": "urn:oid:1.2.250.1.71.4.2.2", "value": "1750000001"}},
+        },
+        {"resourceType": "Practitioner", "id": "p", "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "899700218890"}]},
+    ]  # fmt: skip
+    return {
+        "resourceType": "DocumentReference",
+        **({"contained": contained} if whose == "a professional's" else {}),
+        "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:oid:1.2.250.1.213.7.{next(_numbers)}"},
+        "status": "current",
+        "subject": {"reference": "Patient/a"},
+        "author": [WHOSE[whose][0]],
+        "content": [{"attachment": {"contentType": "text/plain", "url": "http://example.org/x"}}],
+        **({"securityLabel": labelled(*codes)} if codes else {}),
+        **more,
+    }
+
+
+async def stored(house: House, tree: Tree) -> str:
+    id = f"d{next(_numbers)}"
+    await kept(house, {**tree, "id": id})
+    return id
+
+
+def replacing(element: str, value: Any) -> list[Tree]:
+    return [{"op": "add", "path": f"/{element}", "value": value}]
+
+
+#: A write, what is sent, and who does it of a document: of that of a professional's, or the patient's, by whose it is.
+PATCHES: Mapping[str, list[Tree]] = {
+    "describe": replacing("description", "x"),
+    "describe in the narrative": replacing("text", {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}),
+    "tag": replacing("meta/tag", [{"code": "x"}]),
+    "supersede": replacing("status", "superseded"),
+    "delete": replacing("status", "entered-in-error"),
+    "archive": replacing("extension", [ARCHIVED]),
+}  # fmt: skip
+#: What is not among these is 405 to everybody but an administrator's software.
+MANAGED: Mapping[str, frozenset[str]] = {
+    "supersede": frozenset({"author", "colleague"}),
+    "delete": frozenset({"author"}),
+    "archive": frozenset({"author"}),
+}
+
+
+def parts(caller: str, whose: str) -> frozenset[str]:
+    """What a caller is of a document."""
+    if caller in WHOSE[whose][1]:
+        return frozenset({"author", caller.partition(" ")[0]})
+    if caller in ("colleague", "author", "author by role", "author in a record"):
+        return frozenset({"colleague"} if caller == "colleague" and whose == "a professional's" else {"professional"})
+    return frozenset({caller})
+
+
+async def sees(house: House, caller: str, id: str) -> bool:
+    return (await Caller(house, CALLERS[caller])("GET", f"DocumentReference/{id}")).status == 200
+
+
+@pytest.mark.parametrize("write", PATCHES)
+@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_a_patch_is_its_authors(house: House, caller: str, whose: str, write: str) -> None:
+    id = await stored(house, a_document(whose, "N"))
+    answer = await Caller(house, CALLERS[caller])("PATCH", f"DocumentReference/{id}", PATCHES[write], PATCH)
+    if caller == "software":
+        expected = 200
+    elif write not in MANAGED:
+        expected = 405
+    else:
+        expected = 200 if parts(caller, whose) & MANAGED[write] else 403
+    assert answer.status == expected, answer.json
+    if expected != 200:
+        assert answer.expressions[0].startswith("DocumentReference.")
+
+
+@pytest.mark.parametrize("code", LABELS[1:])
+@pytest.mark.parametrize("verb", ["PATCH", "PUT", "transaction"])
+@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_a_label_is_added_and_removed_by_the_table(
+    house: House, caller: str, whose: str, verb: str, code: str
+) -> None:
+    mine = parts(caller, whose)
+    patients_side = caller in ("patient", "representative", "caregiver")
+    for before, after, who in ((["N"], [code], ROWS[code].add), ([code], ["N"], ROWS[code].remove)):
+        tree = a_document(whose, *before)
+        id = await stored(house, tree)
+        seen = await sees(house, caller, id)
+        answer = await labelling(house, caller, {**tree, "id": id}, labelled(*after), verb)
+        if caller == "software":
+            expected = {200}
+        elif not seen:
+            expected = {404}
+        elif mine & who and not (code == "INVISIBLE_PATIENT" and patients_side):
+            expected = {200}
+        else:
+            expected = {422} if mine & {"author", "patient", "representative"} else {403}
+        assert answer.status in expected, (before, after, answer.json)
+
+
+async def labelling(house: House, caller: str, tree: Tree, labels: list[Tree], verb: str) -> Any:
+    call, url = Caller(house, CALLERS[caller]), f"DocumentReference/{tree['id']}"
+    if verb == "PATCH":
+        return await call("PATCH", url, replacing("securityLabel", labels), PATCH)
+    sent = {**tree, "securityLabel": labels}
+    if verb == "PUT":
+        return await call("PUT", url, sent)
+    entry = {"resource": sent, "request": {"method": "PUT", "url": url}}
+    return await call("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+
+
+#: What somebody changes with PUT → who does; None: nobody, it would be another document.
+PUTS: Mapping[str, tuple[Tree, frozenset[str] | None]] = {
+    "description": ({"description": "x"}, frozenset({"author"})),
+    "narrative": ({"text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}}, frozenset({"author"})),
+    "tag": ({"meta": {"tag": [{"code": "x"}]}}, frozenset({"author"})),
+    "name": ({"masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3.4"}}, None),
+    "author": ({}, None),
+    "content": ({"content": [{"attachment": {"url": "http://example.org/y"}}]}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", PUTS)
+@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize("caller", PEOPLE)
+async def test_other_metadata_is_its_authors_and_what_it_is_nobodys(
+    house: House, caller: str, whose: str, what: str
+) -> None:
+    tree = a_document(whose, "N")
+    id = await stored(house, tree)
+    more, who = PUTS[what]
+    if what == "author":
+        more = {"author": [*tree["author"], {"reference": "Practitioner/other"}]}
+    answer = await Caller(house, CALLERS[caller])("PUT", f"DocumentReference/{id}", {**tree, "id": id, **more})
+    mine = parts(caller, whose)
+    assert answer.status == (403 if "author" not in mine else 422 if who is None else 200), answer.json
+
+
+@pytest.mark.parametrize("by_criteria", [False, True])
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_nobody_deletes_a_document_but_by_its_status(house: House, caller: str, by_criteria: bool) -> None:
+    tree = a_document("a professional's", "N")
+    id = await stored(house, tree)
+    url = (
+        f"DocumentReference?identifier={tree['masterIdentifier']['value']}"
+        if by_criteria
+        else f"DocumentReference/{id}"
+    )
+    answer = await Caller(house, CALLERS[caller])("DELETE", url)
+    assert answer.status == (204 if caller == "software" else 405)
+    assert caller == "software" or "PATCH" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize("caller", PEOPLE)
+async def test_a_document_is_replaced_by_its_author_or_for_its_organisation(
+    house: House, caller: str, whose: str
+) -> None:
+    id = await stored(house, a_document(whose, "N"))
+    professional = caller in ("author", "author by role", "author in a record", "colleague", "other")
+    subject = CALLERS[caller].subject
+    new = a_document("a professional's" if professional else "the patient's", "N", relatesTo=replaced(id))
+    if not professional:
+        new["author"] = [{"reference": subject}]
+        new["type"] = r.concept(r.nos("TRE_A05-TypeDocComplementaire"), "DOCPAT03")
+    answer = await Caller(house, CALLERS[caller])("POST", "DocumentReference", new)
+    may = bool(parts(caller, whose) & {"author", "colleague"})
+    assert answer.status == (201 if may else 403), answer.json
+    after = (await Caller(house)("GET", f"DocumentReference/{id}")).json
+    assert after["status"] == ("superseded" if may else "current")
+
+
+def replaced(id: str) -> list[Tree]:
+    return [{"code": "replaces", "target": {"reference": f"DocumentReference/{id}"}}]
+
+
+_A05 = r.nos("TRE_A05-TypeDocComplementaire")
+#: Type → who files it. Software of an administrator files all.
+TYPES: Mapping[tuple[str, str], frozenset[str]] = {
+    ("http://loinc.org", "34112-3"): frozenset({"author", "colleague", "other"}),
+    ("http://loinc.org", "74465-6"): frozenset({"author", "patient", "representative", "caregiver"}),
+    (_A05, "REMB"): frozenset(),
+    (_A05, "EXPPAT_1"): frozenset({"patient", "representative", "caregiver"}),
+    (_A05, "EXPPAT_3"): frozenset({"patient"}),
+    (_A05, "DOCPAT03"): frozenset({"patient", "representative", "caregiver"}),
+}
+
+
+@pytest.mark.parametrize("type", TYPES, ids=[code for _, code in TYPES])
+@pytest.mark.parametrize("caller", ["author", "patient", "representative", "caregiver", "software"])
+async def test_a_type_of_document_is_filed_by_whom_it_is_of(house: House, caller: str, type: tuple[str, str]) -> None:
+    professional = caller in ("author", "software")
+    new = a_document("a professional's" if professional else "the patient's", "N", type=r.concept(*type))
+    if not professional:
+        new["author"] = [{"reference": CALLERS[caller].subject}]
+    answer = await Caller(house, CALLERS[caller])("POST", "DocumentReference", new)
+    assert answer.status == (201 if caller == "software" or caller in TYPES[type] else 422), answer.json
+    assert answer.status == 201 or answer.expressions == ["DocumentReference.type"]
+
+
+#: What somebody files for themselves and is not so → the element.
+FILED: list[tuple[str, Tree, str]] = [
+    ("another author", {"author": [{"reference": "Practitioner/author"}]}, "author"),
+    ("superseded", {"status": "superseded"}, "status"),
+    ("deleted", {"status": "entered-in-error"}, "status"),
+    ("invisible to themselves", {"securityLabel": labelled("INVISIBLE_PATIENT")}, "securityLabel"),
+    ("from a hospital", {"context": {"facilityType": r.concept(r.nos("TRE_R02-SecteurActivite"), "SA01")}}, "context.facilityType"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "element"), [row[1:] for row in FILED], ids=[row[0] for row in FILED])
+async def test_what_a_patient_files_is_theirs(house: House, more: Tree, element: str) -> None:
+    answer = await Caller(house, CALLERS["patient"])(
+        "POST", "DocumentReference", a_document("the patient's", "N", **more)
+    )
+    assert (answer.status, answer.expressions) == (422, [f"DocumentReference.{element}"])
+
+
+async def test_a_mask_by_its_patient_is_taken_back_by_them_alone(house: House) -> None:
+    id = await stored(house, a_document("a professional's", "N"))
+    url = f"DocumentReference/{id}"
+    patient, author = Caller(house, CALLERS["patient"]), Caller(house, CALLERS["author"])
+    masked = await patient("PATCH", url, replacing("securityLabel", labelled("MASQUE_PS")), PATCH)
+    assert masked.json["securityLabel"][0]["extension"] == [{"url": BY_PATIENT, "valueBoolean": True}]
+    # The author sees it, and sends it back without what they do not know of: it stays.
+    kept_so = await author("PUT", url, {**masked.json, "description": "x", "securityLabel": labelled("MASQUE_PS")})
+    assert kept_so.json["securityLabel"][0]["extension"] == [{"url": BY_PATIENT, "valueBoolean": True}]
+    refused = await author("PATCH", url, replacing("securityLabel", labelled("N")), PATCH)
+    assert (refused.status, refused.expressions) == (422, ["DocumentReference.securityLabel"])
+    assert (await patient("PATCH", url, replacing("securityLabel", labelled("N")), PATCH)).status == 200
+
+
+async def test_nobody_says_for_the_patient_that_they_masked_it(house: House) -> None:
+    mask = [{"extension": [{"url": BY_PATIENT, "valueBoolean": True}], **labelled("MASQUE_PS")[0]}]
+    tree = a_document("a professional's", securityLabel=mask)
+    answer = await Caller(house, CALLERS["author"])("POST", "DocumentReference", tree)
+    assert answer.status == 201
+    assert "extension" not in answer.json["securityLabel"][0]
+
+
+FIRST = "/securityLabel/0"
+#: Labels before, the patch of the first of them (domain file §1.3), who sends it → the labels after; None: refused.
+FIRSTS: list[tuple[list[str], str, str, list[str] | None]] = [
+    (["N"], "MASQUE_PS", "author", ["MASQUE_PS"]),
+    (["MASQUE_PS"], "N", "author", ["N"]),
+    (["INVISIBLE_PATIENT"], "MASQUE_PS", "author", ["INVISIBLE_PATIENT", "MASQUE_PS"]),
+    (["MASQUE_PS"], "INVISIBLE_PATIENT", "author", ["INVISIBLE_PATIENT", "MASQUE_PS"]),
+    (["INVISIBLE_REPRESENTANTS_LEGAUX"], "MASQUE_PS", "patient", ["INVISIBLE_REPRESENTANTS_LEGAUX", "MASQUE_PS"]),
+    (["INVISIBLE_PATIENT", "MASQUE_PS"], "N", "author", None),
+    (["MASQUE_PS", "INVISIBLE_PATIENT"], "N", "author", None),
+    (["R", "MASQUE_PS"], "N", "author", ["MASQUE_PS"]),
+]
+
+
+@pytest.mark.parametrize(("before", "code", "caller", "after"), FIRSTS, ids=[f"{b} {c} {w}" for b, c, w, _ in FIRSTS])
+async def test_the_first_label_is_replaced_and_no_other_is_lost(
+    house: House, before: list[str], code: str, caller: str, after: list[str] | None
+) -> None:
+    id = await stored(house, a_document("a professional's", *before))
+    sent = [{"op": "replace", "path": FIRST, "value": labelled(code)[0]}]
+    answer = await Caller(house, CALLERS[caller])("PATCH", f"DocumentReference/{id}", sent, PATCH)
+    if after is None:
+        assert (answer.status, answer.expressions) == (422, ["DocumentReference.securityLabel"])
+        return
+    now = (await Caller(house)("GET", f"DocumentReference/{id}")).json["securityLabel"]
+    assert sorted(one["coding"][0]["code"] for one in now) == after, answer.json
+
+
+async def test_a_label_is_taken_away_by_its_own_place(house: House) -> None:
+    id = await stored(house, a_document("a professional's", "INVISIBLE_PATIENT", "MASQUE_PS"))
+    sent = [{"op": "remove", "path": "/securityLabel/1"}]
+    answer = await Caller(house, CALLERS["author"])("PATCH", f"DocumentReference/{id}", sent, PATCH)
+    assert [one["coding"][0]["code"] for one in answer.json["securityLabel"]] == ["INVISIBLE_PATIENT"]
+
+
+async def test_what_was_superseded_or_deleted_stays_so(house: House) -> None:
+    for status, refused in (("superseded", 422), ("entered-in-error", 404)):
+        id = await stored(house, a_document("a professional's", "N", status=status))
+        answer = await Caller(house, CALLERS["author"])(
+            "PATCH", f"DocumentReference/{id}", replacing("status", "current"), PATCH
+        )
+        assert answer.status in (refused, 422)
+        assert (await Caller(house)("GET", f"DocumentReference/{id}")).json["status"] == status
+
+
+async def test_at_most_ten_documents_are_deleted_at_once(house: House) -> None:
+    ids = [await stored(house, a_document("the patient's", "N")) for _ in range(11)]
+    part = {"name": "operation", "part": [{"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "DocumentReference.status"}, {"name": "value", "valueCode": "entered-in-error"}]}  # fmt: skip
+    tree = {"resourceType": "Parameters", "parameter": [part]}
+    entries = [{"resource": tree, "request": {"method": "PATCH", "url": f"DocumentReference/{id}"}} for id in ids]
+    patient = Caller(house, CALLERS["patient"])
+    answer = await patient("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert (answer.status, answer.expressions) == (422, ["Bundle.entry[10].resource.status"])
+    answer = await patient("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries[:10]})
+    assert answer.status == 200, answer.json
+
+
+async def test_the_content_of_a_document_stays_what_it_is(house: House) -> None:
+    binary = {"resourceType": "Binary", "id": "filed", "contentType": "text/plain", "data": "YWJj"}
+    document = a_document("a professional's", "N", content=[{"attachment": {"url": "Binary/filed"}}])
+    await kept(house, binary, {**document, "id": "holder"})
+    author = Caller(house, CALLERS["author"])
+    for verb, body in (("PUT", {**binary, "data": "ZGVm"}), ("DELETE", None)):
+        assert (await author(verb, "Binary/filed", body)).status == 405
+    assert (await Caller(house, OPEN)("GET", "Binary/filed")).json["data"] == "YWJj"
