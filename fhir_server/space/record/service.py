@@ -31,7 +31,7 @@ RECORD = Service(
         # Before labels are given their one spelling: what "normal" takes the place of is told by it.
         Step("document-masks", _DOCUMENTS, arrange=mask_marks.arrange),
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
-        Step("document-writes", _DOCUMENTS, judge=writing.judge),
+        Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),

@@ -59,6 +59,17 @@ async def judge(context: Context, change: Change) -> None:
         _require_changeable(caller.parts(before, context.base), before, change.tree)
 
 
+async def arrange(context: Context, change: Change) -> Change:
+    """A new document of the patient's side that names no author, with who files it as its author."""
+    tree, subject = change.tree, context.repository.grant.subject
+    stored = change.before is not None and not change.before.deleted
+    if tree is None or change.as_server or stored or tree.get("author") or subject is None:
+        return change
+    caller = await caller_of(context.repository, patient_of(tree))
+    own = caller.kind in ("patient", "representative", "caregiver")
+    return change.arranged({**tree, "author": [{"reference": subject}]}) if own else change
+
+
 async def content(context: Context, change: Change) -> None:
     """Refuse that the content of a document is changed or deleted by itself.
 
