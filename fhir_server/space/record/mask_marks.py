@@ -35,7 +35,7 @@ async def arrange(context: Context, change: Change) -> Change:
     before = parse(change.before.body) if change.before is not None and not change.before.deleted else None
     if before is not None and before.get("securityLabel") == tree.get("securityLabel"):
         return change
-    caller = await caller_of(context.repository, patient_of(tree))
+    caller = await caller_of(context.repository, patient_of(tree), named=before is not None)
     if not caller.is_held:
         return change
     parts = caller.parts(before or tree, context.base)

@@ -66,15 +66,21 @@ def written_by(tree: Mapping[str, Any], base: str) -> tuple[frozenset[str], froz
     return authors, frozenset(word.value for word in words if word.param == rows.AUTHOR_ORGANISATION)
 
 
-async def caller_of(repository: Repository, patient: str | None) -> Caller:
-    """Who writes a document of a patient ("Patient/1")."""
+async def caller_of(repository: Repository, patient: str | None, named: bool = True) -> Caller:
+    """Who writes a document of a patient ("Patient/1").
+
+    Args:
+        repository: of the caller.
+        patient: whose document it is; None where it does not say.
+        named: whether it matters by which names a professional signs: they are looked up.
+    """
     grant = repository.grant
     if not people(grant):
         return ADMINISTRATOR
     software = frozenset({f"Device/{grant.client}"} if grant.client else ())
     subject = grant.subject or ""
     if subject.startswith(("Practitioner/", "PractitionerRole/")):
-        return await _professional(repository.as_server(), grant, software)
+        return await _professional(repository.as_server(), grant, software) if named else Caller("professional")
     if not subject:
         return Caller("app", software)
     if subject == patient:

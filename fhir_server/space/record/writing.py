@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.access import binaries
+from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, Invalid, MethodNotAllowed
 from fhir_server.interactions.exchange import Context
@@ -52,7 +53,8 @@ async def judge(context: Context, change: Change) -> None:
         return
     before = parse(change.before.body) if change.before is not None and not change.before.deleted else None
     tree = change.tree if change.tree is not None else before or {}
-    caller = await caller_of(context.repository, patient_of(tree))
+    # Who files for a colleague acts as the author: by which names a professional signs is asked of changes alone.
+    caller = await caller_of(context.repository, patient_of(tree), named=before is not None)
     if before is None:
         _require_fileable(caller, change, context)
     elif caller.is_held:
@@ -65,7 +67,7 @@ async def arrange(context: Context, change: Change) -> Change:
     stored = change.before is not None and not change.before.deleted
     if tree is None or change.as_server or stored or tree.get("author") or subject is None:
         return change
-    caller = await caller_of(context.repository, patient_of(tree))
+    caller = await caller_of(context.repository, patient_of(tree), named=False)
     own = caller.kind in ("patient", "representative", "caregiver")
     return change.arranged({**tree, "author": [{"reference": subject}]}) if own else change
 
@@ -79,7 +81,7 @@ async def content(context: Context, change: Change) -> None:
     if change.as_server or change.before is None or change.before.deleted:
         return
     holders = {type for type, _ in binaries.contexts(unpack(change.before.packed))}
-    if "DocumentReference" in holders and (await caller_of(context.repository, None)).is_held:
+    if "DocumentReference" in holders and people(context.repository.grant):
         words = "The content of a document does not change: a new document replaces it."
         raise MethodNotAllowed(words, "Binary", headers={"Allow": "GET, HEAD"})
 
@@ -95,7 +97,6 @@ def _require_fileable(caller: Caller, change: Change, context: Context) -> None:
     _require_type(caller, tree)
     parts = caller.parts(tree, context.base)
     if caller.kind == "professional":
-        # Who files for a colleague acts as the author: software signs for whoever wrote it.
         label_changes.require_allowed(parts | {"author"}, None, tree)
         return
     if "author" not in parts:
