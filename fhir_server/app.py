@@ -24,7 +24,7 @@ from fhir_server.interactions.exchange import Apart, Context, Request, Response
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
-from fhir_server.space.collected import Services, additions
+from fhir_server.space.collected import Services, additions, ruled
 from fhir_server.space.service import Service
 from fhir_server.space.services import SERVICES
 from fhir_server.store import private
@@ -355,7 +355,7 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
             terminology,
             await _secret(engine, "cursor"),
             services,
-            Policy([rule for one in services for rule in one.rules]),
+            Policy(ruled(services, settings)),
         )
         attending = asyncio.create_task(follower.attend())
         try:

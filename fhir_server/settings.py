@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     record_agreement_days: int = Field(
         90, ge=1, le=3660, description="For how long a professional may say at most that a patient agreed, in days."
     )
+    record_matrix: Path | None = Field(
+        None, description="CSV file of which profession reads which type of document, instead of the server's own."
+    )
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."
     )

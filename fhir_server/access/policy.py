@@ -159,7 +159,8 @@ class Policy:
             key = None if one.facts is None else one.facts.of(grant)
             if one.facts is not None and key is not None:
                 read = partial(_read, one.facts, own(), key)
-                found.append((one.name, await cache.get(("facts", one.name, key), read)))
+                # By what reads them: rules that ask for the same facts share them.
+                found.append((one.name, await cache.get(("facts", one.facts.read, key), read)))
         return tuple(found)
 
     async def decide(

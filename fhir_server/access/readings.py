@@ -30,9 +30,10 @@ class Readings:
 
     Attributes:
         store: where they are.
+        turn: how often something was written: what was read before may be older.
     """
 
-    __slots__ = ("_heads", "_held", "_inside", "_room", "_turn", "store")
+    __slots__ = ("_heads", "_held", "_inside", "_room", "store", "turn")
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -40,7 +41,7 @@ class Readings:
         self._heads: dict[Key, Version | None] = {}
         self._room = LONGEST
         self._inside = 0
-        self._turn = 0
+        self.turn = 0
 
     def __enter__(self) -> Readings:
         self._inside += 1
@@ -53,7 +54,7 @@ class Readings:
 
     async def read(self, type: str, id: str, want: Want = "body") -> Version | None:
         """As `Store.read`; "bare" may be whole where it is held."""
-        key, turn = (type, id), self._turn
+        key, turn = (type, id), self.turn
         if key in self._held:
             return self._held[key]
         if want == "bare":
@@ -66,7 +67,7 @@ class Readings:
 
     async def read_many(self, keys: Sequence[Key]) -> list[Version | None]:
         """As `Store.read_many`."""
-        found, turn = {key: self._held[key] for key in keys if key in self._held}, self._turn
+        found, turn = {key: self._held[key] for key in keys if key in self._held}, self.turn
         unknown = [key for key in dict.fromkeys(keys) if key not in found]
         if len(unknown) == 1:
             found[unknown[0]] = await self.store.read(*unknown[0])
@@ -80,11 +81,11 @@ class Readings:
     async def heads(self, keys: Sequence[Key], want: Want) -> list[Version | None]:
         """As `read_many`, with less of each version: "head" or "index"; what is held may have more of it."""
         found = {key: held[key] for key in keys for held in (self._heads, self._held) if key in held}
-        unknown, turn = [key for key in dict.fromkeys(keys) if key not in found], self._turn
+        unknown, turn = [key for key in dict.fromkeys(keys) if key not in found], self.turn
         for start in range(0, len(unknown), MOST):
             some = unknown[start : start + MOST]
             found.update(zip(some, await self.store.read_many(some, want), strict=True))
-        if self._inside and turn == self._turn:
+        if self._inside and turn == self.turn:
             self._heads.update({key: found[key] for key in unknown})
         return [found[key] for key in keys]
 
@@ -104,7 +105,7 @@ class Readings:
         want: Want = "body",
     ) -> Page:
         """As `Store.find`: what is found with its body need not be read."""
-        turn = self._turn
+        turn = self.turn
         page = carried(await self.store.find(scope, sort, after, count, most_bytes, want))
         if want == "body":
             self._found(page.versions, turn)
@@ -112,7 +113,7 @@ class Readings:
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `Store.find_each`: what is found with its body need not be read."""
-        turn = self._turn
+        turn = self.turn
         pages = await self.store.find_each(scopes, count, want)
         for page in map(carried, pages):
             if want == "body":
@@ -125,7 +126,7 @@ class Readings:
             return await self.store.transact(writes, guards)
         finally:
             # What was asked for before may be older.
-            self._turn += 1
+            self.turn += 1
             self._let_go()
 
     def _found(self, versions: Iterable[Version], turn: int) -> None:
@@ -133,7 +134,7 @@ class Readings:
             self._hold({(version.type, version.id): version for version in versions}, turn)
 
     def _hold(self, found: Mapping[Key, Version | None], turn: int) -> None:
-        if self._inside and turn == self._turn and self._room > 0:
+        if self._inside and turn == self.turn and self._room > 0:
             self._held.update(found)
             self._room -= sum([len(version.body) for version in found.values() if version is not None])
 

@@ -16,6 +16,7 @@ from fhir_server.store.filters import Span, Word
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
+    from fhir_server.access.rules import Rule
     from fhir_server.changes.cache import Cache
     from fhir_server.interactions.exchange import Apart, Context, Request, Response
     from fhir_server.jobs.clock import Job
@@ -172,6 +173,16 @@ class Services:
             return response
 
         return operate
+
+
+def ruled(declared: Sequence[Service], settings: Settings) -> tuple[Rule, ...]:
+    """The rules of services, those that hang on the settings after the others.
+
+    Raises:
+        ValueError: a setting is wrong.
+    """
+    plain = [rule for one in declared for rule in one.rules]
+    return (*plain, *(rule for one in declared if one.ruled is not None for rule in found(one.ruled)(settings)))
 
 
 def additions(declared: Sequence[Service]) -> Additions:

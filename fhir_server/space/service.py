@@ -79,6 +79,8 @@ class Service:
         opens: gives what the service works with over one opened server: (Surroundings) → its own object. None where
             it needs none.
         rules: who may do what with its types; `Rule.kept` is what changes by the service's own operations alone.
+        ruled: further rules, which hang on the settings: (Settings) → rules. What is wrong with these settings is said
+            when the server starts, by a ValueError.
         public: what everybody may read without a token.
         steps: of every write, after the server's own.
         rows: resource type → what makes index rows of its resources: (tree, the server's own base) → rows, as
@@ -99,6 +101,7 @@ class Service:
     name: str
     opens: Place | None = None
     rules: tuple[Rule, ...] = ()
+    ruled: Place | None = None
     public: tuple[Scope, ...] = ()
     steps: tuple[Step, ...] = ()
     rows: Mapping[str, Place] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from fhir_server.space.services import SERVICES
 from fhir_server.store.filters import Index, Word
 from fhir_server.store.matching import unpack
 from tests.access.test_leaks import BASE, UNMASKED, Caller, a_document, ids
+from tests.server.people import a_care_team
 
 BYTES = {"resourceType": "Binary", "contentType": "text/plain", "data": "c2VjcmV0"}
 
@@ -56,6 +57,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         for id in ("alice", "bob", "ward"):
             patient = {"resourceType": "Patient", "id": id, "name": [{"family": "Demo"}]}
             assert (await Caller(house, OPEN)("PUT", f"Patient/{id}", patient))[0] == 201
+            team = a_care_team(id, "Practitioner/d")
+            assert (await Caller(house, OPEN)("PUT", f"CareTeam/{team['id']}", team))[0] == 201
         yield house
 
 

@@ -21,6 +21,7 @@ from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Not, Token
 from tests.server.calls import OPERATIONS
+from tests.server.people import a_care_team
 
 BASE = "http://127.0.0.1/fhir"
 VISIBILITY = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
@@ -102,6 +103,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             {"resourceType": "Patient", "id": "alice", "name": [{"family": "Demo"}]},
             {"resourceType": "Patient", "id": "bob", "name": [{"family": "Test"}]},
             {"resourceType": "Practitioner", "id": "author", "name": [{"family": "Auteur"}]},
+            *(a_care_team(id, "Practitioner/d") for id in ("alice", "bob")),
             a_document("open", "alice"),
             a_document("masked", "alice"),
             a_document("bobs", "bob"),

@@ -18,6 +18,7 @@ from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Not, Token
 from tests.access.test_leaks import Caller, a_document, ids
+from tests.server.people import a_care_team
 
 WRONG, RIGHT = "wrongword", "rightword"
 
@@ -166,6 +167,8 @@ async def test_a_past_version_of_a_binary_needs_what_it_named_then_and_what_it_n
     async with opened(Settings(data=tmp_path, open=True)) as house:
         server = Caller(house, OPEN)
         for id, patient in (("his", "bob"), ("hers", "alice")):
+            await server("PUT", f"Patient/{patient}", {"resourceType": "Patient", "id": patient})
+            await server("PUT", f"CareTeam/team-{patient}", a_care_team(patient, "Practitioner/d"))
             await server("PUT", f"DocumentReference/{id}", a_document(id, patient, binary="none"))
             content = {"resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": "eA=="}
             await server("PUT", "Binary/b", {**content, "securityContext": {"reference": f"DocumentReference/{id}"}})

@@ -28,3 +28,15 @@ async def a_person(house: House, login: str, name: str, subject: str, **more: An
     account = Account(secrets.token_hex(8), login, name, subject, **more)
     assert await house.authorization.accounts.add(account)
     return await house.authorization.people.set_password(account, PASSWORD)
+
+
+def a_care_team(patient: str, *members: str, **more: Any) -> dict[str, Any]:
+    """Those who care for a patient (id): professionals ("Practitioner/1") who read the record without being asked."""
+    return {
+        "resourceType": "CareTeam",
+        "id": f"team-{patient}",
+        "status": "active",
+        "subject": {"reference": f"Patient/{patient}"},
+        "participant": [{"member": {"reference": one}} for one in members],
+        **more,
+    }

@@ -27,6 +27,7 @@ from fhir_server.space.catalogue.apps import App as Referenced
 from fhir_server.space.catalogue.apps import Purpose
 from fhir_server.space.catalogue.opening import of
 from tests.server.closed import BEARER, TOKEN, Space, serving
+from tests.server.people import a_care_team
 from tests.site.catalogue import CARNET, READ, WRITE, a_patient
 from tests.smart.browser import CALLBACK, App, Browser, a_person, answered
 
@@ -155,6 +156,7 @@ async def world(tmp_path: Path) -> Any:
         for id in ("p1", "real"):
             document = {"resourceType": "DocumentReference", "id": f"d-{id}", "status": "current"}
             await space.put({**document, "subject": {"reference": f"Patient/{id}"}})
+            await space.put(a_care_team(id, "Practitioner/d1"))
         browsers = {}
         for caller, (subject, wards) in CALLERS.items():
             await a_person(space, caller, subject, wards=wards)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.server.closed import ROOT, TOKEN, Space
+from tests.server.people import a_care_team
 from tests.site.accessible import document, said
 from tests.smart.browser import Browser, a_person, an_app, answered
 
@@ -27,6 +28,7 @@ async def doctor(space: Space) -> Browser:
         await space.put({"resourceType": "Patient", "id": patient})
         await space.put(of("Encounter", f"e-{patient}", patient, status="in-progress"))
         await space.put(of("DocumentReference", f"d-{patient}", patient, status="current"))
+        await space.put(a_care_team(patient, "PractitionerRole/r"))
     await space.put({"resourceType": "Organization", "id": "h", "name": "Hôpital"})
     role = {"resourceType": "PractitionerRole", "id": "r", "organization": {"reference": "Organization/h"}}
     await space.put(role)

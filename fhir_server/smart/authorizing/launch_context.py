@@ -98,7 +98,8 @@ async def _of_patient(
         return False
     type, id = match[1], match[2]
     scope = Scope("user", type, frozenset("rs"))
-    grant = Grant((scope,), subject=account.subject, wards=frozenset(account.patients))
+    role = account.roles[0] if len(account.roles) == 1 else None
+    grant = Grant((scope,), subject=account.subject, role=role, wards=frozenset(account.patients))
     where = EVERYTHING if type in DIRECTORY else readable(patient, type)
     seen = await repository(grant)
     return bool((await seen.find({type: both(Id((id,)), where)}, count=1, want="head")).versions)

@@ -1,6 +1,6 @@
-"""What the record's rules must know of a caller: as whom they write, and for whom they may no longer act.
+"""What the record's rules must know of who acts for patients: for whom they may no longer.
 
-https://hl7.org/fhir/R4/practitionerrole.html, https://hl7.org/fhir/R4/relatedperson.html. A person is one over several
+https://hl7.org/fhir/R4/relatedperson.html. A person is one over several
 resources by the identifiers these share: a caregiver is a RelatedPerson for each of those they care for.
 """
 
@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse
 from fhir_server.space.record.invisible import PARIS
-from fhir_server.space.record.rows import CHOICE, CHOICE_UNTIL, national
-from fhir_server.store.filters import Filter, Id, Not, Range, Refers, Token, both, either
+from fhir_server.store.filters import Filter, Id, Not, Refers, Token, both, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 MAJORITY = 18
 #: Role class of somebody who cares for an adult, and was chosen by them.
 _CAREGIVER = "CAREGIVER"
-#: PractitionerRoles of one professional, RelatedPersons of one patient: more are not looked at.
+#: RelatedPersons of one patient: more are not looked at.
 _MOST = 200
 _MINUTE = 60
 
@@ -32,49 +31,6 @@ _MINUTE = 60
 def minute() -> int:
     """The minute that it is, in µs since 1970: the pace at which time enters a rule."""
     return int(time.time()) // _MINUTE * _MINUTE * 1_000_000
-
-
-class Authorship(NamedTuple):
-    """As whom a professional writes documents.
-
-    Attributes:
-        identifiers: as the row of a document's authors has them: "8" and the RPPS, "Practitioner/1", their roles.
-        sees_masked: whether masked documents are shown to them: an emergency of a patient who said so.
-    """
-
-    identifiers: frozenset[str]
-    sees_masked: bool = False
-
-
-async def authorship(own: Repository, subject: str, role: str | None, patient: str | None, now: int) -> Authorship:
-    """As whom the professional writes.
-
-    Args:
-        own: the server's own sight of the store.
-        subject: "Practitioner/1", or "PractitionerRole/1".
-        role: in which they act.
-        patient: id of the patient in context, in an emergency; None in the ordinary way of care.
-        now: µs since 1970.
-    """
-    mine = {subject, *([role] if role else [])}
-    practitioner = await _practitioner(own, subject)
-    if practitioner is not None:
-        mine.add(practitioner)
-        tree = await _read(own, practitioner)
-        mine |= {found for one in _identifiers(tree) if (found := national(one)) is not None}
-        page = await own.find({"PractitionerRole": Refers("practitioner", practitioner)}, count=_MOST, want="head")
-        mine |= {f"PractitionerRole/{version.id}" for version in page.versions}
-    return Authorship(frozenset(mine), patient is not None and await chose(own, patient, "emergency-sees-masked", now))
-
-
-async def chose(own: Repository, patient: str, kind: str, now: int) -> bool:
-    """Whether a choice of a patient's is in force."""
-    where = both(
-        Refers("patient", f"Patient/{patient}"),
-        Token(CHOICE, kind),
-        Range(CHOICE_UNTIL, low_to=now, high_from=now),
-    )
-    return await own.count({"Consent": where}, 1) > 0
 
 
 async def of_age(own: Repository, subject: str, patients: Collection[str], now: int) -> frozenset[str]:
@@ -143,13 +99,6 @@ def _named(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _identifiers(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in tree.get("identifier", ()) if isinstance(one, dict)]
-
-
-async def _practitioner(own: Repository, subject: str) -> str | None:
-    if subject.startswith("Practitioner/"):
-        return subject
-    said = (await _read(own, subject)).get("practitioner", {}).get("reference")
-    return said if isinstance(said, str) and said.startswith("Practitioner/") else None
 
 
 async def _read(own: Repository, reference: str) -> dict[str, Any]:

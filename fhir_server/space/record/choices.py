@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
+from fhir_server.space.record.rows import CHOICE as CHOICE_ROW
 from fhir_server.space.record.rows import CHOICE_UNTIL
 from fhir_server.space.record.rows import KINDS as SYSTEM
 from fhir_server.store.filters import Filter, LinkedFrom, Range, Token, either
@@ -152,7 +153,7 @@ def in_force(kind: Kind, now: int, professional: str = "") -> Filter:
 
 def patients_with(kind: Kind, now: int, professional: str = "") -> Filter:
     """Patients who chose it, for links from what is theirs: as `in_force`."""
-    return LinkedFrom("Consent", "patient", in_force(kind, now, professional))
+    return LinkedFrom("Consent", f"{CHOICE_ROW}:{kind}", in_force(kind, now, professional))
 
 
 def _professional(tree: Mapping[str, Any]) -> str:

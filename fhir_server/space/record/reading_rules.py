@@ -14,9 +14,10 @@ from fhir_server.access.grant import Grant
 from fhir_server.access.record_owner import WHOSE, readable, rows
 from fhir_server.access.rules import Asked, Facts, Rule
 from fhir_server.access.write_rules import administers
-from fhir_server.space.record.caller import Authorship, authorship, minute, of_age
+from fhir_server.space.record.caller import minute, of_age
 from fhir_server.space.record.labels import MASKED, NOT_PATIENT, NOT_REPRESENTATIVES
-from fhir_server.space.record.rows import AUTHOR, SECURITY_LABEL, VISIBLE
+from fhir_server.space.record.rows import SECURITY_LABEL, VISIBLE
+from fhir_server.space.record.standing import FACTS, Standing, masked_shown, written_by
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Not, Range, Refers, Token, both, either
 
 if TYPE_CHECKING:
@@ -116,53 +117,22 @@ def _of_age(asked: Asked) -> Filter:
     return either([Refers(WHOSE, f"Patient/{id}") for id in ids])
 
 
-def _writer(grant: Grant) -> Hashable | None:
-    """A professional in the ordinary way of care; in an emergency the patient may have said otherwise."""
-    return (grant.subject, grant.role, None, 0) if _professional(grant) and not _in_emergency(grant) else None
-
-
-def _emergency_writer(grant: Grant) -> Hashable | None:
-    return (
-        (grant.subject, grant.role, grant.patient, minute()) if _professional(grant) and _in_emergency(grant) else None
-    )
-
-
-def _in_emergency(grant: Grant) -> bool:
-    return grant.purpose in ("ETREAT", "BTG")
-
-
-async def _written(own: Repository, key: Hashable) -> Hashable:
-    assert isinstance(key, tuple)
-    return await authorship(own, *key)
-
-
 def _masked(asked: Asked) -> Filter:
-    facts = asked.facts
-    if asked.level == "system" or not isinstance(facts, Authorship) or facts.sees_masked:
-        return NOTHING
-    mine = either([Token(AUTHOR, one) for one in sorted(facts.identifiers)])
-    return both(has_label(MASKED), Not(mine)) if facts.identifiers else has_label(MASKED)
+    standing = asked.facts
+    if not isinstance(standing, Standing):
+        return has_label(MASKED)
+    return both(has_label(MASKED), Not(either([written_by(standing), masked_shown(standing)])))
 
-
-_MASKED = "masked to professionals; its author sees it"
 
 RULES = (
     Rule("document-deleted", "deleted by its author", DOCUMENTS, withholds=_deleted, of_writes=False),
     Rule(
         "document-masked",
-        _MASKED,
+        "masked to professionals; its author sees it",
         DOCUMENTS,
         withholds=_masked,
         of_writes=False,
-        facts=Facts(_writer, _written, frozenset({"Practitioner", "PractitionerRole"})),
-    ),
-    Rule(
-        "document-masked-in-emergency",
-        _MASKED,
-        DOCUMENTS,
-        withholds=_masked,
-        of_writes=False,
-        facts=Facts(_emergency_writer, _written, frozenset({"Practitioner", "PractitionerRole", "Consent"})),
+        facts=FACTS,
     ),
     Rule(
         "document-invisible",

@@ -7,6 +7,8 @@
                        Span("_visible", µs, µs)             when it is no longer invisible to its patient
                        Word("_gone", "1")                   that it is deleted, logically
                        Word("security-label", code, system) each label in every other spelling, so that any finds it
+    List               Word("_author", X), Word("_authorOrg", X)   likewise, of its source
+    CareTeam           Span("_member", µs, µs, who)         from when until when somebody is a member
     Consent            Word("_choice", kind, actor)         a choice of the record that is in force
                        Span("_choiceUntil", µs, µs, kind, actor)  from when until when
 
@@ -27,7 +29,12 @@ from fhir_server.space.record.labels import OTHER_SPELLINGS, codes
 from fhir_server.store.filters import BEGINNING, END, Span, Word
 
 LABEL, AUTHOR, AUTHOR_ORGANISATION, VISIBLE, GONE = "_label", "_author", "_authorOrg", "_visible", "_gone"
-CHOICE, CHOICE_UNTIL = "_choice", "_choiceUntil"
+CHOICE, CHOICE_UNTIL, MEMBER = "_choice", "_choiceUntil", "_member"
+#: Choices that a link leads to by themselves, `Word("_choice:blocked", "Patient/1")`, so that a patient's other
+#: Consents are not looked through for each.
+LINKED = frozenset(
+    {"blocked", "authorised", "regulation-refused", "btg-refused", "emergency-sees-masked", "masked-by-default"}
+)
 #: The search parameter of labels.
 SECURITY_LABEL = "security-label"
 
@@ -71,6 +78,7 @@ def consents(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:
     provision = tree.get("provision") or {}
     actors = [parse(one["reference"]["reference"], base).target for one in _dicts(provision.get("actor"))
               if isinstance((one.get("reference") or {}).get("reference"), str)]  # fmt: skip
+    patient = _local(tree.get("patient"), base)
     begin, end = period(provision.get("period") or {}, PARIS) or (BEGINNING, END)
     for category in _dicts(tree.get("category")):
         for coding in _dicts(category.get("coding")):
@@ -78,6 +86,37 @@ def consents(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:
                 for actor in actors or [""]:
                     yield Word(CHOICE, coding["code"], actor)
                     yield Span(CHOICE_UNTIL, begin, end, coding["code"], actor)
+                if coding["code"] in LINKED and patient:
+                    yield Word(f"{CHOICE}:{coding['code']}", patient)
+
+
+def lists(tree: dict[str, Any], base: str) -> Iterator[Word]:
+    """The rows of a List: who made it."""
+    if isinstance(tree.get("source"), dict):
+        contained = {one["id"]: one for one in _dicts(tree.get("contained")) if isinstance(one.get("id"), str)}
+        yield from _written_by(tree["source"], _Inside(contained, base))
+
+
+def care_teams(tree: dict[str, Any], base: str) -> Iterator[Span]:
+    """The rows of a CareTeam: its members, as long as it is active and they are.
+
+    Who is named by an identifier, is contained or stands elsewhere is no member here.
+    """
+    if tree.get("status") != "active":
+        return
+    begin, end = period(tree.get("period") or {}, PARIS) or (BEGINNING, END)
+    for one in _dicts(tree.get("participant")):
+        member = _local(one.get("member"), base)
+        low, high = period(one.get("period") or {}, PARIS) or (BEGINNING, END)
+        if member and max(begin, low) <= min(end, high):
+            yield Span(MEMBER, max(begin, low), min(end, high), member)
+
+
+def _local(reference: Any, base: str) -> str:
+    """ "Practitioner/1" of a literal reference to what is here; "" of any other."""
+    said = reference.get("reference") if isinstance(reference, dict) else None
+    parsed = parse(said, base) if isinstance(said, str) else None
+    return parsed.target if parsed is not None and parsed.local and not parsed.fragment else ""
 
 
 def national(identifier: Mapping[str, Any]) -> str | None:

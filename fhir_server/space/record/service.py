@@ -35,7 +35,13 @@ RECORD = Service(
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),
-    rows={"DocumentReference": f"{_HERE}.rows:documents", "Consent": f"{_HERE}.rows:consents"},
+    ruled=f"{_HERE}.gate:rules",
+    rows={
+        "CareTeam": f"{_HERE}.rows:care_teams",
+        "Consent": f"{_HERE}.rows:consents",
+        "DocumentReference": f"{_HERE}.rows:documents",
+        "List": f"{_HERE}.rows:lists",
+    },
     operations={
         "Patient-record-choices": f"{_HERE}.choice_operations:read",
         "Patient-record-choose": f"{_HERE}.choice_operations:choose",

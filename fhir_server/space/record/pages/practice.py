@@ -60,7 +60,10 @@ async def content(guest: Guest[Surroundings]) -> Response:
     """Its content, as its author made it."""
     here = await found(guest)
     one = None if here is None else await document(here[1], guest.path("document"))
-    return guest.nothing() if here is None or one is None else await contents.given(guest, here[1], one)
+    body = None if here is None or one is None else await contents.file(here[1], one)
+    if one is None or body is None:
+        return guest.nothing()
+    return contents.sent(one, body, bool(guest.query("telecharger")))
 
 
 async def listed(
@@ -111,7 +114,7 @@ async def page(
     """The page of one document, with what was refused."""
     values = {
         **await before(guest, opening),
-        **await told(asking, one, guest.visit.language),
+        **await told(asking, one),
         "author": guest.account.subject in {author.reference for author in one.authors},
         "refusals": refusals,
         "error": error,

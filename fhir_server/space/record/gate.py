@@ -1,0 +1,162 @@
+"""What of a patient's record a professional is let in to: the gate before what labels say.
+
+CSP R1111-46 to R1111-49, L1110-12, L1111-17. In this order: a record that is open, a patient who did not block them, a
+care team of which they are (presumed), an agreement, or an emergency that the patient did not refuse; then the matrix
+of professions and types. What they wrote themselves they see without an agreement and whatever the matrix says, but not
+once they are blocked. Filing needs no agreement: what is made is not judged by the gate.
+"""
+
+from __future__ import annotations
+
+from fhir_server.access.record_owner import rows
+from fhir_server.access.rules import Asked, Rule
+from fhir_server.settings import Settings
+from fhir_server.space.record import matrix
+from fhir_server.space.record.choices import patients_with
+from fhir_server.space.record.matrix import Matrix
+from fhir_server.space.record.rows import AUTHOR_ORGANISATION
+from fhir_server.space.record.standing import CLOSED, FACTS, REFUSALS, Standing, members, written_by
+from fhir_server.store.filters import (
+    EVERYTHING,
+    NOTHING,
+    Filter,
+    Linked,
+    LinkedFrom,
+    Missing,
+    Not,
+    Refers,
+    Token,
+    both,
+    either,
+)
+
+#: Documents and their lots and folders: for these an agreement is needed.
+DOCUMENTS = frozenset({"DocumentReference", "List"})
+#: Of everything that is somebody's, what is no part of their medical record: who meets, writes, pays and consents. Of
+#: the rest a professional who is blocked reads nothing, and nobody once the record is closed.
+_ADMINISTRATIVE = frozenset(
+    """Account Appointment AppointmentResponse Basic ChargeItem Claim ClaimResponse Communication CommunicationRequest
+    Consent Contract Coverage CoverageEligibilityRequest CoverageEligibilityResponse Device EnrollmentRequest
+    ExplanationOfBenefit Invoice ResearchSubject Schedule SupplyDelivery SupplyRequest Task""".split()
+)
+CLINICAL = frozenset(type for type, row in rows().items() if row.kind == "record") - _ADMINISTRATIVE - DOCUMENTS
+
+
+def rules(settings: Settings) -> tuple[Rule, ...]:
+    """The rules of the gate, with the matrix that the settings name.
+
+    Raises:
+        BadMatrix: it cannot be used.
+    """
+    held = matrix.read(settings.record_matrix)
+
+    def refused(asked: Asked) -> Filter:
+        return _refused(asked, held)
+
+    return (
+        Rule(
+            "record-gate",
+            "of a record that the professional is not let in to",
+            DOCUMENTS,
+            withholds=_kept_out,
+            of_writes=False,
+            facts=FACTS,
+        ),
+        Rule(
+            "record-closed",
+            "of a record that is closed, or closed to the professional",
+            CLINICAL,
+            withholds=_closed_to,
+            of_writes=False,
+            facts=FACTS,
+        ),
+        Rule(
+            "record-matrix",
+            "of a type that the profession does not read",
+            frozenset({"DocumentReference"}),
+            withholds=refused,
+            of_writes=False,
+            facts=FACTS,
+        ),
+    )
+
+
+def let_in(standing: Standing) -> Filter:
+    """Patients whose record a professional may consult without being its author, apart from who is in context."""
+    ways: list[Filter] = [
+        LinkedFrom("CareTeam", "patient", members(standing.who, standing.now)),
+        patients_with("authorised", standing.now, standing.who.practitioner),
+    ]
+    if standing.emergency is not None and standing.context is None:
+        ways.append(Not(patients_with(REFUSALS[standing.emergency], standing.now)))
+    return either(ways)
+
+
+def _kept_out(asked: Asked) -> Filter:
+    standing = asked.facts
+    if asked.verb == "c" or not isinstance(standing, Standing):
+        return NOTHING if asked.verb == "c" else EVERYTHING
+    if standing.who.ended:
+        return EVERYTHING
+    mine = written_by(standing)
+    if asked.verb in "ud":
+        # What a colleague of theirs wrote for the same organisation they may replace, without reading it.
+        mine = either([mine, *(Token(AUTHOR_ORGANISATION, one) for one in sorted(standing.who.organisations))])
+    elsewhere = _elsewhere(standing, asked.type, mine)
+    here = standing.context
+    if here is None:
+        return Not(elsewhere)
+    named = Refers("patient", f"Patient/{here.patient}")
+    inside = both(named, _inside(standing, mine))
+    return Not(inside if asked.level == "patient" else either([inside, both(Not(named), elsewhere)]))
+
+
+def _inside(standing: Standing, mine: Filter) -> Filter:
+    """What is read of the patient in context."""
+    here = standing.context
+    assert here is not None
+    if here.closed or here.blocked:
+        return NOTHING
+    opened = standing.emergency is not None and not here.refused
+    return EVERYTHING if here.team or here.authorised or opened else mine
+
+
+def _elsewhere(standing: Standing, type: str, mine: Filter) -> Filter:
+    """What is read of patients who are not in context, whom it is found by."""
+    opened = Linked("patient", "Patient", both(Not(CLOSED), let_in(standing)))
+    still = either([Linked("patient", "Patient", Not(CLOSED)), _of_nobody()])
+    return both(Not(_of_blocking(standing, type)), either([opened, both(mine, still)]))
+
+
+def _of_nobody() -> Filter:
+    """What names no patient: neither by a reference nor, perhaps one, by an identifier."""
+    return both(Missing("patient"), Missing("subject:identifier"))
+
+
+def _of_blocking(standing: Standing, type: str) -> Filter:
+    """What is of patients who blocked the professional."""
+    param = "patient" if type in DOCUMENTS else next(iter(rows()[type].read), "patient")
+    if standing.blocking is None:
+        return Linked(param, "Patient", patients_with("blocked", standing.now, standing.who.practitioner))
+    return either([Refers(param, f"Patient/{id}") for id in sorted(standing.blocking)])
+
+
+def _closed_to(asked: Asked) -> Filter:
+    standing = asked.facts
+    if asked.verb == "c":
+        return NOTHING
+    if not isinstance(standing, Standing) or standing.who.ended:
+        return EVERYTHING
+    param = next(iter(rows()[asked.type].read), "patient")
+    here = standing.context
+    if here is None or asked.level != "patient":
+        return either([_of_blocking(standing, asked.type), Linked(param, "Patient", CLOSED)])
+    return EVERYTHING if here.closed or here.blocked else NOTHING
+
+
+def _refused(asked: Asked, held: Matrix) -> Filter:
+    standing = asked.facts
+    if asked.verb == "c" or not isinstance(standing, Standing):
+        return NOTHING if asked.verb == "c" else EVERYTHING
+    refused = held.refused(standing.who.professions)
+    return both(refused, Not(written_by(standing))) if refused != NOTHING else NOTHING
