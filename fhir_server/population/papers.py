@@ -1,13 +1,14 @@
-"""Small real PDF documents: one page a type of document, drawn once, the person's own words written in afterwards.
+"""Small real PDF/A-1b documents: one page a type of document, drawn once, the person's own words written in afterwards.
 
-A page is drawn by fpdf2 with marks of constant length in it and no compression; a document is that page with the marks
-replaced by as many bytes, so that every offset in the file stays right.
+A page is drawn with marks of constant length in it and no compression of its text; a document is that page with the
+marks replaced by as many bytes, so that every offset in the file stays right.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cache
+
+from fhir_server.population.pdfa import page
 
 #: Field → how many bytes its mark, and so its text, takes on the page.
 FIELDS = {"patient": 44, "ins": 15, "born": 10, "author": 48, "place": 48, "date": 10, "number": 36}
@@ -27,7 +28,7 @@ def paper(title: str, text: tuple[str, ...], words: dict[str, str]) -> bytes:
 
 def _written(word: str, length: int) -> bytes:
     plain = word.replace("(", " ").replace(")", " ").replace("\\", " ")
-    return plain.encode("latin-1", "replace")[:length].ljust(length)
+    return plain.encode("cp1252", "replace")[:length].ljust(length)
 
 
 def _mark(field: str) -> str:
@@ -46,17 +47,6 @@ def _pieces(title: str, text: tuple[str, ...]) -> tuple[bytes | str, ...]:
 
 
 def _page(title: str, text: tuple[str, ...]) -> bytes:
-    from fpdf import FPDF  # 0.2 s to import: only when documents are made
-
-    pdf = FPDF(format="A4")
-    pdf.set_compression(False)
-    pdf.set_creation_date(datetime(2020, 1, 1, tzinfo=UTC))
-    pdf.set_title(title)
-    pdf.set_lang("fr-FR")
-    pdf.add_page()
-    pdf.set_font("Helvetica", "B", 14)
-    pdf.cell(w=0, h=10, text=title, new_x="LMARGIN", new_y="NEXT")
-    pdf.set_font("Helvetica", size=10)
     rows = [
         f"Patient : {_mark('patient')}",
         f"INS : {_mark('ins')}   Naissance : {_mark('born')}",
@@ -68,6 +58,4 @@ def _page(title: str, text: tuple[str, ...]) -> bytes:
         "",
         "Document fictif : personnes et faits sont inventés.",
     ]
-    for row in rows:
-        pdf.cell(w=0, h=7, text=row, new_x="LMARGIN", new_y="NEXT")
-    return bytes(pdf.output())
+    return page(title, rows)
