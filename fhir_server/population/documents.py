@@ -1,4 +1,4 @@
-"""A person's documents: sheet (DocumentReference), content (a PDF in a Binary) and lot (SubmissionSet, a List).
+"""A person's documents: sheet (DocumentReference), content (PDF or CDA, in a Binary) and lot (SubmissionSet, a List).
 
 In the shape of the national guide for sharing documents (PDSm 3.1.1, a profile of IHE MHD): author, patient and
 custodian contained, one content, SHA-1 and size of the very bytes. Sectors and types follow the published shares
@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
+from fhir_server.population.cda import Told, cda, format_of, is_cda
 from fhir_server.population.codes import (
     CLASS,
     CONFIDENTIALITY,
@@ -53,7 +54,10 @@ INSURANCE_PRACTICE = (PRACTICE, "AMO", "Organisme d'assurance maladie obligatoir
 
 @dataclass(slots=True)
 class Draft:
-    """What is decided of a document before it is written: numbers within the person, kind, day, author, visibility."""
+    """What is decided of a document before it is written: numbers within the person, kind, day, author, visibility.
+
+    `series` is what all editions of a CDA document share; "" of a PDF.
+    """
 
     order: int
     sector: str
@@ -63,6 +67,7 @@ class Draft:
     author: Professional | None
     labels: list[tuple[str, str, str]]
     replaced: bool = False
+    series: str = ""
 
 
 def record(world: World, person: Person, district: District) -> Iterator[dict[str, Any]]:
@@ -94,6 +99,7 @@ def _drafts(world: World, rng: Random, person: Person, district: District) -> It
         draft = Draft(order, sector["sector"], kind, day, _minutes(rng, sector["sector"]), author, [])
         draft.labels = list(_labels(rng, draft, person))
         draft.replaced = author is not None and rng.random() < 0.04
+        draft.series = unique(rng) if author is not None and is_cda(rng, kind["code"]) else ""
         yield draft
 
 
@@ -143,9 +149,9 @@ def _sheet(
     binary = world.id("bin", person.number, draft.order, edition)
     master = unique(rng)
     kind, day = draft.kind, draft.day
-    body = paper(kind["label"], lines(kind["class"]), _words(person, draft, master))
     hour, minute = divmod(draft.minutes, 60)
     when = instant(day, hour, minute)
+    body, content_type, format = _body(rng, person, draft, edition, master, when)
     facility, practice = _setting(draft)
     title = f"{kind['label'][:37].rstrip()} {day:%d/%m/%Y}"
     subject = reference("Patient", world.id("pat", person.number))
@@ -167,7 +173,7 @@ def _sheet(
         "content": [
             {
                 "attachment": {
-                    "contentType": "application/pdf",
+                    "contentType": content_type,
                     "language": "fr-FR",
                     "url": f"Binary/{binary}",
                     "size": len(body),
@@ -175,7 +181,7 @@ def _sheet(
                     "title": title,
                     "creation": when,
                 },
-                "format": coding(FORMAT, "urn:ihe:iti:xds-sd:pdf:2008", "Document à corps non structuré en Pdf/A-1"),
+                "format": format,
             }
         ],
         "context": {
@@ -191,11 +197,28 @@ def _sheet(
     content = {
         "resourceType": "Binary",
         "id": binary,
-        "contentType": "application/pdf",
+        "contentType": content_type,
         "securityContext": reference("DocumentReference", id),
         "data": base64.b64encode(body).decode(),
     }
     return sheet, content, _lot(world, rng, person, draft, edition, when, facility)
+
+
+def _body(
+    rng: Random, person: Person, draft: Draft, edition: int, master: str, when: str
+) -> tuple[bytes, str, dict[str, str]]:
+    """The document itself, its MIME type and its format."""
+    kind, format = draft.kind, format_of(draft.kind["code"])
+    if not draft.series or draft.author is None or format is None:
+        body = paper(kind["label"], lines(kind["class"]), _words(person, draft, master))
+        return body, "application/pdf", coding(FORMAT, "urn:ihe:iti:xds-sd:pdf:2008", _PDF)
+    name, series = (one.removeprefix("urn:uuid:") for one in (master, draft.series))
+    told = Told(person, draft.author, kind, draft.day, when, name, series, edition)
+    return cda(told, rng), "text/xml", format
+
+
+#: What the nomenclature calls the format of a PDF.
+_PDF = "Document à corps non structuré en Pdf/A-1"
 
 
 def _words(person: Person, draft: Draft, master: str) -> dict[str, str]:
