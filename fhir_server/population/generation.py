@@ -13,7 +13,9 @@ from fhir_server.population.districts import District, district, resources
 from fhir_server.population.documents import record
 from fhir_server.population.exchanges import care_team, conversations, measures
 from fhir_server.population.people import Person, households, patient, related, town_pool
+from fhir_server.population.record_choices import record_choices
 from fhir_server.population.today import REFERENCE_DAY
+from fhir_server.population.traces import traces
 from fhir_server.population.world import World
 
 #: Patients who share the same five communes and their professionals.
@@ -59,7 +61,13 @@ def _life(world: World, person: Person, district: District) -> Iterator[dict[str
     yield from related(world, person)
     if not person.died:
         yield care_team(world, person, district, attending)
-    yield from record(world, person, district)
+    yield from record_choices(world, person, district)
+    sheets = []
+    for resource in record(world, person, district):
+        if resource["resourceType"] == "DocumentReference":
+            sheets.append(resource)
+        yield resource
+    yield from traces(world, person, district, sheets)
     yield from appointments(world, person, district)
     yield from measures(world, person)
     yield from conversations(world, person, district)

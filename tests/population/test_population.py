@@ -87,7 +87,9 @@ def test_every_reference_leads_to_a_resource_or_to_a_contained_one(everyone: dic
     for resources in everyone.values():
         for resource in resources:
             inside = {"#" + c["id"] for c in resource.get("contained", ())}
-            assert set(references(resource)) <= there | inside, resource["id"]
+            # What a trace names is named with the version that was read.
+            named = {reference.partition("/_history/")[0] for reference in references(resource)}
+            assert named <= there | inside, resource["id"]
 
 
 def test_every_contained_resource_is_referred_to(everyone: dict[str, list[dict[str, Any]]]) -> None:
@@ -154,7 +156,7 @@ def test_a_document_s_size_and_hash_are_those_of_its_bytes(everyone: dict[str, l
 def test_a_document_is_a_pdf_whose_table_of_objects_is_where_it_says(
     everyone: dict[str, list[dict[str, Any]]],
 ) -> None:
-    for binary in everyone["Binary"][:50]:
+    for binary in [one for one in everyone["Binary"] if one["contentType"] == "application/pdf"][:50]:
         body = base64.b64decode(binary["data"])
         assert body.startswith(b"%PDF-1.") and body.rstrip().endswith(b"%%EOF") and b"~~" not in body
         start = int(re.search(rb"startxref\s+(\d+)", body)[1])
