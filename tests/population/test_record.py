@@ -25,7 +25,7 @@ Everyone = dict[str, list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def everyone() -> Everyone:
     found = defaultdict(list)
-    for resource in population(700, 3):
+    for resource in population(700, 4):
         found[resource["resourceType"]].append(resource)
     return found
 
