@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from fhir_server.cli.options import WRONG, refuse
-from fhir_server.store.leases import Lease, holding
+from fhir_server.store.leases import Lease, holding, inherited
 from fhir_server.store.protocol import Records
 
 T = TypeVar("T")
 
-#: How long a command that was killed keeps the next one waiting, in seconds: what it does at one go may be long.
+#: How long a command that was killed on another machine keeps the next one waiting, in seconds: what it does at one go
+#: may be long. On this one it is seen that it is no more.
 SECONDS = 120.0
 
 
@@ -31,7 +32,11 @@ async def alone(records: Records, name: str, work: Callable[[], Awaitable[T]]) -
     async def done() -> tuple[T]:
         return (await work(),)
 
-    given = await Lease(records, f"command {name}", SECONDS).hold(done)
+    lease = Lease(records, f"command {name}", SECONDS)
+    given = await lease.hold(done)
+    if given is None and await inherited(records, f"command {name}"):
+        # Who had it was killed: nobody is at it.
+        given = await lease.hold(done)
     if given is None:
         other = await holding(records, f"command {name}")
         who = f" ({other.holder}, since {_time(other.since)}, until {_time(other.until)})" if other is not None else ""

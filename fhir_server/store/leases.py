@@ -97,6 +97,27 @@ class Lease:
         return msgspec.json.encode(Holding(HOLDER, began, time.time() + self._seconds))
 
 
+async def inherited(records: Records, name: str) -> bool:
+    """Let go of the lease of a process of this machine that is no more; whether there was such a one."""
+    value = await records.get(LEASE, name)
+    if value is None:
+        return True
+    machine, process, _ = msgspec.json.decode(value, type=Holding).holder.rsplit(":", 2)
+    if machine != socket.gethostname() or _lives(int(process)):
+        return False
+    return await records.apply([Keep(LEASE, name, b"", 0.0, old=value)])
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 async def holding(records: Records, name: str) -> Holding | None:
     """Who does something now; None when nobody does."""
     found = await records.get(LEASE, name)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fhir_server.fhir.outcome import Unavailable
-from fhir_server.store.leases import HOLDER, LEASE, Lease, holding
+from fhir_server.store.leases import HOLDER, LEASE, Holding, Lease, holding, inherited
 from fhir_server.store.protocol import Records
 from tests.engines import an_engine
 
@@ -86,3 +90,28 @@ async def test_who_lost_the_lease_stops_and_leaves_it_to_the_other(records: Reco
         await Lease(records, "sweep", seconds=0.3).hold(work)
     assert stopped.is_set()
     assert await records.get(LEASE, "sweep") == b"another's"
+
+
+#: Who holds the lease → whether another may go on at once.
+HOLDERS: list[tuple[str, str, bool]] = [
+    ("a process of this machine that ended", f"{socket.gethostname()}:{{ended}}:0123", True),
+    ("a process of this machine that goes on", HOLDER, False),
+    ("another machine's, with a number of one that ended here", "elsewhere:{ended}:0123", False),
+]
+
+
+@pytest.mark.parametrize(("who", "holder", "free"), HOLDERS, ids=[one[0] for one in HOLDERS])
+async def test_of_a_process_that_is_no_more_the_lease_is_taken_over(
+    records: Records, who: str, holder: str, free: bool
+) -> None:
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await ended.wait()
+    now = time.time()
+    kept = msgspec.json.encode(Holding(holder.format(ended=ended.pid), now, now + 60))
+    await records.put(LEASE, "load", kept, 60)
+    assert await inherited(records, "load") is free
+
+    async def work() -> bool:
+        return True
+
+    assert await Lease(records, "load").hold(work) is (True if free else None)
