@@ -11,7 +11,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -40,6 +40,7 @@ from fhir_server.population.papers import paper
 from fhir_server.population.people import MAJORITY_YEARS, Person
 from fhir_server.population.tables import documents, lines, wheel
 from fhir_server.population.world import World, instant, unique, unique_oid, workday
+from fhir_server.space.record.invisible import a_month_after, is_invisible, saying
 
 #: How far back documents go, in days.
 DEPTH = 1095
@@ -129,6 +130,15 @@ def _labels(rng: Random, draft: Draft, person: Person) -> Iterator[tuple[str, st
         yield CONFIDENTIALITY, "N", "Normal"
 
 
+def _labelled(label: tuple[str, str, str], when: str) -> dict[str, Any]:
+    """A label; one that hides a document from its patient says until when: a month from its being filed."""
+    made = concept(*label)
+    if not is_invisible(made):
+        return made
+    seen = a_month_after(datetime.fromisoformat(when)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return saying(made, seen)
+
+
 def _document(world: World, rng: Random, person: Person, district: District, draft: Draft) -> Iterator[dict[str, Any]]:
     first = _sheet(world, rng, person, district, draft, 1)
     if draft.replaced:
@@ -169,7 +179,7 @@ def _sheet(
         "date": when,
         "author": [{"reference": "#author" if draft.sector != "patient" else "#patient"}],
         "custodian": {"reference": "#custodian"},
-        "securityLabel": [concept(*label) for label in draft.labels],
+        "securityLabel": [_labelled(label, when) for label in draft.labels],
         "content": [
             {
                 "attachment": {
