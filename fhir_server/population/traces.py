@@ -11,12 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from random import Random
 from typing import Any
 
-from fhir_server.access.grant import Purpose
-from fhir_server.access.party import Named, Party
-from fhir_server.audit import kinds
-from fhir_server.audit.audit_event import Event, named, organization, patient, resource, to_audit_event
-from fhir_server.audit.exchanges import INTERACTION
-from fhir_server.population.codes import ID_NAT_PS, ID_NAT_ST, OWN, PROFESSION
+from fhir_server.population.codes import ID_NAT_PS, ID_NAT_ST, OWN, PROFESSION, coding
 from fhir_server.population.districts import District, Professional
 from fhir_server.population.people import Person
 from fhir_server.population.tables import rows
@@ -61,12 +56,11 @@ def _emergency(
         return
     own = f"Patient/{world.id('pat', person.number)}"
     row = rng.choice(rows("emergency-reasons"))
-    purpose: Purpose = "BTG" if row["purpose"] == "BTG" else "ETREAT"
     who = rng.choice(district.of(["hospital"]))
     at = _after(world, rng, sheets[-1])
     for number, sheet in enumerate(sheets[-3:]):
         moment = at + timedelta(minutes=2 * number)
-        yield _event(own, sheet, moment, f"Practitioner/{who.id}", who, _SOFTWARE, purpose, row["reason"])
+        yield _event(own, sheet, moment, f"Practitioner/{who.id}", who, _SOFTWARE, row["purpose"], row["reason"])
 
 
 def _after(world: World, rng: Random, sheet: dict[str, Any]) -> datetime:
@@ -83,35 +77,58 @@ def _event(
     subject: str,
     who: Professional | None = None,
     client: str = "",
-    purpose: Purpose = "TREAT",
-    reason: str | None = None,
+    purpose: str = "TREAT",
+    reason: str = "",
 ) -> dict[str, Any]:
+    """As the server tells of a reading (`audit/audit_event.py`): the person and the software, then what it was of."""
     emergency = purpose in ("BTG", "ETREAT")
-    entities = [resource(f"DocumentReference/{sheet['id']}/_history/1"), patient(own)]
+    when = at.replace(microsecond=0).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    entities: list[dict[str, Any]] = [
+        {"what": {"reference": f"DocumentReference/{sheet['id']}/_history/1"}, **_of(_OBJECT)},
+        {"what": {"reference": own}, **_of(_PERSON), "role": coding(_ROLES, "1", "Patient")},
+    ]
     if emergency:
-        entities.append(named(INTERACTION, ["read"]))
-    party = _party(who) if who is not None else None
-    if party is not None and party.organization is not None:
-        entities.append(organization(party.organization))
-    return to_audit_event(
-        Event(
-            kinds.interaction("read", emergency=emergency),
-            f"{OWN}/fhir",
-            subject=subject,
-            party=party,
-            client=client,
-            purpose=purpose,
-            reason=reason,
-            entities=entities,
-            at=at.replace(microsecond=0),
+        # Its one subtype says that it was one: what was done is told here.
+        done = {"type": "interaction", "valueString": "read"}
+        entities.append({**_of(_OBJECT), "name": "interaction", "detail": [done]})
+    person: dict[str, Any] = {"who": {"reference": subject}}
+    if who is not None:
+        place = who.structure
+        held = _identified(f"Organization/{place.id}", ID_NAT_ST, "1" + place.finess)
+        entities.append(
+            {"what": held, **_of(_ORGANIZATION), "role": coding(_ROLES, "15", "Provider"), "name": place.name}
         )
-    )
+        person = {
+            "role": [{"coding": [coding(PROFESSION, who.row["profession"], who.row["profession_label"])]}],
+            "who": _identified(subject, ID_NAT_PS, who.id_nat),
+            "name": who.title,
+        }
+    override = coding(_DCM, "110127", "Emergency Override Started")
+    return {
+        "resourceType": "AuditEvent",
+        "type": coding(_TYPES, "rest", "RESTful Operation"),
+        "subtype": [override if emergency else {"system": "http://hl7.org/fhir/restful-interaction", "code": "read"}],
+        "action": "R",
+        "period": {"start": when},
+        "recorded": when,
+        "outcome": "0",
+        "purposeOfEvent": [{"coding": [{"system": _REASON, "code": purpose}], **({"text": reason} if reason else {})}],
+        "agent": [{**person, "requestor": True}, {"who": {"identifier": {"value": client}}, "requestor": False}],
+        "source": {"observer": {"display": f"{OWN}/fhir"}},
+        "entity": entities,
+    }
 
 
-def _party(who: Professional) -> Party:
-    place = who.structure
-    return Party(
-        Named(f"Practitioner/{who.id}", who.title, (ID_NAT_PS, who.id_nat)),
-        (PROFESSION, who.row["profession"], who.row["profession_label"]),
-        Named(f"Organization/{place.id}", place.name, (ID_NAT_ST, "1" + place.finess)),
-    )
+def _identified(reference: str, system: str, value: str) -> dict[str, Any]:
+    return {"reference": reference, "identifier": {"system": system, "value": value}}
+
+
+def _of(code: str) -> dict[str, Any]:
+    return {"type": {"system": "http://terminology.hl7.org/CodeSystem/audit-entity-type", "code": code}}
+
+
+_PERSON, _OBJECT, _ORGANIZATION = "1", "2", "3"
+_DCM = "http://dicom.nema.org/resources/ontology/DCM"
+_TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
+_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from fhir_server.access.grant import Grant
+from fhir_server.access.party import Named, Party
+from fhir_server.access.touched import Touched
+from fhir_server.audit.exchanges import exchange_event
 from fhir_server.audit.kinds import OVERRIDE
 from fhir_server.audit.reading import from_audit_event
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.population.generation import population
-from fhir_server.space.record.choices import choice_id, from_consent
+from fhir_server.space.record.choices import from_consent, to_consent
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 
@@ -56,8 +60,9 @@ def test_choices_are_the_patient_s_own_under_the_id_they_have(everyone: Everyone
     for one in chosen:
         assert one.performer == f"Patient/{one.patient}"
         assert (one.kind in ("blocked", "authorised")) == bool(one.professional)
-    ids = {one["id"] for one in everyone["Consent"]}
-    assert {choice_id(one.patient, one.kind, one.professional) for one in chosen} <= ids
+    # Written as the server writes them.
+    kept = [one for one in everyone["Consent"] if from_consent(one) is not None]
+    assert [to_consent(one) for one in chosen] == kept
 
 
 def test_a_trace_is_about_one_patient_whose_document_it_names(everyone: Everyone) -> None:
@@ -71,6 +76,48 @@ def test_a_trace_is_about_one_patient_whose_document_it_names(everyone: Everyone
         assert [f"Patient/{one}" for one in row.patients] == [whose[named.split("/")[1]]]
         if row.requestor.startswith("Patient/"):
             assert row.requestor == f"Patient/{row.patients[0]}"
+
+
+def test_a_trace_is_written_as_the_server_writes_it(everyone: Everyone) -> None:
+    for event in everyone["AuditEvent"]:
+        row, (first, software) = from_audit_event(event), event["agent"]
+        practitioner = bool(row.practitioners)
+        profession = first["role"][0]["coding"][0] if practitioner else {}
+        place = event["entity"][-1]
+        made = exchange_event(
+            Grant(
+                subject=row.requestor if not practitioner else row.practitioners[0],
+                client=software["who"]["identifier"]["value"],
+                purpose=row.purpose,  # type: ignore[arg-type]
+                reason=row.reason or None,
+            ),
+            touched(event["entity"][0]["what"]["reference"], f"Patient/{row.patients[0]}"),
+            "read",
+            "DocumentReference",
+            200,
+            "https://fhir-server.example/fhir",
+            Party(
+                named(first["who"], first["name"]),
+                (profession["system"], profession["code"], profession["display"]),
+                named(place["what"], place["name"]),
+            )
+            if practitioner
+            else None,
+        )
+        said = {name: event[name] for name in event if name != "id"}
+        assert {**made, "recorded": said["recorded"], "period": said["period"]} == said
+
+
+def touched(reference: str, patient: str) -> Touched:
+    found = Touched(True)
+    found.objects[reference] = (patient,)
+    found.patients[patient] = None
+    return found
+
+
+def named(reference: dict[str, Any], name: str) -> Named:
+    identifier = reference["identifier"]
+    return Named(reference["reference"], name, (identifier["system"], identifier["value"]))
 
 
 def test_emergencies_say_why_and_are_found_as_such(everyone: Everyone) -> None:
