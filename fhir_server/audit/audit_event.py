@@ -94,7 +94,7 @@ def patient(reference: str) -> dict[str, Any]:
 def organization(known: Named) -> dict[str, Any]:
     """The entity of the organization that who acts acts for."""
     # object-role 15, Provider; https://terminology.hl7.org/CodeSystem-object-role.html
-    role = {"role": {"system": _ROLES, "code": "15", "display": "Provider"}}
+    role = {"role": {"system": _ROLES, "code": "15"}}
     return {"what": _reference(known), **_ORGANIZATION, **role, **({"name": known.name} if known.name else {})}
 
 

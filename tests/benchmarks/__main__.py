@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.benchmarks.servers import ROOT
 
 README = ROOT / "README.md"
-PARTS = ("engine", "curve", "validation", "terminology", "smart", "starting", "live", "beside")
+PARTS = ("engine", "curve", "validation", "terminology", "smart", "traces", "starting", "live", "beside")
 
 
 class Bench:
@@ -56,6 +56,10 @@ class Bench:
             from tests.benchmarks.smart import smart
 
             yield from smart(self.filled, seconds)
+        elif name == "traces":
+            from tests.benchmarks.traces import traces
+
+            yield from traces(self.base, self.options.traces, seconds)
         elif name == "live":
             from tests.benchmarks.live import live
 
@@ -97,6 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4.0, help="each measurement takes")
     parser.add_argument("--million", action="store_true", help="carry the curve on to 1,000,000 resources")
     parser.add_argument("--size", type=float, default=1.0, help="of the long requests, as a part of the largest")
+    parser.add_argument("--traces", type=int, default=10_000_000, help="appended to the store that keeps them")
     parser.add_argument("--beside", type=Path, help="folder of another build, measured in the same run")
     parser.add_argument("--readme", action="store_true", help="write the tables between the README's markers")
     return parser.parse_args()
