@@ -107,6 +107,19 @@ class Settings(BaseSettings):
     max_content_bytes: int = Field(
         100_000_000, ge=1024, description="The largest content of a Binary sent as itself, in bytes."
     )
+    content_types: dict[Literal["patient", "professional"], tuple[str, ...]] = Field(
+        {"patient": ("application/pdf", "text/plain", "application/rtf", "image/jpeg", "image/png", "image/tiff")},
+        description="Who files a document → media types of its content, as JSON; of who is not named, any.",
+    )
+    patient_content_bytes: int = Field(
+        5_242_880, ge=1024, description="The largest content of a document that a patient files, in bytes."
+    )
+    clamd: str = Field(
+        "",
+        pattern=r"^(|/\S+|\S+:[0-9]{1,5})$",
+        description="ClamAV daemon that content is held to before it is stored: HOST:PORT or a socket's path; "
+        "empty for none.",
+    )
     max_held_bytes: int = Field(
         250_000_000, ge=1024, description="Request bodies a worker holds at once, in bytes; beyond, 503."
     )

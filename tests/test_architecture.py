@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import shutil
 import subprocess
 import sys
@@ -167,7 +168,8 @@ def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
     [row] = [row for row in rows if row.startswith(f"| `FHIR_{name.upper()}` |")]
     field = Settings.model_fields[name]
     spelt = {"False": "false", "True": "true", "": '""', "()": "[]"}
-    default = spelt.get(str(field.default), str(field.default))
+    said = json.dumps(field.default) if isinstance(field.default, dict) else str(field.default)
+    default = spelt.get(said, said)
     assert f"| `{default}` |" in row
     assert field.description and field.description in row
 

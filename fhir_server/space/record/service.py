@@ -9,6 +9,7 @@ from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
 from fhir_server.space.record import choice_step, label_step, mask_marks, metadata_patches, reading_rules, writing
 from fhir_server.space.record.choices import CHOICE
+from fhir_server.space.record.content import step as content_step
 from fhir_server.space.record.personal_lists import PRIVATE
 from fhir_server.space.record.sharing.steps import SHARING
 from fhir_server.space.record.sharing.words import LIST_TYPES, LIST_TYPES_MISSPELT
@@ -31,8 +32,10 @@ RECORD = Service(
         # Before labels are given their one spelling: what "normal" takes the place of is told by it.
         Step("document-masks", _DOCUMENTS, arrange=mask_marks.arrange),
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
+        Step("title-and-viruses", _DOCUMENTS, judge=content_step.judge_document),
         Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
+        Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),
     ruled=f"{_HERE}.gate:rules",

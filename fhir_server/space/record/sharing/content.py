@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fhir_server.fhir.outcome import Issue
+from fhir_server.interactions.exchange import Context
+from fhir_server.space.record.content.kinds import HEAD, agrees
+from fhir_server.store.content import Content as Kept
 
 #: From this size on, in characters of base64, content is read in a thread: others are served meanwhile.
 _LONG = 400_000
@@ -25,11 +28,13 @@ class Content(NamedTuple):
         media_type: as it is declared, without parameters, lower case.
         size: in bytes.
         sha1: in base64.
+        head: its first bytes.
     """
 
     media_type: str
     size: int
     sha1: str
+    head: bytes
 
 
 async def content_of(media_type: Any, data: Any) -> Content | None:
@@ -45,12 +50,22 @@ async def content_of(media_type: Any, data: Any) -> Content | None:
     return None if read is None else Content(plain(media_type), *read)
 
 
-def _read(data: str) -> tuple[int, str] | None:
+async def content_outside(context: Context, media_type: Any, kept: Kept) -> Content:
+    """What is to be said of a Binary whose content is kept outside it; it is read once, in pieces."""
+    assert context.blobs is not None
+    digest, head = hashlib.sha1(usedforsecurity=False), b""
+    async for piece in (await context.blobs.open(kept)).pieces():
+        head = head or piece[:HEAD]
+        digest.update(piece)
+    return Content(plain(media_type), kept.size, b64encode(digest.digest()).decode(), head)
+
+
+def _read(data: str) -> tuple[int, str, bytes] | None:
     try:
         found = b64decode(data)
     except ValueError:
         return None
-    return len(found), b64encode(hashlib.sha1(found, usedforsecurity=False).digest()).decode()
+    return len(found), b64encode(hashlib.sha1(found, usedforsecurity=False).digest()).decode(), found[:HEAD]
 
 
 def plain(media_type: Any) -> str:
@@ -74,6 +89,8 @@ def disagreements(attachment: Mapping[str, Any], content: Content, where: str) -
     said = plain(attachment.get("contentType"))
     if said and content.media_type and _SAME.get(said, said) != _SAME.get(content.media_type, content.media_type):
         found.append(_issue("The content is of another media type", f"{where}.contentType"))
+    elif not agrees(said or content.media_type, content.head):
+        found.append(_issue("The content begins as content of another media type", f"{where}.contentType"))
     size, digest = attachment.get("size"), attachment.get("hash")
     if size is not None and size != content.size:
         found.append(_issue("The content is of another size", f"{where}.size"))

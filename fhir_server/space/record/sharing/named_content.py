@@ -15,7 +15,7 @@ from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
-from fhir_server.space.record.sharing.content import content_of, disagreements
+from fhir_server.space.record.sharing.content import content_of, content_outside, disagreements
 from fhir_server.space.record.sharing.words import attachments, is_filed
 from fhir_server.store.protocol import Version
 
@@ -63,6 +63,9 @@ async def _issues(
     if await _is_anothers(context, binary, tree):
         words = "The content is filed under a document of another patient."
         return [Issue("error", "business-rule", words, f"{where}.url", "document-content")]
+    if version.content is not None:
+        outside = await content_outside(context, binary.get("contentType"), version.content)
+        return disagreements(attachment, outside, where)
     content = await content_of(binary.get("contentType"), binary.get("data"))
     return [] if content is None else disagreements(attachment, content, where)
 
@@ -70,7 +73,7 @@ async def _issues(
 async def _readable(context: Context, id: str) -> Version | None:
     if not context.repository.allows("Binary", "r"):
         return None
-    version = await context.repository.current("Binary", id)
+    version = await context.repository.current("Binary", id, want="bare")
     return None if version is None or version.deleted else version
 
 
