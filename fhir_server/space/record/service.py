@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.record import choice_step, label_step, mask_marks, metadata_patches, reading_rules, writing
+from fhir_server.space.record import (
+    choice_step,
+    default_mask,
+    label_step,
+    mask_marks,
+    metadata_patches,
+    reading_rules,
+    writing,
+)
 from fhir_server.space.record.choices import CHOICE
 from fhir_server.space.record.content import step as content_step
 from fhir_server.space.record.personal_lists import PRIVATE
@@ -33,6 +41,7 @@ RECORD = Service(
         Step("document-masks", _DOCUMENTS, arrange=mask_marks.arrange),
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
         Step("title-and-viruses", _DOCUMENTS, judge=content_step.judge_document),
+        Step("document-default-masks", _DOCUMENTS, arrange=default_mask.arrange),
         Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
