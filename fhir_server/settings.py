@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     record_matrix: Path | None = Field(
         None, description="CSV file of which profession reads which type of document, instead of the server's own."
     )
+    record_emergency_hours: float = Field(
+        4.0, gt=0, le=48, description="How long what was authorized in an emergency lasts, in hours."
+    )
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."
     )

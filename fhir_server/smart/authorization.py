@@ -88,7 +88,7 @@ class Authorization:
         self.clients: Clients = GovernedClients(records, governing) if governing else RecordedClients(records)
         self.accounts = Accounts(records)
         self.audit = AccessAudit(repository, settings.audit != "off", records)
-        self.tokens = Tokens(records, self._reused)
+        self.tokens = Tokens(records, self._reused, settings.record_emergency_hours * 3600)
         self.sessions = Sessions(records)
         self.keys = Keys(records, key_file(settings.data))
         self.scopes = HeldScopes(governing, self.accounts)

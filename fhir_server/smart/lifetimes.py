@@ -15,6 +15,8 @@ ONLINE = 8 * 3600
 OFFLINE = 30 * 86_400
 #: Everything that one authorization gave, however often it is refreshed.
 FAMILY = 180 * 86_400
+#: Everything that an authorization in an emergency gave, unless a setting says otherwise.
+EMERGENCY = 4 * 3600
 #: An authorization request while the person signs in and chooses.
 ASK = 600
 #: A launch context handed to an app.

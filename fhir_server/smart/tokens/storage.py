@@ -12,7 +12,7 @@ import hmac
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -41,6 +41,7 @@ class Family:
         session: digest of the session it hangs on; None when it outlives the session (`offline_access`).
         auth_time: when the person signed in, seconds since 1970.
         context: further parameters of the token answer: encounter, fhirContext, intent, need_patient_banner…
+        until: of an emergency, when it is over and all that it gave with it, in seconds since 1970; 0 without an end.
     """
 
     id: str
@@ -55,6 +56,12 @@ class Family:
     session: str | None = None
     auth_time: int = 0
     context: dict[str, Any] = field(default_factory=dict)
+    until: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its emergency is."""
+        return 0 < self.until <= time.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +136,11 @@ Reused = Callable[[Literal["code", "refresh"], Family], Awaitable[None]]
 class Tokens:
     """Everything that was issued and still holds."""
 
-    def __init__(self, records: Records, reused: Reused | None = None) -> None:
-        """`reused` is told of every second use of what may be used once."""
+    def __init__(
+        self, records: Records, reused: Reused | None = None, emergency_seconds: float = lifetimes.EMERGENCY
+    ) -> None:
+        """`reused` is told of every second use of what may be used once; an emergency lasts `emergency_seconds`."""
+        self._emergency_seconds = emergency_seconds
         self._records = records
         self._families = Registry(
             records,
@@ -153,8 +163,13 @@ class Tokens:
         code = made()
         key = digest(code)
         kept = Code(family.id, family.client, redirect_uri, challenge, nonce)
+        lasts: float = lifetimes.FAMILY
+        if family.purpose in ("BTG", "ETREAT"):
+            # Not longer than what it is for: CSP L1111-17.
+            lasts = self._emergency_seconds
+            family = replace(family, until=int(time.time() + lasts))
         changes = [
-            *self._families.kept(family.id, family, lifetimes.FAMILY, new=True),
+            *self._families.kept(family.id, family, lasts, new=True),
             # What the code belonged to outlives it, so that a second redemption is known for what it is.
             Keep("code-family", key, family.id.encode(), lifetimes.FAMILY),
             Keep("code", key, msgspec.json.encode(kept), lifetimes.CODE),
@@ -236,7 +251,8 @@ class Tokens:
 
     async def family(self, id: str) -> Family | None:
         """The authorization; None when it has ended."""
-        return await self._families.get(id)
+        found = await self._families.get(id)
+        return None if found is None or found.is_over else found
 
     async def lasting(self, account: str) -> bool:
         """Whether some app has access for an account while the person is away."""

@@ -245,6 +245,8 @@ def _answer(
     """The token answer of an authorization, with these tokens ("" for none): app-launch.html#response-5."""
     server = grant.server
     answer = {**_bearer(access, scope), **family.context}
+    if family.until:
+        answer["expires_in"] = max(0, min(lifetimes.ACCESS, family.until - int(time.time())))
     if family.patient and any(one.startswith(("patient/", "launch")) for one in family.scope):
         answer["patient"] = family.patient
     if refresh:

@@ -111,16 +111,17 @@ class Verifier:
         client = await self._clients.get(access.client)
         if client is None or client.status != "active":
             raise _refusal(base, "invalid_token")
-        grant = await self._grant(client, access, base)
+        grant, ends = await self._grant(client, access, base)
         # What a governed client holds may end with a day (of its convention, of a consent), unannounced.
         day = (time.time() // _DAY + 1) * _DAY
-        return _Verified(grant, min(access.expires, day) if client.device else access.expires)
+        return _Verified(grant, min(ends, day) if client.device else ends)
 
-    async def _grant(self, client: Client, access: Access, base: str) -> Grant:
+    async def _grant(self, client: Client, access: Access, base: str) -> tuple[Grant, float]:
+        """Who the token's holder is, and when it ends, in seconds since 1970."""
         if access.family is None:
             held = await self._held.held(client, scopes.of_levels(access.scope, "system"), None, None)
             person = access.person
-            return Grant(
+            alone = Grant(
                 scopes.compiled(held, self.place(base)),
                 subject=person.subject if person else None,
                 role=person.role if person else None,
@@ -130,6 +131,7 @@ class Verifier:
                 traced=self._traced,
                 referenced=client.device is not None,
             )
+            return alone, access.expires
         family = await self._tokens.family(access.family)
         account = await self._accounts.get(family.account) if family is not None else None
         if family is None or account is None or not account.open:
@@ -139,7 +141,7 @@ class Verifier:
             raise _refusal(base, "invalid_token")
         granted = scopes.of_levels(access.scope, "patient", "user")
         held = await self._held.held(client, granted, account, family.patient)
-        return Grant(
+        grant = Grant(
             scopes=scopes.compiled(held, self.place(base)),
             subject=account.subject,
             role=family.role,
@@ -153,6 +155,7 @@ class Verifier:
             organization=account.organization,
             referenced=client.device is not None,
         )
+        return grant, min(access.expires, family.until) if family.until else access.expires
 
 
 def _purpose(account: Account) -> Purpose:
