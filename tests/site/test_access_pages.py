@@ -65,6 +65,10 @@ ASKED = {
     "?qui=Practitioner/d1": 3,
     "?qui=Practitioner/other": 0,
     "?qui=nonsense": 3,
+    "?qui=Practitioner/": 3,
+    "?qui=Practitioner/a|b": 3,
+    "?qui=Practitioner/d1,x": 3,
+    "?qui=Patient/%00": 3,
 }
 
 
@@ -90,7 +94,7 @@ async def test_accesses_are_kept_as_a_table_or_as_traces(seen: Space) -> None:
     table, file = [await browser.http.get(one) for one in page.xpath("//a[@download]/@href")]
     traces = file.json()
     assert table.headers["content-disposition"] == 'attachment; filename="journal.csv"'
-    assert "« Analyse de sang »" in table.text
+    assert "«\u00a0Analyse de sang\u00a0»" in table.text
     assert (traces["type"], len(traces["entry"])) == ("collection", 3)
 
 

@@ -178,7 +178,8 @@ class Teller:
     def _titled(self, kind: str, document: str, shown: ShownDocuments) -> Words:
         title = shown.title(document)
         french, english = words.DOCUMENT[kind]
-        return (f"{french} « {title} »", f"{english} “{title}”") if title else (french, english)
+        # A quotation mark never stands alone at the end of a line.
+        return (f"{french} «\u00a0{title}\u00a0»", f"{english} “{title}”") if title else (french, english)
 
     def _criteria(self, asked: Asked) -> list[tuple[str, str]]:
         criteria = [("patient", f"Patient/{asked.patient}")]

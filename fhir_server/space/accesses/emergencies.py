@@ -25,7 +25,7 @@ BACK = timedelta(days=7)
 
 def jobs(around: Surroundings) -> Sequence[Job]:
     """What is told as time passes."""
-    notices = EmergencyNotices(around.repository(), around.outbox, around.address("/mes-applications"))
+    notices = EmergencyNotices(around.repository(), around.outbox, around.address("/mes-acces"))
     return (Job("emergencies", timedelta(minutes=10), notices.tell),)
 
 

@@ -108,7 +108,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 def french(rows: list[Consultation]) -> list[list[str]]:
-    return [[deed[0] for deed in row.deeds] for row in rows]
+    return [[deed[0].replace("\u00a0", " ") for deed in row.deeds] for row in rows]
 
 
 async def test_a_row_says_who_from_where_when_what_and_why(scene: Scene) -> None:
@@ -123,7 +123,7 @@ async def test_a_row_says_who_from_where_when_what_and_why(scene: Scene) -> None
         "Médecin",
         "Maison de santé du Port",
         ["Logiciel du cabinet"],
-        [("a ouvert votre document « Bilan sanguin »", "opened your document “Bilan sanguin”")],
+        [("a ouvert votre document «\u00a0Bilan sanguin\u00a0»", "opened your document “Bilan sanguin”")],
         ["bilan"],
         ("pour vous soigner", "to care for you"),
     )
@@ -278,7 +278,7 @@ async def test_the_table_has_a_line_an_access_and_no_formula(scene: Scene) -> No
     assert len(heads) == len(first) == len(second) == 11
     assert first[:8] == [
         "04/03/2026", "10:00:00", "Anne DEMO", "Médecin", "Maison de santé du Port", "Logiciel du cabinet",
-        "a ouvert votre document « Bilan sanguin »", "pour vous soigner",
+        "a ouvert votre document «\u00a0Bilan sanguin\u00a0»", "pour vous soigner",
     ]  # fmt: skip
     assert second[8:] == ['\'=HYPERLINK("https://x.example");x', "oui", "non"]
 

@@ -18,7 +18,7 @@ from fhir_server.audit.recording import record
 from fhir_server.settings import Settings
 from tests.server.people import kept
 
-LINK = "https://fhir.example/mes-applications"
+LINK = "https://fhir.example/mes-acces"
 
 
 def reached(email: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -22,6 +23,8 @@ from fhir_server.space.record.pages.documents import record, whose
 from fhir_server.space.record.pages.people import SITE, of_patient, patients
 from fhir_server.space.service import Surroundings
 
+#: Who may be chosen: a reference of this server.
+_WHO = re.compile(r"(Practitioner|RelatedPerson|Patient)/[A-Za-z0-9\-.]{1,64}")
 #: Field of the form → what is wrong with it: "day" for no day, "order" where the last is before the first.
 Errors = Mapping[str, str]
 
@@ -82,8 +85,7 @@ def _asked(guest: Guest[Surroundings]) -> tuple[Asked, Errors]:
                 bounds[name] = found
     if not errors and len(bounds) == 2 and bounds["au"] < bounds["du"]:
         errors["au"] = "order"
-    who = guest.query("qui")
-    known = who if who.partition("/")[0] in ("Practitioner", "RelatedPerson", "Patient") else ""
+    known = who if _WHO.fullmatch(who := guest.query("qui")) else ""
     return Asked(guest.path("patient"), bounds.get("du"), bounds.get("au"), known, guest.query("suite")), errors
 
 
