@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.benchmarks.servers import ROOT
 
 README = ROOT / "README.md"
-PARTS = ("engine", "curve", "validation", "terminology", "smart", "traces", "starting", "live", "beside")
+PARTS = ("engine", "curve", "validation", "terminology", "smart", "traces", "starting", "record", "live", "beside")
 
 
 class Bench:
@@ -60,6 +60,14 @@ class Bench:
             from tests.benchmarks.traces import traces
 
             yield from traces(self.base, self.options.traces, seconds)
+        elif name == "record":
+            from tests.benchmarks.record import record
+
+            million = self.options.million
+            documents, people = (
+                (1_000_000, 100_000) if million else (self.options.documents, self.options.documents // 10)
+            )
+            yield from record(self.base, documents, people, seconds)
         elif name == "live":
             from tests.benchmarks.live import live
 
@@ -99,7 +107,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="measure this part; may be given again")
     parser.add_argument("--resources", type=int, default=100_000, help="in the store that is measured")
     parser.add_argument("--seconds", type=float, default=4.0, help="each measurement takes")
-    parser.add_argument("--million", action="store_true", help="carry the curve on to 1,000,000 resources")
+    parser.add_argument(
+        "--million",
+        action="store_true",
+        help="carry the curve on to 1,000,000 resources, and the records to 1,000,000 documents",
+    )
+    parser.add_argument("--documents", type=int, default=20_000, help="in the records that are measured")
     parser.add_argument("--size", type=float, default=1.0, help="of the long requests, as a part of the largest")
     parser.add_argument("--traces", type=int, default=10_000_000, help="appended to the store that keeps them")
     parser.add_argument("--beside", type=Path, help="folder of another build, measured in the same run")
