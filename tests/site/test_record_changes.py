@@ -189,8 +189,8 @@ async def test_folders_of_one_s_own_are_nobody_else_s(space: Space) -> None:
 
 
 async def test_one_s_own_documents_are_deleted_once_it_is_said_again(space: Space) -> None:
-    await a_document(space, title="Lunettes", type="DOCPAT02", system=TYPES, author="Patient/p1")
     browser = await signed_in(space)
+    await add(browser)
     [tree] = await stored(space)
     sure = await send(browser, f"{HERE}/supprimer", f"{HERE}/supprimer", document=tree["id"])
     assert "êtes-vous sûr" in said(document(sure)) and "Lunettes" in said(document(sure))

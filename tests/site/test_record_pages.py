@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.space.record.pages.categories import CATEGORIES, category, condition, type_words
+from fhir_server.space.record.pages.days import day
 from tests.server.closed import Space, serving
 from tests.site.accessible import document, errors, said
 from tests.site.catalogue import a_patient
@@ -107,6 +108,27 @@ async def test_a_day_that_does_not_exist_is_told_at_its_field(space: Space, aske
     page = document(await send(browser, f"{HERE}/recherche", HERE, **asked), 400)
     assert errors(page).keys() == {field}
     assert page.get_element_by_id(field).get("value") == asked[field]
+
+
+#: What is typed → the day it is.
+DAYS = [
+    ("3 mars 2026", "2026-03-03"),
+    ("1er août 2025", "2025-08-01"),
+    (" 03/03/2026 ", "2026-03-03"),
+    ("3.3.2026", "2026-03-03"),
+    ("2026-03-03", "2026-03-03"),
+    ("3 March 2026", "2026-03-03"),
+    *(
+        (typed, None)
+        for typed in ("", " ", "\0", "\\", "😀", "3 mars", "0/0/0000", "29/02/2025", "3 brumaire 2026", "٣ mars 2026")
+    ),
+]
+
+
+@pytest.mark.parametrize(("typed", "found"), DAYS)
+def test_a_day_is_read_as_people_write_it(typed: str, found: str | None) -> None:
+    read = day(typed)
+    assert (read.isoformat() if read else None) == found
 
 
 async def test_a_search_is_of_one_session_and_of_none_other(space: Space) -> None:

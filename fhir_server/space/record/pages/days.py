@@ -16,14 +16,8 @@ _NAMED = {fold(name): number for names in MONTHS.values() for number, name in en
 
 
 def day(typed: str) -> date | None:
-    """The day; None when it is none that a calendar has.
-
-    Raises:
-        ValueError: nothing was typed.
-    """
+    """The day; None when it is none that a calendar has."""
     typed = fold(typed)
-    if not typed:
-        raise ValueError("no day")
     try:
         if found := _ISO.fullmatch(typed):
             return date(int(found[1]), int(found[2]), int(found[3]))
