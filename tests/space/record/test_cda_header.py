@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhir_server.fhir.outcome import Invalid
-from fhir_server.space.record.cda import codes, header, reading
+from fhir_server.space.record.cda import header, reading
+from fhir_server.space.record.cda.formats import format_of
 from fhir_server.space.record.cda.header import Header
 from fhir_server.space.record.cda.patient import plain, subject
 from fhir_server.space.record.cda.times import moment
@@ -130,7 +131,9 @@ _PDF = "<component><nonXMLBody><text mediaType='{}' representation='B64'>JVBERi0
 FORMATS = [
     ('<templateId root="1.2.250.1.213.1.1.1.5"/><templateId root="1.2.250.1.213.1.1.1.5.1"/>', "", "cse-cs8:2017"),
     ('<templateId root="1.2.250.1.213.1.1.1.5.3"/><templateId root="1.2.3"/>', "", "cse-cs24:2017"),
-    ('<templateId root="1.3.6.1.4.1.19376.1.8.1.1.2.7"/>', "", "apsr:2016"),
+    ('<templateId root="1.3.6.1.4.1.19376.1.8.1.1.2.7"/>', "", "apsr:kidney:2010"),
+    ('<templateId root="1.3.6.1.4.1.19376.1.8.1.1.1"/><templateId root="1.2.250.1.213.1.1.1.57"/>', "", "apsr:2016"),
+    ('<templateId root="2.16.840.1.113883.10.22.1.1"/><templateId root="1.2.250.1.213.1.1.1.51"/>', "", "ips:2020"),
     ('<templateId root="1.2.250.1.213.1.1.1.13" extension="201310"/>', "", "vsm:2012"),
     ('<templateId root="1.2.3"/>', "", "modelesHorsProfils:2011"),
     ("", "", "modelesHorsProfils:2011"),
@@ -145,7 +148,7 @@ FORMATS = [
 def test_the_format_is_told_by_the_template_wherever_it_stands_or_by_the_body(
     templates: str, body: str, end: str
 ) -> None:
-    found = codes.format_of(reading.read(cda(templates=templates, **({"body": body} if body else {}))))
+    found = format_of(reading.read(cda(templates=templates, **({"body": body} if body else {}))))
     assert found["code"].endswith(end)
     known = "TRE_A11" if found["code"].startswith("urn:ihe:") else "TRE_A06"
     assert known in found["system"]

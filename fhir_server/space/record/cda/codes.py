@@ -1,4 +1,4 @@
-"""Codes of CDA documents as FHIR has them: OID → system, composite professions, formats by template.
+"""Codes of CDA documents as FHIR has them: OID → system, composite professions.
 
 https://mos.esante.gouv.fr/NOS/ (OIDs of the national nomenclatures), https://hl7.org/fhir/R4/terminologies-systems.html,
 CI-SIS "Lien entre l'en-tête CDA et les métadonnées XDS". What is not in a table keeps its OID as `urn:oid:`.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from fhir_server.space.record.cda.tree import Node
@@ -122,58 +121,3 @@ def profession(code: Node | None) -> tuple[list[dict[str, Any]], list[dict[str, 
     if _ORDINAL.fullmatch(speciality):
         special = {"coding": [{"system": _SPECIALITY, "code": speciality}]}
     return [{**role, "text": words} if words else role], [special] if speciality else []
-
-
-#: Media type of a body that is not structured → format.
-_BODIES: Mapping[str, str] = {
-    "application/pdf": "urn:ihe:iti:xds-sd:pdf:2008",
-    "text/plain": "urn:ihe:iti:xds-sd:text:2008",
-    "image/jpeg": "urn:ihe:iti-fr:xds-sd:jpeg:2010",
-    "image/jpg": "urn:ihe:iti-fr:xds-sd:jpeg:2010",
-    "text/rtf": "urn:ihe:iti-fr:xds-sd:rtf:2010",
-    "application/rtf": "urn:ihe:iti-fr:xds-sd:rtf:2010",
-    "image/tiff": "urn:ihe:iti-fr:xds-sd:tiff:2010",
-}
-#: Root of a templateId → format, of documents with a structured body. The order of templateIds in a document is free.
-_TEMPLATES: Mapping[str, str] = {
-    "1.3.6.1.4.1.19376.1.3.3": "urn:ihe:lab:xd-lab:2008",
-    "1.2.250.1.213.1.1.1.55": "urn:ihe:lab:xd-lab:2008",
-    "1.2.250.1.213.1.1.1.54": "urn:ihe:pharm:dis:2010",
-    "1.3.6.1.4.1.19376.1.9.1.1.3": "urn:ihe:pharm:dis:2010",
-    "1.2.250.1.213.1.1.1.39": "urn:ihe:pharm:pre:2010",
-    "1.3.6.1.4.1.19376.1.9.1.1.1": "urn:ihe:pharm:pre:2010",
-    "1.2.250.1.213.1.1.1.45": "urn:ihe:rad:CDA:ImagingReportStructuredHeadings:2013",
-    "1.2.250.1.213.1.1.1.13": "urn:asip:ci-sis:vsm:2012",
-    "1.2.250.1.213.1.1.1.29": "urn:asip:ci-sis:ldl-ses:2017",
-    "1.2.250.1.213.1.1.1.10": "urn:asip:ci-sis:vac:2019",
-    "1.2.250.1.213.1.1.1.46": "urn:asip:ci-sis:vac-note:2021",
-    "1.2.250.1.213.1.1.1.36": "urn:asip:ci-sis:hr:2019",
-    "1.2.250.1.213.1.1.1.59": "urn:ans:ci-sis:trod:2024",
-    "1.2.250.1.213.1.1.1.5.1": "urn:asip:ci-sis:cse-cs8:2017",
-    "1.2.250.1.213.1.1.1.5.2": "urn:asip:ci-sis:cse-cs9:2017",
-    "1.2.250.1.213.1.1.1.5.3": "urn:asip:ci-sis:cse-cs24:2017",
-    "1.2.250.1.213.1.1.1.5.4": "urn:ans:ci-sis:cse-mde:2023",
-    "1.2.250.1.213.1.1.1.9": "urn:asip:ci-sis:idap:2011",
-    "1.2.250.1.213.1.1.1.8": "urn:asip:ci-sis:frcp:2011",
-    "1.3.6.1.4.1.19376.1.8.1.1.1": "urn:ihe:palm:apsr:2016",
-}
-_OTHERWISE = "urn:asipSante:modelesHorsProfils:2011"
-_ANATOMY = "1.3.6.1.4.1.19376.1.8.1.1."
-
-
-def format_of(document: Node) -> dict[str, Any]:
-    """The format of a document: of its body when that is not structured, else by its templates."""
-    body = document.first("component/nonXMLBody/text")
-    if body is not None:
-        code = _BODIES.get(body.get("mediaType").lower().partition(";")[0].strip(), _OTHERWISE)
-    else:
-        roots = [one.get("root") for one in document.all("templateId")]
-        known = (_TEMPLATES[root] for root in _TEMPLATES if root in roots)
-        anatomy = (_TEMPLATES[f"{_ANATOMY}1"] for root in roots if root.startswith(_ANATOMY))
-        code = next(known, None) or next(anatomy, _OTHERWISE)
-    return {"system": IHE_FORMATS if code in _ihe() else NATIONAL_FORMATS, "code": code}
-
-
-@cache
-def _ihe() -> frozenset[str]:
-    return frozenset(one for one in (*_BODIES.values(), *_TEMPLATES.values()) if one.startswith("urn:ihe:"))

@@ -16,6 +16,7 @@ from typing import Any
 
 from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.space.record.cda import codes
+from fhir_server.space.record.cda.formats import format_of
 from fhir_server.space.record.cda.people import Contained, identifier
 from fhir_server.space.record.cda.reading import issue
 from fhir_server.space.record.cda.times import Moment, moment
@@ -207,7 +208,7 @@ def _type(made: Header) -> None:
         made.say("ASS_X16 gives no class for this type: it is filed as a report (10).", "code", "warning")
         of_type = {"system": codes.CLASS, "code": "10", "display": "Compte rendu"}
     made.tree["category"] = [{"coding": [of_type]}]
-    made.tree["content"][0]["format"] = codes.format_of(made.document)
+    made.tree["content"][0]["format"] = format_of(made.document)
 
 
 def _title(made: Header) -> None:
