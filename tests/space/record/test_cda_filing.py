@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from fhir_server.app import House
 from fhir_server.fhir.xml import to_xml
 from fhir_server.space.record.cda import reading
 from fhir_server.space.record.cda.patient import subject
 from tests.server import closed
+from tests.server.whole import whole
 from tests.space.record.cda_documents import PIECES, SERIES, cda, patient, published, replacing
 
 _XML = {"Content-Type": "application/xml"}
@@ -30,6 +33,14 @@ async def somebody(client: httpx.AsyncClient) -> str:
     """The id of the person whom the documents are about."""
     answer = await client.post("Patient", json=patient())
     return str(answer.json()["id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def refusing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of one server, for what is refused: nothing is stored there but the person."""
+    async with whole(tmp_path_factory.mktemp("refusing")) as found:
+        assert (await found.post("Patient", json=patient())).status_code == 201
+        yield found
 
 
 async def _filed(client: httpx.AsyncClient, file: bytes, query: str = "", **headers: str) -> httpx.Response:
@@ -196,6 +207,15 @@ async def test_another_persons_document_is_not_there_to_be_replaced(client: http
 
 # What is refused: nothing is stored, and the answer names the element
 
+
+@pytest.mark.parametrize("operation", [_FILE, _GENERATE])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_is_wrong_with_metadata_is_said_of_the_document(refusing: httpx.AsyncClient, operation: str) -> None:
+    answer = await refusing.post(operation, content=cda(language='<languageCode code="zz-zz-zz"/>'), headers=_XML)
+    assert answer.status_code == 422
+    assert [one["expression"] for one in answer.json()["issue"]] == [["ClinicalDocument.languageCode"]]
+
+
 _TARGET = PIECES["record_target"]
 #: Why · the file · status · the element that is named · the code.
 REFUSED = [
@@ -224,16 +244,17 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("file", "status", "element", "code"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
 )
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_document_that_is_not_surely_of_somebody_here_is_refused(
-    client: httpx.AsyncClient, somebody: str, operation: str, file: bytes, status: int, element: str, code: str
+    refusing: httpx.AsyncClient, operation: str, file: bytes, status: int, element: str, code: str
 ) -> None:
-    answer = await client.post(operation, content=file, headers=_XML)
+    answer = await refusing.post(operation, content=file, headers=_XML)
     assert answer.status_code == status
     [issue] = answer.json()["issue"]
     assert issue["expression"] == [f"ClinicalDocument.recordTarget.patientRole.{element}"]
     assert issue["details"]["coding"][0]["code"] == code
     assert issue["location"][0].startswith("line ")
-    assert await _stored(client) == [0, 0, 0]
+    assert await _stored(refusing) == [0, 0, 0]
 
 
 _DOCTYPE = b'<!DOCTYPE x [<!ENTITY a "b">]>' + cda().partition(b"?>")[2]
@@ -257,13 +278,14 @@ TURNED_AWAY = [
 @pytest.mark.parametrize(
     ("media_type", "body", "query", "status"), [row[1:] for row in TURNED_AWAY], ids=[row[0] for row in TURNED_AWAY]
 )
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_no_document_is_turned_away(
-    client: httpx.AsyncClient, somebody: str, media_type: str, body: bytes, query: str, status: int
+    refusing: httpx.AsyncClient, media_type: str, body: bytes, query: str, status: int
 ) -> None:
-    answer = await client.post(f"{_FILE}{query}", content=body, headers={"Content-Type": media_type})
+    answer = await refusing.post(f"{_FILE}{query}", content=body, headers={"Content-Type": media_type})
     assert answer.status_code == status, answer.text[:500]
     assert answer.json()["resourceType"] == "OperationOutcome"
-    assert await _stored(client) == [0, 0, 0]
+    assert await _stored(refusing) == [0, 0, 0]
 
 
 async def test_xml_of_another_standard_is_no_body_of_other_operations(client: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 import uuid
 from base64 import b64decode
 from collections.abc import Sequence
@@ -56,9 +57,12 @@ async def generate_metadata(_: Any, call: Invocation, context: Context) -> Respo
     made.tree["subject"] = {"reference": f"Patient/{patient.id}"}
     # Where the file will stand is the client's to say: so it is named in the transaction that shares it.
     made.attachment["url"] = f"urn:uuid:{uuid.uuid4()}"
-    issues = told(made.issues) + await context.pipeline.judged(context, parse(serialize(made.tree)))
+    try:
+        found = await context.pipeline.judged(context, parse(serialize(made.tree)))
+    except Invalid as error:
+        raise _of_document(error, ()) from None
     if context.prefer == "OperationOutcome":
-        return Response(200, serialize(outcome(issues)))
+        return Response(200, serialize(outcome([*told(made.issues), *found])))
     return Response(200, serialize(made.tree))
 
 
@@ -172,16 +176,13 @@ def _of_document(error: FhirError, replaced: Sequence[Replaced]) -> FhirError:
         kind, key = Conflict, "mss-900"
     elif replaced and isinstance(error, Forbidden):
         key = "mss-901"
-    issues = [_said(one, key) for one in error.issues]
-    return kind(issues=issues, headers=error.headers)
+    # What is only told of metadata that nobody sent explains no refusal.
+    errors = [one for one in error.issues if one.severity in ("error", "fatal")]
+    return kind(issues=[_said(one, key) for one in errors or error.issues], headers=error.headers)
 
 
 def _said(one: Issue, key: str | None) -> Issue:
-    where = (one.expression or "").removeprefix(f"Bundle.entry[{SHEET}].resource")
-    if where != (one.expression or "") and where.startswith((".", "[", "")):
-        where = f"DocumentReference{where}"
-    for element, origin in _ORIGINS:
-        if where.startswith(element):
-            where = origin
-            break
+    """An issue with the element of the document in place of that of its metadata."""
+    where = re.sub(rf"^Bundle\.entry\[{SHEET}\](?:\.resource)?(?=[.\[]|$)", "DocumentReference", one.expression or "")
+    where = next((origin for element, origin in _ORIGINS if where.startswith(element)), where)
     return replace(one, expression=where or None, key=one.key or key)
