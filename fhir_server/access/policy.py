@@ -7,12 +7,13 @@ Deny by default: a type no scope speaks of is `NOTHING`. https://hl7.org/fhir/sm
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_server.access import binaries
+from fhir_server.access.citing import Citing
 from fhir_server.access.grant import ALL, Grant, Scope
 from fhir_server.access.record_owner import readable
 from fhir_server.access.rules import Asked, Decision, Facts, Outcome, Rule
@@ -45,6 +46,8 @@ DIRECTORY = frozenset(
     Practitioner PractitionerRole Questionnaire SearchParameter StructureDefinition Substance ValueSet""".split()
 )
 
+#: To read alone.
+READ = frozenset("r")
 #: What rules with `Facts` know of one caller, by the rule's name.
 Known = tuple[tuple[str, Hashable], ...]
 #: Whether the resource that is decided on satisfies a filter.
@@ -81,6 +84,7 @@ class Policy:
 
     Attributes:
         rules: of the services.
+        citing: finds references to what may be hidden so that nothing names it.
     """
 
     def __init__(self, rules: Sequence[Rule] = (), remembered: int = 4096) -> None:
@@ -93,6 +97,7 @@ class Policy:
                 self._by_type.setdefault(type, []).append(one)
             for type in one.kept:
                 self._keeping.setdefault(type, []).append(one)
+        self.citing = Citing([type for one in self.rules if one.unnamed for type in one.types])
         self._asks_facts = any(one.facts is not None for one in self.rules)
         self._remembered = lru_cache(maxsize=remembered)(self._rule)
 
@@ -125,6 +130,22 @@ class Policy:
     def keeper(self, type: str) -> Rule | None:
         """The first rule by which nobody's token writes some of `type`."""
         return next(iter(self._keeping.get(type, ())), None)
+
+    def named(self, grant: Grant, known: Known = ()) -> Mapping[str, Filter]:
+        """Type that is not named where it is hidden → what of it the caller may be told of; none where that is all.
+
+        Who has no scope to read the type is told of what they might read with one: their traces name documents.
+        """
+        if grant.own:
+            return {}
+        rules = {type: self._told(grant, type, known) for type in sorted(self.citing.types)}
+        return {type: allowed for type, allowed in rules.items() if allowed != EVERYTHING}
+
+    def _told(self, grant: Grant, type: str, known: Known) -> Filter:
+        if any(scope.covers(type, "r") for scope in grant.scopes):
+            return self.rule(grant, type, "r", known)
+        levels = dict.fromkeys(scope.level for scope in grant.scopes)
+        return self.rule(replace(grant, scopes=tuple(Scope(one, type, READ) for one in levels)), type, "r", known)
 
     def narrow(self, grant: Grant, where: Filter, known: Known = ()) -> Filter:
         """`where` with every link in it judged by the caller's own rule for the type linked to.

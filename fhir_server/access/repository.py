@@ -10,19 +10,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal
 
 from fhir_server.access import binaries, touched_patients
 from fhir_server.access.attachment_filing import Filing, concerns, context_kept, with_context
 from fhir_server.access.challenge import refusal
 from fhir_server.access.grant import OPEN, Grant
-from fhir_server.access.judging import Judge
-from fhir_server.access.ownership import with_owner
 from fhir_server.access.policy import Known, Policy
 from fhir_server.access.readings import Key, Readings, carried
 from fhir_server.access.record_owner import owner
 from fhir_server.access.rules import Decision
+from fhir_server.access.sight import Sight
 from fhir_server.access.touched import Touched
 from fhir_server.access.write_judging import Written, require_written
 from fhir_server.access.write_rules import asks_whose
@@ -31,8 +29,7 @@ from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.indexing.extract import extract
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.content import Content
-from fhir_server.store.filters import EMPTY, EVERYTHING, NOTHING, Filter, Index, both
-from fhir_server.store.matching import unpack
+from fhir_server.store.filters import NOTHING, Filter, Index
 from fhir_server.store.protocol import (
     NEWEST,
     Delete,
@@ -64,7 +61,7 @@ class Repository:
         touched: what this exchange touched, for its AuditEvents.
     """
 
-    __slots__ = ("_judge", "_known", "_readings", "_store", "base", "grant", "policy", "registry", "touched")
+    __slots__ = ("_known", "_readings", "_sight", "_store", "base", "grant", "policy", "registry", "touched")
 
     def __init__(
         self, store: Store, grant: Grant, registry: Registry, base: str, policy: Policy, known: Known = ()
@@ -76,7 +73,7 @@ class Repository:
         self._store = store
         self.base = base
         self._readings = Readings(store)
-        self._judge = Judge(self._readings, base)
+        self._sight = Sight(policy, grant, known, registry, base, self._readings)
         self._known = known
         self.grant = grant
         self.registry = registry
@@ -130,8 +127,7 @@ class Repository:
                 raise NotFound(f"There is no such {type}.")
             if version.deleted:
                 raise Gone(f"This {type} was deleted.", headers={"ETag": f'W/"{version.version}"'})
-            await self._note([version])
-            return version
+            return await self._given_one(version)
 
     def together(self) -> Readings:
         """What is read inside is asked of the store once: a write and all it is judged by, a Bundle's entries."""
@@ -151,12 +147,11 @@ class Repository:
         """
         self.require(type, "r")
         found = await self._store.vread(type, id, version, want)
-        if found is None or not await self._sees_past(found):
+        if found is None or not await self._sight.sees_past(found):
             raise NotFound(f"There is no such version of a {type}.")
         if found.deleted:
             raise Gone(f"This version is the deletion of the {type}.")
-        await self._note([found])
-        return found
+        return await self._given_one(found)
 
     async def current(self, type: str, id: str, verb: str = "r", *, want: Want = "body") -> Version | None:
         """The current version, which may be a deletion; None when absent or hidden.
@@ -181,7 +176,7 @@ class Repository:
                 raise Forbidden(f"This {type} is not in the record of the token's patient.")
             if _log.isEnabledFor(logging.DEBUG):
                 # Which rule, and of which type: nothing of the resource.
-                decided = await self._decided(version, verb)
+                decided = await self._sight.decided(version, verb)
                 _log.debug("%s by %s: %s %s", decided.outcome, decided.rule, verb, type)
             return None
         return version
@@ -201,15 +196,14 @@ class Repository:
     ) -> Page:
         """Current resources satisfying the filter of their type and visible to the caller: as `Store.find`."""
         least = self._least(want)
+        self._sight.require_sort(scope, sort)
         page = await self._readings.find(self.visible(scope), sort, after, count, most_bytes, least)
-        await self._note(page.versions)
-        return page
+        return await self._given(page, want)
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `find` for each of `scopes`, in the same order: many small questions asked at once."""
         pages = await self._readings.find_each([self.visible(scope) for scope in scopes], count, self._least(want))
-        await self._note([version for page in pages for version in page.versions])
-        return pages
+        return [await self._given(page, want) for page in pages]
 
     async def there(self, keys: Sequence[Key]) -> set[Key]:
         """Which of `keys` are there and may be read: nothing is shown, and nothing is traced."""
@@ -245,8 +239,7 @@ class Repository:
     ) -> Page:
         """Versions newest first, deletions included, which the caller may read as they were and as they are now."""
         page = carried(await self._store.history(self.visible(scope, "r"), id, since, at, after, count, most_bytes))
-        await self._note(page.versions)
-        return page
+        return await self._given(page, "body")
 
     async def history_count(
         self, scope: Scope, id: str | None = None, since: int | None = None, at: tuple[int, int] | None = None
@@ -255,12 +248,11 @@ class Repository:
         return await self._store.history_count(self.visible(scope, "r"), id, since, at)
 
     def visible(self, scope: Scope, verb: str = "s") -> Mapping[str, Filter]:
-        """`scope` as the caller may use it: types without a rule dropped, links narrowed, the rule ANDed."""
-        if self.grant.own:
-            return scope
-        rules = ((type, self.rule(type, verb), where) for type, where in scope.items())
-        narrow = partial(self.policy.narrow, self.grant, known=self._known)
-        return {type: both(allowed, narrow(where)) for type, allowed, where in rules if allowed != NOTHING}
+        """`scope` as the caller may use it: types without a rule dropped, links narrowed, the rule ANDed.
+
+        What is hidden so that nothing names it is found by no link either.
+        """
+        return self._sight.visible(scope, verb)
 
     async def put(
         self,
@@ -289,7 +281,7 @@ class Repository:
             raise NotFound(f"There is no such {type}.")
         context = context_kept(self.grant, tree, before, method) if type == "Binary" else None
         index = self.index(type, tree if context is None else {**tree, "securityContext": context}, before)
-        await require_written(self, self._judge, Written(type, id, tree, index, before, verb))
+        await require_written(self, self._sight.judge, Written(type, id, tree, index, before, verb))
         stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
         if context is not None:
             stamped_body = with_context(stamped_body, serialize(context))
@@ -330,14 +322,14 @@ class Repository:
             writes, guards = filing.writes, [*guards, *filing.guards]
         settle()
         if not self.touched.noting:
-            return (await self._readings.transact(writes, guards))[:asked]
+            return [*await self.shown((await self._readings.transact(writes, guards))[:asked])]
         touched = self.touched.with_writes(writes, await touched_patients.of_writes(self._readings, writes))
         events = await self.touched.auditing(touched) if self.touched.auditing is not None and writes else ()
         made = await self._readings.transact([*writes, *events], guards)
         self.touched.take(touched)
         if events:
             self.touched.settle()
-        return made[:asked]
+        return [*await self.shown(made[:asked])]
 
     async def append(self, puts: Sequence[Put]) -> None:
         """New resources of the server's own that nothing is judged against: as `Store.append`."""
@@ -357,21 +349,29 @@ class Repository:
         """What must be read to give what is wanted: a trace says whom what was found is about, as its index does."""
         return "index" if want == "head" and self.touched.noting else want
 
-    async def _note(self, versions: Sequence[Version]) -> None:
-        """Versions were given to the caller."""
+    async def _given_one(self, version: Version) -> Version:
+        return (await self._given(Page((version,)), "body")).versions[0]
+
+    async def _given(self, page: Page, want: Want) -> Page:
+        """What the caller is given of versions that they may see; it is noted that they were."""
         if self.touched.noting:
-            self.touched.saw(versions, await touched_patients.of_versions(self._readings, versions))
+            self.touched.saw(page.versions, await touched_patients.of_versions(self._readings, page.versions))
+        if want != "body":
+            return page
+        left = await self._sight.shown(page.versions, {(one.type, one.id) for one in page.versions})
+        return page if left is page.versions else replace(page, versions=tuple(left))
 
     async def sees(self, version: Version, verb: str) -> bool:
         """Whether the caller may `verb` that version."""
-        index = unpack(version.packed) if version.type == "Binary" else EMPTY
-        allowed = self.rule_of(version.type, verb, index)
-        if allowed == EVERYTHING:
-            return True
-        index = unpack(version.packed) if index is EMPTY else index
-        if asks_whose(allowed):
-            index = with_owner(index, await self._judge.owner_of(version))
-        return await self._judge.satisfies(allowed, version.type, version.id, index, version.at)
+        return await self._sight.sees(version, verb)
+
+    async def shown(self, versions: Sequence[Version]) -> Sequence[Version]:
+        """As `Sight.shown`."""
+        return await self._sight.shown(versions)
+
+    async def unsaid(self, version: Version) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """As `Sight.unsaid`."""
+        return await self._sight.unsaid(version)
 
     async def shows(self, version: Version) -> bool:
         """Whether the caller may read that version: no scope for its type is no error here."""
@@ -383,18 +383,4 @@ class Repository:
         For operators and logs: a caller is not told more than `current` tells.
         """
         version = await self._store.read(type, id)
-        return None if version is None else await self._decided(version, verb)
-
-    async def _decided(self, version: Version, verb: str) -> Decision:
-        index = unpack(version.packed)
-        owned = with_owner(index, await self._judge.owner_of(version))
-        satisfies = partial(self._judge.satisfies, type=version.type, id=version.id, index=owned, at=version.at)
-        return await self.policy.decide(self.grant, version.type, verb, index, satisfies, self._known)
-
-    async def _sees_past(self, version: Version) -> bool:
-        """Whether the caller may read a version, and what there is now."""
-        if version.current or self.grant.own:
-            return await self.sees(version, "r")
-        now = await self._readings.read(version.type, version.id)
-        past = replace(version, packed=version.own)
-        return now is not None and await self.sees(now, "r") and await self.sees(past, "r")
+        return None if version is None else await self._sight.decided(version, verb)

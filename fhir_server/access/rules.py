@@ -68,6 +68,8 @@ class Rule:
         of_writes: whether what it withholds may not be written either. Else it is about what is stored: a write may
             make what its writer then sees no more (a deletion that is logical, a document of a patient who blocks who
             files it).
+        unnamed: whether what is hidden of its types is not named either: what others say of it is left out of what the
+            caller is shown, and found by nobody who may not see it.
         kept: type → what of it no token creates, updates or deletes. Who may read it is told so, in words.
         facts: what is read before; without, or where they do not concern the caller, nothing is.
     """
@@ -78,6 +80,7 @@ class Rule:
     gives: Callable[[Asked], Filter] = _nothing
     withholds: Callable[[Asked], Filter] = _nothing
     of_writes: bool = True
+    unnamed: bool = False
     kept: Mapping[str, Filter] = field(default_factory=dict)
     facts: Facts | None = None
 

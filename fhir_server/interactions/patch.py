@@ -88,7 +88,7 @@ async def changed(request: Request, context: Context, type: str, id: str, change
     """What a patch of the current version would write, and what validation says of it."""
     before = await patchable(context, type, id)
     require_match(request, before)
-    tree = applied(before, change, context)
+    tree = await applied(before, change, context)
     context.pipeline.receive(tree, before)
     issues = await context.pipeline.judged(context, tree)
     return await context.pipeline.prepared(context, Wanted(type, id, tree, before, "PATCH")), issues
@@ -108,13 +108,14 @@ async def patchable(context: Context, type: str, id: str) -> Version:
     return before
 
 
-def applied(before: Version, change: Patch, context: Context) -> dict[str, Any]:
-    """The resource as the patch leaves it.
+async def applied(before: Version, change: Patch, context: Context) -> dict[str, Any]:
+    """The resource as the patch leaves it, which was written by somebody who sees what is shown of the version.
 
     Raises:
         Invalid: the patch does not apply, or changes what the resource is (422).
         FhirError: a step refuses that a patch changes this.
     """
+    [before] = await context.repository.shown([before])
     tree = change(parse(before.body, context.settings.max_depth))
     if not isinstance(tree, dict) or tree.get("resourceType") != before.type:
         raise Invalid("A patch cannot change the type of a resource.", "Resource", code="business-rule")

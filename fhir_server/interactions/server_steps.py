@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_server.access.citing import restored
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.interactions import canonicals, hooks, integrity
 from fhir_server.interactions.exchange import Context
@@ -36,6 +37,16 @@ async def _followed(context: Context, tree: dict[str, Any], profiles: Sequence[s
     return []
 
 
+async def _put_back(context: Context, change: Change) -> Change:
+    """What the version before says of resources that its writer may not see was not theirs to take away."""
+    before = change.before
+    if before is None or before.deleted or change.as_server or change.tree is None:
+        return change
+    unsaid = await context.repository.unsaid(before)
+    made = change.tree if unsaid is None else restored(*unsaid, change.tree)
+    return change if made == change.tree else change.arranged(made)
+
+
 async def _targets(context: Context, changes: Sequence[Change], among: Among) -> Extra:
     """That what is referred to is there when it is written, and that nothing refers to what is deleted."""
     guards: list[Guard] = []
@@ -54,5 +65,6 @@ SERVER: tuple[Step, ...] = (
     Step("canonicals", permit=_not_shipped),
     Step("content", validate=_content),
     Step("definitions", frozenset({"SearchParameter", "StructureDefinition"}), validate=_followed),
+    Step("unsaid", arrange=_put_back),
     Step("targets", complete=_targets, when=lambda settings: settings.referential_integrity),
 )

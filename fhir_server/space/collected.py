@@ -194,7 +194,8 @@ def additions(declared: Sequence[Service]) -> Additions:
     files = [file for one in declared for file in one.search_names]
     demands = {type: _demand(place) for one in declared for type, place in one.demands.items()}
     systems = {wrong: right for one in declared for wrong, right in one.systems.items()}
-    return Additions(files, [hop for one in declared for hop in one.second_hops], rows, demands, systems)
+    cited = {type for one in declared for rule in one.rules if rule.unnamed for type in rule.types}
+    return Additions(files, [hop for one in declared for hop in one.second_hops], rows, demands, systems, cited)
 
 
 def _demand(place: Place) -> Demand:

@@ -260,7 +260,7 @@ class Plan:
         """Make the writes of an entry, or note what is wrong with it."""
         try:
             if planned.change is not None and planned.before is not None and planned.tree is None:
-                planned.tree = patch.applied(planned.before, planned.change, self.context)
+                planned.tree = await patch.applied(planned.before, planned.change, self.context)
             if planned.tree is not None and planned.method is not None:
                 await self._put(planned, planned.tree)
             if planned.doomed:

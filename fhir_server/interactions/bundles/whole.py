@@ -28,7 +28,7 @@ async def judge(bundle: dict[str, Any], found: Sequence[Entry], plan: Plan) -> N
         return
     planned = {one.entry.number: one for one in plan.planned}
     for one in planned.values():
-        _patch(one, plan)
+        await _patch(one, plan)
     if plan.problems:
         return
     parts = [Part(entry.number, entry.request, _change(planned.get(entry.number))) for entry in found]
@@ -37,11 +37,11 @@ async def judge(bundle: dict[str, Any], found: Sequence[Entry], plan: Plan) -> N
         plan.problems.append((error, by_number[number]))
 
 
-def _patch(planned: Planned, plan: Plan) -> None:
+async def _patch(planned: Planned, plan: Plan) -> None:
     if planned.change is None or planned.before is None:
         return
     try:
-        planned.tree = patch.applied(planned.before, planned.change, plan.context)
+        planned.tree = await patch.applied(planned.before, planned.change, plan.context)
     except FhirError as error:
         plan.problems.append((error, planned.entry))
 

@@ -19,7 +19,8 @@ https://hl7.org/fhir/R4/search.html. The conventions, which `search/kinds` reads
 - near: latitude `Span("near", …)` and longitude `Span("near$2", …)` with the same group.
 - `_tag`, `_security`, `_profile`, `_source` as their types say; `_securityContext` is where a Binary refers to ("#" for
   what is no reference); `Word("_contained", type, id)` for each resource inside; `Word("_attachment", "Binary/1")` for
-  each attachment kept here; `Word("_several", "1")` of an AuditEvent or Provenance of several patients.
+  each attachment kept here; `Word("_several", "1")` of an AuditEvent or Provenance of several patients; what is
+  referred to that may be hidden (`search/indexing/cites.py`).
 - what chains ask of contained resources: `author:Practitioner.family`, and `Word("author:contained", type)`, with a
   `group` for each contained resource and way to it (`search/indexing/enclosed.py`).
 - `_id`, `_lastUpdated` and `_type` are columns of the version, not rows. Strings are cut at 4,000 characters.
@@ -33,6 +34,7 @@ from typing import Any
 
 from fhir_server.fhir.references import parse
 from fhir_server.search.indexing.attachments import ATTACHMENT, attached
+from fhir_server.search.indexing.cites import cites
 from fhir_server.search.indexing.content import texts
 from fhir_server.search.indexing.enclosed import Enclosing, TooMuchInside
 from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
@@ -72,6 +74,8 @@ def extract(
     for binary in attached(tree, base_url):
         rows.word(ATTACHMENT, binary)
     if beside is None:
+        if type != "Binary":
+            rows.words += [*cites(rows.words, registry.additions.cited)]
         _add_own(type, tree, registry, rows)
     return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), *texts(tree))
 

@@ -32,6 +32,7 @@ class Additions:
             though they are second hops: alone they would do nothing.
         rows: resource type → what makes rows of its resources.
         demands: resource type → what a search of it must say.
+        cited: types whose resources may be hidden so that nothing names them: references to them have further rows.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Additions:
         rows: Mapping[str, Sequence[OwnRows]] | None = None,
         demands: Mapping[str, Demand] | None = None,
         systems: Mapping[str, str] | None = None,
+        cited: Iterable[str] = (),
     ) -> None:
         """`name_files` are JSON files of `profiles/`, read when they are first needed: type → name → code.
 
@@ -50,6 +52,7 @@ class Additions:
         self.second_hops = frozenset(second_hops)
         self.rows: Mapping[str, Sequence[OwnRows]] = rows or {}
         self.demands: Mapping[str, Demand] = demands or {}
+        self.cited = frozenset(cited)
         self._systems = tuple((f"{wrong}|", f"{right}|") for wrong, right in (systems or {}).items())
 
     def meant(self, value: str) -> str:

@@ -125,13 +125,14 @@ def _masked(asked: Asked) -> Filter:
 
 
 RULES = (
-    Rule("document-deleted", "deleted by its author", DOCUMENTS, withholds=_deleted, of_writes=False),
+    Rule("document-deleted", "deleted by its author", DOCUMENTS, withholds=_deleted, of_writes=False, unnamed=True),
     Rule(
         "document-masked",
         "masked to professionals; its author sees it",
         DOCUMENTS,
         withholds=_masked,
         of_writes=False,
+        unnamed=True,
         facts=FACTS,
     ),
     Rule(
@@ -140,6 +141,7 @@ RULES = (
         DOCUMENTS,
         withholds=_invisible,
         of_writes=False,
+        unnamed=True,
         facts=Facts(_when, _told_time, frozenset()),
     ),
     Rule(
@@ -148,6 +150,7 @@ RULES = (
         DOCUMENTS,
         withholds=_of_minors,
         of_writes=False,
+        unnamed=True,
     ),
     Rule(
         "patient-of-age",

@@ -1,0 +1,154 @@
+"""What one caller sees: which versions, and what is left of each where it speaks of others that are hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from fhir_server.access.confining import Confining
+from fhir_server.access.grant import Grant
+from fhir_server.access.judging import Judge
+from fhir_server.access.ownership import with_owner
+from fhir_server.access.policy import Known, Policy
+from fhir_server.access.readings import Key, Readings
+from fhir_server.access.rules import Decision
+from fhir_server.access.write_rules import asks_whose
+from fhir_server.fhir.json import parse, serialize
+from fhir_server.search.parameters.registry import Registry
+from fhir_server.store.filters import EMPTY, EVERYTHING, NOTHING, Filter, both
+from fhir_server.store.matching import unpack
+from fhir_server.store.protocol import Scope, Sort, Version
+
+#: Of what is shown, how deep JSON may be: it was judged when it was written.
+_DEEP = 1000
+
+
+class Sight:
+    """What one caller sees of one store.
+
+    Attributes:
+        judge: whether a resource satisfies a filter.
+    """
+
+    __slots__ = ("_base", "_confining", "_grant", "_known", "_named", "_policy", "_readings", "_registry", "judge")
+
+    def __init__(
+        self, policy: Policy, grant: Grant, known: Known, registry: Registry, base: str, readings: Readings
+    ) -> None:
+        """The arguments are those of a `Repository`."""
+        self._policy = policy
+        self._grant = grant
+        self._known = known
+        self._registry = registry
+        self._base = base
+        self._readings = readings
+        self._named: Mapping[str, Filter] | None = None
+        self._confining: Confining | None = None
+        self.judge = Judge(readings, base)
+
+    def visible(self, scope: Scope, verb: str) -> Mapping[str, Filter]:
+        """As `Repository.visible`."""
+        if self._grant.own:
+            return scope
+        rule = self._policy.rule
+        rules = ((type, rule(self._grant, type, verb, self._known), where) for type, where in scope.items())
+        narrow = partial(self._policy.narrow, self._grant, known=self._known)
+        confined = self._confined()
+        return {
+            type: both(allowed, confined.filter(type, narrow(where)) if confined else narrow(where))
+            for type, allowed, where in rules
+            if allowed != NOTHING
+        }
+
+    def require_sort(self, scope: Scope, sort: Sequence[Sort]) -> None:
+        """As `Confining.require_sort`."""
+        if (confined := self._confined()) is not None:
+            confined.require_sort([*scope], sort)
+
+    async def sees(self, version: Version, verb: str) -> bool:
+        """Whether the caller may `verb` that version."""
+        index = unpack(version.packed) if version.type == "Binary" else EMPTY
+        return await self._satisfies(version, self._policy.rule_of(self._grant, version.type, verb, index, self._known))
+
+    async def sees_past(self, version: Version) -> bool:
+        """Whether the caller may read a version, and what there is now."""
+        if version.current or self._grant.own:
+            return await self.sees(version, "r")
+        now = await self._readings.read(version.type, version.id)
+        past = replace(version, packed=version.own)
+        return now is not None and await self.sees(now, "r") and await self.sees(past, "r")
+
+    async def decided(self, version: Version, verb: str) -> Decision:
+        """What is decided of a version, and which rule says so."""
+        index = unpack(version.packed)
+        owned = with_owner(index, await self.judge.owner_of(version))
+        satisfies = partial(self.judge.satisfies, type=version.type, id=version.id, index=owned, at=version.at)
+        return await self._policy.decide(self._grant, version.type, verb, index, satisfies, self._known)
+
+    async def shown(self, versions: Sequence[Version], seen: Collection[Key] = ()) -> Sequence[Version]:
+        """Versions without what they say of others that the caller may not see; same order.
+
+        `seen` are others that the caller is known to see.
+
+        It costs nothing where no body names a resource that may be hidden. What is absent is left out as what is
+        hidden is: it would tell one from the other.
+        """
+        citing = self._policy.citing
+        if not citing.types or self._grant.own:
+            return versions
+        naming = {n: one for n, one in enumerate(versions) if one.type != "Binary" and citing.perhaps(one.body)}
+        if not naming or not (told := self._told()):
+            return versions
+        trees = {n: parse(one.body, _DEEP) for n, one in naming.items()}
+        cited = {n: {key for key in citing.cited(tree, self._base) if key[0] in told} for n, tree in trees.items()}
+        hidden = await self._hidden({key for keys in cited.values() for key in keys}.difference(seen), told)
+        made = list(versions)
+        for n, tree in trees.items():
+            if gone := cited[n] & hidden:
+                made[n] = replace(made[n], body=serialize(citing.without(tree, gone, self._base)))
+        return made
+
+    async def unsaid(self, version: Version) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """A version's resource whole, and as it is shown, of which parts that are the same are the same object.
+
+        None where both are the same.
+        """
+        citing = self._policy.citing
+        if not citing.types or self._grant.own or version.type == "Binary" or not citing.perhaps(version.body):
+            return None
+        tree, told = parse(version.body, _DEEP), self._told()
+        cited = {key for key in citing.cited(tree, self._base) if key[0] in told}
+        hidden = await self._hidden(cited, told)
+        left = citing.without(tree, hidden, self._base) if hidden else tree
+        return None if left is tree else (tree, left)
+
+    async def _hidden(self, keys: set[Key], told: Mapping[str, Filter]) -> set[Key]:
+        ordered = sorted(keys)
+        found = await self._readings.heads(ordered, "index") if ordered else []
+        return {
+            key
+            for key, one in zip(ordered, found, strict=True)
+            if one is None or one.deleted or not await self._satisfies(one, told[key[0]])
+        }
+
+    async def _satisfies(self, version: Version, allowed: Filter) -> bool:
+        if allowed == EVERYTHING:
+            return True
+        index = unpack(version.packed)
+        if asks_whose(allowed):
+            index = with_owner(index, await self.judge.owner_of(version))
+        return await self.judge.satisfies(allowed, version.type, version.id, index, version.at)
+
+    def _told(self) -> Mapping[str, Filter]:
+        if self._named is None:
+            self._named = self._policy.named(self._grant, self._known)
+        return self._named
+
+    def _confined(self) -> Confining | None:
+        if not self._policy.citing.types or self._grant.own or not self._told():
+            return None
+        if self._confining is None:
+            self._confining = Confining(self._registry, dict(self._told()))
+        return self._confining
