@@ -89,7 +89,8 @@ class Citing:
             if left is not _OUT:
                 made[name] = left
         same = len(made) == len(value) and all(made[name] is one for name, one in value.items())
-        return value if same else made
+        # An element without content is none: https://hl7.org/fhir/R4/json.html#null.
+        return value if same else made or _OUT
 
 
 #: A reference on this server is shorter, its base included.

@@ -7,7 +7,7 @@ must not be found by it, or be missed by not saying it. https://hl7.org/fhir/R4/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fhir_server.fhir.definitions import children
 from fhir_server.fhir.outcome import NotSupported
@@ -64,7 +64,7 @@ class Confining:
             if any(one.param in telling(type, self._registry, frozenset(self._hidden)) for type in types):
                 raise NotSupported(f"Results of this caller are not put in the order of {one.param}.")
 
-    def _confined(self, told: frozenset[str], where: Filter) -> Filter:
+    def _confined(self, told: Told, where: Filter) -> Filter:
         match where:
             case And() | Or():
                 return replace(where, parts=tuple([self._confined(told, part) for part in where.parts]))
@@ -75,7 +75,7 @@ class Confining:
             case Refers():
                 return self._refers(where)
             case Missing():
-                return self._missing(where) if _param(where) in told else where
+                return self._missing(told, where) if _param(where) in told else where
             case _:
                 return both(where, self._clean()) if _tells(where, told) else where
 
@@ -85,9 +85,11 @@ class Confining:
             return both(where, Linked(where.param, type, both(Id((id,)), self._hidden[type])))
         return where
 
-    def _missing(self, where: Missing) -> Filter:
-        """No reference, or none but to what is hidden."""
+    def _missing(self, told: Told, where: Missing) -> Filter:
+        """No reference, or none but to what is hidden; nothing beside one, or that is left out with it."""
         param = _param(where)
+        if param not in told.links:
+            return either([where, Not(self._clean())])
         seen = [Linked(param, type, allowed) for type, allowed in self._hidden.items()]
         return either([where, both(Token(param + AMONG, "alone"), *map(Not, seen))])
 
@@ -96,7 +98,7 @@ class Confining:
         return either([Missing(CITES), *(Linked(CITES_ONE, type, allowed) for type, allowed in self._hidden.items())])
 
 
-def _tells(where: Filter, told: frozenset[str]) -> bool:
+def _tells(where: Filter, told: Told) -> bool:
     """Whether a filter may find a resource by what is left out of it; words may stand anywhere."""
     if isinstance(where, Together):
         return any(_param(part) in told for part in where.parts)
@@ -118,19 +120,35 @@ def _has_links(where: Filter) -> bool:
             return isinstance(where, Linked | LinkedFrom)
 
 
-def telling(type: str, registry: Registry, hidden: frozenset[str]) -> frozenset[str]:
+@dataclass(frozen=True, slots=True)
+class Told:
     """The parameters of a type by which what is left out of it would be found.
 
-    Those of references to what may be hidden, and those of elements beside them that go with them.
+    Attributes:
+        links: those of references to what may be hidden.
+        beside: those of elements beside them, that go with them.
     """
-    kept: dict[tuple[str, frozenset[str]], frozenset[str]] = registry.compiled.setdefault("telling", {})
+
+    links: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
+
+    def __contains__(self, code: str) -> bool:
+        return code in self.links or code in self.beside
+
+    def __bool__(self) -> bool:
+        return bool(self.links)
+
+
+def telling(type: str, registry: Registry, hidden: frozenset[str]) -> Told:
+    """What is told of the types `hidden` by the parameters of a type; remembered until the parameters change."""
+    kept: dict[tuple[str, frozenset[str]], Told] = registry.compiled.setdefault("telling", {})
     found = kept.get((type, hidden))
     if found is None:
-        found = kept[type, hidden] = frozenset(_telling(type, registry, hidden))
+        found = kept[type, hidden] = _telling(type, registry, hidden)
     return found
 
 
-def _telling(type: str, registry: Registry, hidden: frozenset[str]) -> set[str]:
+def _telling(type: str, registry: Registry, hidden: frozenset[str]) -> Told:
     params = registry.indexed(type)
     paths = {code: [_path(one) for one in clauses(param.expression or "", type)] for code, param in params.items()}
     links = {code for code, one in params.items() if one.type == "reference" and hidden & set(targets_of(one, type))}
@@ -138,7 +156,8 @@ def _telling(type: str, registry: Registry, hidden: frozenset[str]) -> set[str]:
     beside = {code for code, found in paths.items() if any(path.startswith(around) for path in found)}
     told = links | beside if around else links
     parts = {code: {part.code for part, _ in registry.parts(one)} for code, one in params.items() if one.component}
-    return told | {code for code, of in parts.items() if of & told}
+    composed = {code for code, of in parts.items() if of & told}
+    return Told(frozenset(links), frozenset((beside if around else set()) | composed) - links)
 
 
 def _left_out(path: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fhir_server.access.citing import Citing, restored
-from fhir_server.access.confining import telling
+from fhir_server.access.confining import Told, telling
 from fhir_server.access.rules import Asked, Rule
 from fhir_server.app import House, opened
 from fhir_server.search.parameters.registry import Registry
@@ -96,9 +96,11 @@ def test_what_a_writer_was_not_shown_is_put_back(whole: Tree, written: Tree, sto
 
 def test_the_parameters_that_tell_are_those_of_the_reference_and_of_what_goes_with_it() -> None:
     hidden, registry = frozenset({"DocumentReference"}), Registry()
-    assert telling("DocumentReference", registry, hidden) == {"relatesto", "relation", "relationship", "related"}
-    assert telling("List", registry, hidden) == {"item"}
-    assert telling("Patient", registry, hidden) == set()
+    assert telling("DocumentReference", registry, hidden) == Told(
+        frozenset({"relatesto", "related"}), frozenset({"relation", "relationship"})
+    )
+    assert telling("List", registry, hidden) == Told(frozenset({"item"}))
+    assert telling("Patient", registry, hidden) == Told()
     assert "entity-role" in telling("AuditEvent", registry, hidden)
 
 
