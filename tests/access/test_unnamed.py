@@ -18,7 +18,6 @@ from fhir_server.app import House, opened
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.space.service import Service
-from fhir_server.space.services import SERVICES
 from fhir_server.store.filters import Filter, Token
 from tests.space.record.callers import ALL, BASE, Caller, Tree, grant
 
@@ -137,7 +136,7 @@ def a_list(id: str, *ids: str, **more: Any) -> Tree:
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     settings = Settings(data=tmp_path, base_url=BASE, referential_integrity=False)
-    async with opened(settings, (*SERVICES, HIDING)) as found:
+    async with opened(settings, (HIDING,)) as found:
         own = Caller(found)
         await own.put({"resourceType": "Patient", "id": "p"})
         await own.put(media("seen"))

@@ -67,19 +67,21 @@ CALLERS: dict[str, Grant] = {
     "professional's tool": grant("Practitioner/other", OWN, patient="a", purpose="TREAT"),
     "call centre": grant("Practitioner/other", OWN, patient="a", purpose="ETREAT"),
     "breaks the glass": grant("Practitioner/other", OWN, patient="a", purpose="BTG", reason="unconscious"),
+    "stranger": grant("Practitioner/stranger", ALL, purpose="TREAT"),
     "system": grant(None, SYSTEM),
 }
 _PATIENTS = {"patient", "patient's app"}
 _FOR_OTHERS = {"representative", "representative's app", "caregiver"}
-_OTHERS = {"professional", "professional's tool", "call centre", "breaks the glass"}
+_OTHERS = {"stranger", "professional", "professional's tool", "call centre", "breaks the glass"}
 #: How it is hidden → from whom.
 FROM: dict[str, set[str]] = {
     "masked": _OTHERS,
-    "invisible": _PATIENTS | _FOR_OTHERS,
-    "of a minor": _FOR_OTHERS,
+    "invisible": {*_PATIENTS, *_FOR_OTHERS, "stranger"},
+    "of a minor": {*_FOR_OTHERS, "stranger"},
     "all labels": _PATIENTS | _FOR_OTHERS | _OTHERS,
     "deleted": set(CALLERS),
-    "not at all": set(),
+    # Whoever does not care for the patient is let in to nothing of the record.
+    "not at all": {"stranger"},
 }
 
 
@@ -90,7 +92,7 @@ async def peopled(house: House, hiding: Hiding | None) -> None:
         patient("a", f"{datetime.now(UTC).year - 15}-06-01"),
         patient("mother", "1980-01-01"),
         related("carer", "a", "CAREGIVER", "inscarer"),
-        *({"resourceType": "Practitioner", "id": id} for id in ("author", "other", "signs")),
+        *({"resourceType": "Practitioner", "id": id} for id in ("author", "other", "signs", "stranger")),
         {"resourceType": "Organization", "id": "keeps", "name": "x"},
         {"resourceType": "Encounter", "id": "e", "status": "finished", "class": {"code": "AMB"}, "subject": {"reference": "Patient/a"}},
         care_team("author", "other"),

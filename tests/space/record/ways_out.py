@@ -115,9 +115,9 @@ def searches(index: Index, params: Mapping[str, SearchParameter]) -> Iterator[tu
         yield code, get(f"DocumentReference?{code}:missing=false&_total=accurate&_elements=id")
         yield code, get(f"DocumentReference?{code}:missing=true&_total=accurate&_elements=id")
         if param.type not in ("composite", "special"):
-            yield code, get(f"DocumentReference?_sort={code}&_elements=id")
             yield code, get(f"DocumentReference?_sort=-{code}&_elements=id&_count=1")
-        yield code, get(f"DocumentReference?_include=DocumentReference:{code}")
+        if param.type == "reference":
+            yield code, get(f"DocumentReference?_include=DocumentReference:{code}")
 
 
 #: Parameters of no expression, and result parameters, by what the document has.
