@@ -139,7 +139,7 @@ async def _judged(own: Repository, grant: Grant, who: Decider, one: Wanted, most
     if (one.kind in OF_PROFESSIONALS) != bool(one.professional):
         said = "names a professional" if one.kind in OF_PROFESSIONALS else "is about no professional"
         raise _invalid(f"A choice of this kind {said}.", one, "practitioner")
-    if one.professional and one.chosen and not await _is_there(own, one.professional):
+    if one.professional and one.chosen and not await is_there(own, one.professional, "Practitioner"):
         raise _invalid("There is no such Practitioner.", one, "practitioner")
     if who != "professional":
         return one
@@ -223,7 +223,10 @@ async def _is_caregiver(own: Repository, subject: str) -> bool:
     return not tree or any(one.get("code") == _CAREGIVER for one in coded)
 
 
-async def _is_there(own: Repository, reference: str) -> bool:
+async def is_there(own: Repository, reference: str, type: str) -> bool:
+    """Whether a literal reference names what is here, of that type."""
+    if reference.count("/") != 1 or not reference.startswith(f"{type}/"):
+        return False
     version = await own.current(*reference.split("/", 1))
     return version is not None and not version.deleted
 

@@ -48,7 +48,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
     Raises:
         BadMatrix: it cannot be used.
     """
-    held = matrix.read(settings.record_matrix)
+    held = matrix.held(settings.record_matrix)
 
     def refused(asked: Asked) -> Filter:
         return _refused(asked, held)

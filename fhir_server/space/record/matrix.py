@@ -51,6 +51,11 @@ class Row:
     read: bool
     line: int
 
+    @property
+    def text(self) -> str:
+        """As the file has it, with its line."""
+        return f"{self.profession},{self.type},{'yes' if self.read else 'no'} (line {self.line})"
+
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
@@ -105,6 +110,12 @@ def _refused(matrix: Matrix, roles: tuple[frozenset[Profession], ...]) -> Filter
     return either([matrix.of_role(role) for role in roles])
 
 
+@lru_cache(maxsize=8)
+def held(path: Path | None = None) -> Matrix:
+    """As `read`, and the same again: a matrix is read when the server starts."""
+    return read(path)
+
+
 def read(path: Path | None = None) -> Matrix:
     """The matrix of a file; the server's own without one.
 
@@ -133,7 +144,8 @@ def _rows(lines: list[str]) -> Iterator[Row]:
     if len(lines) > _LONGEST:
         raise BadMatrix(f"line {_LONGEST + 1}: a matrix has at most {_LONGEST} lines")
     numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
-    for (number, _), cells in zip(numbered, csv.reader(line for _, line in numbered), strict=False):
+    for number, line in numbered:
+        cells = _cells(line, number)
         if (number, cells) == (numbered[0][0], _HEAD):
             continue
         if number == numbered[0][0] or len(cells) != len(_HEAD):
@@ -144,6 +156,13 @@ def _rows(lines: list[str]) -> Iterator[Row]:
         _require(profession, _professions(), f"line {number}: there is no such profession", wild=True)
         _require(type, _types(), f"line {number}: there is no such type of document", wild=False)
         yield Row(profession, type, _READ[given], number)
+
+
+def _cells(line: str, number: int) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise BadMatrix(f"line {number}: {error}") from None
 
 
 def _require(said: str, known: Mapping[str, frozenset[str] | None], words: str, wild: bool) -> None:

@@ -56,6 +56,7 @@ RECORD = Service(
     },
     operations={
         "Patient-record-choices": f"{_HERE}.choice_operations:read",
+        "Record-access-explain": f"{_HERE}.explaining:explain",
         "Patient-record-choose": f"{_HERE}.choice_operations:choose",
         "DocumentReference-generate-metadata": f"{_HERE}.cda.operations:generate_metadata",
         "DocumentReference-file-cda": f"{_HERE}.cda.operations:file_cda",

@@ -97,19 +97,24 @@ def emergency(grant: Grant) -> Emergency | None:
             return None
 
 
+def key(subject: str, role: str | None, patient: str | None, purpose: Emergency | None) -> Hashable:
+    """What `read` reads of: a professional, in a role, with a patient (id) in context, in an emergency, now."""
+    return _Key(subject, role, patient, purpose, minute())
+
+
 def _of(grant: Grant) -> Hashable | None:
     if not is_professional(grant) or grant.subject is None:
         return None
-    return _Key(grant.subject, grant.role, grant.patient, emergency(grant), minute())
+    return key(grant.subject, grant.role, grant.patient, emergency(grant))
 
 
-async def read(own: Repository, key: Hashable) -> Standing:
+async def read(own: Repository, asked: Hashable) -> Standing:
     """How a professional stands; `own` is the server's own sight of the store."""
-    assert isinstance(key, _Key)
-    who = await professionals.read(own, key.subject, key.role)
-    blocking = await _blocking(own, who.practitioner, key.now)
-    context = await _context(own, who, key) if key.patient else None
-    return Standing(who, key.now, key.emergency, context, blocking)
+    assert isinstance(asked, _Key)
+    who = await professionals.read(own, asked.subject, asked.role)
+    blocking = await _blocking(own, who.practitioner, asked.now)
+    context = await _context(own, who, asked) if asked.patient else None
+    return Standing(who, asked.now, asked.emergency, context, blocking)
 
 
 #: Shared by all rules of the gate, and read once for them.
@@ -146,16 +151,16 @@ async def _blocking(own: Repository, practitioner: str, now: int) -> frozenset[s
     return frozenset(one.rpartition("/")[2] for one in named if one)
 
 
-async def _context(own: Repository, who: Professional, key: _Key) -> Context:
-    patient = key.patient or ""
+async def _context(own: Repository, who: Professional, wanted: _Key) -> Context:
+    patient = wanted.patient or ""
     record = await own.current("Patient", patient)
     tree = parse(record.body) if record is not None and not record.deleted else {}
     asked: list[tuple[str, Filter]] = [
-        ("Consent", in_force("blocked", key.now, who.practitioner)),
-        ("CareTeam", members(who, key.now)),
-        ("Consent", in_force("authorised", key.now, who.practitioner)),
-        ("Consent", in_force(REFUSALS[key.emergency], key.now) if key.emergency else either([])),
-        ("Consent", in_force("emergency-sees-masked", key.now) if key.emergency else either([])),
+        ("Consent", in_force("blocked", wanted.now, who.practitioner)),
+        ("CareTeam", members(who, wanted.now)),
+        ("Consent", in_force("authorised", wanted.now, who.practitioner)),
+        ("Consent", in_force(REFUSALS[wanted.emergency], wanted.now) if wanted.emergency else either([])),
+        ("Consent", in_force("emergency-sees-masked", wanted.now) if wanted.emergency else either([])),
     ]
     mine = Refers("patient", f"Patient/{patient}")
     pages = await own.find_each([{type: both(mine, where)} for type, where in asked], count=1, want="head")

@@ -7,8 +7,10 @@ profession reads which type).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,7 +87,14 @@ TYPES = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with opened(Settings(data=tmp_path_factory.mktemp("gate"), base_url=BASE)) as found:
+    async with filled(tmp_path_factory.mktemp("gate")) as found:
+        yield found
+
+
+@asynccontextmanager
+async def filled(folder: Path) -> AsyncIterator[House]:
+    """A closed server with patients a and b, professionals d and e, and documents of theirs."""
+    async with opened(Settings(data=folder, base_url=BASE)) as found:
         organisation = {"resourceType": "Organization", "id": "lab"}
         lab = {"organization": {"reference": "Organization/lab"}}
         await kept(
