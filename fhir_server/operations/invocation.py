@@ -18,6 +18,7 @@ from fhir_server.fhir.outcome import InvalidParameter, Malformed
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.vread import named
 from fhir_server.search.answering.posted import Posted
+from fhir_server.search.kinds.values import escape
 from fhir_server.store.protocol import Version
 
 #: Parameters of every URL, which shape the answer.
@@ -230,6 +231,8 @@ def _row(found: Inputs, known: dict[str, Parameter], row: Any, where: str, open_
         return
     key = next((key for key in row if key.startswith("value")), None)
     value = row.get("resource") if key is None else row[key]
+    if isinstance(value, dict) and parameter is not None and parameter.searchType == "token":
+        value = _token(value)
     if isinstance(value, dict) and parameter is not None and not _is_primitive(parameter):
         _complex(found, parameter, key, value, where)
     elif isinstance(value, dict | list) or value is None or (parameter is not None and not _is_primitive(parameter)):
@@ -238,6 +241,16 @@ def _row(found: Inputs, known: dict[str, Parameter], row: Any, where: str, open_
         text = str(value).lower() if isinstance(value, bool) else str(value)
         found.values.setdefault(name, []).append(text)
         found.pairs.append((name, text))
+
+
+def _token(value: dict[str, Any]) -> Any:
+    """What a Coding or CodeableConcept is searched as (`system|code`), several of them as alternatives."""
+    codings = value.get("coding", [value])
+    found = [one for one in codings if isinstance(one, dict)] if isinstance(codings, list) else []
+    said = [
+        escape(str(one["system"])) + "|" + escape(str(one["code"])) for one in found if {"system", "code"} <= one.keys()
+    ]
+    return ",".join(said) or value
 
 
 def _parts(row: dict[str, Any], where: str) -> dict[str, Any]:

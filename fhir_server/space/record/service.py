@@ -58,6 +58,7 @@ RECORD = Service(
         "Patient-record-choices": f"{_HERE}.choice_operations:read",
         "Record-access-explain": f"{_HERE}.explaining:explain",
         "Patient-record-choose": f"{_HERE}.choice_operations:choose",
+        "DocumentReference-docref": f"{_HERE}.sharing.docref:docref",
         "DocumentReference-generate-metadata": f"{_HERE}.cda.operations:generate_metadata",
         "DocumentReference-file-cda": f"{_HERE}.cda.operations:file_cda",
         "DocumentReference-show": f"{_HERE}.showing.operation:show",
