@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from fhir_server.access.grant import OPEN
+from fhir_server.interactions.exchange import FHIR_JSON, Request
 from fhir_server.space.record.pages.categories import CATEGORIES, category, condition, type_words
 from fhir_server.space.record.pages.days import day
 from tests.server.closed import Space, serving
@@ -166,6 +170,19 @@ async def test_one_document_is_told_whole_and_its_file_is_as_it_was_filed(space:
     assert opened.headers["content-disposition"].startswith("inline; ")
     kept = await browser.http.get(f"{HERE}/document/d1/contenu?telecharger=1")
     assert kept.headers["content-disposition"].startswith("attachment; ")
+
+
+async def test_a_long_file_is_sent_as_it_is_read(space: Space) -> None:
+    body = PDF + bytes(range(256)) * 4096
+    await a_document(space, body=body)
+    binary = {"resourceType": "Binary", "id": "b-d1", "contentType": "application/pdf"}
+    context = {"reference": "DocumentReference/d1"}
+    binary |= {"securityContext": context, "data": base64.b64encode(body).decode()}
+    request = Request("PUT", ("Binary", "b-d1"), body=json.dumps(binary).encode(), content_type=FHIR_JSON)
+    await space.house.services.exchange(request, OPEN)
+    browser = await signed_in(space)
+    answer = await browser.http.get(f"{HERE}/document/d1/contenu")
+    assert answer.content == body and answer.headers["content-length"] == str(len(body))
 
 
 #: Media type, content → whether a browser opens it, and what the page shows of it itself.

@@ -63,10 +63,13 @@ class Asking:
             return None
         return parse(answer.body)
 
-    async def content(self, id: str) -> Response | None:
-        """A Binary's bytes in their own media type; None as `read`."""
+    async def content(self, id: str, streams: bool = False) -> Response | None:
+        """A Binary's bytes in their own media type; None as `read`.
+
+        With `streams` long content is not in memory, but read as it is sent (`Response.stream`).
+        """
         try:
-            return await self._ask(Request("GET", ("Binary", id), headers={RAW: "1"}))
+            return await self._ask(Request("GET", ("Binary", id), headers={RAW: "1"}, streams=streams))
         except (NotFound, Gone, Forbidden):
             return None
 

@@ -7,12 +7,12 @@ alone what it can be trusted with; everything else is a file to keep.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
@@ -22,6 +22,7 @@ from fhir_server.space.record.pages.sheets import Sheet
 from fhir_server.space.record.showing.cda import Shown as Document
 from fhir_server.space.record.showing.shown import DOCUMENTS, shown_apart
 from fhir_server.space.service import Surroundings
+from fhir_server.store.blobs.protocol import Opened
 
 #: Media type → the end of a file's name; what a browser opens by itself, and then what it does not.
 _OPENED = {"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png", "text/plain": "txt"}
@@ -77,8 +78,7 @@ async def given(guest: Guest[Surroundings], asking: Asking, one: Sheet) -> Respo
     """What a browser asks for: the file, or with `fichier` one that stands inside it, by its number from 1."""
     keep, number = bool(guest.query("telecharger")), guest.query("fichier")
     if not number:
-        body = await file(asking, one)
-        return guest.nothing() if body is None else sent(one, body, keep)
+        return await _whole(asking, one, keep) or guest.nothing()
     read = await _document(asking, one, guest.visit.language)
     files = () if read is None else read.files
     at = int(number[:4]) if number.isascii() and number.isdigit() else 0
@@ -86,6 +86,27 @@ async def given(guest: Guest[Surroundings], asking: Asking, one: Sheet) -> Respo
         return guest.nothing()
     inside = files[at - 1]
     return sent(replace(one, media_type=inside.media_type, title=inside.label or one.title), inside.content, keep)
+
+
+async def _whole(asking: Asking, one: Sheet, keep: bool) -> Response | None:
+    """The file, long ones sent as they are read; None where it is not here, or not for this person."""
+    if inside := _inside(one):
+        return sent(one, b64decode(inside), keep)
+    answer = await asking.content(one.binary, streams=True) if one.binary else None
+    if answer is None or answer.stream is None or answer.stream.opened is None:
+        return None if answer is None else sent(one, answer.body, keep)
+    media_type, headers = _described(one, keep)
+    headers["Content-Length"] = str(answer.stream.content.size)
+    return StreamingResponse(_pieces(answer.stream.opened), media_type=media_type, headers=headers)
+
+
+async def _pieces(opened: Opened) -> AsyncIterator[bytes]:
+    try:
+        async for piece in opened.pieces():
+            yield piece
+    finally:
+        # Also where the browser went away.
+        opened.close()
 
 
 async def _document(asking: Asking, one: Sheet, language: Language) -> Document | None:
@@ -110,13 +131,19 @@ async def file(asking: Asking, one: Sheet) -> bytes | None:
 
 
 def sent(one: Sheet, body: bytes, keep: bool) -> Response:
-    """The file as a browser is given it: opened, or kept where it is asked to or cannot be opened safely."""
+    """The file as a browser is given it."""
+    media_type, headers = _described(one, keep)
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def _described(one: Sheet, keep: bool) -> tuple[str, dict[str, str]]:
+    """Media type and headers of a file: opened, or kept where it is asked to or cannot be opened safely."""
     opened = not keep and one.media_type in _OPENED
     media_type = one.media_type if one.media_type in _OPENED or one.media_type in _KEPT else "application/octet-stream"
     end = {**_OPENED, **_KEPT}.get(one.media_type, "bin")
     # RFC 6266 §4.3: the title as it is, and a plain name for whoever reads no other.
     named = f"filename=\"document.{end}\"; filename*=UTF-8''{quote(_plain(one.title), safe='')}.{end}"
-    headers = {
+    return media_type, {
         "Cache-Control": "no-store",
         "Content-Disposition": f"{'inline' if opened else 'attachment'}; {named}",
         "Content-Security-Policy": _POLICY if media_type == "application/pdf" else f"{_POLICY}; sandbox",
@@ -124,7 +151,6 @@ def sent(one: Sheet, body: bytes, keep: bool) -> Response:
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
     }
-    return Response(body, media_type=media_type, headers=headers)
 
 
 def _inside(one: Sheet) -> str:
