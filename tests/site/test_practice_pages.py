@@ -168,6 +168,15 @@ async def test_a_document_is_opened_and_its_file_is_as_it_was_filed(space: Space
     assert (await browser.http.get(f"{HERE}/document/d1/contenu")).content == PDF
 
 
+async def test_what_a_patient_masked_is_not_there_for_who_did_not_write_it(space: Space) -> None:
+    await a_document(space, "other", "Secret", label="MASQUE_PS", author="Practitioner/d9")
+    await a_document(space, "mine", "Le mien", label="MASQUE_PS")
+    browser = await opened(space)
+    assert titles(document(await browser.http.get(HERE))) == ["Le mien"]
+    document(await browser.http.get(f"{HERE}/document/other"), 404)
+    document(await browser.http.get(f"{HERE}/document/other/contenu"), 404)
+
+
 FORM = {"title": "Compte rendu", "type": f"{LOINC}|11488-4", "number": "5b1f6f57-54c2-4b5c-9d2c-0f6b0a1f0a11"}
 
 

@@ -215,6 +215,37 @@ async def test_a_browser_opens_only_what_cannot_act(
         assert answer.headers["content-type"] == "application/octet-stream"
 
 
+CDA = """<ClinicalDocument xmlns="urn:hl7-org:v3">
+<typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/><title>Bilan</title><languageCode code="fr-FR"/><component>
+<structuredBody><component><section><title>Résultats</title><text><paragraph>Hémoglobine stable
+<script>alert(1)</script></paragraph></text></section></component></structuredBody></component></ClinicalDocument>"""
+
+
+async def test_a_cda_document_is_shown_as_a_page_that_runs_nothing(space: Space) -> None:
+    await a_document(space, media_type="text/xml", body=CDA.encode())
+    await a_document(space, "d2", media_type="text/xml", body=b"<broken")
+    browser = await signed_in(space)
+    page = document(await browser.http.get(f"{HERE}/document/d1"))
+    assert "Résultats" in said(page) and "Hémoglobine stable" in said(page)
+    broken = document(await browser.http.get(f"{HERE}/document/d2"))
+    assert "Télécharger (document CDA" in said(broken)
+    for number in ("1", "0", "x", "99999999999"):
+        document(await browser.http.get(f"{HERE}/document/d1/contenu?fichier={number}"), 404)
+
+
+async def test_a_file_inside_a_document_is_opened_from_its_page(space: Space) -> None:
+    inside = base64.b64encode(PDF).decode()
+    body = f"""<ClinicalDocument xmlns="urn:hl7-org:v3">
+    <typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/><title>Bilan</title><component><nonXMLBody>
+    <text mediaType="application/pdf" representation="B64">{inside}</text></nonXMLBody></component></ClinicalDocument>"""
+    await a_document(space, media_type="text/xml", body=body.encode())
+    browser = await signed_in(space)
+    page = document(await browser.http.get(f"{HERE}/document/d1"))
+    [link] = page.xpath("//a[contains(@href, 'fichier=')]/@href")
+    opened = await browser.http.get(link)
+    assert (opened.content, opened.headers["content-type"]) == (PDF, "application/pdf")
+
+
 async def test_a_title_is_a_safe_name_of_a_file(space: Space) -> None:
     await a_document(space, title='..\\"/été\r\nX: y')
     browser = await signed_in(space)

@@ -67,4 +67,5 @@ async def told(asking: Asking, one: Sheet, language: Language = "fr") -> dict[st
 async def document(asking: Asking, id: str) -> Sheet | None:
     """A document of the patient in context; None where there is none, or it is hidden from this person."""
     found, _ = await sheets(asking, [("_id", id)], 1)
-    return next(iter(found), None)
+    # A comma in an address would ask for several.
+    return next((one for one in found if one.id == id), None)

@@ -17,7 +17,7 @@ from fhir_server.space.record.pages.asking import Asking, Found
 from fhir_server.space.record.pages.categories import CATEGORIES
 from fhir_server.space.record.pages.folders import Arrangement, Folder, arrangement
 from fhir_server.space.record.pages.people import named, of_patient
-from fhir_server.space.record.pages.sheets import HIDING, Sheet, author_words, bytes_words, sheet
+from fhir_server.space.record.pages.sheets import HIDING, Sheet, author_words, bytes_words, format_words, sheet
 from fhir_server.space.service import Surroundings
 
 #: Documents of one page.
@@ -104,7 +104,12 @@ async def listed(
 
 
 #: What templates say of a document with.
-WORDS: dict[str, Any] = {"author_words": author_words, "bytes_words": bytes_words, "hiding": HIDING}
+WORDS: dict[str, Any] = {
+    "author_words": author_words,
+    "bytes_words": bytes_words,
+    "format_words": format_words,
+    "hiding": HIDING,
+}
 
 
 async def record(guest: Guest[Surroundings], patient: str) -> dict[str, Any]:

@@ -1,27 +1,20 @@
-"""What kind of file somebody chose, by its first bytes and not by its name: RFC 6838; WHATWG MIME Sniffing §6.
-
-PDF: ISO 32000-1 §7.5.2. PNG: RFC 2083 §3.1. JPEG: ITU T.81 annex B. TIFF 6.0 §2. RTF 1.9.1.
-"""
+"""What kind of file somebody chose, by its first bytes and not by its name: WHATWG MIME Sniffing §6."""
 
 from __future__ import annotations
 
-#: How a file begins → its media type.
-_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", "application/pdf"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"II*\0", "image/tiff"),
-    (b"MM\0*", "image/tiff"),
-    (b"{\\rtf", "application/rtf"),
-)
+from fhir_server.space.record.showing.files import kind
+
+_KINDS = frozenset({"application/pdf", "image/png", "image/jpeg", "image/tiff", "application/rtf"})
 #: What a form offers to choose.
 ACCEPT = ".pdf,.txt,.rtf,.jpg,.jpeg,.png,.tif,.tiff"
 
 
 def media_type(body: bytes) -> str | None:
     """The media type of a file that people may add; None for any other."""
-    known = next((kind for beginning, kind in _BEGINNINGS if body.startswith(beginning)), None)
-    return known or ("text/plain" if _is_text(body) else None)
+    known = kind(body)
+    if known in _KINDS:
+        return known
+    return "text/plain" if known == "application/octet-stream" and _is_text(body) else None
 
 
 def _is_text(body: bytes) -> bool:

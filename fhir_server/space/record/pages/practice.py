@@ -60,10 +60,7 @@ async def content(guest: Guest[Surroundings]) -> Response:
     """Its content, as its author made it."""
     here = await found(guest)
     one = None if here is None else await document(here[1], guest.path("document"))
-    body = None if here is None or one is None else await contents.file(here[1], one)
-    if one is None or body is None:
-        return guest.nothing()
-    return contents.sent(one, body, bool(guest.query("telecharger")))
+    return guest.nothing() if here is None or one is None else await contents.given(guest, here[1], one)
 
 
 async def listed(
@@ -114,7 +111,7 @@ async def page(
     """The page of one document, with what was refused."""
     values = {
         **await before(guest, opening),
-        **await told(asking, one),
+        **await told(asking, one, guest.visit.language),
         "author": guest.account.subject in {author.reference for author in one.authors},
         "refusals": refusals,
         "error": error,

@@ -128,7 +128,7 @@ def sheet(tree: Tree, known: Mapping[str, Tree] = MappingProxyType({})) -> Sheet
         labels=tuple(code for code in HIDING if code in _labels(tree)),
         archived=_archived(tree),
         current=tree.get("status") == "current",
-        format=_FORMATS.get(media, (media or "–", media or "–")),
+        format=format_words(media),
         media_type=media,
         size=int(attachment.get("size", 0)),
         binary=_binary(str(attachment.get("url", ""))),
@@ -142,6 +142,11 @@ def author_words(author: Author) -> Words:
     return (
         (author.name, author.name) if author.name else _AUTHORS.get(author.type, ("Auteur inconnu", "Unknown author"))
     )
+
+
+def format_words(media_type: str) -> Words:
+    """What a kind of file is called."""
+    return _FORMATS.get(media_type, (media_type or "–", media_type or "–"))
 
 
 def bytes_words(size: int) -> Words:
