@@ -181,6 +181,8 @@ async def test_of_two_that_replace_the_same_document_at_once_one_succeeds(
     files = [cda(id=id, series="", related=replacing(f"{SERIES}.1")) for id in ids]
     answers = await asyncio.gather(*(_filed(client, file) for file in files))
     assert sorted(one.status_code for one in answers) == [201, 409]
+    [late] = [one for one in answers if one.status_code == 409]
+    assert late.json()["issue"][0]["details"]["coding"][0]["code"] == "mss-900"
     assert await _total(client, f"DocumentReference?patient={somebody}&status=current") == 1
 
 

@@ -1,6 +1,6 @@
 """Documents that arrive as CDA are their author's and their patient's by the same rules as any other.
 
-CSP R1111-47 (whoever cares for somebody files), JDV_J58.
+CSP R1111-47 (whoever cares for somebody files), JDV_J58; code 901 of the national mail guide.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from tests.server.calls import Answer
 from tests.space.record.callers import ALL, OWN, Caller, grant
-from tests.space.record.cda_documents import SERIES, cda, patient, replacing
+from tests.space.record.cda_documents import PIECES, SERIES, cda, patient, replacing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _RPPS = "https://rpps.esante.gouv.fr"
@@ -23,6 +23,8 @@ AUTHOR = grant("Practitioner/author", ALL, patient="p")
 OTHER = grant("Practitioner/other", ALL, patient="p")
 HERSELF = grant("Patient/p", OWN, patient="p")
 ELSEWHERE = grant("Practitioner/author", OWN, patient="q")
+
+_SOMEBODY_ELSE = PIECES["author"].replace("899700218896", "899700218904").replace("1750000001", "1750000002")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -34,6 +36,9 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         for id, number in (("author", "99700218896"), ("other", "99700218904")):
             identifier = [{"system": _RPPS, "value": number}]
             await everybody.put({"resourceType": "Practitioner", "id": id, "identifier": identifier})
+        # Who is in the care team reads what is not masked.
+        team = {"resourceType": "CareTeam", "id": "t", "status": "active", "subject": {"reference": "Patient/p"}}
+        await everybody.put({**team, "participant": [{"member": {"reference": "Practitioner/other"}}]})
         yield found
 
 
@@ -80,3 +85,9 @@ async def test_what_is_hidden_from_who_files_is_not_there_to_be_replaced(house: 
 
 async def test_nobody_files_for_another_than_the_patient_in_context(house: House) -> None:
     assert (await _filed(Caller(house, ELSEWHERE), 30)).status == 404
+
+
+async def test_who_did_not_write_a_document_does_not_replace_it(house: House) -> None:
+    await _filed(Caller(house, AUTHOR), 40)
+    answer = await _filed(Caller(house, OTHER), 41, related=replacing(f"{SERIES}.40"), author=_SOMEBODY_ELSE)
+    assert (answer.status, answer.json["issue"][0]["details"]["coding"][0]["code"]) == (403, "mss-901")

@@ -19,7 +19,6 @@ from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import (
     Conflict,
     FhirError,
-    Forbidden,
     Invalid,
     Issue,
     Malformed,
@@ -165,24 +164,26 @@ _ORIGINS = (
 )
 
 
+#: What the record's own rules call a refusal → its code in the national guide.
+_CODES = {"document-author": "mss-901"}
+
+
 def _of_document(error: FhirError, replaced: Sequence[Replaced]) -> FhirError:
     """What a transaction refuses, said of the document that it was made of.
 
     Codes of the national guide: another replaced it first is 900, who may not replace it 901.
     """
-    key: str | None = None
-    kind = type(error)
-    if replaced and isinstance(error, PreconditionFailed):
-        kind, key = Conflict, "mss-900"
-    elif replaced and isinstance(error, Forbidden):
-        key = "mss-901"
+    is_late = bool(replaced) and isinstance(error, PreconditionFailed)
+    kind = Conflict if is_late else type(error)
     # What is only told of metadata that nobody sent explains no refusal.
     errors = [one for one in error.issues if one.severity in ("error", "fatal")]
-    return kind(issues=[_said(one, key) for one in errors or error.issues], headers=error.headers)
+    return kind(issues=[_said(one, is_late) for one in errors or error.issues], headers=error.headers)
 
 
-def _said(one: Issue, key: str | None) -> Issue:
+def _said(one: Issue, is_late: bool) -> Issue:
     """An issue with the element of the document in place of that of its metadata."""
     where = re.sub(rf"^Bundle\.entry\[{SHEET}\](?:\.resource)?(?=[.\[]|$)", "DocumentReference", one.expression or "")
     where = next((origin for element, origin in _ORIGINS if where.startswith(element)), where)
-    return replace(one, expression=where or None, key=one.key or key)
+    is_late |= one.code == "conflict" and where == "ClinicalDocument.relatedDocument"
+    key = "mss-900" if is_late else _CODES.get(one.key or "", one.key)
+    return replace(one, expression=where or None, key=key)
