@@ -79,8 +79,11 @@ def shown_length(response: Response) -> int:
 
 
 async def _inside(before: bytes, opened: Opened, after: bytes) -> AsyncIterator[bytes]:
-    yield before
+    # Held back until it is known to be the last, so that what is short is sent at once.
+    held = before
     async for piece in opened.pieces():
+        if held is not before:
+            yield held
         # Each but the last is a whole number of base64's groups (`blobs.protocol.CHUNK`).
-        yield b64encode(piece)
-    yield after
+        held = before + b64encode(piece) if held is before else b64encode(piece)
+    yield held + after

@@ -275,3 +275,16 @@ async def test_check_names_what_is_lost_damaged_or_nobodys(kept: Kept) -> None:
         "Binary/lost/_history/1: its content is lost",
         f"content {nobodys.handle[:12]}… belongs to no version",
     ]
+
+
+async def test_what_an_earlier_server_stored_is_read_as_it_is_and_moves_when_it_is_written_anew(kept: Kept) -> None:
+    await kept.engine.store.transact([put("b", binary(LONG))])
+    assert said(await kept.store.read("Binary", "b")) == binary(LONG)
+    [bare] = await kept.store.read_many([("Binary", "b")], "bare")
+    assert bare is not None
+    assert (bare.content, said(bare)) == (None, binary(LONG))
+    await kept.store.transact([put("b", binary(LONG, language="fr"), 1)])
+    assert len(kept.blobs.kept) == 1
+    versions = [await kept.store.vread("Binary", "b", number) for number in (1, 2)]
+    assert [said(one) for one in versions] == [binary(LONG), binary(LONG, language="fr")]
+    assert [one async for one in checking.defects(kept.store, kept.blobs)] == []

@@ -24,6 +24,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,17 +33,19 @@ from fhir_server.store import private
 from fhir_server.store.blobs.chunks import Reading, Writing, damaged
 from fhir_server.store.blobs.copying import brought_up_to_date
 from fhir_server.store.blobs.opened import OpenedFile
-from fhir_server.store.blobs.protocol import Blob
+from fhir_server.store.blobs.protocol import CHUNK, Blob
 from fhir_server.store.content import Content
 
 T = TypeVar("T")
 
-#: Threads that read and write. More would not make one disk faster.
-_THREADS = 4
+#: Threads that read and write: what several make durable at once, a disk does in one go.
+_THREADS = 8
 #: Digits of a handle that its folder is called by: 4,096 folders, each with thousands of a hundred million files.
 _DIGITS = 3
 #: Handles listed, moved or removed in one go.
 _PART = 1_000
+#: Seconds for which content counts as just arrived, a small part of what the collector waits; and how much is known so.
+_JUST_NOW, _MOST_CAME = 300.0, 1_000
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +57,8 @@ class FileBlobs:
         self.folder = folder
         self._key = key
         self._pool = ThreadPoolExecutor(_THREADS, "blobs")
+        # What came a moment ago, and when: of that nobody has to say again that it is about to be named.
+        self._came: dict[str, float] = {}
 
     def upload(self, owner: str | None) -> FileUpload:
         """As `Blobs.upload`."""
@@ -74,7 +79,9 @@ class FileBlobs:
 
     async def keep(self, contents: Sequence[Content]) -> None:
         """As `Blobs.keep`."""
-        await self.apart(lambda: self._keep(contents))
+        since = time.monotonic() - _JUST_NOW
+        if any(self._came.get(one.handle, -inf) < since for one in contents):
+            await self.apart(lambda: self._keep(contents))
 
     def settle(self, contents: Sequence[Content]) -> None:
         """As `Blobs.settle`."""
@@ -119,22 +126,34 @@ class FileBlobs:
         except OSError as error:
             raise told(error) from error
 
-    def begun(self) -> tuple[int, Path]:
+    def begun(self) -> tuple[int, str]:
         """An empty file for content on its way in, open, and where it is."""
-        part = private.folder(self.folder / "part") / secrets.token_hex(16)
-        return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), part
+        # Paths as strings where each document passes: pathlib would take as long as the digest.
+        part = f"{self.folder}/part/{secrets.token_hex(16)}"
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            return os.open(part, how, 0o600), part
+        except FileNotFoundError:
+            for name in ("part", "new", "kept"):
+                private.folder(self.folder / name)
+            private.file(self.folder / "lock")
+            return os.open(part, how, 0o600), part
 
-    def arrived(self, part: Path, writing: Writing, owner: str | None) -> Content:
+    def arrived(self, part: str, writing: Writing, owner: str | None) -> Content:
         """What was written to `part`, under its handle; it is durable there."""
         digest, checked = writing.end()
         handle = self._handle(digest, owner)
-        new = private.folder(self.folder / "new")
         with self._locked(fcntl.LOCK_SH):
-            if self._touched(handle):
-                part.unlink()
+            # A handle that nobody else has been given cannot lie here yet.
+            if owner is not None and self._touched(handle):
+                os.unlink(part)
             else:
-                os.replace(part, new / handle)
-        _sync_folder(new)
+                os.replace(part, f"{self.folder}/new/{handle}")
+        _sync_folder(f"{self.folder}/new")
+        self._came[handle] = time.monotonic()
+        if len(self._came) > _MOST_CAME:
+            # The first that came: another thread may have taken it out meanwhile.
+            self._came.pop(next(iter(list(self._came))), None)
         return Content(handle, writing.size, digest.hex(), checked)
 
     def file(self, content: Content) -> int:
@@ -144,7 +163,8 @@ class FileBlobs:
             Damaged: it lies nowhere.
         """
         # It may be moved between the two looks, and then is where the first one was.
-        for path in (self._kept(content.handle), self.folder / "new" / content.handle, self._kept(content.handle)):
+        kept, new = self._kept(content.handle), f"{self.folder}/new/{content.handle}"
+        for path in (kept, new, kept):
             with suppress(FileNotFoundError):
                 return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         raise damaged()
@@ -157,7 +177,8 @@ class FileBlobs:
                 writing.take(piece)
             return self.arrived(part, writing, owner)
         except BaseException:
-            part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(part)
             raise
         finally:
             os.close(file)
@@ -167,15 +188,15 @@ class FileBlobs:
             return secrets.token_hex(32)
         return hmac.new(self._key, owner.encode() + b"\n" + digest, hashlib.sha256).hexdigest()
 
-    def _kept(self, handle: str) -> Path:
-        return self.folder / "kept" / handle[:_DIGITS] / handle
+    def _kept(self, handle: str) -> str:
+        return f"{self.folder}/kept/{handle[:_DIGITS]}/{handle}"
 
     def _touched(self, handle: str) -> bool:
         """Whether it lies here, and counts as having just come where no commit is known to name it."""
         with suppress(FileNotFoundError):
-            os.utime(self.folder / "new" / handle)
+            os.utime(f"{self.folder}/new/{handle}")
             return True
-        return self._kept(handle).exists()
+        return os.path.exists(self._kept(handle))
 
     def _keep(self, contents: Sequence[Content]) -> None:
         with self._locked(fcntl.LOCK_SH):
@@ -186,16 +207,17 @@ class FileBlobs:
     def _settle(self, handles: Sequence[str], durably: bool = False) -> None:
         for handle in handles:
             with suppress(FileNotFoundError):
+                new, kept = f"{self.folder}/new/{handle}", self._kept(handle)
                 try:
-                    os.rename(self.folder / "new" / handle, self._kept(handle))
+                    os.rename(new, kept)
                 except FileNotFoundError:
                     # Settled before, or the first whose folder it is.
-                    if not self._kept(handle).parent.is_dir():
-                        private.folder(self._kept(handle).parent)
-                        os.rename(self.folder / "new" / handle, self._kept(handle))
+                    if not os.path.isdir(os.path.dirname(kept)):
+                        private.folder(Path(kept).parent)
+                        os.rename(new, kept)
         if durably and handles:
-            folders = {self._kept(handle).parent for handle in handles} | {self.folder / "kept", self.folder / "new"}
-            for folder in folders:
+            folders = {os.path.dirname(self._kept(handle)) for handle in handles}
+            for folder in (*folders, f"{self.folder}/kept", f"{self.folder}/new"):
                 with suppress(FileNotFoundError):
                     _sync_folder(folder)
 
@@ -236,9 +258,15 @@ class FileBlobs:
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
         """Hold the folder's lock: shared for what arrives, alone for what is removed."""
-        with private.file(self.folder / "lock").open("rb") as lock:
+        try:
+            lock = os.open(f"{self.folder}/lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            lock = os.open(private.file(self.folder / "lock"), os.O_RDONLY | os.O_CLOEXEC)
+        try:
             fcntl.flock(lock, how)
             yield
+        finally:
+            os.close(lock)
 
 
 class FileUpload:
@@ -250,13 +278,19 @@ class FileUpload:
         self._owner = owner
         self._writing: Writing | None = None
         self._file = -1
-        self._part = Path()
+        self._part = ""
         # Whoever gives up may have been waiting for a thread that still writes.
         self._turn = threading.Lock()
+        self._waiting: list[bytes] = []
+        self._size = 0
 
     async def write(self, piece: bytes) -> None:
-        """As `Upload.write`."""
-        await self._blobs.apart(lambda: self._taken(piece))
+        """As `Upload.write`: a journey to a thread for each chunk, however it comes."""
+        self._waiting.append(piece)
+        self._size += len(piece)
+        if self._size >= CHUNK:
+            pieces, self._waiting, self._size = self._waiting, [], 0
+            await self._blobs.apart(lambda: self._taken(pieces))
 
     async def finish(self) -> Content:
         """As `Upload.finish`."""
@@ -264,16 +298,17 @@ class FileUpload:
 
     async def give_up(self) -> None:
         """As `Upload.give_up`."""
+        self._waiting.clear()
         if self._writing is not None:
             await self._blobs.apart(self._ended)
 
-    def _taken(self, piece: bytes) -> None:
+    def _taken(self, pieces: Sequence[bytes]) -> None:
         with self._turn:
-            self._written(piece)
+            self._written(pieces)
 
     def _finished(self) -> Content:
         with self._turn:
-            writing = self._written(b"")
+            writing = self._written(self._waiting)
             found = self._blobs.arrived(self._part, writing, self._owner)
             self._closed()
         return found
@@ -282,18 +317,20 @@ class FileUpload:
         with self._turn:
             self._closed()
 
-    def _written(self, piece: bytes) -> Writing:
+    def _written(self, pieces: Sequence[bytes]) -> Writing:
         if self._writing is None:
             self._file, self._part = self._blobs.begun()
             self._writing = Writing(self._file)
-        self._writing.take(piece)
+        for piece in pieces:
+            self._writing.take(piece)
         return self._writing
 
     def _closed(self) -> None:
         if self._writing is not None:
             self._writing = None
             os.close(self._file)
-            self._part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(self._part)
 
 
 def told(error: OSError) -> InsufficientStorage | Unavailable:
@@ -312,7 +349,7 @@ def _removed(path: Path, before: float) -> bool:
     return False
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

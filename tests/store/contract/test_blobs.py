@@ -203,7 +203,7 @@ async def test_files_are_their_owners_alone(files: FileBlobs) -> None:
 
 
 async def test_what_was_on_its_way_when_a_process_died_is_removed(files: FileBlobs) -> None:
-    await files.upload(None).write(b"abc")
+    await files.upload(None).write(some(CHUNK + 1))
     assert await files.remove([], time.time() - 60) == 0
     assert await files.remove([], time.time() + 60) == 1
     assert not any((files.folder / "part").iterdir())
