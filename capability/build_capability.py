@@ -78,6 +78,28 @@ CHOICE: dict[str, Any] = {
     ],
 }
 
+#: An emergency, as those who look through them are told.
+EMERGENCY: dict[str, Any] = {
+    "name": "emergency",
+    "use": "out",
+    "min": 0,
+    "max": "*",
+    "part": [
+        {"name": "id", "use": "out", "min": 1, "max": "1", "type": "id"},
+        {"name": "practitioner", "use": "out", "min": 1, "max": "1", "type": "Reference"},
+        {"name": "patient", "use": "out", "min": 1, "max": "1", "type": "Reference"},
+        {"name": "purpose", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "reason", "use": "out", "min": 0, "max": "1", "type": "string"},
+        {"name": "first", "use": "out", "min": 1, "max": "1", "type": "instant"},
+        {"name": "last", "use": "out", "min": 1, "max": "1", "type": "instant"},
+        {"name": "count", "use": "out", "min": 1, "max": "1", "type": "integer"},
+        {"name": "opened", "use": "out", "min": 1, "max": "1", "type": "boolean"},
+        {"name": "reviewedBy", "use": "out", "min": 0, "max": "1", "type": "string"},
+        {"name": "reviewedAt", "use": "out", "min": 0, "max": "1", "type": "instant"},
+        {"name": "note", "use": "out", "min": 0, "max": "1", "type": "string"},
+    ],
+}
+
 OWN: tuple[dict[str, Any], ...] = (
     {
         "id": "reindex",
@@ -140,6 +162,32 @@ OWN: tuple[dict[str, Any], ...] = (
         "resource": ["Patient"],
         "instance": True,
         "parameter": [CHOICE | {"use": "out", "min": 0}],
+    },
+    {
+        "id": "AuditEvent-emergencies",
+        "name": "Emergencies",
+        "code": "emergencies",
+        "affectsState": False,
+        "resource": ["AuditEvent"],
+        "type": True,
+        "parameter": [
+            {"name": "since", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "unreviewed", "use": "in", "min": 0, "max": "1", "type": "boolean"},
+            EMERGENCY,
+        ],
+    },
+    {
+        "id": "AuditEvent-emergency-review",
+        "name": "EmergencyReview",
+        "code": "emergency-review",
+        "affectsState": True,
+        "resource": ["AuditEvent"],
+        "type": True,
+        "parameter": [
+            {"name": "emergency", "use": "in", "min": 1, "max": "1", "type": "id"},
+            {"name": "note", "use": "in", "min": 0, "max": "1", "type": "string"},
+            {**EMERGENCY, "min": 1, "max": "1"},
+        ],
     },
     {
         "id": "Record-access-explain",

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from fhir_server.population.codes import FR_CORE, INS_DEMO, ROLE_CLASS, ROLE_CODE, reference, typed_identifier
 from fhir_server.population.registration import ins
 from fhir_server.smart.people.accounts import Duty
+from fhir_server.space.record.choices import Choice, to_consent
 
 #: The seed whose people these are, and how many of them are needed at least.
 SEED, PEOPLE = 1, 31
@@ -75,6 +76,9 @@ CAST = (
 _HOSPITAL, _SPECIALIST = _role("s1-rol-1-15"), _role("s1-rol-1-7")
 #: What of the population the rest is made from.
 MODELS = (_HOSPITAL, _SPECIALIST)
+#: Patients whose record the cast shows.
+_PATIENTS = tuple(f"s1-pat-{number}" for number in (21, 24, 25, 26, 28, 31))
+_AGREED = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 _BORN, _PLACE = date(1968, 3, 14), "35238"
 
 
@@ -88,6 +92,10 @@ def additions(models: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any
         "practitioner": own["practitioner"],
         "specialty": own["specialty"],
     }
+    # Who follows them is in their care team; these two they were asked by.
+    for patient in _PATIENTS:
+        for professional in ("Practitioner/s1-pra-1-7", "Practitioner/s1-pra-1-24"):
+            yield to_consent(Choice(patient, "authorised", professional, True, _AGREED, f"Patient/{patient}"))
     for order, ward in enumerate(("s1-pat-28", "s1-pat-31"), 1):
         yield _caregiver(f"demo-rel-{order}", ward)
 

@@ -7,5 +7,9 @@ from fhir_server.space.service import Service
 ACCESSES = Service(
     "accesses",
     jobs="fhir_server.space.accesses.emergencies:jobs",
+    operations={
+        "AuditEvent-emergencies": "fhir_server.space.accesses.reviewing:listed",
+        "AuditEvent-emergency-review": "fhir_server.space.accesses.reviewing:review",
+    },
     demands={"AuditEvent": "fhir_server.space.accesses.asking:required"},
 )

@@ -234,9 +234,13 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "DocumentReference-show": (get(f"{H}/$show"), get(f"{NEXT}/$show")),
     "DocumentReference-generate-metadata": (post("DocumentReference/$generate-metadata?reference=Binary/h"),),
     "DocumentReference-file-cda": (post("DocumentReference/$file-cda?reference=Binary/h"),),
-    "DocumentReference-access-explain": (get(f"{H}/$access-explain"),),
-    "Resource-access-explain": (get(f"{H}/$access-explain"), get("Binary/h/$access-explain")),
-    "access-explain": (get(f"{H}/$access-explain"), get("Binary/h/$access-explain")),
+    "Record-access-explain": (
+        get(f"{H}/$access-explain"),
+        get(f"{H}/$access-explain?practitioner=Practitioner/author"),
+        get("Patient/a/$access-explain"),
+    ),
+    "AuditEvent-emergencies": (get("AuditEvent/$emergencies"),),
+    "AuditEvent-emergency-review": (),
     "Patient-record-choices": (get("Patient/a/$record-choices"),),
     "Patient-record-choose": (),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
