@@ -9,7 +9,7 @@ import asyncio
 
 from fhir_server.store.chain import CHAINED, Link, follows
 from fhir_server.store.engine import Engine
-from fhir_server.store.protocol import Delete
+from fhir_server.store.protocol import Delete, Stale
 from tests.store.making import OPEN, a_put
 
 
@@ -55,6 +55,15 @@ async def test_what_follows_a_trace_is_a_link_of_its_own(engine: Engine) -> None
     versions = [(link.version.id, link.version.version, link.version.method) for link in await links(engine)]
     assert sorted(versions[:2]) == [("a", 1, "POST"), ("b", 1, "POST")]
     assert versions[2:] == [("a", 2, "PUT"), ("b", 2, "DELETE")]
+
+
+async def test_a_trace_whose_commit_was_refused_is_no_link(engine: Engine) -> None:
+    await engine.store.transact([a_put("Patient", "p")])
+    overtaken = [a_put(CHAINED, "lost", 0, OPEN, "POST"), a_put("Patient", "p")]
+    both = await asyncio.gather(append(engine, "a"), engine.store.transact(overtaken), return_exceptions=True)
+    assert isinstance(both[1], Stale)
+    await append(engine, "b")
+    assert [link.version.id for link in await links(engine)] == ["a", "b"]
 
 
 async def test_many_writers_at_once_make_one_chain(engine: Engine) -> None:
