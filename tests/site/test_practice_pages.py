@@ -278,6 +278,34 @@ async def test_an_emergency_needs_its_reason_and_is_told_on_every_page_until_it_
     assert REASON not in said(page)
 
 
+#: How the patient's record stands to the doctor → what the doctor is told who finds nothing in it.
+WHY = [
+    ({"team": "inactive"}, "vous n’êtes pas de l’équipe de soins"),
+    ({"team": "active", "blocks": True}, "ne vous permet pas de voir son dossier"),
+    ({"team": "active"}, "aucun document"),
+]
+
+
+@pytest.mark.parametrize(("stands", "words"), WHY)
+async def test_who_finds_nothing_is_told_why(space: Space, stands: dict[str, Any], words: str) -> None:
+    team = {"resourceType": "CareTeam", "id": "t1", "status": stands["team"], "subject": {"reference": "Patient/p1"}}
+    await space.put({**team, "participant": [{"member": {"reference": "Practitioner/d1"}}]})
+    browser = await opened(space)
+    if stands.get("blocks"):
+        own = await signed_in(space)
+        choice = {"act": "block", "practitioner": "Practitioner/d1"}
+        document(await send(own, "/mon-dossier/p1/professionnels", **choice))
+    assert words in said(document(await browser.http.get(HERE))).lower()
+
+
+async def test_an_emergency_ends_by_itself(tmp_path: Path) -> None:
+    async with serving(tmp_path, record_emergency_hours=1e-9) as space:
+        await patient(space)
+        browser = await opened(space)
+        page = document(await send(browser, f"{HERE}/motif", HERE, purpose="BTG", reason=REASON))
+        assert REASON not in said(page) and "Accès en urgence" in said(page)
+
+
 async def test_regulation_is_for_those_whose_session_says_so(space: Space) -> None:
     browser = await opened(space)
     page = document(await send(browser, f"{HERE}/motif", HERE, purpose="ETREAT"), 400)

@@ -25,12 +25,13 @@ MAJORITY = 18
 _CAREGIVER = "CAREGIVER"
 #: RelatedPersons of one patient: more are not looked at.
 _MOST = 200
-_MINUTE = 60
+#: The pace at which time enters a rule, in µs.
+MINUTE = 60_000_000
 
 
 def minute() -> int:
-    """The minute that it is, in µs since 1970: the pace at which time enters a rule."""
-    return int(time.time()) // _MINUTE * _MINUTE * 1_000_000
+    """When the minute that it is began, in µs since 1970."""
+    return int(time.time() * 1_000_000) // MINUTE * MINUTE
 
 
 async def of_age(own: Repository, subject: str, patients: Collection[str], now: int) -> frozenset[str]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
+from fhir_server.space.record.caller import MINUTE
 from fhir_server.space.record.rows import CHOICE as CHOICE_ROW
 from fhir_server.space.record.rows import CHOICE_UNTIL
 from fhir_server.space.record.rows import KINDS as SYSTEM
@@ -147,8 +148,11 @@ def kind_of(tree: Mapping[str, Any]) -> Kind | None:
 
 
 def in_force(kind: Kind, now: int, professional: str = "") -> Filter:
-    """Consents by which a choice holds at an instant (µs since 1970)."""
-    return Range(CHOICE_UNTIL, low_to=now, high_from=now, code=kind, system=professional)
+    """Consents by which a choice holds in the minute that begins at an instant (µs since 1970).
+
+    Rules know the time by the minute: what is chosen within it holds at once, not from the next.
+    """
+    return Range(CHOICE_UNTIL, low_to=now + MINUTE - 1, high_from=now, code=kind, system=professional)
 
 
 def patients_with(kind: Kind, now: int, professional: str = "") -> Filter:

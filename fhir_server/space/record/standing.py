@@ -15,7 +15,7 @@ from fhir_server.access.repository import Repository
 from fhir_server.access.rules import Facts
 from fhir_server.fhir.json import parse
 from fhir_server.space.record import professionals
-from fhir_server.space.record.caller import minute
+from fhir_server.space.record.caller import MINUTE, minute
 from fhir_server.space.record.choices import Kind, in_force, patients_with
 from fhir_server.space.record.professionals import Professional
 from fhir_server.space.record.rows import AUTHOR, MEMBER
@@ -123,7 +123,8 @@ FACTS = Facts(_of, read, frozenset({"CareTeam", "Consent", "Patient", "Practitio
 
 def members(who: Professional, now: int) -> Filter:
     """CareTeams of which somebody is a member now, by their name or their role's."""
-    return either([Range(MEMBER, low_to=now, high_from=now, code=one) for one in who.names])
+    # Within the minute, as choices are.
+    return either([Range(MEMBER, low_to=now + MINUTE - 1, high_from=now, code=one) for one in who.names])
 
 
 def written_by(standing: Standing) -> Filter:

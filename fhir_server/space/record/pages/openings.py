@@ -61,7 +61,7 @@ async def found(guest: Guest[Surroundings]) -> tuple[Opening, Asking] | None:
     if kept is None:
         return None
     opening = msgspec.json.decode(kept, type=Opening)
-    if opening.urgent and time.time() - opening.at > _emergency_seconds(guest):
+    if opening.urgent and time.time() - opening.at > guest.service.settings.record_emergency_hours * 3600:
         # What is left when an emergency ends is what anybody has who knows who the patient is.
         opening = Opening(patient, "TREAT", None, opening.at)
     return opening, asked_for(guest, opening)
@@ -72,10 +72,6 @@ def asked_for(guest: Guest[Surroundings], opening: Opening, reason: str | None =
     role = guest.session.role or next(iter(guest.account.roles), None)
     grant = professionals(guest.account, role, opening.patient, opening.purpose, reason or opening.reason)
     return asking(guest, grant)
-
-
-def _emergency_seconds(guest: Guest[Any]) -> float:
-    return 4 * 3600.0
 
 
 def _key(guest: Guest[Any], patient: str) -> str:

@@ -84,6 +84,8 @@ async def listed(
         "asked": asked,
         "errors": wrong,
         "documents": shown,
+        # Asked where it matters: each question is a trace that the patient reads.
+        "why": "" if shown or wrong or cursor else await _why(asking),
         "total": page_found.total,
         "next": page_found.next,
         "first": not cursor,
@@ -97,6 +99,15 @@ async def listed(
         **WORDS,
     }
     return guest.page("record/practice", values, status)
+
+
+async def _why(asking: Asking) -> str:
+    """By which rule somebody to whom nothing is shown is let in, or is not (`$access-explain`); "" where none says."""
+    try:
+        found = await asking.operate(("Patient", asking.grant.patient or "", "$access-explain"))
+    except FhirError:
+        return ""
+    return next((str(one["valueCode"]) for one in found.get("parameter", ()) if one["name"] == "rule"), "")
 
 
 async def page(
