@@ -29,6 +29,7 @@ TOUCHED: tuple[dict[str, tuple[str, ...]], ...] = (
     {},
     {"Patient/1/_history/3": ("Patient/1",)},
     {f"DocumentReference/{n}/_history/{n + 1}": ("Patient/1",) for n in range(3)},
+    {"DocumentReference/0/_history/0": ("Patient/0",), "Group/a.b-C/_history/12": (), "Other/0/_history/0": ()},
     {"Observation/é/_history/1": ("Patient/1",), "Group/2/_history/1": ("Patient/1", "Patient/2"), "Device/3": ()},
 )
 

@@ -7,13 +7,14 @@ standard's own parameters of the types in `DIVISIBLE`, which a test compares; wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fhir_server.fhir.json import serialize
 from fhir_server.search.indexing.extract import extract, rows_of, several
 from fhir_server.search.parameters.registry import Registry, standard
-from fhir_server.store.filters import Index
+from fhir_server.store.filters import Index, Word
 
 DIVISIBLE = frozenset({"AuditEvent"})
 #: Parts that are remembered; beyond, all are read anew.
@@ -27,6 +28,11 @@ _APART = frozenset({*_INSTANTS, _ENTITIES})
 _PLAIN = {"period-start": "AuditEvent.period.start"}
 #: Members whose rows are of more than themselves, or that may hold anything.
 _WHOLE = frozenset({"contained", "extension", "modifierExtension", "text"})
+
+
+#: A literal reference to a version of a resource of this server, and what stands for any id and version.
+_VERSIONED = re.compile(r"([A-Z][A-Za-z]{2,40})/([A-Za-z0-9\-.]{1,64})/_history/([0-9]{1,18})")
+_ANY = "0"
 
 
 class _Known(NamedTuple):
@@ -64,6 +70,33 @@ def _divided(type: str, tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _part(
+    type: str, part: dict[str, Any], registry: Registry, base_url: str, rows: dict[tuple[str, bytes], Index]
+) -> Index:
+    found = _thing(part)
+    if found is None:
+        return _read(type, part, registry, base_url, rows)
+    (kind, id, version), thing = found
+    # Of what differs by its reference alone, such as the documents of a page, one is read for all of its kind.
+    other = f"{kind}/{_ANY}"
+    alike = {**part, _ENTITIES: [{**thing, "what": {"reference": f"{other}/_history/{_ANY}"}}]}
+    index = _read(type, alike, registry, base_url, rows)
+    words = [
+        Word(word.param, f"{kind}/{id}", version, word.group) if word.value == other else word for word in index.words
+    ]
+    return Index(tuple(words), index.spans, index.narrative, index.content)
+
+
+def _thing(part: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]] | None:
+    """Type, id and version of the one thing that a part is of, and the thing; None where it is said otherwise."""
+    thing = part[_ENTITIES][0] if len(part.get(_ENTITIES, ())) == 1 else None
+    what = thing.get("what") if isinstance(thing, dict) else None
+    if thing is None or not isinstance(what, dict) or what.keys() != {"reference"}:
+        return None
+    matched = _VERSIONED.fullmatch(str(what["reference"]))
+    return None if matched is None else (matched.groups(), thing)
+
+
+def _read(
     type: str, part: dict[str, Any], registry: Registry, base_url: str, rows: dict[tuple[str, bytes], Index]
 ) -> Index:
     place = (base_url, serialize(part))
