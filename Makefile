@@ -52,7 +52,7 @@ test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
 
 test-far: $(VENV)/.dev
 	@FHIR_TEST_STORE=memory:$(FAR) $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/audit tests/changes tests/interactions \
-		tests/jobs tests/operations tests/profiles tests/search tests/smart tests/space tests/terminology tests/store/contract
+		tests/http tests/jobs tests/operations tests/profiles tests/search tests/smart tests/space tests/terminology tests/store/contract
 
 check: $(VENV)/.dev lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(QUICK)
