@@ -354,7 +354,12 @@ def statement(operations: list[dict[str, Any]]) -> dict[str, Any]:
         "kind": "instance",
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
+        "patchFormat": [
+            "application/json-patch+json",
+            "application/xml-patch+xml",
+            "application/fhir+json",
+            "application/fhir+xml",
+        ],
         "rest": [rest],
     }
 

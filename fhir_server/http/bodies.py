@@ -13,7 +13,7 @@ from fhir_server.fhir.xml import to_json
 from fhir_server.http.binary_content import is_content, is_document
 from fhir_server.http.compression import too_large, unpacked
 from fhir_server.http.long_bodies import conversion
-from fhir_server.http.negotiation import FORM, FORMATS, JSON_PATCH, MERGE_PATCH, content
+from fhir_server.http.negotiation import FORM, FORMATS, JSON_PATCH, MERGE_PATCH, XML_PATCH, content
 from fhir_server.interactions.exchange import FHIR_JSON
 from fhir_server.interactions.patch import ACCEPT_PATCH
 
@@ -162,18 +162,18 @@ async def _kept(method: str, path: tuple[str, ...], media_type: str, body: bytes
         return media_type or "application/xml"
     if method == "PATCH" and media_type == MERGE_PATCH:
         raise UnsupportedMediaType(_NO_MERGE, "http.Content-Type", headers=ACCEPT_PATCH)
-    return JSON_PATCH if method == "PATCH" and media_type == JSON_PATCH else None
+    return media_type if method == "PATCH" and media_type in (JSON_PATCH, XML_PATCH) else None
 
 
 _NO_MERGE = (
     "A merge patch (RFC 7396) is not offered, since it cannot say which of several elements is meant: JSON Patch in "
-    f"{JSON_PATCH}, or FHIRPath Patch in application/fhir+json or application/fhir+xml."
+    f"{JSON_PATCH}, XML Patch in {XML_PATCH}, or FHIRPath Patch in application/fhir+json or application/fhir+xml."
 )
 
 
 def _besides(method: str, path: tuple[str, ...]) -> str:
     if method == "PATCH":
-        return f" (FHIRPath Patch) or {JSON_PATCH}"
+        return f" (FHIRPath Patch), {JSON_PATCH} or {XML_PATCH}"
     return f" or {FORM}" if path[-1:] == ("_search",) else ""
 
 

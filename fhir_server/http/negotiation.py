@@ -45,6 +45,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "html": "text/html",
 }
 JSON_PATCH = "application/json-patch+json"
+XML_PATCH = "application/xml-patch+xml"
 MERGE_PATCH = "application/merge-patch+json"
 FORM = "application/x-www-form-urlencoded"
 _VERSIONS = frozenset({"4.0", "4.0.1"})

@@ -13,7 +13,7 @@ import msgspec
 
 from fhir_server.fhir.definitions import folder
 from fhir_server.fhir.version import VERSION
-from fhir_server.http.negotiation import FORM, JSON_PATCH
+from fhir_server.http.negotiation import FORM, JSON_PATCH, XML_PATCH
 from fhir_server.interactions import statement
 from fhir_server.search.parameters.registry import standard
 
@@ -158,6 +158,7 @@ def _body(type: str, patch: bool) -> dict[str, Any]:
     content: dict[str, Any] = {_JSON: {"schema": schema}, _XML: {"schema": {"type": "string"}}}
     if patch:
         content[JSON_PATCH] = {"schema": {"type": "array", "items": {"type": "object"}}}
+        content[XML_PATCH] = {"schema": {"type": "string"}}
     if type == "Binary":
         content["*/*"] = {"schema": {"type": "string", "format": "binary"}}
     return {"required": True, "content": content}

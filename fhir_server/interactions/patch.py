@@ -1,4 +1,4 @@
-"""A change to part of a resource: JSON Patch, or FHIRPath Patch in a Parameters resource.
+"""A change to part of a resource: JSON Patch, XML Patch, or FHIRPath Patch in a Parameters resource.
 
 https://hl7.org/fhir/R4/http.html#patch, https://www.rfc-editor.org/rfc/rfc6902, https://hl7.org/fhir/R4/fhirpatch.html
 """
@@ -19,7 +19,8 @@ from fhir_server.interactions.writing import as_readable, retried, written
 from fhir_server.store.protocol import Guard, Version
 
 #: What kinds of patch are read: RFC 5789 §2.2 has a refusal say so, and §3.1 an answer to OPTIONS.
-ACCEPT_PATCH = {"Accept-Patch": "application/json-patch+json, application/fhir+json, application/fhir+xml"}
+_OFFERED = ("application/json-patch+json", "application/xml-patch+xml", "application/fhir+json", "application/fhir+xml")
+ACCEPT_PATCH = {"Accept-Patch": ", ".join(_OFFERED)}
 
 _FHIR = frozenset({FHIR_JSON, FHIR_XML, "application/json"})
 
@@ -74,11 +75,17 @@ def change_of(request: Request, context: Context) -> Patch:
         return spelled
     if request.content_type == "application/json-patch+json":
         return json_patch.read(request.body, depth)
+    if request.content_type == "application/xml-patch+xml":
+        # Few send it, and only they wait for lxml.
+        from fhir_server.interactions.patching import xml_patch
+
+        return xml_patch.read(request.body, depth)
     if request.content_type in _FHIR:
         tree = request.resource if request.resource is not None else parse(request.body, depth)
         return fhirpath_patch.read(tree)
     raise UnsupportedMediaType(
-        "A patch is application/json-patch+json, or Parameters in application/fhir+json or application/fhir+xml"
+        "A patch is application/json-patch+json, application/xml-patch+xml, or Parameters in application/fhir+json or"
+        " application/fhir+xml"
         " (FHIRPath Patch); no other kind, such as a merge patch (RFC 7396), is offered.",
         headers=ACCEPT_PATCH,
     )

@@ -50,6 +50,8 @@ RUN: dict[str, tuple[str, str]] = {
     "curl 'http://127.0.0.1:8080/fhir/Patient/s1-pat-1/$everything'": ("open", r'"resourceType": ?"Bundle"'),
     # It files the PDF that the block before it wrote.
     "content=$(curl -s -D - -o /dev/null": ("open", r"(?s)HTTP/1.1 201 Created.*DocumentReference/"),
+    "curl -i http://127.0.0.1:8080/fhir/DocumentReference -H": ("open", r'(?s)^HTTP/1.1 201 Created.*"hash"'),
+    "document='http://127.0.0.1:8080/fhir/DocumentReference": ("open", r"(?s)MASQUE_PS.*entered-in-error"),
     # It files the document that it writes, and shows it.
     "curl -s -o /dev/null http://127.0.0.1:8080/fhir/Patient": (
         "open",

@@ -42,7 +42,6 @@ RULES: list[Rule] = [
     ),
     (r.DOCUMENT, "masterIdentifier", None, "cardinality-min", f"{D}.masterIdentifier"),
     (r.DOCUMENT, "masterIdentifier.value", "1.2.3", "pdsm-unique-id", f"{D}.masterIdentifier"),
-    (r.DOCUMENT, "status", "entered-in-error", "pdsm-status", D),
     (r.DOCUMENT, "docStatus", "final", "cardinality-max", f"{D}.docStatus"),
     (r.DOCUMENT, "type", None, "cardinality-min", f"{D}.type"),
     (r.DOCUMENT, "type", OTHER, "pdsm-type", f"{D}.type"),

@@ -29,7 +29,6 @@ RULES: list[Rule] = [
     (s.MINIMAL, "masterIdentifier.system", None, "cardinality-min", f"{D}.masterIdentifier.system"),
     (s.MINIMAL, "identifier.0.value", "urn:oid:1.2.3", "mhd-startswithuuid", f"{D}.identifier[0].value"),
     (s.MINIMAL, "identifier.0.system", "http://example.org/x", "fixed-value", f"{D}.identifier[0].system"),
-    (s.MINIMAL, "status", "entered-in-error", "mhd-status", D),
     (s.MINIMAL, "docStatus", "final", "cardinality-max", f"{D}.docStatus"),
     (s.MINIMAL, "content.0.attachment.data", "YWJj", "cardinality-max", f"{D}.content[0].attachment.data"),
     (s.MINIMAL, "content.0.attachment.url", None, "cardinality-min", f"{D}.content[0].attachment.url"),

@@ -118,6 +118,28 @@ async def test_a_fhirpath_patch_archives_and_supersedes(sharing: httpx.AsyncClie
     assert answer.json()["status"] == "superseded"
 
 
+async def test_an_xml_patch_masks_and_changes_nothing_else(sharing: httpx.AsyncClient) -> None:
+    name = await a_name(sharing)
+    coding = MASKED["coding"][0]
+    for operations, status in (
+        (
+            '<replace sel="f:DocumentReference/f:securityLabel[1]/f:coding"><coding><system value="'
+            f'{coding["system"]}"/><code value="{coding["code"]}"/></coding></replace>',
+            200,
+        ),
+        ('<replace sel="f:DocumentReference/f:status/@value">superseded</replace>', 200),
+        ('<add sel="f:DocumentReference"><description value="x"/></add>', 405),
+    ):
+        answer = await sharing.patch(
+            f"DocumentReference?identifier={name}",
+            content=f'<diff xmlns:f="http://hl7.org/fhir">{operations}</diff>',
+            headers={"Content-Type": "application/xml-patch+xml"},
+        )
+        assert answer.status_code == status, answer.text
+    stored = (await sharing.get(f"DocumentReference?identifier={name}")).json()["entry"][0]["resource"]
+    assert (stored["status"], stored["securityLabel"][0]["coding"][0]["code"]) == ("superseded", "MASQUE_PS")
+
+
 async def test_none_is_404_and_several_412(sharing: httpx.AsyncClient) -> None:
     await a_name(sharing)
     await a_name(sharing)
