@@ -17,6 +17,8 @@ Json = Any
 #: (type, id).
 Key = tuple[str, str]
 
+#: A letter, digit or slash that is written as an escape.
+_escaped = re.compile(rb"\\u00[2-7]").search
 #: What was left out, in the place of what held it.
 _OUT = object()
 
@@ -28,12 +30,18 @@ class Citing:
         """`types`: those that may be hidden."""
         self.types = frozenset(types)
         names = "|".join(sorted(types)).encode() or b"(?!)"
-        # As JSON has it; letters that are written as escapes are looked at closely.
-        self._perhaps = re.compile(rb"(?:%s)\\?/|\\u00[2-7]" % names).search
+        # As JSON has it: a slash may be written as an escape, and so may letters, which are looked at closely.
+        self._cited = re.compile(rb"(%s)\\?/([A-Za-z0-9\-.]{1,64})" % names).findall
+        self._starts = tuple(f"{type}{slash}".encode() for type in sorted(types) for slash in ("/", "\\/"))
 
-    def perhaps(self, body: bytes) -> bool:
-        """Whether a resource may refer to one of them; False is certain."""
-        return self._perhaps(body) is not None
+    def perhaps(self, body: bytes) -> set[Key] | None:
+        """What a resource refers to at most, without reading it; None where that cannot be told so."""
+        if b"\\u00" in body and _escaped(body):
+            return None
+        # Most bodies name none: looking for the bytes costs a hundredth of what looking for the pattern does.
+        if not any([start in body for start in self._starts]):
+            return set()
+        return {(type.decode(), id.decode()) for type, id in self._cited(body)}
 
     def cited(self, tree: Json, base: str) -> set[Key]:
         """What is referred to, by whatever string of the resource."""

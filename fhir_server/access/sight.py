@@ -23,6 +23,7 @@ from fhir_server.store.protocol import Scope, Sort, Version
 
 #: Of what is shown, how deep JSON may be: it was judged when it was written.
 _DEEP = 1000
+_NONE: set[Key] = set()
 
 
 class Sight:
@@ -98,16 +99,16 @@ class Sight:
         citing = self._policy.citing
         if not citing.types or self._grant.own:
             return versions
-        naming = {n: one for n, one in enumerate(versions) if one.type != "Binary" and citing.perhaps(one.body)}
+        naming = [n for n, one in enumerate(versions) if one.type != "Binary" and citing.perhaps(one.body) != _NONE]
         if not naming or not (told := self._told()):
             return versions
-        trees = {n: parse(one.body, _DEEP) for n, one in naming.items()}
-        cited = {n: {key for key in citing.cited(tree, self._base) if key[0] in told} for n, tree in trees.items()}
-        hidden = await self._hidden({key for keys in cited.values() for key in keys}.difference(seen), told)
+        cited = {n: self._cited(versions[n], told).difference(seen) for n in naming}
+        hidden = await self._hidden({key for keys in cited.values() for key in keys}, told)
         made = list(versions)
-        for n, tree in trees.items():
-            if gone := cited[n] & hidden:
-                made[n] = replace(made[n], body=serialize(citing.without(tree, gone, self._base)))
+        for n, keys in cited.items():
+            if gone := keys & hidden:
+                tree = citing.without(parse(made[n].body, _DEEP), gone, self._base)
+                made[n] = replace(made[n], body=serialize(tree))
         return made
 
     async def unsaid(self, version: Version) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -116,13 +117,20 @@ class Sight:
         None where both are the same.
         """
         citing = self._policy.citing
-        if not citing.types or self._grant.own or version.type == "Binary" or not citing.perhaps(version.body):
+        if not citing.types or self._grant.own or version.type == "Binary" or citing.perhaps(version.body) == _NONE:
             return None
-        tree, told = parse(version.body, _DEEP), self._told()
-        cited = {key for key in citing.cited(tree, self._base) if key[0] in told}
-        hidden = await self._hidden(cited, told)
+        told = self._told()
+        hidden = await self._hidden(self._cited(version, told), told)
+        tree = parse(version.body, _DEEP)
         left = citing.without(tree, hidden, self._base) if hidden else tree
         return None if left is tree else (tree, left)
+
+    def _cited(self, version: Version, told: Mapping[str, Filter]) -> set[Key]:
+        """What a version refers to, and may be hidden; some of it perhaps of another server."""
+        found = self._policy.citing.perhaps(version.body)
+        if found is None:
+            found = self._policy.citing.cited(parse(version.body, _DEEP), self._base)
+        return {key for key in found if key[0] in told}
 
     async def _hidden(self, keys: set[Key], told: Mapping[str, Filter]) -> set[Key]:
         ordered = sorted(keys)

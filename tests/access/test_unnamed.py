@@ -58,14 +58,15 @@ def test_the_smallest_element_that_says_it_is_left_out(tree: Tree, left: Tree | 
 @pytest.mark.parametrize(
     "body, perhaps",
     [
-        (b'{"reference":"DocumentReference/x"}', True),
-        (b'{"reference":"DocumentReference\\/x"}', True),
-        (b'{"reference":"\\u0044ocumentReference/x"}', True),
-        (b'{"resourceType":"DocumentReference","title":"\\u00e9"}', False),
+        (b'{"reference":"DocumentReference/x"}', HIDDEN),
+        (b'{"reference":"DocumentReference\\/x"}', HIDDEN),
+        (b'{"reference":"http://elsewhere/DocumentReference/x/_history/1"}', HIDDEN),
+        (b'{"reference":"\\u0044ocumentReference/x"}', None),
+        (b'{"resourceType":"DocumentReference","title":"\\u00e9"}', set()),
     ],
 )
-def test_a_reference_is_looked_for_however_it_is_escaped(body: bytes, perhaps: bool) -> None:
-    assert CITING.perhaps(body) is perhaps
+def test_a_reference_is_looked_for_however_it_is_escaped(body: bytes, perhaps: set[Any] | None) -> None:
+    assert CITING.perhaps(body) == perhaps
 
 
 A, B, C = ({"item": {"reference": f"DocumentReference/{id}"}} for id in ("a", "x", "c"))

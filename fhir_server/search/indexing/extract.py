@@ -165,6 +165,8 @@ _BESIDE: Mapping[str, tuple[Step, ...]] = {
     "entity": (_naming,),
     "target": (_naming,),
 }
+#: What those rows are called.
+BESIDE = frozenset({"_securityContext", "_contained", ATTACHMENT, SEVERAL})
 
 
 def _plan(type: str, registry: Registry) -> Plan:
