@@ -254,11 +254,14 @@ async def test_another_s_document_is_not_offered_to_be_masked(space: Space) -> N
 
 
 async def test_an_agreement_is_noted_when_the_box_is_ticked(space: Space) -> None:
+    await a_document(space, author="Practitioner/d9")
+    nobody = {"resourceType": "CareTeam", "id": "t1", "status": "inactive", "subject": {"reference": "Patient/p1"}}
+    await space.put(nobody)
     browser = await opened(space)
     page = document(await send(browser, f"{HERE}/accord", HERE), 400)
-    assert errors(page).keys() == {"agreed"}
+    assert errors(page).keys() == {"agreed"} and titles(page) == []
     page = document(await send(browser, f"{HERE}/accord", HERE, agreed="yes"))
-    assert "L’accord du patient est noté" in said(page)
+    assert "L’accord du patient est noté" in said(page) and titles(page) == ["Analyse de sang"]
     own = await signed_in(space)
     listed = document(await own.http.get("/mon-dossier/p1/professionnels"))
     assert "dit par ce professionnel" in said(listed)
