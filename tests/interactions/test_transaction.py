@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gzip
 import json
-import re
-import tarfile
 from typing import Any
 
 import pytest
 
-from tests.examples import shared_data
 from tests.interactions.test_batch import asks
 from tests.server.calls import Answer, Server
 
@@ -140,64 +136,6 @@ async def test_an_entry_that_is_found_instead_of_created_is_what_others_refer_to
     assert statuses(answer) == ["200", "201"]
     assert (await server.get(place(answer, 1))).json["subject"]["reference"] == f"Patient/{there.id}"
     assert (await server.get(f"Patient/{there.id}")).version == 1
-
-
-async def test_two_entries_with_the_same_condition_make_one_resource(server: Server) -> None:
-    entry = asks("POST", "Patient", PATIENT, ifNoneExist="identifier=urn:ids|7")
-    answer = await server.post(
-        "", transaction(named(A, entry), named(B, entry), asks("POST", "Observation", an_observation(B)))
-    )
-    assert statuses(answer) == ["201", "200", "201"] and place(answer, 0) == place(answer, 1)
-    assert (await server.get(place(answer, 2))).json["subject"]["reference"] == place(answer, 0)
-
-
-async def test_the_same_condition_written_otherwise_is_the_same(server: Server) -> None:
-    answer = await server.post(
-        "",
-        transaction(
-            asks("POST", "Patient", PATIENT, ifNoneExist="identifier=urn:ids|7"),
-            asks("POST", "Patient", PATIENT, ifNoneExist="Patient?identifier=urn%3Aids%7C7"),
-        ),
-    )
-    assert statuses(answer) == ["201", "200"] and place(answer, 0) == place(answer, 1)
-
-
-CONDITIONAL = asks("POST", "Patient", PATIENT, ifNoneExist="identifier=urn:ids|7")
-BY_NAME = {**PATIENT, "name": [{"family": "Durand"}]}
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (asks("PUT", "Patient?identifier=urn:ids|7", PATIENT), asks("PUT", "Patient?identifier=urn:ids|7", PATIENT)),
-        (CONDITIONAL, asks("PUT", "Patient?identifier=urn:ids|7", PATIENT)),
-        (CONDITIONAL, asks("POST", "Patient", PATIENT)),
-        (CONDITIONAL, asks("POST", "Patient", BY_NAME, ifNoneExist="family=durand")),
-        (asks("POST", "Patient", BY_NAME, ifNoneExist="family=durand"), asks("POST", "Patient", BY_NAME)),
-        (CONDITIONAL, asks("PUT", "Patient/mine", {**PATIENT, "id": "mine"})),
-    ],
-)
-async def test_a_condition_that_another_entry_makes_untrue_is_refused(
-    server: Server, first: Json, second: Json
-) -> None:
-    """http.html#trules: identities that overlap fail the transaction, those resolved by criteria too."""
-    for entries in ((first, second), (second, first)):
-        answer = await server.post("", transaction(*entries))
-        assert (answer.status, set(answer.codes)) == (412, {"multiple-matches"})
-    assert await counted(server) == 0
-
-
-async def test_many_conditions_are_held_against_each_other(server: Server) -> None:
-    asked = [
-        asks(
-            "POST",
-            "Patient",
-            {"resourceType": "Patient", "identifier": [{"system": "urn:ids", "value": str(n)}]},
-            ifNoneExist=f"identifier=urn:ids|{n}",
-        )
-        for n in range(300)
-    ]
-    assert set(statuses(await server.post("", transaction(*asked)))) == {"201"}
 
 
 @pytest.mark.parametrize("criteria", ["organization.name=x", "_has:Observation:patient:code=x", "identifier=a?b|1"])
@@ -411,49 +349,3 @@ async def test_an_operation_in_a_transaction_is_read_after_what_is_written(serve
     assert answer.json["entry"][0]["resource"]["total"] == 1
     refused = await server.post("", transaction(asks("POST", "Patient/x/$meta-add", {"resourceType": "Parameters"})))
     assert refused.status == 400
-
-
-@pytest.mark.parametrize("number", range(1, 11))
-async def test_a_whole_life_of_synthea_s_loads_and_is_found(server: Server, number: int) -> None:
-    data = shared_data()
-    if data is None:
-        pytest.skip("the Synthea bundles are not beside the checkout")
-    body = gzip.decompress((data / "synthea" / f"patient-{number:02d}.json.gz").read_bytes())
-    answer = await server.post("", body)
-    assert answer.status == 200, answer.json["issue"][:3]
-    assert set(statuses(answer)) == {"201"}
-    assert len(answer.json["entry"]) == await counted(server)
-    [patient] = (await server.get("Patient")).resources
-    observations = (await server.get(f"Observation?patient={patient['id']}&_summary=count")).json["total"]
-    assert observations == (await server.get("Observation?_summary=count")).json["total"]
-    assert b"urn:uuid" not in (await server.get("Claim?_count=1000")).response.body
-
-
-@pytest.mark.parametrize(
-    "name", ["Bundle-example-td2-1-remplacement.json", "Bundle-example-td2-iti65-lot-soumission.json"]
-)
-async def test_the_dmp_s_own_lots_load_once_the_patient_is_there(server: Server, name: str) -> None:
-    bundle = dmp_example(name)
-    refused = await server.post("", bundle)
-    # Their subject is a reference by criteria, which must match one Patient.
-    assert refused.status == 412 and "not-found" in refused.codes and await counted(server) == 0
-    [(system, value), *_] = re.findall(r'"Patient\?identifier=([^|"]+)\|(\w+)"', json.dumps(bundle))
-    await server.post("Patient", {"resourceType": "Patient", "identifier": [{"system": system, "value": value}]})
-    for entry in bundle["entry"]:
-        if entry["request"]["method"] == "PATCH":
-            id = entry["request"]["url"].partition("/")[2]
-            replaced = dmp_example("DocumentReference-doc-x-id.json")
-            assert (await server.put(f"DocumentReference/{id}", {**replaced, "id": id})).status == 201
-    answer = await server.post("", bundle)
-    assert answer.status == 200, answer.json
-
-
-def dmp_example(name: str) -> Json:
-    data = shared_data()
-    if data is None:
-        pytest.skip("the national guides are not beside the checkout")
-    with tarfile.open(data / "ig" / "ans.fhir.fr.pdsm4dmp-0.1.0.tgz") as archive:
-        member = archive.extractfile(f"package/example/{name}")
-        assert member is not None
-        found: Json = json.load(member)
-        return found
