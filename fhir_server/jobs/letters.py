@@ -68,3 +68,18 @@ def emergency_to_doctor() -> Letter:
         "Bonjour,\n\nUn professionnel a ouvert en urgence le dossier de l’un des patients dont vous êtes le médecin "
         "traitant. Les traces de ce dossier disent qui, quand et pourquoi.\n",
     )
+
+
+def agreement(language: Language, link: str) -> Letter:
+    """Subject and text of the notice that a professional said the holder agreed to their record being read."""
+    if language == "en":
+        return (
+            "A professional may consult your health record",
+            f"Hello,\n\nA professional said that you agreed to them consulting your health record. Who it is, and how "
+            f"to take it back, is written here:\n{link}\n",
+        )
+    return (
+        "Un professionnel peut consulter votre dossier médical",
+        f"Bonjour,\n\nUn professionnel a déclaré que vous acceptez qu’il consulte votre dossier médical. Qui, et "
+        f"comment le retirer, vous le lisez ici :\n{link}\n",
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
 from fhir_server.space.record import (
+    care_team_step,
     choice_step,
     default_mask,
     label_step,
@@ -45,6 +46,7 @@ RECORD = Service(
         Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
+        Step("care-teams", frozenset({"CareTeam"}), judge=care_team_step.judge),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),
     ruled=f"{_HERE}.gate:rules",
@@ -63,6 +65,7 @@ RECORD = Service(
         "DocumentReference-file-cda": f"{_HERE}.cda.operations:file_cda",
         "DocumentReference-show": f"{_HERE}.showing.operation:show",
     },
+    jobs=f"{_HERE}.agreements:jobs",
     pages=f"{_HERE}.pages.rows:pages",
     demands={
         "DocumentReference": f"{_HERE}.sharing.demands:documents",

@@ -388,6 +388,30 @@ async def test_software_without_a_person_and_patients_pass_no_gate(house: House)
         assert await seen(house, patient, PLAIN, OF_B) == {PLAIN}
 
 
+@pytest.mark.parametrize(
+    ("caller", "stored", "status"),
+    [
+        (DOCTOR, (), 403),
+        (replace(DOCTOR, purpose="BTG", reason="Coma"), (), 403),
+        (replace(DOCTOR, patient="a"), (), 403),
+        (DOCTOR, (chosen("authorised", "Practitioner/d", patient="b"),), 403),
+        (DOCTOR, (chosen("authorised", "Practitioner/d"),), 201),
+        (replace(DOCTOR, patient="a"), (TEAM,), 201),
+        (DOCTOR, (TEAM, chosen("blocked", "Practitioner/d")), 403),
+        (grant("Patient/a", OWN, patient="a"), (), 201),
+        (grant(None, SYSTEM), (), 201),
+        (grant("Practitioner/d", SYSTEM), (), 403),
+    ],
+)
+async def test_nobody_lets_themselves_in_by_a_care_team(house: House, caller: Grant, stored: Any, status: int) -> None:
+    async with Situation(house, *stored):
+        tree = {k: v for k, v in TEAM.items() if k != "id"}
+        answer = await Caller(house, caller)("POST", "CareTeam", tree)
+        assert answer.status == status, answer.json
+        if status == 201:
+            await Caller(house, OPEN)("DELETE", f"CareTeam/{answer.id}")
+
+
 async def test_what_is_clinical_is_of_a_record_and_no_paperwork() -> None:
     assert {"Observation", "Condition", "MedicationRequest", "CarePlan", "CareTeam", "DiagnosticReport"} <= CLINICAL
     assert not {"Appointment", "Communication", "Consent", "Task", "Patient", "DocumentReference"} & CLINICAL

@@ -1,0 +1,64 @@
+"""Patients are told that a professional said they agreed to their record being read: CSP L1111-19.
+
+By a job that looks at the Consents, so that a crash between the choice and the notice loses none. The notice says where
+it can be looked at and taken back, and nothing of whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.json import parse
+from fhir_server.jobs import letters
+from fhir_server.jobs.clock import Job
+from fhir_server.jobs.outbox import Notice, Outbox
+from fhir_server.jobs.recipients import holder
+from fhir_server.space.record.choices import from_consent
+from fhir_server.space.record.rows import KINDS
+from fhir_server.space.service import Surroundings
+from fhir_server.store.filters import Range, Token, both
+
+#: How far back is looked: much longer than the job may be late.
+BACK = timedelta(days=7)
+_PAGE = 200
+
+
+def jobs(around: Surroundings) -> Sequence[Job]:
+    """What is told as time passes."""
+    notices = Agreements(around.repository(), around.outbox, around.address("/mon-dossier"))
+    return (Job("agreements", timedelta(minutes=10), notices.tell),)
+
+
+class Agreements:
+    """The notices of one opened store."""
+
+    def __init__(self, repository: Repository, outbox: Outbox, link: str) -> None:
+        """`link` is the address of the page where a patient sees who reads their record."""
+        self._repository = repository
+        self._outbox = outbox
+        self._link = link
+
+    async def tell(self, now: datetime) -> int:
+        """Tell of the agreements that nobody was told of yet; how many notices were made."""
+        since = int((now - BACK).timestamp() * 1_000_000)
+        where = both(Token("category", "authorised", KINDS), Range("_lastUpdated", low_from=since))
+        told, after = 0, None
+        while True:
+            page = await self._repository.find({"Consent": where}, after=after, count=_PAGE)
+            for version in page.versions:
+                told += await self._tell(parse(version.body), f"agreement/{version.id}/{version.version}")
+            after = page.next
+            if after is None:
+                return told
+
+    async def _tell(self, tree: dict[str, object], key: str) -> bool:
+        choice = from_consent(tree)
+        if choice is None or not choice.chosen or not choice.performer.startswith("Practitioner"):
+            return False
+        to = await holder(self._repository, choice.patient)
+        if to is None:
+            return False
+        subject, text = letters.agreement(to.language, self._link)
+        return await self._outbox.put(Notice(key, to.email, subject, text))
