@@ -102,13 +102,15 @@ def _kept_out(asked: Asked) -> Filter:
     if asked.verb in "ud":
         # What a colleague of theirs wrote for the same organisation they may replace, without reading it.
         mine = either([mine, *(Token(AUTHOR_ORGANISATION, one) for one in sorted(standing.who.organisations))])
-    elsewhere = _elsewhere(standing, asked.type, mine)
-    here = standing.context
+    here, elsewhere = standing.context, _elsewhere(standing, asked.type, mine)
     if here is None:
         return Not(elsewhere)
+    inside = _inside(standing, mine)
+    if asked.level == "patient" and asked.verb in "rs":
+        # What such a scope reads is of the patient in context already.
+        return NOTHING if inside == EVERYTHING else Not(inside)
     named = Refers("patient", f"Patient/{here.patient}")
-    inside = both(named, _inside(standing, mine))
-    return Not(inside if asked.level == "patient" else either([inside, both(Not(named), elsewhere)]))
+    return Not(either([both(named, inside), both(Not(named), elsewhere)]))
 
 
 def _inside(standing: Standing, mine: Filter) -> Filter:
