@@ -275,9 +275,10 @@ class _Said:
 
     def __init__(self, tree: dict[str, Any], base: str) -> None:
         self.base = base
-        self.contained = {
-            str(one.get("id")): one.get("resourceType") for one in tree.get("contained") or () if isinstance(one, dict)
-        }
+        # An id is asked for before what is sent was judged: anything may stand there.
+        inside = tree.get("contained")
+        listed = [one for one in inside if isinstance(one, dict)] if isinstance(inside, list) else []
+        self.contained = {str(one.get("id")): one.get("resourceType") for one in listed}
         self.patients: set[str] = set()
         self.named: list[Named] = []
         self.wrong = ""

@@ -238,7 +238,10 @@ class Terminology:
         if not isinstance(value, dict):
             return None
         if type.rpartition(".")[2] == "CodeableConcept":
-            answers = [self.member_of(one, "Coding", value_set) for one in value.get("coding", ())]
+            codings = value.get("coding", ())
+            # What is judged need not be right yet: that it is no list is said by another rule.
+            listed = codings if isinstance(codings, list) else []
+            answers = [self.member_of(one, "Coding", value_set) for one in listed]
             return True if True in answers else None if None in answers else False
         system, code = value.get("system"), value.get("code")
         return self.validate_code(value_set, str(system or " "), code) if isinstance(code, str) else False

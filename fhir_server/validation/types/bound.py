@@ -84,8 +84,9 @@ def _member(value: Any, type: str, value_set: str, services: Services) -> bool |
         return any(value in of or not of for of in codes.values())
     if not isinstance(value, dict):
         return None
-    codings = value.get("coding", ()) if type == "CodeableConcept" else (value,)
-    return any(is_among(codes, one) for one in codings if isinstance(one, dict))
+    codings = value.get("coding", ()) if type == "CodeableConcept" else [value]
+    listed = codings if isinstance(codings, list) else []
+    return any(is_among(codes, one) for one in listed if isinstance(one, dict))
 
 
 def is_among(codes: Mapping[str, Collection[str]], coding: dict[str, Any]) -> bool:

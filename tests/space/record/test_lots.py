@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.profiles import resources as r
+from tests.profiles.resources import changed
 from tests.space.record.making import (
     PDF,
     a_binary,
@@ -171,6 +172,7 @@ WRONG: list[tuple[str, Callable[[], Bundle], int, str]] = [
     ("two documents that replace each other", _loop, 422, "entry[1].resource.relatesTo[0].target"),
     ("a replacement of what is not here", lambda: _document(relatesTo=replacing("none")), 422, "entry[1].resource.relatesTo[0].target"),
     ("no custodian", lambda: a_lot(r.changed(a_document(), "custodian")), 422, "entry[1].resource.custodian"),
+    ("contained resources that are none", lambda: a_lot(changed(a_document(), "contained", 3)), 422, "entry[1].resource.contained"),
     ("content that is no base64", lambda: _with(lambda lot: lot["entry"][2]["resource"].update(data="?")), 422, "entry[2].resource.data"),
 ]  # fmt: skip
 

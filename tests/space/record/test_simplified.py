@@ -86,6 +86,8 @@ WRONG: list[tuple[str, Tree, str]] = [
     ("another size", changed(a_simple(), "content.0.attachment.size", 1), "DocumentReference.content[0].attachment.size"),
     ("another digest", changed(a_simple(), "content.0.attachment.hash", sha1(b"x")), "DocumentReference.content[0].attachment.hash"),
     ("content here and elsewhere", changed(a_simple(), "content.0.attachment.url", "Binary/1"), "DocumentReference.content[0].attachment.url"),
+    ("a coding that is none", changed(a_simple(), "type", {"coding": True}), "DocumentReference.type.coding"),
+    ("a category without a list", changed(a_simple(), "category", [{"coding": 7}]), "DocumentReference.category[0].coding"),
     ("content that is no base64", changed(a_simple(), "content.0.attachment.data", "?"), "DocumentReference.content[0].attachment.data"),
     ("superseded at once", changed(a_simple(), "status", "superseded"), "DocumentReference.status"),
     ("a patient who is not here", a_simple(subject={"identifier": {"system": r.DEMO, "value": "1"}}), "DocumentReference.subject"),

@@ -280,13 +280,13 @@ def _replacements(context: Context, lot: Lot) -> Iterator[Problem]:
 
 
 def _named_twice(lot: Lot) -> Iterator[Problem]:
-    seen: set[tuple[Any, Any]] = set()
+    seen: set[tuple[str, str]] = set()
     for part in lot.parts:
         tree = part.change.tree if part.change is not None and part.change.type == "DocumentReference" else None
         master = tree.get("masterIdentifier") if tree is not None else None
-        if not isinstance(master, dict) or not master.get("value"):
-            continue
-        name = (master.get("system"), master["value"])
+        if not isinstance(master, dict) or not isinstance(master.get("value"), str):
+            continue  # which validation says
+        name = (str(master.get("system")), master["value"])
         if name in seen:
             yield _problem(part, "Another entry has the same identifier.", "DocumentReference.masterIdentifier")
         seen.add(name)
