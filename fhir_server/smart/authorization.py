@@ -17,7 +17,7 @@ from fhir_server.changes.follower import Follower
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.smart.addresses import Addresses
-from fhir_server.smart.authlib_bridge import Bridge
+from fhir_server.smart.authlib_bridge import Bridge, is_long
 from fhir_server.smart.authorizing.requests import AuthorizationRequests
 from fhir_server.smart.bearer import bearer
 from fhir_server.smart.brand import Brands
@@ -243,4 +243,5 @@ class Authorization:
     ) -> Reply:
         from fhir_server.smart.endpoints import judge
 
-        return await self.bridge.run(lambda: judge(self.server, endpoint, list(pairs), headers, addresses))
+        given = list(pairs)
+        return await self.bridge.run(lambda: judge(self.server, endpoint, given, headers, addresses), is_long(given))

@@ -36,6 +36,7 @@ _UNASKED = {"sign-in": "login_required", "consent": "consent_required"}
 
 async def authorize(visit: Visit) -> Response:
     """An app's request comes in."""
+    from fhir_server.smart.authlib_bridge import is_long
     from fhir_server.smart.authorizing.endpoint import Redirect, Unsafe, read
 
     request, server = visit.request, visit.authorization
@@ -44,7 +45,9 @@ async def authorize(visit: Visit) -> Response:
     if pairs is None:
         return visit.refused("The body is not a form.", 400)
     owned = list(pairs)
-    found = await server.bridge.run(lambda: read(server.server, server.requests, owned, visit.addresses, visit.browser))
+    found = await server.bridge.run(
+        lambda: read(server.server, server.requests, owned, visit.addresses, visit.browser), is_long(owned)
+    )
     match found:
         case Unsafe():
             return visit.refused(found.reason, 400)
