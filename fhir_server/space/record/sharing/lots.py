@@ -23,6 +23,7 @@ from fhir_server.interactions.pipeline import Change
 from fhir_server.space.record.sharing import subjects
 from fhir_server.space.record.sharing.content import Content, content_of, disagreements
 from fhir_server.space.record.sharing.words import attachments, dicts, is_filed, is_lot, list_kind, replaced
+from fhir_server.work.budget import spend
 
 #: (method, type) of an entry → what it is in a lot; a List is told apart by its code.
 _ENTRIES: Mapping[tuple[str, str], str] = {
@@ -38,6 +39,10 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
 }
 #: Documents that one person or software deletes at once (the space's own rule for patients).
 MOST_DELETED = 10
+#: Entries of one List that are told as wrong: after so many, the rest is not looked for.
+MOST_TOLD = 50
+#: Steps that looking for one named resource costs.
+LOOK = 50
 
 Problem = tuple[int, FhirError]
 
@@ -186,6 +191,9 @@ class _Lot:
             said = item.get("reference") if isinstance(item, dict) else None
             target = parse_reference(said, self.context.base).target if isinstance(said, str) else ""
             named.add(target)
+            if len(found) >= MOST_TOLD:
+                continue
+            spend(LOOK)
             if not await self._is_here(target, patient):
                 words = "A List of a lot names its documents, or others of the same patient that are here."
                 found.append(_problem(part, words, f"List.entry[{number}].item"))

@@ -16,9 +16,11 @@ from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
+from fhir_server.space.record.sharing.lots import LOOK
 from fhir_server.space.record.sharing.words import is_filed, patient_of, replaced
 from fhir_server.space.record.writers import caller_of
 from fhir_server.store.protocol import Version
+from fhir_server.work.budget import spend
 
 #: How far back replacements are followed.
 _LONGEST = 1000
@@ -40,6 +42,7 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
             named = parse_reference(said, context.base)
             if not named.local or named.type != "DocumentReference" or named.fragment:
                 continue
+            spend(LOOK)
             target = await _target(context, change, str(named.id), where)
             if named.target not in among.present:
                 extra.append(superseded(target))
