@@ -43,6 +43,14 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         for id in PEOPLE:
             for tree in (
                 {"resourceType": "Patient", "id": id, "name": [{"family": "Demo"}]},
+                # Who is in their care team sees their documents.
+                {
+                    "resourceType": "CareTeam",
+                    "id": f"t{id}",
+                    "status": "active",
+                    "subject": {"reference": f"Patient/{id}"},
+                    "participant": [{"member": {"reference": "Practitioner/d"}}],
+                },
                 an_observation(id, f"o{id}"),
                 a_document(f"d{id}", id),
                 {"resourceType": "Binary", "id": f"d{id}", "contentType": "text/plain", "data": "eA=="},
@@ -82,7 +90,7 @@ EXCHANGES: dict[str, tuple[str, str, Any, dict[str, str]]] = {
     "search of content": ("GET", "Binary", None, {}),
     "history of a type": ("GET", "Patient/_history", None, {}),
     "history of content": ("GET", "Binary/_history", None, {}),
-    "history of the system": ("GET", "_history", None, {}),
+    "history of the system": ("GET", "_history", None, {"_count": "100"}),
     "everything": ("GET", "Patient/$everything", None, {}),
     "batch of reads": ("POST", "", bundle("batch", *_READS), {}),
     "batch of writes": ("POST", "", bundle("batch", *_WRITES), {}),
