@@ -83,3 +83,33 @@ def agreement(language: Language, link: str) -> Letter:
         f"Bonjour,\n\nUn professionnel a déclaré que vous acceptez qu’il consulte votre dossier médical. Qui, et "
         f"comment le retirer, vous le lisez ici :\n{link}\n",
     )
+
+
+def consult(language: Language) -> Letter:
+    """Subject and text of the request to consult the professional who has something to say; it says no more."""
+    if language == "en":
+        return (
+            "Please get in touch with your health professional",
+            "Hello,\n\nA health professional who looked after you recently has something to tell you. Please make an "
+            "appointment with them, or with your attending doctor.\n",
+        )
+    return (
+        "Pensez à consulter votre professionnel de santé",
+        "Bonjour,\n\nUn professionnel de santé qui vous a suivi récemment a une information à vous donner. Prenez "
+        "rendez-vous avec lui, ou avec votre médecin traitant.\n",
+    )
+
+
+def visible(language: Language, link: str) -> Letter:
+    """Subject and text of the notice that a document is there which the holder did not see before."""
+    if language == "en":
+        return (
+            "A document can be read in your health space",
+            f"Hello,\n\nA document is now in your health record. Your health professionals can explain it to you. You "
+            f"read it here:\n{link}\n",
+        )
+    return (
+        "Un document est disponible dans votre espace santé",
+        f"Bonjour,\n\nUn document est maintenant dans votre dossier médical. Vos professionnels de santé peuvent vous "
+        f"l’expliquer. Vous le lisez ici :\n{link}\n",
+    )

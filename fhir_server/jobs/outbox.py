@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from fhir_server.store import private
-from fhir_server.store.protocol import Records
+from fhir_server.store.protocol import Keep, Records
 from fhir_server.store.registry import Registry
 
 #: A notice that could not be sent is tried again this often, and given up after so many times.
@@ -135,10 +135,17 @@ class Outbox:
 
     async def put(self, notice: Notice) -> bool:
         """Keep a notice until it is sent; False when one with its key was made before."""
-        if not await self._records.add("noticed", notice.key, b"1", REMEMBERED_SECONDS):
-            return False
-        await self._records.put("outbox", notice.key, msgspec.json.encode(notice))
-        return True
+        # In one commit: what is remembered as made is there to be sent, whenever the process dies.
+        return await self._records.apply(
+            [
+                Keep("noticed", notice.key, b"1", REMEMBERED_SECONDS, new=True),
+                Keep("outbox", notice.key, msgspec.json.encode(notice)),
+            ]
+        )
+
+    async def made(self, key: str) -> bool:
+        """Whether a notice of that key was made before: what asks first need not make it anew."""
+        return await self._records.get("noticed", key) is not None
 
     async def send(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
         """Send what is waiting; how many were sent. Of several workers one sends a notice at a time."""

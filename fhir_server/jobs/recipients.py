@@ -27,7 +27,11 @@ async def holder(repository: Repository, patient: str) -> Holder | None:
     version = await repository.current("Patient", patient)
     if version is None or version.deleted:
         return None
-    tree = parse(version.body)
+    return reached(parse(version.body))
+
+
+def reached(tree: dict[str, Any]) -> Holder | None:
+    """The same, of the Patient as it is read."""
     address = email(tree)
     if not address or tree.get("deceasedBoolean") is True or "deceasedDateTime" in tree:
         return None

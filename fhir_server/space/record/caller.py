@@ -44,13 +44,13 @@ async def of_age(own: Repository, subject: str, patients: Collection[str], now: 
         now: µs since 1970.
     """
     page = await own.find({"Patient": Id(tuple(sorted(patients)))}, count=_MOST)
-    adults = {version.id for version in page.versions if _is_of_age(parse(version.body), now)}
+    adults = {version.id for version in page.versions if is_of_age(parse(version.body), now)}
     if not adults:
         return frozenset()
     return frozenset(adults - await _cared_for(own, subject, adults, now))
 
 
-def _is_of_age(tree: Mapping[str, Any], now: int) -> bool:
+def is_of_age(tree: Mapping[str, Any], now: int) -> bool:
     """From the midnight, in Paris, with which the birthday begins; of a year or month alone, its last day's."""
     born = tree.get("birthDate")
     if not isinstance(born, str):

@@ -31,6 +31,19 @@ def a_month_after(start: datetime) -> datetime:
     return local.replace(year=year, month=month + 1, day=day).astimezone(UTC)
 
 
+def hidden_since(visible: int) -> int:
+    """When a document was made invisible that is visible from an instant on; both µs since 1970.
+
+    Of the days whose month ends with the same instant, the last: nobody is told earlier than they ought to be.
+    """
+    local = datetime.fromtimestamp(visible / 1_000_000, UTC).astimezone(PARIS)
+    year, month = divmod(local.year * _MONTHS + local.month - 2, _MONTHS)
+    longest = monthrange(year, month + 1)[1]
+    ends = local.day == monthrange(local.year, local.month)[1]
+    start = local.replace(year=year, month=month + 1, day=longest if ends else min(local.day, longest))
+    return int(start.timestamp() * 1_000_000)
+
+
 def invisible(labels: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The label that hides the document from its patient, of some; None where there is none."""
     return next((one for one in labels if is_invisible(one)), None)

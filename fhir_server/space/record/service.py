@@ -65,7 +65,7 @@ RECORD = Service(
         "DocumentReference-file-cda": f"{_HERE}.cda.operations:file_cda",
         "DocumentReference-show": f"{_HERE}.showing.operation:show",
     },
-    jobs=f"{_HERE}.agreements:jobs",
+    jobs=f"{_HERE}.told:jobs",
     pages=f"{_HERE}.pages.rows:pages",
     demands={
         "DocumentReference": f"{_HERE}.sharing.demands:documents",
