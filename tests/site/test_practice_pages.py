@@ -246,6 +246,20 @@ async def test_who_wrote_a_document_masks_it_and_the_reason_is_in_the_trace(spac
     assert any(reason in str(one.get("purposeOfEvent")) for one in traces)
 
 
+@pytest.mark.parametrize(("rpps", "offered"), [("99700218896", True), ("99700218897", False)])
+async def test_a_document_of_software_names_its_author_by_rpps(space: Space, rpps: str, offered: bool) -> None:
+    # PDSm: authors of a comprehensive DocumentReference are contained.
+    identifier = [{"system": "https://rpps.esante.gouv.fr", "value": "99700218896"}]
+    await space.put({"resourceType": "Practitioner", "id": "d1", "identifier": identifier})
+    person = {"resourceType": "Practitioner", "id": "who", "name": [{"family": "DUPONT"}]}
+    person["identifier"] = [{"system": "urn:oid:1.2.250.1.71.4.2.1", "value": f"8{rpps}"}]
+    role = {"resourceType": "PractitionerRole", "id": "role", "practitioner": {"reference": "#who"}}
+    await a_document(space, author="#role", contained=[person, role])
+    browser = await opened(space)
+    page = document(await browser.http.get(f"{HERE}/document/d1"))
+    assert bool(page.xpath("//form[contains(@action, 'visibilite')]")) is offered
+
+
 async def test_another_s_document_is_not_offered_to_be_masked(space: Space) -> None:
     await a_document(space, author="Practitioner/d9")
     browser = await opened(space)

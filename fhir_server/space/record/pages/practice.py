@@ -19,6 +19,7 @@ from fhir_server.space.record.pages.documents import WORDS, sheets
 from fhir_server.space.record.pages.openings import Opening, begin, found
 from fhir_server.space.record.pages.people import named
 from fhir_server.space.record.pages.sheets import Sheet
+from fhir_server.space.record.writers import caller_of
 from fhir_server.space.service import Surroundings
 
 #: Years that the first search goes back to: PDSm4DMP, TD3.1a.
@@ -120,10 +121,12 @@ async def page(
     status: int = 200,
 ) -> Response:
     """The page of one document, with what was refused."""
+    # As writes are judged: PDSm has authors contained, and then an RPPS says who they are.
+    writer = await caller_of(asking.around.repository(asking.grant, asking.base), f"Patient/{opening.patient}")
     values = {
         **await before(guest, opening),
         **await told(asking, one, guest.visit.language),
-        "author": guest.account.subject in {author.reference for author in one.authors},
+        "author": "author" in writer.parts(one.tree, asking.base),
         "refusals": refusals,
         "error": error,
         "reason": guest.field("reason", LONGEST),
