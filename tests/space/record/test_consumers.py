@@ -61,6 +61,9 @@ DOCUMENTS = [
     "relatesto=DocumentReference/{old}",
     "relatesTo=DocumentReference/{old}",
     "related:identifier=order-7",
+    # As PDSm's CapabilityStatement spells these two.
+    "DocumentReference Patient=Patient/1",
+    "DocumentRefence Author.family=DUPONT",
     "author.family=DUPONT",
     "author.given=Anne",
     "author.identifier=899700218896",
