@@ -5,7 +5,6 @@ A block that is not in the table fails, so that no example is written without be
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from joserfc.jwk import ECKey
 
 from tests.demo.served import Demo
 from tests.examples import ROOT
@@ -58,7 +56,8 @@ RUN: dict[str, tuple[str, str]] = {
         r"(?s)201 Created.*<h2>En résumé</h2>.*Glycémie",
     ),
     ".venv/bin/fhir-server client add carnet": ("closed", r"carnet: public, authorization_code and refresh_token"),
-    ".venv/bin/fhir-server client add hopital": ("closed", r"hopital: confidential-asymmetric, client_credentials"),
+    # It makes the keys, and registers the public one.
+    ".venv/bin/python - <<'END'": ("closed", r"hopital: confidential-asymmetric, client_credentials"),
     "ASSERTION=$(": ("closed", r'(?s)"resourceType": "Bundle".*"DUPONT"'),
     "export FHIR_IDENTITY_PROVIDERS=": ("closed", r"psc https://auth.esw.esante.gouv.fr"),
 }
@@ -86,8 +85,6 @@ def prepared(folder: Path) -> Path:
     for name, call in {"python": "", "fhir-server": " -m fhir_server.cli.main"}.items():
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{call} "$@"\n')
         (programs / name).chmod(0o755)
-    key = {**ECKey.generate_key("P-384").as_dict(private=False), "kid": "k"}
-    (folder / "public-keys.json").write_text(json.dumps({"keys": [key]}))
     return folder
 
 
