@@ -6,9 +6,10 @@ must not be found by it, or be missed by not saying it. https://hl7.org/fhir/R4/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fhir_server.access.binaries import SECURITY_CONTEXT
 from fhir_server.fhir.definitions import children
 from fhir_server.fhir.outcome import NotSupported
 from fhir_server.search.indexing.cites import AMONG, CITES, CITES_ONE
@@ -32,6 +33,8 @@ from fhir_server.store.filters import (
 )
 from fhir_server.store.protocol import Scope, Sort
 
+_NONE: Mapping[str, Filter] = {}
+
 
 class Confining:
     """Confines the filters of one caller.
@@ -39,11 +42,14 @@ class Confining:
     Args:
         registry: the search parameters in force.
         hidden: type that may be hidden → what of it the caller may see, where that is not all.
+        traced: likewise, of what traces alone do not name.
     """
 
-    def __init__(self, registry: Registry, hidden: dict[str, Filter]) -> None:
+    def __init__(self, registry: Registry, hidden: dict[str, Filter], traced: Mapping[str, Filter] = _NONE) -> None:
         self._registry = registry
         self._hidden = hidden
+        of_hidden = [Linked(SECURITY_CONTEXT, type, Not(allowed)) for type, allowed in hidden.items()]
+        self._found: Mapping[str, Filter] = {**traced, **hidden, "Binary": Not(either(of_hidden))}
 
     def scope(self, scope: Scope) -> Scope:
         """Each filter, confined to what is left of its type."""
@@ -81,8 +87,8 @@ class Confining:
 
     def _refers(self, where: Refers) -> Filter:
         type, slash, id = where.target.partition("/")
-        if slash and type in self._hidden and where.param[:1] != "_":
-            return both(where, Linked(where.param, type, both(Id((id,)), self._hidden[type])))
+        if slash and type in self._found and where.param[:1] != "_":
+            return both(where, Linked(where.param, type, both(Id((id,)), self._found[type])))
         return where
 
     def _missing(self, told: Told, where: Missing) -> Filter:
@@ -153,11 +159,12 @@ def _telling(type: str, registry: Registry, hidden: frozenset[str]) -> Told:
     paths = {code: [_path(one) for one in clauses(param.expression or "", type)] for code, param in params.items()}
     links = {code for code, one in params.items() if one.type == "reference" and hidden & set(targets_of(one, type))}
     around = tuple({_left_out(path) + "." for code in links for path in paths[code]} - {f"{type}."})
-    beside = {code for code, found in paths.items() if any(path.startswith(around) for path in found)}
-    told = links | beside if around else links
+    beside = {code for code, found in paths.items() if around and any(path.startswith(around) for path in found)}
     parts = {code: {part.code for part, _ in registry.parts(one)} for code, one in params.items() if one.component}
-    composed = {code for code, of in parts.items() if of & told}
-    return Told(frozenset(links), frozenset((beside if around else set()) | composed) - links)
+    if type == "AuditEvent" and links:
+        beside |= {"action", "subtype"}  # left out of a trace of what is hidden: `access.sight`
+    composed = {code for code, of in parts.items() if of & (links | beside)}
+    return Told(frozenset(links), frozenset(beside | composed) - links)
 
 
 def _left_out(path: str) -> str:

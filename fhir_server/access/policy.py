@@ -85,6 +85,7 @@ class Policy:
     Attributes:
         rules: of the services.
         citing: finds references to what may be hidden so that nothing names it.
+        tracing: likewise, in traces (`WITNESSES`), which name more.
     """
 
     def __init__(self, rules: Sequence[Rule] = (), remembered: int = 4096) -> None:
@@ -97,7 +98,11 @@ class Policy:
                 self._by_type.setdefault(type, []).append(one)
             for type in one.kept:
                 self._keeping.setdefault(type, []).append(one)
-        self.citing = Citing([type for one in self.rules if one.unnamed for type in one.types])
+        unnamed = [type for one in self.rules if one.unnamed for type in one.types]
+        untraced = [type for one in self.rules if one.untraced for type in one.types]
+        self.citing = Citing(unnamed)
+        # A trace names the content of a document by itself.
+        self.tracing = Citing([*unnamed, *untraced, *(["Binary"] if unnamed else [])])
         self._asks_facts = any(one.facts is not None for one in self.rules)
         self._remembered = lru_cache(maxsize=remembered)(self._rule)
 
@@ -136,9 +141,16 @@ class Policy:
 
         Who has no scope to read the type is told of what they might read with one: their traces name documents.
         """
+        return self._partly(grant, known, self.citing.types)
+
+    def traced(self, grant: Grant, known: Known = ()) -> Mapping[str, Filter]:
+        """As `named`, of what traces alone do not name; of a Binary what it is judged by is asked."""
+        return self._partly(grant, known, self.tracing.types - self.citing.types - {"Binary"})
+
+    def _partly(self, grant: Grant, known: Known, types: frozenset[str]) -> Mapping[str, Filter]:
         if grant.own:
             return {}
-        rules = {type: self._told(grant, type, known) for type in sorted(self.citing.types)}
+        rules = {type: self._told(grant, type, known) for type in sorted(types)}
         return {type: allowed for type, allowed in rules.items() if allowed != EVERYTHING}
 
     def _told(self, grant: Grant, type: str, known: Known) -> Filter:
@@ -270,12 +282,16 @@ class Policy:
 
     def _asked(self, one: Rule, grant: Grant, scope: Scope, type: str, verb: str, known: Known) -> Asked | None:
         """What a rule is asked; None where it does not concern the caller."""
+
+        def told(named: str) -> Filter:
+            return self._told(grant, named, known)
+
         if one.facts is None:
-            return Asked(grant, scope.level, type, verb)
+            return Asked(grant, scope.level, type, verb, None, told)
         if one.facts.of(grant) is None:
             return None
         facts = next((facts for name, facts in known if name == one.name), None)
-        return _UNTOLD if facts is None else Asked(grant, scope.level, type, verb, facts)
+        return _UNTOLD if facts is None else Asked(grant, scope.level, type, verb, facts, told)
 
 
 #: In place of what a rule is asked: its facts were not read. Such a rule withholds everything.

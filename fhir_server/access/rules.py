@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from fhir_server.access.grant import Grant, Level
-from fhir_server.store.filters import NOTHING, Filter
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
+
+
+def _everything(type: str) -> Filter:
+    return EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Asked:
         type: a resource type, never Binary: a Binary is judged by the resource it names.
         verb: a letter of `cruds`.
         facts: what the rule's own `Facts` say of this caller; None where it has none.
+        told: of another type that rules withhold some of, what the caller may be told of.
     """
 
     grant: Grant
@@ -34,6 +39,7 @@ class Asked:
     type: str
     verb: str
     facts: Hashable = None
+    told: Callable[[str], Filter] = _everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class Rule:
             files it).
         unnamed: whether what is hidden of its types is not named either: what others say of it is left out of what the
             caller is shown, and found by nobody who may not see it.
+        untraced: as `unnamed`, of what traces say alone (AuditEvent, Provenance).
         kept: type → what of it no token creates, updates or deletes. Who may read it is told so, in words.
         facts: what is read before; without, or where they do not concern the caller, nothing is.
     """
@@ -81,6 +88,7 @@ class Rule:
     withholds: Callable[[Asked], Filter] = _nothing
     of_writes: bool = True
     unnamed: bool = False
+    untraced: bool = False
     kept: Mapping[str, Filter] = field(default_factory=dict)
     facts: Facts | None = None
 

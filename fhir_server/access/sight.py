@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from fhir_server.access import binaries
+from fhir_server.access.citing import Citing
 from fhir_server.access.confining import Confining
 from fhir_server.access.grant import Grant
 from fhir_server.access.judging import Judge
@@ -16,6 +18,7 @@ from fhir_server.access.readings import Key, Readings
 from fhir_server.access.rules import Decision
 from fhir_server.access.write_rules import asks_whose
 from fhir_server.fhir.json import parse, serialize
+from fhir_server.search.indexing.extract import WITNESSES
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import EMPTY, EVERYTHING, NOTHING, Filter, both
 from fhir_server.store.matching import unpack
@@ -33,7 +36,18 @@ class Sight:
         judge: whether a resource satisfies a filter.
     """
 
-    __slots__ = ("_base", "_confining", "_grant", "_known", "_named", "_policy", "_readings", "_registry", "judge")
+    __slots__ = (
+        "_base",
+        "_confining",
+        "_grant",
+        "_known",
+        "_named",
+        "_policy",
+        "_readings",
+        "_registry",
+        "_untraced",
+        "judge",
+    )
 
     def __init__(
         self, policy: Policy, grant: Grant, known: Known, registry: Registry, base: str, readings: Readings
@@ -46,6 +60,7 @@ class Sight:
         self._base = base
         self._readings = readings
         self._named: Mapping[str, Filter] | None = None
+        self._untraced: Mapping[str, Filter] | None = None
         self._confining: Confining | None = None
         self.judge = Judge(readings, base)
 
@@ -96,19 +111,22 @@ class Sight:
         It costs nothing where no body names a resource that may be hidden. What is absent is left out as what is
         hidden is: it would tell one from the other.
         """
-        citing = self._policy.citing
-        if not citing.types or self._grant.own:
+        if not self._policy.citing.types or self._grant.own:
             return versions
-        naming = [n for n, one in enumerate(versions) if one.type != "Binary" and citing.perhaps(one.body) != _NONE]
+        naming = [n for n, one in enumerate(versions) if one.type != "Binary" and self._perhaps(one) != _NONE]
         if not naming or not (told := self._told()):
             return versions
+        told = {**told, **self._traced()}
         cited = {n: self._cited(versions[n], told).difference(seen) for n in naming}
         hidden = await self._hidden({key for keys in cited.values() for key in keys}, told)
         made = list(versions)
         for n, keys in cited.items():
             if gone := keys & hidden:
-                tree = citing.without(parse(made[n].body, _DEEP), gone, self._base)
-                made[n] = replace(made[n], body=serialize(tree))
+                tree = parse(made[n].body, _DEEP)
+                left = self._citing(made[n].type).without(tree, gone, self._base)
+                if made[n].type == "AuditEvent" and left is not tree:
+                    left = _undone(left)
+                made[n] = replace(made[n], body=serialize(left))
         return made
 
     async def unsaid(self, version: Version) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -127,19 +145,26 @@ class Sight:
 
     def _cited(self, version: Version, told: Mapping[str, Filter]) -> set[Key]:
         """What a version refers to, and may be hidden; some of it perhaps of another server."""
-        found = self._policy.citing.perhaps(version.body)
+        found = self._perhaps(version)
         if found is None:
-            found = self._policy.citing.cited(parse(version.body, _DEEP), self._base)
-        return {key for key in found if key[0] in told}
+            found = self._citing(version.type).cited(parse(version.body, _DEEP), self._base)
+        return {key for key in found if key[0] in told or key[0] == "Binary"}
+
+    def _perhaps(self, version: Version) -> Collection[Key] | None:
+        return self._citing(version.type).perhaps(version.body)
 
     async def _hidden(self, keys: set[Key], told: Mapping[str, Filter]) -> set[Key]:
         ordered = sorted(keys)
         found = await self._readings.heads(ordered, "index") if ordered else []
-        return {
-            key
-            for key, one in zip(ordered, found, strict=True)
-            if one is None or one.deleted or not await self._satisfies(one, told[key[0]])
-        }
+        there = {key: one for key, one in zip(ordered, found, strict=True) if one is not None and not one.deleted}
+        hidden = {key for key in ordered if key not in there}
+        # Content is hidden as the document that it is of.
+        contents = {key: {*binaries.contexts(unpack(one.packed))} for key, one in there.items() if key[0] == "Binary"}
+        of = {one for many in contents.values() for one in many if one[0] in told}
+        gone = await self._hidden(of, told) if of else set()
+        hidden |= {key for key, many in contents.items() if many & gone}
+        judged = [one for key, one in there.items() if key not in contents]
+        return hidden | {(one.type, one.id) for one in judged if not await self._satisfies(one, told[one.type])}
 
     async def _satisfies(self, version: Version, allowed: Filter) -> bool:
         if allowed == EVERYTHING:
@@ -154,9 +179,26 @@ class Sight:
             self._named = self._policy.named(self._grant, self._known)
         return self._named
 
+    def _traced(self) -> Mapping[str, Filter]:
+        if self._untraced is None:
+            self._untraced = self._policy.traced(self._grant, self._known)
+        return self._untraced
+
+    def _citing(self, type: str) -> Citing:
+        return self._policy.tracing if type in WITNESSES else self._policy.citing
+
     def _confined(self) -> Confining | None:
         if not self._policy.citing.types or self._grant.own or not self._told():
             return None
         if self._confining is None:
-            self._confining = Confining(self._registry, dict(self._told()))
+            self._confining = Confining(self._registry, dict(self._told()), self._traced())
         return self._confining
+
+
+#: What an AuditEvent says of what was done; https://hl7.org/fhir/R4/auditevent.html.
+_DEED = frozenset({"action", "subtype"})
+
+
+def _undone(tree: dict[str, Any]) -> dict[str, Any]:
+    """A trace of what is hidden says that the record was used, and not what was done: that a document was made."""
+    return {name: value for name, value in tree.items() if name not in _DEED}

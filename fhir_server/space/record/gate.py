@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from fhir_server.access.record_owner import rows
 from fhir_server.access.rules import Asked, Rule
+from fhir_server.search.indexing.extract import WITNESSES
 from fhir_server.settings import Settings
 from fhir_server.space.record import matrix
 from fhir_server.space.record.choices import patients_with
@@ -65,7 +66,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
         Rule(
             "record-closed",
             "of a record that is closed, or closed to the professional",
-            CLINICAL,
+            CLINICAL | WITNESSES,
             withholds=_closed_to,
             of_writes=False,
             facts=FACTS,

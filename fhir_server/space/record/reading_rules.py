@@ -17,8 +17,9 @@ from fhir_server.access.write_rules import administers
 from fhir_server.space.record.caller import minute, of_age
 from fhir_server.space.record.labels import MASKED, NOT_PATIENT, NOT_REPRESENTATIVES
 from fhir_server.space.record.rows import SECURITY_LABEL, VISIBLE
+from fhir_server.space.record.sharing.words import LIST_TYPES, LIST_TYPES_MISSPELT
 from fhir_server.space.record.standing import FACTS, Standing, masked_shown, written_by
-from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Not, Range, Refers, Token, both, either
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Linked, Not, Range, Refers, Token, both, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -124,7 +125,28 @@ def _masked(asked: Asked) -> Filter:
     return both(has_label(MASKED), Not(either([written_by(standing), masked_shown(standing)])))
 
 
+#: Submission sets and folders: what producers say of documents that they filed together, their titles and who they are.
+_LOTS = either([Token("code", None, system) for system in (LIST_TYPES, LIST_TYPES_MISSPELT)])
+
+
+def _lots(asked: Asked) -> Filter:
+    """A lot of which every document is hidden: it tells when, by whom and under which title one was filed."""
+    seen = asked.told("DocumentReference")
+    if asked.verb == "c" or seen == EVERYTHING or (asked.verb in "ud" and administers(asked.grant)):
+        return NOTHING
+    named = Linked("item", "DocumentReference", EVERYTHING)
+    return both(_LOTS, named, Not(Linked("item", "DocumentReference", seen)))
+
+
 RULES = (
+    Rule(
+        "document-lots",
+        "of documents that are all hidden",
+        frozenset({"List"}),
+        withholds=_lots,
+        of_writes=False,
+        untraced=True,
+    ),
     Rule("document-deleted", "deleted by its author", DOCUMENTS, withholds=_deleted, of_writes=False, unnamed=True),
     Rule(
         "document-masked",
