@@ -5,7 +5,7 @@ A caller may be several things of one document: its patient, and its author.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,11 +33,13 @@ class Caller:
     Attributes:
         kind: what they are.
         names: by which a document may name them as its author, as the index has authors.
+        software: through which a person of the patient's side writes: what names nobody else is theirs.
         organisations: for which they act, likewise.
     """
 
     kind: Kind
     names: frozenset[str] = frozenset()
+    software: frozenset[str] = frozenset()
     organisations: frozenset[str] = frozenset()
 
     @property
@@ -49,7 +51,8 @@ class Caller:
         """What they are of a document."""
         found: set[Part] = {self.kind}
         authors, organisations = written_by(tree, base)
-        if self.names & authors:
+        # Many use one software: by it nobody is the author of what another wrote.
+        if self.names & authors or (authors and authors <= self.software | self.names):
             found.add("author")
         if self.kind == "professional" and self.organisations & organisations:
             found.add("colleague")
@@ -66,6 +69,18 @@ def written_by(tree: Mapping[str, Any], base: str) -> tuple[frozenset[str], froz
     return authors, frozenset(word.value for word in words if word.param == rows.AUTHOR_ORGANISATION)
 
 
+def author_types(tree: Mapping[str, Any], base: str) -> Iterator[str]:
+    """What each author of a document is said to be, a type of resource; "" where it is not said."""
+    contained = {str(one.get("id")): str(one.get("resourceType")) for one in dicts(tree.get("contained"))}
+    for author in dicts(tree.get("author")):
+        said = author.get("reference")
+        named = parse_reference(said, base) if isinstance(said, str) else None
+        if named is not None and named.contained:
+            yield contained.get(named.fragment, "")
+        else:
+            yield (named.type if named is not None else None) or str(author.get("type") or "")
+
+
 async def caller_of(repository: Repository, patient: str | None, named: bool = True) -> Caller:
     """Who writes a document of a patient ("Patient/1").
 
@@ -80,19 +95,20 @@ async def caller_of(repository: Repository, patient: str | None, named: bool = T
     software = frozenset({f"Device/{grant.client}"} if grant.client else ())
     subject = grant.subject or ""
     if subject.startswith(("Practitioner/", "PractitionerRole/")):
-        return await _professional(repository.as_server(), grant, software) if named else Caller("professional")
+        return await _professional(repository.as_server(), grant) if named else Caller("professional")
     if not subject:
         return Caller("app", software)
     if subject == patient:
-        return Caller("patient", software | {subject})
+        return Caller("patient", frozenset({subject}), software)
     kind: Kind = "representative"
     if subject.startswith("RelatedPerson/") and await _cares(repository.as_server(), subject):
         kind = "caregiver"
-    return Caller(kind, software | {subject})
+    return Caller(kind, frozenset({subject}), software)
 
 
-async def _professional(own: Repository, grant: Grant, software: frozenset[str]) -> Caller:
-    names, organisations = {*software}, set()
+async def _professional(own: Repository, grant: Grant) -> Caller:
+    names: set[str] = set()
+    organisations: set[str] = set()
     for said in {grant.subject or "", grant.role or ""} - {""}:
         names.add(said)
         tree = await _read(own, said)
@@ -103,7 +119,7 @@ async def _professional(own: Repository, grant: Grant, software: frozenset[str])
     for one in tuple(organisations):
         found = dicts((await _read(own, one)).get("identifier"))
         organisations |= {name for name in map(rows.national_structure, found) if name is not None}
-    return Caller("professional", frozenset(names), frozenset(organisations))
+    return Caller("professional", frozenset(names), organisations=frozenset(organisations))
 
 
 def _national(tree: Mapping[str, Any]) -> set[str]:

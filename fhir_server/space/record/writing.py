@@ -19,7 +19,7 @@ from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
 from fhir_server.space.record import label_changes
 from fhir_server.space.record.sharing.words import codings, is_filed, patient_of
-from fhir_server.space.record.writers import Caller, Part, caller_of
+from fhir_server.space.record.writers import Caller, Part, author_types, caller_of, written_by
 from fhir_server.store.matching import unpack
 
 GONE = "entered-in-error"
@@ -58,7 +58,7 @@ async def judge(context: Context, change: Change) -> None:
     if before is None:
         _require_fileable(caller, change, context)
     elif caller.is_held:
-        _require_changeable(caller.parts(before, context.base), before, change.tree)
+        _require_changeable(caller.parts(before, context.base), before, change.tree, context.base)
 
 
 async def arrange(context: Context, change: Change) -> Change:
@@ -99,8 +99,8 @@ def _require_fileable(caller: Caller, change: Change, context: Context) -> None:
     if caller.kind == "professional":
         label_changes.require_allowed(parts | {"author"}, None, tree)
         return
-    if "author" not in parts:
-        raise _refused("Who files for themselves is the author.", "author")
+    if "author" not in parts or not _PATIENTS_AUTHORS.issuperset(author_types(tree, context.base)):
+        raise _refused("Who files for themselves is the author, and no professional is.", "author")
     for name in ("facilityType", "practiceSetting"):
         said = [one.get("code") for one in codings(_within(tree).get(name))]
         if said and not _PATIENTS_SETTING & {*said}:
@@ -108,6 +108,8 @@ def _require_fileable(caller: Caller, change: Change, context: Context) -> None:
     label_changes.require_allowed(parts, None, tree)
 
 
+#: What authors of a document are that the patient's side files.
+_PATIENTS_AUTHORS = frozenset({"Patient", "RelatedPerson", "Device"})
 _PATIENTS_SETTING = frozenset({"EXP_PATIENT", "SNR"})
 #: Types of TRE_A05 that begin so are the patient's own; the questionnaire is LOINC's.
 _PATIENTS_TYPES = ("EXPPAT_", "DOCPAT")
@@ -121,15 +123,20 @@ def _require_type(caller: Caller, tree: Mapping[str, Any]) -> None:
     for system, code in said:
         if system == _TRE_A05 and code in _ALONE and caller.kind not in _ALONE[code]:
             raise _refused(f"{code} is not this caller's to file.", "type")
-    own = any(system == _TRE_A05 and code.startswith(_PATIENTS_TYPES) for system, code in said)
     if caller.kind == "professional":
-        if own:
+        if any(_is_patients(*one) and one != _QUESTIONNAIRE for one in said):
             raise _refused("Documents of that type are filed by patients.", "type")
-    elif said and not own and _QUESTIONNAIRE not in said:
+    elif not all(_is_patients(*one) for one in said):
         raise _refused("A patient files documents of the types EXPPAT_… and DOCPAT….", "type")
 
 
-def _require_changeable(parts: frozenset[Part], before: Mapping[str, Any], after: Mapping[str, Any] | None) -> None:
+def _is_patients(system: Any, code: str) -> bool:
+    return (system, code) == _QUESTIONNAIRE or (system == _TRE_A05 and code.startswith(_PATIENTS_TYPES))
+
+
+def _require_changeable(
+    parts: frozenset[Part], before: Mapping[str, Any], after: Mapping[str, Any] | None, base: str
+) -> None:
     if after is None:
         raise MethodNotAllowed(_NOT_DELETED, "DocumentReference", headers=_ALLOW)
     changed = changes(before, after)
@@ -139,8 +146,10 @@ def _require_changeable(parts: frozenset[Part], before: Mapping[str, Any], after
         if others or not mine or ("status" in changed and after.get("status") != "superseded"):
             element = f"DocumentReference.{(others or sorted(changed) or ['status'])[0]}"
             raise Forbidden("Only who wrote a document changes this of it.", element, key="document-author")
+    # An author may be contained: who that is stands beside the reference.
+    wrote = "contained" in changed and written_by(before, base) != written_by(after, base)
     for name in KEPT:
-        if name in changed:
+        if name in changed or (name == "author" and wrote):
             raise _refused("This does not change: a new document replaces this one.", name)
     if "status" in changed and after.get("status") not in _NEXT.get(str(before.get("status")), ()):
         raise _refused("The status of a document does not become that.", "status")

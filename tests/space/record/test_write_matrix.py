@@ -318,6 +318,12 @@ async def test_a_type_of_document_is_filed_by_whom_it_is_of(house: House, caller
 #: What somebody files for themselves and is not so → the element.
 FILED: list[tuple[str, Tree, str]] = [
     ("another author", {"author": [{"reference": "Practitioner/author"}]}, "author"),
+    ("with a professional", {"author": [{"reference": "Patient/a"}, {"reference": "Practitioner/author"}]}, "author"),
+    ("with whoever has a name", {"author": [{"reference": "Patient/a"}, {"display": "Dr House"}]}, "author"),
+    ("with who is contained", {"author": [{"reference": "Patient/a"}, {"reference": "#d"}],
+                               "contained": [{"resourceType": "Practitioner", "id": "d"}]}, "author"),
+    ("theirs and a laboratory's", {"type": {"coding": [*r.concept(_A05, "DOCPAT03")["coding"],
+                                                      *r.concept("http://loinc.org", "34112-3")["coding"]]}}, "type"),
     ("superseded", {"status": "superseded"}, "status"),
     ("deleted", {"status": "entered-in-error"}, "status"),
     ("invisible to themselves", {"securityLabel": labelled("INVISIBLE_PATIENT")}, "securityLabel"),
@@ -331,6 +337,37 @@ async def test_what_a_patient_files_is_theirs(house: House, more: Tree, element:
         "POST", "DocumentReference", a_document("the patient's", "N", **more)
     )
     assert (answer.status, answer.expressions) == (422, [f"DocumentReference.{element}"])
+
+
+#: Who wrote a document beside the software "app" → who writes through it as its author.
+THROUGH: list[tuple[list[Tree], str, bool]] = [
+    ([{"reference": "Practitioner/author"}, {"reference": "Device/app"}], "author", True),
+    ([{"reference": "Practitioner/author"}, {"reference": "Device/app"}], "other", False),
+    ([{"reference": "Practitioner/author"}, {"reference": "Device/app"}], "patient", False),
+    ([{"reference": "Device/app"}], "other", False),
+    ([{"reference": "Device/app"}], "patient", True),
+    ([{"reference": "Patient/a"}, {"reference": "Device/app"}], "patient", True),
+]
+
+
+@pytest.mark.parametrize(("authors", "caller", "may"), THROUGH)
+async def test_nobody_is_the_author_by_the_software_that_others_use_too(
+    house: House, authors: list[Tree], caller: str, may: bool
+) -> None:
+    id = await stored(house, a_document("the patient's", "N", author=authors))
+    deleted = await Caller(house, CALLERS[caller])(
+        "PATCH", f"DocumentReference/{id}", replacing("status", "entered-in-error"), PATCH
+    )
+    assert deleted.status == (200 if may else 403), deleted.json
+
+
+async def test_the_author_makes_nobody_else_the_author_by_what_is_contained(house: House) -> None:
+    id = await stored(house, a_document("a professional's", "N"))
+    author = Caller(house, CALLERS["author"])
+    tree = (await author("GET", f"DocumentReference/{id}")).json
+    tree["contained"][1]["identifier"][0]["value"] = "899700218891"
+    answer = await author("PUT", f"DocumentReference/{id}", tree)
+    assert (answer.status, answer.expressions) == (422, ["DocumentReference.author"]), answer.json
 
 
 async def test_a_mask_by_its_patient_is_taken_back_by_them_alone(house: House) -> None:

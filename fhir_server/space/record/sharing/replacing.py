@@ -38,11 +38,13 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
     for change in changes:
         if not is_filed(change, people(context.repository.grant)):
             continue
+        seen: set[str] = set()
         for said, where in _new(change):
             named = parse_reference(said, context.base)
-            if not named.local or named.type != "DocumentReference" or named.fragment:
+            if not named.local or named.type != "DocumentReference" or named.fragment or named.target in seen:
                 continue
             spend(LOOK)
+            seen.add(named.target)
             target = await _target(context, change, str(named.id), where)
             if named.target not in among.present:
                 extra.append(superseded(target))
