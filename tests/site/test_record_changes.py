@@ -12,6 +12,7 @@ import pytest_asyncio
 from fhir_server.fhir.json import parse
 from fhir_server.store.filters import EVERYTHING
 from tests.server.closed import Space, serving
+from tests.server.people import kept
 from tests.site.accessible import document, errors, said
 from tests.site.catalogue import a_patient
 from tests.site.records import PDF, PNG, TYPES, a_document, a_record, send, signed_in
@@ -207,6 +208,22 @@ async def test_no_more_than_ten_are_deleted_at_once_and_none_that_a_professional
         page = document(await send(browser, f"{HERE}/supprimer", HERE, document=documents, sure="yes"), 400)
         assert "Choisissez" in said(page) or "n’a pas été ajouté par vous" in said(page)
     assert [one["status"] for one in await stored(space)] == ["current"]
+
+
+async def test_of_several_all_are_deleted_or_none(space: Space) -> None:
+    browser = await signed_in(space)
+    await add(browser)
+    await add(browser, title="Radio", number="5b1f6f57-54c2-4b5c-9d2c-0f6b0a1f0a12")
+    trees = sorted(await stored(space), key=lambda tree: str(tree["masterIdentifier"]["value"]))
+    ids = [tree["id"] for tree in trees]
+    # One that an earlier server let in cannot be written again as it is.
+    await kept(space.house, {**trees[1], "docStatus": "nonsense"})
+    page = document(await send(browser, f"{HERE}/supprimer", HERE, document=ids, sure="yes"), 422)
+    assert said(page).count("Rien n’a été changé") == 1 and "Tous n’ont pas" not in said(page)
+    assert {one["status"] for one in await stored(space)} == {"current"}
+    await kept(space.house, trees[1])
+    document(await send(browser, f"{HERE}/supprimer", HERE, document=ids, sure="yes"))
+    assert {one["status"] for one in await stored(space)} == {"entered-in-error"}
 
 
 #: Form → fields of it, each sent for another's record, and without the word of this browser.

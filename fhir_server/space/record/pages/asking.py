@@ -5,6 +5,7 @@ Whatever hides, refuses or traces a call of software does the same here: https:/
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,17 @@ class Asking:
         body = msgspec.json.encode(operations)
         await self._ask(Request("PATCH", path, body=body, content_type=_JSON_PATCH, headers=_matching(tree)))
 
+    async def patch_all(self, trees: Sequence[Tree], operations: Sequence[Mapping[str, Any]]) -> None:
+        """Change the same of several resources, of all or of none: https://hl7.org/fhir/R4/http.html#transaction.
+
+        Raises:
+            FhirError: as `update`, of any of them.
+        """
+        data = b64encode(msgspec.json.encode(operations)).decode()
+        patch = {"resourceType": "Binary", "contentType": _JSON_PATCH, "data": data}
+        entries = [{"resource": patch, "request": _patched(tree)} for tree in trees]
+        await self._ask(_sent("POST", (), {"resourceType": "Bundle", "type": "transaction", "entry": entries}))
+
     async def delete(self, type: str, id: str) -> None:
         """Delete a resource.
 
@@ -152,6 +164,14 @@ def _sent(method: str, path: tuple[str, ...], tree: Tree, headers: Mapping[str, 
 
 def _matching(tree: Tree) -> Mapping[str, str]:
     return {"if-match": f'W/"{tree["meta"]["versionId"]}"'}
+
+
+def _patched(tree: Tree) -> Mapping[str, str]:
+    return {
+        "method": "PATCH",
+        "url": f"{tree['resourceType']}/{tree['id']}",
+        "ifMatch": _matching(tree)["if-match"],
+    }
 
 
 def _cursor(bundle: Tree) -> str:

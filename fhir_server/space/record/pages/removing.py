@@ -1,4 +1,5 @@
-"""A patient deletes documents that they added themself: ten at once at most, and only when they say so again.
+"""A patient deletes documents that they added themself: ten at once at most, and only when they say so again; all that
+they chose, or none of it.
 
 CSP R1111-26 and following: what professionals and the insurance filed is not the holder's to delete. The deletion is
 logical: status "entered-in-error", by which nobody finds the document again.
@@ -47,11 +48,10 @@ async def remove(guest: Guest[Surroundings]) -> Response:
 
 
 async def _removed(guest: Guest[Surroundings], asking: Asking, own: list[Sheet]) -> Response:
-    for one in own:
-        try:
-            await asking.patch(dict(one.tree), _GONE)
-        except FhirError as error:
-            return await _choosing(guest, asking, "refused", error.status, refused(error))
+    try:
+        await asking.patch_all([dict(one.tree) for one in own], _GONE)
+    except FhirError as error:
+        return await _choosing(guest, asking, status=error.status, errors=refused(error))
     return guest.to(f"/mon-dossier/{guest.path('patient')}?done=deleted")
 
 
