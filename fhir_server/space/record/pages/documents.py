@@ -16,7 +16,7 @@ from fhir_server.space.record.pages import searches
 from fhir_server.space.record.pages.asking import Asking, Found
 from fhir_server.space.record.pages.categories import CATEGORIES
 from fhir_server.space.record.pages.folders import Arrangement, Folder, arrangement
-from fhir_server.space.record.pages.people import named, of_patient
+from fhir_server.space.record.pages.people import named, of_patient, parted
 from fhir_server.space.record.pages.sheets import HIDING, Sheet, author_words, bytes_words, format_words, sheet
 from fhir_server.space.service import Surroundings
 
@@ -38,7 +38,8 @@ async def whose(guest: Guest[Surroundings], path: str) -> Response:
     patients = guest.account.patients
     if len(patients) == 1:
         return guest.to(f"{path}/{patients[0]}")
-    found = [one for one in await guest.entrance.patients(guest.account, "") if one[0] in patients]
+    known = await guest.entrance.patients(guest.account, "")
+    found = [(id, *parted(label)) for id, label in known if id in patients]
     return guest.page("record/whose", {"patients": found, "path": path})
 
 

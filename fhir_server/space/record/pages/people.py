@@ -85,7 +85,11 @@ def asking(guest: Guest[Surroundings], grant: Grant) -> Asking:
 
 async def named(guest: Guest[Surroundings], patient: str) -> tuple[str, str]:
     """What a patient is called, and their birth date, YYYY-MM-DD, "" where it is not said."""
-    label = await guest.entrance.name_of(guest.account, patient)
+    return parted(await guest.entrance.name_of(guest.account, patient))
+
+
+def parted(label: str) -> tuple[str, str]:
+    """The name and the birth date in what accounts call a patient, "Zoé EXEMPLE (1980-03-03)"; "" where it has none."""
     found = _BORN.fullmatch(label)
     return (found[1], found[2]) if found else (label, "")
 
