@@ -17,7 +17,7 @@ from fhir_server.audit.kinds import OVERRIDE
 from fhir_server.audit.recording import WITNESSED
 from fhir_server.fhir.json import parse
 from fhir_server.search.parameters.codes import spelling
-from fhir_server.store.filters import Token, both
+from fhir_server.store.filters import Filter, Not, Refers, Token, both
 
 if TYPE_CHECKING:
     from fhir_server.search.asking.query import Place
@@ -92,7 +92,9 @@ class AuditReader:
         # However much was read since, an emergency stays in sight.
         kinds = (("subtype", f"{OVERRIDE.system}|{OVERRIDE.code}"), ("type", "rest"))
         asked = [condition("AuditEvent", [("patient", f"Patient/{patient}"), kind], place) for kind in kinds]
-        for page in await self._repository.find_each([{"AuditEvent": one} for one in asked], LOOKED_THROUGH):
+        others = Not(asked_by(f"Patient/{patient}"))
+        scopes = [{"AuditEvent": both(one, others)} for one in asked]
+        for page in await self._repository.find_each(scopes, LOOKED_THROUGH):
             for row in (from_audit_event(parse(version.body)) for version in page.versions):
                 for practitioner in row.practitioners:
                     found.setdefault((practitioner, row.software, row.purpose, row.reason), row.recorded)
@@ -114,6 +116,11 @@ class AuditReader:
 
 
 _OWN = Token(WITNESSED)
+
+
+def asked_by(person: str) -> Filter:
+    """Events of this server's own of what somebody asked: the one person among the agents of such an event asked."""
+    return both(_OWN, Refers("agent", person))
 
 
 def from_audit_event(tree: Mapping[str, Any]) -> AuditRow:

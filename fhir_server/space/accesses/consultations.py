@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.access.repository import Repository
-from fhir_server.audit.reading import AuditRow, from_audit_event
+from fhir_server.audit.reading import AuditRow, asked_by, from_audit_event
 from fhir_server.fhir.json import parse
 from fhir_server.search.asking.query import condition
 from fhir_server.space.accesses import words
 from fhir_server.space.accesses.shown import ShownDocuments, documents
 from fhir_server.space.accesses.words import Words
 from fhir_server.space.names import names
+from fhir_server.store.filters import Not, both
 from fhir_server.store.protocol import Position, Sort
 
 if TYPE_CHECKING:
@@ -144,12 +145,15 @@ class Teller:
             ValueError: `asked.before` is no place of a page.
         """
         where = condition("AuditEvent", self._criteria(asked), self.place)
+        if not asked.own:
+            where = both(where, Not(asked_by(f"Patient/{asked.patient}")))
         after: Position | None = None
         while True:
             page = await self.seen.find({"AuditEvent": where}, _NEWEST, after, _PART)
             for version in page.versions:
                 tree = parse(version.body)
                 row = from_audit_event(tree)
+                # What others than this server wrote may name the holder without their having asked.
                 if asked.own or row.requestor != f"Patient/{asked.patient}":
                     yield row, tree
             after = page.next

@@ -22,6 +22,7 @@ from fhir_server.access.party import Named, Party
 from fhir_server.access.touched import Touched
 from fhir_server.app import House, opened
 from fhir_server.audit.exchanges import exchange_event
+from fhir_server.audit.reading import LOOKED_THROUGH, AuditReader
 from fhir_server.audit.recording import record
 from fhir_server.settings import Settings
 from fhir_server.space.accesses.consultations import Asked, Consultation, Teller
@@ -144,7 +145,7 @@ DEEDS: Mapping[str, tuple[str, tuple[str, ...], str, list[str]]] = {
     "a hidden document is added": ("create", (HIDDEN, "Binary/hidden"), "", ["a consulté votre dossier"]),
     "a hidden document is removed": ("delete", (HIDDEN,), "", ["a consulté votre dossier"]),
     "one of two is hidden": ("search-type", ("DocumentReference/bilan", HIDDEN), "",
-                             ["a vu dans une liste votre document « Bilan sanguin »"]),
+                             ["a consulté votre document « Bilan sanguin »"]),
     "a document that is no more": ("read", ("DocumentReference/none", "Binary/none"), "", ["a consulté votre dossier"]),
 }  # fmt: skip
 
@@ -289,3 +290,29 @@ async def test_the_bundle_has_the_traces_themselves(scene: Scene) -> None:
     [entry] = found["entry"]
     named = [one["what"]["reference"] for one in entry["resource"]["entity"]]
     assert named == ["DocumentReference/bilan/_history/1", "Patient/p", "Organization/o"]
+
+
+HOLDER = Grant(subject="Patient/p", client="app", patient="p", purpose="PATRQT")
+
+
+async def test_what_others_wrote_is_told_though_it_names_the_holder(scene: Scene) -> None:
+    """Only of this server's own events is it known by the index who asked."""
+    await scene.happened("2026-03-04T09:00:00.000Z", "DocumentReference/bilan", grant=HOLDER, party=None)
+    touched = Touched(noting=True)
+    touched.patients = {"Patient/p": None}
+    tree = exchange_event(TREATING, touched, "read", "Observation", 200, BASE, ANNE)
+    named = [*tree["agent"], {"who": {"reference": "Patient/p"}, "requestor": False}]
+    await kept(scene.house, {**tree, "id": "theirs", "agent": named})
+    assert [row.reference for row in await scene.told()] == ["Practitioner/anne"]
+
+
+async def test_what_a_professional_opened_is_in_sight_behind_all_that_the_holder_did(scene: Scene) -> None:
+    await scene.happened("2026-03-04T09:00:00.000Z", "DocumentReference/bilan")
+    touched = Touched(noting=True)
+    touched.patients = {"Patient/p": None}
+    event = exchange_event(HOLDER, touched, "read", "Observation", 200, BASE, None)
+    await record(scene.house.repository(), [event] * (LOOKED_THROUGH + 1))
+    teller = await scene.teller()
+    [access] = await AuditReader(teller.seen).accesses("p", teller.place)
+    assert access.practitioner == "Practitioner/anne"
+    assert [row.reference for row in await scene.told()] == ["Practitioner/anne"]
