@@ -130,6 +130,7 @@ async def test_the_formats_a_body_may_have(content_type: str, body: bytes, statu
         ("application/json", b" [] ", "application/json-patch+json"),
         ("application/fhir+json", b'{"resourceType":"Parameters"}', "application/fhir+json"),
         ("application/fhir+xml", b'<Parameters xmlns="http://hl7.org/fhir"/>', "application/fhir+json"),
+        ("application/xml-patch+xml", b"<diff/>", "application/xml-patch+xml"),
     ],
 )
 async def test_the_formats_a_patch_may_have(content_type: str, body: bytes, given: str) -> None:
@@ -138,7 +139,7 @@ async def test_the_formats_a_patch_may_have(content_type: str, body: bytes, give
     assert stub.requests[0].content_type == given
 
 
-@pytest.mark.parametrize("content_type", ["application/merge-patch+json", "application/xml-patch+xml"])
+@pytest.mark.parametrize("content_type", ["application/merge-patch+json", "application/x-patch"])
 async def test_other_patch_formats_are_refused(content_type: str) -> None:
     response = await Stub().ask("PATCH", "/fhir/Patient/1", content=b"{}", headers={"Content-Type": content_type})
     assert response.status_code == 415
