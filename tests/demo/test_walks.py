@@ -42,7 +42,7 @@ async def test_a_patient_consents_reads_writes_and_withdraws_by_keyboard_alone(d
     assert await page.inner_text("#patient-name") == "Gérard DUPONT"
     assert await page.locator("#documents tr").count() > 3
     async with page.context.expect_page() as opened:
-        await walker.press("Ouvrir CR d'examens biologiques")
+        await walker.press("Ouvrir Prescription arrêt de travail")
     assert (await opened.value).url.startswith(f"blob:{demo.app}/")
     await page.bring_to_front()
     before = await page.locator("#measures li").count()

@@ -49,7 +49,7 @@ WHOSE: Mapping[str, tuple[dict[str, Any], frozenset[str]]] = {
     "a professional's": ({"reference": "#me"}, frozenset({"author", "author by role", "author in a record"})),
     "the patient's": ({"reference": "Patient/a"}, frozenset({"patient"})),
 }
-PEOPLE = frozenset(CALLERS) - {"software"}
+PEOPLE = tuple(one for one in CALLERS if one != "software")
 LABELS = ("N", *ROWS)
 
 
