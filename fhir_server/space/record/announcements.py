@@ -26,7 +26,7 @@ from fhir_server.space.record.invisible import a_month_after, hidden_since, visi
 from fhir_server.space.record.labels import NOT_REPRESENTATIVES, codes
 from fhir_server.space.record.rows import VISIBLE
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import Filter, Range, Token, both
+from fhir_server.store.filters import Filter, Range, Refers, Token, both
 
 #: After how long a patient is asked to consult the professional.
 REMINDED = timedelta(days=14)
@@ -108,6 +108,27 @@ class Announcements:
             return False
         subject, text = letter(to.language)
         return await self._outbox.put(Notice(key, to.email, subject, text))
+
+
+async def awaited(repository: Repository, patient: str, own: bool, now: datetime) -> bool:
+    """Whether a page of a patient's (id) record asks them to consult a professional: as long as a document is to come.
+
+    Args:
+        repository: the server's own sight.
+        patient: whose record.
+        own: whether it is they who look at the page. Others are told of a minor's, but for what is kept from them.
+        now: what time it is.
+    """
+    if not own:
+        version = await repository.current("Patient", patient)
+        if version is None or version.deleted or is_of_age(parse(version.body), _micros(now)):
+            return False
+    reminded, at = _micros(now - REMINDED), _micros(now) // MINUTE * MINUTE
+    where = visible_between(at + 1, _micros(a_month_after(now - REMINDED)))
+    where = both(where, Refers("subject", f"Patient/{patient}"))
+    page = await repository.find({"DocumentReference": where}, count=_PAGE)
+    found = (_due(parse(version.body)) for version in page.versions)
+    return any(one is not None and one.since <= reminded and (own or not one.kept) for one in found)
 
 
 def visible_between(low: int, high: int) -> Filter:

@@ -6,12 +6,14 @@ Categories and what a patient may do: CSP R1111-26 and following; the pages of M
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
+from fhir_server.space.record.announcements import awaited
 from fhir_server.space.record.pages import searches
 from fhir_server.space.record.pages.asking import Asking, Found
 from fhir_server.space.record.pages.categories import CATEGORIES
@@ -82,8 +84,10 @@ async def listed(
         return guest.to(f"/mon-dossier/{patient}")
     pinned = [] if asked.matters or cursor else await _pinned(asking, arranged)
     done = guest.query("done")
+    of = await record(guest, patient)
     values = {
-        **await record(guest, patient),
+        **of,
+        "consult": await awaited(guest.service.repository(), patient, of["own"], datetime.now(UTC)),
         "asked": asked,
         "errors": errors,
         "documents": shown,
