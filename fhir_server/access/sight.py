@@ -111,7 +111,8 @@ class Sight:
         It costs nothing where no body names a resource that may be hidden. What is absent is left out as what is
         hidden is: it would tell one from the other.
         """
-        if not self._policy.citing.types or self._grant.own:
+        citing = self._policy.citing
+        if not citing.types or self._grant.own:
             return versions
         naming = [n for n, one in enumerate(versions) if one.type != "Binary" and self._perhaps(one) != _NONE]
         if not naming or not (told := self._told()):
@@ -124,7 +125,7 @@ class Sight:
             if gone := keys & hidden:
                 tree = parse(made[n].body, _DEEP)
                 left = self._citing(made[n].type).without(tree, gone, self._base)
-                if made[n].type == "AuditEvent" and left is not tree:
+                if made[n].type == "AuditEvent" and left is not tree and not citing.cited(left, self._base):
                     left = _undone(left)
                 made[n] = replace(made[n], body=serialize(left))
         return made
@@ -200,5 +201,5 @@ _DEED = frozenset({"action", "subtype"})
 
 
 def _undone(tree: dict[str, Any]) -> dict[str, Any]:
-    """A trace of what is hidden says that the record was used, and not what was done: that a document was made."""
+    """A trace of nothing but what is hidden says that the record was used, and not what was done: a document made."""
     return {name: value for name, value in tree.items() if name not in _DEED}

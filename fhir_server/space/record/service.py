@@ -9,6 +9,7 @@ from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
 from fhir_server.space.record import (
     care_team_step,
+    care_teams,
     choice_step,
     default_mask,
     label_step,
@@ -47,6 +48,7 @@ RECORD = Service(
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
         Step("care-teams", frozenset({"CareTeam"}), judge=care_team_step.judge),
+        Step("care-teams", frozenset({"CareTeam"}), judge=care_teams.judge),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),
     ruled=f"{_HERE}.gate:rules",

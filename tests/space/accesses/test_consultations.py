@@ -145,7 +145,7 @@ DEEDS: Mapping[str, tuple[str, tuple[str, ...], str, list[str]]] = {
     "a hidden document is added": ("create", (HIDDEN, "Binary/hidden"), "", ["a consulté votre dossier"]),
     "a hidden document is removed": ("delete", (HIDDEN,), "", ["a consulté votre dossier"]),
     "one of two is hidden": ("search-type", ("DocumentReference/bilan", HIDDEN), "",
-                             ["a consulté votre document « Bilan sanguin »"]),
+                             ["a vu dans une liste votre document « Bilan sanguin »"]),
     "a document that is no more": ("read", ("DocumentReference/none", "Binary/none"), "", ["a consulté votre dossier"]),
 }  # fmt: skip
 
