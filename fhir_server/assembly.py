@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,17 +36,19 @@ def application(house: House) -> Application:
         _ = house.authorization
 
     registered = None if house.settings.open else lambda: house.authorization.origins.known()
+    head = TraceHead(house.engine)
     gauges: dict[str, Gauge] = {
         "fhir_store_pending_writes": lambda: float(house.engine.pending),
         "fhir_beside_calls": beside.calls,
         "fhir_job_success_age_seconds": house.job_ages,
+        "fhir_trace_chain_head_position": lambda: head.place,
     }
     return build(
         house.settings,
         partial(tried, handler=audited),
         house.context,
         pages.page,
-        lambda counted: _routes(house, pages, counted),
+        lambda counted: _routes(house, pages, counted, head),
         check=partial(_check, house.engine),
         gauges=gauges,
         registered=registered,
@@ -72,12 +75,27 @@ async def _check(engine: Engine) -> str | None:
     return await engine.unwritable()
 
 
-def _routes(house: House, pages: Pages, counted: Metrics) -> FastAPI:
+class TraceHead:
+    """How far the chain of traces was at the last scrape of `/metrics`: a place in the order of commits."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.place = 0.0
+        self._engine = engine
+
+    async def look(self) -> None:
+        """Look where it stands; as before where the store does not answer, since other counts are wanted then most."""
+        from fhir_server.audit.verifying import head
+
+        with suppress(FhirError):
+            self.place = float((await head(self._engine)).place)
+
+
+def _routes(house: House, pages: Pages, counted: Metrics, head: TraceHead) -> FastAPI:
     """Every route that is not FHIR's own; an open server has none of authorization, and says so by their absence."""
     from fhir_server.site.routing import assembled
 
     routers: list[APIRouter] = [] if house.settings.open else _authorizing(house, pages)
-    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers)
+    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers, head.look)
 
 
 def _authorizing(house: House, pages: Pages) -> list[APIRouter]:

@@ -7,6 +7,7 @@ passes on carries a header of its own (`peers.FORWARDING`).
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -18,14 +19,19 @@ from fhir_server.settings import is_loopback
 from fhir_server.smart.bearer import bearer
 
 
-def router(counted: Metrics, token: str) -> APIRouter:
-    """`/metrics`; `token` of the settings, "" for none."""
+async def nothing() -> None:
+    """Nothing has to be looked at first."""
+
+
+def router(counted: Metrics, token: str, look: Callable[[], Awaitable[None]] = nothing) -> APIRouter:
+    """`/metrics`; `token` of the settings, "" for none; `look` is done before each scrape, for gauges that need it."""
     routes = APIRouter()
 
     @routes.get("/metrics", response_class=Response)
     async def scrape(request: Request) -> Response:
         """Counts and latencies for Prometheus."""
         _admit(request, token)
+        await look()
         return Response(counted.text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
     return routes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
@@ -18,13 +18,19 @@ from fhir_server.site.failing import Failing
 from fhir_server.site.rendering import Pages
 
 
-def assembled(pages: Pages, counted: Metrics, token: str, routers: Iterable[APIRouter]) -> FastAPI:
-    """The routes: pages for people, the reference, `/metrics` for `token`, and `routers`."""
+def assembled(
+    pages: Pages,
+    counted: Metrics,
+    token: str,
+    routers: Iterable[APIRouter],
+    look: Callable[[], Awaitable[None]] = metrics_access.nothing,
+) -> FastAPI:
+    """The routes: pages for people, the reference, `/metrics` for `token` after a `look`, and `routers`."""
     fastapi = FastAPI(title="FHIR server", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     for path in PROBES:
         # Front answers what may be asked of them; here stands what else they are asked: 405.
         fastapi.add_route(path, _nothing, methods=["GET"])
-    for one in (home.router(pages), api_reference.router(pages), *routers, metrics_access.router(counted, token)):
+    for one in (home.router(pages), api_reference.router(pages), *routers, metrics_access.router(counted, token, look)):
         for route in one.routes:
             _add(fastapi, route)
     for kind in (FhirError, HTTPException, Exception):

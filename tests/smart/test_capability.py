@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.access.grant import Grant
+from fhir_server.access.touched import Touched
+from fhir_server.audit.exchanges import exchange_event
+from fhir_server.audit.recording import record
+from fhir_server.audit.verifying import head
 from fhir_server.fhir.json import parse
 from tests.server.closed import BASE, ROOT, Space, serving
 
@@ -42,6 +47,19 @@ async def test_an_open_server_names_no_service(tmp_path: Path) -> None:
 
 async def test_the_writes_that_wait_for_the_store_are_told_to_operators(space: Space) -> None:
     assert "fhir_store_pending_writes 0.0" in (await space.http.get(f"{ROOT}/metrics")).text
+
+
+async def test_how_far_the_chain_of_traces_is_is_told_to_operators(space: Space) -> None:
+    async def told() -> float:
+        text = (await space.http.get(f"{ROOT}/metrics")).text
+        [line] = [one for one in text.splitlines() if one.startswith("fhir_trace_chain_head_position ")]
+        return float(line.split()[1])
+
+    before = await told()
+    await record(
+        space.house.repository(), [exchange_event(Grant(), Touched(noting=True), "read", "Patient", 404, BASE)]
+    )
+    assert before < await told() == (await head(space.house.engine)).place
 
 
 @pytest.mark.parametrize(
