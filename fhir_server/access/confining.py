@@ -34,6 +34,8 @@ from fhir_server.store.filters import (
 from fhir_server.store.protocol import Scope, Sort
 
 _NONE: Mapping[str, Filter] = {}
+#: A trace → the parameter of what it is of.
+_TRACES = {"AuditEvent": "entity", "Provenance": "target"}
 
 
 class Confining:
@@ -83,7 +85,7 @@ class Confining:
             case Missing():
                 return self._missing(told, where) if _param(where) in told else where
             case _:
-                return both(where, self._clean()) if _tells(where, told) else where
+                return both(where, self._clean(told)) if _tells(where, told) else where
 
     def _refers(self, where: Refers) -> Filter:
         type, slash, id = where.target.partition("/")
@@ -95,13 +97,18 @@ class Confining:
         """No reference, or none but to what is hidden; nothing beside one, or that is left out with it."""
         param = _param(where)
         if param not in told.links:
-            return either([where, Not(self._clean())])
+            return either([where, Not(self._clean(told))])
         seen = [Linked(param, type, allowed) for type, allowed in self._hidden.items()]
         return either([where, both(Token(param + AMONG, "alone"), *map(Not, seen))])
 
-    def _clean(self) -> Filter:
+    def _clean(self, told: Told) -> Filter:
         """Resources that surely say nothing of what is hidden: of none, or of one that is seen."""
-        return either([Missing(CITES), *(Linked(CITES_ONE, type, allowed) for type, allowed in self._hidden.items())])
+        seen: list[Filter] = [
+            Missing(CITES),
+            *(Linked(CITES_ONE, type, allowed) for type, allowed in self._hidden.items()),
+        ]
+        traced = {type: allowed for type, allowed in self._found.items() if told.traces and type not in self._hidden}
+        return both(either(seen), *(Not(Linked(told.traces, type, Not(one))) for type, one in traced.items()))
 
 
 def _tells(where: Filter, told: Told) -> bool:
@@ -133,10 +140,12 @@ class Told:
     Attributes:
         links: those of references to what may be hidden.
         beside: those of elements beside them, that go with them.
+        traces: of a trace, that by which it names what other resources may name.
     """
 
     links: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
+    traces: str = ""
 
     def __contains__(self, code: str) -> bool:
         return code in self.links or code in self.beside
@@ -164,7 +173,8 @@ def _telling(type: str, registry: Registry, hidden: frozenset[str]) -> Told:
     if type == "AuditEvent" and links:
         beside |= {"action", "subtype"}  # left out of a trace of what is hidden: `access.sight`
     composed = {code for code, of in parts.items() if of & (links | beside)}
-    return Told(frozenset(links), frozenset(beside | composed) - links)
+    traces = _TRACES.get(type, "") if links else ""
+    return Told(frozenset(links), frozenset(beside | composed) - links, traces)
 
 
 def _left_out(path: str) -> str:
