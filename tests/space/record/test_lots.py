@@ -156,6 +156,7 @@ WRONG: list[tuple[str, Callable[[], Bundle], int, str]] = [
     ("another media type", lambda: _attachment(contentType="image/png"), 422, "entry[1].resource.content[0].attachment.contentType"),
     ("content of no document", lambda: _appended(an_entry(a_binary())), 422, "entry[3].resource"),
     ("content elsewhere on this server, not there", lambda: _attachment(url="Binary/none"), 422, "entry[2].resource"),
+    ("content of no entry", lambda: _with(lambda lot: lot["entry"].pop(2)), 422, "entry[1].resource.content[0].attachment.url"),
     ("documents of two patients", lambda: a_lot(a_document(), a_document(subject={"reference": "Patient/2"})), 422, "entry[3].resource.subject"),
     ("a set of another patient", lambda: _with(lambda lot: lot["entry"][0]["resource"].update(subject={"reference": "Patient/2"})), 422, "entry[1].resource.subject"),
     ("a patient who is not here", lambda: _document(subject={"reference": "Patient/none"}), 422, "entry[1].resource.subject"),

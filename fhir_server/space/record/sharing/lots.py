@@ -174,6 +174,9 @@ class _Lot:
             content = await self._held(held[1]) if held is not None else None
             if content is not None:
                 found += disagreements(attachment, content, where)
+            elif held is None and _kind(part) == "document" and str(url).startswith("urn:"):
+                # By the name of an entry that there is not, nobody could ever retrieve it (ITI-68).
+                found.append(Issue("error", "not-found", NO_CONTENT, f"{where}.url", "document-content"))
         return [(part.number, Invalid(issues=found))] if found else []
 
     async def _held(self, change: Change) -> Content | None:
@@ -227,6 +230,7 @@ class _Lot:
 #: Where a document says whose it was at its source.
 SOURCE = "DocumentReference.context.sourcePatientInfo"
 UNKNOWN = "The subject is no patient that is known here."
+NO_CONTENT = "The lot has no entry with this content."
 ANOTHER_SOURCE = "The patient at the source has another INS than the subject."
 
 
