@@ -76,6 +76,9 @@ async def test_the_profile_of_a_transaction_judges_it_whole(server: httpx.AsyncC
     lot = changed(
         changed(r.LOT, "entry.0.resource.subject", DOCUMENT["subject"]), "entry.1.resource.subject", DOCUMENT["subject"]
     )
+    # Its content is three letters, and no PDF.
+    for place in ("entry.1.resource.content.0.attachment.contentType", "entry.2.resource.contentType"):
+        lot = changed(lot, place, "text/plain")
     assert (await server.put("Patient/1", json={**r.PATIENT, "id": "1"})).status_code == 201
     alone = changed(lot, "entry.0")
     answer = await server.post("", json=alone)
