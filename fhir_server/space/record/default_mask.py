@@ -1,6 +1,7 @@
-"""New documents of professionals are masked where the patient chose that they are by default.
+"""New documents are masked where the patient chose that those of professionals are, or masked what they replace.
 
-The national product's rule; R1111-49. Who files is not asked: who wrote it is, since software files for many.
+The national product's rule; R1111-49. Who files is not asked: who wrote it is, since software files for many. A mask by
+the patient's will is theirs to take back: nobody else does so by a new version (domain file §1.3).
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.references import parse as reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
 from fhir_server.space.record.choices import choice_id, from_consent
-from fhir_server.space.record.label_changes import is_mask, marked
+from fhir_server.space.record.label_changes import is_by_patient, is_mask, marked
 from fhir_server.space.record.labels import LABELS, MASKED, concepts, stored
+from fhir_server.space.record.sharing.lots import LOOK
+from fhir_server.space.record.sharing.words import is_filed, replaced
+from fhir_server.work.budget import spend
 
 #: Authors whose documents are masked.
 _PROFESSIONALS = frozenset({"Practitioner", "PractitionerRole", "Organization"})
@@ -24,15 +29,35 @@ async def arrange(context: Context, change: Change) -> Change:
     """A new document with the label that its patient chose for it; what is loaded as it was keeps its labels."""
     tree, own = change.tree, context.repository.grant.own
     new = change.before is None or change.before.deleted
-    if own or not new or tree is None or not _is_of_professional(tree, context.base):
-        return change
-    patient = _target(tree.get("subject"), context.base)
-    if not patient.startswith("Patient/") or not await _chosen(context, patient.removeprefix("Patient/")):
+    if own or not new or tree is None or not (await _by_default(context, tree) or await _by_will(context, change)):
         return change
     labels = stored([*concepts(tree), {"coding": [LABELS[MASKED].coding]}])
     # It is the patient's will, and theirs to take back, also where the author masked it too.
     labels = [marked(one, True) if is_mask(one) else one for one in labels]
     return change.arranged({**tree, "securityLabel": labels})
+
+
+async def _by_default(context: Context, tree: dict[str, Any]) -> bool:
+    if not _is_of_professional(tree, context.base):
+        return False
+    patient = _target(tree.get("subject"), context.base)
+    return patient.startswith("Patient/") and await _chosen(context, patient.removeprefix("Patient/"))
+
+
+async def _by_will(context: Context, change: Change) -> bool:
+    """Whether it replaces what the patient masked. What is not its writer's to replace is refused later."""
+    grant, tree = context.repository.grant, change.tree
+    if tree is None or not is_filed(change, people(grant)):
+        return False
+    if (grant.subject or "").startswith(("Patient/", "RelatedPerson/")):
+        return False
+    for said in dict.fromkeys(said for said, _ in replaced(tree)):
+        spend(LOOK)
+        type, _, id = _target({"reference": said}, context.base).partition("/")
+        version = await context.repository.as_server().current(type, id) if type == "DocumentReference" else None
+        if version is not None and not version.deleted and is_by_patient(parse(version.body)):
+            return True
+    return False
 
 
 async def _chosen(context: Context, patient: str) -> bool:

@@ -384,6 +384,29 @@ async def test_a_mask_by_its_patient_is_taken_back_by_them_alone(house: House) -
     assert (await patient("PATCH", url, replacing("securityLabel", labelled("N")), PATCH)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("masks", "codes", "left"),
+    [
+        ("patient", ["N"], [("MASQUE_PS", True)]),
+        ("representative", ["R"], [("R", False), ("MASQUE_PS", True)]),
+        ("author", ["N"], [("N", False)]),
+    ],
+)
+async def test_a_new_version_takes_no_mask_of_the_patients_away(
+    house: House, masks: str, codes: list[str], left: list[tuple[str, bool]]
+) -> None:
+    id = await stored(house, a_document("a professional's", "N"))
+    url = f"DocumentReference/{id}"
+    masked = await Caller(house, CALLERS[masks])("PATCH", url, replacing("securityLabel", labelled("MASQUE_PS")), PATCH)
+    assert masked.status == 200
+    new = a_document("a professional's", *codes, relatesTo=replaced(id))
+    answer = await Caller(house, CALLERS["author"])("POST", "DocumentReference", new)
+    assert answer.status == 201, answer.json
+    found = [(one["coding"][0]["code"], "extension" in one) for one in answer.json["securityLabel"]]
+    assert sorted(found) == sorted(left)
+    assert await sees(house, "other", answer.json["id"]) == (masks == "author")
+
+
 async def test_nobody_says_for_the_patient_that_they_masked_it(house: House) -> None:
     mask = [{"extension": [{"url": BY_PATIENT, "valueBoolean": True}], **labelled("MASQUE_PS")[0]}]
     tree = a_document("a professional's", securityLabel=mask)
