@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fhir_server.access.repository import Repository
+from fhir_server.fhir import references
 from fhir_server.fhir.dates import moment
 from fhir_server.fhir.json import parse
 from fhir_server.jobs import letters
@@ -90,7 +91,7 @@ class Announcements:
         while True:
             page = await self._repository.find({"DocumentReference": where}, after=after, count=_PAGE)
             for version in page.versions:
-                if (found := _due(parse(version.body))) is not None:
+                if (found := _due(parse(version.body), self._repository.base)) is not None:
                     yield found
             after = page.next
             if after is None:
@@ -127,7 +128,7 @@ async def awaited(repository: Repository, patient: str, own: bool, now: datetime
     where = visible_between(at + 1, _micros(a_month_after(now - REMINDED)))
     where = both(where, Refers("subject", f"Patient/{patient}"))
     page = await repository.find({"DocumentReference": where}, count=_PAGE)
-    found = (_due(parse(version.body)) for version in page.versions)
+    found = (_due(parse(version.body), repository.base) for version in page.versions)
     return any(one is not None and one.since <= reminded and (own or not one.kept) for one in found)
 
 
@@ -136,15 +137,16 @@ def visible_between(low: int, high: int) -> Filter:
     return both(Range(VISIBLE, low_from=low, low_to=high), _CURRENT)
 
 
-def _due(tree: dict[str, object]) -> _Due | None:
+def _due(tree: dict[str, object], base: str) -> _Due | None:
     visible, subject = visible_from(tree), tree.get("subject")
-    reference = subject.get("reference") if isinstance(subject, dict) else None
-    if visible is None or not isinstance(reference, str) or not reference.startswith("Patient/"):
+    said = subject.get("reference") if isinstance(subject, dict) else None
+    about = references.parse(said, base) if isinstance(said, str) else None
+    if visible is None or about is None or not about.local or about.type != "Patient":
         return None
     meta = tree.get("meta")
     written = moment(str(meta["lastUpdated"])) if isinstance(meta, dict) and "lastUpdated" in meta else visible
     return _Due(
-        reference.removeprefix("Patient/"),
+        about.target.removeprefix("Patient/"),
         -(-visible // MINUTE) * MINUTE,
         min(hidden_since(visible), written),
         NOT_REPRESENTATIVES in codes(tree),

@@ -35,7 +35,7 @@ def hidden(id: str, start: datetime, *codes: str, of: str = "a", **more: Any) ->
     """A document that was made invisible at an instant, as an export says it."""
     said = {"url": VISIBLE_FROM, "valueInstant": instant(int(a_month_after(start).timestamp() * 1000))}
     first, *rest = labelled("INVISIBLE_PATIENT", *codes)
-    return document(id, patient=of, **more) | {"securityLabel": [{"extension": [said]} | first, *rest]}
+    return document(id, patient=of) | more | {"securityLabel": [{"extension": [said]} | first, *rest]}
 
 
 class Space:
@@ -168,6 +168,14 @@ async def grown(space: Space) -> None:
     await space.put(hidden("d1", START, "INVISIBLE_REPRESENTANTS_LEGAUX"))
 
 
+async def named_by_address(space: Space) -> None:
+    await space.put(hidden("d1", START, subject={"reference": "https://fhir.example/fhir/Patient/a"}))
+
+
+async def of_nobody_here(space: Space) -> None:
+    await space.put(hidden("d1", START, subject={"identifier": {"system": "urn:ins", "value": "1"}}))
+
+
 async def masked(space: Space) -> None:
     await space.put(hidden("d1", START, "MASQUE_PS"))
 
@@ -186,6 +194,8 @@ async def masked(space: Space) -> None:
         (kept_from_representatives, False),
         (grown, True),
         (masked, True),
+        (named_by_address, True),
+        (of_nobody_here, False),
     ],
 )
 async def test_who_is_told_of_it_and_nobody_keeps_others_from_it(space: Space, happens: Any, is_told: bool) -> None:
