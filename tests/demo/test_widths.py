@@ -26,10 +26,10 @@ MOST = 40
 #: Who comes ("" for nobody) → where they begin; every link of a page's main part is followed.
 PEOPLE: dict[str, tuple[str, ...]] = {
     "": ("/", "/docs", "/docs?type=Patient", "/catalogue", "/auth/sign-in", "/fhir/metadata?_format=html", "/nowhere"),
-    "patient": ("/auth/me", "/mes-applications", "/signalements"),
-    "parent": ("/mes-applications",),
+    "patient": ("/mon-dossier", "/auth/me", "/mes-applications", "/signalements"),
+    "parent": ("/mon-dossier", "/mes-applications"),
     "aidante": ("/mes-applications",),
-    "medecin": ("/outils", "/auth/me"),
+    "medecin": ("/patients", "/outils", "/auth/me"),
     "cardiologue": ("/outils",),
     "editeur": ("/referencement", "/referencement/nouveau"),
     "verification": ("/referencement", "/signalements"),
@@ -90,7 +90,7 @@ async def links(page: Page, root: str) -> list[str]:
 def is_page(path: str) -> bool:
     # A provider's page is its own; a file, and what is for software, is no page.
     other = ("/auth/with/", "/health/", "/openapi.json")
-    return not path.startswith(other) and "analyse-impact" not in path and not re.search(r"_format=(json|xml)", path)
+    return not path.startswith(other) and not re.search(r"analyse-impact|/export\?|/contenu|_format=(json|xml)", path)
 
 
 @pytest.mark.parametrize("login", PEOPLE)
