@@ -17,9 +17,8 @@ from fhir_server.interactions.pipeline import Change
 from fhir_server.space.record.choices import choice_id, from_consent
 from fhir_server.space.record.label_changes import is_by_patient, is_mask, marked
 from fhir_server.space.record.labels import LABELS, MASKED, concepts, stored
-from fhir_server.space.record.sharing.lots import LOOK
-from fhir_server.space.record.sharing.words import is_filed, replaced
-from fhir_server.work.budget import spend
+from fhir_server.space.record.sharing.replacing import targets
+from fhir_server.space.record.sharing.words import is_filed
 
 #: Authors whose documents are masked.
 _PROFESSIONALS = frozenset({"Practitioner", "PractitionerRole", "Organization"})
@@ -51,13 +50,7 @@ async def _by_will(context: Context, change: Change) -> bool:
         return False
     if (grant.subject or "").startswith(("Patient/", "RelatedPerson/")):
         return False
-    for said in dict.fromkeys(said for said, _ in replaced(tree)):
-        spend(LOOK)
-        type, _, id = _target({"reference": said}, context.base).partition("/")
-        version = await context.repository.as_server().current(type, id) if type == "DocumentReference" else None
-        if version is not None and not version.deleted and is_by_patient(parse(version.body)):
-            return True
-    return False
+    return any([is_by_patient(one) async for one in targets(context, tree)])
 
 
 async def _chosen(context: Context, patient: str) -> bool:

@@ -24,6 +24,7 @@ from fhir_server.space.record.invisible import (
     visible_from,
 )
 from fhir_server.space.record.labels import concepts, issues, stored
+from fhir_server.space.record.sharing.replacing import targets
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Position
 
@@ -83,10 +84,15 @@ def _require_kept(sent: Sequence[Mapping[str, Any]], kept: int | None) -> None:
 
 
 async def _kept(context: Context, change: Change) -> int | None:
-    """The instant of the versions before, in µs: the first that any of them says; None of what was never invisible."""
+    """The instant of the versions before, in µs, or of what is replaced: the first that any of them says.
+
+    None of what was never invisible.
+    """
     before = change.before
     if before is None:
-        return None
+        # A new version is no new month.
+        told = [when async for one in targets(context, change.tree or {}) if (when := visible_from(one))]
+        return min(told, default=None)
     if not before.deleted and (found := visible_from(parse(before.body))) is not None:
         return found
     said = [when async for tree in _versions(context, change.type, change.id) if (when := visible_from(tree))]

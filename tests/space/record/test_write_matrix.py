@@ -17,6 +17,7 @@ import pytest_asyncio
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
+from fhir_server.space.record.invisible import VISIBLE_FROM
 from fhir_server.space.record.label_changes import BY_PATIENT, ROWS
 from tests.profiles import resources as r
 from tests.server.people import kept
@@ -405,6 +406,20 @@ async def test_a_new_version_takes_no_mask_of_the_patients_away(
     found = [(one["coding"][0]["code"], "extension" in one) for one in answer.json["securityLabel"]]
     assert sorted(found) == sorted(left)
     assert await sees(house, "other", answer.json["id"]) == (masks == "author")
+
+
+async def test_a_new_version_is_no_new_month(house: House) -> None:
+    author = Caller(house, CALLERS["author"])
+    said = {"url": VISIBLE_FROM, "valueInstant": "2026-01-02T03:04:05Z"}
+    id = await stored(
+        house,
+        a_document("a professional's", securityLabel=[{"extension": [said], **labelled("INVISIBLE_PATIENT")[0]}]),
+    )
+    new = a_document("a professional's", "INVISIBLE_PATIENT", relatesTo=replaced(id))
+    answer = await author("POST", "DocumentReference", new)
+    [extension] = answer.json["securityLabel"][0]["extension"]
+    assert extension["valueInstant"].startswith("2026-01-02T03:04:05")
+    assert await sees(house, "patient", answer.json["id"])
 
 
 async def test_nobody_says_for_the_patient_that_they_masked_it(house: House) -> None:

@@ -7,7 +7,7 @@ is judged again and finds it superseded (409; error 900 of the mail guide).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from fhir_server.access.write_rules import people
@@ -49,6 +49,18 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
             if named.target not in among.present:
                 extra.append(superseded(target))
     return Extra(extra)
+
+
+async def targets(context: Context, tree: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """What a document replaces, as far as it is here, as the server sees it: whether its writer may is judged later."""
+    own = context.repository.as_server()
+    for said in dict.fromkeys(said for said, _ in replaced(tree)):
+        spend(LOOK)
+        named = parse_reference(said, context.base)
+        if named.local and named.type == "DocumentReference" and named.id and not named.fragment:
+            version = await own.current("DocumentReference", named.id)
+            if version is not None and not version.deleted:
+                yield parse(version.body)
 
 
 def superseded(target: Version) -> Change:
