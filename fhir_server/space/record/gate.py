@@ -72,6 +72,14 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             facts=FACTS,
         ),
         Rule(
+            "record-traces",
+            "about a record that the professional is not let in to",
+            WITNESSES,
+            withholds=_traces_kept,
+            of_writes=False,
+            facts=FACTS,
+        ),
+        Rule(
             "record-matrix",
             "of a type that the profession does not read",
             frozenset({"DocumentReference"}),
@@ -103,6 +111,22 @@ def _kept_out(asked: Asked) -> Filter:
     if asked.verb in "ud":
         # What a colleague of theirs wrote for the same organisation they may replace, without reading it.
         mine = either([mine, *(Token(AUTHOR_ORGANISATION, one) for one in sorted(standing.who.organisations))])
+    return _not_let_in(asked, standing, mine)
+
+
+def _traces_kept(asked: Asked) -> Filter:
+    """Who looked at a record tells what somebody suffers from; what professionals did they may read again."""
+    standing = asked.facts
+    if asked.verb == "c" or not isinstance(standing, Standing):
+        return NOTHING if asked.verb == "c" else EVERYTHING
+    if standing.who.ended:
+        return EVERYTHING
+    names = (standing.who.practitioner, standing.who.role)
+    return _not_let_in(asked, standing, either([Refers("agent", one) for one in names if one]))
+
+
+def _not_let_in(asked: Asked, standing: Standing, mine: Filter) -> Filter:
+    """What is not of a record that they are let in to, but for what is `mine`."""
     here, elsewhere = standing.context, _elsewhere(standing, asked.type, mine)
     if here is None:
         return Not(elsewhere)

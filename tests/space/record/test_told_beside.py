@@ -80,7 +80,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         own = Caller(found)
         for tree in (
             {"resourceType": "Patient", "id": "a", "birthDate": "1980-01-01"},
-            *({"resourceType": "Practitioner", "id": id} for id in ("author", "doctor", "blocked")),
+            *({"resourceType": "Practitioner", "id": id} for id in ("author", "doctor", "blocked", "stranger")),
             a_care_team("a", "Practitioner/author", "Practitioner/doctor", "Practitioner/blocked"),
             document("masked", "MASQUE_PS"),
             document("invisible", securityLabel=labels),
@@ -96,6 +96,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
             alone = [{"what": {"reference": one}} for one in (f"Binary/{id}/_history/1", "Patient/a")]
             await own.put({**a_trace(id), "id": f"content-{id}", "entity": alone})
         await own.put(a_lot("several", "masked", "plain"))
+        own_agent = [{"who": {"reference": "Practitioner/stranger"}, "requestor": True}]
+        await own.put({**a_trace("plain"), "id": "trace-strangers-own", "agent": own_agent})
         part = [{"name": name, f"value{kind}": value} for name, (kind, value) in consent.items()]
         said = {"resourceType": "Parameters", "parameter": [{"name": "choice", "part": part}]}
         assert (await Caller(found, CALLERS["patient"])("POST", "Patient/a/$record-choose", said)).status == 200
@@ -141,3 +143,24 @@ async def test_by_what_was_done_no_trace_of_what_is_hidden_is_found(house: House
 
 async def test_who_is_blocked_reads_no_trace_of_the_patient(house: House) -> None:
     assert not await Caller(house, CALLERS["blocked"]).sees("AuditEvent", "trace-plain")
+
+
+#: Trace of one patient's record → who reads it: those whom the record lets in, and who did what it tells of.
+READ = {
+    "trace-plain": {"author": True, "doctor": True, "stranger": False, "stranger in context": False},
+    "trace-strangers-own": {"author": True, "doctor": True, "stranger": True, "stranger in context": True},
+}
+STRANGERS = {
+    "stranger": grant("Practitioner/stranger", ALL),
+    "stranger in context": grant("Practitioner/stranger", ALL, patient="a"),
+}
+
+
+@pytest.mark.parametrize(("id", "caller"), [(id, caller) for id, row in READ.items() for caller in row])
+async def test_whoever_the_record_does_not_let_in_reads_of_its_traces_their_own(
+    house: House, id: str, caller: str
+) -> None:
+    here = Caller(house, (CALLERS | STRANGERS)[caller])
+    assert await here.sees("AuditEvent", id) == READ[id][caller]
+    found = await here("GET", f"AuditEvent?_id={id}&_total=accurate")
+    assert found.json["total"] == READ[id][caller]
