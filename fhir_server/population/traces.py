@@ -96,7 +96,7 @@ def _event(
         place = who.structure
         held = _identified(f"Organization/{place.id}", ID_NAT_ST, "1" + place.finess)
         entities.append(
-            {"what": held, **_of(_ORGANIZATION), "role": coding(_ROLES, "15", "Provider"), "name": place.name}
+            {"what": held, **_of(_ORGANIZATION), "role": {"system": _ROLES, "code": "15"}, "name": place.name}
         )
         person = {
             "role": [{"coding": [coding(PROFESSION, who.row["profession"], who.row["profession_label"])]}],

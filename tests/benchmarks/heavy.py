@@ -35,7 +35,8 @@ class Heavy:
     Attributes:
         name: what it is, in words.
         calls: from a size (1 is as large as it gets) to the calls that prepare, and last the call that is meant.
-        apart: whether it is done in the process beside, at a twentieth of that size too; else a bound ends it.
+        apart: whether it is done in the process beside, at a twentieth of that size too; else a bound ends it, or it
+            passes through in pieces.
     """
 
     name: str
@@ -485,7 +486,7 @@ ALL = [
     Heavy("one string of 40 MB with accents", _one_string),
     Heavy("narrative of 40 MB", _narrative),
     Heavy("photo of 36 MB", _photo),
-    Heavy("Binary of 46 MB", _binary),
+    Heavy("Binary of 46 MB", _binary, apart=False),
     Heavy("XML of 48 MB", _xml),
     Heavy("JSON with 130,000 mistakes, to be placed", _wrong_json),
     Heavy("XML with 500,000 mistakes, to be placed", _wrong_xml),

@@ -418,8 +418,8 @@ async def test_each_page_is_for_those_it_is_for(space: Space, login: str) -> Non
 PLACES = {
     "camille": ["/referencement", "/catalogue"],
     "alix": ["/referencement", "/signalements", "/catalogue"],
-    "nathalie": ["/mes-applications", "/catalogue"],
-    "docteur": ["/outils", "/catalogue"],
+    "nathalie": ["/mes-applications", "/catalogue", "/mon-dossier", "/mes-acces"],
+    "docteur": ["/outils", "/catalogue", "/patients"],
 }
 
 
