@@ -57,7 +57,7 @@ async def explain(here: object, call: Invocation, context: Context) -> Response:
     tree = parse(version.body)
     own, grant = context.repository.as_server(), context.repository.grant
     patient = version.id if version.type == "Patient" else _patient(tree, context.base)
-    purpose = given.one("purpose") or grant.purpose or "TREAT"
+    purpose = given.one("purpose") or (grant.purpose if grant.patient else None) or "TREAT"
     if given.one("purpose") is not None and purpose not in _PURPOSES:
         raise InvalidParameter(f"A purpose is one of {', '.join(_PURPOSES)}.", "http.purpose")
     subject, role = await _asked(call, context, patient)

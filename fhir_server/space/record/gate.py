@@ -16,7 +16,7 @@ from fhir_server.space.record import matrix
 from fhir_server.space.record.choices import patients_with
 from fhir_server.space.record.matrix import Matrix
 from fhir_server.space.record.rows import AUTHOR_ORGANISATION
-from fhir_server.space.record.standing import CLOSED, FACTS, REFUSALS, Standing, members, written_by
+from fhir_server.space.record.standing import CLOSED, FACTS, Standing, members, written_by
 from fhir_server.store.filters import (
     EVERYTHING,
     NOTHING,
@@ -92,13 +92,8 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
 
 def let_in(standing: Standing) -> Filter:
     """Patients whose record a professional may consult without being its author, apart from who is in context."""
-    ways: list[Filter] = [
-        LinkedFrom("CareTeam", "patient", members(standing.who, standing.now)),
-        patients_with("authorised", standing.now, standing.who.practitioner),
-    ]
-    if standing.emergency is not None and standing.context is None:
-        ways.append(Not(patients_with(REFUSALS[standing.emergency], standing.now)))
-    return either(ways)
+    team = LinkedFrom("CareTeam", "patient", members(standing.who, standing.now))
+    return either([team, patients_with("authorised", standing.now, standing.who.practitioner)])
 
 
 def _kept_out(asked: Asked) -> Filter:

@@ -16,10 +16,10 @@ from fhir_server.access.rules import Facts
 from fhir_server.fhir.json import parse
 from fhir_server.space.record import professionals
 from fhir_server.space.record.caller import MINUTE, minute
-from fhir_server.space.record.choices import Kind, in_force, patients_with
+from fhir_server.space.record.choices import Kind, in_force
 from fhir_server.space.record.professionals import Professional
 from fhir_server.space.record.rows import AUTHOR, MEMBER
-from fhir_server.store.filters import NOTHING, Filter, Linked, Not, Range, Refers, Token, both, either
+from fhir_server.store.filters import NOTHING, Filter, Range, Refers, Token, both, either
 
 #: Purposes of use that are an emergency: a regulation centre's (centre 15), and a broken glass.
 Emergency = Literal["ETREAT", "BTG"]
@@ -89,7 +89,12 @@ def is_professional(grant: Grant) -> bool:
 
 
 def emergency(grant: Grant) -> Emergency | None:
-    """The emergency that a token was given for; None in the ordinary way of care."""
+    """The emergency that a token was given for; None in the ordinary way of care.
+
+    It is somebody's: without a patient in context it opens nothing, since it would open everybody's record.
+    """
+    if grant.patient is None:
+        return None
     match grant.purpose:
         case "ETREAT" | "BTG":
             return grant.purpose
@@ -135,12 +140,9 @@ def written_by(standing: Standing) -> Filter:
 def masked_shown(standing: Standing) -> Filter:
     """Documents that an emergency shows though they are masked: of patients who said so, and did not refuse it."""
     here = standing.context
-    if standing.emergency is None:
+    if standing.emergency is None or here is None or not here.sees_masked or here.refused:
         return NOTHING
-    if here is not None:
-        return Refers("patient", f"Patient/{here.patient}") if here.sees_masked and not here.refused else NOTHING
-    refused = patients_with(REFUSALS[standing.emergency], standing.now)
-    return Linked("patient", "Patient", both(patients_with("emergency-sees-masked", standing.now), Not(refused)))
+    return Refers("patient", f"Patient/{here.patient}")
 
 
 async def _blocking(own: Repository, practitioner: str, now: int) -> frozenset[str] | None:
