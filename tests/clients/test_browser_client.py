@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlencode
 
+import httpx
 import pytest
 from playwright.async_api import Page, async_playwright
 
@@ -68,6 +69,22 @@ async def page() -> AsyncIterator[Page]:
         await chromium.close()
 
 
+async def register(served: Served, id: str, redirect: str, scopes: str) -> None:
+    """Register an app, and wait until the server that runs knows the origin of its page: it hears of it shortly after.
+
+    Until then the page is one of any (`*`), which may not call with `credentials: include`.
+    """
+    await asyncio.to_thread(served.register, id, redirect, scopes)
+    origin = redirect.rsplit("/", 1)[0]
+    async with httpx.AsyncClient(base_url=served.base, headers={"origin": origin}) as client:
+        for _ in range(1_200):
+            answer = await client.get("/.well-known/smart-configuration")
+            if answer.headers["access-control-allow-origin"] == origin:
+                return
+            await asyncio.sleep(0.1)
+    raise AssertionError("the origin of a registered app stays unknown")
+
+
 async def allow_everything(page: Page) -> None:
     """Tick each line of the consent page, and allow."""
     allow = page.get_by_role("button", name="Autoriser")
@@ -80,7 +97,7 @@ async def allow_everything(page: Page) -> None:
 async def test_a_page_of_another_origin_launches_reads_searches_and_refreshes(
     served: Served, app: str, page: Page
 ) -> None:
-    await asyncio.to_thread(served.register, "js-page", f"{app}/index.html", SCOPES)
+    await register(served, "js-page", f"{app}/index.html", SCOPES)
     await page.goto(f"{app}/launch.html?{urlencode({'client': 'js-page', 'scope': SCOPES, 'iss': served.base})}")
     await page.get_by_label("Identifiant").fill("nathalie")
     await page.get_by_label("Mot de passe, ou code provisoire").fill(PASSWORD)
@@ -99,7 +116,7 @@ async def test_a_library_that_sends_its_own_header_and_credentials_reads_and_wri
 ) -> None:
     """`@medplum/core` sends `X-Medplum` and asks with `credentials: include` whatever is set."""
     scopes = "openid launch/patient patient/*.cruds"
-    await asyncio.to_thread(served.register, "medplum", f"{app}/medplum.html", scopes)
+    await register(served, "medplum", f"{app}/medplum.html", scopes)
     await page.goto(f"{app}/medplum.html?{urlencode({'client': 'medplum', 'scope': scopes, 'base': served.base})}")
     await page.get_by_label("Identifiant").fill("nathalie")
     await page.get_by_label("Mot de passe, ou code provisoire").fill(PASSWORD)
