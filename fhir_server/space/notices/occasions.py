@@ -1,0 +1,306 @@
+"""What people are told of, and in which words: a table, so that no message can say more than it.
+
+Domain file §2.11: six kinds, which a person turns on and off. A notice says that there is something to see, and where;
+never what, of whom or by whom (CSP R1111-43, L1110-4): no word of a message comes from what happened. Not an app's name
+either, which tells of an illness as often as not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+#: NOTIF_MESSAGE, NOTIF_DOCUMENT, NOTIF_APPOINTMENT, NOTIF_SYNCHRONIZED_SERVICE, NOTIF_DEPISTAGE, and who had access.
+Kind = Literal["message", "document", "appointment", "service", "screening", "access"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Language = Literal["fr", "en"]
+#: Subject and sentence of a message.
+Words = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """One thing that people are told of.
+
+    Attributes:
+        kind: by which it is turned on and off.
+        path: the page where it is seen; "" where there is nothing to see yet.
+        own: language → what the person is told of their own space.
+        ward: the same of somebody they act for; None where these are not told.
+        at_once: told at any hour, on its own, and whatever was chosen: the law has it told.
+    """
+
+    kind: Kind
+    path: str
+    own: Mapping[Language, Words]
+    ward: Mapping[Language, Words] | None = None
+    at_once: bool = False
+
+
+def _both(french: Words, english: Words) -> Mapping[Language, Words]:
+    return {"fr": french, "en": english}
+
+
+#: Name → what it is. A kind is an occasion of its own name too: what is told where nothing closer is named.
+OCCASIONS: Mapping[str, Occasion] = {
+    "message": Occasion(
+        "message",
+        "/mes-messages",
+        _both(
+            ("Vous avez un nouveau message", "Un nouveau message vous attend dans votre espace santé."),
+            ("You have a new message", "A new message is waiting in your health space."),
+        ),
+        _both(
+            ("Un proche a un nouveau message", "Un nouveau message attend dans l’espace santé d’un proche."),
+            ("A new message for a relative", "A new message is waiting in the health space of somebody you act for."),
+        ),
+    ),
+    "document": Occasion(
+        "document",
+        "/mon-dossier",
+        _both(
+            ("Vous avez un nouveau document", "Un document a été ajouté dans votre espace santé."),
+            ("You have a new document", "A document was added to your health space."),
+        ),
+        _both(
+            ("Un proche a un nouveau document", "Un document a été ajouté dans l’espace santé d’un proche."),
+            ("A new document for a relative", "A document was added to the health space of somebody you act for."),
+        ),
+    ),
+    "visible": Occasion(
+        "document",
+        "/mon-dossier",
+        _both(
+            (
+                "Un document est disponible dans votre espace santé",
+                "Un document est maintenant dans votre dossier médical. Vos professionnels de santé peuvent vous "
+                "l’expliquer.",
+            ),
+            (
+                "A document can be read in your health space",
+                "A document is now in your health record. Your health professionals can explain it to you.",
+            ),
+        ),
+        _both(
+            (
+                "Un document est disponible dans l’espace santé d’un proche",
+                "Un document est maintenant dans le dossier médical d’un proche. Ses professionnels de santé peuvent "
+                "l’expliquer.",
+            ),
+            (
+                "A document can be read in a relative’s health space",
+                "A document is now in the health record of somebody you act for. Their health professionals can "
+                "explain it.",
+            ),
+        ),
+    ),
+    "consult": Occasion(
+        "document",
+        "",
+        _both(
+            (
+                "Pensez à consulter votre professionnel de santé",
+                "Un professionnel de santé qui vous a suivi récemment a une information à vous donner. Prenez "
+                "rendez-vous avec lui, ou avec votre médecin traitant.",
+            ),
+            (
+                "Please get in touch with your health professional",
+                "A health professional who looked after you recently has something to tell you. Please make an "
+                "appointment with them, or with your attending doctor.",
+            ),
+        ),
+        _both(
+            (
+                "Pensez à consulter le professionnel de santé d’un proche",
+                "Un professionnel de santé qui a suivi récemment un proche a une information à lui donner. Prenez "
+                "rendez-vous avec lui, ou avec son médecin traitant.",
+            ),
+            (
+                "Please get in touch with a relative’s health professional",
+                "A health professional who recently looked after somebody you act for has something to tell them. "
+                "Please make an appointment, or see their attending doctor.",
+            ),
+        ),
+    ),
+    "appointment": Occasion(
+        "appointment",
+        "/mes-notifications",
+        _both(
+            ("Un rendez-vous a changé", "Un rendez-vous a été ajouté ou modifié dans votre espace santé."),
+            ("An appointment has changed", "An appointment was added or changed in your health space."),
+        ),
+        _both(
+            ("Le rendez-vous d’un proche a changé", "Un rendez-vous d’un proche a été ajouté ou modifié."),
+            ("A relative’s appointment has changed", "An appointment of somebody you act for was added or changed."),
+        ),
+    ),
+    "service": Occasion(
+        "service",
+        "/mes-applications",
+        _both(
+            (
+                "Services synchronisés avec votre espace santé",
+                "Des services peuvent échanger des données avec votre espace santé, comme vous l’avez accepté. Leur "
+                "liste, et comment retirer ce que vous avez accepté :",
+            ),
+            (
+                "Apps synchronised with your health space",
+                "Apps may exchange data with your health space, as you accepted. Their list, and how to withdraw "
+                "what you accepted:",
+            ),
+        ),
+        _both(
+            (
+                "Services synchronisés avec l’espace santé d’un proche",
+                "Des services peuvent échanger des données avec l’espace santé d’un proche, comme cela a été accepté. "
+                "Leur liste, et comment le retirer :",
+            ),
+            (
+                "Apps synchronised with a relative’s health space",
+                "Apps may exchange data with the health space of somebody you act for, as was accepted. Their list, "
+                "and how to withdraw it:",
+            ),
+        ),
+    ),
+    "reconsent": Occasion(
+        "service",
+        "/mes-applications",
+        _both(
+            (
+                "Votre accord est de nouveau demandé",
+                "Un service a changé ce qu’il fait de vos données. Sans nouvel accord de votre part, il n’échangera "
+                "plus les données concernées. Lequel, et jusqu’à quand décider :",
+            ),
+            (
+                "Your agreement is asked again",
+                "An app has changed what it does with your data. Without a new agreement of yours it will no longer "
+                "exchange the data concerned. Which one, and until when to decide:",
+            ),
+        ),
+        _both(
+            (
+                "Un accord est de nouveau demandé pour un proche",
+                "Un service a changé ce qu’il fait des données d’un proche. Sans nouvel accord, il n’échangera plus "
+                "les données concernées. Lequel, et jusqu’à quand décider :",
+            ),
+            (
+                "An agreement for a relative is asked again",
+                "An app has changed what it does with the data of somebody you act for. Without a new agreement it "
+                "will no longer exchange the data concerned. Which one, and until when to decide:",
+            ),
+        ),
+    ),
+    "screening": Occasion(
+        "screening",
+        "/mes-notifications",
+        _both(
+            ("Une information de prévention vous attend", "Une information de prévention est dans votre espace santé."),
+            ("Prevention: something to read", "Information on prevention is in your health space."),
+        ),
+        _both(
+            (
+                "Une information de prévention pour un proche",
+                "Une information de prévention est dans l’espace santé d’un proche.",
+            ),
+            (
+                "Prevention: something to read for a relative",
+                "Information on prevention is in the health space of somebody you act for.",
+            ),
+        ),
+    ),
+    "access": Occasion(
+        "access",
+        "/mes-acces",
+        _both(
+            (
+                "Votre espace santé a été consulté",
+                "Un professionnel a ouvert votre espace santé pour la première fois.",
+            ),
+            ("Your health space was opened", "A professional opened your health space for the first time."),
+        ),
+        _both(
+            (
+                "L’espace santé d’un proche a été consulté",
+                "Un professionnel a ouvert pour la première fois l’espace santé d’un proche.",
+            ),
+            (
+                "A relative’s health space was opened",
+                "A professional opened the health space of somebody you act for, for the first time.",
+            ),
+        ),
+    ),
+    "agreement": Occasion(
+        "access",
+        "/mon-dossier",
+        _both(
+            (
+                "Un professionnel peut consulter votre dossier médical",
+                "Un professionnel a déclaré que vous acceptez qu’il consulte votre dossier médical. Qui, et comment "
+                "le retirer :",
+            ),
+            (
+                "A professional may consult your health record",
+                "A professional said that you agreed to them consulting your health record. Who it is, and how to "
+                "take it back:",
+            ),
+        ),
+        _both(
+            (
+                "Un professionnel peut consulter le dossier médical d’un proche",
+                "Un professionnel a déclaré qu’il a l’accord nécessaire pour consulter le dossier médical d’un proche. "
+                "Qui, et comment le retirer :",
+            ),
+            (
+                "A professional may consult a relative’s health record",
+                "A professional said that they have the agreement to consult the health record of somebody you act "
+                "for. Who it is, and how to take it back:",
+            ),
+        ),
+    ),
+    "emergency": Occasion(
+        "access",
+        "/mes-acces",
+        _both(
+            (
+                "Votre espace santé a été ouvert en urgence",
+                "Un professionnel a ouvert votre espace santé en déclarant une urgence. Qui, quand et pourquoi :",
+            ),
+            (
+                "Your health space was opened in an emergency",
+                "A professional opened your health space and said that it was an emergency. Who, when and why:",
+            ),
+        ),
+        _both(
+            (
+                "L’espace santé d’un proche a été ouvert en urgence",
+                "Un professionnel a ouvert l’espace santé d’un proche en déclarant une urgence. Qui, quand et "
+                "pourquoi :",
+            ),
+            (
+                "A relative’s health space was opened in an emergency",
+                "A professional opened the health space of somebody you act for and said that it was an emergency. "
+                "Who, when and why:",
+            ),
+        ),
+        at_once=True,
+    ),
+    #: Of the doctor who attends the patient.
+    "emergency-attending": Occasion(
+        "access",
+        "",
+        _both(
+            (
+                "Le dossier de l’un de vos patients a été ouvert en urgence",
+                "Un professionnel a ouvert en urgence le dossier de l’un des patients dont vous êtes le médecin "
+                "traitant. Les traces de ce dossier disent qui, quand et pourquoi.",
+            ),
+            (
+                "The record of one of your patients was opened in an emergency",
+                "A professional opened, in an emergency, the record of one of the patients whose attending doctor you "
+                "are. The traces of that record say who, when and why.",
+            ),
+        ),
+        at_once=True,
+    ),
+}

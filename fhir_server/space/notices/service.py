@@ -1,0 +1,9 @@
+"""What people are told, and how: the notices of every service leave through this one."""
+
+from __future__ import annotations
+
+from fhir_server.space.service import Service
+
+_HERE = "fhir_server.space.notices"
+
+NOTICES = Service("notices", opens=f"{_HERE}.telling:opened")
