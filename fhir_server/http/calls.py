@@ -10,8 +10,9 @@ from itertools import count
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import InvalidParameter, Malformed
-from fhir_server.http.negotiation import Accepted, accepted
+from fhir_server.http.negotiation import FORM, Accepted, accepted, content
 from fhir_server.http.uri import LONGEST, UriTooLong, pairs, segments
 from fhir_server.interactions.exchange import Context
 
@@ -146,6 +147,21 @@ class Incoming:
         else:
             self.wanted = accepted(self.headers.get("accept"), None)
         self.path = segments(path[prefix:].lstrip(b"/"))
+        if self._asks():
+            self.path = (*self.path, "_search")
+
+    def _asks(self) -> bool:
+        """Whether it is a search posted to its type without `_search`, as PDSm's own example of a List is.
+
+        R4 http.html#create: what is posted to a type is a resource to make. A form is none, and criteria without any
+        body neither: nothing else can be meant. What is posted to Binary is content, whatever it is.
+        """
+        if self.method != "POST" or len(self.path) != 1 or self.path[0] not in resource_types() - {"Binary"}:
+            return False
+        if content(self.headers.get("content-type", ""))[0] == FORM:
+            return True
+        empty = "transfer-encoding" not in self.headers and self.headers.get("content-length", "0").strip() == "0"
+        return empty and bool(self.query) and "if-none-exist" not in self.headers
 
     def take(self, found: tuple[tuple[str, str], ...]) -> None:
         """Add pairs of the URL or of a form, keeping those that are the wire's for itself."""

@@ -191,11 +191,13 @@ def additions(declared: Sequence[Service]) -> Additions:
     for one in declared:
         for type, place in one.rows.items():
             rows.setdefault(type, []).append(_late(place))
-    files = [file for one in declared for file in one.search_names]
+    names = [file for one in declared for file in one.search_names]
+    ways = [file for one in declared for file in one.search_ways]
+    hops = [hop for one in declared for hop in one.second_hops]
     demands = {type: _demand(place) for one in declared for type, place in one.demands.items()}
     systems = {wrong: right for one in declared for wrong, right in one.systems.items()}
     cited = {type for one in declared for rule in one.rules if rule.unnamed for type in rule.types}
-    return Additions(files, [hop for one in declared for hop in one.second_hops], rows, demands, systems, cited)
+    return Additions(names, ways, hops, rows, demands, systems, cited)
 
 
 def _demand(place: Place) -> Demand:

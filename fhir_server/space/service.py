@@ -95,6 +95,7 @@ class Service:
         demands: resource type → what a search of it must say, as `search.parameters.additions.Demand`.
         systems: code systems as a guide's examples misspell them in searches → as they are spelled.
         search_names: files of `profiles/` with the names that guides call search parameters by.
+        search_ways: files of `profiles/` with what guides mean by criteria, where that is not what R4 makes of them.
         second_hops: of includes, as `Additions` has them.
     """
 
@@ -112,4 +113,5 @@ class Service:
     demands: Mapping[str, Place] = field(default_factory=dict)
     systems: Mapping[str, str] = field(default_factory=dict)
     search_names: tuple[str, ...] = ()
+    search_ways: tuple[str, ...] = ()
     second_hops: frozenset[tuple[str, str, str]] = frozenset()

@@ -55,8 +55,29 @@ def appointment(id: str, day: str, **more: Any) -> dict[str, Any]:
 AUTHOR_ORG = {"extension": [{"url": MHD + "ihe-authorOrg", "valueReference": {"reference": "Organization/1"}}]}
 BORN = {"url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace", "valueAddress": {"city": "Quimper"}}
 OTHERS = {"resourceType": "Practitioner", "name": [{"family": "MARTIN", "given": ["Paul"]}]}
+OF_MARTIN = {"resourceType": "PractitionerRole", "practitioner": {"reference": "Practitioner/1"}}
+IN_ROLE: list[dict[str, Any]] = [
+    {
+        "resourceType": "PractitionerRole",
+        "id": "r1",
+        "identifier": [{"value": "role-7"}],
+        "practitioner": {"reference": "#q1"},
+    },
+    {
+        "resourceType": "Practitioner",
+        "id": "q1",
+        "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "810009999997"}],
+        "name": [{"family": "LEBRUN", "given": ["Zoé"]}],
+    },
+]
 RESOURCES: list[dict[str, Any]] = [
-    {"resourceType": "Patient", "id": "1", "extension": [BORN], "name": [{"family": "DEMO", "given": ["Nathalie"]}]},
+    {
+        "resourceType": "Patient",
+        "id": "1",
+        "extension": [BORN],
+        "identifier": [{"system": "urn:ins", "value": "1"}],
+        "name": [{"family": "DEMO", "given": ["Nathalie"]}],
+    },
     {"resourceType": "Patient", "id": "2", "name": [{"family": "AUTRE"}]},
     {"resourceType": "Organization", "id": "1", "name": "Laboratoire"},
     {**OTHERS, "id": "1", "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": "99700218896"}]},
@@ -67,6 +88,16 @@ RESOURCES: list[dict[str, Any]] = [
         "b", "20", extension=[KEPT], relatesTo=[{"code": "replaces", "target": {"reference": "DocumentReference/a"}}]
     ),
     {**document("c", "30"), "contained": [{**OTHERS, "id": "a1"}, *r.DOCUMENT["contained"][1:]]},
+    {
+        **document("d", "01", extension=[KEPT]),
+        "author": [{"reference": "#r1"}],
+        "contained": [*IN_ROLE, *r.DOCUMENT["contained"][1:]],
+    },
+    {
+        **document("e", "02", extension=[KEPT]),
+        "contained": [{**OF_MARTIN, "id": "a1"}, *r.DOCUMENT["contained"][1:]],
+        "authenticator": {"reference": "#a1"},
+    },
     submission("s1", "S1", {"resourceType": "PractitionerRole", "practitioner": {"reference": "Practitioner/1"}}, "07"),
     submission("s2", "S2", {"resourceType": "Patient", "name": [{"family": "DEMO"}]}, "04", title="Lot d'octobre"),
     {
@@ -111,29 +142,54 @@ def found(answer: httpx.Response) -> set[str]:
 #: What is asked → the ids found.
 QUERIES: list[tuple[str, set[str]]] = [
     ("DocumentReference?isArchived=true", {"a"}),
-    ("DocumentReference?isArchived=false", {"b"}),
+    # What says nothing is not archived: the extension tells the archived from the active.
+    ("DocumentReference?isArchived=false", {"b", "c", "d", "e"}),
+    ("DocumentReference?PDSm_isArchived=false", {"b", "c", "d", "e"}),
+    ("DocumentReference?isArchived:not=false", {"a"}),
+    ("DocumentReference?isArchived=true,false", {"a", "b", "c", "d", "e"}),
     ("DocumentReference?isArchived:missing=true", {"c"}),
-    ("DocumentReference?isArchived:not=true", {"b", "c"}),
+    ("DocumentReference?isArchived:not=true", {"b", "c", "d", "e"}),
     ("DocumentReference?PDSm_isArchived=true", {"a"}),
     ("DocumentReference?PDSm_isArchived:missing=true", {"c"}),
     ("DocumentReference?creation=2024-01-20", {"b"}),
     ("DocumentReference?creation=ge2024-01-20", {"b", "c"}),
-    ("DocumentReference?Creation=lt2024-01-20", {"a"}),
+    ("DocumentReference?Creation=lt2024-01-20", {"a", "d", "e"}),
     ("DocumentReference?period-start=gt2024-01-15", {"b", "c"}),
-    ("DocumentReference?period-end=le2024-01-15", {"a"}),
+    ("DocumentReference?period-end=le2024-01-15", {"a", "d", "e"}),
     ("DocumentReference?PDSm_DocumentReference_period-start=2024-01-30", {"c"}),
     ("DocumentReference?PDSm_DocumentReference_period-end=2024-01-30", {"c"}),
     ("DocumentReference?relatesto=DocumentReference/a", {"b"}),
     ("DocumentReference?relatesTo=DocumentReference/a", {"b"}),
     ("DocumentReference?author.family=DUPONT", {"a", "b"}),
-    ("DocumentReference?author.given=Paul", {"c"}),
+    ("DocumentReference?author.given=Paul", {"c", "e"}),
     ("DocumentReference?author:Practitioner.family=MARTIN", {"c"}),
     ("DocumentReference?author.identifier=urn:oid:1.2.250.1.71.4.2.1|899700218896", {"a", "b"}),
-    ("DocumentReference?patient=Patient/1&status=current&isArchived=false&period-start=ge2024", {"b"}),
+    # Of a role, contained or not, the person in it: MHD ITI-67 asks of the author, whichever resource that is.
+    ("DocumentReference?author.family=LEBRUN", {"d"}),
+    ("DocumentReference?author.family:exact=LEBRUN", {"d"}),
+    ("DocumentReference?author.family:contains=EBR", {"d"}),
+    ("DocumentReference?author.given=Zoé", {"d"}),
+    ("DocumentReference?author.name=lebrun", {"d"}),
+    ("DocumentReference?author.identifier=810009999997", {"d"}),
+    ("DocumentReference?author.identifier=role-7", {"d"}),
+    ("DocumentReference?author:PractitionerRole.practitioner.family=LEBRUN", {"d"}),
+    ("DocumentReference?author:Practitioner.family=LEBRUN", set()),
+    ("DocumentReference?author.family=MARTIN", {"c", "e"}),
+    ("DocumentReference?authenticator.family=MARTIN", {"e"}),
+    ("DocumentReference?patient:identifier=urn:ins|1", {"a", "b", "c", "d", "e"}),
+    ("DocumentReference?subject:identifier=urn:ins|2", set()),
+    ("List?patient:identifier=urn:ins|1", {"s1", "s2", "s3"}),
+    ("DocumentReference?patient=Patient/1&status=current&isArchived=false&period-start=ge2024-01-02", {"b", "c", "e"}),
     ("DocumentReference?patient.identifier=x|y&status=current", set()),
-    ("DocumentReference?setting=AMBULATOIRE&facility=SA25&format=urn:ihe:iti:xds-sd:pdf:2008", {"a", "b", "c"}),
-    (f"DocumentReference?security-label={N}|N&_sort=-date", {"a", "b", "c"}),
-    ("DocumentReference?identifier=urn:ietf:rfc:3986|urn:uuid:6a0f6e0d-7b0e-4f9b-8e3c-2f7b9e1d0c22", {"a", "b", "c"}),
+    (
+        "DocumentReference?setting=AMBULATOIRE&facility=SA25&format=urn:ihe:iti:xds-sd:pdf:2008",
+        {"a", "b", "c", "d", "e"},
+    ),
+    (f"DocumentReference?security-label={N}|N&_sort=-date", {"a", "b", "c", "d", "e"}),
+    (
+        "DocumentReference?identifier=urn:ietf:rfc:3986|urn:uuid:6a0f6e0d-7b0e-4f9b-8e3c-2f7b9e1d0c22",
+        {"a", "b", "c", "d", "e"},
+    ),
     ("List?designationType=07", {"s1"}),
     (f"List?designationType={nos('TRE_R209-TypeActivite')}|04", {"s2", "s3"}),
     ("List?DesignationType=07", {"s1"}),
@@ -150,6 +206,14 @@ QUERIES: list[tuple[str, set[str]]] = [
     ("List?PDSm_List_PatientAsSource:Patient.family=DEMO", {"s2"}),
     ("List?source:PractitionerRole.practitioner.family=MARTIN", {"s1"}),
     ("List?source:PractitionerRole.practitioner.given=Paul", {"s1"}),
+    # As PDSm spells it, whose chain passes an element that R4 has not.
+    ("List?source:PractitionerRole.partOf.family=MARTIN", {"s1"}),
+    ("List?source:PractitionerRole.partOf.given:exact=Paul", {"s1"}),
+    ("List?source:PractitionerRole.partOf.practitioner.family=MARTIN", {"s1"}),
+    ("List?PDSm_List_PractitionerRoleAsSource:PractitionerRole.partOf.familyEx=MARTIN", {"s1"}),
+    ("List?source.family=MARTIN", {"s1"}),
+    ("List?source.family=DEMO", {"s2"}),
+    ("List?isArchived=false", {"s1", "s2"}),
     ("Appointment?start=ge2024-01-15", {"p2"}),
     ("Appointment?start=ge2024-01-01&start=le2024-01-15", {"p1"}),
     ("Appointment?GAP_Appointment_earliestStart=ge2024-01-15", {"p2"}),

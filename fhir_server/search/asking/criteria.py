@@ -5,11 +5,11 @@ https://hl7.org/fhir/R4/search.html#parameters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fhir_server.fhir.definitions import SearchParameter
-from fhir_server.fhir.outcome import InvalidParameter, NotSupported, TooCostly
+from fhir_server.fhir.outcome import FhirError, InvalidParameter, NotSupported, TooCostly
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.search.asking.chains import chained, reverse
 from fhir_server.search.asking.filter_expression import expression
@@ -52,7 +52,29 @@ def criterion(reading: Reading, type: str, name: str, value: str, steps: int = 0
     """
     if name.startswith("_has:"):
         return reverse(reading, type, name, value, steps, partial(criterion, reading))
-    name = reading.registry.additions.spelled(type, name)
+    additions = reading.registry.additions
+    name = additions.spelled(type, name)
+    ways = additions.ways(type, name, value)
+    return _any(reading, type, ways, steps) if ways else _as_written(reading, type, name, value, steps)
+
+
+def _any(reading: Reading, type: str, ways: Sequence[tuple[str, str]], steps: int) -> Filter:
+    """One of `ways` is met; those that cannot be asked are left out, unless none can."""
+    found: list[Filter] = []
+    problem: FhirError | None = None
+    for name, value in ways:
+        try:
+            found.append(_as_written(reading, type, name, value, steps))
+        except TooCostly:
+            raise
+        except FhirError as error:
+            problem = problem or error
+    if problem is not None and not found:
+        raise problem
+    return either(found)
+
+
+def _as_written(reading: Reading, type: str, name: str, value: str, steps: int) -> Filter:
     if "." in name:
         return chained(reading, type, name, value, steps, partial(criterion, reading))
     code, _, modifier = name.partition(":")

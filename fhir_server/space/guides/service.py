@@ -8,4 +8,9 @@ from __future__ import annotations
 
 from fhir_server.space.service import Service
 
-GUIDES = Service("guides", search_names=("search-names.json",), second_hops=frozenset({("Slot", "Schedule", "actor")}))
+GUIDES = Service(
+    "guides",
+    search_names=("search-names.json",),
+    search_ways=("search-ways.json",),
+    second_hops=frozenset({("Slot", "Schedule", "actor")}),
+)
