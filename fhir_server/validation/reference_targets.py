@@ -82,9 +82,11 @@ class Around:
         root: the resource that contains it, itself when none does.
         entries: those of the Bundle it is an entry of, or is itself; None when it is in none.
         judged: (what, by which profile) → that resource and whether it conforms; shared by all of one Bundle.
+        faultless: (what, by which profile) → an entry's resource that a profile of its Bundle asks to conform to
+            another, which has nothing at all to say of it; of a Bundle alone.
     """
 
-    __slots__ = ("_inside", "entries", "judged", "root")
+    __slots__ = ("_inside", "entries", "faultless", "judged", "root")
 
     def __init__(
         self, root: Tree, entries: Entries | None = None, judged: dict[tuple[int, str], tuple[Tree, bool]] | None = None
@@ -93,6 +95,7 @@ class Around:
         self.root = root
         self.entries = Entries(root) if root.get("resourceType") == "Bundle" else entries
         self.judged = {} if judged is None else judged
+        self.faultless: dict[tuple[int, str], Tree] = {}
         self._inside: dict[str, Tree] | None = None
 
     def of(self, target: Tree) -> Around:

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/validation.html. A resource that is right costs one run;
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -56,6 +57,7 @@ class Validator:
         self.unknown = unknown
         self.lenient = lenient
         self.levels = levels or Levels()
+        self.faultless: Mapping[tuple[int, str], Tree] = {}
 
     def for_client(self, client: str) -> Validator:
         """This validator as it judges what one caller's system sends; what is compiled is shared."""
@@ -66,6 +68,18 @@ class Validator:
             unknown=self.unknown, lenient=self.lenient, levels=levels, codes=self.codes, code_levels=self.code_levels
         )
         found.profiles, found.conformance = self.profiles, self.conformance
+        return found
+
+    def having_judged(self, around: Around) -> Validator:
+        """This validator once a Bundle's profiles have judged it: what they found faultless they need not judge again.
+
+        Args:
+            around: the Bundle, as `profiled` was given it. An entry's resource is recognized by being the same object.
+        """
+        if not around.faultless:
+            return self
+        found = copy(self)
+        found.faultless = around.faultless
         return found
 
     def validate(self, tree: Tree, type: str | None = None, profiles: Sequence[str] = ()) -> list[Issue]:
@@ -95,7 +109,7 @@ class Validator:
         for canonical in dict.fromkeys((*asked, *claims)):
             said = f"{at}.meta.profile[{claims[canonical]}]" if canonical in claims else at
             level = self.levels.of(canonical)
-            if level == "off" and canonical not in asked:
+            if (level == "off" and canonical not in asked) or self.faultless.get((id(tree), canonical)) is tree:
                 continue
             if own_type(canonical) in definitions.lineage(type):
                 continue  # the type's own rules, which are always judged

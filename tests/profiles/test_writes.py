@@ -22,6 +22,7 @@ from tests.validation.test_profiles import profile
 JSON = {"content-type": "application/fhir+json"}
 XML = {"content-type": "application/fhir+xml"}
 BORN = profile("born", "Patient", {"id": "Patient.birthDate", "min": 1})
+TOLD = profile("told", "DocumentReference", {"id": "DocumentReference.docStatus", "min": 1})
 CLAIMING = {"resourceType": "Patient", "meta": {"profile": [BORN["url"]]}}
 DOCUMENT = changed(r.DOCUMENT, "subject", {"reference": "http://example.org/fhir/Patient/1"})
 WRONG = changed(changed(DOCUMENT, "custodian"), "contained.2")
@@ -85,6 +86,36 @@ async def test_the_profile_of_a_transaction_judges_it_whole(server: httpx.AsyncC
     assert answer.status_code == 422
     assert ("pdsm-bundle-submissionset", "Bundle") in keys(answer)
     assert (await server.post("", json=lot)).status_code == 200
+
+
+ATTACHMENT = "entry.1.resource.content.0.attachment"
+
+#: What is changed of a lot → the rule that is then broken, and where. Bundle and entry claim profiles that say it.
+WRONG_LOTS = [
+    (f"{ATTACHMENT}.hash", None, "cardinality-min", "Bundle.entry[1].resource.content[0].attachment.hash"),
+    (f"{ATTACHMENT}.hash", "AAAA", "pdsm-hash", "Bundle.entry[1].resource.content[0].attachment.hash"),
+    ("entry.1.resource.masterIdentifier", None, "cardinality-min", "Bundle.entry[1].resource.masterIdentifier"),
+    ("entry.0.resource.extension", None, "cardinality-min", "Bundle.entry[0].resource.extension"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "key", "where"), WRONG_LOTS)
+async def test_what_the_profiles_of_a_lot_and_of_its_entry_say_alike_is_told_once(
+    server: httpx.AsyncClient, place: str, value: Any, key: str, where: str
+):
+    answer = await server.post("", json=changed(r.LOT, place, value))
+    assert answer.status_code == 422
+    assert (key, where) in keys(answer)
+    told = [repr(issue) for issue in answer.json()["issue"]]
+    assert len(told) == len(set(told))
+
+
+async def test_what_a_lot_finds_right_by_one_profile_is_still_judged_by_the_others_it_claims(server: httpx.AsyncClient):
+    added = await server.put("StructureDefinition/told", json={**TOLD, "id": "told"})
+    assert added.status_code == 201
+    claims = [*r.LOT["entry"][1]["resource"]["meta"]["profile"], TOLD["url"]]
+    answer = await server.post("", json=changed(r.LOT, "entry.1.resource.meta.profile", claims))
+    assert ("cardinality-min", "Bundle.entry[1].resource.docStatus") in keys(answer)
 
 
 @pytest.mark.parametrize(("setting", "status"), [("warning", 201), ("error", 422)])

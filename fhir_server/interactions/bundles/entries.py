@@ -68,16 +68,21 @@ def rows_of(bundle: dict[str, Any], context: Context) -> list[Any]:
     return rows
 
 
-def envelope(bundle: dict[str, Any], context: Context | None = None) -> list[Issue]:
+def envelope(bundle: dict[str, Any], context: Context | None = None, around: Around | None = None) -> list[Issue]:
     """What is wrong with the Bundle itself, its entries' resources left aside: errors only.
 
     The profiles that the Bundle claims judge it whole: what they ask of its entries is asked of the resources too.
+
+    Args:
+        bundle: as it was sent.
+        context: whose validator judges; without it no profile does.
+        around: the Bundle's own, for who goes on with what was found of its entries.
     """
     rows = [_bare(row) for row in bundle.get("entry", ())]
     bare = {**bundle, "entry": rows} if rows else {k: v for k, v in bundle.items() if k != "entry"}
     found = list(validate(bare))
     if context is not None and context.validator is not None and not any(i.severity == "error" for i in found):
-        found += context.validator.profiled(bundle, "Bundle", "Bundle", Around(bundle), (), True)
+        found += context.validator.profiled(bundle, "Bundle", "Bundle", around or Around(bundle), (), True)
     return [issue for issue in found if issue.severity in ("error", "fatal")]
 
 
@@ -148,10 +153,13 @@ def _expression(expression: str | None, entry: Entry) -> str:
 
 
 def together(problems: Iterable[tuple[FhirError, Entry]]) -> FhirError:
-    """One error with the issues of all, in the order of the entries; its status is that of the first."""
+    """One error with the issues of all, in the order of the entries; its status is that of the first.
+
+    A Bundle's profile may say of an entry what the entry's own says: it is told once.
+    """
     ordered = sorted(problems, key=lambda problem: problem[1].number)
     kind = type(ordered[0][0])
-    return kind(issues=[issue for error, entry in ordered for issue in located(error, entry)])
+    return kind(issues=[*dict.fromkeys(issue for error, entry in ordered for issue in located(error, entry))])
 
 
 def answered(entry: Entry, response: Response, context: Context) -> bytes:

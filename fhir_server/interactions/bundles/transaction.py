@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.fhir.json import parse
@@ -19,6 +20,7 @@ from fhir_server.interactions.parameters import shaped
 from fhir_server.interactions.pipeline import Commit
 from fhir_server.interactions.writing import as_readable, retried, written
 from fhir_server.store.protocol import Version
+from fhir_server.validation.reference_targets import Around
 from fhir_server.work.budget import spend
 
 #: Entries judged before others get their turn on the event loop.
@@ -49,7 +51,7 @@ async def transaction(bundle: dict[str, Any], request: Request, context: Context
 async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispatch: Handler) -> Response:
     plan = Plan(context)
     found = _entries(bundle, plan)
-    plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle, context)]
+    _judge_envelope(bundle, plan)
     spend(len(found) * ENTRY)
     reads = [entry for entry in found if _is_read(entry)]
     writing = [entry for entry in found if not _is_read(entry)]
@@ -90,6 +92,14 @@ def _entries(bundle: dict[str, Any], plan: Plan) -> list[entries.Entry]:
         except FhirError as error:
             plan.problems.append((error, _entry(number)))
     return found
+
+
+def _judge_envelope(bundle: dict[str, Any], plan: Plan) -> None:
+    """Note what is wrong with the Bundle; what its profiles find faultless is judged by no entry's own again."""
+    around, context = Around(bundle), plan.context
+    plan.problems += [(Invalid(issues=[issue]), _entry(-1)) for issue in entries.envelope(bundle, context, around)]
+    if context.validator is not None:
+        plan.context = replace(context, validator=context.validator.having_judged(around))
 
 
 def _entry(number: int) -> entries.Entry:

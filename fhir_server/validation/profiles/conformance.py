@@ -272,7 +272,11 @@ class Conformance:
         """A resource inside another, by a profile of its own."""
         type = item.get("resourceType") if isinstance(item, dict) else None
         if isinstance(type, str) and self.type(canonical) in definitions.lineage(type) and NOW.view is not None:
-            yield from self._issues(item, canonical, at, NOW.view.around.of(item), scene.sound, levels, 0)
+            around = NOW.view.around
+            found = self._issues(item, canonical, at, around.of(item), scene.sound, levels, 0)
+            if not found:
+                around.faultless[id(item), canonical] = item
+            yield from found
 
 
 def _is_without_error(issues: list[Issue]) -> bool:
