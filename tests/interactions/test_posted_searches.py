@@ -175,7 +175,7 @@ async def _next(server: Server, asked: str = "active=true&_count=1") -> str:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda url: url[:-1] + ("A" if url[-1] != "A" else "B"),
+        lambda url: url[:-9] + ("A" if url[-9] != "A" else "B") + url[-8:],
         lambda url: url[:40],
         lambda url: url.replace("Patient?", "Observation?"),
         lambda url: url.replace("Patient?", "Patient/p0/Observation?"),

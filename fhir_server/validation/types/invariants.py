@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/conformance-rules.html#constraints
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Literal, Protocol
@@ -21,6 +21,7 @@ from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.rules import ruled
 from fhir_server.validation.steps import STRING, Step, is_primitive, steps
 from fhir_server.validation.types.existence import as_schema
+from fhir_server.validation.types.plainly import is_plain
 from fhir_server.validation.types.textual_rules import STATED
 from fhir_server.validation.walking import Place, places, reached
 
@@ -108,7 +109,7 @@ class Invariant:
             path: where its children are defined.
             within: gives the scene when it is needed; most elements are judged without.
         """
-        if self.key in _QUICKLY and _QUICKLY[self.key](value):
+        if is_plain(self.expression, value):
             return True
         scene = within.scene
         parent = None if value is scene.resource.value else scene.resource
@@ -150,42 +151,6 @@ def evaluated(path: str) -> tuple[Invariant, ...]:
         for c in _constraints(path)
         if c.expression and (c.severity == "warning" or as_schema(c.expression, table) is None)
     )
-
-
-def in_order(period: Mapping[str, Any]) -> bool:
-    """Whether a Period's ends, written alike and with the same zone, are in order as they are read: most are."""
-    start, end = period.get("start"), period.get("end")
-    if not isinstance(start, str) or not isinstance(end, str) or len(start) != len(end):
-        return False
-    return start <= end and (len(start) <= 10 or start[19:] == end[19:])
-
-
-def _distinct(system: Mapping[str, Any]) -> bool:
-    """Whether a CodeSystem's codes all differ, as far as that is seen at once; there may be a hundred thousand."""
-    if "contained" in system:
-        return False
-    codes: list[Any] = []
-    waiting = [system]
-    while waiting:
-        rows = waiting.pop().get("concept", [])
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            return False
-        codes += [row.get("code") for row in rows]
-        waiting += [row for row in rows if "concept" in row]
-    return all(isinstance(code, str) for code in codes) and len(set(codes)) == len(codes)
-
-
-def _to_the_day(date: Any) -> bool:
-    """Whether a date says its day, as vs-1 asks."""
-    return isinstance(date, str) and len(date) >= 10
-
-
-#: Invariants that most elements are seen to satisfy without asking them; what is not seen so is asked.
-_QUICKLY: dict[str, Callable[[Any], bool]] = {
-    "start.hasValue().not() or end.hasValue().not() or (start <= end)": in_order,
-    "concept.code.combine($this.descendants().concept.code).isDistinct()": _distinct,
-    "($this as dateTime).toString().length() >= 8": _to_the_day,
-}
 
 
 def _constraints(path: str) -> tuple[definitions.Constraint, ...]:

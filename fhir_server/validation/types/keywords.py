@@ -15,6 +15,7 @@ from fhir_server.validation.codings import Codes, is_right
 from fhir_server.validation.steps import Step, steps
 from fhir_server.validation.types import extensible, invariants
 from fhir_server.validation.types.invariants import Invariant, Scene
+from fhir_server.validation.types.plainly import in_order
 
 Schema = dict[str, Any]
 #: What a reference says, and the types its element allows (empty: any).
@@ -155,7 +156,7 @@ class Held:
 
     def validate(self, instance: Any) -> None:
         """Raise ValueError when one does not hold."""
-        if instance.__class__ is not dict or (self.period and invariants.in_order(instance)):
+        if instance.__class__ is not dict or (self.period and in_order(instance)):
             return
         run = RUNNING.run
         if run is None:
