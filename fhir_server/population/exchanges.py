@@ -15,6 +15,7 @@ from fhir_server.population.tables import rows, wheel
 from fhir_server.population.world import World, instant
 
 CLOSED = f"{OWN}/StructureDefinition/ens-conversation-closed"
+MESSAGE = f"{OWN}/StructureDefinition/ens-message"
 CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
 CARE_TEAM = "https://interop.esante.gouv.fr/ig/fhir/cds/StructureDefinition/cds-ihe-careteam"
 
@@ -48,14 +49,20 @@ def _message(
     holder = reference("Patient", world.id("pat", person.number))
     professional = reference("Practitioner", doctor.id)
     text = words[("opening", "reply", "closing")[turn - 1]]
-    found: dict[str, Any] = {"resourceType": "Communication", "id": world.id("msg", person.number, number, turn)}
+    first = world.id("msg", person.number, number, 1)
+    found: dict[str, Any] = {
+        "resourceType": "Communication",
+        "id": world.id("msg", person.number, number, turn),
+        "meta": {"profile": [MESSAGE]},
+    }
     if turn == 3:
         found["extension"] = [{"url": CLOSED, "valueBoolean": True}]
+    if turn > 1:
+        found["partOf"] = [reference("Communication", first)]
+        found["inResponseTo"] = [reference("Communication", world.id("msg", person.number, number, turn - 1))]
     found |= {
-        "identifier": [
-            {"system": f"{OWN}/conversations", "value": world.id("msg", person.number, number, 1)},
-        ],
         "status": "completed",
+        "category": [concept(f"{OWN}/CodeSystem/ens-communication-category", "message", "Message")],
         "priority": "routine",
         "subject": holder,
         "topic": {"text": words["subject"]},
@@ -64,9 +71,7 @@ def _message(
         "sender": holder if turn == 2 else professional,
         "payload": [{"contentString": text}],
     }
-    if turn > 1:
-        found["inResponseTo"] = [reference("Communication", world.id("msg", person.number, number, turn - 1))]
-    elif rng.random() < 0.7:
+    if turn == 1 and rng.random() < 0.7:
         found["received"] = instant(day, 21, rng.randrange(60))
     return found
 

@@ -152,7 +152,12 @@ RULES: list[Rule] = [
     # Ours
     (r.MESSAGE, "sender", HOLDER, "ens-message-close", C),
     (r.MESSAGE, "payload", None, "cardinality-min", f"{C}.payload"),
-    (r.MESSAGE, "sent", None, "cardinality-min", f"{C}.sent"),
+    (r.MESSAGE, "category", None, "cardinality-min", f"{C}.category"),
+    (r.MESSAGE, "topic.text", "x" * 201, "ens-message-topic", C),
+    (r.MESSAGE, "payload.0.contentString", "x" * 20_001, "ens-message-text", C),
+    (r.MESSAGE, "status", "in-progress", "ens-message-status", C),
+    (r.MESSAGE, "inResponseTo", [{"reference": "Communication/1"}], "ens-message-thread", C),
+    (r.MESSAGE, "identifier", [{"system": "urn:x", "value": "1"}], "ens-message-identifier", C),
     (changed(r.MESSAGE, "extension"), "sender", HOLDER, "ens-message-people", C),
     (r.APP, "extension.0.valueCode", "x", "ens-app-status", "Device.extension[0]"),
     (r.APP, "owner", None, "cardinality-min", "Device.owner"),

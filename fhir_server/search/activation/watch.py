@@ -27,9 +27,9 @@ from fhir_server.store.protocol import Position, Records, Store
 #: Kind of the records: key = canonical URL, value = `Standing`.
 STANDING = "search-parameter"
 #: Grows when `extract` writes other rows than before for the same resource: 2 has instants without width, and every row
-#: of contained resources; 3 has attachments, and traces of several patients; 4 has the rows of the medical record. What
-#: was stored earlier is then indexed anew (`reindex.py`).
-FORMAT = b"4"
+#: of contained resources; 3 has attachments, and traces of several patients; 4 has the rows of the medical record; 5 of
+#: messages. What was stored earlier is then indexed anew (`reindex.py`).
+FORMAT = b"5"
 #: Where it is recorded that everything stored is indexed so.
 FORMAT_KEPT = ("reindex", "format")
 

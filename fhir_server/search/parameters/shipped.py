@@ -13,6 +13,10 @@ from fhir_server.fhir.definitions import folder
 
 @cache
 def definitions() -> tuple[Mapping[str, Any], ...]:
-    """The SearchParameter resources of `profiles/national`, in the order of their files."""
-    files = sorted((folder("profiles") / "national").glob("SearchParameter-*.json"))
+    """The SearchParameter resources of `profiles/national` and of `profiles/ens`, in the order of their files."""
+    files = [
+        file
+        for name in ("national", "ens")
+        for file in sorted((folder("profiles") / name).glob("SearchParameter-*.json"))
+    ]
     return tuple(msgspec.json.decode(file.read_bytes(), type=dict[str, Any]) for file in files)

@@ -1,0 +1,21 @@
+"""Secure messages: exchanges that professionals begin and patients answer, by the rules of the national service.
+
+https://fhir-server.example/StructureDefinition/ens-message, a profile of
+https://hl7.org/fhir/R4/communication.html of this server's own.
+"""
+
+from __future__ import annotations
+
+from fhir_server.interactions.pipeline import Step
+from fhir_server.space.messages import reading_rules, writing
+from fhir_server.space.service import Service
+
+_HERE = "fhir_server.space.messages"
+_MESSAGES = frozenset({"Communication"})
+
+MESSAGES = Service(
+    "messages",
+    rules=reading_rules.RULES,
+    steps=(Step("messages", _MESSAGES, arrange=writing.arrange),),
+    rows={"Communication": f"{_HERE}.rows:communications"},
+)
