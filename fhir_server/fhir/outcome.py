@@ -7,8 +7,9 @@ https://hl7.org/fhir/R4/http.html#2.21.0.4. A kind of error is a subclass here: 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
@@ -106,6 +107,20 @@ class FhirError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """As it crosses to another process: the constructor's arguments are by name."""
         return _again, (type(self), self.args, self.__dict__)
+
+    def placed(self, places: Mapping[str, str]) -> Self:
+        """The same error, told at other elements.
+
+        Args:
+            places: FHIRPath of an element → of the one that is told in its stead.
+        """
+        if not any(issue.expression in places for issue in self.issues):
+            return self
+        made = copy(self)
+        made.issues = tuple(
+            replace(one, expression=places.get(one.expression or "", one.expression)) for one in self.issues
+        )
+        return made
 
     def body(self) -> bytes:
         """The OperationOutcome, serialised."""

@@ -41,10 +41,15 @@ def is_content(method: str, path: tuple[str, ...], media_type: str, body: bytes)
 
 def is_document(method: str, path: tuple[str, ...], media_type: str, body: bytes) -> bool:
     """Whether a body posted to an operation is an XML document of another standard than FHIR; arguments as above."""
-    if method != "POST" or path[-1:] == () or path[-1][:1] != "$" or media_type not in ("", *_XML):
+    if method != "POST" or path[-1:] == () or path[-1][:1] != "$" or not _is_xml(media_type):
         return False
     root = _root(body)
     return root is not None and " " in root and not root.startswith(f"{_FHIR} ")
+
+
+def _is_xml(media_type: str) -> bool:
+    """Whether a body of that type may be XML of another standard (RFC 7303 §4.2: `application/hl7-v3+xml`)."""
+    return media_type in ("", *_XML) or (media_type.endswith("+xml") and media_type not in FORMATS)
 
 
 class _Root(Exception):

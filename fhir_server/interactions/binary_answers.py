@@ -116,5 +116,5 @@ def disposition(media_type: str) -> dict[str, str]:
     """`Content-Disposition` of content of a type (RFC 6266); nothing in it was said by a client."""
     essence = media_type.partition(";")[0].strip().lower()
     how = "inline" if essence in _SHOWN else "attachment"
-    ending = _SHOWN.get(essence) or _SAVED.get(essence, "bin")
+    ending = _SHOWN.get(essence) or _SAVED.get(essence) or ("xml" if essence.endswith("+xml") else "bin")
     return {"Content-Disposition": f'{how}; filename="document.{ending}"'}

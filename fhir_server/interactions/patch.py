@@ -91,14 +91,16 @@ def change_of(request: Request, context: Context) -> Patch:
     )
 
 
-async def changed(request: Request, context: Context, type: str, id: str, change: Patch) -> tuple[Commit, list[Issue]]:
-    """What a patch of the current version would write, and what validation says of it."""
+async def changed(
+    request: Request, context: Context, type: str, id: str, change: Patch
+) -> tuple[Commit, list[Issue], Version]:
+    """What a patch of the current version would write, what validation says of it, and that version."""
     before = await patchable(context, type, id)
     require_match(request, before)
     tree = await applied(before, change, context)
     context.pipeline.receive(tree, before)
     issues = await context.pipeline.judged(context, tree)
-    return await context.pipeline.prepared(context, Wanted(type, id, tree, before, "PATCH")), issues
+    return await context.pipeline.prepared(context, Wanted(type, id, tree, before, "PATCH")), issues, before
 
 
 async def patchable(context: Context, type: str, id: str) -> Version:
@@ -136,6 +138,6 @@ async def applied(before: Version, change: Patch, context: Context) -> dict[str,
 async def _patched(
     request: Request, context: Context, type: str, id: str, change: Patch, guards: list[Guard]
 ) -> Response:
-    made, issues = await changed(request, context, type, id, change)
+    made, issues, before = await changed(request, context, type, id, change)
     [version] = await context.pipeline.commit(context, made, guards)
-    return written(version, 200, await as_readable(version, context), issues)
+    return written(version, 200, await as_readable(version, context, before), issues)

@@ -6,7 +6,7 @@ The server's own steps (`server_steps`) come first; services add theirs. https:/
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -36,6 +36,7 @@ class Change:
         beside: what is written with it, in the same commit, because it was sent inside it.
         claims: names that it alone of its type holds from now on, as `Put.claims`; None: it goes on with those it has.
         content: the `data` of a Binary where that is stored already, and not in its tree (`Context.blobs`).
+        sent_as: of what was sent inside another resource: its elements → those that they were sent as, in FHIRPath.
     """
 
     type: str
@@ -48,6 +49,7 @@ class Change:
     beside: Sequence[Change] = ()
     claims: frozenset[str] | None = None
     content: Content | None = None
+    sent_as: Mapping[str, str] = field(default_factory=dict)
 
     def arranged(self, tree: dict[str, Any], *beside: Change) -> Change:
         """This change, with what it writes in another form, and what was taken out of it beside it."""
@@ -246,8 +248,7 @@ class Pipeline:
         await self.judge(context, change)
         made, among = Commit([await _write(context, change)]), among.having(change.beside)
         await self._complete(context, [change], among, made, frozenset())
-        for one in change.beside:
-            await self._add(context, one, among, made, frozenset())
+        await self._add_beside(context, change, among, made, frozenset())
         return made
 
     async def ending(self, context: Context, versions: Sequence[Version], among: Among = ALONE) -> Commit:
@@ -349,8 +350,17 @@ class Pipeline:
         made.extra.append(await _write(context, change))
         here = among.having((change, *change.beside))
         await self._complete(context, [change], here, made, asked)
+        await self._add_beside(context, change, here, made, asked)
+
+    async def _add_beside(
+        self, context: Context, change: Change, among: Among, made: Commit, asked: frozenset[str]
+    ) -> None:
         for one in change.beside:
-            await self._add(context, one, here, made, asked)
+            try:
+                await self._add(context, one, among, made, asked)
+            except FhirError as error:
+                # Who sent it inside another resource knows its elements by the names they had there.
+                raise error.placed(one.sent_as) from None
 
     def _of(self, type: str) -> tuple[Step, ...]:
         found = self._by_type.get(type)

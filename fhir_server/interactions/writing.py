@@ -103,12 +103,20 @@ def written(version: Version, status: int, context: Context, issues: Sequence[Is
     )
 
 
-async def as_readable(version: Version, context: Context) -> Context:
+async def as_readable(version: Version, context: Context, before: Version | None = None) -> Context:
     """`context`, without a body preferred where the caller may write that version and not read it.
 
     For writes whose answer tells what was there before: the letter `u` of a SMART scope does not give to read.
+
+    Args:
+        version: what is answered.
+        context: of the call.
+        before: the version that it follows: who could read that is shown what they made of it, though it is hidden from
+            then on (a document deleted by its status: PDSm answers with the resource).
     """
     if context.prefer != "representation" or await context.repository.shows(version):
+        return context
+    if before is not None and await context.repository.shows(before):
         return context
     return replace(context, prefer="minimal")
 

@@ -68,6 +68,33 @@ def test_an_operation_does_what_the_rfc_says(document: Any, operations: list[Any
     assert patched(document, *operations) == result
 
 
+def _remove(path: str) -> dict[str, Any]:
+    return {"op": "remove", "path": path}
+
+
+@pytest.mark.parametrize(
+    ("document", "operations", "result"),
+    [
+        ({"a": [1], "b": 2}, [_remove("/a/0")], {"b": 2}),
+        ({"a": [1, 2], "b": 2}, [_remove("/a/1"), _remove("/a/0")], {"b": 2}),
+        ({"a": {"c": 1}, "b": 2}, [_remove("/a/c")], {"b": 2}),
+        # What then has nothing in it goes too.
+        ({"a": [{"c": [1]}], "b": 2}, [_remove("/a/0/c/0")], {"b": 2}),
+        ({"a": [{"c": [1]}, {"c": [2], "d": 3}]}, [_remove("/a/0/c/0"), _remove("/a/1/c/0")], {"a": [{"d": 3}]}),
+        ({"a": [{"c": 1}, {"c": 2}], "b": 2}, [_remove("/a/0/c"), _remove("/a/1/c")], {"b": 2}),
+        ({"a": [1], "b": [2]}, [{"op": "move", "from": "/a/0", "path": "/b/-"}], {"b": [2, 1]}),
+        # Until the last operation it may be filled again.
+        ({"a": [1]}, [_remove("/a/0"), {"op": "add", "path": "/a/-", "value": 2}], {"a": [2]}),
+        # What nothing was taken out of stays as it came, for validation to refuse.
+        ({"a": [1], "b": [], "c": 1}, [_remove("/a/0")], {"b": [], "c": 1}),
+        ({"a": 1}, [_remove("/a")], {}),
+    ],
+)
+def test_what_the_last_member_is_taken_out_of_goes_with_it(document: Any, operations: list[Any], result: Any) -> None:
+    """https://hl7.org/fhir/R4/json.html: no array and no object is empty."""
+    assert patched(document, *operations) == result
+
+
 @pytest.mark.parametrize(
     ("document", "operation"),
     [

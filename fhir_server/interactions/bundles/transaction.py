@@ -146,7 +146,7 @@ async def _answers(plan: Plan, versions: Sequence[Version]) -> dict[int, bytes]:
             planned.found = planned.twin.found
         context = plan.context
         if planned.change is not None and planned.found is not None:
-            context = await as_readable(planned.found, context)
+            context = await as_readable(planned.found, context, planned.before)
         answers[planned.entry.number] = entries.answered(planned.entry, _answer(planned, context), context)
     return answers
 

@@ -42,15 +42,18 @@ def read(body: bytes, max_depth: int = 64) -> Callable[[dict[str, Any]], Any]:
 
     def change(tree: dict[str, Any]) -> Any:
         document: list[Any] = [tree]
-        copied = 0
+        copied, emptied = 0, list[Any]()
         for n, (apply, operation) in enumerate(steps):
             try:
+                source = _source(document, operation)
                 copied += apply(document, operation) or 0
             except _Failed as failed:
                 raise Invalid(f"{operation['op']}: {failed}.", f"patch[{n}]", code="processing") from None
             if copied > MAX_COPIED:
                 raise Invalid("The patch copies too much.", f"patch[{n}]", code="too-costly")
-        return document[0]
+            if source is not None and not source:
+                emptied.append(source)
+        return _without(document[0], {id(one) for one in emptied if not one}) if emptied else document[0]
 
     return change
 
@@ -95,6 +98,34 @@ def _pointer(operation: dict[str, Any], member: str, where: str) -> Pointer:
         return pointer(operation[member])
     except ValueError as error:
         raise Malformed(f"{member} is {error}.", f"{where}.{member}", code="value") from None
+
+
+def _source(document: list[Any], operation: dict[str, Any]) -> Any:
+    """What an operation takes something out of; None of one that takes nothing out."""
+    path = {"remove": operation["path"], "move": operation.get("from")}.get(operation["op"])
+    return _get(document, path[:-1]) if path else None
+
+
+def _without(value: Any, emptied: set[int]) -> Any:
+    """`value` without what the patch has taken the last member of, and without what then has none.
+
+    https://hl7.org/fhir/R4/json.html: an array or object is never empty. While operations follow one another it may be:
+    the next one may fill it.
+    """
+    if isinstance(value, dict):
+        for name in [name for name, one in value.items() if _is_emptied(_without(one, emptied), emptied)]:
+            del value[name]
+            emptied.add(id(value))
+    elif isinstance(value, list):
+        kept = [one for one in value if not _is_emptied(_without(one, emptied), emptied)]
+        if len(kept) < len(value):
+            value[:] = kept
+            emptied.add(id(value))
+    return value
+
+
+def _is_emptied(value: Any, emptied: set[int]) -> bool:
+    return id(value) in emptied and not value
 
 
 def _add(document: list[Any], operation: dict[str, Any]) -> None:

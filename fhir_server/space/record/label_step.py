@@ -23,7 +23,7 @@ from fhir_server.space.record.invisible import (
     saying,
     visible_from,
 )
-from fhir_server.space.record.labels import concepts, issues, stored
+from fhir_server.space.record.labels import concepts, displayed, issues, stored
 from fhir_server.space.record.sharing.replacing import targets
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Position
@@ -47,7 +47,9 @@ async def arrange(context: Context, change: Change) -> Change:
     labels = concepts(tree) if tree is not None else []
     if tree is None or not labels:
         return change
-    made = await _dated(context, change, stored(labels), labels)
+    # A patch says a code, and the document is written anew; what is filed stays as it came, if it is spelled so.
+    spelt = displayed(stored(labels)) if change.method == "PATCH" else stored(labels)
+    made = await _dated(context, change, spelt, labels)
     return change if made == labels else change.arranged({**tree, "securityLabel": made})
 
 

@@ -119,6 +119,19 @@ def stored(labels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(kept.values())
 
 
+def displayed(labels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Labels in their stored spelling, with the words of the value set where they came without any."""
+    return [
+        {**concept, "coding": [_displayed(one) for one in codings(concept)]} if codings(concept) else concept
+        for concept in labels
+    ]
+
+
+def _displayed(coding: dict[str, Any]) -> dict[str, Any]:
+    found = label(coding)
+    return {**coding, "display": found.display} if found is not None and "display" not in coding else coding
+
+
 def _split(concept: dict[str, Any]) -> Iterator[tuple[Label | None, dict[str, Any]]]:
     """Each label that a concept has, with a concept of its own; (None, the concept) where it has none of ours."""
     ours = [(found, one) for one in codings(concept) if (found := label(one)) is not None]

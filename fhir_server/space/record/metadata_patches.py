@@ -30,6 +30,7 @@ _PSEUDO = re.compile(
     r"""(?:pdsm-ext-is-archived|PDSm-isArchived)['"\u2018\u2019\u201c\u201d]?\s*\]/valueBoolean""",
     re.ASCII,
 )
+_END = "/extension/-"
 _BOOLEANS = {"true": True, "false": False}
 _OPERATION = re.compile(r"\bpatch\[0\]")
 
@@ -57,12 +58,17 @@ def _others(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def spelled(context: Context, request: Request) -> Patch | None:
-    """A JSON Patch with the guides' path of the archive flag, as what it means; None of any other patch."""
-    if request.content_type != "application/json-patch+json" or is_strict(context) or b"extension[" not in request.body:
+    """A JSON Patch with the guides' path of the archive flag, as what it means; None of any other patch.
+
+    So is the end of a list of extensions that is not there yet: R4 has no empty list to which it could be added.
+    """
+    if request.content_type != "application/json-patch+json" or is_strict(context):
+        return None
+    if b"extension[" not in request.body and _END.encode() not in request.body:
         return None
     json_patch.read(request.body, context.settings.max_depth)  # refused as any other where it is no patch at all
     operations = parse(b'{"patch":%s}' % request.body.lstrip(b"\xef\xbb\xbf"), context.settings.max_depth + 1)["patch"]
-    if not any(_PSEUDO.fullmatch(one["path"]) for one in operations):
+    if not any(one["path"] == _END or _PSEUDO.fullmatch(one["path"]) for one in operations):
         return None
 
     def change(tree: dict[str, Any]) -> Any:
@@ -83,13 +89,15 @@ def _place(error: FhirError) -> str:
 
 def _meant(operation: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
     """One operation, its path a JSON Pointer into that document."""
+    if operation["op"] == "add" and operation["path"] == _END and not tree.get("extension"):
+        return {"op": "add", "path": "/extension", "value": [operation["value"]]}
     if not _PSEUDO.fullmatch(operation["path"]):
         return operation
     said = operation.get("value")
     value = _BOOLEANS.get(said, said) if isinstance(said, str) else said
     found = [n for n, one in enumerate(dicts(tree.get("extension"))) if one.get("url") == IS_ARCHIVED]
     if found and operation["op"] == "remove":
-        return {"op": "remove", "path": "/extension" if len(tree["extension"]) == 1 else f"/extension/{found[0]}"}
+        return {"op": "remove", "path": f"/extension/{found[0]}"}
     if found:
         return {**operation, "path": f"/extension/{found[0]}/valueBoolean", "value": value}
     if operation["op"] not in ("add", "replace"):

@@ -68,6 +68,8 @@ _JSON = "application/fhir+json"
 WAYS = {
     "the body, application/xml": ("application/xml", cda()),
     "the body, text/xml; charset": ("text/xml; charset=utf-8", cda()),
+    "the body, as HL7 calls it": ("application/hl7-v3+xml", cda()),
+    "the body, as IHE calls it": ("application/cda+xml; charset=UTF-8", cda()),
     "a Binary in JSON": (_JSON, json.dumps(_binary(cda())).encode()),
     "a Binary in XML": ("application/fhir+xml", to_xml(json.dumps(_binary(cda())).encode())),
     "a Binary in XML that calls itself application/xml": (

@@ -21,6 +21,7 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import FHIR_JSON, Request
 from fhir_server.interactions.routes import dispatch
 from fhir_server.settings import Settings
+from fhir_server.space.record.sharing.words import DOCUMENT_TYPES
 from fhir_server.store.outside import INSIDE
 from tests.server.people import kept
 from tests.space.record import making
@@ -121,6 +122,36 @@ async def test_a_patients_title_has_fifty_characters(house: House, length: int, 
         assert (answer.status, "content[0].attachment.title" in words) == (422, True), words
     else:
         assert "attachment.title" not in words or answer.status == 201, words
+
+
+#: What a patient publishes with its content inside it (ITI-105) → the element that is told.
+PUBLISHED = [
+    ("application/zip", ZIP, "contentType"),
+    ("application/pdf", ZIP, "contentType"),
+    ("application/pdf", PDF + b" " * 100_000, "data"),
+]
+
+
+@pytest.mark.parametrize("way", ["alone", "transaction", "batch"])
+@pytest.mark.parametrize(("media_type", "content", "told"), PUBLISHED)
+async def test_what_is_wrong_with_content_inside_a_document_is_told_where_it_was_sent(
+    house: House, media_type: str, content: bytes, told: str, way: str
+) -> None:
+    tree = making.a_simple(author=[{"reference": "Patient/1"}])
+    for name in ("custodian", "context", "category", "authenticator"):
+        tree.pop(name, None)
+    tree.pop("meta")
+    tree["type"] = {"coding": [{"system": DOCUMENT_TYPES, "code": "EXPPAT_1"}]}
+    tree["content"] = [{"attachment": {"contentType": media_type, "data": b64encode(content).decode(), "title": "x"}}]
+    ask, where = Caller(house, PATIENT), f"DocumentReference.content[0].attachment.{told}"
+    if way == "alone":
+        answer = await ask("POST", "DocumentReference", tree)
+    else:
+        bundle = {"resourceType": "Bundle", "type": way, "entry": [making.an_entry(tree)]}
+        answer = await ask("POST", "", bundle)
+        where = where.replace("DocumentReference", "Bundle.entry[0].resource", 1)
+    outcome = answer.json["entry"][0]["response"]["outcome"] if way == "batch" else answer.json
+    assert where in [one for issue in outcome["issue"] for one in issue.get("expression", ())], outcome
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["short", "long"])

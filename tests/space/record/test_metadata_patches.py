@@ -15,14 +15,16 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_server.access.grant import VERBS, Scope
 from fhir_server.app import opened
 from fhir_server.settings import Settings
+from fhir_server.space.record.labels import LABELS
 from tests.examples import shared_data
 from tests.profiles import resources as r
 from tests.server.people import kept
 from tests.server.whole import asking
 from tests.space.record import making
-from tests.space.record.callers import labelled
+from tests.space.record.callers import Caller, document, grant, labelled
 from tests.space.record.making import a_document, a_lot
 from tests.space.record.test_lots import said
 
@@ -65,6 +67,9 @@ PATCHES: list[tuple[str, list[dict[str, Any]], int, tuple[str, str, Any]]] = [
     ("archived as PDSm's example writes it", [operation(f"/extension[url:\u201d{SEARCH}\u201d]/valueBoolean", "true")], 200, ("current", "N", True)),
     ("archived and taken back", [operation(f"/extension[url:'{URL}']/valueBoolean", True), operation(f"/extension[url='{URL}']/valueBoolean", False)], 200, ("current", "N", False)),
     ("archived and removed", [operation(f"/extension[url:'{URL}']/valueBoolean", True), {"op": "remove", "path": f"/extension[url:'{URL}']/valueBoolean"}], 200, ("current", "N", None)),
+    ("archived at the end of no list", [operation("/extension/-", {"url": URL, "valueBoolean": True}, "add")], 200, ("current", "N", True)),
+    ("archived and removed by RFC 6902", [operation("/extension", [{"url": URL, "valueBoolean": True}], "add"), {"op": "remove", "path": "/extension/0"}], 200, ("current", "N", None)),
+    ("the last label", [{"op": "remove", "path": "/securityLabel/0"}], 422, ("current", "N", None)),
     ("archived by what is no boolean", [operation(f"/extension[url:'{URL}']/valueBoolean", "perhaps")], 422, ("current", "N", None)),
     ("archived and something else", [operation(f"/extension[url:'{URL}']/valueBoolean", True), operation("/description", "x", "add")], 405, ("current", "N", None)),
     ("another extension by a path like it", [operation("/extension[url:'http://example.org/x']/valueBoolean", True)], 422, ("current", "N", None)),
@@ -116,6 +121,63 @@ async def test_a_fhirpath_patch_archives_and_supersedes(sharing: httpx.AsyncClie
         assert answer.status_code == 200, answer.text
     assert answer.json()["extension"] == [{"url": URL, "valueBoolean": True}]
     assert answer.json()["status"] == "superseded"
+
+
+async def test_a_flag_that_is_the_only_extension_is_taken_back_in_every_format(sharing: httpx.AsyncClient) -> None:
+    deleting = parameters(
+        part("type", valueCode="delete"),
+        part("path", valueString=f"DocumentReference.extension.where(url='{URL}')"),
+    )
+    for sent, kind in (
+        (json.dumps([{"op": "remove", "path": "/extension/0"}]), "application/json-patch+json"),
+        (json.dumps(deleting), "application/fhir+json"),
+        ('<diff xmlns:f="http://hl7.org/fhir"><remove sel="f:DocumentReference/f:extension[1]"/></diff>', "application/xml-patch+xml"),
+    ):  # fmt: skip
+        name = await a_name(sharing, extension=[{"url": URL, "valueBoolean": True}])
+        answer = await sharing.patch(
+            f"DocumentReference?identifier={name}", content=sent, headers={"Content-Type": kind}
+        )
+        assert answer.status_code == 200, answer.text
+        assert "extension" not in answer.json()
+
+
+async def test_deletion_is_answered_with_the_resource(tmp_path: Path) -> None:
+    """PDSm, flows 3 and 4: the body is the resource; and then it is nowhere."""
+    author = grant("Practitioner/author", Scope("user", "*", VERBS))
+    async with opened(Settings(data=tmp_path, base_url="http://127.0.0.1/fhir")) as house:
+        await kept(house, making.PATIENT, {"resourceType": "Practitioner", "id": "author"})
+        await kept(house, *(document(id, "N", patient="1") for id in ("d1", "d2")))
+        ask = Caller(house, author)
+        sent = [operation("/status", "entered-in-error")]
+        for address in ("DocumentReference/d1", "DocumentReference?_id=d2"):
+            answer = await ask("PATCH", address, sent, JSON_PATCH["Content-Type"])
+            assert (answer.status, answer.json["status"], answer.json["meta"]["versionId"]) == (
+                200,
+                "entered-in-error",
+                "2",
+            )
+        for id in ("d1", "d2"):
+            assert not await ask.sees("DocumentReference", id)
+            assert (await ask("PATCH", f"DocumentReference/{id}", sent, JSON_PATCH["Content-Type"])).status == 404
+
+
+@pytest.mark.parametrize("code", ["N", "R", "V", "MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX"])
+async def test_a_label_that_is_patched_in_has_the_words_of_its_value_set(sharing: httpx.AsyncClient, code: str) -> None:
+    bare = [{"coding": [{**LABELS[code].coding}]}]
+    del bare[0]["coding"][0]["display"]
+    name = await a_name(sharing)
+    answer = await sharing.patch(
+        f"DocumentReference?identifier={name}", json=[operation("/securityLabel/0", bare[0])], headers=JSON_PATCH
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["securityLabel"][0]["coding"] == [LABELS[code].coding]
+    # Who says other words keeps them.
+    named = {"coding": [{**LABELS["N"].coding, "display": "normal"}]}
+    name = await a_name(sharing)
+    answer = await sharing.patch(
+        f"DocumentReference?identifier={name}", json=[operation("/securityLabel", [named])], headers=JSON_PATCH
+    )
+    assert answer.json()["securityLabel"][0]["coding"][0]["display"] == "normal"
 
 
 async def test_an_xml_patch_masks_and_changes_nothing_else(sharing: httpx.AsyncClient) -> None:

@@ -19,6 +19,11 @@ _SAME = {
     "application/x-rtf": "application/rtf",
     "application/x-pdf": "application/pdf",
     "text/xml": "application/xml",
+    # How HL7, IHE and makers of hospital software call a CDA document; PDSm and the CI-SIS say text/xml.
+    "application/hl7-v3+xml": "application/xml",
+    "application/hl7-cda+xml": "application/xml",
+    "application/cda+xml": "application/xml",
+    "application/x-hl7-cda+xml": "application/xml",
 }
 _TEXT = re.compile(rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]+")
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml\s|[A-Za-z_!])")
@@ -58,6 +63,11 @@ def plain(media_type: str) -> str:
     """A media type without its parameters, small, and by one name."""
     essence = media_type.partition(";")[0].strip().lower()
     return _SAME.get(essence, essence)
+
+
+def names(kind: str) -> frozenset[str]:
+    """Every name of a media type, its own among them."""
+    return frozenset({kind, *(name for name, one in _SAME.items() if one == kind)})
 
 
 def told(head: bytes) -> str | None:

@@ -17,6 +17,7 @@ from fastapi.responses import Response, StreamingResponse
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.site.words import Language
+from fhir_server.space.record.content.kinds import plain
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.sheets import Sheet
 from fhir_server.space.record.showing.cda import Shown as Document
@@ -24,14 +25,12 @@ from fhir_server.space.record.showing.shown import DOCUMENTS, shown_apart
 from fhir_server.space.service import Surroundings
 from fhir_server.store.blobs.protocol import Opened
 
-#: Media type → the end of a file's name; what a browser opens by itself, and then what it does not.
+#: Media type, by one name → the end of a file's name; what a browser opens by itself, and then what it does not.
 _OPENED = {"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png", "text/plain": "txt"}
 _KEPT = {
     "application/rtf": "rtf",
-    "text/rtf": "rtf",
     "image/tiff": "tif",
     "application/xml": "xml",
-    "text/xml": "xml",
     "application/fhir+json": "json",
 }
 #: Words of a text that a page shows, in bytes.
@@ -139,8 +138,8 @@ def sent(one: Sheet, body: bytes, keep: bool) -> Response:
 def _described(one: Sheet, keep: bool) -> tuple[str, dict[str, str]]:
     """Media type and headers of a file: opened, or kept where it is asked to or cannot be opened safely."""
     opened = not keep and one.media_type in _OPENED
-    media_type = one.media_type if one.media_type in _OPENED or one.media_type in _KEPT else "application/octet-stream"
-    end = {**_OPENED, **_KEPT}.get(one.media_type, "bin")
+    end = {**_OPENED, **_KEPT}.get(plain(one.media_type), "bin")
+    media_type = "application/octet-stream" if end == "bin" else one.media_type
     # RFC 6266 §4.3: the title as it is, and a plain name for whoever reads no other.
     named = f"filename=\"document.{end}\"; filename*=UTF-8''{quote(_plain(one.title), safe='')}.{end}"
     return media_type, {

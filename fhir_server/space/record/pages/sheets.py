@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from fhir_server.space.record.content.kinds import plain
 from fhir_server.space.record.pages.categories import CATEGORIES, Words, category, type_words
 
 Tree = Mapping[str, Any]
@@ -23,16 +24,14 @@ HIDING: Mapping[str, Words] = {
         "Not visible to legal representatives",
     ),
 }
-#: Media type → what people call it.
+#: Media type, by one name → what people call it.
 _FORMATS: Mapping[str, Words] = {
     "application/pdf": ("PDF", "PDF"),
     "application/rtf": ("texte RTF", "RTF text"),
-    "text/rtf": ("texte RTF", "RTF text"),
     "text/plain": ("texte", "text"),
     "image/jpeg": ("image JPEG", "JPEG image"),
     "image/png": ("image PNG", "PNG image"),
     "image/tiff": ("image TIFF", "TIFF image"),
-    "text/xml": ("document CDA", "CDA document"),
     "application/xml": ("document CDA", "CDA document"),
     "application/fhir+json": ("document FHIR", "FHIR document"),
 }
@@ -146,7 +145,7 @@ def author_words(author: Author) -> Words:
 
 def format_words(media_type: str) -> Words:
     """What a kind of file is called."""
-    return _FORMATS.get(media_type, (media_type or "–", media_type or "–"))
+    return _FORMATS.get(plain(media_type), (media_type or "–", media_type or "–"))
 
 
 def bytes_words(size: int) -> Words:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from fhir_server.fhir.outcome import Issue
 from fhir_server.interactions.exchange import Context
 from fhir_server.space.record.content.kinds import HEAD, agrees
+from fhir_server.space.record.content.kinds import plain as one_name
 from fhir_server.store.content import Content as Kept
 
 #: From this size on, in characters of base64, content is read in a thread: others are served meanwhile.
@@ -73,10 +74,6 @@ def plain(media_type: Any) -> str:
     return media_type.partition(";")[0].strip().lower() if isinstance(media_type, str) else ""
 
 
-#: Media types that are one another's names: a CDA document is called by either.
-_SAME = {"text/xml": "application/xml", "image/jpg": "image/jpeg", "text/rtf": "application/rtf"}
-
-
 def disagreements(attachment: Mapping[str, Any], content: Content, where: str) -> list[Issue]:
     """What an attachment says of its content that is not so.
 
@@ -87,7 +84,7 @@ def disagreements(attachment: Mapping[str, Any], content: Content, where: str) -
     """
     found = []
     said = plain(attachment.get("contentType"))
-    if said and content.media_type and _SAME.get(said, said) != _SAME.get(content.media_type, content.media_type):
+    if said and content.media_type and one_name(said) != one_name(content.media_type):
         found.append(_issue("The content is of another media type", f"{where}.contentType"))
     elif not agrees(said or content.media_type, content.head):
         found.append(_issue("The content begins as content of another media type", f"{where}.contentType"))

@@ -85,14 +85,15 @@ def _names(context: Context, subject: dict[str, Any], patient: str) -> bool:
 
 
 async def _beside(context: Context, tree: dict[str, Any]) -> Change:
-    attachment, _ = next(attachments(tree))
+    attachment, where = next(attachments(tree))
     binary = {
         "resourceType": "Binary",
         "contentType": attachment.get("contentType", "application/octet-stream"),
         "data": attachment["data"],
     }
     # The id is one that keeps together what is one patient's, where the store does that.
-    return Change("Binary", context.repository.new_id("Binary", binary), binary, None, "POST")
+    sent_as = {f"Binary.{name}": f"{where}.{name}" for name in ("contentType", "data")}
+    return Change("Binary", context.repository.new_id("Binary", binary), binary, None, "POST", sent_as=sent_as)
 
 
 def _completed(tree: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from fhir_server.http.long_bodies import conversion
 from fhir_server.site.words import Language
+from fhir_server.space.record.content.kinds import names
 from fhir_server.space.record.showing import cda, fhir_document
 from fhir_server.space.record.showing.cda import Shown
 
 #: Media types of content that may be a document to show.
-XML = frozenset(
-    {"text/xml", "application/xml", "application/fhir+xml", "application/hl7-cda+xml", "application/cda+xml"}
-)
+XML = names("application/xml") | {"application/fhir+xml"}
 JSON = frozenset({"application/fhir+json", "application/json"})
 DOCUMENTS = XML | JSON
 _HEAD = 65_536
