@@ -14,7 +14,7 @@ from typing import NamedTuple
 import apsw
 
 from fhir_server.fhir.outcome import TooCostly
-from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.names import Names, is_writing
 from fhir_server.store.embedded.sql import FALSE, TRUE, Sql, among, conjunction, disjunction, negation, one_of, starting
 from fhir_server.store.filters import (
     And,
@@ -38,6 +38,8 @@ from fhir_server.store.matching import EARTH, OWN
 
 #: SQLite refuses expressions nested deeper than 1,000; a chain nests several levels for each of its links.
 _DEEPEST = 40
+#: Conditions that are kept, and their length at most, values included.
+_MOST_NEGATED, _LONGEST = 1_000, 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,13 @@ class Compiler:
         """`names` is asked for the numbers of types, parameters and systems."""
         self._connection = connection
         self._names = names
+        self._negated: dict[tuple[Filter, Frame], Sql] = {}
+        # How often a name had no number: what is made of such a name changes once it has one.
+        self._unknown = 0
 
     def type(self, type: str) -> int | None:
         """The number of a resource type; None when nothing of it was ever stored."""
-        return self._names.find(self._connection, type)
+        return self._number(type)
 
     def types(self, types: Iterable[str], column: str) -> Sql:
         """That `column` is the number of one of `types`."""
@@ -81,7 +86,7 @@ class Compiler:
 
     def param(self, param: str, types: Iterable[str], column: str) -> Sql:
         """That `column` is the number of `param` in one of `types`; FALSE when no row has ever had it."""
-        return one_of(column, (self._names.find(self._connection, type, param) for type in types))
+        return one_of(column, [self._number(type, param) for type in types])
 
     def condition(self, where: Filter | Tokens | Targets, frame: Frame) -> Sql:
         """`where`, of the resource that `frame` names.
@@ -95,11 +100,29 @@ class Compiler:
             case Or():
                 return disjunction([self.condition(part, frame) for part in gathered(where.parts)])
             case Not():
-                return negation(self.condition(where.part, frame))
+                return self._not(where, frame)
             case Together() | Linked() | LinkedFrom():
                 return self._joined(where, frame)
             case _:
                 return self._leaf(where, frame)
+
+    def _not(self, where: Not, frame: Frame) -> Sql:
+        # What rules withhold, mostly: the same for each of a caller's searches.
+        known = self._negated.get((where, frame))
+        if known is None:
+            unknown = self._unknown
+            known = negation(self.condition(where.part, frame))
+            # Numbers that are not committed yet may be undone.
+            if unknown == self._unknown and _is_short(known) and not is_writing(self._connection):
+                if len(self._negated) >= _MOST_NEGATED:
+                    self._negated.clear()
+                self._negated[where, frame] = known
+        return known
+
+    def _number(self, type: str, code: str = "") -> int | None:
+        number = self._names.find(self._connection, type, code)
+        self._unknown += number is None
+        return number
 
     def word(self, where: Filter | Tokens | Targets, row: str = "w") -> Sql:
         """What a leaf demands of the value and qualifier of a row of `word`."""
@@ -178,6 +201,7 @@ class Compiler:
         if value is None:
             return TRUE
         number = self._names.find_qualifier(self._connection, value)
+        self._unknown += number is None
         return FALSE if number is None else Sql(f"{row}.{column}=?", (number,))
 
     def _word(self, where: Filter | Tokens | Targets, frame: Frame) -> Sql:
@@ -350,3 +374,7 @@ def _exists(table: str, frame: Frame, parts: list[Sql]) -> Sql:
     if inner == FALSE:
         return FALSE
     return Sql(f"EXISTS(SELECT 1 FROM {table} w WHERE w.rid={frame.row}.rid AND {inner.text})", inner.values)
+
+
+def _is_short(made: Sql) -> bool:
+    return len(made.text) + sum(len(str(value)) for value in made.values) < _LONGEST

@@ -32,8 +32,7 @@ class Names:
         number = self._numbers.get((type, code))
         if number is None:
             number = connection.execute("SELECT id FROM name WHERE type=? AND code=?", (type, code)).get
-            # Inside a transaction the number may be one that is about to be undone.
-            if number is not None and not connection.in_transaction:
+            if number is not None and not is_writing(connection):
                 self._numbers[type, code] = number
         return number
 
@@ -44,7 +43,7 @@ class Names:
             if not is_uri(qualifier):
                 return qualifier
             number = connection.execute("SELECT id FROM system WHERE uri=?", (qualifier,)).get
-            if number is not None and not connection.in_transaction:
+            if number is not None and not is_writing(connection):
                 self._keep(qualifier, number)
         return number
 
@@ -88,3 +87,8 @@ class Names:
         if len(self._systems) >= _MOST_CACHED:
             self._systems.clear()
         self._systems[uri] = number
+
+
+def is_writing(connection: apsw.Connection) -> bool:
+    """Whether what the connection sees may be undone yet; a reader's snapshot holds only what is committed."""
+    return connection.txn_state() == apsw.SQLITE_TXN_WRITE
