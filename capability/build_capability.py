@@ -16,6 +16,8 @@ from typing import Any
 FOLDER = Path(__file__).parent
 TYPES = FOLDER.parent / "profiles" / "hl7.fhir.r4.core" / "types.json"
 CANONICAL = "https://fhir-server.example"
+#: The national guide of document sharing, whose server this is.
+PDSM = "https://interop.esante.gouv.fr/ig/fhir/pdsm"
 
 INTERACTIONS = (
     "read",
@@ -352,6 +354,7 @@ def statement(operations: list[dict[str, Any]]) -> dict[str, Any]:
         "status": "active",
         "date": "2026-01-01",
         "kind": "instance",
+        "instantiates": [f"{PDSM}/CapabilityStatement/PDSm-GestionnaireDePartageDeDocuments"],
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
         "patchFormat": [
@@ -360,6 +363,7 @@ def statement(operations: list[dict[str, Any]]) -> dict[str, Any]:
             "application/fhir+json",
             "application/fhir+xml",
         ],
+        "implementationGuide": [f"{PDSM}/ImplementationGuide/ans.fhir.fr.pdsm"],
         "rest": [rest],
     }
 

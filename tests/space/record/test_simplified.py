@@ -144,3 +144,31 @@ async def test_a_lot_of_it_is_found_by_what_was_derived(sharing: httpx.AsyncClie
     found = await sharing.get(f"DocumentReference?patient=Patient/1&category=10&_id={tree['id']}")
     assert found.json()["total"] == 1
     assert (await sharing.post("", json=a_lot())).status_code == 200
+
+
+async def test_an_identifier_of_several_people_is_told(tmp_path: Path) -> None:
+    """Whoever may see both is told that there are two (409), not that there is nobody."""
+    named = making.PATIENT["identifier"][0]
+    by_identifier = {"identifier": {name: named[name] for name in ("system", "value")}}
+    contained = {"resourceType": "Patient", "id": "s", "identifier": [named]}
+    async with opened(Settings(data=tmp_path, open=True)) as house, asking(house) as client:
+        await kept(house, making.PATIENT, {**making.PATIENT, "id": "twin"})
+        for more in (
+            {"subject": by_identifier},
+            {"subject": {"reference": "#s"}, "contained": [contained, *making.a_simple().get("contained", ())]},
+        ):
+            answer = await client.post("DocumentReference", json=making.a_simple(**more))
+            assert answer.status_code == 409, answer.text
+            [issue] = answer.json()["issue"]
+            assert (issue["code"], issue["expression"]) == (
+                "multiple-matches",
+                ["DocumentReference.subject.identifier"],
+            )
+        lot = making.a_lot(making.a_document(subject=by_identifier))
+        lot["entry"][0]["resource"]["subject"] = by_identifier
+        answer = await client.post("", json=lot)
+        told = {issue["expression"][0] for issue in answer.json()["issue"]}
+        assert answer.status_code == 409 and told == {
+            f"Bundle.entry[{n}].resource.subject.identifier" for n in (0, 1)
+        }, answer.text
+        assert (await client.get("DocumentReference")).json()["total"] == 0

@@ -15,7 +15,7 @@ from typing import Any
 
 from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
-from fhir_server.fhir.outcome import FhirError, Invalid, Issue
+from fhir_server.fhir.outcome import Conflict, FhirError, Invalid, Issue
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.lots import Lot, Part
@@ -131,7 +131,11 @@ class _Lot:
         wrong: list[Problem] = []
         for type in ("List", "DocumentReference"):
             for part, _, tree in self._written(type):
-                owner = await self._owner(tree)
+                try:
+                    owner = await self._owner(tree)
+                except Conflict as error:
+                    wrong.append((part.number, error.placed({subjects.IDENTIFIER: f"{type}.subject.identifier"})))
+                    continue
                 if owner is None:
                     wrong.append(_problem(part, UNKNOWN, f"{type}.subject", code="not-found"))
                 elif found and owner not in found:

@@ -13,20 +13,31 @@ from urllib.parse import unquote
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import Conflict
 from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.interactions.exchange import Context
 from fhir_server.space.record.sharing.words import dicts
 from fhir_server.store.filters import Token, either
+from fhir_server.store.protocol import Version
 
 #: Systems of the INS: NIR, NIA, and those of test and demonstration.
 INS = frozenset(f"urn:oid:1.2.250.1.213.1.4.{last}" for last in ("8", "9", "10", "11"))
 _BY_CRITERIA = "Patient?identifier="
 
+#: People with one identifier who are looked at.
+_MOST = 10
+IDENTIFIER = "DocumentReference.subject.identifier"
+SEVERAL = "Several patients here have this identifier: say which one by a reference."
+
 Identifier = tuple[str, str]
 
 
 async def patient_of(context: Context, tree: Mapping[str, Any]) -> str | None:
-    """The Patient that a document's subject is ("Patient/1"); None where it is nobody this caller knows here."""
+    """The Patient that a document's subject is ("Patient/1"); None where it is nobody this caller knows here.
+
+    Raises:
+        Conflict: several whom this caller knows have the identifier (409).
+    """
     subject = tree.get("subject")
     if not isinstance(subject, dict):
         return None
@@ -48,7 +59,7 @@ async def is_known(context: Context, patient: str) -> bool:
     version = await context.repository.as_server().current("Patient", patient.removeprefix("Patient/"))
     if version is None or version.deleted:
         return False
-    return _is_own(context.repository, patient) or await context.repository.shows(version)
+    return await _is_shown(context, version)
 
 
 async def identifiers_of(context: Context, patient: str) -> frozenset[Identifier]:
@@ -74,12 +85,15 @@ async def _found(context: Context, identifiers: list[Identifier]) -> str | None:
     asked = [Token("identifier", value, system) for system, value in identifiers if system and value]
     if not asked:
         return None
-    page = await context.repository.as_server().find({"Patient": either(asked)}, count=2)
-    if len(page.versions) != 1:
-        return None
-    [version] = page.versions
-    found = f"Patient/{version.id}"
-    return found if _is_own(context.repository, found) or await context.repository.shows(version) else None
+    page = await context.repository.as_server().find({"Patient": either(asked)}, count=_MOST)
+    found = [one for one in page.versions if await _is_shown(context, one)]
+    if len(found) > 1:
+        raise Conflict(SEVERAL, IDENTIFIER, code="multiple-matches", key="document-subject")
+    return f"Patient/{found[0].id}" if found else None
+
+
+async def _is_shown(context: Context, version: Version) -> bool:
+    return _is_own(context.repository, f"Patient/{version.id}") or await context.repository.shows(version)
 
 
 def _is_own(repository: Repository, patient: str) -> bool:
