@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -16,9 +17,12 @@ MONTHS = {
     "en": "January February March April May June July August September October November December".split(),
 }
 
+#: A date of R4 without a day; a year alone is what it is in every language.
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+
 
 def moment(given: datetime | date | str | None, language: Language, zone: str) -> Markup:
-    """`<time>` for an instant or a day; "" for none, and what it was for what is no date.
+    """`<time>` for an instant, a day or a month; "" for none, and what it was for what is no date.
 
     Args:
         given: an aware datetime, a date, or either in ISO 8601.
@@ -27,6 +31,9 @@ def moment(given: datetime | date | str | None, language: Language, zone: str) -
     """
     if not given:
         return Markup("")
+    if isinstance(given, str) and (month := _MONTH.fullmatch(given)):
+        words = f"{MONTHS[language][int(month[2]) - 1]} {month[1]}"
+        return Markup('<time datetime="{}">{}</time>').format(given, words)
     if isinstance(given, str):
         try:
             given = datetime.fromisoformat(given) if "T" in given else date.fromisoformat(given)

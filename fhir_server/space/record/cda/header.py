@@ -15,7 +15,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from fhir_server.fhir.outcome import Invalid, Issue
-from fhir_server.space.record.cda import codes
+from fhir_server.space.record.cda import acts, codes
 from fhir_server.space.record.cda.formats import format_of
 from fhir_server.space.record.cda.people import Contained, identifier
 from fhir_server.space.record.cda.reading import issue
@@ -148,11 +148,7 @@ _ORDER = (
 def _empty(file: bytes, now: datetime) -> dict[str, Any]:
     """What the bytes alone say."""
     digest = hashlib.sha1(file, usedforsecurity=False).digest()
-    attachment = {
-        "contentType": "text/xml",
-        "size": len(file),
-        "hash": base64.b64encode(digest).decode(),
-    }
+    attachment = {"contentType": "text/xml", "size": len(file), "hash": base64.b64encode(digest).decode()}
     return {
         "resourceType": "DocumentReference",
         "meta": {"profile": [PROFILE]},
@@ -198,8 +194,10 @@ def _series(made: Header) -> None:
 
 def _type(made: Header) -> None:
     node = made.document.first("code")
-    type = codes.coding(node) if node is not None else None
-    if type is None or type["system"] not in codes.TYPES:
+    # A code of the software's own may stand in front of the national one (CD.translation).
+    said = [codes.coding(one) for one in (node, *node.all("translation"))] if node is not None else []
+    type = next((one for one in said if one is not None and one["system"] in codes.TYPES), None)
+    if type is None:
         made.say("The type of a document is a code of LOINC, TRE_A05 or TRE_A12.", "code")
         return
     made.tree["type"] = {"coding": [type]}
@@ -298,13 +296,13 @@ def _authenticator(made: Header) -> None:
 
 def _act(made: Header) -> None:
     path = "documentationOf/serviceEvent"
-    acts = made.document.all(path)
-    if not acts:
+    act = acts.main_act(made.document)
+    if act is None:
         made.say("A document says of which act it is.", path)
         return
-    _period(made, acts[0], f"{path}/effectiveTime")
+    _period(made, act, f"{path}/effectiveTime")
     events: list[dict[str, Any]] = []
-    for code in (one for act in acts for one in act.all("code")):
+    for code in made.document.all(f"{path}/code"):
         found = codes.concept(code)
         if found is not None and found not in events:
             events.append(found)
@@ -313,10 +311,12 @@ def _act(made: Header) -> None:
 
 
 def _period(made: Header, act: Node, path: str) -> None:
-    low = act.first("effectiveTime/low") or act.first("effectiveTime")
-    start, end = made.moment(low, path), made.moment(act.first("effectiveTime/high"), path)
+    low, high, by_stay = acts.begun_and_ended(made.document, act)
+    if by_stay:
+        made.say("The main act does not say when it began: it is when the encounter did.", path, "warning", act)
+    start, end = made.moment(low, path), made.moment(high, path)
     if start is None:
-        if not (low is not None and low.get("value")):
+        if low is None:
             made.say("The main act says when it began (low).", path, node=act)
         return
     period: dict[str, Any] = {}

@@ -141,7 +141,12 @@ def subject(document: Node) -> Subject:
 def _ins(role: Node) -> Iterator[tuple[str, str]]:
     for id in role.all("id"):
         if id.get("root") in INS and id.get("extension"):
-            yield f"urn:oid:{id.get('root')}", id.get("extension")
+            yield f"urn:oid:{id.get('root')}", _unspaced(id.get("extension"))
+
+
+def _unspaced(ins: str) -> str:
+    """An INS without the blanks with which people write it."""
+    return "".join(ins.split())
 
 
 def _birth_names(person: Node) -> tuple[str, str, str]:
@@ -195,7 +200,7 @@ def _identifiers(role: Node) -> Iterator[dict[str, Any]]:
         elif id.get("root") in INS:
             kind, use = INS[id.get("root")]
             coded = {"coding": [{"system": _TYPES, "code": kind}]}
-            yield {"use": use, "type": coded, "system": system, "value": id.get("extension")}
+            yield {"use": use, "type": coded, "system": system, "value": _unspaced(id.get("extension"))}
         else:
             yield {"use": "usual", "system": system, "value": id.get("extension")}
 

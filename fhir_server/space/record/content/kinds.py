@@ -26,6 +26,8 @@ _SAME = {
     "application/x-hl7-cda+xml": "application/xml",
 }
 _TEXT = re.compile(rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]+")
+#: How XML in UTF-16 begins (XML 1.0 §4.3.3: every processor reads it), with a byte order mark or without → its name.
+_WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml\s|[A-Za-z_!])")
 #: A reader looks for a PDF's beginning in the first 1,024 bytes; what stands before it may be no page.
 _PDF = re.compile(rb"[^<]{0,1019}%PDF-\d", re.DOTALL)
@@ -49,7 +51,7 @@ _KINDS: dict[str, Callable[[bytes], bool]] = {
     "image/tiff": _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "image/gif": _begins(b"GIF87a", b"GIF89a"),
     "application/rtf": _begins(b"{\\rtf"),
-    "application/xml": lambda head: bool(_XML.match(head)) and not _PAGE.match(head),
+    "application/xml": lambda head: bool(_XML.match(_narrow(head))) and not _PAGE.match(_narrow(head)),
     "text/plain": _is_text,
     "application/zip": _begins(b"PK\3\4", b"PK\5\6"),
     "application/gzip": _begins(b"\x1f\x8b"),
@@ -73,7 +75,15 @@ def names(kind: str) -> frozenset[str]:
 def told(head: bytes) -> str | None:
     """The kind that bytes are by how they begin; None of what could be many."""
     found = next((kind for kind in _TOLD if _KINDS[kind](head)), None)
-    return found or ("text/html" if _PAGE.match(head) else None)
+    return found or ("text/html" if _PAGE.match(_narrow(head)) else None)
+
+
+def _narrow(head: bytes) -> bytes:
+    """The beginning of markup in UTF-16 as it would be in UTF-8; any other as it is."""
+    encoding = _WIDE.get(head[:2])
+    if encoding is None:
+        return head
+    return head[: len(head) // 2 * 2].decode(encoding, "replace").removeprefix("\ufeff").encode(errors="replace")
 
 
 def agrees(media_type: str, head: bytes) -> bool:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from fhir_server.site import moments
 from fhir_server.site.words import Language
 from fhir_server.space.record.cda import reading, times
+from fhir_server.space.record.cda.acts import main_act
 from fhir_server.space.record.cda.tree import Node
 from fhir_server.space.record.showing import narrative
 from fhir_server.space.record.showing.files import File, decoded, kind
@@ -55,6 +56,7 @@ def shown(document: bytes, language: Language, zone: str) -> Shown:
         Malformed, Invalid: not CDA, or more than can be shown (400, 422).
     """
     root = reading.read(document)
+    _plain(root)
     telling = Telling(
         Page(), language, _media(root), led_to=narrative.led_to(root), blocks=narrative.holding_blocks(root)
     )
@@ -70,6 +72,16 @@ def shown(document: bytes, language: Language, zone: str) -> Shown:
     page_language = root.value("languageCode", "code")
     # All of it is built by `Page`, which escapes text and knows no other elements.
     return Shown(root.text_of("title"), page_language, Markup(str(telling.page)), tuple(telling.files))  # noqa: S704
+
+
+#: XHTML's namespace.
+_XHTML = "http://www.w3.org/1999/xhtml "
+
+
+def _plain(root: Node) -> None:
+    """Call elements of XHTML as HTML does: inside a narrative they mean what CDA's own of the same name mean."""
+    for node in root.walk():
+        node.name = node.name.removeprefix(_XHTML)
 
 
 def _section(section: Node, depth: int, telling: Telling) -> None:
@@ -145,10 +157,19 @@ def _label(node: Node) -> str:
 
 def _file(value: Node | None, label: str) -> File | None:
     """A file in base64; None where it is elsewhere, or no base64."""
-    if value is None or value.get("representation") != "B64":
+    if value is None or not _is_packed(value):
         return None
     content = decoded("".join(one for one in value.children if isinstance(one, str)))
     return None if content is None else File(label, kind(content), content)
+
+
+def _is_packed(value: Node) -> bool:
+    """Whether an ED is in base64: it says so, or is of a type that is no text and says nothing.
+
+    HL7 V3 data types R1 §2.4.4: what says nothing is text; but software that forgets to say it sends PDFs so.
+    """
+    said_so, kind = value.get("representation"), value.get("mediaType").lower()
+    return said_so == "B64" or (not said_so and bool(kind) and not kind.startswith("text/"))
 
 
 def _unnamed(structured: Node, telling: Telling) -> None:
@@ -179,23 +200,33 @@ def _body(text: Node | None, telling: Telling) -> None:
     page.open("section")
     page.whole("h2", said("content", language))
     file = None if text is None else _file(text, "")
-    if text is not None and file is None and text.get("representation") != "B64" and text.text:
+    if text is not None and file is None and not _is_packed(text) and text.text:
         page.whole("div", "".join(one for one in text.children if isinstance(one, str)).strip(), class_="words")
     elif file is None:
         is_elsewhere = text is not None and text.first("reference") is not None
         page.whole("p", said("elsewhere" if is_elsewhere else "unread", language))
-    elif text is not None and text.get("mediaType").lower().startswith("text/plain") and _is_words(file.content):
-        page.whole("div", file.content.decode("utf-8-sig").strip(), class_="words")
+    elif text is not None and (words := _words(text, file.content)):
+        page.whole("div", words.strip(), class_="words")
     else:
         picture(file, telling)
     page.close("section")
 
 
-def _is_words(content: bytes) -> bool:
-    try:
-        return "\0" not in content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return False
+#: Encodings of text that are tried, in this order; the second is what Windows wrote for thirty years.
+_ENCODINGS = ("utf-8-sig", "windows-1252")
+
+
+def _words(text: Node, content: bytes) -> str:
+    """A body of plain text; "" where it is none."""
+    kind = text.get("mediaType").lower()
+    if not kind.startswith("text/plain") or b"\0" in content:
+        return ""
+    for encoding in _ENCODINGS:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return ""
 
 
 # In short
@@ -220,6 +251,7 @@ _MOST_NAMED = 20
 
 
 def _rows(root: Node, language: Language, zone: str) -> Iterator[tuple[str, str]]:
+    act = main_act(root)
     yield "patient", _patient(root, language, zone)
     yield "written", _when(root.value("effectiveTime"), language, zone)
     authors = [_person(one) for one in root.all("author/assignedAuthor")[:_MOST_NAMED]]
@@ -229,7 +261,6 @@ def _rows(root: Node, language: Language, zone: str) -> Iterator[tuple[str, str]
     signer = _person(signed) if signed is not None else ""
     yield "authenticator", signer if signer not in authors else ""
     yield "custodian", root.text_of("custodian/assignedCustodian/representedCustodianOrganization/name")
-    act = root.first("documentationOf/serviceEvent")
     if act is not None:
         start = act.value("effectiveTime/low") or act.value("effectiveTime")
         facts = (act.value("code", "displayName"), _when(start, language, zone))

@@ -1,7 +1,8 @@
 """The narrative block of a CDA section as HTML: paragraphs, lists, tables, links, notes and pictures.
 
-HL7 CDA R2 §4.3.5 (NarrativeBlock.xsd); https://www.w3.org/TR/WCAG21/ (1.1.1, 1.3.1, 2.4.1, 3.1.2). An element that is
-not of the block shows its text alone. Ids become numbers of this page's own, and only where something leads to them.
+HL7 CDA R2 §4.3.5 (NarrativeBlock.xsd); https://www.w3.org/TR/WCAG21/ (1.1.1, 1.3.1, 2.4.1, 3.1.2). HTML's own elements,
+which software writes there too, are told as what they mean; of any other the text alone is shown. Ids become numbers of
+this page's own, and only where something leads to them.
 """
 
 from __future__ import annotations
@@ -182,7 +183,11 @@ def _paragraph(node: Node, telling: Telling) -> None:
     telling.page.close(tag)
 
 
-_BLOCKS = frozenset({"table", "list", "paragraph", "renderMultiMedia", "caption"})
+#: HTML's headings, which are none of the page's: the sections of the document have those.
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_BLOCKS = frozenset(
+    {"table", "list", "paragraph", "renderMultiMedia", "caption", "p", "div", "pre", "ul", "ol", *_HEADINGS}
+)
 
 
 def holding_blocks(node: Node) -> set[int]:
@@ -197,6 +202,12 @@ def _mark(node: Node, found: set[int]) -> bool:
     if any(inside):
         found.add(id(node))
     return any(inside)
+
+
+def _heading(node: Node, telling: Telling) -> None:
+    telling.page.open("div")
+    _element("strong", node, telling)
+    telling.page.close("div")
 
 
 def _break(_: Node, telling: Telling) -> None:
@@ -242,9 +253,9 @@ def _list(node: Node, telling: Telling) -> None:
     for caption in node.all("caption"):
         _paragraph(caption, telling)
     counted = next((_COUNTED[word] for word in node.get("styleCode").lower().split() if word in _COUNTED), "")
-    tag: Tag = "ol" if node.get("listType") == "ordered" or counted else "ul"
+    tag: Tag = "ol" if node.get("listType") == "ordered" or counted or node.name == "ol" else "ul"
     telling.page.open(tag, **telling.id_of(node), **({"type": counted} if counted else {}))
-    for item in node.all("item"):
+    for item in (one for one in node.elements if one.name in ("item", "li")):
         telling.page.open("li", **telling.id_of(item))
         for caption in item.all("caption"):
             telling.page.open("strong")
@@ -356,18 +367,31 @@ def _nothing(_: Node, __: Telling) -> None:
 
 #: Element of the narrative block → what writes it; of any other its text is shown.
 _ELEMENTS: Mapping[str, Callable[[Node, Telling], None]] = {
+    "b": partial(_element, "strong"),
     "br": _break,
     "caption": _paragraph,
     "col": _nothing,
     "colgroup": _nothing,
     "content": _content,
+    "div": _paragraph,
+    "em": partial(_element, "em"),
     "footnote": _note,
     "footnoteRef": _note_reference,
+    **dict.fromkeys(_HEADINGS, _heading),
+    "i": partial(_element, "em"),
     "linkHtml": _link,
     "list": _list,
+    "ol": _list,
+    "p": _paragraph,
     "paragraph": _paragraph,
+    "pre": partial(_element, "pre"),
     "renderMultiMedia": _media,
+    "script": _nothing,
+    "strong": partial(_element, "strong"),
+    "style": _nothing,
     "sub": partial(_element, "sub"),
     "sup": partial(_element, "sup"),
     "table": _table,
+    "u": partial(_element, "u"),
+    "ul": _list,
 }
