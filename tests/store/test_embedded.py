@@ -354,7 +354,7 @@ async def test_a_store_of_an_earlier_server_is_brought_up_to_date_when_it_is_ope
     await stored(engine, "Device", {"a": an_index()})
     await stored(engine, CHAINED, {"old": an_index()})
     engine._connection.execute(
-        "DROP TABLE claim; DROP TABLE chain; ALTER TABLE version DROP COLUMN digest; PRAGMA user_version=1"
+        "DROP TABLE claim; DROP TABLE chain; DROP TABLE unindexed; ALTER TABLE version DROP COLUMN digest; PRAGMA user_version=1"
     )
     await engine.close()
     engine = open_engine(path)

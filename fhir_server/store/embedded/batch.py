@@ -18,6 +18,7 @@ from fhir_server.fhir.json import instant
 from fhir_server.store.chain import CHAINED, linked
 from fhir_server.store.embedded.claims import claimed, require_free, settle
 from fhir_server.store.embedded.names import Names
+from fhir_server.store.embedded.outstanding import DEFERRED, leads, taken
 from fhir_server.store.embedded.schema import SHORT
 from fhir_server.store.filters import EMPTY, Index, Span
 from fhir_server.store.matching import pack
@@ -63,7 +64,11 @@ FROM jsonb_each(jsonb(?)) ORDER BY 2, 3"""
 _TEXT = """
 INSERT INTO text(rowid, narrative, content)
 SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))"""
+_UNINDEXED = """
+INSERT INTO unindexed(rid, narrative, content)
+SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))"""
 _FORGET = (
+    "DELETE FROM unindexed WHERE rid IN (SELECT value FROM json_each(?))",
     "DELETE FROM word WHERE rid IN (SELECT value FROM json_each(?))",
     "DELETE FROM span WHERE rid IN (SELECT value FROM json_each(?))",
     "DELETE FROM text WHERE rowid IN (SELECT d.id FROM json_each(?) j JOIN text_docsize d ON d.id = j.value)",
@@ -85,6 +90,7 @@ class Batch:
 
     Attributes:
         at: the instant of every version in it, ms since 1970 UTC.
+        deferred: of how many resources the index rows are left to be written later.
     """
 
     def __init__(self, connection: apsw.Connection, names: Names, judge: Judge, writes: Iterable[Write]) -> None:
@@ -110,6 +116,8 @@ class Batch:
         self._versions: list[tuple[int | str | None, ...]] = []
         self._resources: dict[int, tuple[int | str, ...]] = {}
         self._indexes: dict[int, tuple[str, Index]] = {}
+        self._later: dict[int, Index] = {}
+        self.deferred = 0
         self._forgotten: set[int] = set()
 
     def apply(self, writes: Sequence[Write], guards: Sequence[Guard]) -> list[Version]:
@@ -120,6 +128,8 @@ class Batch:
         """
         for guard in guards:
             self.flush()
+            if guard.type == DEFERRED or leads(guard.where):
+                self.index_outstanding()
             if not self._judge(self._connection, guard):
                 raise Stale(guard=guard)
         latest: dict[tuple[str, str], int] = {}
@@ -176,6 +186,17 @@ class Batch:
         if self._indexes:
             self._flush_indexes()
             self._indexes.clear()
+        if self._later:
+            insert(_UNINDEXED, (_text([(rid, one.narrative, one.content) for rid, one in self._later.items()]),))
+            self.deferred += len(self._later)
+            self._later.clear()
+
+    def index_outstanding(self) -> None:
+        """Write the index rows that were left for later, by this process or another."""
+        self.flush()
+        for rid, index in taken(self._connection):
+            self._indexes[rid] = (DEFERRED, index)
+        self.flush()
 
     def _stands(self, writes: Sequence[Write]) -> tuple[int, int, int, bytes]:
         # A batch of records alone has no use for where the versions stand.
@@ -233,9 +254,12 @@ class Batch:
         self._resources[rid] = (
             rid, type, write.id, int(index is not None), self._seq, vid, self.at, number, len(body),
         )  # fmt: skip
-        if index is not None:
+        if index is not None and state is None and write.type == DEFERRED:
+            self._later[rid] = index
+        elif index is not None:
             if state is not None:
                 self._forgotten.add(rid)
+                self._later.pop(rid, None)
             self._indexes[rid] = (write.type, index)
         self._states[write.type, write.id] = _State(rid, vid, packed)
         return Version(write.type, write.id, vid, self.at, method, body, packed)

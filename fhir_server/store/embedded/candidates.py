@@ -293,7 +293,7 @@ class Chooser:
             return None
         row = frame.row
         demanded = [
-            self._compiler.types(frame.types, f"{row}.type"),
+            self._compiler.indexed(frame.types, row),
             Sql(f"{row}.live=1"),
             self._compiler.condition(remaining(where, best), frame),
         ]

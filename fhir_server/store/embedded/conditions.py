@@ -15,6 +15,7 @@ import apsw
 
 from fhir_server.fhir.outcome import TooCostly
 from fhir_server.store.embedded.names import Names, is_writing
+from fhir_server.store.embedded.outstanding import DEFERRED
 from fhir_server.store.embedded.sql import FALSE, TRUE, Sql, among, conjunction, disjunction, negation, one_of, starting
 from fhir_server.store.filters import (
     And,
@@ -83,6 +84,14 @@ class Compiler:
     def types(self, types: Iterable[str], column: str) -> Sql:
         """That `column` is the number of one of `types`."""
         return one_of(column, (self.type(type) for type in types))
+
+    def indexed(self, types: Iterable[str], row: str) -> Sql:
+        """That the `resource` of a row is of one of `types`, and its index rows are written: they say what it is."""
+        types = tuple(types)
+        kind = self.types(types, f"{row}.type")
+        if DEFERRED not in types:
+            return kind
+        return conjunction([kind, Sql(f"{row}.rid NOT IN (SELECT rid FROM unindexed)")])
 
     def param(self, param: str, types: Iterable[str], column: str) -> Sql:
         """That `column` is the number of `param` in one of `types`; FALSE when no row has ever had it."""
@@ -274,7 +283,7 @@ class Compiler:
     def _linked(self, where: Linked, frame: Frame) -> Sql:
         other = frame.linked(where.type)
         param = self.param(where.param, frame.types, "w.param")
-        kind = self.types((where.type,), f"{other.row}.type")
+        kind = self.indexed((where.type,), other.row)
         inner = self.condition(where.where, other)
         if FALSE in (param, kind, inner):
             return FALSE

@@ -25,6 +25,7 @@ from fhir_server.store.embedded.history import History
 from fhir_server.store.embedded.maintenance import EmbeddedMaintenance
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.notes import news
+from fhir_server.store.embedded.outstanding import any_outstanding, asks
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.records import EmbeddedRecords
 from fhir_server.store.embedded.schema import prepare
@@ -85,16 +86,19 @@ class EmbeddedStore:
         want: Want = "body",
     ) -> Page:
         """As `Store.find`."""
+        await self._indexed(scope)
         return await self._readers.quickly(
             lambda search: search.find(scope, sort, after, count, most_bytes, want), shape(_FIND[want], scope, sort)
         )
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `Store.find_each`."""
+        await self._indexed(*scopes)
         return await self._readers.quickly(lambda search: search.find_each(scopes, count, want))
 
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """As `Store.count`."""
+        await self._indexed(scope)
         kind = "count" if limit is None else "count-some"
         return await self._readers.quickly(lambda search: search.count(scope, limit), shape(kind, scope))
 
@@ -110,6 +114,7 @@ class EmbeddedStore:
         want: Want = "body",
     ) -> Page:
         """As `Store.history`."""
+        await self._indexed(scope)
         return await self._readers.quickly(
             lambda search: History(search).page(scope, id, since, at, after, count, most_bytes),
             None if id is not None else shape("history", scope),
@@ -119,6 +124,7 @@ class EmbeddedStore:
         self, scope: Scope, id: str | None = None, since: int | None = None, at: tuple[int, int] | None = None
     ) -> int:
         """As `Store.history_count`."""
+        await self._indexed(scope)
         return await self._readers.quickly(
             lambda search: History(search).count(scope, id, since, at),
             None if id is not None else shape("history-count", scope),
@@ -143,6 +149,7 @@ class EmbeddedStore:
 
     async def walk(self, scope: Scope, after: Position | None = None, count: int = 500, want: Want = "body") -> Page:
         """As `Store.walk`."""
+        await self._indexed(scope)
         return await self._readers.slowly(lambda search: traverse(search, scope, after, count, want))
 
     async def reindex(self, entries: Sequence[tuple[Version, Index]]) -> int:
@@ -156,7 +163,13 @@ class EmbeddedStore:
 
     async def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
         """As `Store.explain`."""
+        await self._indexed(scope)
         return await self._readers.quickly(lambda search: search.explain(scope, sort))
+
+    async def _indexed(self, *scopes: Scope) -> None:
+        """Whatever was committed until now, and these scopes ask for, has its index rows."""
+        if any(map(asks, scopes)) and await self._readers.quickly(lambda search: any_outstanding(search.connection)):
+            await self._writer.index()
 
 
 @dataclass(frozen=True, slots=True)

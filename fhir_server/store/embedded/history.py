@@ -97,7 +97,7 @@ class History:
             # Last, since a past version's own index is read out of its content. An id does not change.
             condition = conjunction([condition, self._search.past.satisfied(where)])
         best = self._search.chooser.smallest(where, Frame(types))
-        kind = compiler.types(types, "r.type")
+        kind = compiler.indexed(types, "r")
         if best is not None and best.count <= _FEW:
             return [self._driven(best, kind, condition, bounds)]
         return [

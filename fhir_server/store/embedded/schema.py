@@ -22,8 +22,11 @@ CREATE TABLE IF NOT EXISTS record_change(seq INTEGER PRIMARY KEY AUTOINCREMENT, 
 #: Where the chain of traces begins: one row. Its digests stand with the versions.
 CHAIN = "CREATE TABLE chain(seq INTEGER NOT NULL, digest BLOB NOT NULL);"
 
+#: Whose rows of `word`, `span` and `text` are still to be written, with what only `text` will hold.
+UNINDEXED = "CREATE TABLE unindexed(rid INTEGER PRIMARY KEY, narrative TEXT NOT NULL, content TEXT NOT NULL);"
+
 #: Written into the file's header. A server refuses a file with a greater number and upgrades one with a smaller.
-VERSION = 4
+VERSION = 5
 
 #: The longest interval of form 1: 32 days in µs, so that days and months are short (numbers always are).
 SHORT = 32 * 86_400_000_000
@@ -80,11 +83,11 @@ CREATE VIRTUAL TABLE text USING fts5(narrative, content, content='', contentless
 CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires REAL,
     PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE INDEX record_expires ON record(expires) WHERE expires IS NOT NULL;
-{NOTES}{CHAIN}"""
+{NOTES}{CHAIN}{UNINDEXED}"""
 
 
 #: What makes a file of version n one of n + 1, by n.
-_UPGRADES = ("", CLAIM, NOTES, f"ALTER TABLE version ADD COLUMN digest BLOB; {CHAIN}")
+_UPGRADES = ("", CLAIM, NOTES, f"ALTER TABLE version ADD COLUMN digest BLOB; {CHAIN}", UNINDEXED)
 #: The first version whose traces are chained: of a store that had some before, the chain begins after them.
 _WITH_CHAIN = 4
 #: What is stored until now, and how many of it are of the chained type: they are in no chain.

@@ -219,7 +219,7 @@ class Search:
         position: Position | None,
         count: int,
     ) -> Found:
-        kind = self.compiler.types(types, "r.type")
+        kind = self.compiler.indexed(types, "r")
         condition = conjunction([kind, self.compiler.condition(where, Frame(types))])
         if condition == FALSE:
             return Found([], 0)
@@ -266,7 +266,7 @@ class Search:
 
     def _judged(self, where: Filter, types: tuple[str, ...], best: Candidates | None) -> tuple[Sql, Sql]:
         """The tables that candidates are read from, and what is demanded of row `r`."""
-        live = [self.compiler.types(types, "r.type"), Sql("r.live=1")]
+        live = [self.compiler.indexed(types, "r"), Sql("r.live=1")]
         if best is None:
             demanded = conjunction([*live, self.compiler.condition(where, Frame(types))])
             return Sql("resource r"), demanded

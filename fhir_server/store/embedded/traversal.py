@@ -37,11 +37,11 @@ def _selections(search: Search, scope: Scope) -> Iterator[Sql]:
     """FROM and WHERE of the resources `r` of each group of types with one filter."""
     for where, types in search.groups(scope):
         frame = Frame(types)
-        kind = search.compiler.types(types, "r.type")
         if where == EVERYTHING:
+            kind = search.compiler.types(types, "r.type")
             yield Sql(f"resource r NOT INDEXED WHERE {kind.text}", kind.values)
             continue
-        condition = conjunction([kind, search.compiler.condition(where, frame)])
+        condition = conjunction([search.compiler.indexed(types, "r"), search.compiler.condition(where, frame)])
         best = search.chooser.smallest(where, frame)
         if condition == FALSE:
             continue

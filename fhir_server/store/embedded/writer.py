@@ -22,12 +22,18 @@ from fhir_server.store.embedded.batch import Batch, Judge
 from fhir_server.store.embedded.connections import said
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.notes import pruned
+from fhir_server.store.embedded.outstanding import any_outstanding
 from fhir_server.store.protocol import Guard, Stale, Write
 
 #: A transaction takes callers until it has this many writes: larger ones make the first wait for the last.
 _FULL = 1_000
 #: How often what has expired is thrown away.
 _SWEEP_SECONDS = 60.0
+
+#: Index rows that were left for later are written when nobody has written for so long, or are of so many resources:
+#: the more together, the fewer pages each takes, and the longer those wait who come meanwhile.
+_IDLE_SECONDS = 0.25
+_MANY = 250
 
 #: What SQLite says of a file that cannot be written to, whatever is written.
 _UNWRITABLE = (apsw.FullError, apsw.IOError, apsw.ReadOnlyError)
@@ -65,6 +71,7 @@ class Writer:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._swept = time.monotonic()
         self._closed = False
+        self._outstanding = 0
         self.refused = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -78,6 +85,10 @@ class Writer:
         """What `task` returns, once what it did is durable; `writes` are those it gives to its batch."""
         loop = asyncio.get_running_loop()
         return await self._submit(Job(loop.create_future(), loop, writes, task=task))
+
+    async def index(self) -> None:
+        """Index rows that were left for later are there when this returns, whichever process left them."""
+        await self.perform(_index)
 
     @property
     def pending(self) -> int:
@@ -100,12 +111,18 @@ class Writer:
 
     def _run(self) -> None:
         going = True
+        # Whoever had the file open before may have left some.
+        looked = False
         while going:
             jobs: list[Job] = []
             with suppress(Empty):
-                jobs, going = self._gather(self._jobs.get(timeout=_SWEEP_SECONDS))
+                wait = _IDLE_SECONDS if self._outstanding or not looked else _SWEEP_SECONDS
+                jobs, going = self._gather(self._jobs.get(timeout=wait))
             if jobs:
                 self._answer(jobs)
+            if not looked or self._outstanding >= _MANY or (self._outstanding and not (jobs and going)):
+                self._index()
+                looked = True
             self._sweep()
 
     def _gather(self, job: Job | None) -> tuple[list[Job], bool]:
@@ -170,6 +187,19 @@ class Writer:
         self._connection.execute("COMMIT")
         self.refused = False
         self._names.commit()
+        self._outstanding += batch.deferred
+
+    def _index(self) -> None:
+        """Write what was left for later. If that fails, whoever needs it tries again, and is told."""
+        self._outstanding = 0
+        try:
+            if any_outstanding(self._connection):
+                self._connection.execute("BEGIN IMMEDIATE")
+                Batch(self._connection, self._names, self._judge, ()).index_outstanding()
+                self._connection.execute("COMMIT")
+                self._names.commit()
+        except apsw.Error:
+            self._undo()
 
     def _undo(self) -> None:
         self._names.rollback()
@@ -190,6 +220,10 @@ class Writer:
                 (time.time(),),
             )
             pruned(self._connection)
+
+
+def _index(batch: Batch, _: apsw.Connection) -> None:
+    batch.index_outstanding()
 
 
 def _fail(jobs: list[Job], error: Exception) -> None:
