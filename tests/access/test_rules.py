@@ -31,6 +31,7 @@ from fhir_server.space.service import Service
 from fhir_server.space.services import SERVICES
 from fhir_server.store.filters import EVERYTHING, Filter, Index, Refers, Token, Word, either
 from fhir_server.store.matching import has_links, matches
+from tests.server.people import a_care_team
 
 BASE = "http://127.0.0.1/fhir"
 OWN = "https://fhir-server.example/CodeSystem"
@@ -142,6 +143,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         for tree in (
             *({"resourceType": "Patient", "id": id} for id in ("p", "q")),
             {"resourceType": "Practitioner", "id": "d"},
+            *(a_care_team(id, "Practitioner/d", "Practitioner/e") for id in ("p", "q")),
             an_observation("op", "p"),
             an_observation("oq", "q"),
             {

@@ -161,14 +161,14 @@ def referring(turn: int) -> dict[str, Any]:
 LABEL = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "z"}]}}]}
 CHANGE = [{"op": "add", "path": "/note", "value": [{"text": "x"}]}]
 
-#: A professional without a patient in context is asked one thing more: whether the record is open.
+#: A professional without a patient in context is asked two things more: whether the record is open, and open to them.
 #: What is asked, of the turn 0 or 1 → the most calls for each of `CALLERS`.
 Row = tuple[Callable[[int], Asked], tuple[int, int, int]]
 MOST: dict[str, Row] = {
     # Before anybody looked: what a trace names is referred to.
-    "delete with integrity": (lambda n: Asked("DELETE", f"Observation/s{n + 8}", integrity=True), (3, 3, 4)),
-    "read": (lambda _: Asked("GET", "Observation/o0"), (1, 2, 3)),
-    "vread": (lambda _: Asked("GET", "Observation/o0/_history/1"), (1, 2, 3)),
+    "delete with integrity": (lambda n: Asked("DELETE", f"Observation/s{n + 8}", integrity=True), (3, 3, 5)),
+    "read": (lambda _: Asked("GET", "Observation/o0"), (1, 2, 4)),
+    "vread": (lambda _: Asked("GET", "Observation/o0/_history/1"), (1, 2, 4)),
     "history": (lambda _: Asked("GET", "Observation/o0/_history"), (1, 2, 2)),
     "search": (lambda _: Asked("GET", "Observation?patient=p&code=c&_count=5"), (1, 2, 2)),
     "include": (lambda _: Asked("GET", "Observation?code=c&_include=Observation:performer"), (2, 3, 3)),
@@ -185,25 +185,25 @@ MOST: dict[str, Row] = {
         ),
         (2, 2, 2),
     ),
-    "create with integrity": (lambda n: Asked("POST", "Observation", referring(n), integrity=True), (2, 2, 3)),
-    "update": (lambda _: Asked("PUT", "Observation/o0", observation("o0")), (2, 2, 3)),
-    "update by criteria": (lambda _: Asked("PUT", "Observation?_id=o0", observation()), (2, 2, 3)),
+    "create with integrity": (lambda n: Asked("POST", "Observation", referring(n), integrity=True), (2, 2, 4)),
+    "update": (lambda _: Asked("PUT", "Observation/o0", observation("o0")), (2, 2, 4)),
+    "update by criteria": (lambda _: Asked("PUT", "Observation?_id=o0", observation()), (2, 2, 4)),
     "patch": (
-        lambda _: Asked("PATCH", "Observation/o0", CHANGE, content_type="application/json-patch+json"), (2, 2, 4)
+        lambda _: Asked("PATCH", "Observation/o0", CHANGE, content_type="application/json-patch+json"), (2, 2, 6)
     ),
     "transaction of 30": (transaction_of_thirty, (3, 3, 3)),
     "transaction of updates": (transaction_of_updates, (6, 7, 11)),
     "transaction that files": (transaction_that_files, (1, 1, 1)),
     "batch of reads": (
-        lambda _: Asked("POST", "", batch(*[asks("GET", f"Observation/o{n}") for n in range(10)])), (2, 3, 4)
+        lambda _: Asked("POST", "", batch(*[asks("GET", f"Observation/o{n}") for n in range(10)])), (2, 3, 5)
     ),
     # What is hidden is not named: whether the contents and documents that are named are shown is asked, all at once.
     "everything": (lambda _: Asked("GET", "Patient/p/$everything"), (3, 7, 9)),
     "lastn": (lambda _: Asked("GET", "Observation/$lastn?patient=p&code=c"), (1, 2, 2)),
     "meta of a type": (lambda _: Asked("GET", "Observation/$meta"), (1, 2, 2)),
-    "meta-add": (lambda n: Asked("POST", f"Observation/o{n}/$meta-add", LABEL), (2, 2, 3)),
-    "validate": (lambda n: Asked("POST", "Observation/$validate", referring(n), integrity=True), (1, 2, 3)),
-    "document": (lambda _: Asked("GET", "Composition/c/$document"), (2, 3, 4)),
+    "meta-add": (lambda n: Asked("POST", f"Observation/o{n}/$meta-add", LABEL), (2, 2, 4)),
+    "validate": (lambda n: Asked("POST", "Observation/$validate", referring(n), integrity=True), (1, 2, 4)),
+    "document": (lambda _: Asked("GET", "Composition/c/$document"), (2, 3, 5)),
     "expand": (lambda _: Asked("GET", "ValueSet/vs/$expand"), (2, 3, 3)),
 }  # fmt: skip
 

@@ -81,7 +81,9 @@ async def encounters(visit: Visit, ask: AuthorizationRequest, account: Account) 
 
     if ask.patient is None or not await visit.entrance.may_choose(account, ask.patient):
         return ()
-    return await known.find(visit.entrance.repository, account, ask.patient)
+    session, _ = await visit.session()
+    role = (session.role if session is not None else None) or next(iter(account.roles), None)
+    return await known.find(visit.entrance.repository, account, ask.patient, role)
 
 
 async def show_encounters(

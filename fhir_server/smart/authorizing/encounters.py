@@ -31,10 +31,13 @@ class Encounter:
 
 
 async def find(
-    repository: Callable[[Grant], Awaitable[Repository]], account: Account, patient: str
+    repository: Callable[[Grant], Awaitable[Repository]], account: Account, patient: str, role: str | None
 ) -> Sequence[Encounter]:
-    """`SHOWN` encounters of the patient at most; `repository` is the store as a grant may see it."""
-    grant = Grant((_SCOPE,), subject=account.subject, wards=frozenset(account.patients))
+    """`SHOWN` encounters of the patient at most, as who acts in that role is shown them.
+
+    `repository` is the store as a grant may see it.
+    """
+    grant = Grant((_SCOPE,), subject=account.subject, role=role, patient=patient, wards=frozenset(account.patients))
     found = {"Encounter": compartment_filter("Patient", patient, "Encounter")}
     page = await (await repository(grant)).find(found, count=SHOWN)
     return [_line(version.id, msgspec.json.decode(version.body)) for version in page.versions]

@@ -14,6 +14,7 @@ from fhir_server.fhir.outcome import Forbidden
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
 from fhir_server.space.record import choosing, standing
+from fhir_server.space.record.explaining import of_record
 from fhir_server.space.record.sharing.words import patient_of
 
 
@@ -34,8 +35,9 @@ async def judge(context: Context, change: Change) -> None:
         own = context.repository.as_server()
         if await choosing.decider(own, grant, patient) != "professional":
             continue
-        here = (await standing.read(own, standing.key(grant.subject or "", grant.role, patient, None))).context
-        if here is None or here.closed or here.blocked or not (here.team or here.authorised):
+        # Without their emergency: it lets them in to read, and says nothing of who cares for the patient.
+        found = await standing.read(own, standing.key(grant.subject or "", grant.role, patient, None))
+        if of_record(found).outcome != "allowed":
             words = "Who is not let in to the record says nothing of who is: the patient agrees first."
             raise Forbidden(words, "CareTeam.subject", key="care-team")
 

@@ -3,17 +3,18 @@
 CSP R1111-46 to R1111-49, L1110-12, L1111-17. In this order: a record that is open, a patient who did not block them, a
 care team of which they are (presumed), an agreement, or an emergency that the patient did not refuse; then the matrix
 of professions and types. What they wrote themselves they see without an agreement and whatever the matrix says, but not
-once they are blocked. Filing needs no agreement: what is made is not judged by the gate.
+once they are blocked. Filing needs no agreement: what is made is not judged by the gate. It holds for documents and
+for each clinical type alike.
 """
 
 from __future__ import annotations
 
-from fhir_server.access.record_owner import rows
 from fhir_server.access.rules import Asked, Rule
 from fhir_server.search.indexing.extract import WITNESSES
 from fhir_server.settings import Settings
 from fhir_server.space.record import matrix
 from fhir_server.space.record.choices import patients_with
+from fhir_server.space.record.clinical import CLINICAL, DOCUMENTS, patient_param
 from fhir_server.space.record.matrix import Matrix
 from fhir_server.space.record.rows import AUTHOR_ORGANISATION
 from fhir_server.space.record.standing import CLOSED, FACTS, Standing, members, written_by
@@ -31,16 +32,8 @@ from fhir_server.store.filters import (
     either,
 )
 
-#: Documents and their lots and folders: for these an agreement is needed.
-DOCUMENTS = frozenset({"DocumentReference", "List"})
-#: Of everything that is somebody's, what is no part of their medical record: who meets, writes, pays and consents. Of
-#: the rest a professional who is blocked reads nothing, and nobody once the record is closed.
-_ADMINISTRATIVE = frozenset(
-    """Account Appointment AppointmentResponse Basic ChargeItem Claim ClaimResponse Communication CommunicationRequest
-    Consent Contract Coverage CoverageEligibilityRequest CoverageEligibilityResponse Device EnrollmentRequest
-    ExplanationOfBenefit Invoice ResearchSubject Schedule SupplyDelivery SupplyRequest Task""".split()
-)
-CLINICAL = frozenset(type for type, row in rows().items() if row.kind == "record") - _ADMINISTRATIVE - DOCUMENTS
+#: What an agreement is needed for.
+_RECORD = DOCUMENTS | CLINICAL
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
@@ -58,16 +51,8 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
         Rule(
             "record-gate",
             "of a record that the professional is not let in to",
-            DOCUMENTS,
+            _RECORD,
             withholds=_kept_out,
-            of_writes=False,
-            facts=FACTS,
-        ),
-        Rule(
-            "record-closed",
-            "of a record that is closed, or closed to the professional",
-            CLINICAL | WITNESSES,
-            withholds=_closed_to,
             of_writes=False,
             facts=FACTS,
         ),
@@ -103,7 +88,7 @@ def _kept_out(asked: Asked) -> Filter:
     if standing.who.ended:
         return EVERYTHING
     mine = written_by(standing)
-    if asked.verb in "ud":
+    if asked.verb in "ud" and asked.type in DOCUMENTS:
         # What a colleague of theirs wrote for the same organisation they may replace, without reading it.
         mine = either([mine, *(Token(AUTHOR_ORGANISATION, one) for one in sorted(standing.who.organisations))])
     return _not_let_in(asked, standing, mine)
@@ -129,7 +114,7 @@ def _not_let_in(asked: Asked, standing: Standing, mine: Filter) -> Filter:
     if asked.level == "patient" and asked.verb in "rs":
         # What such a scope reads is of the patient in context already.
         return NOTHING if inside == EVERYTHING else Not(inside)
-    named = Refers("patient", f"Patient/{here.patient}")
+    named = Refers(patient_param(asked.type), f"Patient/{here.patient}")
     return Not(either([both(named, inside), both(Not(named), elsewhere)]))
 
 
@@ -145,35 +130,23 @@ def _inside(standing: Standing, mine: Filter) -> Filter:
 
 def _elsewhere(standing: Standing, type: str, mine: Filter) -> Filter:
     """What is read of patients who are not in context, whom it is found by."""
-    opened = Linked("patient", "Patient", both(Not(CLOSED), let_in(standing)))
-    still = either([Linked("patient", "Patient", Not(CLOSED)), _of_nobody()])
+    param = patient_param(type)
+    opened = Linked(param, "Patient", both(Not(CLOSED), let_in(standing)))
+    still = either([Linked(param, "Patient", Not(CLOSED)), _of_nobody(param)])
     return both(Not(_of_blocking(standing, type)), either([opened, both(mine, still)]))
 
 
-def _of_nobody() -> Filter:
+def _of_nobody(param: str) -> Filter:
     """What names no patient: neither by a reference nor, perhaps one, by an identifier."""
-    return both(Missing("patient"), Missing("subject:identifier"))
+    return both(Missing(param), Missing("subject:identifier"), Missing(f"{param}:identifier"))
 
 
 def _of_blocking(standing: Standing, type: str) -> Filter:
     """What is of patients who blocked the professional."""
-    param = "patient" if type in DOCUMENTS else next(iter(rows()[type].read), "patient")
+    param = patient_param(type)
     if standing.blocking is None:
         return Linked(param, "Patient", patients_with("blocked", standing.now, standing.who.practitioner))
     return either([Refers(param, f"Patient/{id}") for id in sorted(standing.blocking)])
-
-
-def _closed_to(asked: Asked) -> Filter:
-    standing = asked.facts
-    if asked.verb == "c":
-        return NOTHING
-    if not isinstance(standing, Standing) or standing.who.ended:
-        return EVERYTHING
-    param = next(iter(rows()[asked.type].read), "patient")
-    here = standing.context
-    if here is None or asked.level != "patient":
-        return either([_of_blocking(standing, asked.type), Linked(param, "Patient", CLOSED)])
-    return EVERYTHING if here.closed or here.blocked else NOTHING
 
 
 def _refused(asked: Asked, held: Matrix) -> Filter:

@@ -8,6 +8,7 @@
                        Word("_gone", "1")                   that it is deleted, logically
                        Word("security-label", code, system) each label in every other spelling, so that any finds it
     List               Word("_author", X), Word("_authorOrg", X)   likewise, of its source
+    clinical types     Word("_author", X), Word("_authorOrg", X)   likewise, of who wrote or did it (`clinical.py`)
     CareTeam           Span("_member", µs, µs, who)         from when until when somebody is a member
     Consent            Word("_choice", kind, actor)         a choice of the record that is in force
                        Span("_choiceUntil", µs, µs, kind, actor)  from when until when
@@ -18,7 +19,7 @@ any other identifier of what is no professional is "system|value"; what is refer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fhir_server.fhir.dates import period
@@ -66,9 +67,7 @@ def documents(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:
         yield Span(VISIBLE, when, when)
     if tree.get("status") == "entered-in-error":
         yield Word(GONE, "1")
-    inside = _Inside({one["id"]: one for one in _dicts(tree.get("contained")) if isinstance(one.get("id"), str)}, base)
-    for author in _dicts(tree.get("author")):
-        yield from _written_by(author, inside)
+    yield from authors(tree, _dicts(tree.get("author")), base)
 
 
 def consents(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:
@@ -93,8 +92,14 @@ def consents(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:
 def lists(tree: dict[str, Any], base: str) -> Iterator[Word]:
     """The rows of a List: who made it."""
     if isinstance(tree.get("source"), dict):
-        contained = {one["id"]: one for one in _dicts(tree.get("contained")) if isinstance(one.get("id"), str)}
-        yield from _written_by(tree["source"], _Inside(contained, base))
+        yield from authors(tree, [tree["source"]], base)
+
+
+def authors(tree: Mapping[str, Any], named: Iterable[Mapping[str, Any]], base: str) -> Iterator[Word]:
+    """The rows of whoever wrote a resource, by the References of it that name them; `base` is the server's own."""
+    inside = _Inside({one["id"]: one for one in _dicts(tree.get("contained")) if isinstance(one.get("id"), str)}, base)
+    for one in named:
+        yield from _written_by(one, inside)
 
 
 def care_teams(tree: dict[str, Any], base: str) -> Iterator[Span]:

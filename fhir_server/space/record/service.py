@@ -8,7 +8,6 @@ from __future__ import annotations
 from fhir_server.access.rules import Rule
 from fhir_server.interactions.pipeline import Step
 from fhir_server.space.record import (
-    care_team_step,
     care_teams,
     choice_step,
     default_mask,
@@ -19,6 +18,7 @@ from fhir_server.space.record import (
     writing,
 )
 from fhir_server.space.record.choices import CHOICE
+from fhir_server.space.record.clinical import AUTHORS
 from fhir_server.space.record.content import step as content_step
 from fhir_server.space.record.personal_lists import PRIVATE
 from fhir_server.space.record.sharing.steps import SHARING
@@ -47,12 +47,12 @@ RECORD = Service(
         Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
-        Step("care-teams", frozenset({"CareTeam"}), judge=care_team_step.judge),
         Step("care-teams", frozenset({"CareTeam"}), judge=care_teams.judge),
         Step("record-choice-id", frozenset({"Consent"}), judge=choice_step.one_id),
     ),
     ruled=f"{_HERE}.gate:rules",
     rows={
+        **dict.fromkeys(AUTHORS, f"{_HERE}.clinical:wrote"),
         "CareTeam": f"{_HERE}.rows:care_teams",
         "Consent": f"{_HERE}.rows:consents",
         "DocumentReference": f"{_HERE}.rows:documents",

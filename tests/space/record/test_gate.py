@@ -20,7 +20,6 @@ from fhir_server.access.grant import OPEN, VERBS, Grant, Purpose, Scope
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.space.record.choices import Choice, Kind, to_consent
-from fhir_server.space.record.gate import CLINICAL
 from tests.server.people import a_care_team, kept
 from tests.space.record.callers import ALL, BASE, OWN, SYSTEM, Caller, Tree, document, grant
 from tests.space.record.test_reading import RPPS
@@ -124,6 +123,7 @@ async def filled(folder: Path) -> AsyncIterator[House]:
             a_list("lot", source={"reference": "Practitioner/x"}),
             a_list("my-lot", source={"reference": "PractitionerRole/d1"}),
             observation("o"),
+            {**observation("measured"), "performer": [{"reference": "Practitioner/d"}]},
             observation("o-of-b", "b"),
             base=BASE,
         )
@@ -160,13 +160,14 @@ async def seen(house: House, caller: Grant, *names: str) -> set[str]:
 
 
 PLAIN, MINE, OF_B, MINE_OF_B = (f"DocumentReference/{id}" for id in ("plain-of-a", "mine", "of-b", "mine-of-b"))
-LOT, MY_LOT, SEEN, SEEN_OF_B = "List/lot", "List/my-lot", "Observation/o", "Observation/o-of-b"
-ASKED = (PLAIN, MINE, OF_B, MINE_OF_B, LOT, MY_LOT, SEEN, SEEN_OF_B)
+LOT, MY_LOT = "List/lot", "List/my-lot"
+SEEN, MEASURED, SEEN_OF_B = "Observation/o", "Observation/measured", "Observation/o-of-b"
+ASKED = (PLAIN, MINE, OF_B, MINE_OF_B, LOT, MY_LOT, SEEN, MEASURED, SEEN_OF_B)
 #: What is seen of a: nothing; what they wrote; all of it. Of b, whatever is chosen for a, what they wrote.
-OWN_OF_B = {MINE_OF_B, SEEN_OF_B}
+OWN_OF_B, ALL_OF_B = {MINE_OF_B}, {OF_B, MINE_OF_B, SEEN_OF_B}
 NOTHING = OWN_OF_B
-WROTE = {MINE, MY_LOT, SEEN} | OWN_OF_B
-EVERYTHING = {PLAIN, LOT} | WROTE
+WROTE = {MINE, MY_LOT, MEASURED} | OWN_OF_B
+EVERYTHING = {PLAIN, LOT, SEEN} | WROTE
 
 TEAM = a_care_team("a", "Practitioner/d")
 
@@ -198,14 +199,14 @@ def member(reference: Any, **more: Any) -> Tree:
         ((member({"reference": "Practitioner/D"}),), WROTE),
         ((member({"identifier": {"system": RPPS, "value": "10000000100"}}),), WROTE),
         ((member({"reference": "#x"}) | {"contained": [practitioner("d") | {"id": "x"}]},), WROTE),
-        ((a_care_team("b", "Practitioner/d") | {"id": "team-b"},), WROTE | {OF_B}),
+        ((a_care_team("b", "Practitioner/d") | {"id": "team-b"},), WROTE | ALL_OF_B),
         ((chosen("authorised", "Practitioner/d"),), EVERYTHING),
         ((chosen("authorised", "Practitioner/e"),), WROTE),
         ((chosen("authorised", "PractitionerRole/d1"),), WROTE),
         ((chosen("authorised", "Practitioner/d", end=LONG_AGO),), WROTE),
         ((chosen("authorised", "Practitioner/d", status="entered-in-error"),), WROTE),
         ((chosen("authorised", "Practitioner/d", status="inactive"),), WROTE),
-        ((chosen("authorised", "Practitioner/d", patient="b"),), WROTE | {OF_B}),
+        ((chosen("authorised", "Practitioner/d", patient="b"),), WROTE | ALL_OF_B),
         ((chosen("blocked", "Practitioner/d"),), NOTHING),
         ((chosen("blocked", "Practitioner/d"), TEAM, chosen("authorised", "Practitioner/d")), NOTHING),
         ((chosen("blocked", "Practitioner/d", end=LONG_AGO), TEAM), EVERYTHING),
@@ -223,7 +224,7 @@ async def test_who_is_let_in(house: House, context: str | None, stored: Any, exp
         # The same with scopes of the patient in context, of whom alone something is seen; and with software's, which
         # says who asks through it.
         own = Grant((OWN,), subject="Practitioner/d", patient="a", client="app", traced=False)
-        assert await seen(house, own, *ASKED) == {one for one in expected if one not in (OF_B, *OWN_OF_B)}
+        assert await seen(house, own, *ASKED) == {one for one in expected if one not in ALL_OF_B}
         assert await seen(house, replace(caller, scopes=(SYSTEM,)), *ASKED) == expected
 
 
@@ -267,7 +268,7 @@ async def test_a_team_may_name_a_role_and_a_role_ends(
         ("BTG", (TEAM,), None, EVERYTHING),
         ("ETREAT", (chosen("blocked", "Practitioner/d"),), None, NOTHING),
         # A glass that was broken for a opens nobody else's record.
-        ("BTG", (), "b", WROTE | {OF_B}),
+        ("BTG", (), "b", WROTE | ALL_OF_B),
     ],
 )
 async def test_an_emergency_opens_what_the_patient_did_not_refuse(
@@ -412,8 +413,3 @@ async def test_nobody_lets_themselves_in_by_a_care_team(house: House, caller: Gr
         assert answer.status == status, answer.json
         if status == 201:
             await Caller(house, OPEN)("DELETE", f"CareTeam/{answer.id}")
-
-
-async def test_what_is_clinical_is_of_a_record_and_no_paperwork() -> None:
-    assert {"Observation", "Condition", "MedicationRequest", "CarePlan", "CareTeam", "DiagnosticReport"} <= CLINICAL
-    assert not {"Appointment", "Communication", "Consent", "Task", "Patient", "DocumentReference"} & CLINICAL
