@@ -16,7 +16,7 @@ from fhir_server.access.rules import Asked, Facts, Rule
 from fhir_server.access.write_rules import administers
 from fhir_server.space.record.caller import minute, of_age
 from fhir_server.space.record.labels import MASKED, NOT_PATIENT, NOT_REPRESENTATIVES
-from fhir_server.space.record.rows import SECURITY_LABEL, VISIBLE
+from fhir_server.space.record.rows import OF_SHARED, SECURITY_LABEL, VISIBLE
 from fhir_server.space.record.sharing.words import LIST_TYPES, LIST_TYPES_MISSPELT
 from fhir_server.space.record.standing import FACTS, Standing, masked_shown, written_by
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Linked, Not, Range, Refers, Token, both, either
@@ -138,7 +138,24 @@ def _lots(asked: Asked) -> Filter:
     return both(_LOTS, named, Not(Linked("item", "DocumentReference", seen)))
 
 
+def _provenances(asked: Asked) -> Filter:
+    """A Provenance of hidden documents alone: it tells when, by whom and why one was written or changed."""
+    documents, lists = asked.told("DocumentReference"), asked.told("List")
+    everything = documents == EVERYTHING and lists == EVERYTHING
+    if asked.verb == "c" or everything or (asked.verb in "ud" and administers(asked.grant)):
+        return NOTHING
+    seen = [Linked("target", "DocumentReference", documents), Linked("target", "List", lists)]
+    return both(Token(OF_SHARED, "1"), Not(either(seen)))
+
+
 RULES = (
+    Rule(
+        "document-provenance",
+        "of documents that are all hidden",
+        frozenset({"Provenance"}),
+        withholds=_provenances,
+        of_writes=False,
+    ),
     Rule(
         "document-lots",
         "of documents that are all hidden",

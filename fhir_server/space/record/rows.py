@@ -9,6 +9,7 @@
                        Word("security-label", code, system) each label in every other spelling, so that any finds it
     List               Word("_author", X), Word("_authorOrg", X)   likewise, of its source
     clinical types     Word("_author", X), Word("_authorOrg", X)   likewise, of who wrote or did it (`clinical.py`)
+    Provenance         Word("_ofShared", "1")               that it is of documents and lists of them alone
     CareTeam           Span("_member", µs, µs, who)         from when until when somebody is a member
     Consent            Word("_choice", kind, actor)         a choice of the record that is in force
                        Span("_choiceUntil", µs, µs, kind, actor)  from when until when
@@ -30,6 +31,7 @@ from fhir_server.space.record.labels import OTHER_SPELLINGS, codes
 from fhir_server.store.filters import BEGINNING, END, Span, Word
 
 LABEL, AUTHOR, AUTHOR_ORGANISATION, VISIBLE, GONE = "_label", "_author", "_authorOrg", "_visible", "_gone"
+OF_SHARED = "_ofShared"
 CHOICE, CHOICE_UNTIL, MEMBER = "_choice", "_choiceUntil", "_member"
 #: Choices that a link leads to by themselves, `Word("_choice:blocked", "Patient/1")`, so that a patient's other
 #: Consents are not looked through for each.
@@ -100,6 +102,13 @@ def authors(tree: Mapping[str, Any], named: Iterable[Mapping[str, Any]], base: s
     inside = _Inside({one["id"]: one for one in _dicts(tree.get("contained")) if isinstance(one.get("id"), str)}, base)
     for one in named:
         yield from _written_by(one, inside)
+
+
+def provenances(tree: dict[str, Any], base: str) -> Iterator[Word]:
+    """The row of a Provenance that is of documents, or lists of them, of this server, and of nothing else."""
+    targets = [_local(one, base).partition("/")[0] for one in _dicts(tree.get("target"))]
+    if targets and {*targets} <= {"DocumentReference", "List"}:
+        yield Word(OF_SHARED, "1")
 
 
 def care_teams(tree: dict[str, Any], base: str) -> Iterator[Span]:

@@ -57,6 +57,7 @@ RECORD = Service(
         "Consent": f"{_HERE}.rows:consents",
         "DocumentReference": f"{_HERE}.rows:documents",
         "List": f"{_HERE}.rows:lists",
+        "Provenance": f"{_HERE}.rows:provenances",
     },
     operations={
         "Patient-record-choices": f"{_HERE}.choice_operations:read",

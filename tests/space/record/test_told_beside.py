@@ -72,6 +72,18 @@ def a_trace(id: str) -> Tree:
     }
 
 
+def a_provenance(id: str, *targets: str) -> Tree:
+    """Who wrote what, when and why, as its software says it."""
+    return {
+        "resourceType": "Provenance",
+        "id": f"provenance-{id}",
+        "target": [{"reference": one} for one in targets],
+        "recorded": "2026-01-01T00:00:00Z",
+        "reason": [{"text": "hidden reason"}],
+        "agent": [{"who": {"reference": "Practitioner/author"}}],
+    }
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     labels = [{"extension": [{"url": VISIBLE_FROM, "valueInstant": LATER}]} | labelled("INVISIBLE_PATIENT")[0]]
@@ -93,9 +105,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
             await own.put({"resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "eA==", **of})
             await own.put(a_lot(id, id))
             await own.put(a_trace(id))
+            await own.put(a_provenance(id, f"DocumentReference/{id}", f"List/lot-{id}"))
+            await own.put(a_provenance(f"alone-{id}", f"DocumentReference/{id}/_history/1"))
             alone = [{"what": {"reference": one}} for one in (f"Binary/{id}/_history/1", "Patient/a")]
             await own.put({**a_trace(id), "id": f"content-{id}", "entity": alone})
         await own.put(a_lot("several", "masked", "plain"))
+        await own.put(a_provenance("several", "DocumentReference/gone", "DocumentReference/plain"))
+        await own.put(a_provenance("beside", "DocumentReference/gone", "Patient/a"))
         own_agent = [{"who": {"reference": "Practitioner/stranger"}, "requestor": True}]
         await own.put({**a_trace("plain"), "id": "trace-strangers-own", "agent": own_agent})
         part = [{"name": name, f"value{kind}": value} for name, (kind, value) in consent.items()]
@@ -116,6 +132,27 @@ async def test_a_lot_is_hidden_with_its_documents(house: House, caller: str, id:
 @pytest.mark.parametrize("caller", [one for one in CALLERS if one != "blocked"])
 async def test_a_lot_of_which_something_is_shown_is_shown(house: House, caller: str) -> None:
     assert await Caller(house, CALLERS[caller]).sees("List", "lot-several")
+
+
+# Others than its agents and software read a Provenance by its patient, whom one of documents does not name.
+@pytest.mark.parametrize("id", HIDDEN)
+@pytest.mark.parametrize("caller", ["author", "system"])
+async def test_a_provenance_of_hidden_documents_alone_is_hidden_with_them(house: House, caller: str, id: str) -> None:
+    here, is_hidden = Caller(house, CALLERS[caller]), caller in HIDDEN[id]
+    for name in (f"provenance-{id}", f"provenance-alone-{id}"):
+        assert await here.sees("Provenance", name) == (not is_hidden)
+        past = await here("GET", f"Provenance/{name}/_history/1")
+        assert past.status == (404 if is_hidden else 200)
+        found = await here("GET", f"Provenance?recorded=2026-01-01&_id={name}&_total=accurate")
+        assert found.json["total"] == (not is_hidden)
+    linked = await here("GET", f"Provenance?target=DocumentReference/{id}&_total=accurate")
+    assert bool(linked.json["total"]) == (not is_hidden)
+
+
+async def test_a_provenance_of_something_that_is_shown_is_shown_without_what_is_hidden(house: House) -> None:
+    for name, left in (("several", ["DocumentReference/plain"]), ("beside", ["Patient/a"])):
+        answer = await Caller(house, CALLERS["author"])("GET", f"Provenance/provenance-{name}")
+        assert [one["reference"] for one in answer.json["target"]] == left
 
 
 @pytest.mark.parametrize("id", [one for one in HIDDEN if one != "gone"])
