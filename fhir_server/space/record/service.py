@@ -14,6 +14,7 @@ from fhir_server.space.record import (
     label_step,
     mask_marks,
     metadata_patches,
+    open_records,
     reading_rules,
     writing,
 )
@@ -45,6 +46,7 @@ RECORD = Service(
         Step("title-and-viruses", _DOCUMENTS, judge=content_step.judge_document),
         Step("document-default-masks", _DOCUMENTS, arrange=default_mask.arrange),
         Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
+        Step("open-records", _DOCUMENTS, complete=open_records.complete),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
         Step("care-teams", frozenset({"CareTeam"}), judge=care_teams.judge),

@@ -1,0 +1,48 @@
+"""Nothing is filed in a record that is closed.
+
+CSP R1111-47: an open record is fed, and nobody's leave is asked; R1111-36: one that is closed is an archive until it is
+erased or opened again. Software sees by PDSm4DMP TD02 (`Patient.active`) whether a record is open, before it files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_server.access.write_rules import people
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import Invalid
+from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.pipeline import Among, Change, Extra
+from fhir_server.space.record.sharing.words import is_filed, patient_of
+from fhir_server.space.record.standing import CLOSED
+from fhir_server.store.filters import Id, both
+from fhir_server.store.protocol import Guard
+
+WORDS = "The record is closed: nothing is filed in it until it is opened again."
+
+
+async def complete(context: Context, changes: Sequence[Change], among: Among) -> Extra:
+    """That the records stay open in which new documents are filed, until they are.
+
+    Raises:
+        Invalid: one is closed (422). Of a patient whom the caller may not see nothing is told.
+    """
+    guards: dict[str, Guard] = {}
+    for change in changes:
+        patient = patient_of(change.tree) if change.tree is not None and _is_new(change, context) else None
+        if patient is None or patient in guards or patient in among.present:
+            continue
+        id = patient.removeprefix("Patient/")
+        version = await context.repository.as_server().current("Patient", id)
+        if version is None or version.deleted:
+            continue
+        if parse(version.body).get("active") is not False:
+            guards[patient] = Guard("Patient", both(Id((id,)), CLOSED), frozenset())
+        elif context.repository.grant.patient == id or await context.repository.shows(version):
+            raise Invalid(WORDS, f"{change.type}.subject", code="business-rule", key="record-closed")
+    return Extra(guards=tuple(guards.values()))
+
+
+def _is_new(change: Change, context: Context) -> bool:
+    stored = change.before is not None and not change.before.deleted
+    return not stored and is_filed(change, people(context.repository.grant))
