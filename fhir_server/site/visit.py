@@ -65,6 +65,12 @@ class Entrance:
         place = self.authorization.verifier.place(self.pages.settings.base_url)
         return await find(self.repository, place, account, asked)
 
+    async def sexes(self, account: Account, patients: Sequence[str]) -> dict[str, str]:
+        """Patient → administrative gender, as far as it is said and the account may see them."""
+        from fhir_server.smart.people.patients import sexes
+
+        return await sexes(self.repository, account, patients)
+
     async def may_choose(self, account: Account, patient: str) -> bool:
         """Whether the account may act for the patient."""
         if patient in account.patients:

@@ -285,11 +285,12 @@ async def test_whoever_acts_for_several_chooses_for_whom_and_is_told_so(space: S
 
 async def test_children_of_one_name_are_told_apart_by_their_birth_as_people_write_it(space: Space) -> None:
     child = {"resourceType": "Patient", "id": "child", "name": [{"family": "DEMO", "given": ["Lou"]}]}
-    await space.put({**child, "birthDate": "2020-06-01"})
     browser = await signed_in(space, wards=("child",))
-    for path in ("/mon-dossier", "/mes-acces"):
-        [link] = document(await browser.http.get(path)).xpath(f"//main//a[contains(@href, '{path}/child')]")
-        assert " ".join(link.text_content().split()) == "Lou DEMO, né(e) le 1er juin 2020"
+    for sex, words in (("male", "né"), ("female", "née"), ("unknown", "né(e)")):
+        await space.put({**child, "birthDate": "2020-06-01", "gender": sex})
+        for path in ("/mon-dossier", "/mes-acces"):
+            [link] = document(await browser.http.get(path)).xpath(f"//main//a[contains(@href, '{path}/child')]")
+            assert " ".join(link.text_content().split()) == f"Lou DEMO, {words} le 1er juin 2020"
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ async def find(
     return [(version.id, _label(version.body)) for version in page.versions]
 
 
+async def sexes(
+    repository: Callable[[Grant], Awaitable[Repository]], account: Account, ids: Sequence[str]
+) -> dict[str, str]:
+    """Id → administrative gender of patients, as far as it is said and the account may see them."""
+    page = await (await repository(_grant(account))).find({"Patient": Id(tuple(ids))}, count=max(len(ids), 1))
+    return {version.id: str(msgspec.json.decode(version.body).get("gender", "")) for version in page.versions}
+
+
 def known_enough(asked: str) -> bool:
     """Whether it names somebody: the INS, or a name with a first name or a date of birth (identity is by traits).
 

@@ -15,12 +15,12 @@ from fastapi.responses import Response
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.pages import files
-from fhir_server.space.record.pages.asking import refused
 from fhir_server.space.record.pages.categories import OWN_TYPES, TYPES, type_words
 from fhir_server.space.record.pages.days import day
 from fhir_server.space.record.pages.documents import record
 from fhir_server.space.record.pages.filing import Draft, to_resource, unless
 from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.refusals import Refusal, refused
 from fhir_server.space.service import Surroundings
 
 #: The longest title, and the largest file of a patient, in characters and bytes.
@@ -96,7 +96,7 @@ def number(given: str) -> str:
 async def _form(
     guest: Guest[Surroundings],
     errors: dict[str, str] | None = None,
-    refusals: list[str] | None = None,
+    refusals: list[Refusal] | None = None,
     status: int = 200,
 ) -> Response:
     values = {

@@ -6,11 +6,12 @@ from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
-from fhir_server.space.record.pages.asking import Asking, refused
+from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.document import document, page
 from fhir_server.space.record.pages.documents import listed
 from fhir_server.space.record.pages.folders import LONGEST_NAME, MOST, arrangement, make, put, take
 from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.refusals import refused
 from fhir_server.space.record.pages.searches import Search
 from fhir_server.space.record.pages.sheets import Sheet
 from fhir_server.space.service import Surroundings

@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_server.access.grant import Grant
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.fhir.outcome import FhirError, Forbidden, Gone, NotFound
+from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.interactions.binary import RAW
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response
 from fhir_server.space.service import Surroundings
@@ -146,11 +146,6 @@ class Asking:
 
     async def _ask(self, request: Request) -> Response:
         return await self.around.exchange(request, self.grant, self.base)
-
-
-def refused(error: FhirError) -> list[str]:
-    """Why, in the server's words: no value of a patient's is among them."""
-    return [issue.diagnostics for issue in error.issues if issue.severity in ("error", "fatal")]
 
 
 def parameters(parts: Iterable[Tree]) -> Tree:

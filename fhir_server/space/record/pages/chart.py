@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 #: The drawing's size, and the room of its axes on the left, at the right, on top and below.
-WIDTH, HEIGHT = 560, 300
+WIDTH, HEIGHT = 400, 280
 _LEFT, _RIGHT, _TOP, _BELOW = 56, 16, 16, 40
 #: About so many ticks stand on an axis.
 _ACROSS, _UP = 4, 5
+#: From so long on the ticks are days apart, and told as days.
+_DAYS = timedelta(days=_ACROSS - 1)
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -39,12 +41,14 @@ class Drawn:
     Attributes:
         lines: of each series, same order, the places of its points from the left, as (x, y).
         up: ticks of the vertical axis: (y, what it says).
-        across: ticks of the horizontal one: (x, when).
+        across: ticks of the horizontal one, no two of which say the same: (x, when).
+        clock: whether they are told with the time of day, since there are not as many days.
     """
 
     lines: Sequence[Sequence[tuple[float, float]]]
     up: Sequence[tuple[float, str]]
     across: Sequence[tuple[float, datetime]]
+    clock: bool
 
 
 def drawn(series: Sequence[Sequence[Point]]) -> Drawn | None:
@@ -55,6 +59,7 @@ def drawn(series: Sequence[Sequence[Point]]) -> Drawn | None:
     ticks = _ticks(min(one.value for one in points), max(one.value for one in points))
     low, high = ticks[0], ticks[-1]
     first, last = min(one.at for one in points), max(one.at for one in points)
+    steps = _steps(first, last)
     if first == last:
         first, last = first - timedelta(days=1), last + timedelta(days=1)
 
@@ -64,12 +69,20 @@ def drawn(series: Sequence[Sequence[Point]]) -> Drawn | None:
     def y(value: float) -> float:
         return round(_TOP + (high - value) / (high - low) * (HEIGHT - _TOP - _BELOW), 1)
 
-    steps = [first + (last - first) * step / (_ACROSS - 1) for step in range(_ACROSS)]
     return Drawn(
         [[(x(one.at), y(one.value)) for one in line] for line in series],
         [(y(tick), f"{tick:g}") for tick in ticks],
         [(x(step), step) for step in steps],
+        timedelta(0) < last - first < _DAYS and len(steps) > 1,
     )
+
+
+def _steps(first: datetime, last: datetime) -> list[datetime]:
+    """Instants at equal distances that are not written alike: a day apart and more, or a minute."""
+    apart = (last - first) / (_ACROSS - 1)
+    if apart < timedelta(minutes=1):
+        return [first, last] if last - first >= timedelta(minutes=1) else [first]
+    return [first + apart * step for step in range(_ACROSS)]
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -13,6 +13,7 @@ from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.documents import WORDS, record, sheets
 from fhir_server.space.record.pages.folders import arrangement
 from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.refusals import Refusal
 from fhir_server.space.record.pages.sheets import Sheet
 from fhir_server.space.service import Surroundings
 
@@ -35,7 +36,7 @@ async def content(guest: Guest[Surroundings]) -> Response:
 
 
 async def page(
-    guest: Guest[Surroundings], asking: Asking, one: Sheet, errors: tuple[str, ...] = (), status: int = 200
+    guest: Guest[Surroundings], asking: Asking, one: Sheet, errors: tuple[Refusal, ...] = (), status: int = 200
 ) -> Response:
     """The page, with what was refused."""
     arranged = await arrangement(asking)

@@ -41,7 +41,8 @@ async def whose(guest: Guest[Surroundings], path: str) -> Response:
     if len(patients) == 1:
         return guest.to(f"{path}/{patients[0]}")
     known = await guest.entrance.patients(guest.account, "")
-    found = [(id, *parted(label)) for id, label in known if id in patients]
+    sexes = await guest.entrance.sexes(guest.account, patients)
+    found = [(id, *parted(label), sexes.get(id, "")) for id, label in known if id in patients]
     return guest.page("record/whose", {"patients": found, "path": path})
 
 

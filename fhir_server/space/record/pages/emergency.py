@@ -13,10 +13,11 @@ from fastapi.responses import Response
 from fhir_server.fhir.outcome import FhirError, Forbidden
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.choices import Kind
-from fhir_server.space.record.pages.asking import Asking, refused
+from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.choosing import choose, made
 from fhir_server.space.record.pages.documents import record
 from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.refusals import Refusal, refused
 from fhir_server.space.service import Surroundings
 
 #: Name of a box → the choice it is, and whether the choice is made when the box is ticked: people allow, law refuses.
@@ -50,7 +51,7 @@ async def change(guest: Guest[Surroundings]) -> Response:
 
 
 async def _page(
-    guest: Guest[Surroundings], asking: Asking, refusals: Sequence[str] = (), status: int = 200
+    guest: Guest[Surroundings], asking: Asking, refusals: Sequence[Refusal] = (), status: int = 200
 ) -> Response:
     try:
         now = {one.kind: one.chosen for one in await made(asking) if not one.practitioner}

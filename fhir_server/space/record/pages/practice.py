@@ -18,6 +18,7 @@ from fhir_server.space.record.pages.document import document, told
 from fhir_server.space.record.pages.documents import WORDS, sheets
 from fhir_server.space.record.pages.openings import Opening, begin, found
 from fhir_server.space.record.pages.people import named
+from fhir_server.space.record.pages.refusals import Refusal
 from fhir_server.space.record.pages.sheets import Sheet
 from fhir_server.space.record.writers import caller_of
 from fhir_server.space.service import Surroundings
@@ -69,7 +70,7 @@ async def listed(
     opening: Opening,
     asking: Asking,
     asked: searches.Search,
-    refusals: tuple[str, ...] = (),
+    refusals: tuple[Refusal, ...] = (),
     errors: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
@@ -116,7 +117,7 @@ async def page(
     opening: Opening,
     asking: Asking,
     one: Sheet,
-    refusals: tuple[str, ...] = (),
+    refusals: tuple[Refusal, ...] = (),
     error: str = "",
     status: int = 200,
 ) -> Response:
@@ -142,6 +143,7 @@ async def before(guest: Guest[Surroundings], opening: Opening) -> dict[str, Any]
         "patient": opening.patient,
         "whom": name,
         "born": born,
+        "sex": (await guest.entrance.sexes(guest.account, [opening.patient])).get(opening.patient, ""),
         "opening": opening,
         "regulation": guest.session.regulation,
         "shortest": SHORTEST,

@@ -16,12 +16,13 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.pages import files
 from fhir_server.space.record.pages.adding import LONGEST_COMMENT, number
-from fhir_server.space.record.pages.asking import Asking, refused
+from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.categories import CATEGORIES, Code, category, type_words
 from fhir_server.space.record.pages.days import day
 from fhir_server.space.record.pages.filing import Draft, to_resource, unless
 from fhir_server.space.record.pages.openings import found
 from fhir_server.space.record.pages.practice import before
+from fhir_server.space.record.pages.refusals import Refusal, refused
 from fhir_server.space.record.pages.sheets import HIDING
 from fhir_server.space.record.pages.visibility import VISIBILITY
 from fhir_server.space.service import Surroundings
@@ -119,7 +120,7 @@ async def _form(
     guest: Guest[Surroundings],
     values: dict[str, Any],
     errors: dict[str, str] | None = None,
-    refusals: list[str] | None = None,
+    refusals: list[Refusal] | None = None,
     status: int = 200,
 ) -> Response:
     more = {

@@ -13,11 +13,11 @@ from fastapi.responses import Response
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.authorizing.purpose_of_use import read
 from fhir_server.site.signed_in import Guest
-from fhir_server.space.record.pages.asking import refused
 from fhir_server.space.record.pages.choosing import choose
 from fhir_server.space.record.pages.document import document
 from fhir_server.space.record.pages.openings import asked_for, begin, found
 from fhir_server.space.record.pages.practice import listed, page
+from fhir_server.space.record.pages.refusals import refused
 from fhir_server.space.record.pages.searches import Search
 from fhir_server.space.record.pages.visibility import mask
 from fhir_server.space.service import Surroundings

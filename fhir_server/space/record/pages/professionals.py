@@ -17,11 +17,12 @@ from fhir_server.fhir.outcome import FhirError, Forbidden
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.choices import Kind
 from fhir_server.space.record.pages import directory
-from fhir_server.space.record.pages.asking import Asking, refused
+from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.choosing import Made, choose, made
 from fhir_server.space.record.pages.days import day
 from fhir_server.space.record.pages.documents import record
 from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.refusals import Refusal, refused
 from fhir_server.space.record.pages.sheets import sheet
 from fhir_server.space.service import Surroundings
 
@@ -68,7 +69,7 @@ async def _page(
     guest: Guest[Surroundings],
     asking: Asking,
     errors: dict[str, str] | None = None,
-    refusals: Sequence[str] = (),
+    refusals: Sequence[Refusal] = (),
     status: int = 200,
 ) -> Response:
     try:

@@ -13,9 +13,10 @@ from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
-from fhir_server.space.record.pages.asking import Asking, refused
+from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.document import document, page
 from fhir_server.space.record.pages.people import of_patient
+from fhir_server.space.record.pages.refusals import refused
 from fhir_server.space.service import Surroundings
 
 _NOS = "https://mos.esante.gouv.fr/NOS"
