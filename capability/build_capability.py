@@ -227,7 +227,7 @@ OWN: tuple[dict[str, Any], ...] = (
         "resource": ["DocumentReference"],
         "type": True,
         "parameter": [
-            {"name": "document", "use": "in", "min": 1, "max": "1", "type": "Binary"},
+            {"name": "document", "use": "in", "min": 1, "max": "1", "type": "Resource"},
             {"name": "persist", "use": "in", "min": 0, "max": "1", "type": "boolean"},
             {"name": "securityLabel", "use": "in", "min": 0, "max": "*", "type": "code"},
             {"name": "DocumentReference", "use": "out", "min": 0, "max": "1", "type": "Reference"},

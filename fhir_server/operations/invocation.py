@@ -168,10 +168,14 @@ def _posted(request: Request, known: dict[str, Parameter], context: Context) -> 
         return request.resource
     if request.content_type in ("", FHIR_JSON):
         return parse(request.body, context.settings.max_depth)
-    if not any(parameter.type == "Binary" for parameter in known.values()):
+    if not any(one.type == "Binary" or (one.type, one.name) == _ANY_DOCUMENT for one in known.values()):
         raise Malformed("The namespace is not http://hl7.org/fhir, and the operation takes no other document.")
     data = b64encode(request.body).decode()
     return {"resourceType": "Binary", "contentType": request.content_type, "data": data}
+
+
+#: A parameter that is a document of whatever standard (MHD ITI-106: a FHIR document Bundle, or a Binary).
+_ANY_DOCUMENT = ("Resource", "document")
 
 
 def _simple(found: Inputs, known: dict[str, Parameter], name: str, value: str, open_ended: bool) -> None:

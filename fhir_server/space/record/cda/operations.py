@@ -35,11 +35,14 @@ from fhir_server.space.record.cda.header import Header
 from fhir_server.space.record.cda.lookups import Replaced, patient_of, relations, told
 from fhir_server.space.record.cda.lot import SHEET, lot
 from fhir_server.space.record.cda.patient import subject
+from fhir_server.space.record.sharing.fhir_documents import document_in, metadata_of
 from fhir_server.store.protocol import Version
 
 
 async def generate_metadata(_: Any, call: Invocation, context: Context) -> Response:
     """200 with the DocumentReference, of which nothing is stored; with `persist`, where it was filed.
+
+    Of a FHIR document nothing is filed: it goes into a lot (ITI-65) with these metadata.
 
     Raises:
         Malformed: no document, or one that is no XML (400).
@@ -47,7 +50,12 @@ async def generate_metadata(_: Any, call: Invocation, context: Context) -> Respo
         NotFound: nobody here has its INS (404).
         Conflict: it replaces what is replaced already (409).
     """
-    if call.inputs.one("persist") == "true":
+    persist, document = call.inputs.one("persist") == "true", call.inputs.complex["document"]
+    if (bundle := await document_in(document, context)) is not None:
+        if persist:
+            raise Invalid("A FHIR document is filed in a lot (ITI-65).", "http.persist", code="not-supported")
+        return Response(200, serialize(await metadata_of(bundle, document, context)))
+    if persist:
         filed = await file_cda(_, call, context)
         reference = {"reference": (filed.location or "").partition("/_history")[0]}
         parameter = {"name": "DocumentReference", "valueReference": reference}

@@ -57,7 +57,7 @@ async def arrange(context: Context, change: Change) -> Change:
         raise Invalid("The content is not base64.", "DocumentReference.content[0].attachment.data", code="value")
     attachment |= {"url": f"Binary/{content.id}", "size": read.size, "hash": read.sha1}
     made["content"] = [{**made["content"][0], "attachment": attachment}]
-    return change.arranged(await _claiming(context, _completed(made)), content)
+    return change.arranged(await claiming(context, _completed(made)), content)
 
 
 def is_simple(tree: dict[str, Any], by_people: bool) -> bool:
@@ -108,7 +108,7 @@ def _completed(tree: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-async def _claiming(context: Context, tree: dict[str, Any]) -> dict[str, Any]:
+async def claiming(context: Context, tree: dict[str, Any]) -> dict[str, Any]:
     """The document with the profile that it now has: it is no more as it was published.
 
     It claims the fullest of the guides' that it conforms to, and nothing of how it came.
