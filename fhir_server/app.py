@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from fhir_server.search.activation.reindex import Anew
     from fhir_server.simulators.routes import Simulators
     from fhir_server.smart.authorization import Authorization
+    from fhir_server.store.changes import Changes
+    from fhir_server.store.protocol import Position
 
 
 @dataclass
@@ -134,6 +136,10 @@ class House:
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; `base` is the server's public FHIR base, when it is known."""
         return Repository(self.engine.store, grant, self.registry, base or self.settings.base_url, self.policy)
+
+    async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
+        """What was committed of some types after a position, by any process; None: from now on, so nothing yet."""
+        return await self.engine.store.changes(after, types)
 
     async def seen_by(self, grant: Grant, base: str = "") -> Repository:
         """As `repository`, with the facts by which rules of services judge the caller."""

@@ -178,6 +178,12 @@ class Settings(BaseSettings):
         description="Where notices to people go: smtp://USER:PASSWORD@HOST:PORT, smtps://…, or empty for files.",
     )
     outbox_from: str = Field("ne-pas-repondre@localhost", description="Address that notices to people come from.")
+    sms: Literal["", "folder"] = Field("", description="Who sends SMS: `folder` for files in the outbox, or nobody.")
+    notices_quiet: str = Field(
+        "21:00-08:00",
+        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$",
+        description="Hours in Paris in which nobody is written to, but of emergencies by e-mail; empty for none.",
+    )
     loopback_keys: bool = Field(False, description="For development: let a client's `jwks_uri` be on this machine.")
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="OpenID Connect providers people may sign in with, as a JSON list; see Identity providers."

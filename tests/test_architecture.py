@@ -117,6 +117,8 @@ LISTING = {
     "smart/authorizing/endpoint.py": "of one account and app, by the beginning of the key",
     "smart/registration.py": "drafts, as many as may be kept",
     "store/registry.py": "page by page",
+    "space/notices/centre.py": "of one person, by the beginning of the key",
+    "space/notices/waiting.py": "what is due by now, a page at a time",
     "changes/records.py": "hands the question on",
 }
 

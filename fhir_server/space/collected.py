@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from fhir_server.settings import Settings
     from fhir_server.site.service_pages import ServicePages
     from fhir_server.smart.clients.governing import Governing
-    from fhir_server.store.protocol import Records
+    from fhir_server.store.changes import Changes
+    from fhir_server.store.protocol import Position, Records
 
 
 class Server(Protocol):
@@ -45,6 +46,9 @@ class Server(Protocol):
     @property
     def apart(self) -> Apart | None:
         """Does long requests in another process; None where all is done in this one."""
+
+    async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
+        """What was committed of some types after a position."""
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it."""
@@ -98,10 +102,17 @@ class Services:
     @property
     def outbox(self) -> Outbox:
         """Where notices to people leave from."""
-        from fhir_server.jobs.outbox import Outbox, carrier
+        from fhir_server.jobs.mail import carrier
+        from fhir_server.jobs.outbox import Outbox
+        from fhir_server.jobs.sms import provider
 
-        way = carrier(self.settings.outbox.get_secret_value(), self.settings.data / "outbox")
-        return Outbox(self.records, way, self.settings.outbox_from)
+        folder = self.settings.data / "outbox"
+        way = carrier(self.settings.outbox.get_secret_value(), folder)
+        return Outbox(self.records, way, self.settings.outbox_from, provider(self.settings.sms, folder))
+
+    async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
+        """What was committed of some types after a position, by any process; None: from now on."""
+        return await self._server.changes(after, types)
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; the server's own sight without one."""
@@ -147,10 +158,12 @@ class Services:
         return {id: self._bound(one, place) for one in self.declared for id, place in one.operations.items()}
 
     def jobs(self) -> list[Job]:
-        """What all services do as time passes; what they leave to be sent is sent last."""
+        """What all services do as time passes; what they leave to be told and sent is told and sent last."""
         from fhir_server.jobs.clock import Job
 
-        outbox, made = self.outbox, [found(one.jobs)(self) for one in self.declared if one.jobs is not None]
+        outbox = self.outbox
+        places = [one.jobs for one in self.declared] + [one.last_jobs for one in self.declared]
+        made = [found(place)(self) for place in places if place is not None]
 
         async def send(now: datetime) -> int:
             return await outbox.send(lambda: now)

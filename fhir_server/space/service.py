@@ -6,7 +6,7 @@ when it is first asked for. `collected` puts the declarations of `space.services
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from fhir_server.jobs.outbox import Outbox
     from fhir_server.search.parameters.registry import Registry
     from fhir_server.settings import Settings
-    from fhir_server.store.protocol import Records
+    from fhir_server.store.changes import Changes
+    from fhir_server.store.protocol import Position, Records
 
 #: Where something is found: "module:name", of the whole package.
 Place = str
@@ -49,6 +50,12 @@ class Surroundings(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Where notices to people leave from."""
+
+    async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
+        """What was committed of some types after a position, by any process; None: from now on, so nothing yet.
+
+        Whoever keeps `Changes.position` and goes on from there misses nothing and meets nothing twice: `Store.changes`.
+        """
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; the server's own sight without one."""
@@ -89,6 +96,7 @@ class Service:
         operations: id of an OperationDefinition, in `capability/` or in the service's folder → what does it: (what
             `opens` gave, Invocation, Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.
+        last_jobs: likewise, after those of every service: what these have left to be done.
         pages: of the web site: (Surroundings) → ServicePages.
         governs: what clients that it governs hold now, and what people are asked for them: (Surroundings) → Governing.
             One service at most does.
@@ -108,6 +116,7 @@ class Service:
     rows: Mapping[str, Place] = field(default_factory=dict)
     operations: Mapping[str, Place] = field(default_factory=dict)
     jobs: Place | None = None
+    last_jobs: Place | None = None
     pages: Place | None = None
     governs: Place | None = None
     demands: Mapping[str, Place] = field(default_factory=dict)

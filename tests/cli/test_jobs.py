@@ -34,7 +34,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_each_job_says_when_it_was_done_how_much_and_when_it_is_due(folder: Path) -> None:
     before = listed(folder)
-    assert {"conventions", "synchronised-apps", "reconsent", "emergencies", "outbox"} <= set(before)
+    assert {"conventions", "synchronised-apps", "reconsent", "emergencies", "arrivals", "notices", "outbox"} <= set(
+        before
+    )
     assert CliRunner().invoke(app, ["jobs", "run", "--data", str(folder)]).exit_code == 0
     after = listed(folder)
     assert len(after["conventions"].split()) == len(before["conventions"].split()) + 2

@@ -149,7 +149,7 @@ async def test_a_document_is_filed_found_masked_refused_and_an_emergency_is_told
 
     now = datetime.now(UTC)
     for job in space.house.services.jobs():
-        if job.name in ("emergencies", "outbox"):
+        if job.name in ("emergencies", "notices", "outbox"):
             await job.run(now)
     [letter] = [one.read_text() for one in (tmp_path / "outbox").iterdir()]
     assert "nathalie@example.test" in letter and "Consultation" not in letter and REASON not in letter

@@ -13,13 +13,15 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from fhir_server.smart.secret import digest
-from fhir_server.store.protocol import Records
-from fhir_server.store.registry import Registry
+from fhir_server.store.protocol import Drop, Keep, Records
+from fhir_server.store.registry import BUILT, PAGE, Registry
 
 #: What staff who review software do: CSP R1111-38, arrêté of 23 June 2022.
 Duty = Literal["publisher", "verifier", "commission", "administrator"]
 DUTIES: tuple[Duty, ...] = get_args(Duty)
 
+#: Kind of the records by which accounts are found by whom they act for.
+_ACTING = "account by ward"
 _SUBJECT = re.compile(r"(Patient|Practitioner|RelatedPerson|Person)/[A-Za-z0-9\-.]{1,64}")
 
 
@@ -84,6 +86,7 @@ class Accounts:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._accounts = Registry(records, "account", Account)
+        self._acting_is_found = False
 
     async def get(self, id: str) -> Account | None:
         """The account, closed or not."""
@@ -116,6 +119,27 @@ class Accounts:
         id = await self._records.get("account-of", subject)
         return None if id is None else await self.get(id.decode())
 
+    async def acting_for(self, patient: str) -> list[Account]:
+        """The accounts of those who act for a patient (id), closed ones too; of a delegation that ended, not."""
+        await self._find_acting()
+        found: list[Account] = []
+        after = ""
+        while True:
+            rows = await self._records.list_by("account", _ACTING, f"{patient}\n", after, PAGE)
+            found += [account for _, value in rows if patient in (account := self._accounts.read(value)).wards]
+            if len(rows) < PAGE:
+                return found
+            after = rows[-1][0]
+
+    async def _find_acting(self) -> None:
+        """Write the rows of accounts that an earlier server kept, once; done again it does no harm."""
+        if self._acting_is_found or await self._records.get(BUILT, _ACTING) is not None:
+            self._acting_is_found = True
+            return
+        async for _, account in self._accounts.everything():
+            await self._records.apply(_acting(account))
+        await self._records.put(BUILT, _ACTING, b"")
+
     async def bind(self, issuer: str, subject: str, account: str) -> bool:
         """As `link`, unless another identity of the same issuer has the account: then False."""
         identity = digest(f"{issuer}\n{subject}").encode()
@@ -137,7 +161,7 @@ class Accounts:
         if "publisher" in account.duties and account.organization is None:
             raise ValueError("A publisher works for an organization.")
         # The login is what makes it an account, and comes last: cut short before it, nothing can be signed in with.
-        await self._records.put("account", account.id, msgspec.json.encode(account))
+        await self._records.apply([Keep("account", account.id, msgspec.json.encode(account)), *_acting(account)])
         if not await self._claim(account):
             await self._records.take("account", account.id)
             return False
@@ -178,6 +202,9 @@ class Accounts:
         changes = {name: value for name, value in _fields(after) if value != getattr(before, name)}
         while (value := (await self._records.get_each([("account", after.id)]))[0]) is not None:
             found = replace(msgspec.json.decode(value, type=Account), **changes)
+            if "wards" in changes:
+                # Before the account itself: a row too many leads to an account that does not act, and does no harm.
+                await self._records.apply(_acting(found))
             if await self._records.swap("account", after.id, value, msgspec.json.encode(found)):
                 return found
         return after
@@ -191,6 +218,11 @@ class Accounts:
         """Let a closed account in again, with what it proves itself with unchanged."""
         if (found := await self.get(id)) is not None:
             await self.revise(replace(found, open=False), replace(found, open=True))
+
+
+def _acting(account: Account) -> list[Keep | Drop]:
+    """The rows by which an account is found by those it acts for; never taken back, since its wards are looked at."""
+    return [Keep(_ACTING, f"{ward}\n{account.id}", b"") for ward in account.wards]
 
 
 def _fields(account: Account) -> list[tuple[str, Any]]:

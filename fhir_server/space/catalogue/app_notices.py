@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fhir_server.jobs import letters
-from fhir_server.jobs.outbox import Notice, Outbox
-from fhir_server.jobs.recipients import holder
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.consents import Consents, Shared
 from fhir_server.space.catalogue.registry import Catalogue
+from fhir_server.space.notices.telling import Notices
 
 #: How often a patient is told which apps they share with.
 PERIOD = timedelta(days=90)
@@ -24,12 +22,11 @@ LAST_CALL = timedelta(days=7)
 class AppNotices:
     """The notices of one opened store."""
 
-    def __init__(self, catalogue: Catalogue, consents: Consents, outbox: Outbox, link: str) -> None:
-        """`link` is the address of the page "Mes applications"."""
+    def __init__(self, catalogue: Catalogue, consents: Consents, notices: Notices) -> None:
+        """The catalogue of that store, what patients accept of it, and how they are told."""
         self._catalogue = catalogue
         self._consents = consents
-        self._outbox = outbox
-        self._link = link
+        self._notices = notices
 
     async def synchronised(self, now: datetime) -> int:
         """Tell those who accepted something 90 days ago, or a multiple of that; how many were told."""
@@ -39,7 +36,7 @@ class AppNotices:
             period = (now - min(map(_since, shared))) // PERIOD if shared else 0
             if period > 0:
                 # The number of the period is in the key, so that each is told of once, however often this runs.
-                told += await self._tell_synchronised(patient, shared, f"synchronised/{patient}/{period}")
+                told += await self._notices.tell(patient, "service", f"synchronised/{patient}/{period}", at=now)
         return told
 
     async def reconsent(self, now: datetime) -> int:
@@ -49,27 +46,16 @@ class AppNotices:
             if app.status == "EN_LIGNE" and app.reconsent_by is not None and now.date() <= app.reconsent_by:
                 call = "last" if app.reconsent_by - now.date() <= LAST_CALL else "first"
                 for patient in await self._consents.patients_of(app):
-                    told += await self._tell_reconsent(patient, app, call)
+                    told += await self._tell_reconsent(patient, app, call, now)
         return told
 
-    async def _tell_synchronised(self, patient: str, shared: list[Shared], key: str) -> bool:
-        to = await holder(self._catalogue.repository, patient)
-        if to is None:
-            return False
-        subject, text = letters.synchronised(to.language, [one.app.name for one in shared], self._link)
-        return await self._outbox.put(Notice(key, to.email, subject, text))
-
-    async def _tell_reconsent(self, patient: str, app: App, call: str) -> bool:
+    async def _tell_reconsent(self, patient: str, app: App, call: str, now: datetime) -> bool:
         decisions = await self._consents.decided(patient, app)
         asked = (purpose for purpose in app.purposes if (known := decisions.get(purpose.code)) and known.permit)
         if all(decisions[purpose.code].terms == purpose.terms for purpose in asked):
             return False
-        to = await holder(self._catalogue.repository, patient)
-        if to is None or app.reconsent_by is None:
-            return False
-        subject, text = letters.reconsent(to.language, app.name, app.reconsent_by, self._link)
         key = f"reconsent/{patient}/{app.id}/{app.reconsent_by}/{call}"
-        return await self._outbox.put(Notice(key, to.email, subject, text))
+        return await self._notices.tell(patient, "service", key, occasion="reconsent", at=now)
 
 
 def _since(shared: Shared) -> datetime:

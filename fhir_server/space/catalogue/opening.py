@@ -45,7 +45,7 @@ def pages(around: Surroundings) -> ServicePages:
 def jobs(around: Surroundings) -> Sequence[Job]:
     """What the catalogue does as time passes."""
     here, day = of(around), timedelta(days=1)
-    notices = AppNotices(here.catalogue, here.consents, around.outbox, around.address("/mes-applications"))
+    notices = AppNotices(here.catalogue, here.consents, around.service("notices"))
     return (
         Job("conventions", day, Conventions(here.catalogue).end),
         Job("synchronised-apps", day, notices.synchronised),

@@ -6,4 +6,4 @@ from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.notices"
 
-NOTICES = Service("notices", opens=f"{_HERE}.telling:opened")
+NOTICES = Service("notices", opens=f"{_HERE}.telling:opened", last_jobs=f"{_HERE}.composing:jobs")

@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
-from fhir_server.jobs import letters
 from fhir_server.jobs.clock import Job
-from fhir_server.jobs.outbox import Notice, Outbox
-from fhir_server.jobs.recipients import holder
+from fhir_server.space.notices.telling import Notices
 from fhir_server.space.record.choices import from_consent
 from fhir_server.space.record.rows import KINDS
 from fhir_server.space.service import Surroundings
@@ -27,18 +25,17 @@ _PAGE = 200
 
 def jobs(around: Surroundings) -> Sequence[Job]:
     """What is told as time passes."""
-    notices = Agreements(around.repository(), around.outbox, around.address("/mon-dossier"))
+    notices = Agreements(around.repository(), around.service("notices"))
     return (Job("agreements", timedelta(minutes=10), notices.tell),)
 
 
 class Agreements:
     """The notices of one opened store."""
 
-    def __init__(self, repository: Repository, outbox: Outbox, link: str) -> None:
-        """`link` is the address of the page where a patient sees who reads their record."""
+    def __init__(self, repository: Repository, notices: Notices) -> None:
+        """`repository` is the server's own sight."""
         self._repository = repository
-        self._outbox = outbox
-        self._link = link
+        self._notices = notices
 
     async def tell(self, now: datetime) -> int:
         """Tell of the agreements that nobody was told of yet; how many notices were made."""
@@ -48,17 +45,13 @@ class Agreements:
         while True:
             page = await self._repository.find({"Consent": where}, after=after, count=_PAGE)
             for version in page.versions:
-                told += await self._tell(parse(version.body), f"agreement/{version.id}/{version.version}")
+                told += await self._tell(parse(version.body), f"agreement/{version.id}/{version.version}", now)
             after = page.next
             if after is None:
                 return told
 
-    async def _tell(self, tree: dict[str, object], key: str) -> bool:
+    async def _tell(self, tree: dict[str, object], key: str, now: datetime) -> bool:
         choice = from_consent(tree)
         if choice is None or not choice.chosen or not choice.performer.startswith("Practitioner"):
             return False
-        to = await holder(self._repository, choice.patient)
-        if to is None:
-            return False
-        subject, text = letters.agreement(to.language, self._link)
-        return await self._outbox.put(Notice(key, to.email, subject, text))
+        return await self._notices.tell(choice.patient, "access", key, occasion="agreement", at=now)

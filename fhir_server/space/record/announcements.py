@@ -10,19 +10,17 @@ Documents of one patient that become visible with the same minute, as those of o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fhir_server.access.repository import Repository
-from fhir_server.fhir import references
 from fhir_server.fhir.dates import moment
 from fhir_server.fhir.json import parse
-from fhir_server.jobs import letters
 from fhir_server.jobs.clock import Job
-from fhir_server.jobs.outbox import Notice, Outbox
-from fhir_server.jobs.recipients import Language, reached
-from fhir_server.space.record.caller import MINUTE, is_of_age
+from fhir_server.space.acting import MINUTE, is_of_age
+from fhir_server.space.notices.telling import Notices
+from fhir_server.space.record.arrivals import patient_of
 from fhir_server.space.record.invisible import a_month_after, hidden_since, visible_from
 from fhir_server.space.record.labels import NOT_REPRESENTATIVES, codes
 from fhir_server.space.record.rows import VISIBLE
@@ -40,7 +38,7 @@ _CURRENT = Token("status", "current")
 
 def jobs(around: Surroundings) -> Sequence[Job]:
     """What is told as time passes."""
-    notices = Announcements(around.repository(), around.outbox, around.address("/mon-dossier"))
+    notices = Announcements(around.repository(), around.service("notices"))
     return (Job("announcements", timedelta(minutes=10), notices.tell),)
 
 
@@ -64,11 +62,10 @@ class _Due:
 class Announcements:
     """The notices of one opened store."""
 
-    def __init__(self, repository: Repository, outbox: Outbox, link: str) -> None:
-        """`link` is the address of the page where a patient sees their documents."""
+    def __init__(self, repository: Repository, notices: Notices) -> None:
+        """`repository` is the server's own sight."""
         self._repository = repository
-        self._outbox = outbox
-        self._link = link
+        self._notices = notices
 
     async def tell(self, now: datetime) -> int:
         """Tell of what nobody was told of yet; how many notices were made."""
@@ -78,13 +75,10 @@ class Announcements:
         told = 0
         async for one in self._between(at + 1, _micros(a_month_after(now - REMINDED))):
             if one.since <= reminded:
-                told += await self._tell(one, now, "consult", letters.consult)
+                told += await self._tell(one, now, "consult")
         async for one in self._between(_micros(now - BACK), at):
-            told += await self._tell(one, now, "visible", self._visible)
+            told += await self._tell(one, now, "visible")
         return told
-
-    def _visible(self, language: Language) -> letters.Letter:
-        return letters.visible(language, self._link)
 
     async def _between(self, low: int, high: int) -> AsyncIterator[_Due]:
         where, after = visible_between(low, high), None
@@ -97,18 +91,9 @@ class Announcements:
             if after is None:
                 return
 
-    async def _tell(self, one: _Due, now: datetime, kind: str, letter: Callable[[Language], letters.Letter]) -> bool:
-        key = f"invisible/{one.patient}/{one.visible}/{kind}"
-        if await self._outbox.made(key):
-            return False
-        version = await self._repository.current("Patient", one.patient)
-        tree = parse(version.body) if version is not None and not version.deleted else {}
-        to = reached(tree)
-        # A record that is closed is shown to nobody. A minor's address may be one that their representatives read.
-        if to is None or tree.get("active") is False or (one.kept and not is_of_age(tree, _micros(now))):
-            return False
-        subject, text = letter(to.language)
-        return await self._outbox.put(Notice(key, to.email, subject, text))
+    async def _tell(self, one: _Due, now: datetime, occasion: str) -> bool:
+        key = f"invisible/{one.patient}/{one.visible}/{occasion}"
+        return await self._notices.tell(one.patient, "document", key, occasion=occasion, private=one.kept, at=now)
 
 
 async def awaited(repository: Repository, patient: str, own: bool, now: datetime) -> bool:
@@ -138,15 +123,13 @@ def visible_between(low: int, high: int) -> Filter:
 
 
 def _due(tree: dict[str, object], base: str) -> _Due | None:
-    visible, subject = visible_from(tree), tree.get("subject")
-    said = subject.get("reference") if isinstance(subject, dict) else None
-    about = references.parse(said, base) if isinstance(said, str) else None
-    if visible is None or about is None or not about.local or about.type != "Patient":
+    visible, patient = visible_from(tree), patient_of(tree, base)
+    if visible is None or patient is None:
         return None
     meta = tree.get("meta")
     written = moment(str(meta["lastUpdated"])) if isinstance(meta, dict) and "lastUpdated" in meta else visible
     return _Due(
-        about.target.removeprefix("Patient/"),
+        patient,
         -(-visible // MINUTE) * MINUTE,
         min(hidden_since(visible), written),
         NOT_REPRESENTATIVES in codes(tree),

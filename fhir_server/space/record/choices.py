@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from fhir_server.space.record.caller import MINUTE
+from fhir_server.space.acting import MINUTE
 from fhir_server.space.record.rows import CHOICE as CHOICE_ROW
 from fhir_server.space.record.rows import CHOICE_UNTIL
 from fhir_server.space.record.rows import KINDS as SYSTEM

@@ -11,15 +11,13 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.dates import moment
+from fhir_server.space.paris import PARIS
 from fhir_server.space.record.labels import NOT_PATIENT, codings, concepts, label
 
 #: Extension of a securityLabel: the instant from which the patient sees the document.
 VISIBLE_FROM = "https://fhir-server.example/StructureDefinition/ens-visible-from"
-#: Where months and birthdays are counted.
-PARIS = ZoneInfo("Europe/Paris")
 _MONTHS = 12
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse
-from fhir_server.space.record.invisible import PARIS
+from fhir_server.space.paris import PARIS
 from fhir_server.space.record.rows import national, national_structure
 from fhir_server.store.filters import Refers
 from fhir_server.store.protocol import Version

@@ -14,7 +14,7 @@ from fhir_server.access.grant import Grant
 from fhir_server.access.record_owner import WHOSE, readable, rows
 from fhir_server.access.rules import Asked, Facts, Rule
 from fhir_server.access.write_rules import administers
-from fhir_server.space.record.caller import minute, of_age
+from fhir_server.space.acting import minute, of_age
 from fhir_server.space.record.labels import MASKED, NOT_PATIENT, NOT_REPRESENTATIVES
 from fhir_server.space.record.rows import OF_SHARED, SECURITY_LABEL, VISIBLE
 from fhir_server.space.record.sharing.words import LIST_TYPES, LIST_TYPES_MISSPELT

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 from fhir_server.fhir.dates import period
 from fhir_server.fhir.references import parse
 from fhir_server.search.parameters.codes import spelling
-from fhir_server.space.record.invisible import PARIS, visible_from
+from fhir_server.space.paris import PARIS
+from fhir_server.space.record.invisible import visible_from
 from fhir_server.space.record.labels import OTHER_SPELLINGS, codes
 from fhir_server.store.filters import BEGINNING, END, Span, Word
 

@@ -14,8 +14,8 @@ from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
 from fhir_server.access.rules import Facts
 from fhir_server.fhir.json import parse
+from fhir_server.space.acting import MINUTE, minute
 from fhir_server.space.record import professionals
-from fhir_server.space.record.caller import MINUTE, minute
 from fhir_server.space.record.choices import Kind, in_force
 from fhir_server.space.record.professionals import Professional
 from fhir_server.space.record.rows import AUTHOR, MEMBER

@@ -53,7 +53,7 @@ class Space:
 
 @pytest.fixture
 async def space(tmp_path: Path) -> AsyncIterator[Space]:
-    async with opened(Settings(data=tmp_path, base_url="https://fhir.example/fhir")) as house:
+    async with opened(Settings(data=tmp_path, base_url="https://fhir.example/fhir", notices_quiet="")) as house:
         found = Space(house, tmp_path)
         await kept(house, {"resourceType": "Practitioner", "id": "own", "telecom": reached("own@example.org")})
         attended = [{"reference": "Practitioner/own"}]

@@ -14,7 +14,7 @@ from tests.space.record.test_choices import BASE, DOCTOR, HOLDER, choice, choose
 
 
 async def test_the_holder_is_told_once_and_without_names(tmp_path: Path) -> None:
-    async with opened(Settings(data=tmp_path, base_url=BASE)) as house:
+    async with opened(Settings(data=tmp_path, base_url=BASE, notices_quiet="")) as house:
         email = [{"system": "email", "value": "p@example.org"}]
         patient = {"resourceType": "Patient", "id": "p", "telecom": email, "name": [{"family": "DEMO"}]}
         doctors = [{"resourceType": "Practitioner", "id": id, "name": [{"family": "SECRET"}]} for id in "de"]

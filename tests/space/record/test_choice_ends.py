@@ -12,7 +12,7 @@ import pytest
 
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
-from fhir_server.space.record import caller
+from fhir_server.space import acting
 from tests.server.people import kept
 from tests.space.record.callers import ALL, Caller, document, grant
 from tests.space.record.test_gate import HEALTH, chosen, practitioner
@@ -61,5 +61,5 @@ async def test_a_choice_ends_by_the_clock(
     doctor = Caller(house, grant("Practitioner/d", ALL, patient=patient, purpose=purpose, reason="Coma"))
     for at, in_force in CLOCK:
         now = datetime.fromisoformat(at).timestamp()
-        monkeypatch.setattr(caller, "time", SimpleNamespace(time=lambda now=now: now))
+        monkeypatch.setattr(acting, "time", SimpleNamespace(time=lambda now=now: now))
         assert await doctor.sees("DocumentReference", "d1") == (during if in_force else after), at

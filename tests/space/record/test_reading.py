@@ -17,7 +17,7 @@ import pytest_asyncio
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
-from fhir_server.space.record.caller import minute, of_age
+from fhir_server.space.acting import minute, of_age
 from fhir_server.space.record.invisible import VISIBLE_FROM
 from tests.space.record.callers import ALL, BASE, OWN, SYSTEM, Caller, Tree, document, grant, labelled
 

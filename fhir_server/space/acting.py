@@ -1,4 +1,4 @@
-"""What the record's rules must know of who acts for patients: for whom they may no longer.
+"""For whom somebody who acts for patients may act no longer.
 
 https://hl7.org/fhir/R4/relatedperson.html. A person is one over several
 resources by the identifiers these share: a caregiver is a RelatedPerson for each of those they care for.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse
-from fhir_server.space.record.invisible import PARIS
+from fhir_server.space.paris import PARIS
 from fhir_server.store.filters import Filter, Id, Not, Refers, Token, both, either
 
 if TYPE_CHECKING:
