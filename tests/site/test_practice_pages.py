@@ -17,6 +17,7 @@ from tests.site.records import LOINC, PDF, PNG, TYPES, a_document, a_record, sen
 from tests.site.test_record_changes import labels, stored
 from tests.site.test_record_pages import titles
 from tests.smart.browser import Browser
+from tests.space.record.callers import labelled
 
 INS_DEMO = "urn:oid:1.2.250.1.213.1.4.11"
 INS = "269054958815780"
@@ -293,6 +294,23 @@ async def test_an_emergency_needs_its_reason_and_is_told_on_every_page_until_it_
     assert REASON in said(document(await own.http.get("/mes-acces/p1")))
     page = document(await send(browser, f"{HERE}/motif", HERE, purpose="TREAT"))
     assert REASON not in said(page)
+
+
+@pytest.mark.parametrize(("ticked", "seen"), [(["regulation", "btg"], False), (["regulation", "btg", "masked"], True), (["regulation", "masked"], False)])  # fmt: skip
+async def test_an_emergency_shows_what_is_masked_where_the_patient_said_so(
+    space: Space, ticked: list[str], seen: bool
+) -> None:
+    await space.put(
+        {"resourceType": "CareTeam", "id": "t1", "status": "inactive", "subject": {"reference": "Patient/p1"}}
+    )
+    await a_document(space, author="Practitioner/d9", securityLabel=labelled("MASQUE_PS"))
+    own = await signed_in(space)
+    document(await send(own, "/mon-dossier/p1/urgence", box=ticked))
+    browser = await opened(space)
+    assert titles(document(await browser.http.get(HERE))) == []
+    await send(browser, f"{HERE}/motif", HERE, purpose="BTG", reason=REASON)
+    assert titles(document(await browser.http.get(HERE))) == (["Analyse de sang"] if seen else [])
+    assert (await browser.http.get(f"{HERE}/document/d1")).status_code == (200 if seen else 404)
 
 
 #: How the patient's record stands to the doctor → what the doctor is told who finds nothing in it.

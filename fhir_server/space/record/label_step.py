@@ -47,8 +47,10 @@ async def arrange(context: Context, change: Change) -> Change:
     labels = concepts(tree) if tree is not None else []
     if tree is None or not labels:
         return change
-    # A patch says a code, and the document is written anew; what is filed stays as it came, if it is spelled so.
-    spelt = displayed(stored(labels)) if change.method == "PATCH" else stored(labels)
+    spelt = stored(labels)
+    if change.method == "PATCH" and change.before is not None:
+        # A patch says a code; what is filed, and what the patch left alone, stays as it came.
+        spelt = displayed(spelt, concepts(parse(change.before.body)))
     made = await _dated(context, change, spelt, labels)
     return change if made == labels else change.arranged({**tree, "securityLabel": made})
 

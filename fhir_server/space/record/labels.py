@@ -119,11 +119,16 @@ def stored(labels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(kept.values())
 
 
-def displayed(labels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Labels in their stored spelling, with the words of the value set where they came without any."""
+def displayed(labels: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Labels in their stored spelling; those that were not there before have the words of the value set.
+
+    Words that somebody else chose stay.
+    """
     return [
-        {**concept, "coding": [_displayed(one) for one in codings(concept)]} if codings(concept) else concept
-        for concept in labels
+        {**one, "coding": [_displayed(coding) for coding in codings(one)]}
+        if one not in before and codings(one)
+        else one
+        for one in labels
     ]
 
 

@@ -161,7 +161,7 @@ async def test_deletion_is_answered_with_the_resource(tmp_path: Path) -> None:
             assert (await ask("PATCH", f"DocumentReference/{id}", sent, JSON_PATCH["Content-Type"])).status == 404
 
 
-@pytest.mark.parametrize("code", ["N", "R", "V", "MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX"])
+@pytest.mark.parametrize("code", ["R", "V", "MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX"])
 async def test_a_label_that_is_patched_in_has_the_words_of_its_value_set(sharing: httpx.AsyncClient, code: str) -> None:
     bare = [{"coding": [{**LABELS[code].coding}]}]
     del bare[0]["coding"][0]["display"]
@@ -171,6 +171,12 @@ async def test_a_label_that_is_patched_in_has_the_words_of_its_value_set(sharing
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["securityLabel"][0]["coding"] == [LABELS[code].coding]
+    # What a patch leaves alone is as it was.
+    name = await a_name(sharing)
+    answer = await sharing.patch(
+        f"DocumentReference?identifier={name}", json=[operation("/status", "superseded")], headers=JSON_PATCH
+    )
+    assert "display" not in answer.json()["securityLabel"][0]["coding"][0]
     # Who says other words keeps them.
     named = {"coding": [{**LABELS["N"].coding, "display": "normal"}]}
     name = await a_name(sharing)
