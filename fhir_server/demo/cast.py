@@ -37,7 +37,7 @@ class Role:
         login: typed to sign in.
         who: shown beside their name.
         subject: "Patient/1".
-        page: where they start: a path of the server; "" for the sample app.
+        page: where they start: a path of the server.
         wards: ids of the patients they act for.
         exercises: PractitionerRole references.
         duties, organization: of staff of the catalogue.
@@ -54,9 +54,9 @@ class Role:
 
 
 CAST = (
-    Role("patient", "patient", "Patient/s1-pat-21", ""),
-    Role("parent", "parent of two", "Patient/s1-pat-24", "/mes-applications", ("s1-pat-25", "s1-pat-26")),
-    Role("aidante", "cares for two", "RelatedPerson/demo-rel-1", "/mes-applications", ("s1-pat-28", "s1-pat-31")),
+    Role("patient", "patient", "Patient/s1-pat-21", "/mon-dossier"),
+    Role("parent", "parent of two", "Patient/s1-pat-24", "/mon-dossier", ("s1-pat-25", "s1-pat-26")),
+    Role("aidante", "cares for two", "RelatedPerson/demo-rel-1", "/mon-dossier", ("s1-pat-28", "s1-pat-31")),
     Role("medecin", "general practitioner", "Practitioner/s1-pra-1-1", "/outils", (), (_role("s1-rol-1-1"),)),
     Role(
         "cardiologue",

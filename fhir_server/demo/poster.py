@@ -45,7 +45,7 @@ class Poster:
         yield "also lets you be anyone of the data, with simulators of Pro Santé Connect and FranceConnect+."
         yield ""
         rows = [("Login", "Who", "Begin at")]
-        rows += [(role.login, f"{name}, {role.who}", self._start(role)) for role, name in self.people]
+        rows += [(role.login, f"{name}, {role.who}", f"{self.root}{role.page}") for role, name in self.people]
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         for login, who, page in rows:
             yield f"{login:<{widths[0]}}  {who:<{widths[1]}}  {page}"
@@ -56,6 +56,3 @@ class Poster:
     @property
     def _sample(self) -> str:
         return f"{self.origin}/{SAMPLES[0].place}/"
-
-    def _start(self, role: Role) -> str:
-        return f"{self.root}{role.page}" if role.page else self._sample

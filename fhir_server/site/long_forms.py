@@ -30,6 +30,11 @@ class Sent:
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
+def is_form(request: Request) -> bool:
+    """Whether the body is said to be a form."""
+    return _kind(request) in (_MULTIPART, FORM)
+
+
 async def sent(request: Request, largest: int) -> Sent | None:
     """The form; None when the body is none, or too large.
 
@@ -37,12 +42,12 @@ async def sent(request: Request, largest: int) -> Sent | None:
         request: whose body it is.
         largest: file that is kept, in bytes.
     """
-    kind = request.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() == _MULTIPART:
-        return await _multipart(request, kind, largest)
+    kind = _kind(request)
+    if kind == _MULTIPART:
+        return await _multipart(request, request.headers["content-type"], largest)
     from urllib.parse import parse_qsl
 
-    if kind.partition(";")[0].strip().lower() != FORM:
+    if kind != FORM:
         return None
     body = b""
     async for part in request.stream():
@@ -57,6 +62,10 @@ async def sent(request: Request, largest: int) -> Sent | None:
     for name, value in pairs:
         found.fields.setdefault(name, []).append(_lines(value))
     return found
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _multipart(request: Request, kind: str, largest: int) -> Sent | None:

@@ -123,11 +123,13 @@ def _guarded(entrance: Entrance, pages: ServicePages, row: Page) -> Callable[[Re
 
 
 async def _long(pages: ServicePages, row: Page, guest: Guest[Any]) -> Response:
-    from fhir_server.site.long_forms import sent
+    from fhir_server.site.long_forms import is_form, sent
 
     visit = guest.visit
     if not (row.allowed or _nobody)(guest.account):
         return visit.refused("This account may not see this page.", 403)
+    if not is_form(visit.request):
+        return visit.foreign()
     form = await sent(visit.request, pages.largest_file)
     if form is None:
         return visit.refused("The form is too large.", 413)

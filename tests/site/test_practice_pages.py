@@ -101,6 +101,19 @@ async def test_a_patient_is_found_exactly_or_not_at_all(space: Space, typed: dic
     assert not any(value in str(answer.url) for value in typed.values())
 
 
+async def test_who_has_several_exercises_says_first_in_which_they_act(space: Space) -> None:
+    for id in ("r1", "r2"):
+        await space.put(
+            {"resourceType": "PractitionerRole", "id": id, "practitioner": {"reference": "Practitioner/d1"}}
+        )
+    browser = await doctor(space, roles=("PractitionerRole/r1", "PractitionerRole/r2"))
+    asked = document(await send(browser, "/patients/recherche", "/patients", ins=INS))
+    assert "Dans quel exercice" in said(asked)
+    page = await send(browser, "/auth/role?then=/patients", "/patients", role="PractitionerRole/r2")
+    assert "Par matricule INS" in said(document(page))
+    assert "Dossier du patient" in said(document(await send(browser, "/patients/recherche", "/patients", ins=INS)))
+
+
 async def test_two_who_share_all_traits_are_told_apart_by_the_ins_alone(space: Space) -> None:
     await patient(space, "p2", "269054958815879")
     browser = await doctor(space)

@@ -76,12 +76,19 @@ class Traits:
 
 
 async def show(guest: Guest[Surroundings]) -> Response:
-    """The form, and the way back to the patient at hand."""
+    """The form, and the way back to the patient at hand; of whom the exercise is not known yet, it is asked first."""
+    if _undecided(guest):
+        from fhir_server.smart.people import roles
+
+        found = await roles.find(guest.entrance.repository, guest.account)
+        return guest.visit.page("smart/role", {"roles": found, "client": "", "then": "/patients"})
     return await _page(guest, Traits())
 
 
 async def find(guest: Guest[Surroundings]) -> Response:
     """The record of the one patient who is meant, opened."""
+    if _undecided(guest):
+        return guest.to("/patients")
     traits = Traits(
         guest.field("ins", 30),
         guest.field("family", 100),
@@ -100,6 +107,11 @@ async def find(guest: Guest[Surroundings]) -> Response:
         return await _page(guest, traits, {}, "nobody")
     await begin(guest, patient)
     return guest.to(f"/patients/{patient}")
+
+
+def _undecided(guest: Guest[Surroundings]) -> bool:
+    """Whether they have several exercises, and chose none: what they read, and how they are traced, hangs on it."""
+    return len(guest.account.roles) > 1 and guest.session.role is None
 
 
 async def _one(asked: Asking, traits: Traits) -> str | None:
