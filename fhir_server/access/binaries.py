@@ -32,6 +32,9 @@ SECURITY_CONTEXT = "_securityContext"
 #: qualifier a system wrote it, or it was stored before persons were noted: a person's grant does not reach it.
 WRITER = "_writer"
 
+#: Types whose content is written through them: a scope that speaks of one lets its holder write that.
+_HOLDING = ("Binary", "Communication", "DocumentReference")
+
 #: (grant, type, letter of `cruds`) → what of the type the grant reaches.
 Rule = Callable[[Grant, str, str], Filter]
 
@@ -133,5 +136,5 @@ def _speaking(grant: Grant, verb: str) -> list[Scope]:
 
 
 def _may(grant: Grant, verb: str) -> bool:
-    """Whether some scope speaks of Binaries, or of the documents whose content they are."""
-    return any(scope.covers("Binary", verb) or scope.covers("DocumentReference", verb) for scope in grant.scopes)
+    """Whether some scope speaks of Binaries, or of the documents and messages whose content they are."""
+    return any(scope.covers(type, verb) for scope in grant.scopes for type in _HOLDING)

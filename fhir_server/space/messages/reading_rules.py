@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from fhir_server.access.rules import Asked, Rule
 from fhir_server.access.write_rules import administers
 from fhir_server.space.messages.rows import DRAFT_OF
+from fhir_server.space.record.professionals import Professional
 from fhir_server.space.record.standing import FACTS, Standing
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Missing, Not, Refers, Token, both, either
 
@@ -19,9 +20,9 @@ _PROFESSIONALS = ("Practitioner/", "PractitionerRole/")
 _PARTIES = (*_PROFESSIONALS, "Organization/")
 
 
-def names(standing: Standing) -> frozenset[str]:
+def names(who: Professional) -> frozenset[str]:
     """References by which messages name a professional: themself, their roles, the organisation they act for."""
-    said = standing.who.authors | standing.who.organisations | {*standing.who.names}
+    said = who.authors | who.organisations | {*who.names}
     return frozenset(one for one in said if one.startswith(_PARTIES))
 
 
@@ -41,7 +42,7 @@ def _between_others(asked: Asked) -> Filter:
         return NOTHING
     if not isinstance(standing, Standing) or standing.who.ended:
         return EVERYTHING
-    return _not_for(names(standing))
+    return _not_for(names(standing.who))
 
 
 def _not_for(mine: frozenset[str]) -> Filter:

@@ -14,7 +14,7 @@ from typing import Any
 from fhir_server.space.messages.model import message_of
 from fhir_server.store.filters import Word
 
-THREAD, DRAFT_OF, FROM = "thread", "_draft", "_from"
+THREAD, DRAFT_OF, FROM, ENDS = "thread", "_draft", "_from", "_ends"
 
 
 def communications(tree: dict[str, Any], base: str) -> Iterator[Word]:
@@ -26,3 +26,5 @@ def communications(tree: dict[str, Any], base: str) -> Iterator[Word]:
         yield Word(DRAFT_OF, message.side)
     if message.sender and message.is_sent:
         yield Word(FROM, message.side)
+        if message.ends:
+            yield Word(ENDS, "1")

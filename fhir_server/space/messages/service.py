@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/communication.html of this server's own.
 from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.messages import reading_rules, writing
+from fhir_server.space.messages import attachments, reading_rules, writing
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.messages"
@@ -16,6 +16,10 @@ _MESSAGES = frozenset({"Communication"})
 MESSAGES = Service(
     "messages",
     rules=reading_rules.RULES,
-    steps=(Step("messages", _MESSAGES, arrange=writing.arrange),),
+    steps=(
+        Step("messages", _MESSAGES, validate=writing.validate, arrange=writing.arrange, judge=writing.judge),
+        Step("message-files", _MESSAGES, together=attachments.together, complete=attachments.complete),
+        Step("message-files", frozenset({"Binary"}), judge=attachments.kept),
+    ),
     rows={"Communication": f"{_HERE}.rows:communications"},
 )

@@ -1,12 +1,146 @@
-"""What the server says of a message that is written, and what it refuses."""
+"""What the server says of a message that is written, and what it refuses: drafts, sending, reading, and no more.
+
+A draft is its author's, until it is sent: then nothing of it changes but that it was received, which a recipient says
+once. When it was sent and received, and who wrote it in the patient's place, is the server's to say. What an
+administrator's software writes (a restored export) is the administrator's.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_server.access.write_rules import people
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import Forbidden, Invalid, Issue, MethodNotAllowed
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
+from fhir_server.space.messages import attachments
+from fhir_server.space.messages.model import DRAFT, MESSAGE_ID, PROFILE, SENT, WRITTEN_BY, Message, message_of
+from fhir_server.space.messages.rules import broken
+from fhir_server.space.messages.situation import situation
+from fhir_server.space.messages.writers import Writer, writer_of
+from fhir_server.space.record.writing import changes
+
+#: Of a message that was sent, what may change.
+_RECEIVED = "received"
+_NOT_DELETED = "A message that was sent is not deleted."
+_FINAL = "A message that was sent does not change: another message says what is otherwise."
+
+
+async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[str]) -> list[Issue]:
+    """What people write is a message of our profile, which it says."""
+    if not people(context.repository.grant):
+        return []
+    meta = tree.get("meta")
+    said = meta.get("profile") if isinstance(meta, dict) else None
+    claims = isinstance(said, list) and any(str(one).partition("|")[0] == PROFILE for one in said)
+    if claims or PROFILE in profiles:
+        return []
+    words = f"A message says that it conforms to {PROFILE}."
+    return [Issue("error", "required", words, "Communication.meta.profile", "message-profile")]
 
 
 async def arrange(context: Context, change: Change) -> Change:
-    """A message with its id, by which the first of a thread is found as part of it."""
+    """A message as it is stored: its id, its instants, who wrote it, its files beside it, its name claimed.
+
+    Raises:
+        Invalid: a file is not what it says (422).
+    """
     assert change.tree is not None
-    return change if change.tree.get("id") == change.id else change.arranged({**change.tree, "id": change.id})
+    tree = {**change.tree, "id": change.id}
+    before = _before(change)
+    if people(context.repository.grant) and not change.as_server:
+        tree = await _said(context, tree, before)
+        change = await attachments.stored(context, change.arranged(tree))
+    elif tree != change.tree:
+        change = change.arranged(tree)
+    return _claiming(change)
+
+
+def _claiming(change: Change) -> Change:
+    """The change with the Message-ID that it alone has."""
+    assert change.tree is not None
+    name = message_of(change.tree).message_id
+    if name is None:
+        return change if change.before is None else replace(change, claims=frozenset())
+    return replace(change, claims=frozenset({f"{MESSAGE_ID}|{name}"}))
+
+
+async def _said(context: Context, tree: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    if before is not None and before.get("status") == SENT:
+        # Only that it was received is new: judged below.
+        return tree | {_RECEIVED: now} if _RECEIVED in tree and _RECEIVED not in before else tree
+    made = {name: one for name, one in tree.items() if name not in ("sent", "_sent")}
+    if made.get("status") == SENT:
+        made["sent"] = now
+    writer = await writer_of(context.repository, message_of(made, context.base).patient)
+    others = [one for one in tree.get("extension", ()) if one.get("url") != WRITTEN_BY]
+    if writer.stands_in:
+        others.append({"url": WRITTEN_BY, "valueReference": {"reference": writer.person}})
+    made.pop("extension", None)
+    return made | ({"extension": others} if others else {})
+
+
+async def judge(context: Context, change: Change) -> None:
+    """Refuse what is not this caller's to write.
+
+    Raises:
+        MethodNotAllowed: a message that was sent is deleted (405).
+        Forbidden: who reads a message that was sent to others says that it was received (403).
+        Invalid: a rule of exchanges is broken, or a message that was sent would change (422).
+    """
+    if change.as_server or not people(context.repository.grant):
+        return
+    before = _before(change)
+    if before is not None and before.get("status") != DRAFT:
+        await _require_received(context, before, change.tree)
+    elif change.tree is not None:
+        await _require_allowed(context, change.tree)
+
+
+async def _require_allowed(context: Context, tree: dict[str, Any]) -> None:
+    if tree.get("status") not in (DRAFT, SENT):
+        raise _refused("A message is a draft, or sent.", "status", "message-status")
+    if _RECEIVED in tree:
+        raise _refused("A message that is not sent yet was received by nobody.", _RECEIVED, "message-received")
+    if found := [*attachments.misnamed(tree, context.base)]:
+        raise Invalid(issues=found)
+    message = message_of(tree, context.base)
+    writer = await writer_of(context.repository, message.patient)
+    found = [*broken(await situation(context.repository, message, writer, datetime.now(UTC)))]
+    if found:
+        raise Invalid(issues=found)
+
+
+async def _require_received(context: Context, before: dict[str, Any], after: dict[str, Any] | None) -> None:
+    if after is None:
+        raise MethodNotAllowed(_NOT_DELETED, "Communication", headers={"Allow": "GET, HEAD, PATCH"})
+    changed = changes(before, after)
+    for name in sorted(changed - {_RECEIVED}):
+        raise _refused(_FINAL, name, "message-final")
+    if _RECEIVED in before and changed:
+        raise _refused("It was received already.", _RECEIVED, "message-received")
+    message = message_of(before, context.base)
+    writer = await writer_of(context.repository, message.patient)
+    if changed and not receives(writer, message):
+        words = "Who a message is to says that it was received."
+        raise Forbidden(words, "Communication.received", key="message-received")
+
+
+def receives(writer: Writer, message: Message) -> bool:
+    """Whether a message is to somebody, or to whom they act for."""
+    if writer.side == "patient":
+        return message.side == "professional"
+    return bool(writer.names & {*message.recipients}) and message.sender not in writer.names
+
+
+def _before(change: Change) -> dict[str, Any] | None:
+    return parse(change.before.body) if change.before is not None and not change.before.deleted else None
+
+
+def _refused(words: str, element: str, key: str) -> Invalid:
+    return Invalid(words, f"Communication.{element}", code="business-rule", key=key)
