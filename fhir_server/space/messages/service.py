@@ -21,5 +21,11 @@ MESSAGES = Service(
         Step("message-files", _MESSAGES, together=attachments.together, complete=attachments.complete),
         Step("message-files", frozenset({"Binary"}), judge=attachments.kept),
     ),
+    operations={
+        "Communication-end": f"{_HERE}.operations:end",
+        "Communication-mark-read": f"{_HERE}.operations:mark_read",
+        "Communication-save-attachment": f"{_HERE}.saving:save_attachment",
+        "Patient-unread": f"{_HERE}.operations:unread",
+    },
     rows={"Communication": f"{_HERE}.rows:communications"},
 )

@@ -243,6 +243,10 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "AuditEvent-emergency-review": (),
     "Patient-record-choices": (get("Patient/a/$record-choices"),),
     "Patient-record-choose": (),
+    "Communication-mark-read": (post("Communication/about/$mark-read"),),
+    "Communication-end": (),
+    "Communication-save-attachment": (post("Communication/about/$save-attachment?payload=0&type=DOCPAT03"),),
+    "Patient-unread": (get("Patient/a/$unread"),),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
     **dict.fromkeys(
         (
