@@ -43,6 +43,7 @@ TYPES: Mapping[str, Words] = {
     "AuditEvent": ("le journal des accès à votre dossier", "the list of accesses to your record"),
     "CarePlan": ("vos plans de soins", "your care plans"),
     "CareTeam": ("votre équipe de soins", "your care team"),
+    "Communication": ("vos messages", "your messages"),
     "Condition": ("vos maladies et antécédents", "your conditions"),
     "Consent": ("vos choix d’accès", "your choices of access"),
     "Coverage": ("votre couverture santé", "your coverage"),

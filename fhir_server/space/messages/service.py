@@ -27,5 +27,6 @@ MESSAGES = Service(
         "Communication-save-attachment": f"{_HERE}.saving:save_attachment",
         "Patient-unread": f"{_HERE}.operations:unread",
     },
+    jobs=f"{_HERE}.told:jobs",
     rows={"Communication": f"{_HERE}.rows:communications"},
 )

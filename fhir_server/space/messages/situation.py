@@ -12,11 +12,11 @@ from typing import Any
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
+from fhir_server.space.acting import minute
 from fhir_server.space.messages.dispensing import has_dispensed
 from fhir_server.space.messages.model import Message, local, message_of, side
 from fhir_server.space.messages.rows import DRAFT_OF, ENDS, FROM, THREAD
 from fhir_server.space.messages.writers import Writer, read
-from fhir_server.space.record.caller import minute
 from fhir_server.space.record.choices import in_force
 from fhir_server.store.filters import Filter, Missing, Refers, Token, both
 from fhir_server.store.protocol import NEWEST, Sort
