@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/security.html#audit, https://hl7.org/fhir/R4/auditevent.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from fhir_server.access.grant import Grant
@@ -44,6 +45,7 @@ def exchange_event(
     status: int,
     source: str,
     party: Party | None = None,
+    at: datetime | None = None,
 ) -> dict[str, Any]:
     """The AuditEvent of all that was touched, in one.
 
@@ -55,6 +57,7 @@ def exchange_event(
         status: the HTTP status that will be answered.
         source: the server's own identity (its FHIR base).
         party: who the caller is, where the directory knows.
+        at: when; now without it.
     """
     emergency = grant.purpose in EMERGENCIES
     entities = [resource(reference) for reference in list(touched.objects)[:MOST_OBJECTS]]
@@ -78,6 +81,7 @@ def exchange_event(
             reason=grant.reason,
             outcome=_outcome(status),
             entities=entities,
+            at=at,
         )
     )
 

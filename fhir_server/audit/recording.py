@@ -18,11 +18,15 @@ _MADE_HERE = Word(WITNESSED, "1")
 
 def witnessed(repository: Repository, tree: dict[str, Any]) -> Put:
     """The write of an AuditEvent of the server's own, for a commit of `repository`."""
-    index = by_parts("AuditEvent", tree, repository.registry, repository.base)
-    marked = Index((*index.words, _MADE_HERE), index.spans, index.narrative, index.content)
+    marked = made_here(by_parts("AuditEvent", tree, repository.registry, repository.base))
     id = repository.new_id("AuditEvent")
     body, stamp = begun(tree, id)
     return Put("AuditEvent", id, 0, body, stamp, marked, "POST")
+
+
+def made_here(index: Index) -> Index:
+    """The index of an event that the server itself made."""
+    return Index((*index.words, _MADE_HERE), index.spans, index.narrative, index.content)
 
 
 async def record(repository: Repository, trees: Iterable[dict[str, Any]]) -> None:

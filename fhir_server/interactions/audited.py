@@ -11,10 +11,8 @@ import re
 from collections.abc import Sequence
 
 from fhir_server.access.grant import Grant
-from fhir_server.access.repository import Repository
 from fhir_server.access.touched import Touched
-from fhir_server.audit.exchanges import exchange_events
-from fhir_server.audit.recording import witnessed
+from fhir_server.audit.filled_events import exchange_puts
 from fhir_server.fhir.outcome import FhirError, InsufficientStorage, TooCostly, Unavailable
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import ROUTES, dispatch, shape_of
@@ -72,7 +70,7 @@ async def _leave(request: Request, context: Context, status: int) -> None:
     """All the AuditEvents of one answer are durable before it is given."""
     made = await _made(request, context, context.repository.touched, status)
     try:
-        await _server(context).append(made)
+        await context.repository.append(made)
     except InsufficientStorage:
         if request.method not in ("GET", "HEAD") and request.path[-1:] != ("_search",):
             raise
@@ -89,13 +87,9 @@ async def _made(request: Request, context: Context, touched: Touched, status: in
     if not touched.objects and (whose := _asked_about(request, caller.grant)):
         touched = Touched(noting=True)
         touched.patients = {f"Patient/{whose}": None}
-    told = exchange_events(
-        caller.grant, touched, _interaction(request), type, status, context.base, caller.touched.party
-    )
-    server = _server(context)
     made: list[Put] = []
-    for tree in told:
-        made.append(witnessed(server, tree))
+    for put in exchange_puts(caller, touched, _interaction(request), type, status, context.base):
+        made.append(put)
         if len(made) % TURN == 0:
             await asyncio.sleep(0)
     return made
@@ -115,10 +109,6 @@ def _asked_about(request: Request, grant: Grant) -> str:
 _WHOSE = frozenset({"patient", "patient:Patient", "subject:Patient", "subject"})
 #: https://hl7.org/fhir/R4/datatypes.html#id
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-
-
-def _server(context: Context) -> Repository:
-    return context.repository.as_server()
 
 
 def _interaction(request: Request) -> str:

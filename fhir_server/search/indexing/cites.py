@@ -18,6 +18,11 @@ CITES, CITES_ONE = "_cites", "_citesOne"
 AMONG = ":cites"
 
 
+def is_citing(word: Word) -> bool:
+    """Whether a row is one of these."""
+    return word.param in (CITES, CITES_ONE) or word.param.endswith(AMONG)
+
+
 def cites(words: Sequence[Word], types: Collection[str]) -> Iterator[Word]:
     """The rows of a resource, given those that search parameters make of its references."""
     prefixes = tuple(f"{type}/" for type in types)

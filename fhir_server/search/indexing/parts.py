@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fhir_server.fhir.json import serialize
+from fhir_server.search.indexing.cites import cites, is_citing
 from fhir_server.search.indexing.extract import extract, rows_of, several
 from fhir_server.search.parameters.registry import Registry, standard
 from fhir_server.store.filters import Index, Word
@@ -58,6 +59,7 @@ def by_parts(type: str, tree: dict[str, Any], registry: Registry, base_url: str 
         words += made.words
         spans += made.spans
     words += several(type, tree, base_url)
+    words += [*cites(words, registry.additions.cited)]
     content = dict.fromkeys(" ".join([index.content for index in found]).split(" "))
     return Index(tuple(dict.fromkeys(words)), tuple(dict.fromkeys(spans)), content=" ".join(filter(None, content)))
 
@@ -102,8 +104,16 @@ def _read(
     place = (base_url, serialize(part))
     found = rows.get(place)
     if found is None:
-        found = rows[place] = extract(type, part, registry, base_url)
+        index = extract(type, part, registry, base_url)
+        # What is referred to is a matter of all parts together.
+        words = tuple([word for word in index.words if not is_citing(word)])
+        found = rows[place] = Index(words, index.spans, index.narrative, index.content)
     return found
+
+
+def is_divisible(type: str, registry: Registry) -> bool:
+    """Whether the rows of a resource of a type are those of its parts."""
+    return _known(type, registry).divisible
 
 
 def _known(type: str, registry: Registry) -> _Known:
