@@ -74,7 +74,7 @@ def change_of(request: Request, context: Context) -> Patch:
     if spelled is not None:
         return spelled
     if request.content_type == "application/json-patch+json":
-        return json_patch.read(request.body, depth)
+        return json_patch.read(request.body, depth, of_resource=True)
     if request.content_type == "application/xml-patch+xml":
         # Few send it, and only they wait for lxml.
         from fhir_server.interactions.patching import xml_patch

@@ -16,8 +16,8 @@ from tests.server.calls import Server
 PATCH = "application/json-patch+json"
 
 
-def patched(document: Any, *operations: Any) -> Any:
-    return read(json.dumps(list(operations)).encode())(document)
+def patched(document: Any, *operations: Any, of_resource: bool = False) -> Any:
+    return read(json.dumps(list(operations)).encode(), of_resource=of_resource)(document)
 
 
 #: RFC 6902 appendix A, by its numbers: document, operations, result
@@ -91,8 +91,12 @@ def _remove(path: str) -> dict[str, Any]:
     ],
 )
 def test_what_the_last_member_is_taken_out_of_goes_with_it(document: Any, operations: list[Any], result: Any) -> None:
-    """https://hl7.org/fhir/R4/json.html: no array and no object is empty."""
-    assert patched(document, *operations) == result
+    """https://hl7.org/fhir/R4/json.html: no array and no object is empty; in other JSON (RFC 6902) they may be."""
+    assert patched(document, *operations, of_resource=True) == result
+
+
+def test_json_that_is_no_resource_may_be_left_empty() -> None:
+    assert patched({"a": [1]}, _remove("/a/0")) == {"a": []}
 
 
 @pytest.mark.parametrize(

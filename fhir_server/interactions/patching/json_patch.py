@@ -26,8 +26,13 @@ _ESCAPE = re.compile(r"~(?![01])")
 Pointer = tuple[str, ...]
 
 
-def read(body: bytes, max_depth: int = 64) -> Callable[[dict[str, Any]], Any]:
+def read(body: bytes, max_depth: int = 64, *, of_resource: bool = False) -> Callable[[dict[str, Any]], Any]:
     """The change a JSON Patch document asks for, checked as far as it can be without the resource.
+
+    Args:
+        body: the patch.
+        max_depth: the deepest nesting of it.
+        of_resource: whether what it changes is a resource of FHIR, in which nothing is empty, and not any JSON.
 
     Raises:
         Malformed: not a JSON Patch (400).
@@ -51,7 +56,7 @@ def read(body: bytes, max_depth: int = 64) -> Callable[[dict[str, Any]], Any]:
                 raise Invalid(f"{operation['op']}: {failed}.", f"patch[{n}]", code="processing") from None
             if copied > MAX_COPIED:
                 raise Invalid("The patch copies too much.", f"patch[{n}]", code="too-costly")
-            if source is not None and not source:
+            if of_resource and source is not None and not source:
                 emptied.append(source)
         return _without(document[0], {id(one) for one in emptied if not one}) if emptied else document[0]
 

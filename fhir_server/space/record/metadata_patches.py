@@ -75,7 +75,7 @@ def spelled(context: Context, request: Request) -> Patch | None:
         for number, one in enumerate(operations):
             body = serialize({"patch": [_meant(one, tree)]})[len(b'{"patch":') : -1]
             try:
-                tree = json_patch.read(body, context.settings.max_depth)(tree)
+                tree = json_patch.read(body, context.settings.max_depth, of_resource=True)(tree)
             except FhirError as error:
                 raise type(error)(str(error), _OPERATION.sub(f"patch[{number}]", _place(error))) from None
         return tree
