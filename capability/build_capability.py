@@ -80,6 +80,19 @@ CHOICE: dict[str, Any] = {
     ],
 }
 
+#: Whether somebody is written to of one kind of thing by one channel.
+PREFERENCE: dict[str, Any] = {
+    "name": "preference",
+    "use": "out",
+    "min": 1,
+    "max": "*",
+    "part": [
+        {"name": "kind", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "channel", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "on", "use": "out", "min": 1, "max": "1", "type": "boolean"},
+    ],
+}
+
 #: An emergency, as those who look through them are told.
 EMERGENCY: dict[str, Any] = {
     "name": "emergency",
@@ -217,6 +230,24 @@ OWN: tuple[dict[str, Any], ...] = (
         "resource": ["Patient"],
         "instance": True,
         "parameter": [CHOICE | {"use": "in", "min": 1}, CHOICE | {"use": "out", "min": 0}],
+    },
+    {
+        "id": "Patient-notice-preferences",
+        "name": "NoticePreferences",
+        "code": "notice-preferences",
+        "affectsState": False,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [PREFERENCE],
+    },
+    {
+        "id": "Patient-notice-prefer",
+        "name": "NoticePrefer",
+        "code": "notice-prefer",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [PREFERENCE | {"use": "in"}, PREFERENCE],
     },
     {
         "id": "DocumentReference-generate-metadata",

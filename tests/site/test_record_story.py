@@ -203,6 +203,10 @@ async def test_the_pages_of_a_record_are_whole_on_a_narrow_screen(space: Space, 
     for path in PAGES:
         await own.goto(f"{visitors.root}/mon-dossier/p1{path}")
         assert await own.evaluate("document.documentElement.scrollWidth") <= 320, path
+    await space.house.services.service("notices").tell("p1", "document", "d", occasion="visible")
+    for path in ("/mes-notifications", "/mes-notifications/preferences"):
+        await own.goto(f"{visitors.root}{path}")
+        assert await own.evaluate("document.documentElement.scrollWidth") <= 320, path
     doctor = await visitors.enter("zoe", width=320)
     await open_record(doctor, visitors.root)
     for path in ("", "/deposer", "/document/d1"):

@@ -6,4 +6,13 @@ from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.notices"
 
-NOTICES = Service("notices", opens=f"{_HERE}.telling:opened", last_jobs=f"{_HERE}.composing:jobs")
+NOTICES = Service(
+    "notices",
+    opens=f"{_HERE}.telling:opened",
+    operations={
+        "Patient-notice-preferences": f"{_HERE}.operations:read",
+        "Patient-notice-prefer": f"{_HERE}.operations:choose",
+    },
+    last_jobs=f"{_HERE}.composing:jobs",
+    pages=f"{_HERE}.pages.rows:pages",
+)

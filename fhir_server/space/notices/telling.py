@@ -17,7 +17,7 @@ from fhir_server.space.notices.preferences import preferences
 from fhir_server.space.notices.quiet import after_quiet
 from fhir_server.space.notices.waiting import Waiting, millis
 from fhir_server.space.service import Surroundings
-from fhir_server.store.protocol import Drop, Keep
+from fhir_server.store.protocol import Drop, Keep, Records
 
 #: Kind of the records: key = what was told of once.
 NOTICED = "noticed"
@@ -30,6 +30,11 @@ class Notices:
         """Nothing is read yet."""
         self._around = around
         self._channels = around.outbox.channels
+
+    @property
+    def records(self) -> Records:
+        """Where they are kept."""
+        return self._around.records
 
     async def told(self, key: str) -> bool:
         """Whether something of that key was told of before: what asks first need not look anything up."""

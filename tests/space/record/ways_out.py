@@ -247,6 +247,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Communication-end": (),
     "Communication-save-attachment": (post("Communication/about/$save-attachment?payload=0&type=DOCPAT03"),),
     "Patient-unread": (get("Patient/a/$unread"),),
+    "Patient-notice-preferences": (get("Patient/a/$notice-preferences"),),
+    "Patient-notice-prefer": (),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
     **dict.fromkeys(
         (
