@@ -20,7 +20,7 @@ from fhir_server.access.write_rules import asks_whose
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.search.indexing.extract import WITNESSES
 from fhir_server.search.parameters.registry import Registry
-from fhir_server.store.filters import EMPTY, EVERYTHING, NOTHING, Filter, both
+from fhir_server.store.filters import EMPTY, EVERYTHING, NOTHING, And, Filter, Or, both
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Scope, Sort, Version
 
@@ -73,7 +73,7 @@ class Sight:
         narrow = partial(self._policy.narrow, self._grant, known=self._known)
         confined = self._confined()
         return {
-            type: both(allowed, confined.filter(type, narrow(where)) if confined else narrow(where))
+            type: _absorbed(both(allowed, confined.filter(type, narrow(where)) if confined else narrow(where)))
             for type, allowed, where in rules
             if allowed != NOTHING
         }
@@ -203,3 +203,16 @@ _DEED = frozenset({"action", "subtype"})
 def _undone(tree: dict[str, Any]) -> dict[str, Any]:
     """A trace of nothing but what is hidden says that the record was used, and not what was done: a document made."""
     return {name: value for name, value in tree.items() if name not in _DEED}
+
+
+def _absorbed(found: Filter) -> Filter:
+    """The same filter without what its other parts say already: A and (A or B) is A.
+
+    Who searches by their patient asks for what a rule of several links gives them anyway.
+    """
+    if not isinstance(found, And):
+        return found
+    kept = [
+        part for part in found.parts if not (isinstance(part, Or) and any(one in found.parts for one in part.parts))
+    ]
+    return found if len(kept) == len(found.parts) else both(*kept)

@@ -14,7 +14,19 @@ from pathlib import Path
 from tests.benchmarks.servers import ROOT
 
 README = ROOT / "README.md"
-PARTS = ("engine", "curve", "validation", "terminology", "smart", "traces", "starting", "record", "live", "beside")
+PARTS = (
+    "engine",
+    "curve",
+    "validation",
+    "terminology",
+    "smart",
+    "traces",
+    "starting",
+    "record",
+    "messages",
+    "live",
+    "beside",
+)
 
 
 class Bench:
@@ -68,6 +80,10 @@ class Bench:
                 (1_000_000, 100_000) if million else (self.options.documents, self.options.documents // 10)
             )
             yield from record(self.base, documents, people, seconds)
+        elif name == "messages":
+            from tests.benchmarks.messages import messages
+
+            yield from messages(self.base, 10_000, seconds)
         elif name == "live":
             from tests.benchmarks.live import live
 

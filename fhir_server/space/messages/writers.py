@@ -71,6 +71,14 @@ async def writer_of(repository: Repository, patient: str) -> Writer:
     return Writer(kind, mine, subject)
 
 
+def acts_for(grant: Grant, patient: str) -> bool:
+    """Whether the exchanges of a patient ("Patient/1") are any of the caller's: else nothing of them is looked at."""
+    id = patient.removeprefix("Patient/")
+    if grant.patient is not None or grant.subject is None:
+        return grant.patient == id
+    return is_professional(grant) or grant.subject == patient or id in grant.wards
+
+
 def is_professional(grant: Grant) -> bool:
     """Whether a professional, or an organisation, acts with it."""
     return (grant.subject or "").startswith(("Practitioner/", "PractitionerRole/", "Organization/"))

@@ -21,7 +21,7 @@ from fhir_server.space.messages import attachments
 from fhir_server.space.messages.model import DRAFT, MESSAGE_ID, PROFILE, SENT, WRITTEN_BY, Message, message_of
 from fhir_server.space.messages.rules import broken
 from fhir_server.space.messages.situation import situation
-from fhir_server.space.messages.writers import Writer, writer_of
+from fhir_server.space.messages.writers import Writer, acts_for, writer_of
 from fhir_server.space.record.writing import changes
 
 #: Of a message that was sent, what may change.
@@ -110,6 +110,9 @@ async def _require_allowed(context: Context, tree: dict[str, Any]) -> None:
     if found := [*attachments.misnamed(tree, context.base)]:
         raise Invalid(issues=found)
     message = message_of(tree, context.base)
+    # Before the rules: by these a stranger would learn who writes to whom.
+    if not acts_for(context.repository.grant, message.patient):
+        raise Forbidden("This Communication is not of the token's patient.", "Communication.subject")
     writer = await writer_of(context.repository, message.patient)
     found = [*broken(await situation(context.repository, message, writer, datetime.now(UTC)))]
     if found:

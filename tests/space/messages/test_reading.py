@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from fhir_server.app import House
+from fhir_server.store.filters import EVERYTHING, Refers
 from tests.server.people import kept
 from tests.space.messages.exchange import CALLERS, CLINIC, DOCTOR, SENDERS, A, ago, ask, codes, message, sent
-from tests.space.record.callers import Caller, Tree
+from tests.space.record.callers import BASE, Caller, Tree
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -167,3 +168,13 @@ async def test_one_mail_is_one_message(house: House) -> None:
     assert again.status == 409
     found = await ask(house, "doctor", "GET", "Communication?identifier=1@mail.example")
     assert [one["resource"]["id"] for one in found.json["entry"]] == [made["id"]]
+
+
+async def test_a_search_by_the_patient_looks_for_no_other_link(house: House) -> None:
+    """A rule that gives by any of several links says nothing more of what is asked for by one of them."""
+    seen = await house.seen_by(CALLERS["patient"], BASE)
+    [where] = seen.visible({"Communication": Refers("subject", A)}).values()
+    assert repr(where).count("Refers") == 1
+    assert "_draft" in repr(where)
+    [every] = seen.visible({"Communication": EVERYTHING}).values()
+    assert repr(every).count("Refers") == 3
