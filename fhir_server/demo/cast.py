@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from fhir_server.demo.conversations import conversations
 from fhir_server.population.codes import FR_CORE, INS_DEMO, ROLE_CLASS, ROLE_CODE, reference, typed_identifier
 from fhir_server.population.registration import ins
 from fhir_server.smart.people.accounts import Duty
@@ -96,6 +97,7 @@ def additions(models: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any
     for patient in _PATIENTS:
         for professional in ("Practitioner/s1-pra-1-7", "Practitioner/s1-pra-1-24"):
             yield to_consent(Choice(patient, "authorised", professional, True, _AGREED, f"Patient/{patient}"))
+    yield from conversations(_PATIENTS)
     for order, ward in enumerate(("s1-pat-28", "s1-pat-31"), 1):
         yield _caregiver(f"demo-rel-{order}", ward)
 
