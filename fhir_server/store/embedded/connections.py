@@ -111,7 +111,8 @@ def open_writer(path: Path, busy_seconds: float) -> apsw.Connection:
         Unavailable: the file cannot be opened or is not a database.
     """
     connection = _open(path, busy_seconds)
-    connection.execute("PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=67108864")
+    # As much as a reader: what is not in the cache is in the log or mapped, and each worker has two of these.
+    connection.execute("PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=67108864")
     return connection
 
 
