@@ -15,6 +15,7 @@ from fhir_server.population.tables import rows, wheel
 from fhir_server.population.world import World, instant
 
 CLOSED = f"{OWN}/StructureDefinition/ens-conversation-closed"
+WRITTEN_BY = f"{OWN}/StructureDefinition/ens-written-by-caregiver"
 MESSAGE = f"{OWN}/StructureDefinition/ens-message"
 CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
 CARE_TEAM = "https://interop.esante.gouv.fr/ig/fhir/cds/StructureDefinition/cds-ihe-careteam"
@@ -55,8 +56,12 @@ def _message(
         "id": world.id("msg", person.number, number, turn),
         "meta": {"profile": [MESSAGE]},
     }
+    # For a child a parent writes, and is answered.
+    parent = reference("RelatedPerson", world.id("rel", person.number, 1)) if person.parents else None
     if turn == 3:
         found["extension"] = [{"url": CLOSED, "valueBoolean": True}]
+    elif turn == 2 and parent is not None:
+        found["extension"] = [{"url": WRITTEN_BY, "valueReference": parent}]
     if turn > 1:
         found["partOf"] = [reference("Communication", first)]
         found["inResponseTo"] = [reference("Communication", world.id("msg", person.number, number, turn - 1))]
@@ -67,8 +72,8 @@ def _message(
         "subject": holder,
         "topic": {"text": words["subject"]},
         "sent": instant(day, 8 + 3 * turn, rng.randrange(60)),
-        "recipient": [professional if turn == 2 else holder],
-        "sender": holder if turn == 2 else professional,
+        "recipient": [professional if turn == 2 else parent or holder],
+        "sender": parent or holder if turn == 2 else professional,
         "payload": [{"contentString": text}],
     }
     if turn == 1 and rng.random() < 0.7:

@@ -24,6 +24,8 @@ from fhir_server.space.messages.situation import situation
 from fhir_server.space.messages.writers import Writer, acts_for, writer_of
 from fhir_server.space.record.writing import changes
 
+#: Each is looked up.
+MOST_RECIPIENTS = 50
 #: Of a message that was sent, what may change.
 _RECEIVED = "received"
 _NOT_DELETED = "A message that was sent is not deleted."
@@ -110,6 +112,9 @@ async def _require_allowed(context: Context, tree: dict[str, Any]) -> None:
     if found := [*attachments.misnamed(tree, context.base)]:
         raise Invalid(issues=found)
     message = message_of(tree, context.base)
+    if len(message.recipients) > MOST_RECIPIENTS:
+        words = f"A message has {MOST_RECIPIENTS} recipients at most."
+        raise _refused(words, "recipient", "message-recipients")
     # Before the rules: by these a stranger would learn who writes to whom.
     if not acts_for(context.repository.grant, message.patient):
         raise Forbidden("This Communication is not of the token's patient.", "Communication.subject")
