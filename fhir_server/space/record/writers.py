@@ -96,6 +96,9 @@ async def caller_of(repository: Repository, patient: str | None, named: bool = T
     subject = grant.subject or ""
     if subject.startswith(("Practitioner/", "PractitionerRole/")):
         return await _professional(repository.as_server(), grant) if named else Caller("professional")
+    if subject.startswith("Organization/"):
+        # Software of an establishment, for nobody of it by name: never somebody of the patient's side.
+        return Caller("professional", organisations=await _of_organisation(repository.as_server(), subject))
     if not subject:
         return Caller("app", software)
     if subject == patient:
@@ -120,6 +123,11 @@ async def _professional(own: Repository, grant: Grant) -> Caller:
         found = dicts((await _read(own, one)).get("identifier"))
         organisations |= {name for name in map(rows.national_structure, found) if name is not None}
     return Caller("professional", frozenset(names), organisations=frozenset(organisations))
+
+
+async def _of_organisation(own: Repository, reference: str) -> frozenset[str]:
+    identified = map(rows.national_structure, dicts((await _read(own, reference)).get("identifier")))
+    return frozenset({reference, *(name for name in identified if name is not None)})
 
 
 def _national(tree: Mapping[str, Any]) -> set[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from fhir_server.app import House
 from fhir_server.store.filters import EVERYTHING, Refers
+from tests.profiles.resources import nos
 from tests.server.people import kept
 from tests.space.messages.exchange import CALLERS, CLINIC, DOCTOR, SENDERS, A, ago, ask, codes, message, sent
 from tests.space.record.callers import BASE, Caller, Tree
@@ -178,3 +179,19 @@ async def test_a_search_by_the_patient_looks_for_no_other_link(house: House) -> 
     assert "_draft" in repr(where)
     [every] = seen.visible({"Communication": EVERYTHING}).values()
     assert repr(every).count("Refers") == 3
+
+
+async def test_an_establishment_files_as_professionals_do_and_never_for_the_patient(house: House) -> None:
+    """Its types and labels are theirs: what patients file themselves it does not."""
+    types = {"11502-2": ("http://loinc.org", 201), "DOCPAT03": (nos("TRE_A05-TypeDocComplementaire"), 422)}
+    for code, (system, status) in types.items():
+        tree = {
+            "resourceType": "DocumentReference",
+            "status": "current",
+            "type": {"coding": [{"system": system, "code": code}]},
+            "subject": {"reference": A},
+            "author": [{"reference": CLINIC}],
+            "content": [{"attachment": {"contentType": "text/plain", "url": "http://example.org/x"}}],
+        }
+        answer = await ask(house, "clinic", "POST", "DocumentReference", tree)
+        assert answer.status == status, answer.json
