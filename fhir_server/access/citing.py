@@ -101,6 +101,11 @@ class Citing:
         return value if same else made or _OUT
 
 
+def has(marker: bytes, body: bytes) -> bool:
+    """Whether a resource may say `marker`, without reading it: letters may be written as escapes."""
+    return marker in body or (b"\\u00" in body and _escaped(body) is not None)
+
+
 #: A reference on this server is shorter, its base included.
 _LONGEST = 4096
 

@@ -86,6 +86,7 @@ class Policy:
         rules: of the services.
         citing: finds references to what may be hidden so that nothing names it.
         tracing: likewise, in traces (`WITNESSES`), which name more.
+        cutting: the rules that show parts of resources to few.
     """
 
     def __init__(self, rules: Sequence[Rule] = (), remembered: int = 4096) -> None:
@@ -103,6 +104,7 @@ class Policy:
         self.citing = Citing(unnamed)
         # A trace names the content of a document by itself.
         self.tracing = Citing([*unnamed, *untraced, *(["Binary"] if unnamed else [])])
+        self.cutting = tuple(one for one in self.rules if one.cut is not None)
         self._asks_facts = any(one.facts is not None for one in self.rules)
         self._remembered = lru_cache(maxsize=remembered)(self._rule)
 
@@ -135,6 +137,14 @@ class Policy:
     def keeper(self, type: str) -> Rule | None:
         """The first rule by which nobody's token writes some of `type`."""
         return next(iter(self._keeping.get(type, ())), None)
+
+    def shown_whole(self, one: Rule, grant: Grant, type: str, known: Known = ()) -> Filter:
+        """What of `type` is shown whole to the caller by a rule that cuts."""
+        if one.cut is None or grant.own:
+            return EVERYTHING
+        if administers(grant):
+            return self.rule(grant, type, "u", known)
+        return one.cut.whole(Asked(grant, "user", type, "r")) if type in one.types else NOTHING
 
     def named(self, grant: Grant, known: Known = ()) -> Mapping[str, Filter]:
         """Type that is not named where it is hidden → what of it the caller may be told of; none where that is all.

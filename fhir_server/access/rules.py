@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fhir_server.access.grant import Grant, Level
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter
@@ -62,6 +62,25 @@ def _nothing(asked: Asked) -> Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Parts of resources that are shown to few, and found by nobody.
+
+    Of whom may update a resource by an administrator's grant it hides nothing.
+
+    Attributes:
+        marker: what stands in the JSON of every resource that has such a part.
+        left: what is left of a resource, in whatever depth: the same object where all of it is; parts that are left
+            whole are the same objects. Beside the resource it is given the current version of it: itself where it is
+            that, None where it was deleted.
+        whole: what of a type the caller is shown whole.
+    """
+
+    marker: bytes
+    left: Callable[[dict[str, Any], dict[str, Any] | None], dict[str, Any]]
+    whole: Callable[[Asked], Filter] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule.
 
@@ -79,6 +98,8 @@ class Rule:
         untraced: as `unnamed`, of what traces say alone (AuditEvent, Provenance).
         kept: type → what of it no token creates, updates or deletes. Who may read it is told so, in words.
         facts: what is read before; without, or where they do not concern the caller, nothing is.
+        cut: parts of resources that are shown to few. `types` are those whose past versions are judged by what there
+            is now, and of which some callers see all; others may hold such parts in what they contain.
     """
 
     name: str
@@ -91,6 +112,7 @@ class Rule:
     untraced: bool = False
     kept: Mapping[str, Filter] = field(default_factory=dict)
     facts: Facts | None = None
+    cut: Cut | None = None
 
 
 #: Allowed; denied (403, and the caller is told why); masked (404, as if it were not there).

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from fhir_server.access import binaries
-from fhir_server.access.citing import Citing
+from fhir_server.access.citing import Citing, has
 from fhir_server.access.confining import Confining
 from fhir_server.access.grant import Grant
 from fhir_server.access.judging import Judge
 from fhir_server.access.ownership import with_owner
 from fhir_server.access.policy import Known, Policy
 from fhir_server.access.readings import Key, Readings
-from fhir_server.access.rules import Decision
+from fhir_server.access.rules import Cut, Decision
 from fhir_server.access.write_rules import asks_whose
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.search.indexing.extract import WITNESSES
@@ -112,7 +112,10 @@ class Sight:
         hidden is: it would tell one from the other.
         """
         citing = self._policy.citing
-        if not citing.types or self._grant.own:
+        if self._grant.own:
+            return versions
+        versions = await self._cut(versions)
+        if not citing.types:
             return versions
         naming = [n for n, one in enumerate(versions) if one.type != "Binary" and self._perhaps(one) != _NONE]
         if not naming or not (told := self._told()):
@@ -136,13 +139,54 @@ class Sight:
         None where both are the same.
         """
         citing = self._policy.citing
-        if not citing.types or self._grant.own or version.type == "Binary" or citing.perhaps(version.body) == _NONE:
+        if self._grant.own or version.type == "Binary":
             return None
-        told = self._told()
-        hidden = await self._hidden(self._cited(version, told), told)
+        cuts = await self._cuts(version)
+        named = bool(citing.types) and citing.perhaps(version.body) != _NONE
+        if not cuts and not named:
+            return None
         tree = parse(version.body, _DEEP)
-        left = citing.without(tree, hidden, self._base) if hidden else tree
+        left = await self._without_parts(version, tree, cuts)
+        if named and (hidden := await self._hidden(self._cited(version, self._told()), self._told())):
+            left = citing.without(left, hidden, self._base)
         return None if left is tree else (tree, left)
+
+    async def _cut(self, versions: Sequence[Version]) -> Sequence[Version]:
+        """Versions without the parts that rules show to few; same order."""
+        if not self._policy.cutting:
+            return versions
+        made = list(versions)
+        for number, one in enumerate(versions):
+            if cuts := await self._cuts(one):
+                tree = parse(one.body, _DEEP)
+                left = await self._without_parts(one, tree, cuts)
+                if left is not tree:
+                    made[number] = replace(one, body=serialize(left))
+        return made
+
+    async def _cuts(self, version: Version) -> list[Cut]:
+        """What of a version's parts may be hidden from the caller, by what its bytes say."""
+        if not version.body or version.type == "Binary":
+            return []
+        found = []
+        for rule in self._policy.cutting:
+            cut, past = rule.cut, version.type in rule.types and not version.current
+            if cut is not None and (past or has(cut.marker, version.body)):
+                whole = self._policy.shown_whole(rule, self._grant, version.type, self._known)
+                if whole == NOTHING or not await self._satisfies(version, whole):
+                    found.append(cut)
+        return found
+
+    async def _without_parts(self, version: Version, tree: dict[str, Any], cuts: Sequence[Cut]) -> dict[str, Any]:
+        if not cuts:
+            return tree
+        now: dict[str, Any] | None = tree
+        if not version.current:
+            found = await self._readings.read(version.type, version.id)
+            now = parse(found.body, _DEEP) if found is not None and not found.deleted else None
+        for cut in cuts:
+            tree = cut.left(tree, now)
+        return tree
 
     def _cited(self, version: Version, told: Mapping[str, Filter]) -> set[Key]:
         """What a version refers to, and may be hidden; some of it perhaps of another server."""

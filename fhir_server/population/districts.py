@@ -20,6 +20,7 @@ from fhir_server.population.codes import (
     reference,
     typed_identifier,
 )
+from fhir_server.population.mailboxes import of_professional, of_structure
 from fhir_server.population.tables import first_names, rows
 from fhir_server.population.world import World, address, family_name, phone, street
 
@@ -157,7 +158,7 @@ def _organization(rng: Random, structure: Structure, commune: dict[str, str]) ->
         "active": True,
         "type": [concept(FACILITY, row["facility"], row["facility_label"])],
         "name": structure.name,
-        "telecom": [phone(rng, mobile=False)],
+        "telecom": [phone(rng, mobile=False), *of_structure(structure.row["kind"], structure.finess)],
         "address": [address(structure.line, commune, "work")],
     }
 
@@ -213,6 +214,7 @@ def _practitioner(professional: Professional) -> dict[str, Any]:
                 "prefix": ["MME" if professional.sex == "F" else "M"],
             }
         ],
+        "telecom": [of_professional(professional.given, professional.family, professional.rpps)],
         "gender": "female" if professional.sex == "F" else "male",
         "qualification": [{"code": concept(PROFESSION, row["profession"], row["profession_label"])}],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -11,7 +10,7 @@ from typing import Any
 
 from fhir_server.population.codes import FR_CORE, INS_DEMO, ROLE_CLASS, ROLE_CODE, reference, typed_identifier
 from fhir_server.population.tables import Wheel, first_names, wheel
-from fhir_server.population.world import World, address, family_name, insee, phone, street
+from fhir_server.population.world import World, address, family_name, insee, phone, plain, street
 
 #: Kind of household → how common; (adults, children at most).
 HOUSEHOLDS = Wheel([((1, 0), 42), ((2, 0), 29), ((2, 3), 20), ((1, 2), 9)])
@@ -198,12 +197,6 @@ def town_pool(world: World, block: int) -> list[dict[str, str]]:
     """The five communes in which a block of patients lives."""
     rng = world.rng("towns", block)
     return [wheel("communes").draw(rng) for _ in range(5)]
-
-
-def plain(text: str) -> str:
-    """`text` in lower-case ASCII letters, for an e-mail address."""
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in folded if letter.isascii() and letter.isalpha())
 
 
 def _names(person: Person) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections import Counter
 from datetime import date, datetime, time, timedelta
@@ -100,6 +101,12 @@ def insee(code: str) -> dict[str, Any]:
         "url": "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code",
         "valueCoding": {"system": "https://mos.esante.gouv.fr/NOS/TRE_R13-Commune/FHIR/TRE-R13-Commune", "code": code},
     }
+
+
+def plain(text: str) -> str:
+    """`text` in lower-case ASCII letters, for an e-mail address."""
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in folded if letter.isascii() and letter.isalpha())
 
 
 def phone(rng: Random, mobile: bool = True) -> dict[str, Any]:

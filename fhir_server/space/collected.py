@@ -10,7 +10,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fhir_server.access.grant import OPEN, Grant
-from fhir_server.search.parameters.additions import Additions, Demand, OwnRows
+from fhir_server.search.parameters.additions import Additions, Demand, Found, OwnRows
 from fhir_server.space.service import Place, Service
 from fhir_server.store.filters import Span, Word
 
@@ -210,7 +210,8 @@ def additions(declared: Sequence[Service]) -> Additions:
     demands = {type: _demand(place) for one in declared for type, place in one.demands.items()}
     systems = {wrong: right for one in declared for wrong, right in one.systems.items()}
     cited = {type for one in declared for rule in one.rules if rule.unnamed for type in rule.types}
-    return Additions(names, ways, hops, rows, demands, systems, cited)
+    left = {type: _late_found(place) for one in declared for type, place in one.found.items()}
+    return Additions(names, ways, hops, rows, demands, systems, cited, left)
 
 
 def _demand(place: Place) -> Demand:
@@ -226,6 +227,14 @@ def _late(place: Place) -> OwnRows:
         return rows
 
     return made
+
+
+def _late_found(place: Place) -> Found:
+    def left(tree: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = found(place)(tree)
+        return made
+
+    return left
 
 
 @cache

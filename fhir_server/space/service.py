@@ -93,6 +93,8 @@ class Service:
         rows: resource type → what makes index rows of its resources: (tree, the server's own base) → rows, as
             `Additions` has them. What was stored before is found by them once it is indexed anew: by itself where
             `search.activation.watch.FORMAT` grows with them, else by `fhir-server reindex`.
+        found: resource type → what of its resources is found at all, by any search: (tree) → tree. `FORMAT` grows with
+            it too.
         operations: id of an OperationDefinition, in `capability/` or in the service's folder → what does it: (what
             `opens` gave, Invocation, Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.
@@ -114,6 +116,7 @@ class Service:
     public: tuple[Scope, ...] = ()
     steps: tuple[Step, ...] = ()
     rows: Mapping[str, Place] = field(default_factory=dict)
+    found: Mapping[str, Place] = field(default_factory=dict)
     operations: Mapping[str, Place] = field(default_factory=dict)
     jobs: Place | None = None
     last_jobs: Place | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from fhir_server.space.accesses.service import ACCESSES
 from fhir_server.space.catalogue.service import CATALOGUE
 from fhir_server.space.guides.service import GUIDES
+from fhir_server.space.mailboxes.service import MAILBOXES
 from fhir_server.space.messages.service import MESSAGES
 from fhir_server.space.notices.service import NOTICES
 from fhir_server.space.record.service import RECORD
 from fhir_server.space.service import Service
 
 #: In the order in which their jobs are done.
-SERVICES: tuple[Service, ...] = (NOTICES, CATALOGUE, ACCESSES, RECORD, MESSAGES, GUIDES)
+SERVICES: tuple[Service, ...] = (NOTICES, CATALOGUE, ACCESSES, MAILBOXES, RECORD, MESSAGES, GUIDES)

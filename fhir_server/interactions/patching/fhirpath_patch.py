@@ -41,8 +41,14 @@ class Operation:
     destination: int | None = None
 
 
-def read(tree: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+#: Is told after each operation of its kind, where it stands in the patch, and the resource as it leaves it.
+Watch = Callable[[str, str, dict[str, Any]], None]
+
+
+def read(tree: dict[str, Any], watch: Watch | None = None) -> Callable[[dict[str, Any]], Any]:
     """The change that `tree`, a Parameters resource, asks for.
+
+    `watch` may refuse what an operation has done.
 
     Raises:
         Malformed: not a FHIRPath Patch (400).
@@ -62,7 +68,10 @@ def read(tree: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
     if len(parameters) > MAX_OPERATIONS:
         raise Malformed(f"A patch has at most {MAX_OPERATIONS} operations.", "Parameters.parameter", code="too-long")
     operations = [_operation(parameter, f"Parameters.parameter[{n}]") for n, parameter in enumerate(parameters)]
+    return _changing(operations, watch)
 
+
+def _changing(operations: list[Operation], watch: Watch | None) -> Callable[[dict[str, Any]], Any]:
     def change(resource: dict[str, Any]) -> Any:
         # One for all: a thousand paths may not each cost what one may.
         allowance = Allowance()
@@ -71,6 +80,8 @@ def read(tree: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
                 _KINDS[operation.kind][0](resource, operation, allowance)
             except places.Misfit as misfit:
                 raise Invalid(f"{operation.kind}: {misfit}", operation.where, code="processing") from None
+            if watch is not None:
+                watch(operation.kind, operation.where, resource)
         return resource
 
     return change

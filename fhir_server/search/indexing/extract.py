@@ -39,7 +39,7 @@ from fhir_server.search.indexing.content import texts
 from fhir_server.search.indexing.enclosed import Enclosing, TooMuchInside
 from fhir_server.search.indexing.plan import SURPRISES, Plan, Step, compile_plan
 from fhir_server.search.indexing.rows import Rows
-from fhir_server.search.parameters.additions import OwnRows
+from fhir_server.search.parameters.additions import Found, OwnRows
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.store.filters import Index, Span, Word
 
@@ -66,8 +66,9 @@ def extract(
     Raises:
         TooMuchInside: what it contains would add too many rows (422).
     """
+    whole, tree = tree, left(type, tree, registry.additions.found)
     rows = rows_of(type, tree, registry, base_url)
-    contained = beside or tree.get("contained")
+    contained = tree.get("contained") if not beside else [_left_inside(one, registry.additions.found) for one in beside]
     if isinstance(contained, list):
         with suppress(TooMuchInside) if written else nullcontext():
             Enclosing(type, contained, lambda inner, one: rows_of(inner, one, registry, base_url)).add(rows)
@@ -76,8 +77,44 @@ def extract(
     if beside is None:
         if type != "Binary":
             rows.words += [*cites(rows.words, registry.additions.cited)]
-        _add_own(type, tree, registry, rows)
+        _add_own(type, whole, registry, rows)
     return Index(tuple(dict.fromkeys(rows.words)), tuple(dict.fromkeys(rows.spans)), *texts(tree))
+
+
+def left(type: str, tree: dict[str, Any], found: Mapping[str, Found]) -> dict[str, Any]:
+    """What of a resource, and of those that it holds, is found at all; the same object where all of it is."""
+    if not found:
+        return tree
+    made = found[type](tree) if type in found else tree
+    contained = made.get("contained")
+    if isinstance(contained, list):
+        inner = [_left_inside(one, found) for one in contained]
+        made = made if _same(inner, contained) else _untold({**made, "contained": inner})
+    entries = made.get("entry") if type == "Bundle" else None
+    if isinstance(entries, list):
+        inner = [_left_entry(one, found) for one in entries]
+        made = made if _same(inner, entries) else {**made, "entry": inner}
+    return made
+
+
+def _left_inside(one: Any, found: Mapping[str, Found]) -> Any:
+    type = one.get("resourceType") if isinstance(one, dict) else None
+    return left(type, one, found) if isinstance(type, str) else one
+
+
+def _left_entry(entry: Any, found: Mapping[str, Found]) -> Any:
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    inner = _left_inside(resource, found)
+    return entry if inner is resource else {**entry, "resource": inner}
+
+
+def _same(some: list[Any], others: list[Any]) -> bool:
+    return all(one is other for one, other in zip(some, others, strict=True))
+
+
+def _untold(tree: dict[str, Any]) -> dict[str, Any]:
+    """Without the narrative, which may tell the same in words."""
+    return {name: value for name, value in tree.items() if name != "text"}
 
 
 def _add_own(type: str, tree: dict[str, Any], registry: Registry, rows: Rows) -> None:

@@ -20,6 +20,8 @@ from fhir_server.store.filters import Span, Word
 #: The rows that a service finds a resource by, beside those of search parameters: (tree, the server's own base) → rows.
 #: Their names begin with "_" or "~", as no search parameter's does; or they are further spellings of a parameter's own.
 OwnRows = Callable[[dict[str, Any], str], Iterable[Word | Span]]
+#: What of a resource is found: the same object where all of it is.
+Found = Callable[[dict[str, Any]], dict[str, Any]]
 #: Refuses a search of a type that leaves out what a guide demands: by the settings, the client's id ("" for none) and
 #: the names and values of its parameters.
 Demand = Callable[[Settings, str, Sequence[tuple[str, str]]], None]
@@ -38,6 +40,7 @@ class Additions:
         rows: resource type → what makes rows of its resources.
         demands: resource type → what a search of it must say.
         cited: types whose resources may be hidden so that nothing names them: references to them have further rows.
+        found: resource type → what of its resources is found at all, wherever they stand; of other types all is.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Additions:
         demands: Mapping[str, Demand] | None = None,
         systems: Mapping[str, str] | None = None,
         cited: Iterable[str] = (),
+        found: Mapping[str, Found] | None = None,
     ) -> None:
         """`name_files` are JSON files of `profiles/`, read when they are first needed: type → name → code.
 
@@ -61,6 +65,7 @@ class Additions:
         self.rows: Mapping[str, Sequence[OwnRows]] = rows or {}
         self.demands: Mapping[str, Demand] = demands or {}
         self.cited = frozenset(cited)
+        self.found: Mapping[str, Found] = found or {}
         self._systems = tuple((f"{wrong}|", f"{right}|") for wrong, right in (systems or {}).items())
 
     def meant(self, value: str) -> str:
