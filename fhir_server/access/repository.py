@@ -59,9 +59,10 @@ class Repository:
         registry: the search parameters in force.
         policy: who may do what.
         touched: what this exchange touched, for its AuditEvents.
+        failed: guards by which a write of this exchange did not go through when it was tried before.
     """
 
-    __slots__ = ("_known", "_readings", "_sight", "_store", "base", "grant", "policy", "registry", "touched")
+    __slots__ = ("_known", "_readings", "_sight", "_store", "base", "failed", "grant", "policy", "registry", "touched")
 
     def __init__(
         self, store: Store, grant: Grant, registry: Registry, base: str, policy: Policy, known: Known = ()
@@ -78,6 +79,7 @@ class Repository:
         self.grant = grant
         self.registry = registry
         self.policy = policy
+        self.failed: frozenset[Guard] = frozenset()
         self.touched = Touched(grant.traced)
 
     def as_server(self) -> Repository:

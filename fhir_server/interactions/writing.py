@@ -84,6 +84,8 @@ async def retried(context: Context, attempt: Callable[[], Awaitable[T]]) -> T:
                 # Whoever held it did not just go, or come: judged again, it is held still.
                 raise Conflict("Another resource has the identifier that this one must have alone.") from None
             taken = stale.claim
+            if stale.guard is not None:
+                context.repository.failed |= {stale.guard}
             await asyncio.sleep(random.random() * 0.001 * min(times, 20))  # noqa: S311 - spreads contenders, no secret
     raise Conflict("Others keep writing the same resource; try again.", headers={"Retry-After": "1"})
 

@@ -33,14 +33,23 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
         if patient is None or patient in guards or patient in among.present:
             continue
         id = patient.removeprefix("Patient/")
-        version = await context.repository.as_server().current("Patient", id)
-        if version is None or version.deleted:
-            continue
-        if parse(version.body).get("active") is not False:
-            guards[patient] = Guard("Patient", both(Id((id,)), CLOSED), frozenset())
-        elif context.repository.grant.patient == id or await context.repository.shows(version):
+        guard = Guard("Patient", both(Id((id,)), CLOSED), frozenset())
+        # Nearly every record is open: it is looked at when the commit found that it is not.
+        if guard not in context.repository.failed or not await _is_closed(context, id):
+            guards[patient] = guard
+        elif context.repository.grant.patient == id or await _shows(context, id):
             raise Invalid(WORDS, f"{change.type}.subject", code="business-rule", key="record-closed")
     return Extra(guards=tuple(guards.values()))
+
+
+async def _is_closed(context: Context, id: str) -> bool:
+    version = await context.repository.as_server().current("Patient", id)
+    return version is not None and not version.deleted and parse(version.body).get("active") is False
+
+
+async def _shows(context: Context, id: str) -> bool:
+    version = await context.repository.as_server().current("Patient", id)
+    return version is not None and await context.repository.shows(version)
 
 
 def _is_new(change: Change, context: Context) -> bool:
