@@ -26,10 +26,10 @@ MOST = 40
 #: Who comes ("" for nobody) → where they begin; every link of a page's main part is followed.
 PEOPLE: dict[str, tuple[str, ...]] = {
     "": ("/", "/docs", "/docs?type=Patient", "/catalogue", "/auth/sign-in", "/fhir/metadata?_format=html", "/nowhere"),
-    "patient": ("/mon-dossier", "/auth/me", "/mes-applications", "/signalements"),
-    "parent": ("/mon-dossier", "/mes-applications"),
+    "patient": ("/mon-dossier", "/mes-messages", "/auth/me", "/mes-applications", "/signalements"),
+    "parent": ("/mon-dossier", "/mes-messages", "/mes-applications"),
     "aidante": ("/mes-applications",),
-    "medecin": ("/patients", "/outils", "/auth/me"),
+    "medecin": ("/patients", "/messages", "/outils", "/auth/me"),
     "cardiologue": ("/outils",),
     "editeur": ("/referencement", "/referencement/nouveau"),
     "verification": ("/referencement", "/signalements"),

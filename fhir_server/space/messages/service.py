@@ -28,5 +28,6 @@ MESSAGES = Service(
         "Patient-unread": f"{_HERE}.operations:unread",
     },
     jobs=f"{_HERE}.told:jobs",
+    pages=f"{_HERE}.pages.rows:pages",
     rows={"Communication": f"{_HERE}.rows:communications"},
 )

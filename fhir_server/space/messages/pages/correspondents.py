@@ -1,0 +1,71 @@
+"""Who is at a page of messages: their grant, who they write as, and what others are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fhir_server.access.grant import Grant, Scope
+from fhir_server.site.signed_in import Guest
+from fhir_server.space.messages.model import Side
+from fhir_server.space.record.pages.asking import Asking
+from fhir_server.space.record.pages.people import SITE, asking, patients
+from fhir_server.space.service import Surroundings
+
+_MESSAGES = frozenset("crus")
+#: Type → the letters of `cruds` that a professional's pages need, of those who write to them.
+_THEIRS = {
+    "Binary": "cr",
+    "Communication": "crus",
+    "Organization": "rs",
+    "Patient": "rs",
+    "Practitioner": "rs",
+    "PractitionerRole": "rs",
+    "RelatedPerson": "rs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Correspondent:
+    """Somebody at a page.
+
+    Attributes:
+        asking: the server, as they may ask it.
+        side: theirs.
+        name: the reference that they send as.
+        path: of their conversations, from the root.
+    """
+
+    asking: Asking
+    side: Side
+    name: str
+    path: str
+
+
+def correspondent(guest: Guest[Surroundings]) -> Correspondent | None:
+    """Who is at the page; None where the address names a patient for whom they do not act."""
+    if guest.account.professional:
+        scopes = tuple(Scope("user", type, frozenset(verbs)) for type, verbs in _THEIRS.items())
+        role = guest.session.role or next(iter(guest.account.roles), None)
+        grant = Grant(scopes, subject=guest.account.subject, role=role, client=SITE, purpose="TREAT")
+        return Correspondent(asking(guest, grant), "professional", guest.account.subject or "", "/messages")
+    patient = guest.path("patient")
+    if patient not in guest.account.patients:
+        return None
+    given = patients(guest.account, patient)
+    more = (Scope("patient", "Communication", _MESSAGES), Scope("patient", "RelatedPerson", frozenset("rs")))
+    grant = replace(given, scopes=(*given.scopes, *more))
+    return Correspondent(asking(guest, grant), "patient", f"Patient/{patient}", f"/mes-messages/{patient}")
+
+
+def called(reference: str, known: Mapping[str, Mapping[str, Any]]) -> str:
+    """The name of a sender or recipient; "" where it is not known to the reader."""
+    tree = known.get(reference, {})
+    name = tree.get("name")
+    if isinstance(name, str):
+        return name
+    for one in name if isinstance(name, list) else ():
+        return " ".join([*(one.get("prefix") or ()), *(one.get("given") or ())[:1], one.get("family", "")]).strip()
+    person = tree.get("practitioner", {}).get("reference", "")
+    return called(person, known) if person and person != reference else ""
