@@ -102,9 +102,14 @@ def in_thread(first: str) -> Filter:
     return Refers(THREAD, f"Communication/{first}")
 
 
+def ended_by(first: str) -> Filter:
+    """What ended the thread that begins with a message (id)."""
+    return both(in_thread(first), Token(ENDS, "1"))
+
+
 async def thread_ended(own: Repository, first: str) -> bool:
     """Whether a professional ended the thread that begins with a message (id)."""
-    page = await own.find({"Communication": both(in_thread(first), Token(ENDS, "1"))}, count=1, want="head")
+    page = await own.find({"Communication": ended_by(first)}, count=1, want="head")
     return bool(page.versions)
 
 
