@@ -38,13 +38,13 @@ open: $(VENV)/.compiled
 	@$(BIN)/fhir-server seed --patients $(PATIENTS) --if-empty
 	@exec $(BIN)/fhir-server serve --open
 
-test: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
+test: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server lint
 	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
 
-test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser lint
+test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server lint
 	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
@@ -58,7 +58,7 @@ check: $(VENV)/.dev lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(QUICK)
 
 # Beside the tests and not with them: the tracer of Python 3.11 makes them take half as long again.
-coverage: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser
+coverage: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server
 	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
@@ -127,4 +127,12 @@ $(VENV)/.browser: $(VENV)/.made
 		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null 2>&1; } || \
 		echo "No Chromium and no way to install it here: the page tests will be skipped."
+	@touch $@
+
+# The tests of the mail gateway have Debian's mail server on the other side; without it they skip, saying so.
+$(VENV)/.mail-server: $(VENV)/.made
+	@command -v exim4 >/dev/null 2>&1 || \
+		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends exim4-daemon-light >/dev/null 2>&1; } || \
+		echo "No exim4 and no way to install it here: tests of the mail gateway with it will be skipped."
 	@touch $@

@@ -184,6 +184,31 @@ class Settings(BaseSettings):
         pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$",
         description="Hours in Paris in which nobody is written to, but of emergencies by e-mail; empty for none.",
     )
+    mail_domain: str = Field(
+        "patient.mssante.fr",
+        pattern=r"^[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?$",
+        description="Domain of patients' addresses, `<INS>@…`, that the mail gateway receives for.",
+    )
+    mail_host: str = Field("127.0.0.1", description="Address that the mail gateway listens on.")
+    mail_port: int = Field(8025, ge=0, le=65535, description="TCP port for SMTP; 0 takes a free one.")
+    mail_lmtp_port: int = Field(8024, ge=0, le=65535, description="TCP port for LMTP; 0 takes a free one.")
+    mail_peers: tuple[str, ...] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="Addresses or networks of servers of the trust space that mails are taken from, as JSON.",
+    )
+    mail_certificate: Path | None = Field(None, description="PEM file with the gateway's certificates, for STARTTLS.")
+    mail_key: Path | None = Field(None, description="PEM file with their key, where it is not in the same file.")
+    mail_max_bytes: int = Field(26_214_400, ge=65_536, description="The longest mail that is taken, in bytes.")
+    mail_connections: int = Field(50, ge=1, le=10_000, description="Connections of mail servers per process.")
+    mail_sender_minute: int = Field(60, ge=0, description="Mails of one sender a minute, per process; 0 for any.")
+    mail_peer_minute: int = Field(6_000, ge=0, description="Mails of one mail server a minute, likewise.")
+    mail_relay: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server for messages to professionals: smtp://USER:PASSWORD@HOST:PORT, or empty for files.",
+    )
+    mail_nil: str = Field(
+        "", pattern=r"^[!-~]{0,100}$", description="Reference of this product for the header X-MSS-NIL; empty for none."
+    )
     loopback_keys: bool = Field(False, description="For development: let a client's `jwks_uri` be on this machine.")
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="OpenID Connect providers people may sign in with, as a JSON list; see Identity providers."
@@ -220,7 +245,7 @@ class Settings(BaseSettings):
             raise ValueError("it is a name of the IANA time zone database, such as Europe/Paris") from None
         return name
 
-    @field_validator("outbox")
+    @field_validator("outbox", "mail_relay")
     @classmethod
     def _way(cls, url: SecretStr) -> SecretStr:
         value = url.get_secret_value()
@@ -232,7 +257,7 @@ class Settings(BaseSettings):
             raise ValueError("it is smtp://HOST:PORT, smtps://HOST:PORT, or empty for files")
         return url
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "mail_peers")
     @classmethod
     def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         for one in proxies:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
             *("serve", "demo", "seed", "load", "validate", "reindex", "backup", "restore", "check", "doctor"),
             "conformance",
             "why",
+            "mail",
         )
     },
     "client": ("clients", "client"),

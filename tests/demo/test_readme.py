@@ -64,6 +64,12 @@ RUN: dict[str, tuple[str, str]] = {
 #: How a block begins → why it is not run as it is; what is checked instead stands below.
 NOT_RUN = {
     "git clone <this repository>": "a checkout has been made, and make run is what these servers are",
+    "mailbox='": "it starts a gateway on its own ports and needs swaks: tests/space/messages/mail/test_mail_servers.py",
+    "fhir=http://127.0.0.1:8080/fhir": "it needs tokens of people: tests/space/messages",
+    'curl -s "$fhir/Communication?thread=': "likewise",
+    'curl -s -X POST "$fhir/Communication/MESSAGE': "likewise",
+    "FHIR_OUTBOX=smtp://": "it serves until it is stopped: tests/space/notices",
+    'curl -H "Authorization: Bearer $TOKEN" $BASE/Patient/p1': "it needs a token of a person: tests/space/notices",
     "FHIR base        http": "what a start prints, compared with what one prints",
 }
 #: What a reader has by then that the README does not make.

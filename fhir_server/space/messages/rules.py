@@ -85,8 +85,6 @@ RULES: tuple[ExchangeRule, ...] = (
                  _BOTH, lambda s: bool(s.blocked)),
     ExchangeRule("message-attachments", "payload", "The files of a patient's message have 5 MB together at most.",
                  _PATIENT, lambda s: s.attached > MOST_ATTACHED, drafts=True),
-    ExchangeRule("message-document", "payload", "A document sent along is the patient's, and seen by the sender.",
-                 _BOTH, lambda s: bool(s.unseen), drafts=True),
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/communication.html of this server's own.
 from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.messages import attachments, ending, reading_rules, writing
+from fhir_server.space.messages import attachments, documents, ending, reading_rules, writing
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.messages"
@@ -20,6 +20,7 @@ MESSAGES = Service(
         Step("messages", _MESSAGES, validate=writing.validate, arrange=writing.arrange, judge=writing.judge),
         Step("message-ends", _MESSAGES, together=ending.together, complete=ending.complete),
         Step("message-files", _MESSAGES, together=attachments.together, complete=attachments.complete),
+        Step("message-documents", _MESSAGES, together=documents.together, complete=documents.complete),
         Step("message-files", frozenset({"Binary"}), judge=attachments.kept),
     ),
     operations={

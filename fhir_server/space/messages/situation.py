@@ -1,7 +1,6 @@
 """What the rules must know of a message that is sent: its thread, its people, and what binds them to one another.
 
-Read as the server sees it, but for the message that is answered and the documents that are sent along: these its writer
-must see. Hidden and absent are one.
+Read as the server sees it, but for the message that is answered: this its writer must see. Hidden and absent are one.
 """
 
 from __future__ import annotations
@@ -40,7 +39,6 @@ class Situation:
         blocked: people of the exchange whom the patient has blocked.
         open: recipients on the professional's side who wrote to the patient, and did not end it with their last word.
         dispensed: recipients that are pharmacies which dispensed to the patient within a year.
-        unseen: documents sent along that the writer does not see, or that are another patient's.
         attached: bytes of all files.
     """
 
@@ -55,7 +53,6 @@ class Situation:
     blocked: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
     dispensed: frozenset[str] = frozenset()
-    unseen: frozenset[str] = frozenset()
     attached: int = 0
 
     @property
@@ -92,7 +89,6 @@ async def situation(repository: Repository, message: Message, writer: Writer, no
         dispensed=frozenset(
             [one for one in theirs if reachable and await has_dispensed(own, message.patient, one, now)]
         ),
-        unseen=await _unseen(repository, message),
         attached=sum(one.size or 0 for one in message.attached),
     )
 
@@ -177,17 +173,3 @@ async def _is_open(own: Repository, patient: str, professional: str) -> bool:
     )
     page = await own.find({"Communication": theirs}, sort=[_LATEST, *NEWEST], count=1)
     return bool(page.versions) and not message_of(parse(page.versions[0].body), own.base).ends
-
-
-async def _unseen(repository: Repository, message: Message) -> frozenset[str]:
-    found = set()
-    for one in message.attached:
-        if one.reference.startswith("Binary/") or one.content_type:
-            continue
-        type, _, id = one.reference.partition("/")
-        may = type == "DocumentReference" and repository.allows(type, "r")
-        version = await repository.current(type, id) if may else None
-        tree = parse(version.body) if version is not None and not version.deleted else {}
-        if local(tree.get("subject"), repository.base) != message.patient:
-            found.add(one.reference or f"payload[{one.place}]")
-    return frozenset(found)

@@ -178,7 +178,7 @@ def _parts(whole: Message) -> Iterator[tuple[Message, bool]]:
             raise Refused("mime", f"Part {count} does not end, or holds no part, as it says.")
         _require_headers(b"\n".join(f"{name}: {value}".encode(errors="replace") for name, value in part.items()))
         inside = part.get_payload()
-        is_message = part.get_content_maintype() == "message"
+        is_message = part.get_content_maintype() == "message" or part.get_content_type() == "text/rfc822-headers"
         if part.is_multipart() and not is_message and isinstance(inside, list):
             waiting.extend((one, depth + 1) for one in reversed(inside) if isinstance(one, Message))
         else:
@@ -290,3 +290,9 @@ def _is_automatic(whole: Message, report: str) -> bool:
     bulk = _header(whole, "Precedence").strip().lower() in ("bulk", "junk", "list", "auto_reply")
     suppressed = bool(whole.get("X-Auto-Response-Suppress")) or bool(whole.get("List-Id"))
     return submitted not in ("", "no") or bulk or suppressed or bool(report)
+
+
+def head(raw: bytes) -> bytes:
+    """The headers of a mail as they came, as far as they are read (`LONGEST_HEADERS`)."""
+    end = min((at for at in (raw.find(b"\r\n\r\n"), raw.find(b"\n\n")) if at >= 0), default=len(raw))
+    return raw[: min(end, LONGEST_HEADERS)]

@@ -28,6 +28,7 @@ Rule = Literal[
     "xdm-metadata",
     "xdm-hash",
     "xdm-patient",
+    "xdm-replaced",
     "rules",
 ]
 
@@ -60,6 +61,7 @@ ANSWERS: Mapping[Rule, Answer] = {
     "xdm-metadata": Answer(550, "5.6.0", "METADATA.XML is not what IHE XDM says it is."),
     "xdm-hash": Answer(550, "5.6.0", "A document is not the one that METADATA.XML describes (hash or size)."),
     "xdm-patient": Answer(550, "5.7.1", "The documents are about somebody else than the patient of this address."),
+    "xdm-replaced": Answer(550, "5.6.0", "The document to be replaced is not here, or not the latest (mss-900)."),
     "rules": Answer(550, "5.7.1", "The message is not allowed."),
 }
 

@@ -72,6 +72,14 @@ class Report:
     recipient: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """The mail that a receipt is about: its Message-ID without angle brackets, and its subject."""
+
+    message_id: str
+    subject: str
+
+
 def report_of(mail: Mail) -> Report | None:
     """What a mail reports; None where it is no report.
 
@@ -128,7 +136,7 @@ def _groups(content: bytes) -> list[dict[str, str]]:
 def _original(mail: Mail) -> str:
     """The Message-ID of the mail that a report holds, whole or its headers (RFC 6522 §3)."""
     for kind, content in mail.report_parts:
-        if kind in ("message/rfc822", "message/rfc822-headers", "message/global"):
+        if kind in ("message/rfc822", "text/rfc822-headers", "message/global"):
             try:
                 inside = BytesParser(policy=policy.compat32).parsebytes(content[:_LONGEST], headersonly=True)
             except (MessageError, ValueError):
@@ -148,13 +156,13 @@ def _address(value: str) -> str:
 
 
 def receipt(
-    original: bytes, about: Mail, reader: str, to: str, now: datetime, *, error: str = "", nil: str = ""
+    original: bytes, about: About, reader: str, to: str, now: datetime, *, error: str = "", nil: str = ""
 ) -> bytes:
     """The receipt of a mail: that it was read or filed, or why it could not be (RFC 8098, the guide's three parts).
 
     Args:
-        original: the mail as it came, which goes back whole.
-        about: the same, read.
+        original: the mail as it came, or its headers, which go back.
+        about: the same, as far as it is named.
         reader: the address that received it.
         to: whom the receipt goes to.
         now: when it is written.
@@ -177,15 +185,20 @@ def receipt(
     parts = (
         b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + words.encode(),
         f"Content-Type: message/{MDN}\r\n\r\n{_notification(about, reader, error)}".encode("ascii", "replace"),
-        # As it came, byte for byte: the sender compares it with what they sent.
-        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + original,
+        # As it came, byte for byte: the sender compares it with what they sent. Headers alone are RFC 6522 §4's.
+        (_WHOLE if _SPLIT.search(original) else _HEAD) + original,
     )
     between = b"\r\n--" + boundary.encode()
     head = made.as_bytes().rstrip(b"\r\n") + b"\r\n" + kind.encode()
     return head + b"".join(between + b"\r\n" + part for part in parts) + between + b"--\r\n"
 
 
-def _notification(about: Mail, reader: str, error: str) -> str:
+_SPLIT = re.compile(rb"\r?\n\r?\n")
+_WHOLE = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+_HEAD = b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+
+
+def _notification(about: About, reader: str, error: str) -> str:
     lines = [
         "Reporting-UA: fhir-server; messages",
         f"Original-Recipient: rfc822;{reader}",

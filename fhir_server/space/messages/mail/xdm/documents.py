@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
 from fhir_server.space.messages.mail.refusals import Refused
@@ -68,7 +68,7 @@ def reference(entry: Entry, content: bytes, zone: tzinfo, now: datetime) -> dict
     tree: dict[str, Any] = {
         "resourceType": "DocumentReference",
         "meta": {"profile": [PROFILE]},
-        "masterIdentifier": {"use": "usual", "system": codes.URI, "value": _uri(entry.unique_id)},
+        "masterIdentifier": {"use": "usual", "system": codes.URI, "value": unique(entry)},
         "status": "current",
         "date": now.isoformat(timespec="seconds"),
         "author": authors,
@@ -114,7 +114,21 @@ def _time(entry: Entry, name: str, zone: tzinfo) -> str:
         raise Refused("xdm-metadata", f"{name} is no date or time.") from None
 
 
-def _uri(unique: str) -> str:
+def unique(entry: Entry) -> str:
+    """The uniqueId of an entry as `masterIdentifier.value`.
+
+    Raises:
+        Refused: it is no OID or UUID.
+    """
+    return uri(entry.unique_id)
+
+
+def uri(unique: str) -> str:
+    """A uniqueId as a URI, "urn:oid:root^extension".
+
+    Raises:
+        Refused: it is no OID or UUID.
+    """
     root, caret, extension = unique.partition("^")
     try:
         return f"{codes.urn(root.removeprefix('urn:oid:').removeprefix('urn:uuid:'))}{caret}{extension}"
@@ -272,8 +286,6 @@ def _dtm(value: str) -> str:
     """A dateTime as DTM, in UTC."""
     if len(value) <= 10:
         return value.replace("-", "")
-    from datetime import UTC
-
     return f"{datetime.fromisoformat(value.replace('Z', '+00:00')).astimezone(UTC):%Y%m%d%H%M%S}"
 
 
@@ -312,3 +324,12 @@ def _xon(organisation: Mapping[str, Any]) -> str:
 def _escaped(value: str) -> str:
     """Without the signs by which HL7's forms are told apart."""
     return re.sub(r"[\^&|~\\]", " ", value)
+
+
+def named_patient(tree: Mapping[str, Any]) -> tuple[str, str, date | None]:
+    """Family name and first given name at birth of a Patient, "" where there is none, and the day of birth."""
+    names = [one for one in _listed(tree.get("name")) if isinstance(one, Mapping)]
+    name: Mapping[str, Any] = next((one for one in names if one.get("use") == "official"), next(iter(names), {}))
+    given = str(next(iter(_listed(name.get("given"))), ""))
+    born = str(tree.get("birthDate") or "")
+    return str(name.get("family") or ""), given, date.fromisoformat(born) if len(born) == 10 else None
