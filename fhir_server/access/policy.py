@@ -105,8 +105,10 @@ class Policy:
         # A trace names the content of a document by itself.
         self.tracing = Citing([*unnamed, *untraced, *(["Binary"] if unnamed else [])])
         self.cutting = tuple(one for one in self.rules if one.cut is not None)
+        self._of_traces = self.tracing.types - self.citing.types - {"Binary"}
         self._asks_facts = any(one.facts is not None for one in self.rules)
         self._remembered = lru_cache(maxsize=remembered)(self._rule)
+        self._remembered_parts = lru_cache(maxsize=remembered)(self._partly)
 
     def rule(self, grant: Grant, type: str, verb: str, known: Known = (), made: bool = False) -> Filter:
         """What of `type` the caller may `verb` (a letter of `cruds`); `NOTHING` when no scope speaks of it.
@@ -151,11 +153,11 @@ class Policy:
 
         Who has no scope to read the type is told of what they might read with one: their traces name documents.
         """
-        return self._partly(grant, known, self.citing.types)
+        return self._remembered_parts(grant, known, self.citing.types)
 
     def traced(self, grant: Grant, known: Known = ()) -> Mapping[str, Filter]:
         """As `named`, of what traces alone do not name; of a Binary what it is judged by is asked."""
-        return self._partly(grant, known, self.tracing.types - self.citing.types - {"Binary"})
+        return self._remembered_parts(grant, known, self._of_traces)
 
     def _partly(self, grant: Grant, known: Known, types: frozenset[str]) -> Mapping[str, Filter]:
         if grant.own:

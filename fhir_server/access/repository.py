@@ -65,15 +65,23 @@ class Repository:
     __slots__ = ("_known", "_readings", "_sight", "_store", "base", "failed", "grant", "policy", "registry", "touched")
 
     def __init__(
-        self, store: Store, grant: Grant, registry: Registry, base: str, policy: Policy, known: Known = ()
+        self,
+        store: Store,
+        grant: Grant,
+        registry: Registry,
+        base: str,
+        policy: Policy,
+        known: Known = (),
+        readings: Readings | None = None,
     ) -> None:
         """The arguments are the attributes, and `store`, which nothing else reaches.
 
-        `known` is what `policy` knows of the caller: without it, rules that ask for facts show nothing.
+        `known` is what `policy` knows of the caller: without it, rules that ask for facts show nothing. `readings` are
+        those of the exchange, where there are some already.
         """
         self._store = store
         self.base = base
-        self._readings = Readings(store)
+        self._readings = readings or Readings(store)
         self._sight = Sight(policy, grant, known, registry, base, self._readings)
         self._known = known
         self.grant = grant
@@ -83,8 +91,11 @@ class Repository:
         self.touched = Touched(grant.traced)
 
     def as_server(self) -> Repository:
-        """The same store as the server itself sees it, for its own work; never for what a caller is shown."""
-        return Repository(self._store, OPEN, self.registry, self.base, self.policy)
+        """The same store as the server itself sees it, for its own work; never for what a caller is shown.
+
+        What either has read in this exchange the other need not read again.
+        """
+        return Repository(self._store, OPEN, self.registry, self.base, self.policy, readings=self._readings)
 
     def rule(self, type: str, verb: str) -> Filter:
         """What of `type` the caller may `verb`: as `Policy.rule`."""
