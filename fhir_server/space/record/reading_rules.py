@@ -93,8 +93,8 @@ class _Grown(NamedTuple):
 
 
 def _represents(grant: Grant) -> Hashable | None:
-    if not _patients_side(grant) or grant.subject is None:
-        return None
+    if not _patients_side(grant) or grant.subject is None or grant.subject.startswith("Organization/"):
+        return None  # An establishment acts for itself, whatever the patient's age.
     own = grant.subject.removeprefix("Patient/")
     others = (grant.wards | ({grant.patient} if grant.patient else set())) - {own}
     return (grant.subject, frozenset(others), minute()) if others else None
