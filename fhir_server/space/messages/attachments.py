@@ -24,6 +24,8 @@ from fhir_server.store.matching import unpack
 #: Parts of one message.
 MOST_PARTS = 100
 _KEY = "message-attachment"
+#: Values of extensions that are content, or name it.
+_CONTENT = ("valueAttachment", "valueBase64Binary", "valueSignature")
 
 
 def files(tree: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -76,6 +78,7 @@ def misnamed(tree: Mapping[str, Any], base: str) -> Iterator[Issue]:
     if isinstance(payload, list) and len(payload) > MOST_PARTS:
         words = f"A message has {MOST_PARTS} parts at most."
         yield Issue("error", "too-long", words, "Communication.payload", _KEY)
+    yield from _elsewhere(tree, base)
     for attachment, where in files(tree):
         if "data" in attachment:
             continue
@@ -85,6 +88,31 @@ def misnamed(tree: Mapping[str, Any], base: str) -> Iterator[Issue]:
         elif not isinstance(attachment.get("size"), int):
             words = "A file of a message says its size in bytes."
             yield Issue("error", "required", words, f"{where}.size", _KEY)
+
+
+def _elsewhere(tree: Mapping[str, Any], base: str) -> Iterator[Issue]:
+    """Files that would not be looked at as files."""
+    payload = tree.get("payload")
+    for where in _beside_the_payload(tree):
+        yield Issue("error", "business-rule", "Files stand in the payload of a message alone.", where, _KEY)
+    for n, part in enumerate(payload if isinstance(payload, list) else ()):
+        if local(part.get("contentReference"), base).startswith("Binary/"):
+            words = "A file is a contentAttachment; what a message refers to is a document."
+            yield Issue("error", "business-rule", words, f"Communication.payload[{n}].contentReference", _KEY)
+
+
+def _beside_the_payload(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Where content would pass by the limit and the looks at files: contained resources, extensions at any depth."""
+    if "contained" in tree:
+        yield "Communication.contained"
+    left: list[tuple[Any, str]] = [(tree, "Communication")]
+    while left:
+        node, where = left.pop()
+        if isinstance(node, list):
+            left += [(one, f"{where}[{n}]") for n, one in enumerate(node)]
+        elif isinstance(node, Mapping):
+            yield from (f"{where}.{name}" for name in _CONTENT if name in node)
+            left += [(one, f"{where}.{name}") for name, one in node.items() if name != "contained"]
 
 
 async def together(context: Context, lot: Lot) -> list[tuple[int, FhirError]]:

@@ -17,7 +17,7 @@ from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, Invalid, Issue, MethodNotAllowed
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
-from fhir_server.space.messages import attachments
+from fhir_server.space.messages import attachments, lines
 from fhir_server.space.messages.model import DRAFT, MESSAGE_ID, PROFILE, SENT, WRITTEN_BY, Message, message_of
 from fhir_server.space.messages.rules import broken
 from fhir_server.space.messages.situation import situation
@@ -109,7 +109,7 @@ async def _require_allowed(context: Context, tree: dict[str, Any]) -> None:
         raise _refused("A message is a draft, or sent.", "status", "message-status")
     if _RECEIVED in tree:
         raise _refused("A message that is not sent yet was received by nobody.", _RECEIVED, "message-received")
-    if found := [*attachments.misnamed(tree, context.base)]:
+    if found := [*attachments.misnamed(tree, context.base), *lines.astray(tree)]:
         raise Invalid(issues=found)
     message = message_of(tree, context.base)
     if len(message.recipients) > MOST_RECIPIENTS:

@@ -104,7 +104,7 @@ WRONG: Mapping[str, tuple[str, dict[str, Any], str]] = {
     "to who is not here": ("doctor", {"recipient": [{"reference": A}, {"reference": "Practitioner/nobody"}]}, "message-recipient"),
     "to who is active no more": ("doctor", {"recipient": [{"reference": A}, {"reference": "Practitioner/retired"}]}, "message-recipient"),
     "to ten thousand": ("doctor", {"recipient": [{"reference": f"Practitioner/{n}"} for n in range(10_000)]}, "message-recipients"),
-    "in a contained name": ("doctor", {"sender": {"reference": "#me"}, "contained": [{"resourceType": "Practitioner", "id": "me"}]}, "message-sender"),
+    "in a contained name": ("doctor", {"sender": {"reference": "#me"}, "contained": [{"resourceType": "Practitioner", "id": "me"}]}, "message-attachment"),
     "of a closed space": ("doctor", {"subject": {"reference": "Patient/closed"}, "recipient": [{"reference": "Patient/closed"}]}, "message-closed-account"),
     "to the dead": ("doctor", {"subject": {"reference": "Patient/dead"}, "recipient": [{"reference": "Patient/dead"}]}, "message-closed-account"),
     "answering nothing": ("doctor", {"partOf": [{"reference": "Communication/none"}], "inResponseTo": [{"reference": "Communication/none"}]}, "message-thread"),
