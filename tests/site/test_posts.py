@@ -13,6 +13,7 @@ import pytest
 
 from fhir_server.smart.people.accounts import Account
 from fhir_server.space.catalogue.pages.rows import ROWS as CATALOGUE
+from fhir_server.space.messages.pages.rows import ROWS as MESSAGES
 from fhir_server.space.notices.pages.rows import ROWS as NOTICES
 from fhir_server.space.record.pages.rows import ROWS as RECORD
 from tests.server.closed import Space
@@ -26,12 +27,22 @@ PEOPLE: dict[str, tuple[str, dict[str, Any]]] = {
     "docteur": ("Practitioner/d1", {"roles": ("PractitionerRole/r1",)}),
     "agent": ("Person/s1", {"duties": ("publisher", "administrator"), "organization": "Organization/pub"}),
 }
-ROWS = (*CATALOGUE, *RECORD, *NOTICES)
+ROWS = (*CATALOGUE, *RECORD, *NOTICES, *MESSAGES)
 #: But the way out of messages, which a mail system sends without a session (RFC 8058).
 POSTS = [row for row in ROWS if row.method == "POST" and row.allowed is not None]
 PATHS = sorted({row.path for row in POSTS})
 #: What the parts of an address are filled in with: a patient, a document, a file that are others'.
-OTHERS = {"patient": "p2", "document": "d2", "folder": "f2", "app": "a2", "file": "t2", "report": "r2"}
+OTHERS = {
+    "patient": "p2",
+    "document": "d2",
+    "folder": "f2",
+    "app": "a2",
+    "file": "t2",
+    "report": "r2",
+    "thread": "m2",
+    "message": "m2",
+    "place": "1",
+}
 
 
 def address(path: str) -> str:
