@@ -45,18 +45,19 @@ async def documents(references: Iterable[str], seen: Repository, own: Repository
         own: tells only which document a Binary belongs to.
     """
     asked = list(dict.fromkeys(references))
-    contexts = await _contexts([one for one in asked if one.startswith("Binary/")], own)
+    held = await contexts([one for one in asked if one.startswith("Binary/")], own)
     named = [one for one in asked if one.startswith("DocumentReference/")]
-    named += [one for many in contexts.values() for one in many if one.startswith("DocumentReference/")]
+    named += [one for many in held.values() for one in many if one.startswith("DocumentReference/")]
     ids = sorted({one.partition("/")[2] for one in named})
     titles: dict[str, str] = {}
     for n in range(0, len(ids), _PART):
         page = await seen.find({"DocumentReference": Id(tuple(ids[n : n + _PART]))}, count=_PART)
         titles |= {f"DocumentReference/{one.id}": _title(parse(one.body)) for one in page.versions}
-    return ShownDocuments(titles, contexts)
+    return ShownDocuments(titles, held)
 
 
-async def _contexts(names: Iterable[str], own: Repository) -> dict[str, tuple[str, ...]]:
+async def contexts(names: Iterable[str], own: Repository) -> dict[str, tuple[str, ...]]:
+    """Binary → the resources whose content it is, as references; `own` is the server's own sight."""
     keys = [("Binary", one.partition("/")[2]) for one in names]
     with own.together():
         await own.ahead(keys)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_server.jobs.clock import Job
-from fhir_server.space.record import agreements, announcements, arrivals
+from fhir_server.space.record import agreements, announcements, arrivals, first_accesses
 from fhir_server.space.service import Surroundings
 
 
 def jobs(around: Surroundings) -> Sequence[Job]:
     """The jobs of the record."""
-    return (*agreements.jobs(around), *announcements.jobs(around), *arrivals.jobs(around))
+    return tuple(job for one in (agreements, announcements, arrivals, first_accesses) for job in one.jobs(around))

@@ -1,0 +1,144 @@
+"""Patients are told that a professional opened their record for the first time: CSP R1111-43, domain file §2.11.
+
+By a job that goes on in the feed of traces from where it was, so that a process that dies loses none and tells of none
+twice. Told of is what this server itself saw, and what was read: not what is filed, whom a professional looked up to do
+so, and what was refused. Of emergencies people are told at once (`accesses.emergencies`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from fhir_server.access.repository import Repository
+from fhir_server.audit.reading import AuditRow, asked_by, from_audit_event
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.jobs.clock import Job
+from fhir_server.space.accesses.shown import contexts
+from fhir_server.space.accesses.words import deed
+from fhir_server.space.notices.telling import Notices
+from fhir_server.space.record.labels import NOT_REPRESENTATIVES, codes
+from fhir_server.space.service import Surroundings
+from fhir_server.store.changes import Changed, Changes
+from fhir_server.store.filters import Filter, Id, Refers, both
+from fhir_server.store.protocol import Keep, Position, Sort
+
+#: Where in the feed it is: kind and key of the record.
+PLACE = ("feed", "accesses")
+#: Kind of the records: key = patient and professional, whose first access was seen.
+SEEN = "access-seen"
+#: What is no part of a record: who somebody is, the directory, and exchanges.
+_NOT_OF_RECORDS = frozenset(
+    {"Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "HealthcareService", "Location"}
+    | {"Communication"}
+)
+_READING = frozenset({"open", "list"})
+#: Operations that read; others file, or change what is chosen.
+_OPERATIONS = frozenset({"$everything", "$summary", "$docref", "$lastn", "$document"})
+_PAGE = 200
+_OLDEST = (Sort("_lastUpdated", "own"),)
+
+
+def jobs(around: Surroundings) -> Sequence[Job]:
+    """What is told as time passes."""
+    return (Job("first-accesses", timedelta(seconds=20), FirstAccesses(around).tell),)
+
+
+class FirstAccesses:
+    """The first accesses to records of one opened store."""
+
+    def __init__(self, around: Surroundings) -> None:
+        """Nothing is read yet."""
+        self._around = around
+        self._repository = around.repository()
+        self._notices: Notices = around.service("notices")
+
+    async def tell(self, now: datetime) -> int:
+        """Tell of the first accesses since it was last looked; how many were told of."""
+        told = 0
+        while True:
+            news = await self._news()
+            for one in news.changed:
+                told += await self._look(one, now)
+            await self._around.records.put(*PLACE, msgspec.json.encode(news.position))
+            if not news.changed:
+                return told
+
+    async def _news(self) -> Changes:
+        kept = await self._around.records.get(*PLACE)
+        place: Position | None = None if kept is None else tuple(msgspec.json.decode(kept))
+        try:
+            return await self._around.changes(place, ("AuditEvent",))
+        except InvalidParameter:
+            # The store was put back: what it has was told of before.
+            return await self._around.changes(None, ("AuditEvent",))
+
+    async def _look(self, one: Changed, now: datetime) -> int:
+        version = await self._repository.current("AuditEvent", one.id) if one.version == 1 else None
+        row = from_audit_event(parse(version.body)) if version is not None and not version.deleted else None
+        if row is None or not opens(row) or row.emergency:
+            return 0
+        told = 0
+        for patient in row.patients:
+            for professional in row.practitioners:
+                told += await self._tell(one.id, row, patient, professional, now)
+        return told
+
+    async def _tell(self, id: str, row: AuditRow, patient: str, professional: str, now: datetime) -> bool:
+        pair, records = f"{patient}\n{professional}", self._around.records
+        if await records.get(SEEN, pair) is not None or not await self._is_own(id, professional):
+            return False
+        first = await first_access(self._repository, patient, professional)
+        told = first == id and await self._notices.tell(
+            patient, "access", f"access/{patient}/{professional}", private=await self._is_private(row), at=now
+        )
+        # After it was told: who dies between tells under the same key once more.
+        await records.apply([Keep(SEEN, pair, b"1")])
+        return told
+
+    async def _is_own(self, id: str, professional: str) -> bool:
+        """Whether this server itself saw it: other events can be anybody's word."""
+        where = both(Id((id,)), asked_by(professional))
+        return bool((await self._repository.find({"AuditEvent": where}, count=1)).versions)
+
+    async def _is_private(self, row: AuditRow) -> bool:
+        """Whether nothing was opened but what a minor keeps from who represents them."""
+        found = [one for one in row.objects if one.partition("/")[0] not in _NOT_OF_RECORDS]
+        return bool(found) and all([await self._is_kept(one) for one in found])
+
+    async def _is_kept(self, reference: str) -> bool:
+        type = reference.partition("/")[0]
+        names = [reference] if type == "DocumentReference" else []
+        if type == "Binary":
+            names = [one for many in (await contexts([reference], self._repository)).values() for one in many]
+        found = [await self._repository.current(*one.split("/", 1)) for one in names if one.startswith("DocumentRef")]
+        return bool(found) and all(one is not None and NOT_REPRESENTATIVES in codes(parse(one.body)) for one in found)
+
+
+def opens(row: AuditRow) -> bool:
+    """Whether by what a trace tells something of a record was read."""
+    reads = deed(row.interaction) in _READING or row.interaction in _OPERATIONS
+    return reads and not row.refused and any(one.partition("/")[0] not in _NOT_OF_RECORDS for one in row.objects)
+
+
+async def first_access(repository: Repository, patient: str, professional: str) -> str:
+    """Id of the trace of the first access of a professional to a patient's record, emergencies too; "" for none."""
+    where: Filter = both(asked_by(professional), Refers("patient", f"Patient/{patient}"))
+    async for id, row in _rows(repository, where):
+        if row.emergency or opens(row):
+            return id
+    return ""
+
+
+async def _rows(repository: Repository, where: Filter) -> AsyncIterator[tuple[str, AuditRow]]:
+    after: Position | None = None
+    while True:
+        page = await repository.find({"AuditEvent": where}, _OLDEST, after, _PAGE)
+        for version in page.versions:
+            yield version.id, from_audit_event(parse(version.body))
+        after = page.next
+        if after is None:
+            return
