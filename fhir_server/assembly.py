@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,19 +36,20 @@ def application(house: House) -> Application:
         _ = house.authorization
 
     registered = None if house.settings.open else lambda: house.authorization.origins.known()
-    head = TraceHead(house.engine)
+    head, post = TraceHead(house.engine), Post(house)
     gauges: dict[str, Gauge] = {
         "fhir_store_pending_writes": lambda: float(house.engine.pending),
         "fhir_beside_calls": beside.calls,
         "fhir_job_success_age_seconds": house.job_ages,
         "fhir_trace_chain_head_position": lambda: head.place,
+        "fhir_outbox_messages": lambda: post.sizes,
     }
     return build(
         house.settings,
         partial(tried, handler=audited),
         house.context,
         pages.page,
-        lambda counted: _routes(house, pages, counted, head),
+        lambda counted: _routes(house, pages, counted, (head.look, post.look)),
         check=partial(_check, house.engine),
         gauges=gauges,
         registered=registered,
@@ -90,12 +91,30 @@ class TraceHead:
             self.place = float((await head(self._engine)).place)
 
 
-def _routes(house: House, pages: Pages, counted: Metrics, head: TraceHead) -> FastAPI:
+class Post:
+    """How many messages to people waited, and were given up, at the last scrape of `/metrics`."""
+
+    def __init__(self, house: House) -> None:
+        self.sizes: Mapping[str, float] = {}
+        self._house = house
+
+    async def look(self) -> None:
+        """Look how many they are; as before where the store does not answer."""
+        with suppress(FhirError):
+            self.sizes = await self._house.services.outbox.sizes()
+
+
+def _routes(house: House, pages: Pages, counted: Metrics, looks: Sequence[Callable[[], Awaitable[None]]]) -> FastAPI:
     """Every route that is not FHIR's own; an open server has none of authorization, and says so by their absence."""
     from fhir_server.site.routing import assembled
 
     routers: list[APIRouter] = [] if house.settings.open else _authorizing(house, pages)
-    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers, head.look)
+
+    async def look() -> None:
+        for one in looks:
+            await one()
+
+    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers, look)
 
 
 def _authorizing(house: House, pages: Pages) -> list[APIRouter]:

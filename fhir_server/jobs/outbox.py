@@ -36,6 +36,8 @@ LEASE_SECONDS = 600
 #: Failures to reach a provider at all, one after the other, that end a round: the others would wait as long in vain.
 _UNREACHABLE = 3
 _PERMANENT = 500
+#: More messages than this are not counted: a scrape of `/metrics` reads them.
+COUNTED = 1_000
 _NOT_REACHED = (ConnectionError, TimeoutError, smtplib.SMTPConnectError, smtplib.SMTPServerDisconnected)
 
 Channel = Literal["email", "sms"]
@@ -103,6 +105,11 @@ class Outbox:
                 unreachable = unreachable + 1 if isinstance(failed, _NOT_REACHED) else 0
                 sent += failed is None
         return sent
+
+    async def sizes(self) -> dict[str, float]:
+        """How many messages wait to be sent, and were given up; counting stops at `COUNTED`."""
+        kinds = {"waiting": "outbox", "dead": "outbox-dead"}
+        return {name: float(len(await self._records.list(kind, count=COUNTED))) for name, kind in kinds.items()}
 
     def dead(self) -> AsyncIterator[tuple[str, Notice]]:
         """Key and notice of each that was given up."""

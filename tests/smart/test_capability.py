@@ -49,6 +49,16 @@ async def test_the_writes_that_wait_for_the_store_are_told_to_operators(space: S
     assert "fhir_store_pending_writes 0.0" in (await space.http.get(f"{ROOT}/metrics")).text
 
 
+async def test_messages_that_wait_and_those_given_up_are_told_to_operators(space: Space) -> None:
+    records = space.house.engine.records
+    for kind, count in (("outbox", 2), ("outbox-dead", 1)):
+        for number in range(count):
+            await records.put(kind, f"n/{number}", b"{}")
+    text = (await space.http.get(f"{ROOT}/metrics")).text
+    assert 'fhir_outbox_messages{name="waiting"} 2.0' in text
+    assert 'fhir_outbox_messages{name="dead"} 1.0' in text
+
+
 async def test_how_far_the_chain_of_traces_is_is_told_to_operators(space: Space) -> None:
     async def told() -> float:
         text = (await space.http.get(f"{ROOT}/metrics")).text
