@@ -19,7 +19,7 @@ from typing import Literal
 
 import msgspec
 
-from fhir_server.jobs.mail import Carrier
+from fhir_server.jobs.mail import Carrier, Round
 from fhir_server.jobs.sms import Sms, SmsProvider
 from fhir_server.store.protocol import Drop, Keep, Records
 from fhir_server.store.registry import Registry
@@ -99,11 +99,15 @@ class Outbox:
     async def send(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
         """Send what is waiting; how many were sent. Of several workers one sends a notice at a time."""
         sent = unreachable = 0
-        async for key, notice in self._notices.everything():
-            if unreachable < _UNREACHABLE and await self._records.add("outbox-lease", key, b"1", LEASE_SECONDS):
-                failed = await self._try(notice, now())
-                unreachable = unreachable + 1 if isinstance(failed, _NOT_REACHED) else 0
-                sent += failed is None
+        way = self._way.begin()
+        try:
+            async for key, notice in self._notices.everything():
+                if unreachable < _UNREACHABLE and await self._records.add("outbox-lease", key, b"1", LEASE_SECONDS):
+                    failed = await self._try(way, notice, now())
+                    unreachable = unreachable + 1 if isinstance(failed, _NOT_REACHED) else 0
+                    sent += failed is None
+        finally:
+            await asyncio.to_thread(way.end)
         return sent
 
     async def sizes(self) -> dict[str, float]:
@@ -128,21 +132,21 @@ class Outbox:
             ]
         )
 
-    async def _try(self, notice: Notice, now: datetime) -> Exception | None:
+    async def _try(self, way: Round, notice: Notice, now: datetime) -> Exception | None:
         """Send a notice; what failed, None when it was sent."""
         if await self._records.get("outbox", notice.key) is None:
             return LookupError(notice.key)
         try:
-            await asyncio.to_thread(self._carry, notice, now)
+            await asyncio.to_thread(self._carry, way, notice, now)
         except (OSError, smtplib.SMTPException, MessageError, ValueError, LookupError) as error:
             await self._again(notice, error, now)
             return error
         await self._records.take("outbox", notice.key)
         return None
 
-    def _carry(self, notice: Notice, now: datetime) -> None:
+    def _carry(self, way: Round, notice: Notice, now: datetime) -> None:
         if notice.channel == "email":
-            self._way.carry(self._message(notice, now))
+            way.carry(self._message(notice, now))
         elif self._sms is not None:
             self._sms.send(Sms(_id(notice), notice.to, notice.text))
         else:

@@ -23,4 +23,6 @@ def after_quiet(at: datetime, hours: str) -> datetime:
     if not (now >= start or now < end if over_midnight else start <= now < end):
         return at
     day = local.date() + timedelta(days=int(over_midnight and now >= start))
-    return datetime.combine(day, end, PARIS).astimezone(UTC)
+    found = datetime.combine(day, end, PARIS)
+    # An hour that comes twice, when summer time ends, ends quiet hours in the second, where the first is over.
+    return (found if found.astimezone(UTC) > at else found.replace(fold=1)).astimezone(UTC)

@@ -50,6 +50,28 @@ async def test_one_click_of_a_mail_system_ends_that_kind(space: Space) -> None:
     assert len(await space.told(NOON + hours(2))) == 1
 
 
+@pytest.mark.parametrize(
+    "name, value, files, status",
+    [
+        ("List-Unsubscribe", "One-Click", 0, 200),
+        ("List-Unsubscribe", "Two-Clicks", 0, 400),
+        ("List-Unsubscribe", "One-Click" + "x" * 5_000, 0, 400),
+        ("List-Unsubscribe", "One-Click", 1, 400),
+    ],
+)
+async def test_mail_systems_send_the_click_in_parts(
+    space: Space, name: str, value: str, files: int, status: int
+) -> None:
+    # RFC 8058 §3.2: the content "SHOULD be sent as multipart/form-data".
+    where = await link(space)
+    parts: list[tuple[str, tuple[str | None, str]]] = [(name, (None, value)), *[("f", ("a.txt", "a"))] * files]
+    async with client(space) as web:
+        assert (await web.post(where, files=parts)).status_code == status
+        broken = {"content-type": "multipart/form-data"}
+        assert (await web.post(where, content=b"List-Unsubscribe=One-Click", headers=broken)).status_code == 400
+    assert await kept(space) == (("message",) if status == 200 else ())
+
+
 async def test_looking_at_it_again_and_again_changes_nothing(space: Space) -> None:
     where = await link(space)
     async with client(space) as web:

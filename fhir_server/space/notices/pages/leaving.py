@@ -6,7 +6,9 @@ browser, since a mail system sends it; what may be changed by it stands in the a
 
 from __future__ import annotations
 
+from fastapi import Request
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from fhir_server.oauth.endpoints import form
 from fhir_server.site.visit import Visit
@@ -15,6 +17,9 @@ from fhir_server.space.notices.pages.choosing import WORDS
 from fhir_server.space.notices.preferences import none_of, prefer
 from fhir_server.space.notices.unsubscribing import WayOut, way_out
 from fhir_server.space.service import Surroundings
+
+#: Of a form in parts, which has one field.
+_FIELDS, _PART_BYTES = 10, 1_000
 
 
 async def show(visit: Visit, service: Surroundings) -> Response:
@@ -25,10 +30,10 @@ async def show(visit: Visit, service: Surroundings) -> Response:
 
 async def leave(visit: Visit, service: Surroundings) -> Response:
     """Some kinds, or all, are written of no more; answered here, not by a redirection (RFC 8058 §3.1)."""
-    way, pairs = await way_out(service.records, _word(visit)), await form(visit.request)
+    way = await way_out(service.records, _word(visit))
     if way is None:
         return _nothing(visit)
-    given = dict(pairs or ())
+    given = await _given(visit.request)
     if given.get("List-Unsubscribe") == "One-Click" or given.get("what") == "these":
         done = "these"
     elif given.get("what") == "all":
@@ -38,6 +43,17 @@ async def leave(visit: Visit, service: Surroundings) -> Response:
     kinds = KINDS if done == "all" else way.kinds
     await prefer(service.records, way.person, none_of(kinds, way.channel))
     return _page(visit, way, done)
+
+
+async def _given(request: Request) -> dict[str, str]:
+    """The fields of the form, which mail systems send as multipart/form-data rather than as browsers do (§3.2)."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return dict(await form(request) or ())
+    try:
+        async with request.form(max_files=0, max_fields=_FIELDS, max_part_size=_PART_BYTES) as parts:
+            return {name: value for name, value in parts.items() if isinstance(value, str)}
+    except HTTPException:
+        return {}
 
 
 def _word(visit: Visit) -> str:
