@@ -112,6 +112,7 @@ def test_only_few_rooms_hold_the_store() -> None:
 
 #: Where records of a kind are listed without knowing whose: what few there are, or what an operator asks for.
 LISTING = {
+    "jobs/outbox.py": "what waits to be sent, for /metrics, up to a bound",
     "loading/guides.py": "packages that an administrator installed",
     "search/activation/watch.py": "search parameters that were added",
     "smart/authorizing/endpoint.py": "of one account and app, by the beginning of the key",
