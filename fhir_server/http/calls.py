@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhir.definitions import resource_types
 from fhir_server.fhir.outcome import InvalidParameter, Malformed
-from fhir_server.http.negotiation import FORM, Accepted, accepted, content
+from fhir_server.http.negotiation import Accepted, accepted
 from fhir_server.http.uri import LONGEST, UriTooLong, pairs, segments
 from fhir_server.interactions.exchange import Context
 
@@ -153,13 +153,11 @@ class Incoming:
     def _asks(self) -> bool:
         """Whether it is a search posted to its type without `_search`, as PDSm's own example of a List is.
 
-        R4 http.html#create: what is posted to a type is a resource to make. A form is none, and criteria without any
-        body neither: nothing else can be meant. What is posted to Binary is content, whatever it is.
+        R4 http.html#create: what is posted to a type is a resource to make. Criteria without any body can mean nothing
+        else. What is posted to Binary is content, whatever it is.
         """
         if self.method != "POST" or len(self.path) != 1 or self.path[0] not in resource_types() - {"Binary"}:
             return False
-        if content(self.headers.get("content-type", ""))[0] == FORM:
-            return True
         empty = "transfer-encoding" not in self.headers and self.headers.get("content-length", "0").strip() == "0"
         return empty and bool(self.query) and "if-none-exist" not in self.headers
 

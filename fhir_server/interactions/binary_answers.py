@@ -109,12 +109,21 @@ _SHOWN = {
     "image/tiff": "tif",
     "text/plain": "txt",
 }
-_SAVED = {"application/rtf": "rtf", "text/rtf": "rtf", "application/xml": "xml", "text/xml": "xml"}
+_SAVED = {
+    "application/rtf": "rtf",
+    "text/rtf": "rtf",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    # Other kinds of XML are not: a picture or a page in it runs where it is opened.
+    "application/hl7-v3+xml": "xml",
+    "application/hl7-cda+xml": "xml",
+    "application/cda+xml": "xml",
+}
 
 
 def disposition(media_type: str) -> dict[str, str]:
     """`Content-Disposition` of content of a type (RFC 6266); nothing in it was said by a client."""
     essence = media_type.partition(";")[0].strip().lower()
     how = "inline" if essence in _SHOWN else "attachment"
-    ending = _SHOWN.get(essence) or _SAVED.get(essence) or ("xml" if essence.endswith("+xml") else "bin")
+    ending = _SHOWN.get(essence) or _SAVED.get(essence, "bin")
     return {"Content-Disposition": f'{how}; filename="document.{ending}"'}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fhir_server.app import House
-from tests.server.people import a_person, kept
+from tests.server.people import a_care_team, a_person, kept
 from tests.server.process import Served, operated, serving
 
 
@@ -42,6 +42,7 @@ async def _people(house: House) -> None:
         *(weight(f"w{day}", "p1", 70 + day / 10, day) for day in range(1, 6)),
         weight("other", "p2", 80, 1),
         {"resourceType": "Practitioner", "id": "d1", "name": [{"family": "EXEMPLE", "given": ["Zoé"]}]},
+        a_care_team("p1", "Practitioner/d1"),
     )
     await a_person(house, "nathalie", "Nathalie DEMO", "Patient/p1")
     await a_person(house, "docteur", "Zoé EXEMPLE", "Practitioner/d1")

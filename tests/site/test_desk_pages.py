@@ -130,15 +130,15 @@ async def test_a_client_id_that_is_another_app_s_is_told_beside_it(space: Space)
 async def test_a_form_that_is_none_or_much_too_large_is_refused(space: Space) -> None:
     browser = await at_desk(space, "camille")
     page = await browser.http.get(NEW)
-    for body, kind in (
-        (b"{}", "application/json"),
-        (b"x", "multipart/form-data"),
-        (b"--a\r\n", "multipart/form-data; boundary=a"),
-        (b"\xff=\xff", "application/x-www-form-urlencoded"),
-        (b"&".join(b"a%d=1" % n for n in range(3000)), "application/x-www-form-urlencoded"),
+    for body, kind, status in (
+        (b"{}", "application/json", 403),
+        (b"x", "multipart/form-data", 413),
+        (b"--a\r\n", "multipart/form-data; boundary=a", 413),
+        (b"\xff=\xff", "application/x-www-form-urlencoded", 413),
+        (b"&".join(b"a%d=1" % n for n in range(3000)), "application/x-www-form-urlencoded", 413),
     ):
         answer = await browser.http.post(NEW, content=body, headers={"Origin": ROOT, "Content-Type": kind})
-        document(answer, 413)
+        document(answer, status)
     long = await post(browser, NEW, page, FILE, **{**FORM, "app.description": "x" * 2_000_000})
     document(long, 413)
 
@@ -418,8 +418,15 @@ async def test_each_page_is_for_those_it_is_for(space: Space, login: str) -> Non
 PLACES = {
     "camille": ["/referencement", "/catalogue"],
     "alix": ["/referencement", "/signalements", "/catalogue"],
-    "nathalie": ["/mes-applications", "/catalogue", "/mon-dossier", "/mes-acces"],
-    "docteur": ["/outils", "/catalogue", "/patients"],
+    "nathalie": [
+        "/mes-notifications",
+        "/mes-applications",
+        "/catalogue",
+        "/mon-dossier",
+        "/mes-acces",
+        "/mes-messages",
+    ],
+    "docteur": ["/mes-notifications", "/outils", "/catalogue", "/patients", "/messages"],
 }
 
 
