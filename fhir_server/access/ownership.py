@@ -22,7 +22,7 @@ async def said_of(readings: Readings, version: Version, base: str) -> Owner:
     """Whose a stored version says it is, by its references; of a deletion, whose what it ended was."""
     body = version.body
     if version.deleted:
-        ended = await readings.store.vread(version.type, version.id, version.version - 1)
+        (ended,) = await readings.vread_many([(version.type, version.id, version.version - 1)])
         body = ended.body if ended is not None else b""
     return owner(version.type, parse(body), base) if body else Owner(None, version.type)
 

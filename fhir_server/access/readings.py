@@ -16,6 +16,8 @@ from fhir_server.work.budget import carry
 
 #: (type, id).
 Key = tuple[str, str]
+#: (type, id, version).
+Numbered = tuple[str, str, int]
 
 #: Versions asked for in one call.
 MOST = 500
@@ -77,6 +79,14 @@ class Readings:
                 found.update(zip(some, await self.store.read_many(some), strict=True))
         self._hold(found, turn)
         return [found[key] for key in keys]
+
+    async def vread_many(
+        self, keys: Sequence[Numbered], want: Want = "body", most_bytes: int | None = None
+    ) -> list[Version | None]:
+        """As `Store.vread_many`; nothing is held."""
+        found = await self.store.vread_many(keys, want, most_bytes)
+        carry(sum([len(one.body) + len(one.own) for one in found if one is not None]))
+        return found
 
     async def heads(self, keys: Sequence[Key], want: Want) -> list[Version | None]:
         """As `read_many`, with less of each version: "head" or "index"; what is held may have more of it."""

@@ -17,7 +17,7 @@ from fhir_server.access.attachment_filing import Filing, concerns, context_kept,
 from fhir_server.access.challenge import refusal
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.access.policy import Known, Policy
-from fhir_server.access.readings import Key, Readings, carried
+from fhir_server.access.readings import Key, Numbered, Readings, carried
 from fhir_server.access.record_owner import owner
 from fhir_server.access.rules import Decision
 from fhir_server.access.sight import Sight
@@ -58,11 +58,12 @@ class Repository:
         grant: the caller.
         registry: the search parameters in force.
         policy: who may do what.
+        sight: what the caller sees, and what is left of it.
         touched: what this exchange touched, for its AuditEvents.
         failed: guards by which a write of this exchange did not go through when it was tried before.
     """
 
-    __slots__ = ("_known", "_readings", "_sight", "_store", "base", "failed", "grant", "policy", "registry", "touched")
+    __slots__ = ("_known", "_readings", "_store", "base", "failed", "grant", "policy", "registry", "sight", "touched")
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Repository:
         self._store = store
         self.base = base
         self._readings = readings or Readings(store)
-        self._sight = Sight(policy, grant, known, registry, base, self._readings)
+        self.sight = Sight(policy, grant, known, registry, base, self._readings)
         self._known = known
         self.grant = grant
         self.registry = registry
@@ -159,12 +160,19 @@ class Repository:
             Forbidden, NotFound, Gone: as for `read`.
         """
         self.require(type, "r")
-        found = await self._store.vread(type, id, version, want)
-        if found is None or not await self._sight.sees_past(found):
+        (found,) = await self.sight.past(await self._readings.vread_many([(type, id, version)], want))
+        if found is None:
             raise NotFound(f"There is no such version of a {type}.")
         if found.deleted:
             raise Gone(f"This version is the deletion of the {type}.")
         return await self._given_one(found)
+
+    async def vread_many(self, keys: Sequence[Numbered], most_bytes: int) -> list[Version | None]:
+        """For each of `keys` what `vread` gives, None where it raises; over early as `Store.vread_many` is."""
+        found = await self.sight.past(await self._readings.vread_many(keys, "body", most_bytes))
+        whole = [one if one and not one.deleted and self.allows(one.type, "r") else None for one in found]
+        given = iter((await self._given(Page(tuple(filter(None, whole))), "body")).versions)
+        return [one and next(given) for one in whole]
 
     async def current(self, type: str, id: str, verb: str = "r", *, want: Want = "body") -> Version | None:
         """The current version, which may be a deletion; None when absent or hidden.
@@ -189,7 +197,7 @@ class Repository:
                 raise Forbidden(f"This {type} is not in the record of the token's patient.")
             if _log.isEnabledFor(logging.DEBUG):
                 # Which rule, and of which type: nothing of the resource.
-                decided = await self._sight.decided(version, verb)
+                decided = await self.sight.decided(version, verb)
                 _log.debug("%s by %s: %s %s", decided.outcome, decided.rule, verb, type)
             return None
         return version
@@ -209,7 +217,7 @@ class Repository:
     ) -> Page:
         """Current resources satisfying the filter of their type and visible to the caller: as `Store.find`."""
         least = self._least(want)
-        self._sight.require_sort(scope, sort)
+        self.sight.require_sort(scope, sort)
         page = await self._readings.find(self.visible(scope), sort, after, count, most_bytes, least)
         return await self._given(page, want)
 
@@ -265,7 +273,7 @@ class Repository:
 
         What is hidden so that nothing names it is found by no link either.
         """
-        return self._sight.visible(scope, verb)
+        return self.sight.visible(scope, verb)
 
     async def put(
         self,
@@ -294,7 +302,7 @@ class Repository:
             raise NotFound(f"There is no such {type}.")
         context = context_kept(self.grant, tree, before, method) if type == "Binary" else None
         index = self.index(type, tree if context is None else {**tree, "securityContext": context}, before)
-        await require_written(self, self._sight.judge, Written(type, id, tree, index, before, verb))
+        await require_written(self, self.sight.judge, Written(type, id, tree, index, before, verb))
         stamped_body, stamp = stamped(body, id, (before.version if before else 0) + 1)
         if context is not None:
             stamped_body = with_context(stamped_body, serialize(context))
@@ -335,14 +343,14 @@ class Repository:
             writes, guards = filing.writes, [*guards, *filing.guards]
         settle()
         if not self.touched.noting:
-            return [*await self.shown((await self._readings.transact(writes, guards))[:asked])]
+            return [*await self.sight.shown((await self._readings.transact(writes, guards))[:asked])]
         touched = self.touched.with_writes(writes, await touched_patients.of_writes(self._readings, writes))
         events = await self.touched.auditing(touched) if self.touched.auditing is not None and writes else ()
         made = await self._readings.transact([*writes, *events], guards)
         self.touched.take(touched)
         if events:
             self.touched.settle()
-        return [*await self.shown(made[:asked])]
+        return [*await self.sight.shown(made[:asked])]
 
     async def append(self, puts: Sequence[Put]) -> None:
         """New resources of the server's own that nothing is judged against: as `Store.append`."""
@@ -371,20 +379,12 @@ class Repository:
             self.touched.saw(page.versions, await touched_patients.of_versions(self._readings, page.versions))
         if want != "body":
             return page
-        left = await self._sight.shown(page.versions, {(one.type, one.id) for one in page.versions})
+        left = await self.sight.shown(page.versions, {(one.type, one.id) for one in page.versions})
         return page if left is page.versions else replace(page, versions=tuple(left))
 
     async def sees(self, version: Version, verb: str) -> bool:
         """Whether the caller may `verb` that version."""
-        return await self._sight.sees(version, verb)
-
-    async def shown(self, versions: Sequence[Version]) -> Sequence[Version]:
-        """As `Sight.shown`."""
-        return await self._sight.shown(versions)
-
-    async def unsaid(self, version: Version) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """As `Sight.unsaid`."""
-        return await self._sight.unsaid(version)
+        return await self.sight.sees(version, verb)
 
     async def shows(self, version: Version) -> bool:
         """Whether the caller may read that version: no scope for its type is no error here."""
@@ -396,4 +396,4 @@ class Repository:
         For operators and logs: a caller is not told more than `current` tells.
         """
         version = await self._store.read(type, id)
-        return None if version is None else await self._sight.decided(version, verb)
+        return None if version is None else await self.sight.decided(version, verb)

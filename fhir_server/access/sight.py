@@ -88,8 +88,14 @@ class Sight:
         index = unpack(version.packed) if version.type == "Binary" else EMPTY
         return await self._satisfies(version, self._policy.rule_of(self._grant, version.type, verb, index, self._known))
 
-    async def sees_past(self, version: Version) -> bool:
-        """Whether the caller may read a version, and what there is now."""
+    async def past(self, versions: Sequence[Version | None]) -> list[Version | None]:
+        """Those of `versions` that the caller may read as they are and as they are now, else None; same order."""
+        with self._readings:
+            if not self._grant.own:
+                await self._readings.read_many([(one.type, one.id) for one in versions if one and not one.current])
+            return [one if one is not None and await self._sees_past(one) else None for one in versions]
+
+    async def _sees_past(self, version: Version) -> bool:
         if version.current or self._grant.own:
             return await self.sees(version, "r")
         now = await self._readings.read(version.type, version.id)

@@ -124,7 +124,7 @@ async def applied(before: Version, change: Patch, context: Context) -> dict[str,
         Invalid: the patch does not apply, or changes what the resource is (422).
         FhirError: a step refuses that a patch changes this.
     """
-    [before] = await context.repository.shown([before])
+    [before] = await context.repository.sight.shown([before])
     tree = change(parse(before.body, context.settings.max_depth))
     if not isinstance(tree, dict) or tree.get("resourceType") != before.type:
         raise Invalid("A patch cannot change the type of a resource.", "Resource", code="business-rule")

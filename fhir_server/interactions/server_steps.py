@@ -42,7 +42,7 @@ async def _put_back(context: Context, change: Change) -> Change:
     before = change.before
     if before is None or before.deleted or change.as_server or change.tree is None:
         return change
-    unsaid = await context.repository.unsaid(before)
+    unsaid = await context.repository.sight.unsaid(before)
     made = change.tree if unsaid is None else restored(*unsaid, change.tree)
     return change if made == change.tree else change.arranged(made)
 

@@ -62,10 +62,14 @@ class OutsideStore:
         found = await self._store.read_many(keys, want)
         return [one and await self._given(one, want) for one in found]
 
-    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version | None:
-        """As `Store.vread`."""
-        found = await self._store.vread(type, id, version, want)
-        return found and await self._given(found, want)
+    async def vread_many(
+        self, keys: Sequence[tuple[str, str, int]], want: Want = "body", most_bytes: int | None = None
+    ) -> list[Version | None]:
+        """As `Store.vread_many`."""
+        found = await self._store.vread_many(keys, want, most_bytes)
+        if want == "body" and most_bytes is not None:
+            found = found[: _fitting(found, most_bytes)]
+        return [one and await self._given(one, want) for one in found]
 
     async def find(
         self,
@@ -225,12 +229,14 @@ def _as_sent(version: Version, taken: Taken | None) -> Version:
     return replace(version, body=body)
 
 
-def _fitting(versions: Sequence[Version], most_bytes: int) -> int:
+def _fitting(versions: Sequence[Version | None], most_bytes: int) -> int:
     """How many of these, at least one, are together no longer than `most_bytes` when they are whole."""
     left = most_bytes
-    if not any(is_outlined(version.body) for version in versions):
+    if not any(version is not None and is_outlined(version.body) for version in versions):
         return len(versions)
     for n, version in enumerate(versions):
+        if version is None:
+            continue
         found = outlined(version.body)
         left -= len(version.body) + (0 if found is None else found.content.size * 4 // 3)
         if left < 0:

@@ -193,8 +193,14 @@ class Store(Protocol):
     async def read_many(self, keys: Sequence[tuple[str, str]], want: Want = "body") -> list[Version | None]:
         """What `read` gives for each (type, id), in the same order, as of one moment."""
 
-    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version | None:
-        """That version, whole or bare; `packed` is the *current* one's index, `own` its own. None: there is none."""
+    async def vread_many(
+        self, keys: Sequence[tuple[str, str, int]], want: Want = "body", most_bytes: int | None = None
+    ) -> list[Version | None]:
+        """For each (type, id, version), in the same order, that version, "body" or "bare"; None: there is none.
+
+        `packed` is the *current* one's index, `own` its own, all as of one moment. With `most_bytes` the list is over
+        before its bodies are longer than that, but for the first of the keys: who wants the others asks for them again.
+        """
 
     async def find(
         self,
@@ -217,11 +223,7 @@ class Store(Protocol):
         """
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
-        """As `find` newest first, for each of `scopes` in the same order, all as of one moment.
-
-        Raises:
-            TooCostly: as `find`.
-        """
+        """As `find` newest first, for each of `scopes` in the same order, all as of one moment. Raises as `find`."""
 
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """How many `find` would give in all; counting stops at `limit`, which is then returned."""
@@ -261,8 +263,7 @@ class Store(Protocol):
 
         Raises:
             Stale: an `expected`, a guard or a claim did not hold.
-            Unavailable: the store is locked, read-only or overloaded (503).
-            InsufficientStorage: the disk is full (507).
+            Unavailable, InsufficientStorage: locked, read-only or overloaded (503); the disk is full (507).
         """
 
     async def changes(self, after: Position | None, types: Sequence[str] = (), count: int = 1_000) -> Changes:

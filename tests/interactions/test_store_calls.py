@@ -172,7 +172,7 @@ MOST: dict[str, Row] = {
     "history": (lambda _: Asked("GET", "Observation/o0/_history"), (1, 2, 2)),
     "search": (lambda _: Asked("GET", "Observation?patient=p&code=c&_count=5"), (1, 2, 2)),
     "include": (lambda _: Asked("GET", "Observation?code=c&_include=Observation:performer"), (2, 3, 3)),
-    "include by version": (lambda _: Asked("GET", "Observation?code=v&_include=Observation:performer"), (4, 5, 5)),
+    "include by version": (lambda _: Asked("GET", "Observation?code=v&_include=Observation:performer"), (2, 3, 3)),
     "revinclude": (lambda _: Asked("GET", "Patient?_id=p&_revinclude=Observation:subject"), (2, 3, 3)),
     "chain": (lambda _: Asked("GET", "Observation?patient.identifier=urn:i|p"), (1, 2, 2)),
     "contained": (lambda _: Asked("GET", "Specimen?_contained=true&patient.identifier=urn:i|p"), (2, 3, 3)),

@@ -267,6 +267,22 @@ async def test_a_versioned_reference_brings_its_version(server: SmallServer) -> 
     assert entry["resource"]["meta"]["versionId"] == "1" and entry["resource"]["gender"] == "male"
 
 
+async def test_many_versioned_references_bring_what_is_there_and_no_more_than_may_be(server: SmallServer) -> None:
+    """https://hl7.org/fhir/R4/search.html#versions"""
+    for gender in ("male", "female"):
+        await server.put(*(patient(f"p{n}", gender=gender) for n in range(4)))
+    named = [f"Patient/p{n}/_history/{v}" for n in range(4) for v in (1, 2, 9)]
+    items = [{"item": {"reference": one}} for one in named]
+    await server.put({"resourceType": "List", "id": "l", "status": "current", "mode": "working", "entry": items})
+    beside = entries(await server.search("List?_include=List:item"), "include")
+    found = sorted((one["resource"]["id"], one["resource"]["meta"]["versionId"]) for one in beside)
+    assert found == [(f"p{n}", v) for n in range(4) for v in ("1", "2")]
+    server.settings = Settings(max_includes=3)
+    bundle = await server.search("List?_include=List:item")
+    assert len(ids(bundle, "include")) == 3
+    assert entries(bundle, "outcome")[0]["resource"]["issue"][0]["code"] == "too-costly"
+
+
 async def test_too_many_includes_are_cut_and_that_is_said(server: SmallServer) -> None:
     server.settings = Settings(max_includes=3)
     await server.put(patient("a"), *(observation(f"o{n}") for n in range(5)))

@@ -9,7 +9,7 @@ from typing import Literal
 from fhir_server.fhir.json import stamped
 from fhir_server.store.engine import Engine
 from fhir_server.store.filters import Filter, Index, Span, Word
-from fhir_server.store.protocol import NEWEST, Put, Scope, Sort, Version, Want
+from fhir_server.store.protocol import NEWEST, Put, Scope, Sort, Store, Version, Want
 from tests.store.memory.engine import MemoryEngine
 
 
@@ -40,6 +40,11 @@ OPEN = an_index(Word("security", "N"))
 
 async def stored(engine: Engine, type: str, indexes: Mapping[str, Index]) -> list[Version]:
     return await engine.store.transact([a_put(type, id, 0, index) for id, index in indexes.items()])
+
+
+async def vread(store: Store, type: str, id: str, version: int) -> Version | None:
+    (found,) = await store.vread_many([(type, id, version)])
+    return found
 
 
 async def found(

@@ -26,7 +26,7 @@ from fhir_server.store.filters import EVERYTHING, Word
 from fhir_server.store.outside import INSIDE, with_outside
 from fhir_server.store.protocol import Put, Stale, Store, Version, Want
 from fhir_server.store.taking_out import taken_out
-from tests.store.making import a_put, an_index, defects
+from tests.store.making import a_put, an_index, defects, vread
 from tests.store.memory.blobs import MemoryBlobs
 
 LONG = bytes(range(256)) * (INSIDE // 256) + b"ab"
@@ -75,15 +75,19 @@ async def test_every_way_to_read_gives_what_was_written(kept: Kept) -> None:
     assert [said(past), said(now)] == [tree, next_tree]
     assert await store.read("Binary", "b") == now
     assert await store.read_many([("Binary", "b"), ("Binary", "x"), ("Patient", "p")]) == [now, None, made[1]]
-    assert said(await store.vread("Binary", "b", 1)) == tree
+    assert said(await vread(store, "Binary", "b", 1)) == tree
     assert said((await store.find({"Binary": EVERYTHING})).versions[0]) == next_tree
     [page] = await store.find_each([{"Binary": EVERYTHING}])
     assert said(page.versions[0]) == next_tree
     assert [said(one) for one in (await store.history({"Binary": EVERYTHING})).versions] == [next_tree, tree]
     walked = (await store.walk(scope)).versions
     assert {said(one)["resourceType"] for one in walked} == {"Binary", "Patient"}
+    # Counted as long as it is whole.
+    numbered = [("Binary", "b", 1), ("Binary", "b", 2)]
+    assert [said(one) for one in await store.vread_many(numbered, "body", 3 * len(LONG))] == [tree, next_tree]
+    assert [said(one) for one in await store.vread_many(numbered, "body", 2 * len(LONG))] == [tree]
     # And none of it is in the rows.
-    rows = [await kept.engine.store.vread("Binary", "b", number) for number in (1, 2)]
+    rows = [await vread(kept.engine.store, "Binary", "b", number) for number in (1, 2)]
     assert all(row is not None and len(row.body) < 1_000 and is_outlined(row.body) for row in rows)
     assert await defects(kept.engine) == []
 
@@ -248,7 +252,7 @@ async def test_the_collector_settles_what_a_process_died_before_it_could(kept: K
         kept.blobs.there[handle] = Blob(handle, False, blob.at - 9 * 3_600)
     assert await collected(kept.store, records, kept.blobs, LATER) == 0
     assert {blob.settled for blob in kept.blobs.there.values()} == {True}
-    assert said(await kept.store.vread("Binary", "b", 1))["data"] == b64encode(LONG).decode()
+    assert said(await vread(kept.store, "Binary", "b", 1))["data"] == b64encode(LONG).decode()
 
 
 async def test_a_day_to_come_is_collected_as_today(kept: Kept) -> None:
@@ -285,6 +289,6 @@ async def test_what_an_earlier_server_stored_is_read_as_it_is_and_moves_when_it_
     assert (bare.content, said(bare)) == (None, binary(LONG))
     await kept.store.transact([put("b", binary(LONG, language="fr"), 1)])
     assert len(kept.blobs.kept) == 1
-    versions = [await kept.store.vread("Binary", "b", number) for number in (1, 2)]
+    versions = [await vread(kept.store, "Binary", "b", number) for number in (1, 2)]
     assert [said(one) for one in versions] == [binary(LONG), binary(LONG, language="fr")]
     assert [one async for one in checking.defects(kept.store, kept.blobs)] == []

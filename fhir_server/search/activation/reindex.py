@@ -228,9 +228,11 @@ async def _written_anew(store: Store, versions: Sequence[Version], anew: Anew, e
 
 async def _versions(store: Store, latest: Version) -> AsyncIterator[Version]:
     """The versions of a resource, the first one first."""
-    for number in range(1, latest.version):
-        version = await store.vread(latest.type, latest.id, number, "bare")
-        if version is not None:
+    past = [(latest.type, latest.id, number) for number in range(1, latest.version)]
+    while past:
+        found = await store.vread_many(past[:SLICE], "bare", SLICE_BYTES)
+        past = past[len(found) :]
+        for version in filter(None, found):
             yield version
     yield latest
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from fhir_server.fhir.definitions import resource_types
-from fhir_server.fhir.outcome import Forbidden, Gone, Issue, NotFound
+from fhir_server.fhir.outcome import Issue
 from fhir_server.search.asking.includes import Include
 from fhir_server.search.parameters.codes import spellings
 from fhir_server.search.parameters.registry import Registry
@@ -46,8 +46,8 @@ class Reader(Protocol):
     async def count(self, scope: Scope, limit: int | None = None) -> int:
         """How many there are; counting stops at `limit`."""
 
-    async def vread(self, type: str, id: str, version: int) -> Version:
-        """One version, if the caller may see it."""
+    async def vread_many(self, keys: Sequence[tuple[str, str, int]], most_bytes: int) -> list[Version | None]:
+        """Versions that the caller may see, None for others; over early where they are longer than `most_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +197,8 @@ class _Search:
             by_key = {(version.type, version.id): version for version in page.versions}
             self._add(by_key[key] for key in keys if key in by_key)
             self.cut = self.cut or page.next is not None
-        for type, id, number in wanted.versions:
-            if not self.cut:
-                await self._vread(type, id, number)
+        for numbered in chunks(list(wanted.versions)):
+            await self._vread(numbered)
         for some in chunks(list(wanted.canonical)):
             by_type: dict[str, list[Filter]] = defaultdict(list)
             for type, url, business in some:
@@ -207,12 +206,11 @@ class _Search:
                 by_type[type].append(exact)
             await self._find({type: either(filters) for type, filters in by_type.items()})
 
-    async def _vread(self, type: str, id: str, number: int) -> None:
-        try:
-            version = await self.repository.vread(type, id, number)
-        except (NotFound, Gone, Forbidden):
-            return
-        self._add([version])
+    async def _vread(self, keys: Sequence[tuple[str, str, int]]) -> None:
+        while keys and not self.cut:
+            found = await self.repository.vread_many(keys, self.left)
+            self._add(filter(None, found))
+            keys = keys[len(found) :]
 
     async def backward(self, includes: Sequence[Include], frontier: Sequence[Version]) -> None:
         if not includes or self.cut:

@@ -25,6 +25,7 @@ from fhir_server.store.embedded.history import History
 from fhir_server.store.embedded.maintenance import EmbeddedMaintenance
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.notes import news
+from fhir_server.store.embedded.numbered import numbered
 from fhir_server.store.embedded.outstanding import any_outstanding, asks
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.records import EmbeddedRecords
@@ -39,10 +40,6 @@ from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Put, Scope
 _READ = """
 SELECT r.vid, r.at, r.method, r.size, c.bytes
 FROM resource r CROSS JOIN content c ON c.seq=r.seq WHERE r.type=? AND r.id=?"""
-_VREAD = """
-SELECT v.at, v.method, v.size, c.bytes, v.seq=r.seq, r.size, CASE WHEN v.seq<>r.seq THEN now.bytes END
-FROM resource r CROSS JOIN version v ON v.rid=r.rid AND v.vid=? CROSS JOIN content c ON c.seq=v.seq
-CROSS JOIN content now ON now.seq=r.seq WHERE r.type=? AND r.id=?"""
 
 #: What finding costs depends on how much is read of what is found.
 _FIND: dict[Want, str] = {"head": "find-heads", "index": "find-indexes", "bare": "find", "body": "find"}
@@ -70,11 +67,11 @@ class EmbeddedStore:
         """As `Store.read_many`."""
         return await self._readers.quickly(lambda search: search.versions_of(keys, want))
 
-    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version | None:
-        """As `Store.vread`."""
-        if not 0 < version < 2**62:
-            return None
-        return await self._readers.quickly(lambda search: _vread(search, type, id, version))
+    async def vread_many(
+        self, keys: Sequence[tuple[str, str, int]], want: Want = "body", most_bytes: int | None = None
+    ) -> list[Version | None]:
+        """As `Store.vread_many`."""
+        return await self._readers.quickly(lambda search: numbered(search, keys, most_bytes))
 
     async def find(
         self,
@@ -280,16 +277,6 @@ def _read(search: Search, type: str, id: str) -> Version | None:
         return None
     vid, at, method, size, blob = row
     return Version(type, id, vid, at, METHODS[method], blob[:size], blob[size:])
-
-
-def _vread(search: Search, type: str, id: str, version: int) -> Version | None:
-    row = search.connection.execute(_VREAD, (version, search.compiler.type(type), id)).fetchone()
-    if row is None:
-        return None
-    at, method, size, blob, current, size_now, blob_now = row
-    if current:
-        return Version(type, id, version, at, METHODS[method], blob[:size], blob[size:])
-    return Version(type, id, version, at, METHODS[method], blob[:size], blob_now[size_now:], False, blob[size:])
 
 
 def _holds(search: Search, guard: Guard, seconds: float) -> bool:

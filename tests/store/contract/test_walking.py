@@ -13,7 +13,7 @@ from fhir_server.store.engine import Engine
 from fhir_server.store.filters import EVERYTHING, Id, Refers, Span, Token, Word
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Delete
-from tests.store.making import MASKED, OPEN, a_put, an_index, defects, found, stored, walked
+from tests.store.making import MASKED, OPEN, a_put, an_index, defects, found, stored, vread, walked
 
 
 async def test_walking_meets_everything_once_deletions_included(engine: Engine) -> None:
@@ -40,7 +40,7 @@ async def test_reindexing_replaces_the_index_of_what_is_still_current(engine: En
     assert version is not None
     assert (unpack(version.packed), version.body, version.version) == (new, versions[0].body, 1)
     # A past version has its own index replaced, by which its history is judged, and no rows.
-    past = await engine.store.vread("Patient", "b", 1)
+    past = await vread(engine.store, "Patient", "b", 1)
     assert past is not None
     assert (unpack(past.own), unpack(past.packed)) == (new, OPEN)
     assert await defects(engine) == []

@@ -14,11 +14,11 @@ from tests.store.memory.data import Name, Resource
 Row = tuple[tuple[Any, ...], Name]
 
 
-def fitting(versions: Sequence[Version], count: int, most_bytes: int | None) -> int:
+def fitting(versions: Sequence[Version | None], count: int, most_bytes: int | None) -> int:
     """How many versions a page has whose bodies are no longer than `most_bytes`, but for one."""
     left = most_bytes if most_bytes is not None else 0
     for n, version in enumerate(versions if most_bytes is not None else ()):
-        left -= len(version.body)
+        left -= len(version.body) if version is not None else 0
         if left < 0:
             return max(n, 1)
     return count

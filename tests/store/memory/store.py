@@ -71,12 +71,13 @@ class MemoryStore:
         await self._distance.back()
         return versions
 
-    async def vread(self, type: str, id: str, version: int, want: Want = "body") -> Version | None:
+    async def vread_many(
+        self, keys: Sequence[tuple[str, str, int]], want: Want = "body", most_bytes: int | None = None
+    ) -> list[Version | None]:
         await self._distance.there()
-        found = self._data.resources.get((type, id))
-        versions = [self._seen(one) for _, one in found.versions if one.version == version] if found else []
+        versions = [self._numbered(*key) for key in keys]
         await self._distance.back()
-        return versions[0] if versions else None
+        return versions[: fitting(versions, len(keys), most_bytes)]
 
     async def find(
         self,
@@ -280,6 +281,11 @@ class MemoryStore:
             del held[key]
         for (type, id), names in claimed.items():
             held.update(dict.fromkeys([(type, claim) for claim in names], id))
+
+    def _numbered(self, type: str, id: str, version: int) -> Version | None:
+        found = self._data.resources.get((type, id))
+        versions = [self._seen(one) for _, one in found.versions if one.version == version] if found else []
+        return versions[0] if versions else None
 
     def _seen(self, version: Version) -> Version:
         """As it is given out: with the index that its resource has now, and its own beside."""
