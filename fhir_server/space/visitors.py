@@ -1,4 +1,4 @@
-"""Who comes to the pages of services: those who act for patients, and professionals."""
+"""Who comes to the pages of services: those who act for patients, professionals, administrators."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def acts(account: Account) -> bool:
 def professional(account: Account) -> bool:
     """Whether the account is a professional's."""
     return account.professional
+
+
+def administers(account: Account) -> bool:
+    """Whether the account is an administrator's."""
+    return account.staff and "administrator" in account.duties

@@ -34,7 +34,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
     "editeur": ("/referencement", "/referencement/nouveau"),
     "verification": ("/referencement", "/signalements"),
     "commission": ("/referencement",),
-    "administration": ("/referencement", "/signalements"),
+    "administration": ("/referencement", "/signalements", "/urgences"),
 }
 WIDE = """() => {
   const page = document.documentElement;

@@ -417,7 +417,7 @@ async def test_each_page_is_for_those_it_is_for(space: Space, login: str) -> Non
 #: Who → where their account's page leads.
 PLACES = {
     "camille": ["/referencement", "/catalogue"],
-    "alix": ["/referencement", "/signalements", "/catalogue"],
+    "alix": ["/referencement", "/signalements", "/catalogue", "/urgences"],
     "nathalie": [
         "/mes-notifications",
         "/mes-applications",

@@ -11,5 +11,6 @@ ACCESSES = Service(
         "AuditEvent-emergencies": "fhir_server.space.accesses.reviewing:listed",
         "AuditEvent-emergency-review": "fhir_server.space.accesses.reviewing:review",
     },
+    pages="fhir_server.space.accesses.pages.rows:pages",
     demands={"AuditEvent": "fhir_server.space.accesses.asking:required"},
 )

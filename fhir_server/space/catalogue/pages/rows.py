@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.space.catalogue.impact_assessment import LARGEST
 from fhir_server.space.catalogue.opened import Apps
-from fhir_server.space.visitors import acts, professional
+from fhir_server.space.visitors import acts, administers, professional
 
 if TYPE_CHECKING:
     from fhir_server.smart.people.accounts import Account
@@ -25,11 +25,6 @@ def staff(account: Account) -> bool:
 def publishes(account: Account) -> bool:
     """Whether the account files apps."""
     return account.staff and "publisher" in account.duties and account.organization is not None
-
-
-def administers(account: Account) -> bool:
-    """Whether the account is an administrator's."""
-    return account.staff and "administrator" in account.duties
 
 
 ROWS: tuple[Page, ...] = (

@@ -1,0 +1,1 @@
+"""Pages of accesses: emergencies as administrators look through them."""
