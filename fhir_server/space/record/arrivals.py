@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import msgspec
-
 from fhir_server.fhir import references
 from fhir_server.fhir.json import parse
-from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.jobs.clock import Job
+from fhir_server.jobs.feed_reader import FeedReader, Taken
 from fhir_server.space.notices.telling import Notices
 from fhir_server.space.record.labels import NOT_PATIENT, NOT_REPRESENTATIVES, codes
 from fhir_server.space.service import Surroundings
-from fhir_server.store.changes import Changed, Changes
-from fhir_server.store.protocol import Position
+from fhir_server.store.changes import Changed
 
-#: Where in the feed it is: kind and key of the record.
-PLACE = ("feed", "documents")
+#: Names its place in the feed.
+FEED_NAME = "documents"
 #: Types of authors who are of the patient's side.
 _OWN = frozenset({"Patient", "RelatedPerson", "Device"})
 
@@ -40,27 +37,16 @@ class Arrivals:
         """Nothing is read yet."""
         self._around = around
         self._repository = around.repository()
+        self._feed = FeedReader(around.records, around.changes, FEED_NAME, ("DocumentReference",))
         self._notices: Notices = around.service("notices")
 
     async def tell(self, now: datetime) -> int:
         """Tell of what arrived since it was last looked; how many documents were told of."""
-        told = 0
-        while True:
-            news = await self._news()
-            for one in news.changed:
-                told += await self._tell(one, now)
-            await self._around.records.put(*PLACE, msgspec.json.encode(news.position))
-            if not news.changed:
-                return told
 
-    async def _news(self) -> Changes:
-        kept = await self._around.records.get(*PLACE)
-        place: Position | None = None if kept is None else tuple(msgspec.json.decode(kept))
-        try:
-            return await self._around.changes(place, ("DocumentReference",))
-        except InvalidParameter:
-            # The store was put back: what it has was told of before.
-            return await self._around.changes(None, ("DocumentReference",))
+        async def take(changed: Sequence[Changed]) -> Taken:
+            return Taken(sum([await self._tell(one, now) for one in changed]))
+
+        return await self._feed.read(take)
 
     async def _tell(self, one: Changed, now: datetime) -> bool:
         if one.version != 1 or one.method != "POST":

@@ -10,24 +10,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
-
 from fhir_server.access.repository import Repository
 from fhir_server.audit.reading import AuditRow, asked_by, from_audit_event
 from fhir_server.fhir.json import parse
-from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.jobs.clock import Job
+from fhir_server.jobs.feed_reader import FeedReader, Taken
 from fhir_server.space.accesses.shown import contexts
 from fhir_server.space.accesses.words import deed
 from fhir_server.space.notices.telling import Notices
 from fhir_server.space.record.labels import NOT_REPRESENTATIVES, codes
 from fhir_server.space.service import Surroundings
-from fhir_server.store.changes import Changed, Changes
+from fhir_server.store.changes import Changed
 from fhir_server.store.filters import Filter, Id, Refers, both
 from fhir_server.store.protocol import Keep, Position, Sort
 
-#: Where in the feed it is: kind and key of the record.
-PLACE = ("feed", "accesses")
+#: Names its place in the feed.
+FEED_NAME = "accesses"
 #: Kind of the records: key = patient and professional, whose first access was seen.
 SEEN = "access-seen"
 #: What is no part of a record: who somebody is, the directory, and exchanges.
@@ -54,37 +52,32 @@ class FirstAccesses:
         """Nothing is read yet."""
         self._around = around
         self._repository = around.repository()
+        self._feed = FeedReader(around.records, around.changes, FEED_NAME, ("AuditEvent",))
         self._notices: Notices = around.service("notices")
 
     async def tell(self, now: datetime) -> int:
         """Tell of the first accesses since it was last looked; how many were told of."""
-        told = 0
-        while True:
-            news = await self._news()
-            for one in news.changed:
-                told += await self._look(one, now)
-            await self._around.records.put(*PLACE, msgspec.json.encode(news.position))
-            if not news.changed:
-                return told
 
-    async def _news(self) -> Changes:
-        kept = await self._around.records.get(*PLACE)
-        place: Position | None = None if kept is None else tuple(msgspec.json.decode(kept))
-        try:
-            return await self._around.changes(place, ("AuditEvent",))
-        except InvalidParameter:
-            # The store was put back: what it has was told of before.
-            return await self._around.changes(None, ("AuditEvent",))
+        async def take(changed: Sequence[Changed]) -> Taken:
+            return Taken(sum([await self._look(id, row, now) for id, row in await self._traces(changed)]))
 
-    async def _look(self, one: Changed, now: datetime) -> int:
-        version = await self._repository.current("AuditEvent", one.id) if one.version == 1 else None
-        row = from_audit_event(parse(version.body)) if version is not None and not version.deleted else None
-        if row is None or not opens(row) or row.emergency:
+        return await self._feed.read(take)
+
+    async def _traces(self, changed: Sequence[Changed]) -> list[tuple[str, AuditRow]]:
+        """Ids and contents of the traces that were made, read at once: they never change."""
+        made = [("AuditEvent", one.id) for one in changed if one.version == 1]
+        with self._repository.together():
+            await self._repository.ahead(made)
+            found = [await self._repository.current(*key) for key in made]
+        return [(one.id, from_audit_event(parse(one.body))) for one in found if one is not None and not one.deleted]
+
+    async def _look(self, id: str, row: AuditRow, now: datetime) -> int:
+        if not opens(row) or row.emergency:
             return 0
         told = 0
         for patient in row.patients:
             for professional in row.practitioners:
-                told += await self._tell(one.id, row, patient, professional, now)
+                told += await self._tell(id, row, patient, professional, now)
         return told
 
     async def _tell(self, id: str, row: AuditRow, patient: str, professional: str, now: datetime) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from fhir_server.app import opened
+from fhir_server.jobs.feed_reader import FEED
 from fhir_server.settings import Settings
-from fhir_server.space.record.arrivals import PLACE
+from fhir_server.space.record.arrivals import FEED_NAME
 from tests.space.notices.space import NOON, Space, a_patient, related
 from tests.space.record.callers import Caller, Tree, document
 
@@ -110,12 +111,12 @@ async def test_who_acts_for_a_minor_is_told_but_of_what_the_minor_keeps_from_the
 
 async def test_a_process_that_dies_between_telling_and_noting_how_far_it_is_tells_nobody_twice(space: Space) -> None:
     records = space.house.engine.records
-    place = await records.get(*PLACE)
+    place = await records.get(FEED, FEED_NAME)
     assert place is not None
     for _ in range(3):
         await post(space, filed())
     assert await arrive(space) == 3
-    await records.put(*PLACE, place)
+    await records.put(FEED, FEED_NAME, place)
     assert await arrive(space) == 0
 
 
@@ -128,7 +129,7 @@ async def test_what_was_there_before_the_first_look_is_no_news(tmp_path: Path) -
 
 
 async def test_a_place_of_another_store_is_begun_anew(space: Space) -> None:
-    await space.house.engine.records.put(*PLACE, b'["nowhere", 7]')
+    await space.house.engine.records.put(FEED, FEED_NAME, b'["nowhere", 7]')
     await post(space, filed())
     assert await arrive(space) == 0
     await post(space, filed())

@@ -14,9 +14,10 @@ from fhir_server.access.touched import Touched
 from fhir_server.app import House, opened
 from fhir_server.audit.exchanges import exchange_event
 from fhir_server.audit.recording import record
+from fhir_server.jobs.feed_reader import FEED
 from fhir_server.settings import Settings
 from fhir_server.space.notices import centre
-from fhir_server.space.record.first_accesses import PLACE, SEEN
+from fhir_server.space.record.first_accesses import FEED_NAME, SEEN
 from tests.server.people import kept
 
 NOW = datetime(2026, 12, 1, 11, tzinfo=UTC)
@@ -102,11 +103,11 @@ async def test_once_for_each_professional_however_much_they_read(space: Space) -
 @pytest.mark.parametrize("lost", ["place", "place and pair"])
 async def test_who_died_between_loses_none_and_tells_none_twice(space: Space, lost: str) -> None:
     records = space.house.engine.records
-    before = await records.get(*PLACE)
+    before = await records.get(FEED, FEED_NAME)
     assert before is not None
     await space.trace(DOCUMENT)
     assert await space.told() == 1
-    await records.put(*PLACE, before)
+    await records.put(FEED, FEED_NAME, before)
     if lost != "place":
         await records.take(SEEN, "p1\nPractitioner/d1")
     assert await space.told() == 1
@@ -115,7 +116,7 @@ async def test_who_died_between_loses_none_and_tells_none_twice(space: Space, lo
 async def test_who_read_before_this_was_told_of_is_no_first(space: Space) -> None:
     records = space.house.engine.records
     await space.trace(DOCUMENT)
-    await records.take(*PLACE)
+    await records.take(FEED, FEED_NAME)
     assert await space.told() == 0
     await space.trace(DOCUMENT)
     assert await space.told() == 0
