@@ -19,6 +19,8 @@ from tests.site.test_practice_pages import TRAITS, doctor, patient
 from tests.smart.browser import Browser
 
 MINE = "/mes-messages/p1"
+#: Of the addresses under an inbox, those that are no conversation.
+OTHERS = ("ecrire", "brouillons", "recherche")
 
 
 @pytest_asyncio.fixture
@@ -38,7 +40,8 @@ def links(page: Any, start: str) -> set[str]:
 
 async def thread(browser: Browser, path: str) -> str:
     """The address of the one conversation of an inbox."""
-    [link] = {one for one in links(document(await browser.http.get(path)), f"{path}/") if "/ecrire/" not in one}
+    page = document(await browser.http.get(path))
+    [link] = {one for one in links(page, f"{path}/") if not one.removeprefix(f"{path}/").startswith(OTHERS)}
     return link
 
 
@@ -80,9 +83,12 @@ async def test_the_story_of_a_conversation(space: Space) -> None:
     ended = await send(zoe, f"{theirs}/fin", theirs)
     assert "L’échange est terminé" in said(document(ended))
     closed = document(await nathalie.http.get(here))
+    assert "L’échange a été clos par Zoé EXEMPLE" in said(closed)
     assert "il n’est plus possible d’y répondre" in said(closed)
     assert not [one for one in closed.iter("textarea")]
     refusal = document(await send(nathalie, here, here, {}, text="Encore un mot."), 422)
+    assert "L’échange a été clos par Zoé EXEMPLE : personne n’y écrit plus." in said(refusal)
+    assert refusal.findtext(".//textarea").strip() == "Encore un mot.", "what was typed is not lost"
     assert "Encore un mot." not in [p.text for p in refusal.iter("p")]
 
 

@@ -58,8 +58,8 @@ async def end(_: Any, call: Invocation, context: Context) -> Response:
     text = call.inputs.one("text") or ENDING
     tree = communication(
         message.patient,
-        _as_whom(writer, message),
-        _to_whom(writer, message),
+        as_whom(writer, message),
+        to_whom(writer, message),
         message.topic,
         [{"contentString": text}],
         answers=message,
@@ -68,12 +68,13 @@ async def end(_: Any, call: Invocation, context: Context) -> Response:
     return await dispatch(Request("POST", ("Communication",), body=serialize(tree), resource=tree), context)
 
 
-def _as_whom(writer: Writer, message: Message) -> str:
+def as_whom(writer: Writer, message: Message) -> str:
     """As whom a professional goes on in an exchange: as they wrote, or were written to."""
     return next((one for one in message.parties if one in writer.names), writer.person)
 
 
-def _to_whom(writer: Writer, message: Message) -> list[str]:
+def to_whom(writer: Writer, message: Message) -> list[str]:
+    """To whom a professional goes on writing: everybody else of the exchange, the patient among them."""
     others = [one for one in dict.fromkeys(message.parties) if one not in writer.names]
     return others if any(side(one) == "patient" for one in others) else [message.patient, *others]
 

@@ -9,15 +9,17 @@ from typing import Any
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.messages.model import Side
+from fhir_server.space.messages.writers import Writer, writer_of
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.people import SITE, asking, patients
 from fhir_server.space.service import Surroundings
 
-_MESSAGES = frozenset("crus")
+#: Drafts are discarded too.
+_MESSAGES = frozenset("cruds")
 #: Type → the letters of `cruds` that a professional's pages need, of those who write to them.
 _THEIRS = {
     "Binary": "cr",
-    "Communication": "crus",
+    "Communication": "cruds",
     "Organization": "rs",
     "Patient": "rs",
     "Practitioner": "rs",
@@ -57,6 +59,12 @@ def correspondent(guest: Guest[Surroundings]) -> Correspondent | None:
     more = (Scope("patient", "Communication", _MESSAGES), Scope("patient", "RelatedPerson", frozenset("rs")))
     grant = replace(given, scopes=(*given.scopes, *more))
     return Correspondent(asking(guest, grant), "patient", f"Patient/{patient}", f"/mes-messages/{patient}")
+
+
+async def writer(guest: Guest[Surroundings], here: Correspondent) -> Writer:
+    """Who they are to the rules of exchanges, and by which references they are sender or recipient."""
+    repository = await guest.service.seen_by(here.asking.grant, here.asking.base)
+    return await writer_of(repository, here.name)
 
 
 def called(reference: str, known: Mapping[str, Mapping[str, Any]]) -> str:

@@ -16,11 +16,13 @@ _LABEL = ("Mes messages", "My messages")
 ROWS: tuple[Page, ...] = (
     Page("GET", "/mes-messages", "inbox:choose", acts, label=_LABEL),
     Page("GET", _MINE, "inbox:show", acts),
+    Page("POST", f"{_MINE}/recherche", "inbox:look", acts),
     Page("GET", f"{_MINE}/{{thread}}", "thread:show", acts),
     Page("POST", f"{_MINE}/{{thread}}", "thread:answer", acts, long=True),
     Page("GET", f"{_MINE}/{{thread}}/{{message}}/{{place}}", "thread:content", acts),
     Page("POST", f"{_MINE}/{{thread}}/{{message}}/{{place}}", "thread:save", acts),
     Page("GET", _THEIRS, "inbox:show", professional, label=("Messages des patients", "Patients’ messages")),
+    Page("POST", f"{_THEIRS}/recherche", "inbox:look", professional),
     Page("GET", f"{_THEIRS}/ecrire/{{patient}}", "writing:show", professional),
     Page("POST", f"{_THEIRS}/ecrire/{{patient}}", "writing:send", professional, long=True),
     Page("GET", f"{_THEIRS}/{{thread}}", "thread:show", professional),

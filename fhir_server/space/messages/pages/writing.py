@@ -9,11 +9,12 @@ from fhir_server.site.signed_in import Guest
 from fhir_server.space.messages.model import LONGEST_SUBJECT, LONGEST_TEXT, communication
 from fhir_server.space.messages.pages.correspondents import correspondent
 from fhir_server.space.messages.pages.inbox import about
+from fhir_server.space.messages.pages.refusals import refused
 from fhir_server.space.messages.pages.thread import parts
 from fhir_server.space.record.pages import files
 from fhir_server.space.record.pages.openings import found
 from fhir_server.space.record.pages.people import named
-from fhir_server.space.record.pages.refusals import Refusal, refused
+from fhir_server.space.record.pages.refusals import Refusal
 from fhir_server.space.service import Surroundings
 
 
@@ -39,7 +40,7 @@ async def send(guest: Guest[Surroundings]) -> Response:
     try:
         made = await here.asking.create(communication(patient, here.name, [patient], topic, payload))
     except FhirError as error:
-        return await _page(guest, {}, tuple(refused(error)), error.status)
+        return await _page(guest, {}, refused(error), error.status)
     return guest.to(f"{here.path}/{made['id']}?done=sent")
 
 
