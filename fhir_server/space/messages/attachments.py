@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fhir_server.access import binaries
 from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
-from fhir_server.fhir.outcome import FhirError, Invalid, Issue, MethodNotAllowed
+from fhir_server.fhir.outcome import FhirError, Invalid, Issue
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.lots import Lot
 from fhir_server.interactions.pipeline import Among, Change, Extra
 from fhir_server.space.messages.model import local
 from fhir_server.space.record.sharing.content import content_of, content_outside, disagreements
-from fhir_server.store.matching import unpack
 
 #: Parts of one message.
 MOST_PARTS = 100
@@ -169,16 +167,3 @@ async def _named(context: Context, attachment: dict[str, Any], target: str, wher
     tree = parse(version.body, max_depth=context.settings.max_depth)
     binary = Change("Binary", version.id, tree, None, "PUT", content=version.content)
     return await _disagreements(context, attachment, binary, where)
-
-
-async def kept(context: Context, change: Change) -> None:
-    """Refuse that a file of a message is changed or deleted by itself.
-
-    Raises:
-        MethodNotAllowed: (405).
-    """
-    if change.as_server or change.before is None or change.before.deleted:
-        return
-    holders = {type for type, _ in binaries.contexts(unpack(change.before.packed))}
-    if "Communication" in holders and people(context.repository.grant):
-        raise MethodNotAllowed("A file of a message does not change.", "Binary", headers={"Allow": "GET, HEAD"})

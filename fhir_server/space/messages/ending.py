@@ -26,7 +26,7 @@ async def together(context: Context, lot: Lot) -> list[tuple[int, FhirError]]:
     """What a transaction sends in exchanges that it ends: its entries have no order, so none is before the end."""
     if not people(context.repository.grant):
         return []
-    sent = [(part.number, made) for part in lot.parts if (made := _sent(context, part.change)) is not None]
+    sent = [(part.number, made) for part in lot.parts if (made := sent_now(context, part.change)) is not None]
     many = Counter(made.first for _, made in sent)
     ended = {made.first for _, made in sent if made.ends and many[made.first] > 1}
     refusal = Invalid(_WORDS, "Communication.inResponseTo", code="business-rule", key="message-ended")
@@ -37,12 +37,12 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
     """The condition that nobody has ended the exchange of a message meanwhile."""
     if not people(context.repository.grant):
         return Extra()
-    sent = [made for one in changes if (made := _sent(context, one)) is not None and made.first != made.id]
+    sent = [made for one in changes if (made := sent_now(context, one)) is not None and made.first != made.id]
     threads = dict.fromkeys(one.first for one in sent)
     return Extra(guards=[Guard("Communication", ended_by(first), frozenset()) for first in threads])
 
 
-def _sent(context: Context, change: Change | None) -> Message | None:
+def sent_now(context: Context, change: Change | None) -> Message | None:
     """The message that a change sends; None of one that is a draft still, or was sent before."""
     if change is None or change.type != "Communication" or change.tree is None or change.as_server:
         return None

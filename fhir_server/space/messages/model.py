@@ -69,6 +69,7 @@ class Message:
         text: its words, one paragraph for each part.
         attached: files and documents.
         message_id: of the mail that it was or is; None without one.
+        is_linked: whether it says that it is of a thread or answers something, whatever it names as that.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Message:
     text: str
     attached: tuple[Attached, ...]
     message_id: str | None
+    is_linked: bool
 
     @property
     def side(self) -> Side:
@@ -130,6 +132,7 @@ def message_of(tree: Mapping[str, Any], base: str = "") -> Message:
         text="\n\n".join(str(one["contentString"]) for one in parts if "contentString" in one),
         attached=tuple(_attached(parts, base)),
         message_id=_message_id(tree),
+        is_linked="partOf" in tree or "inResponseTo" in tree,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.fhir.outcome import Forbidden
+from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import dispatch
 from fhir_server.interactions.writing import written
@@ -30,16 +30,29 @@ _PATCH = "application/json-patch+json"
 async def mark_read(_: Any, call: Invocation, context: Context) -> Response:
     """200 with the message, which says when it was received; one that says so already stays as it is.
 
+    So it is for each of several who say so at once: one of them is the first, and nobody is refused for being later.
+
     Raises:
         NotFound: no such message, or not for this caller (404).
         Forbidden: it is not to the caller (403).
         Invalid: it was not sent (422).
     """
+    if (found := await _received(call, context)) is not None:
+        return found
+    request = Request("PATCH", ("Communication", call.id or ""), body=_RECEIVED, content_type=_PATCH)
+    try:
+        return await dispatch(request, context)
+    except (Conflict, Invalid):
+        if (found := await _received(call, context)) is None:
+            raise
+        return found
+
+
+async def _received(call: Invocation, context: Context) -> Response | None:
+    """200 with the message as it is now, where it says that it was received."""
     version = await call.stored(context)
-    if message_of(parse(version.body), context.base).received is not None:
-        return written(version, 200, context)
-    request = Request("PATCH", ("Communication", version.id), body=_RECEIVED, content_type=_PATCH)
-    return await dispatch(request, context)
+    received = message_of(parse(version.body), context.base).received is not None
+    return written(version, 200, context) if received else None
 
 
 async def end(_: Any, call: Invocation, context: Context) -> Response:

@@ -46,8 +46,8 @@ def _others_sender(s: Situation) -> bool:
 
 
 def _astray(s: Situation) -> bool:
-    """Whether it names messages that it cannot answer."""
-    return (s.message.answers is not None or s.message.first != s.message.id) and not s.is_reply
+    """Whether it names messages that it cannot answer, or what is no message of this server as one."""
+    return s.message.is_linked and not s.is_reply
 
 
 def _starts(s: Situation) -> bool:
@@ -73,7 +73,7 @@ RULES: tuple[ExchangeRule, ...] = (
     ExchangeRule("message-recipient", "recipient", "A recipient is not here, or is no longer active.",
                  _BOTH, lambda s: bool(s.unknown - s.others)),
     ExchangeRule("message-thread", "inResponseTo", "There is no such message to answer in this exchange.",
-                 _BOTH, _astray),
+                 _BOTH, _astray, drafts=True),
     ExchangeRule("message-ended", "inResponseTo", "The professional has ended this exchange: nobody writes in it.",
                  _BOTH, lambda s: s.ended),
     ExchangeRule("message-start", "recipient", "A patient answers, or writes to a professional who wrote to them and "

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_server.fhir.dates import moment
+from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Forbidden, Invalid, InvalidParameter, NotFound
 from fhir_server.interactions.binary import RAW
@@ -80,14 +80,18 @@ def _file(message: Message, said: str) -> Attached:
 def _draft(
     call: Invocation, id: str, message: Message, file: Attached, body: bytes, media_type: str, context: Context
 ) -> Draft:
-    sent = datetime.fromtimestamp(moment(message.sent) / 1_000_000, UTC) if message.sent else datetime.now(UTC)
+    zone = ZoneInfo(context.settings.default_timezone)
+    # What was restored may say no more than a day, or a year.
+    sent = (
+        datetime.fromtimestamp(interval(message.sent, zone)[0] / 1_000_000, UTC) if message.sent else datetime.now(UTC)
+    )
     title = (call.inputs.one("title") or file.title or _TITLE)[:LONGEST_TITLE]
     return Draft(
         number=str(uuid.uuid5(_NAMES, f"{message.patient} {id} {file.place}")),
         title=title,
         description="",
         type={"system": _TYPES, "code": call.inputs.one("type") or ""},
-        day=sent.astimezone(ZoneInfo(context.settings.default_timezone)).date(),
+        day=sent.astimezone(zone).date(),
         media_type=media_type.partition(";")[0],
         body=body,
         masked=False,

@@ -7,7 +7,16 @@ https://hl7.org/fhir/R4/communication.html of this server's own.
 from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.messages import attachments, documents, ending, reading_rules, writing
+from fhir_server.space.messages import (
+    attachments,
+    citations,
+    conditions,
+    content,
+    documents,
+    ending,
+    reading_rules,
+    writing,
+)
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.messages"
@@ -21,7 +30,9 @@ MESSAGES = Service(
         Step("message-ends", _MESSAGES, together=ending.together, complete=ending.complete),
         Step("message-files", _MESSAGES, together=attachments.together, complete=attachments.complete),
         Step("message-documents", _MESSAGES, together=documents.together, complete=documents.complete),
-        Step("message-files", frozenset({"Binary"}), judge=attachments.kept),
+        Step("message-references", _MESSAGES, complete=citations.complete),
+        Step("message-conditions", _MESSAGES, complete=conditions.complete),
+        Step("message-content", frozenset({"Binary"}), judge=content.kept, complete=content.complete),
     ),
     operations={
         "Communication-end": f"{_HERE}.operations:end",

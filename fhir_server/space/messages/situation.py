@@ -5,6 +5,7 @@ Read as the server sees it, but for the message that is answered: this its write
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -148,18 +149,28 @@ def _is_anothers(reference: str, tree: dict[str, Any], patient: str) -> bool:
 async def _blocked(
     own: Repository, message: Message, writer: Writer, people: dict[str, dict[str, Any]]
 ) -> frozenset[str]:
-    """Of the exchange's professionals, those whom the patient has blocked: by themselves, or in the role they have."""
+    found = set()
+    for reference, where in blocks(message, writer, people):
+        page = await own.find({"Consent": where}, count=1, want="head")
+        found |= {reference} if page.versions else set()
+    return frozenset(found)
+
+
+def blocks(message: Message, writer: Writer, people: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, Filter]]:
+    """The exchange's professionals, by themselves or in the role they have, and by which Consents they are blocked.
+
+    Args:
+        message: whose exchange it is.
+        writer: of it.
+        people: who takes part (reference → resource).
+    """
     concerned = {one: _practitioner(one, tree) for one, tree in people.items() if side(one) == "professional"}
     if writer.side == "professional":
         concerned[message.sender] = concerned.get(message.sender) or writer.person
     kept = Refers("patient", message.patient)
-    found = set()
     for reference, practitioner in concerned.items():
         if practitioner.startswith("Practitioner/"):
-            where = both(kept, in_force("blocked", minute(), practitioner))
-            page = await own.find({"Consent": where}, count=1, want="head")
-            found |= {reference} if page.versions else set()
-    return frozenset(found)
+            yield reference, both(kept, in_force("blocked", minute(), practitioner))
 
 
 def _practitioner(reference: str, tree: dict[str, Any]) -> str:
@@ -168,8 +179,18 @@ def _practitioner(reference: str, tree: dict[str, Any]) -> str:
 
 async def _is_open(own: Repository, patient: str, professional: str) -> bool:
     """Whether somebody wrote to a patient, and did not end it with the last that they wrote."""
-    theirs = both(
+    last = await last_word(own, patient, professional)
+    return last is not None and not last.ends
+
+
+async def last_word(own: Repository, patient: str, professional: str) -> Message | None:
+    """The last message that somebody on the professional's side sent a patient; None where they sent none."""
+    page = await own.find({"Communication": words_of(patient, professional)}, sort=[_LATEST, *NEWEST], count=1)
+    return message_of(parse(page.versions[0].body), own.base) if page.versions else None
+
+
+def words_of(patient: str, professional: str) -> Filter:
+    """Messages that somebody on the professional's side sent a patient."""
+    return both(
         Refers("subject", patient), Refers("sender", professional), Token(FROM, "professional"), Missing(DRAFT_OF)
     )
-    page = await own.find({"Communication": theirs}, sort=[_LATEST, *NEWEST], count=1)
-    return bool(page.versions) and not message_of(parse(page.versions[0].body), own.base).ends

@@ -17,7 +17,7 @@ from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, Invalid, Issue, MethodNotAllowed
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
-from fhir_server.space.messages import attachments, lines
+from fhir_server.space.messages import attachments, bounds, lines
 from fhir_server.space.messages.model import DRAFT, MESSAGE_ID, PROFILE, SENT, WRITTEN_BY, Message, message_of
 from fhir_server.space.messages.rules import broken
 from fhir_server.space.messages.situation import situation
@@ -74,8 +74,9 @@ def _claiming(change: Change) -> Change:
 async def _said(context: Context, tree: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     if before is not None and before.get("status") == SENT:
-        # Only that it was received is new: judged below.
-        return tree | {_RECEIVED: now} if _RECEIVED in tree and _RECEIVED not in before else tree
+        # Only that it was received is new, judged below: in the server's words, and nobody's beside them.
+        left = {name: one for name, one in tree.items() if name != f"_{_RECEIVED}" or name in before}
+        return left | {_RECEIVED: now} if _RECEIVED in left and _RECEIVED not in before else left
     made = {name: one for name, one in tree.items() if name not in ("sent", "_sent")}
     if made.get("status") == SENT:
         made["sent"] = now
@@ -109,12 +110,12 @@ async def _require_allowed(context: Context, tree: dict[str, Any]) -> None:
         raise _refused("A message is a draft, or sent.", "status", "message-status")
     if _RECEIVED in tree:
         raise _refused("A message that is not sent yet was received by nobody.", _RECEIVED, "message-received")
-    if found := [*attachments.misnamed(tree, context.base), *lines.astray(tree)]:
-        raise Invalid(issues=found)
     message = message_of(tree, context.base)
     if len(message.recipients) > MOST_RECIPIENTS:
         words = f"A message has {MOST_RECIPIENTS} recipients at most."
         raise _refused(words, "recipient", "message-recipients")
+    if found := [*bounds.beyond(tree), *attachments.misnamed(tree, context.base), *lines.astray(tree)]:
+        raise Invalid(issues=found)
     # Before the rules: by these a stranger would learn who writes to whom.
     if not acts_for(context.repository.grant, message.patient):
         raise Forbidden("This Communication is not of the token's patient.", "Communication.subject")
