@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.heavy import ALL, Call, Heavy
+from tests.benchmarks.calls import Call
+from tests.benchmarks.heavy import ALL, Heavy
 from tests.benchmarks.servers import ROOT, free_port, running, serving
 from tests.benchmarks.transactions import transactions
 

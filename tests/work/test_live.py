@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.benchmarks.heavy import ALL, Call, Heavy
+from tests.benchmarks.calls import Call
+from tests.benchmarks.heavy import ALL, Heavy
 from tests.server.command import until
 from tests.server.process import open_serving
 
