@@ -81,6 +81,39 @@ class Stub:
         async with self.client() as client:
             return await client.request(method, path, **options)
 
+    async def raw(
+        self,
+        target: bytes,
+        method: str = "GET",
+        headers: list[tuple[bytes, bytes]] | None = None,
+        chunks: tuple[bytes, ...] = (),
+    ) -> tuple[int, dict[bytes, bytes], bytes]:
+        """What an ASGI server would pass on, without the tidying a client does."""
+        path, _, query = target.partition(b"?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "headers": headers if headers is not None else [(b"host", b"fhir.test")],
+            "scheme": "http",
+            "client": None,
+        }
+        pending = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return pending.pop(0) if pending else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        if not sent:
+            return 0, {}, b""
+        return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
 
 async def _canned(request: Request) -> Response:
     if request.path[-1:] == ("missing",):
