@@ -16,7 +16,7 @@ from fhir_server.fhir.json import parse
 from fhir_server.settings import Settings
 from fhir_server.store.filters import EVERYTHING
 from tests.examples import shared_data
-from tests.validation.test_profiles import profile
+from tests.validation.profiled import profile
 
 BORN = {**profile("born", "Patient", {"id": "Patient.birthDate", "min": 1}, version="1.0.0"), "id": "born"}
 BAD = {**profile("bad", "Patient", {"id": "Patient.nothing", "min": 1}), "id": "bad"}

@@ -14,7 +14,7 @@ from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.profiles import resources as r
 from tests.profiles.resources import changed, concept, nos
-from tests.validation.test_profiles import patient, profile
+from tests.validation.profiled import patient, profile
 
 SET = "http://example.org/ValueSet/civil"
 MOST = [

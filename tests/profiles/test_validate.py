@@ -14,7 +14,7 @@ import pytest
 
 from fhir_server.app import opened
 from tests.profiles.test_writes import BORN, caller, keys, parameters, settings
-from tests.validation.test_profiles import SPECIFICATION, patient, profile
+from tests.validation.profiled import SPECIFICATION, patient, profile
 
 
 @pytest.fixture

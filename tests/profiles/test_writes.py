@@ -17,7 +17,7 @@ from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from tests.profiles import resources as r
 from tests.profiles.resources import changed
-from tests.validation.test_profiles import profile
+from tests.validation.profiled import profile
 
 JSON = {"content-type": "application/fhir+json"}
 XML = {"content-type": "application/fhir+xml"}

@@ -26,7 +26,7 @@ from fhir_server.validation.types import compile
 from fhir_server.validation.validator import Validator
 from tests.terminology.conftest import Speaking
 from tests.terminology.making import ANIMALS, URL
-from tests.validation.test_profiles import DIV, observation, patient, profile
+from tests.validation.profiled import DIV, observation, patient, profile
 
 WHOLE, PART, NONE, ELSEWHERE = URL, f"{URL}-part", f"{URL}-none", "http://example.org/nowhere"
 SUPPLEMENT, SET = f"{URL}-more", "http://example.org/all-animals"

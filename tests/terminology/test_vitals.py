@@ -13,7 +13,7 @@ from fhir_server.validation.levels import Level, Levels
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.terminology.conftest import Speaking
-from tests.validation.test_profiles import DIV, profile
+from tests.validation.profiled import DIV, profile
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 UCUM = "http://unitsofmeasure.org"

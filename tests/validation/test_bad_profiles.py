@@ -14,7 +14,7 @@ from fhir_server.validation.profiles.conformance import tried
 from fhir_server.validation.profiles.registry import Profiles, check
 from fhir_server.validation.shipped import resources
 from fhir_server.validation.validator import Validator
-from tests.validation.test_profiles import SPECIFICATION, URL, patient, profile
+from tests.validation.profiled import SPECIFICATION, URL, patient, profile
 
 BASE = profile("b", "Patient", {"id": "Patient.name", "min": 1, "max": "2"}, {"id": "Patient.identifier:a", "max": "1"})
 

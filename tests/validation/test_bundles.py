@@ -11,7 +11,7 @@ import pytest
 
 from fhir_server.validation.bundles import RULES
 from fhir_server.validation.validator import validate
-from tests.validation.test_profiles import DIV
+from tests.validation.profiled import DIV
 
 Tree = dict[str, Any]
 BASE = "http://example.org/fhir"

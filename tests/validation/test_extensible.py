@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.validation.validator import validate
-from tests.validation.test_profiles import DIV
+from tests.validation.profiled import DIV
 
 MARITAL = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
 

@@ -12,7 +12,7 @@ import pytest
 from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
-from tests.validation.test_profiles import DIV, URL, profile
+from tests.validation.profiled import DIV, URL, profile
 
 FLAG = URL + "flag"
 

@@ -16,7 +16,7 @@ from fhir_server.fhir import definitions
 from fhir_server.terminology.languages import is_language
 from fhir_server.validation.steps import steps
 from fhir_server.validation.validator import validate
-from tests.validation.test_profiles import DIV, observation, patient
+from tests.validation.profiled import DIV, observation, patient
 
 UUID = "c757873d-ec9a-4326-a141-556f43239520"
 

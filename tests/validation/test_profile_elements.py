@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.validation.test_profiles import DIV, SPECIFICATION, URL, issues, observation, patient, profile
+from tests.validation.profiled import DIV, SPECIFICATION, URL, issues, observation, patient, profile
 
 Found = list[tuple[str, str]]
 ONE = Decimal(1)

@@ -13,7 +13,7 @@ import pytest
 from fhir_server.fhir import definitions
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.steps import is_primitive
-from tests.validation.test_profiles import issues, observation, patient, profile
+from tests.validation.profiled import issues, observation, patient, profile
 
 ABSENT = {"extension": [{"url": "http://example.org/why", "valueCode": "unknown"}]}
 RULE = {"key": "v-1", "severity": "error", "human": "h", "expression": "length() < 4"}
