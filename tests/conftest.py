@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,9 +13,26 @@ import pytest
 from fhir_server import app
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
+from fhir_server.smart.people import hashing
 from tests import engines
 from tests.server import calls, closed
 from tests.server.whole import asking
+
+#: Where the tests' folders are when it has room: in memory, so that thousands of small stores wait for no disk.
+IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
+
+
+def pytest_configure() -> None:
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _passwords_cost_little() -> Iterator[None]:
+    """Hashed by the same function at its least cost; servers in processes of their own hash at its own (`COST`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "COST", (1, 8, 1))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

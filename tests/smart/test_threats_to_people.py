@@ -10,11 +10,13 @@ import argon2
 import httpx
 import pytest
 
-from fhir_server.app import opened
+from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.smart.fetch import Refused, fetch
 from fhir_server.smart.people import credentials as people
 from tests.server.closed import ROOT, TOKEN, Space, serving
+from tests.server.command import run
+from tests.server.process import operated
 from tests.smart.browser import PASSWORD, Browser, a_person, an_app, answered, launched
 
 SCOPES = "openid fhirUser launch/patient offline_access patient/*.cruds"
@@ -199,6 +201,19 @@ async def test_enumeration_of_people_by_time(space: Space, monkeypatch: pytest.M
     for login in ("nathalie", "nobody"):
         assert (await browser.sign_in(page, login, "x" * 20)).status_code == 403
     assert checks == ["x" * 20] * 2
+
+
+def test_a_password_costs_whoever_guesses_it_what_owasp_asks(tmp_path: Path) -> None:
+    """As the server hashes it in a process of its own. OWASP password storage: argon2id, 19 MiB, two passes, one lane."""
+    (tmp_path / "password").write_text(PASSWORD)
+    arguments = ("--subject", "Patient/1", "--password-file", tmp_path / "password", "--data", tmp_path)
+    assert run("account", "add", "zoe", *arguments).returncode == 0
+
+    async def kept(house: House) -> str | None:
+        account = await house.authorization.accounts.by_login("zoe")
+        return account.password if account else None
+
+    assert (operated(tmp_path, kept) or "").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 async def test_enumeration_of_patients(space: Space) -> None:

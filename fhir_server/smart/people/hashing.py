@@ -15,6 +15,9 @@ from fhir_server.smart.secret import made
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
+#: What one hash costs: passes, KiB and lanes. Kept in each hash, so that it may be raised and older hashes still match.
+COST = (2, 19_456, 1)
+
 _threads = ThreadPoolExecutor(2, "passwords")
 
 
@@ -45,7 +48,7 @@ def _matches(kept: str | None, password: str) -> bool:
 def _hasher() -> PasswordHasher:
     from argon2 import PasswordHasher
 
-    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+    return PasswordHasher(*COST)
 
 
 @cache
