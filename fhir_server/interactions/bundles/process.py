@@ -12,6 +12,7 @@ from fhir_server.interactions.bundles.batch import batch, preferring
 from fhir_server.interactions.bundles.transaction import transaction
 from fhir_server.interactions.exchange import Context, Handler, Request, Response
 from fhir_server.interactions.writing import require_type
+from fhir_server.work.turns import turn
 
 
 async def process(request: Request, context: Context, dispatch: Handler) -> Response:
@@ -24,6 +25,7 @@ async def process(request: Request, context: Context, dispatch: Handler) -> Resp
     """
     if not request.body:
         raise Malformed("A Bundle was expected, and there is no body.", code="required")
+    await turn()
     bundle = parse(request.body, context.settings.max_depth)
     require_type(bundle, "Bundle")
     kind = bundle.get("type")
