@@ -42,8 +42,10 @@ async def _run(chosen: Settings) -> None:
     from fhir_server.space.messages.mail.doors import Doors, listening
     from fhir_server.space.messages.mail.incoming import Incoming
     from fhir_server.space.messages.mail.outgoing import Outgoing
+    from fhir_server.space.messages.mail.room import give_back_what_is_freed
     from fhir_server.space.messages.mail.traces import Traces
 
+    give_back_what_is_freed()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):

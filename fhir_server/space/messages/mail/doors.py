@@ -14,7 +14,6 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP
 
 from fhir_server.fhir.outcome import FhirError
@@ -24,6 +23,8 @@ from fhir_server.space.messages.mail.floods import Floods
 from fhir_server.space.messages.mail.incoming import Recipient
 from fhir_server.space.messages.mail.mailboxes import Holder
 from fhir_server.space.messages.mail.refusals import Refused, Rule
+from fhir_server.space.messages.mail.room import AtWork, Received
+from fhir_server.space.messages.mail.wire import Lmtp, Smtp, require_taken
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class Doors:
         self._host = settings.mail_domain
         self._tls = _tls(settings)
         self._open = 0
+        self._received, self._at_work = Received(), AtWork()
 
     # aiosmtpd's hooks, by the names it knows them
 
@@ -103,14 +105,14 @@ class Doors:
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         """The mail itself. LMTP answers once for each recipient (RFC 2033 §4.2): there is one."""
-        raw, sender = envelope.original_content, _sender(envelope)
-        envelope.content = envelope.original_content = None
 
         async def judged() -> str:
-            await self._gateway.receive(raw, envelope.holder, envelope.recipient)
+            raw = require_taken(envelope)
+            async with self._at_work.room(len(raw)):
+                await self._gateway.receive(raw, envelope.holder, envelope.recipient)
             return _RECEIVED
 
-        return await self._answer(judged, session, sender)
+        return await self._answer(judged, session, _sender(envelope))
 
     async def handle_exception(self, error: Exception) -> str:
         """What is answered when this server is at fault; the words of the error may hold what is in a mail."""
@@ -147,9 +149,10 @@ class Doors:
         if self._open >= self._most:
             return _Busy()
         self._open += 1
-        made: type[SMTP] = LMTP if lmtp else SMTP
+        made = Lmtp if lmtp else Smtp
         spoken = made(
             self,
+            holding=self._received,
             data_size_limit=self._bytes,
             enable_SMTPUTF8=True,
             hostname=self._host,

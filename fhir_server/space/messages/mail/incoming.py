@@ -209,6 +209,7 @@ def _wanted(arrived: _Arrived, raw: bytes, error: str = "") -> Wanted:
 
 
 def _read(raw: bytes) -> tuple[Mail, list[Document]]:
+    parsing.require_lines(raw)
     mail = parsing.read(raw)
     archives = [one for one in mail.files if is_archive(one)]
     if len(archives) > 1:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import errors, policy
 from email.message import Message
-from email.parser import BytesParser
+from email.parser import BytesFeedParser
 from email.utils import getaddresses, parsedate_to_datetime
 
 from lxml import etree, html
@@ -31,7 +31,12 @@ LONGEST_TEXT = 200_000
 LONGEST_HTML = 2_000_000
 #: Servers that a mail went through (RFC 5321 §6.3).
 MOST_HOPS = 50
-_BOUNDARY = re.compile(rb"boundary\s*=|message/", re.IGNORECASE)
+#: What says that a part has others inside it; a boundary may itself come in parts ("boundary*0=", RFC 2231).
+_BOUNDARY, _MESSAGE = re.compile(rb"boundary[\s*0-9]*="), b"message/"
+#: Characters of a line without its CR LF (RFC 5322 §2.1.1), with two more for who counts otherwise.
+_LONGEST_LINE = 1_000
+#: Bytes that the library's reader is given at once: given all, it holds four copies.
+_PIECE = 65_536
 _MALFORMED = (
     errors.NoBoundaryInMultipartDefect,
     errors.StartBoundaryNotFoundDefect,
@@ -43,6 +48,7 @@ _MALFORMED = (
 )
 #: Headers of which there is one at most (RFC 5322 §3.6): of two, each reader takes another.
 _ONCE = ("From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References", *MSS)
+_WHITE = str.maketrans("", "", " \t\r\n")
 _ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "base64", "quoted-printable"})
 
 
@@ -106,7 +112,7 @@ def read(raw: bytes) -> Mail:
     """
     _require_small(raw)
     try:
-        whole = BytesParser(policy=policy.compat32).parsebytes(raw)
+        whole = _parsed(raw)
     except (RecursionError, ValueError, LookupError, AttributeError):
         # Content-Type of two kinds at once and the like, which the library's reader does not survive.
         raise Refused("mime", "Its structure could not be read.") from None
@@ -117,6 +123,13 @@ def read(raw: bytes) -> Mail:
         if len(whole.get_all(name, [])) > 1:
             raise Refused("headers", f"{name} stands there more than once.")
     return _mail(whole, parts)
+
+
+def _parsed(raw: bytes) -> Message:
+    reader = BytesFeedParser(policy=policy.compat32)
+    for start in range(0, len(raw), _PIECE):
+        reader.feed(raw[start : start + _PIECE])
+    return reader.close()
 
 
 def _mail(whole: Message, parts: Sequence[tuple[Message, bool]]) -> Mail:
@@ -142,11 +155,32 @@ def _mail(whole: Message, parts: Sequence[tuple[Message, bool]]) -> Mail:
     )
 
 
+def require_lines(raw: bytes) -> None:
+    """Refuse a mail as it came whose lines do not all end in CR LF (RFC 5321 §2.3.8), or are too long.
+
+    Readers disagree about what a single CR or LF ends, which is how one mail is passed off as two.
+
+    Raises:
+        Refused: it has such a line.
+    """
+    if not raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r"):
+        raise Refused("lines", "It holds a CR or LF by itself.")
+    start = 0
+    while len(raw) - start > _LONGEST_LINE:
+        end = raw.rfind(b"\n", start, start + _LONGEST_LINE + 2)
+        if end < 0:
+            raise Refused("lines", f"One has more than {_LONGEST_LINE} characters.")
+        start = end + 1
+
+
 def _require_small(raw: bytes) -> None:
     """Refuse what would be long to take apart, before it is."""
     end = min((at for at in (raw.find(b"\r\n\r\n"), raw.find(b"\n\n")) if at >= 0), default=len(raw))
     _require_headers(raw[: min(end, LONGEST_HEADERS + 1)])
-    if sum(1 for _ in _BOUNDARY.finditer(raw)) > MOST_PARTS:
+    # Counted without looking closer first: that alone is long for a mail of 5 MB, whose content has none.
+    lower = raw.lower()
+    inside = lower.count(_MESSAGE)
+    if inside + lower.count(b"boundary") > MOST_PARTS and inside + len(_BOUNDARY.findall(lower)) > MOST_PARTS:
         raise Refused("parts")
     if b"\0" in raw:
         raise Refused("mime", "It holds a NUL (RFC 5322 section 4.1).")
@@ -219,7 +253,7 @@ def _bytes(part: Message, number: int) -> bytes:
         said = part.get_payload()
         try:
             # What is not of the alphabet is no content (RFC 2045 §6.8); blanks and line ends are.
-            return b64decode("".join(str(said).split()), validate=True)
+            return b64decode(str(said).translate(_WHITE), validate=True)
         except (binascii.Error, ValueError):
             raise Refused("mime", f"Part {number} is not base64, as it says.") from None
     found = part.get_payload(decode=True)
