@@ -2,8 +2,10 @@
 
     python profiles/build_nos.py FACTS.json
 
-FACTS.json holds systems, OIDs and codes with French labels, as read in the national terminologies. Only facts are
-taken over; where a system is larger than what is known of it, its content is `fragment`.
+FACTS.json holds systems, OIDs and codes with French labels, as the DMP's value sets name them. Only facts are taken
+over. `nos-systems.json` says of each system whether it is here whole (`complete`: a code that it does not have is an
+error), in part or without codes, of which edition, and why; and the codes that no value set of the DMP names, those
+whose use has ended among them, since what was filed with them stays.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "national"
 NOS = "https://mos.esante.gouv.fr/NOS/"
-LOINC = "http://loinc.org"
+#: Edition of the value sets, and of systems that are here in part.
 VERSION = "2024.09.27"
+SYSTEMS = Path(__file__).parent / "nos-systems.json"
+#: What says that a code's use has ended (https://hl7.org/fhir/R4/codesystem-concept-properties.html).
+INACTIVE = {"code": "inactive", "uri": "http://hl7.org/fhir/concept-properties#inactive", "type": "boolean"}
 
 Row = dict[str, str]
 
@@ -36,15 +41,6 @@ SETS = (
     ("JDV_J62-PracticeSettingCode-DMP", "Cadres d'exercice du DMP", "practiceSetting", "JDV_J62"),
     ("JDV_J65-SubjectRole-DMP", "Professions et spécialités du DMP", "professions", "JDV_J65"),
 )
-#: Codes that the DMP's value sets leave out and that exist in their systems.
-MORE: dict[str, list[Row]] = {
-    "TRE_A07-StatutVisibiliteDocument": [
-        {"code": "MASQUE_PSOCIAL", "display": "Masqué aux professionnels du secteur social"},
-        {"code": "MASQUE_PT", "display": "Masqué aux professionnels de santé au travail"},
-    ]
-}
-#: Systems of other owners: value sets name their codes, and no code system is made of them.
-FOREIGN = (LOINC,)
 
 
 def main(facts: dict[str, Any]) -> None:
@@ -52,9 +48,11 @@ def main(facts: dict[str, Any]) -> None:
     codes = rows(facts)
     for old in (*FOLDER.glob("CodeSystem-TRE-*.json"), *FOLDER.glob("ValueSet-JDV-*.json")):
         old.unlink()
-    for name, url in facts["systems"].items():
+    for name, known in json.loads(SYSTEMS.read_text(encoding="utf-8")).items():
+        url = f"{NOS}{name}/FHIR/{name.replace('_', '-')}"
         own = [row for group in codes.values() for row in group if row["system"] == url]
-        write(code_system(name, url, [*own, *MORE.get(name, ())], facts["oids"].get(name[:7].rstrip("-"))))
+        if own or "codes" in known or name in facts["systems"]:
+            write(code_system(name, url, own, {"oid": facts["oids"].get(name[:7].rstrip("-")), **known}))
     for name, title, key, oid in SETS:
         write(value_set(name, title, codes[key], facts["oids"].get(oid)))
     write(concept_map(codes["types"], codes["classes"]))
@@ -69,22 +67,38 @@ def rows(facts: dict[str, Any]) -> dict[str, list[Row]]:
     return found
 
 
-def code_system(name: str, url: str, own: Iterable[Row], oid: str | None) -> dict[str, Any]:
-    """A national code system, as far as it is known."""
-    concepts = {row["code"]: concept(row) for row in own}
+def code_system(name: str, url: str, own: Iterable[Row], known: dict[str, Any]) -> dict[str, Any]:
+    """A national code system, as far as it is known: `own` as value sets name its codes, `known` its row."""
+    labels = {row["code"]: row.get("display", "") for row in own}
+    displays = {**labels, **known.get("codes", {})}
+    names = {code: [labels.get(code, ""), *known.get("names", {}).get(code, ())] for code in displays}
+    ended = frozenset(known.get("ended", ()))
+    concepts = [whole_concept(code, displays[code], names[code], code in ended) for code in sorted(displays)]
     return {
         "resourceType": "CodeSystem",
         "id": name.replace("_", "-"),
         "url": url,
-        **identified(oid),
-        "version": VERSION,
+        **identified(known["oid"]),
+        "version": known.get("version", VERSION),
         "name": name.replace("-", "_"),
         "title": name,
         "status": "active",
         "language": "fr",
+        # The national systems say they are not case-sensitive; a code written otherwise is found by no search.
         "caseSensitive": True,
-        "content": "fragment" if concepts else "not-present",
-        **({"concept": [concepts[code] for code in sorted(concepts)]} if concepts else {}),
+        "content": known["content"],
+        **({"property": [INACTIVE]} if ended else {}),
+        **({"concept": concepts} if concepts else {}),
+    }
+
+
+def whole_concept(code: str, display: str, names: Iterable[str], ended: bool) -> dict[str, Any]:
+    """A code of a system: its display, what else it is called, whether its use has ended."""
+    others = [one for one in dict.fromkeys(names) if one and one != display]
+    return {
+        **concept({"code": code, "display": display}),
+        **({"designation": [{"language": "fr", "value": one} for one in others]} if others else {}),
+        **({"property": [{"code": "inactive", "valueBoolean": True}]} if ended else {}),
     }
 
 

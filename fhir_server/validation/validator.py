@@ -145,7 +145,7 @@ class Validator:
         if noticed is None or noticed.missed:
             yield from extensible.issues(tree, type, at)
         if self.codes is not None and (noticed is None or noticed.flawed):
-            yield from codings.issues(tree, type, at, self.codes, self.code_levels)
+            yield from self.forgiving(tree, list(codings.issues(tree, type, at, self.codes, self.code_levels)))
         conformance = self.conformance
         if conformance is None or (noticed and not are_judged(noticed.urls, noticed.modifiers, conformance)):
             return
@@ -153,7 +153,7 @@ class Validator:
             yield from relaxed(found, url, self.levels, self.lenient) if found else found
 
     def forgiving(self, tree: Tree, issues: list[Issue]) -> list[Issue]:
-        """What base R4 finds wrong with `tree`, as the lenient profiles that it claims have it."""
+        """What base R4 finds wrong with `tree` or its codes, as the lenient profiles that it claims have it."""
         if issues and self.conformance is not None and self.levels.table:
             for canonical in _claims(tree):
                 if self.levels.of(canonical) == "lenient":
