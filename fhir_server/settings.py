@@ -78,7 +78,8 @@ class Settings(BaseSettings):
         description="How strictly profiles are held to, as JSON: a canonical or `*`, then `@client` for one caller.",
     )
     pdsm: Literal["strict", "lenient"] = Field(
-        "lenient", description="Searches of ITI-66 and ITI-67: with all PDSm demands, or as R4 has them."
+        "lenient",
+        description="Searches of ITI-66 and ITI-67, and codes of documents: as PDSm and the DMP demand, or as R4.",
     )
     pdsm_clients: dict[str, Literal["strict", "lenient"]] = Field(
         {}, description="The same for one client's software, as JSON: client id and level."

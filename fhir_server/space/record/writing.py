@@ -8,7 +8,7 @@ an administrator's software does is the administrator's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fhir_server.access import binaries
@@ -18,6 +18,7 @@ from fhir_server.fhir.outcome import Forbidden, Invalid, MethodNotAllowed
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
 from fhir_server.space.record import label_changes
+from fhir_server.space.record.sharing.categories import category_of
 from fhir_server.space.record.sharing.words import codings, is_filed, patient_of
 from fhir_server.space.record.writers import Caller, Part, author_types, caller_of, written_by
 from fhir_server.store.matching import unpack
@@ -37,6 +38,9 @@ _OF_VERSIONS = frozenset({"versionId", "lastUpdated"})
 _NEXT = {"current": frozenset({"superseded", GONE}), "superseded": frozenset({GONE})}
 
 _TRE_A05 = "https://mos.esante.gouv.fr/NOS/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05-TypeDocComplementaire"
+_TRE_A00 = "https://mos.esante.gouv.fr/NOS/TRE_A00-ProducteurDocNonPS/FHIR/TRE-A00-ProducteurDocNonPS"
+#: What a patient's document is of whose type nothing is said.
+_UNTYPED = {"system": _TRE_A05, "code": "EXPPAT_2", "display": "Autre document du patient"}
 _NOT_DELETED = "A document is deleted by its author with PATCH: status entered-in-error."
 _ALLOW = {"Allow": "GET, HEAD, PUT, PATCH"}
 
@@ -59,17 +63,31 @@ async def judge(context: Context, change: Change) -> None:
         _require_fileable(caller, change, context)
     elif caller.is_held:
         _require_changeable(caller.parts(before, context.base), before, change.tree, context.base)
+        _require_kind(caller, tree, changes(before, tree))
 
 
 async def arrange(context: Context, change: Change) -> Change:
-    """A new document of the patient's side that names no author, with who files it as its author."""
+    """A new document of the patient's side, with what its sender left out: the author, who files it, and the type.
+
+    The type decides which professions read a document, and where its patient finds it: without a code it is one of the
+    patient's other documents (EXPPAT_2), and so is its class.
+    """
     tree, subject = change.tree, context.repository.grant.subject
     stored = change.before is not None and not change.before.deleted
-    if tree is None or change.as_server or stored or tree.get("author") or subject is None:
+    if tree is None or change.as_server or stored or (tree.get("author") and codings(tree.get("type"))):
         return change
     caller = await caller_of(context.repository, patient_of(tree), named=False)
-    own = caller.kind in ("patient", "representative", "caregiver")
-    return change.arranged({**tree, "author": [{"reference": subject}]}) if own else change
+    if caller.kind not in _PATIENTS_SIDE:
+        return change
+    made = dict(tree)
+    if not made.get("author") and subject is not None and caller.kind != "app":
+        made["author"] = [{"reference": subject}]
+    if not codings(made.get("type")):
+        made["type"] = {**(made.get("type") or {}), "coding": [dict(_UNTYPED)]}
+        found = category_of(_UNTYPED)
+        if found is not None and not made.get("category"):
+            made["category"] = [{"coding": [found]}]
+    return change if made == tree else change.arranged(made)
 
 
 async def content(context: Context, change: Change) -> None:
@@ -94,28 +112,42 @@ def _require_fileable(caller: Caller, change: Change, context: Context) -> None:
         raise _refused("A document is current when it is filed.", "status")
     if not caller.is_held:
         return
-    _require_type(caller, tree)
+    _require_kind(caller, tree, frozenset(tree))
     parts = caller.parts(tree, context.base)
     if caller.kind == "professional":
         label_changes.require_allowed(parts | {"author"}, None, tree)
         return
     if "author" not in parts or not _PATIENTS_AUTHORS.issuperset(author_types(tree, context.base)):
         raise _refused("Who files for themselves is the author, and no professional is.", "author")
-    for name in ("facilityType", "practiceSetting"):
-        said = [one.get("code") for one in codings(_within(tree).get(name))]
-        if said and not _PATIENTS_SETTING & {*said}:
-            raise _refused("It is EXP_PATIENT, or SNR for an app's.", f"context.{name}")
     label_changes.require_allowed(parts, None, tree)
 
 
+#: Who files for the patient, and not as a professional.
+_PATIENTS_SIDE = frozenset({"patient", "representative", "caregiver", "app"})
 #: What authors of a document are that the patient's side files.
 _PATIENTS_AUTHORS = frozenset({"Patient", "RelatedPerson", "Device"})
-_PATIENTS_SETTING = frozenset({"EXP_PATIENT", "SNR"})
+_PATIENTS_SETTING = frozenset({(_TRE_A00, "EXP_PATIENT"), (_TRE_A00, "SNR")})
 #: Types of TRE_A05 that begin so are the patient's own; the questionnaire is LOINC's.
 _PATIENTS_TYPES = ("EXPPAT_", "DOCPAT")
 _QUESTIONNAIRE = ("http://loinc.org", "74465-6")
 #: Types that some file alone: advance directives are the patient's (CSP L1111-11), reimbursements the insurance's.
 _ALONE: Mapping[str, frozenset[str]] = {"EXPPAT_3": frozenset({"patient"}), "REMB": frozenset()}
+
+
+def _require_kind(caller: Caller, tree: Mapping[str, Any], said: Collection[str]) -> None:
+    """Refuse a type, or a place of care, that is not this caller's to give a document; of what is said anew alone."""
+    if "type" in said:
+        _require_type(caller, tree)
+    if "context" not in said or caller.kind not in _PATIENTS_SIDE:
+        return
+    for name in ("facilityType", "practiceSetting"):
+        # Every coding, with its system: a consumer may take any of them for where the document comes from.
+        if not _PATIENTS_SETTING.issuperset(map(_coded, codings(_within(tree).get(name)))):
+            raise _refused("It is EXP_PATIENT, or SNR for an app's.", f"context.{name}")
+
+
+def _coded(coding: Mapping[str, Any]) -> tuple[Any, Any]:
+    return coding.get("system"), coding.get("code")
 
 
 def _require_type(caller: Caller, tree: Mapping[str, Any]) -> None:
@@ -126,7 +158,7 @@ def _require_type(caller: Caller, tree: Mapping[str, Any]) -> None:
     if caller.kind == "professional":
         if any(_is_patients(*one) and one != _QUESTIONNAIRE for one in said):
             raise _refused("Documents of that type are filed by patients.", "type")
-    elif not all(_is_patients(*one) for one in said):
+    elif not said or not all(_is_patients(*one) for one in said):
         raise _refused("A patient files documents of the types EXPPAT_… and DOCPAT….", "type")
 
 

@@ -1,6 +1,7 @@
 """How strictly a caller is held to PDSm, by two settings: for all, and for one client's software.
 
-Strict: ITI-66 and ITI-67 need the parameters that the guide demands, and its own misspellings are errors. Lenient, as
+Strict: ITI-66 and ITI-67 need the parameters that the guide demands, documents have codes of the DMP's value sets, and
+the guide's own misspellings are errors. Lenient, as
 R4 has it: documents are searched by anything, and what the guides' examples mean is done.
 """
 

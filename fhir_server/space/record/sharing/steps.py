@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.record.sharing import lots, named_content, replacing, simplified, unique
+from fhir_server.space.record.sharing import dmp_codes, lots, named_content, replacing, simplified, unique
 
 _DOCUMENTS = frozenset({"DocumentReference"})
 
 SHARING: tuple[Step, ...] = (
     Step("lots", frozenset({"DocumentReference", "List"}), together=lots.together),
+    Step("dmp-codes", _DOCUMENTS, validate=dmp_codes.validate),
     Step("simplified-publish", _DOCUMENTS, arrange=simplified.arrange),
     Step("master-identifier", _DOCUMENTS, arrange=unique.arrange, judge=unique.judge),
     Step("replacement", _DOCUMENTS, complete=replacing.complete),
