@@ -32,7 +32,10 @@ class Page:
             service where everybody may come.
         allowed: who may, of those signed in; None for everybody, signed in or not.
         long: whether its form has many fields, or files.
-        label: what it is called on the page of one's account, for those who may; None where it is not listed.
+        label: what it is called among one's places, for those who may; None where it is not listed.
+        about: what is found there, in a line; shown where one's space begins.
+        rank: where it stands among one's places, the smallest first.
+        counted: "module:function" in the service's package: given a `signed_in.Guest`, how much waits there unread.
         home: how the home page leads to it; None where it does not.
         header: whether every page leads to it, by its label.
     """
@@ -43,6 +46,9 @@ class Page:
     allowed: Allowed | None
     long: bool = False
     label: Words | None = None
+    about: Words | None = None
+    rank: int = 90
+    counted: str = ""
     home: Words | None = None
     header: bool = False
 
@@ -101,10 +107,10 @@ def furnishing(services: Sequence[ServicePages]) -> Furnishing:
     )
 
 
-def places(services: Iterable[ServicePages], account: Account) -> list[Link]:
-    """Where somebody signed in may go."""
-    rows = (row for one in services for row in one.rows)
-    return [Link(row.path, row.label) for row in rows if row.label is not None and _may(row, account)]
+def places(services: Iterable[ServicePages], account: Account) -> list[tuple[ServicePages, Page]]:
+    """Where somebody signed in may go: rows with a label, each with its service, in their order."""
+    rows = ((one, row) for one in services for row in one.rows)
+    return sorted((pair for pair in rows if pair[1].label and _may(pair[1], account)), key=lambda pair: pair[1].rank)
 
 
 def after_signing_in(services: Iterable[ServicePages], own: Sequence[str]) -> re.Pattern[str]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from fhir_server.site.service_pages import Page, ServicePages
-from fhir_server.site.visit import Entrance, Form, Visit, first, see_other
+from fhir_server.site.service_pages import Page, ServicePages, places
+from fhir_server.site.visit import Entrance, Form, Visit, Way, first, see_other
 
 if TYPE_CHECKING:
     from fhir_server.smart.people.accounts import Account
@@ -85,14 +85,38 @@ def router(entrance: Entrance) -> APIRouter:
 
 def answering(pages: ServicePages, row: Page) -> Callable[..., Awaitable[Response]]:
     """What answers a row; its module is read now."""
-    module, _, name = row.answer.partition(":")
-    found: Callable[..., Awaitable[Response]] = getattr(import_module(f"{pages.package}.{module}"), name)
+    found: Callable[..., Awaitable[Response]] = _named(pages, row.answer)
     return found
+
+
+async def greet(visit: Visit, session: Session, account: Account) -> None:
+    """Give the pages of this visit the ways that are open to who is signed in, with how much waits at each.
+
+    What a form is answered with, which mostly is a redirection, counts nothing.
+    """
+    counts = visit.request.method != "POST"
+    ways = []
+    for pages, row in places(visit.entrance.services, account):
+        waiting = 0
+        if counts and row.counted:
+            waiting = await _named(pages, row.counted)(Guest(pages.service, visit, session, account, {}, {}))
+        ways.append(Way(row.path, row.label or ("", ""), row.about, waiting))
+    visit.ways = tuple(ways)
+
+
+def _named(pages: ServicePages, place: str) -> Any:
+    """What a row names of its service's package; its module is read now."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"{pages.package}.{module}"), name)
 
 
 def _open(entrance: Entrance, pages: ServicePages, row: Page) -> Callable[[Request], Awaitable[Response]]:
     async def answered(request: Request) -> Response:
-        return await answering(pages, row)(Visit(entrance, request), pages.service)
+        visit = Visit(entrance, request)
+        session, account = await visit.session() if visit.cookie else (None, None)
+        if session is not None and account is not None and account.open:
+            await greet(visit, session, account)
+        return await answering(pages, row)(visit, pages.service)
 
     return answered
 
@@ -110,6 +134,7 @@ def _guarded(entrance: Entrance, pages: ServicePages, row: Page) -> Callable[[Re
         session, account = await visit.session()
         if session is None or account is None or not account.open:
             return visit.foreign() if posts else visit.to_sign_in()
+        await greet(visit, session, account)
         if posts and row.long:
             return await _long(pages, row, Guest(pages.service, visit, session, account, {}, {}))
         given = await visit.posted() if posts else {}

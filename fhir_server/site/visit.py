@@ -35,7 +35,32 @@ from fhir_server.store.protocol import Put
 #: Name of a field → its values; a form of ours is small.
 Form = Mapping[str, Sequence[str]]
 _HOST = re.compile(r"[A-Za-z0-9.\-_\[\]:]{1,255}")
+#: Where somebody begins who is signed in.
+OWN_SPACE = "/mon-espace"
+#: What waits unread is counted no further.
+MANY = 100
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where somebody signed in may go.
+
+    Attributes:
+        path: from the root.
+        words: what it is called; about: what is found there, None where nothing is said.
+        waiting: how much is unread there, `MANY` for that or more.
+    """
+
+    path: str
+    words: tuple[str, str]
+    about: tuple[str, str] | None = None
+    waiting: int = 0
+
+    @property
+    def counted(self) -> str:
+        """How much waits, as it is shown."""
+        return str(self.waiting) if self.waiting < MANY else f"{MANY - 1}+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +118,7 @@ class Visit:
         browser: what this browser is known by.
         cookie: of a session, whether it still holds or not.
         language: of the pages.
+        ways: where who is signed in may go: what the head of their pages leads to.
     """
 
     def __init__(self, entrance: Entrance, request: Request) -> None:
@@ -107,6 +133,7 @@ class Visit:
         self.cookie = request.cookies.get(self._names[1])
         asked = request.query_params.get("lang") or request.cookies.get(self._names[2])
         self.language: Language = language(asked, request.headers.get("accept-language"))
+        self.ways: tuple[Way, ...] = ()
 
     @property
     def authorization(self) -> Authorization:
@@ -127,7 +154,7 @@ class Visit:
     def after(self) -> str:
         """Where the person goes after signing in without an app: a page of ours."""
         asked = self.request.query_params.get("then", "")
-        return asked if self.entrance.after.fullmatch(asked) else "/auth/me"
+        return asked if self.entrance.after.fullmatch(asked) else OWN_SPACE
 
     async def posted(self) -> Form | None:
         """The form; None when it does not come from a page given to this browser."""
@@ -188,7 +215,8 @@ class Visit:
             status: of HTTP.
             leads: addresses outside that a form of it may end at, after redirections.
         """
-        shown = {"word": self.word, "ask": ask, "posted": self.request.method == "POST", **values}
+        given = {"mine": self.ways, "at": self.request.url.path, "posted": self.request.method == "POST"}
+        shown = {"word": self.word, "ask": ask, **given, **values}
         body = self.entrance.pages.rendered(f"{template}.html", self.request, shown, self.language)
         outside = [*leads, *([ask.redirect_uri] if ask else [])]
         headers = {

@@ -59,6 +59,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "method": ("Action", "Action"),
     "mode": ("Raison", "Reason"),
     "my-account": ("Mon compte", "My account"),
+    "my-space": ("Mon espace", "My space"),
     "narrative": ("Résumé lisible", "Readable summary"),
     "next": ("Page suivante", "Next page"),
     "no-results": ("Aucune ressource ne correspond.", "No resource matches."),

@@ -29,7 +29,7 @@ async def space(tmp_path: Path) -> AsyncIterator[Space]:
 async def signed_in(space: Space, code: str = "") -> Browser:
     browser = Browser(space)
     page = await browser.sign_in(await browser.http.get("/auth/sign-in"), code=code)
-    assert str(page.url).endswith("/auth/me"), page.text
+    assert str(page.url).endswith("/mon-espace"), page.text
     return browser
 
 
@@ -64,7 +64,7 @@ async def test_a_password_changes_only_with_the_present_one_and_ends_other_sessi
     again = Browser(space)
     start = await again.http.get("/auth/sign-in")
     assert (await again.sign_in(start)).status_code == 403
-    assert str((await again.sign_in(start, password=NEW)).url).endswith("/auth/me")
+    assert str((await again.sign_in(start, password=NEW)).url).endswith("/mon-espace")
 
 
 async def test_a_second_factor_is_enrolled_by_its_first_code_and_removed_by_both_factors(space: Space) -> None:

@@ -414,29 +414,34 @@ async def test_each_page_is_for_those_it_is_for(space: Space, login: str) -> Non
     assert [(await browser.http.get(address)).status_code for address in PAGES] == SEEN[login]
 
 
-#: Who → where their account's page leads.
+#: Who → where their space leads, and the head of each of their pages.
 PLACES = {
     "camille": ["/referencement", "/catalogue"],
-    "alix": ["/referencement", "/signalements", "/catalogue", "/urgences"],
+    "alix": ["/referencement", "/signalements", "/urgences", "/catalogue"],
     "nathalie": [
+        "/mon-dossier",
+        "/mes-messages",
         "/mes-notifications",
         "/mes-applications",
-        "/catalogue",
-        "/mon-dossier",
         "/mes-acces",
-        "/mes-messages",
+        "/catalogue",
     ],
-    "docteur": ["/mes-notifications", "/outils", "/catalogue", "/patients", "/messages"],
+    "docteur": ["/patients", "/messages", "/mes-notifications", "/outils", "/catalogue"],
 }
 
 
 @pytest.mark.parametrize("login", PLACES)
-async def test_one_s_account_leads_where_one_may_go(space: Space, login: str) -> None:
+async def test_one_s_space_leads_where_one_may_go(space: Space, login: str) -> None:
     await a_person(space, "nathalie")
     await a_person(space, "docteur", "Practitioner/d1")
-    page = document(await (await at_desk(space, login)).http.get("/auth/me"))
-    found = page.xpath("//main/nav//a/@href")
-    assert [one.removeprefix(ROOT) for one in found] == PLACES[login]
+    browser = await at_desk(space, login)
+    page = document(await browser.http.get("/mon-espace"))
+    tiles = [one.removeprefix(ROOT) for one in page.xpath("//main/nav//a/@href")]
+    assert tiles == [*PLACES[login], "/auth/me"]
+    for path in tiles:
+        page = document(await browser._followed(await browser.http.get(path)))
+        head = [one.removeprefix(ROOT) for one in page.xpath("//header/nav[1]//a/@href")]
+        assert head == ["/mon-espace", *tiles]
 
 
 async def test_signing_in_leads_back_to_the_desk(space: Space) -> None:

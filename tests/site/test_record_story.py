@@ -53,7 +53,7 @@ class Visitors:
         await page.get_by_label("Identifiant").fill(login)
         await page.get_by_label("Mot de passe").fill(PASSWORD)
         await page.locator("main button[type=submit]").first.click()
-        await page.wait_for_url("**/auth/me")
+        await page.wait_for_url("**/mon-espace")
         return page
 
     def _complained(self, text: str) -> None:

@@ -25,7 +25,7 @@ AGENDA = ServicePages(
         Page("GET", "/agenda", "none:show", lambda one: one.professional, label=WORDS),
         Page("POST", "/agenda/{slot}", "none:book", lambda one: one.professional),
         Page("GET", "/agenda/{slot}", "none:show", lambda one: one.professional),
-        Page("GET", "/horaires", "none:show", None, label=("Horaires", "Hours"), home=WORDS, header=True),
+        Page("GET", "/horaires", "none:show", None, label=("Horaires", "Hours"), home=WORDS, header=True, rank=1),
     ),
     None,
 )
@@ -52,8 +52,9 @@ def test_and_to_nothing_else(path: str) -> None:
 
 def test_an_account_leads_where_it_may_go() -> None:
     patient, doctor = (Account("a", "a", "A", subject) for subject in ("Patient/1", "Practitioner/1"))
-    assert places([AGENDA], patient) == [Link("/horaires", ("Horaires", "Hours"))]
-    assert [one.path for one in places([AGENDA], doctor)] == ["/agenda", "/horaires"]
+    assert [row.path for _, row in places([AGENDA], patient)] == ["/horaires"]
+    # By rank, then as the rows stand.
+    assert [row.path for _, row in places([AGENDA], doctor)] == ["/horaires", "/agenda"]
 
 
 def test_what_every_page_leads_to_is_what_the_rows_say() -> None:

@@ -112,7 +112,7 @@ async def test_signing_in_leads_nowhere_else(space: Space, then: str) -> None:
     await a_person(space)
     browser = Browser(space)
     page = await browser.http.get("/auth/sign-in", params={"then": then})
-    assert str((await browser.sign_in(page)).url).endswith("/auth/me")
+    assert str((await browser.sign_in(page)).url).endswith("/mon-espace")
 
 
 async def test_care_is_the_purpose_unless_said_otherwise(space: Space) -> None:

@@ -43,7 +43,7 @@ async def test_open_redirects_after_sign_in(space: Space, then: str) -> None:
     page = await browser.http.get("/auth/sign-in", params={"then": then})
     data = {"word": word_of(page), "login": "nathalie", "password": PASSWORD}
     answer = await browser.http.post("/auth/sign-in", params={"then": then}, data=data)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/auth/me")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/mon-espace")
 
 
 async def test_passwords_carried_on_by_a_redirection(space: Space) -> None:

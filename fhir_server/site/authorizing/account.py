@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
-from fhir_server.site.service_pages import places
-from fhir_server.site.visit import Form, Route, Visit, first, see_other
+from fhir_server.site.signed_in import greet
+from fhir_server.site.visit import OWN_SPACE, Form, Route, Visit, first, see_other
 from fhir_server.smart.people.credentials import LONGEST, WeakPassword
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ DONE = ("password", "enrolled", "removed", "elsewhere")
 #: The name an authenticator app shows beside the login.
 ISSUER = "Espace santé"
 
-#: Paths of the pages of this file.
-PAGES = ("/auth/me", "/auth/me/second-factor")
+#: Paths of the site's own pages that somebody may be taken to after signing in.
+PAGES = (OWN_SPACE, "/auth/me", "/auth/me/second-factor")
 
 
 async def show(visit: Visit) -> Response:
@@ -158,13 +158,13 @@ async def _page(
     from fhir_server.smart.people import roles
     from fhir_server.smart.secret import digest
 
+    await greet(visit, session, account)
     here = digest(visit.cookie or "")
     sessions = [(key == here, _told(one)) for key, one in await visit.authorization.sessions.of_account(account.id)]
     chosen = session.role or (account.roles[0] if len(account.roles) == 1 else None)
     values: dict[str, Any] = {
         "account": account,
         "role": await roles.name(visit.entrance.repository, account, chosen) if chosen else "",
-        "places": places(visit.entrance.services, account),
         "sessions": sessions,
         "error": error,
         "form": form,

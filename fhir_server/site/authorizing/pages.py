@@ -17,6 +17,7 @@ from fhir_server.site.authorizing import (
     context,
     identity_providers,
     launch,
+    own_space,
     purpose_of_use,
     sign_in,
 )
@@ -40,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/auth/launch", launch.launch),
     *identity_providers.ROUTES,
     *account.ROUTES,
+    *own_space.ROUTES,
 )
 
 

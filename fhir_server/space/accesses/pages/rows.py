@@ -18,6 +18,8 @@ ROWS: tuple[Page, ...] = (
         "emergencies:show",
         administers,
         label=("Accès en urgence à examiner", "Emergency accesses to review"),
+        about=("Dossiers ouverts sans accord préalable", "Records opened without prior agreement"),
+        rank=30,
     ),
     Page("POST", "/urgences/{emergency}", "emergencies:review", administers),
 )

@@ -11,17 +11,34 @@ from fhir_server.space.visitors import acts, professional
 #: The largest file that a form of these pages may bring, in bytes: the files of a patient's message.
 LARGEST = 5_000_000
 _MINE, _THEIRS = "/mes-messages/{patient}", "/messages"
-_LABEL = ("Mes messages", "My messages")
 
 ROWS: tuple[Page, ...] = (
-    Page("GET", "/mes-messages", "inbox:choose", acts, label=_LABEL),
+    Page(
+        "GET",
+        "/mes-messages",
+        "inbox:choose",
+        acts,
+        label=("Mes messages", "My messages"),
+        about=("Échanges avec des professionnels de santé", "Exchanges with health professionals"),
+        rank=20,
+        counted="waiting:unread",
+    ),
     Page("GET", _MINE, "inbox:show", acts),
     Page("POST", f"{_MINE}/recherche", "inbox:look", acts),
     Page("GET", f"{_MINE}/{{thread}}", "thread:show", acts),
     Page("POST", f"{_MINE}/{{thread}}", "thread:answer", acts, long=True),
     Page("GET", f"{_MINE}/{{thread}}/{{message}}/{{place}}", "thread:content", acts),
     Page("POST", f"{_MINE}/{{thread}}/{{message}}/{{place}}", "thread:save", acts),
-    Page("GET", _THEIRS, "inbox:show", professional, label=("Messages des patients", "Patients’ messages")),
+    Page(
+        "GET",
+        _THEIRS,
+        "inbox:show",
+        professional,
+        label=("Messages des patients", "Patients’ messages"),
+        about=("Échanges avec les patients", "Exchanges with patients"),
+        rank=20,
+        counted="waiting:unread",
+    ),
     Page("POST", f"{_THEIRS}/recherche", "inbox:look", professional),
     Page("GET", f"{_THEIRS}/ecrire/{{patient}}", "writing:show", professional),
     Page("POST", f"{_THEIRS}/ecrire/{{patient}}", "writing:send", professional, long=True),

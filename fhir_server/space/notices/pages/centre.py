@@ -64,6 +64,11 @@ async def show(guest: Guest[Surroundings]) -> Response:
     return guest.page("notices/centre", values)
 
 
+async def waiting(guest: Guest[Surroundings]) -> int:
+    """How many are unread, for the head of every page."""
+    return await centre.unread(guest.service.records, guest.account.subject)
+
+
 async def open_one(guest: Guest[Surroundings]) -> Response:
     """One is read; on to its place. By a form, since looking at an address changes nothing (RFC 9110 §9.2.1)."""
     id = guest.field("notice", 64)

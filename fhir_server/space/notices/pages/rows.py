@@ -23,7 +23,16 @@ def told(account: Account) -> bool:
 
 
 ROWS: tuple[Page, ...] = (
-    Page("GET", _CENTRE, "centre:show", told, label=("Mes notifications", "My notifications")),
+    Page(
+        "GET",
+        _CENTRE,
+        "centre:show",
+        told,
+        label=("Mes notifications", "My notifications"),
+        about=("Ce qui vous a été signalé", "What you were told of"),
+        rank=30,
+        counted="centre:waiting",
+    ),
     Page("POST", f"{_CENTRE}/ouvrir", "centre:open_one", told),
     Page("POST", f"{_CENTRE}/lues", "centre:read_all", told),
     Page("GET", _CHOICES, "choosing:show", told),
