@@ -92,7 +92,7 @@ class TraceHead:
 
 
 class Post:
-    """How many messages to people waited, and were given up, at the last scrape of `/metrics`."""
+    """How many messages to people waited, were not written yet, and were given up, at the last scrape of `/metrics`."""
 
     def __init__(self, house: House) -> None:
         self.sizes: Mapping[str, float] = {}
@@ -101,7 +101,9 @@ class Post:
     async def look(self) -> None:
         """Look how many they are; as before where the store does not answer."""
         with suppress(FhirError):
-            self.sizes = await self._house.services.outbox.sizes()
+            services = self._house.services
+            later = await services.service("notices").waiting()
+            self.sizes = {**await services.outbox.sizes(), "later": float(later)}
 
 
 def _routes(house: House, pages: Pages, counted: Metrics, looks: Sequence[Callable[[], Awaitable[None]]]) -> FastAPI:

@@ -119,7 +119,8 @@ LISTING = {
     "smart/registration.py": "drafts, as many as may be kept",
     "store/registry.py": "page by page",
     "space/notices/centre.py": "of one person, by the beginning of the key",
-    "space/notices/waiting.py": "what is due by now, a page at a time",
+    "space/notices/waiting.py": "what is due by now, a page at a time; for /metrics, up to a bound",
+    "space/record/first_accesses.py": "what is left of days that are over, a page at a time",
     "changes/records.py": "hands the question on",
 }
 

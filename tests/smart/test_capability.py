@@ -51,12 +51,13 @@ async def test_the_writes_that_wait_for_the_store_are_told_to_operators(space: S
 
 async def test_messages_that_wait_and_those_given_up_are_told_to_operators(space: Space) -> None:
     records = space.house.engine.records
-    for kind, count in (("outbox", 2), ("outbox-dead", 1)):
+    for kind, count in (("outbox", 2), ("outbox-dead", 1), ("notice-due", 3)):
         for number in range(count):
             await records.put(kind, f"n/{number}", b"{}")
     text = (await space.http.get(f"{ROOT}/metrics")).text
     assert 'fhir_outbox_messages{name="waiting"} 2.0' in text
     assert 'fhir_outbox_messages{name="dead"} 1.0' in text
+    assert 'fhir_outbox_messages{name="later"} 3.0' in text
 
 
 async def test_how_far_the_chain_of_traces_is_is_told_to_operators(space: Space) -> None:

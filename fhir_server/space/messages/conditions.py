@@ -7,19 +7,21 @@ that nobody of the exchange was blocked meanwhile, and that a professional to wh
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 
 from fhir_server.access.repository import Repository
 from fhir_server.access.write_rules import people
 from fhir_server.fhir.dates import interval
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
+from fhir_server.space.messages.dispensing import has_dispensed
 from fhir_server.space.messages.ending import sent_now
 from fhir_server.space.messages.model import Message, side
 from fhir_server.space.messages.rows import ENDS
 from fhir_server.space.messages.situation import blocks, last_word, words_of
 from fhir_server.space.messages.writers import Writer, read, writer_of
 from fhir_server.space.paris import PARIS
-from fhir_server.store.filters import Id, Range, Token, both
+from fhir_server.store.filters import Filter, Id, Range, Token, both
 from fhir_server.store.protocol import Guard
 
 
@@ -44,7 +46,16 @@ async def _conditions(own: Repository, message: Message, writer: Writer, among: 
     for _, blocked in blocks(message, writer, parties):
         yield Guard("Consent", blocked, frozenset())
     for one in message.recipients if writer.side == "patient" and message.answers is None else ():
-        last = await last_word(own, message.patient, one) if side(one) == "professional" else None
-        if last is not None and not last.ends and last.sent is not None:
-            later = Range("sent", low_from=interval(last.sent, PARIS)[1] + 1)
-            yield Guard("Communication", both(words_of(message.patient, one), Token(ENDS, "1"), later), frozenset())
+        if side(one) == "professional" and (where := await _ended_since(own, message.patient, one)) is not None:
+            yield Guard("Communication", where, frozenset())
+
+
+async def _ended_since(own: Repository, patient: str, professional: str) -> Filter | None:
+    """Ends that somebody wrote a patient after the last that they wrote; None where these do not matter."""
+    last = await last_word(own, patient, professional)
+    if last is None or last.sent is None or await has_dispensed(own, patient, professional, datetime.now(UTC)):
+        return None
+    first, until = interval(last.sent, PARIS)
+    # It may be an end that came since the message was judged: then the condition does not hold.
+    later = Range("sent", low_from=first if last.ends else until + 1)
+    return both(words_of(patient, professional), Token(ENDS, "1"), later)

@@ -1,4 +1,7 @@
-"""Patients are told that a message is waiting: of each that a professional sent, once, and nothing of what it says.
+"""Patients and professionals are told that a message is waiting: of each, once, and nothing of what it says or by whom.
+
+A professional is told of what a patient wrote to them, or to a role of theirs, where the mail gateway does not bring it
+to their mailbox. An establishment is nobody who could be told.
 
 By a job that goes through what was committed since it last did: instants follow commits, so a crash loses none, and the
 key of a notice is the message's, so that nobody is told twice.
@@ -11,10 +14,13 @@ from datetime import datetime, timedelta
 
 from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
-from fhir_server.space.messages.model import message_of
+from fhir_server.space.messages.mail.mailboxes import mailbox_of
+from fhir_server.space.messages.mail.outgoing import PLACE as MAIL
+from fhir_server.space.messages.model import Message, local, message_of
 from fhir_server.space.messages.rows import FROM
+from fhir_server.space.messages.writers import read
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import Filter, Missing, Range, Token, both
+from fhir_server.store.filters import Filter, Missing, Range, Token, both, either
 from fhir_server.store.protocol import Sort
 
 #: Kind and key of the record: up to which instant, in µs since 1970, messages were told of.
@@ -40,7 +46,7 @@ class Announced:
 
     async def tell(self, now: datetime) -> int:
         """Tell of what nobody was told of yet; how many notices were made."""
-        repository, notices = self._around.repository(), self._around.service("notices")
+        repository = self._around.repository()
         recent, told = _micros(now - _RECENT), 0
         kept = await self._around.records.get(*_KEPT)
         since = max(int(kept), recent) if kept is not None else recent
@@ -48,8 +54,7 @@ class Announced:
         while True:
             page = await repository.find({"Communication": where}, [_OLDEST], after, _PAGE)
             for version in page.versions:
-                patient = message_of(parse(version.body), repository.base).patient.rpartition("/")[2]
-                told += await notices.tell(patient, "message", f"message {version.id}", at=now)
+                told += await self._told(message_of(parse(version.body), repository.base), now)
                 until = max(until, version.at * 1000)
             if until != since:
                 await self._around.records.put(*_KEPT, str(until).encode())
@@ -57,9 +62,27 @@ class Announced:
             if after is None:
                 return told
 
+    async def _told(self, message: Message, now: datetime) -> int:
+        key, notices = f"message {message.id}", self._around.service("notices")
+        if message.side == "professional":
+            return int(await notices.tell(message.patient.rpartition("/")[2], "message", key, at=now))
+        found = [await self._reached_by(one) for one in message.recipients]
+        told = [
+            await notices.tell_professional(one, "reply", f"{key}/{one}", now) for one in dict.fromkeys(found) if one
+        ]
+        return sum(told)
+
+    async def _reached_by(self, recipient: str) -> str:
+        """The professional ("Practitioner/1") of a recipient; "" for none, and for who has it as a mail."""
+        tree = await read(self._around.repository(), recipient)
+        mailed = bool(mailbox_of(tree)) and await self._around.records.get(MAIL, "") is not None
+        who = recipient if recipient.startswith("Practitioner/") else local(tree.get("practitioner"))
+        return "" if mailed or not who.startswith("Practitioner/") else who
+
 
 def _new(since: int, recent: int) -> Filter:
-    sent = both(Range("sent", low_from=recent), Token(FROM, "professional"), Missing("received"))
+    side = either([Token(FROM, "professional"), Token(FROM, "patient")])
+    sent = both(Range("sent", low_from=recent), side, Missing("received"))
     return both(Range("_lastUpdated", low_from=since), sent)
 
 

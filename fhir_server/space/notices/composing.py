@@ -142,7 +142,7 @@ class Composing:
         channel = rows[0].one.channel
         kinds = {OCCASIONS[row.one.occasion].kind for row in rows if not row.at_once}
         way = WayOut(person.reference, channel, tuple(one for one in KINDS if one in kinds))
-        out = self._around.address(await path(self._records, way)) if kinds else ""
+        out = self._around.address(await path(self._records, way, now)) if kinds else ""
         to = Addresses(self._around.address(""), self._around.address("/mes-notifications"), out)
         told = [(row.one.occasion, row.one.acts) for row in rows]
         subject, text = written(told, person.reach.language, channel, to)

@@ -56,6 +56,15 @@ OCCASIONS: Mapping[str, Occasion] = {
             ("A new message for a relative", "A new message is waiting in the health space of somebody you act for."),
         ),
     ),
+    #: Of a professional: a patient has written.
+    "reply": Occasion(
+        "message",
+        "/messages",
+        _both(
+            ("Un patient vous a écrit", "Un message d’un patient vous attend dans votre messagerie."),
+            ("A patient has written to you", "A message of a patient is waiting among your messages."),
+        ),
+    ),
     "document": Occasion(
         "document",
         "/mon-dossier",

@@ -15,7 +15,7 @@ from fhir_server.space.notices.occasions import OCCASIONS, Kind
 from fhir_server.space.notices.people import Person
 from fhir_server.space.notices.preferences import preferences
 from fhir_server.space.notices.quiet import after_quiet
-from fhir_server.space.notices.waiting import Waiting, millis
+from fhir_server.space.notices.waiting import Waiting, counted, millis
 from fhir_server.space.service import Surroundings
 from fhir_server.store.protocol import Drop, Keep, Records
 
@@ -35,6 +35,10 @@ class Notices:
     def records(self) -> Records:
         """Where they are kept."""
         return self._around.records
+
+    async def waiting(self) -> int:
+        """How many wait until they may be written, counted up to a bound: for morning, the next hour, an address."""
+        return await counted(self._around.records)
 
     async def told(self, key: str) -> bool:
         """Whether something of that key was told of before: what asks first need not look anything up."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from fhir_server.jobs.outbox import Channel
+from fhir_server.jobs.outbox import COUNTED, Channel
 from fhir_server.store.protocol import Keep, Records
 
 #: Kind of the records: key = when it is due, ms since 1970, and a name; value = `Waiting`.
@@ -52,6 +52,11 @@ async def due(records: Records, now: datetime, after: str = "") -> list[tuple[st
     rows = await records.list(DUE, "", after, PAGE)
     last = f"{millis(now):015d}\n\U0010ffff"
     return [(key, value, msgspec.json.decode(value, type=Waiting)) for key, value in rows if key <= last]
+
+
+async def counted(records: Records) -> int:
+    """How many wait, due or not; counting stops at `COUNTED`."""
+    return len(await records.list(DUE, count=COUNTED))
 
 
 def taken(key: str, value: bytes) -> Keep:

@@ -2,7 +2,8 @@
 
 By a job that goes on in the feed of traces from where it was, so that a process that dies loses none and tells of none
 twice. Told of is what this server itself saw, and what was read: not what is filed, whom a professional looked up to do
-so, and what was refused. Of emergencies people are told at once (`accesses.emergencies`).
+so, and what was refused. Of emergencies people are told at once (`accesses.emergencies`). One notice a day tells of all
+of it: a hospital's five hundred are no five hundred messages, and who comes later in the day is told of the next day.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from fhir_server.jobs.feed_reader import FeedReader, Taken
 from fhir_server.space.accesses.shown import contexts
 from fhir_server.space.accesses.words import deed
 from fhir_server.space.notices.telling import Notices
+from fhir_server.space.paris import PARIS
 from fhir_server.space.record.labels import NOT_REPRESENTATIVES, codes
 from fhir_server.space.service import Surroundings
 from fhir_server.store.changes import Changed
@@ -28,6 +30,8 @@ from fhir_server.store.protocol import Keep, Position, Sort
 FEED_NAME = "accesses"
 #: Kind of the records: key = patient and professional, whose first access was seen.
 SEEN = "access-seen"
+#: Kind of the records: key = day of Paris, patient and professional, of whom is told once that day is over.
+LATER = "access-later"
 #: What is no part of a record: who somebody is, the directory, and exchanges.
 _NOT_OF_RECORDS = frozenset(
     {"Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "HealthcareService", "Location"}
@@ -37,6 +41,7 @@ _READING = frozenset({"open", "list"})
 #: Operations that read; others file, or change what is chosen.
 _OPERATIONS = frozenset({"$everything", "$summary", "$docref", "$lastn", "$document"})
 _PAGE = 200
+_PRIVATE = b"private"
 _OLDEST = (Sort("_lastUpdated", "own"),)
 
 
@@ -61,7 +66,7 @@ class FirstAccesses:
         async def take(changed: Sequence[Changed]) -> Taken:
             return Taken(sum([await self._look(id, row, now) for id, row in await self._traces(changed)]))
 
-        return await self._feed.read(take)
+        return await self._tell_later(now) + await self._feed.read(take)
 
     async def _traces(self, changed: Sequence[Changed]) -> list[tuple[str, AuditRow]]:
         """Ids and contents of the traces that were made, read at once: they never change."""
@@ -84,12 +89,31 @@ class FirstAccesses:
         pair, records = f"{patient}\n{professional}", self._around.records
         if await records.get(SEEN, pair) is not None or not await self._is_own(id, professional):
             return False
-        first = await first_access(self._repository, patient, professional)
-        told = first == id and await self._notices.tell(
-            patient, "access", f"access/{patient}/{professional}", private=await self._is_private(row), at=now
-        )
+        told, changes = False, [Keep(SEEN, pair, b"1")]
+        if await first_access(self._repository, patient, professional) == id:
+            private = await self._is_private(row)
+            told = await self._tell_once_a_day(patient, private, now)
+            if not told:
+                changes.append(Keep(LATER, f"{_day(now)}\n{pair}", _PRIVATE if private else b""))
         # After it was told: who dies between tells under the same key once more.
-        await records.apply([Keep(SEEN, pair, b"1")])
+        await records.apply(changes)
+        return told
+
+    async def _tell_once_a_day(self, patient: str, private: bool, now: datetime) -> bool:
+        """Tell of what happened in a patient's space; False where they were told of such today, or there is nobody."""
+        key = f"access/{patient}/{_day(now)}{'/private' if private else ''}"
+        return bool(await self._notices.tell(patient, "access", key, private=private, at=now))
+
+    async def _tell_later(self, now: datetime) -> int:
+        """Tell of what came after the one notice of a day that is over; how many notices it became."""
+        told, records = 0, self._around.records
+        while rows := await records.list(LATER, count=_PAGE):
+            over = [(key, value) for key, value in rows if key.partition("\n")[0] < _day(now)]
+            for key, value in over:
+                told += await self._tell_once_a_day(key.split("\n")[1], value == _PRIVATE, now)
+                await records.take(LATER, key)
+            if len(over) < _PAGE:
+                break
         return told
 
     async def _is_own(self, id: str, professional: str) -> bool:
@@ -109,6 +133,10 @@ class FirstAccesses:
             names = [one for many in (await contexts([reference], self._repository)).values() for one in many]
         found = [await self._repository.current(*one.split("/", 1)) for one in names if one.startswith("DocumentRef")]
         return bool(found) and all(one is not None and NOT_REPRESENTATIVES in codes(parse(one.body)) for one in found)
+
+
+def _day(now: datetime) -> str:
+    return now.astimezone(PARIS).date().isoformat()
 
 
 def opens(row: AuditRow) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
@@ -125,8 +126,8 @@ async def test_an_address_that_was_changed_or_made_up_is_none(space: Space) -> N
 async def test_an_address_says_nothing_of_whom_it_is(space: Space) -> None:
     records = space.house.engine.records
     way = WayOut("Patient/a", "email", ("message", "document"))
-    one, other = await path(records, way), await path(records, way)
-    assert one != other and await way_out(records, one.rpartition("/")[2]) == way
+    one, other = await path(records, way, NOON), await path(records, way, NOON)
+    assert one != other and await way_out(records, one.rpartition("/")[2], NOON) == way
     word = one.rpartition("/")[2]
     assert b"Patient" not in base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))
 
@@ -135,3 +136,13 @@ async def test_of_an_emergency_no_mail_system_offers_a_way_out(space: Space) -> 
     await space.notices.tell("a", "access", "e", occasion="emergency", at=NOON)
     [message] = await space.look()
     assert message["List-Unsubscribe"] is None and PATH not in message.get_content()
+
+
+@pytest.mark.parametrize("days, status", [(0, 200), (365, 200), (367, 404), (4_000, 404)])
+async def test_a_way_out_is_one_for_as_long_as_what_was_told_is_kept(space: Space, days: int, status: int) -> None:
+    written = datetime.now(UTC) - timedelta(days=days)
+    where = await path(space.house.engine.records, WayOut("Patient/a", "email", ("message",)), written)
+    async with client(space) as web:
+        assert (await web.get(where)).status_code == status
+        assert (await web.post(where, data=ONE_CLICK)).status_code == status
+    assert await kept(space) == (("message",) if status == 200 else ())

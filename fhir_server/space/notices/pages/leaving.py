@@ -6,6 +6,8 @@ browser, since a mail system sends it; what may be changed by it stands in the a
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -24,13 +26,13 @@ _FIELDS, _PART_BYTES = 10, 1_000
 
 async def show(visit: Visit, service: Surroundings) -> Response:
     """The page that asks."""
-    way = await way_out(service.records, _word(visit))
+    way = await way_out(service.records, _word(visit), datetime.now(UTC))
     return _nothing(visit) if way is None else _page(visit, way, "")
 
 
 async def leave(visit: Visit, service: Surroundings) -> Response:
     """Some kinds, or all, are written of no more; answered here, not by a redirection (RFC 8058 §3.1)."""
-    way = await way_out(service.records, _word(visit))
+    way = await way_out(service.records, _word(visit), datetime.now(UTC))
     if way is None:
         return _nothing(visit)
     given = await _given(visit.request)
