@@ -15,7 +15,18 @@ from fhir_server.space.messages.rules import RULES
 
 MESSAGES = Path(__file__).parents[2] / "fhir_server" / "space" / "messages"
 #: Modules whose refusals a page may meet.
-MODULES = ("writing.py", "attachments.py", "documents.py", "ending.py", "lines.py", "operations.py", "saving.py")
+MODULES = (
+    "writing.py",
+    "attachments.py",
+    "documents.py",
+    "citations.py",
+    "bounds.py",
+    "conditions.py",
+    "ending.py",
+    "lines.py",
+    "operations.py",
+    "saving.py",
+)
 #: What no page sends: a content that is not what is said of it, a patch of a message, a part by a wrong number.
 NOT_SENT = (
     "A message says that it conforms",
@@ -29,6 +40,7 @@ NOT_SENT = (
     "Files stand in the payload",
     "A file is a contentAttachment",
     "The content is not base64",
+    "A message refers to 7 resources",
     "A Message-ID is as RFC 5322",
     "A part is named by its number",
     "The message has no such file",

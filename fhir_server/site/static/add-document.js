@@ -28,7 +28,10 @@ function enhance(form) {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const button = form.querySelector("button[type=submit]");
+    // Of several buttons the one that was pressed says what is done.
+    const button = event.submitter || form.querySelector("button[type=submit]");
+    const sent = new FormData(form);
+    if (button.name) sent.append(button.name, button.value);
     const sending = new XMLHttpRequest();
     button.disabled = true;
     way.hidden = false;
@@ -49,6 +52,6 @@ function enhance(form) {
       said.textContent = form.dataset.failed;
     });
     sending.open("POST", form.action);
-    sending.send(new FormData(form));
+    sending.send(sent);
   });
 }

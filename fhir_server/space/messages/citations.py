@@ -17,7 +17,7 @@ from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.fhir.references import walk_references
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
-from fhir_server.space.messages.model import SENT, local
+from fhir_server.space.messages.model import SENT, WRITTEN_BY, local
 
 #: Each is looked up.
 MOST = 50
@@ -53,7 +53,9 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
 
 
 def _named(tree: dict[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    for node, where in walk_references(tree):
+    # Who wrote it in the patient's place the server says itself, and may be a parent whose own record is another.
+    others = [one for one in tree.get("extension", ()) if one.get("url") != WRITTEN_BY]
+    for node, where in walk_references({**tree, "extension": others}):
         element = where.split(".")[1].partition("[")[0]
         # What an extension of these says is no more judged by their rules than any other.
         if element not in _JUDGED or ".extension[" in where:

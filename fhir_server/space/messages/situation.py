@@ -21,7 +21,8 @@ from fhir_server.space.record.choices import in_force
 from fhir_server.store.filters import Filter, Missing, Refers, Token, both
 from fhir_server.store.protocol import NEWEST, Sort
 
-_LATEST = Sort("sent", "span", descending=True)
+#: Messages by when they were sent, the latest first.
+LATEST = Sort("sent", "span", descending=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ async def _is_open(own: Repository, patient: str, professional: str) -> bool:
 
 async def last_word(own: Repository, patient: str, professional: str) -> Message | None:
     """The last message that somebody on the professional's side sent a patient; None where they sent none."""
-    page = await own.find({"Communication": words_of(patient, professional)}, sort=[_LATEST, *NEWEST], count=1)
+    page = await own.find({"Communication": words_of(patient, professional)}, sort=[LATEST, *NEWEST], count=1)
     return message_of(parse(page.versions[0].body), own.base) if page.versions else None
 
 

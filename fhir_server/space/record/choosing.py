@@ -87,7 +87,7 @@ async def decider(own: Repository, grant: Grant, patient: str) -> Decider:
         return "holder"
     if patient not in grant.wards:
         raise NotFound("There is no such Patient.")
-    if _is_minor(parse(version.body)) and not await _is_caregiver(own, subject):
+    if is_minor(str(parse(version.body).get("birthDate", ""))) and not await _is_caregiver(own, subject):
         return "holder"
     raise Forbidden("Only the holder, or the legal representative of a minor, decides on who sees the record.")
 
@@ -204,9 +204,10 @@ async def _put(own: Repository, one: Choice) -> Any:
     return await own.put("Consent", one.id, tree, serialize(tree), before)
 
 
-def _is_minor(tree: dict[str, Any]) -> bool:
+def is_minor(birth_date: str) -> bool:
+    """Whether somebody born on a day ("2015-01-01") is a minor: represented by others; no, where no day is said."""
     try:
-        born = date.fromisoformat(str(tree.get("birthDate", "")))
+        born = date.fromisoformat(birth_date)
     except ValueError:
         return False
     today = datetime.now(_ZONE).date()

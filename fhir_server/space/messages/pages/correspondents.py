@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.site.signed_in import Guest
-from fhir_server.space.messages.model import Side
+from fhir_server.space.messages.model import Side, local
 from fhir_server.space.messages.writers import Writer, writer_of
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.people import SITE, asking, patients
@@ -26,6 +26,10 @@ _THEIRS = {
     "PractitionerRole": "rs",
     "RelatedPerson": "rs",
 }
+
+
+#: In which order the mailboxes of a professional are offered.
+_PLACES = ("Practitioner", "PractitionerRole", "Organization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,31 @@ async def writer(guest: Guest[Surroundings], here: Correspondent) -> Writer:
     return await writer_of(repository, here.name)
 
 
+async def people(here: Correspondent, some: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """What the reader is shown of people and organisations, by reference; of a role its person and organisation too."""
+    found: dict[str, Mapping[str, Any]] = {}
+    left = list(dict.fromkeys(some))
+    while left:
+        reference = left.pop()
+        tree = await here.asking.read(*reference.split("/", 1)) if "/" in reference else None
+        if tree is None or reference in found:
+            continue
+        found[reference] = tree
+        if tree["resourceType"] == "PractitionerRole":
+            left += [one for name in ("practitioner", "organization") if (one := local(tree.get(name)))]
+    return found
+
+
+async def mailboxes(guest: Guest[Surroundings], here: Correspondent) -> list[tuple[str, str]]:
+    """(reference, name) of as whom a professional may write: themself first, then their role and who they act for."""
+    mine = (await writer(guest, here)).names
+    known = await people(here, mine)
+    some = sorted(mine & known.keys(), key=lambda one: (_PLACES.index(one.partition("/")[0]), one))
+    # A role that names no organisation is called as who has it.
+    by_name = {name: one for one in reversed(some) if (name := called(one, known))}
+    return [(one, name) for name, one in reversed(by_name.items())]
+
+
 def called(reference: str, known: Mapping[str, Mapping[str, Any]]) -> str:
     """The name of a sender or recipient; "" where it is not known to the reader."""
     tree = known.get(reference, {})
@@ -75,5 +104,7 @@ def called(reference: str, known: Mapping[str, Mapping[str, Any]]) -> str:
         return name
     for one in name if isinstance(name, list) else ():
         return " ".join([*(one.get("prefix") or ()), *(one.get("given") or ())[:1], one.get("family", "")]).strip()
-    person = tree.get("practitioner", {}).get("reference", "")
-    return called(person, known) if person and person != reference else ""
+    if tree.get("resourceType") != "PractitionerRole":
+        return ""
+    both = (called(local(tree.get(name)), known) for name in ("practitioner", "organization"))
+    return ", ".join(filter(None, both))

@@ -53,9 +53,16 @@ WORDS: Mapping[str, str] = {
     r"The files of a patient's message have 5 MB together at most\.": (
         "Les fichiers d’un message font 5 Mo au plus, tous ensemble."
     ),
+    r"A text of a message has (\d+) characters at most\.": "Un texte d’un message a {0} caractères au plus.",
+    r"What a message says has (\d+) characters together at most, its files apart\.": (
+        "Un message a {0} caractères au plus, sans ses fichiers."
+    ),
     r"A message has (\d+) parts at most\.": "Un message a {0} fichiers et documents au plus.",
     r"A document sent along is the patient's, and seen by the sender\.": (
         "Un document joint n’est pas, ou n’est plus, dans le dossier que vous voyez."
+    ),
+    r"What a message refers to is here, of its patient, and seen by who writes it\.": (
+        "Ce à quoi le message renvoie n’est pas, ou n’est plus, dans le dossier que vous voyez."
     ),
     r"There is no such content here\.": "Un fichier joint n’est plus ici.",
     r"The subject of a message is one line, without control characters\.": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +12,12 @@ from fhir_server.site.signed_in import Guest
 from fhir_server.space.messages.model import LONGEST_TEXT, Message, communication, message_of, side
 from fhir_server.space.messages.operations import as_whom, to_whom
 from fhir_server.space.messages.pages.attached import enclosed
-from fhir_server.space.messages.pages.correspondents import Correspondent, called, correspondent, writer
+from fhir_server.space.messages.pages.composing import composed, form
+from fhir_server.space.messages.pages.correspondents import Correspondent, called, correspondent, people, writer
 from fhir_server.space.messages.pages.inbox import WITH, about, is_unread, of_messages
 from fhir_server.space.messages.pages.refusals import refused
-from fhir_server.space.messages.pages.rows import LARGEST
-from fhir_server.space.record.pages import files
+from fhir_server.space.messages.pages.writing import after, keep
+from fhir_server.space.record.choosing import is_minor
 from fhir_server.space.record.pages.asking import Found, parameters
 from fhir_server.space.record.pages.categories import OWN_TYPES
 from fhir_server.space.record.pages.refusals import Refusal
@@ -26,6 +26,8 @@ from fhir_server.space.service import Surroundings
 
 #: Messages of one conversation that a page of it shows, the latest first page.
 SHOWN = 100
+#: The subject of an answer to what has none, which a mail may not have.
+NO_SUBJECT = "Sans objet"
 DONE = frozenset({"sent", "ended", "saved", "kept"})
 
 
@@ -53,16 +55,17 @@ async def answer(guest: Guest[Surroundings]) -> Response:
     found = None if here is None else await messages_of(here, guest.path("thread"))
     if here is None or found is None:
         return guest.nothing()
-    payload = parts(guest)
-    if isinstance(payload, str):
-        return await _page(guest, here, found, error=payload, status=400)
-    last = message_of(found.trees[0])
+    last, draft = message_of(found.trees[0]), guest.field("act") == "draft"
+    made = await composed(guest, here, topic=last.topic or NO_SUBJECT)
+    if made.errors:
+        return await _page(guest, here, found, errors=made.errors, status=400)
     sender, to = await _between(guest, here, last)
+    tree = communication(last.patient, sender, to, made.topic, made.payload, answers=last, draft=draft)
     try:
-        await here.asking.create(communication(last.patient, sender, to, last.topic, payload, answers=last))
+        id = await keep(guest, here, tree)
     except FhirError as error:
         return await _page(guest, here, found, refused(error, _ended_by(found)), status=error.status)
-    return guest.to(f"{here.path}/{last.first}?done=sent")
+    return guest.to(after(here, id, tree))
 
 
 async def _between(guest: Guest[Surroundings], here: Correspondent, last: Message) -> tuple[str, list[str]]:
@@ -106,7 +109,7 @@ async def save(guest: Guest[Surroundings]) -> Response:
         return guest.nothing()
     kind = guest.field("type")
     if kind not in dict(OWN_TYPES):
-        return await _page(guest, here, found, error="type", status=400)
+        return await _page(guest, here, found, errors={"type": "type"}, status=400)
     said: list[dict[str, Any]] = [
         {"name": "payload", "valueInteger": int(guest.path("place"))},
         {"name": "type", "valueCode": kind},
@@ -116,20 +119,6 @@ async def save(guest: Guest[Surroundings]) -> Response:
     except FhirError as error:
         return await _page(guest, here, found, refused(error), status=error.status)
     return guest.to(f"{here.path}/{guest.path('thread')}?done=saved")
-
-
-def parts(guest: Guest[Surroundings]) -> list[dict[str, Any]] | str:
-    """The payload that a form says; a key of the page's words where it is wrong."""
-    text, (name, body) = guest.field("text", LONGEST_TEXT + 1), guest.files.get("file", ("", b""))
-    if not text or len(text) > LONGEST_TEXT:
-        return "text" if not text else "long"
-    if not body:
-        return [{"contentString": text}]
-    kind = files.media_type(body)
-    if len(body) > LARGEST or kind is None:
-        return "large" if len(body) > LARGEST else "format"
-    file = {"contentType": kind, "title": name[:50] or "Document", "data": b64encode(body).decode()}
-    return [{"contentString": text}, {"contentAttachment": file}]
 
 
 async def messages_of(here: Correspondent, thread: str, cursor: str = "") -> Found | None:
@@ -169,19 +158,22 @@ async def _page(
     here: Correspondent,
     found: Found,
     refusals: tuple[Refusal, ...] = (),
-    error: str = "",
+    errors: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> Response:
     messages = [message_of(tree) for tree in found.trees]
     done, first = guest.query("done"), "suite" not in guest.visit.request.query_params
-    known = found.included
+    stood_in = await people(here, (one.written_by for one in messages if one.written_by))
+    known, open = {**stood_in, **found.included}, first and not any(one.ends for one in messages)
     values = {
         **await about(guest, here),
+        **(await form(guest, here) if open else {"typed": guest.field("text", LONGEST_TEXT)}),
         "thread": messages[0].first,
         "topic": messages[0].topic,
         "messages": [(one, called(one.sender, known), one.side == here.side) for one in reversed(messages)],
         "to": {one.id: _names(one.recipients, known) for one in messages},
         "stood_in": {one.id: called(one.written_by or "", known) for one in messages},
+        "person": guest.account.subject,
         "enclosed": await enclosed(here, messages),
         "ended": next((one for one in messages if one.ends), None),
         "ended_by": _ended_by(found),
@@ -189,13 +181,21 @@ async def _page(
         "first": first,
         "types": OWN_TYPES,
         "refusals": refusals,
-        "error": error,
-        "typed": guest.field("text", LONGEST_TEXT),
-        "accept": files.ACCEPT,
+        "errors": errors or {},
         "done": done if done in DONE else "",
+        "mailbox": await _mailbox(guest, here, messages[0]),
+        "minor": here.side == "professional" and is_minor(known.get(messages[0].patient, {}).get("birthDate", "")),
         "bytes_words": bytes_words,
     }
     return guest.page("messages/thread", values, status)
+
+
+async def _mailbox(guest: Guest[Surroundings], here: Correspondent, last: Message) -> str:
+    """As whom a professional answers, where that is not themself; "" else."""
+    if here.side == "patient":
+        return ""
+    sender = as_whom(await writer(guest, here), last)
+    return "" if sender == here.name else called(sender, await people(here, [sender]))
 
 
 def _ended_by(found: Found) -> str:

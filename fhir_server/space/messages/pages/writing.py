@@ -1,65 +1,131 @@
-"""A professional writes first to the patient whose record they have open."""
+"""The first message of an exchange: a professional's to a patient of theirs, a patient's to whom they may write.
+
+Sent, or kept as a draft. A form has a number: sent twice it makes one message.
+"""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
 
 from fastapi.responses import Response
 
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
-from fhir_server.space.messages.model import LONGEST_SUBJECT, LONGEST_TEXT, communication
-from fhir_server.space.messages.pages.correspondents import correspondent
+from fhir_server.smart import lifetimes
+from fhir_server.smart.secret import digest
+from fhir_server.space.messages.contacts import contacts
+from fhir_server.space.messages.model import DRAFT, communication, message_of
+from fhir_server.space.messages.pages.composing import Composed, composed, form, number
+from fhir_server.space.messages.pages.correspondents import Correspondent, called, correspondent, mailboxes, people
 from fhir_server.space.messages.pages.inbox import about
 from fhir_server.space.messages.pages.refusals import refused
-from fhir_server.space.messages.pages.thread import parts
-from fhir_server.space.record.pages import files
+from fhir_server.space.record.choosing import is_minor
 from fhir_server.space.record.pages.openings import found
 from fhir_server.space.record.pages.people import named
 from fhir_server.space.record.pages.refusals import Refusal
 from fhir_server.space.service import Surroundings
 
+#: Kind of record: what a form made.
+_FORM = "message-form"
+
+Choices = list[tuple[str, str]]
+
 
 async def show(guest: Guest[Surroundings]) -> Response:
-    """The form; nobody is written to whose record is not open: an address alone opens nothing."""
-    if await found(guest) is None:
+    """The form; a professional writes to nobody whose record is not open: an address alone opens nothing."""
+    here = correspondent(guest)
+    if here is not None and here.side == "professional" and await found(guest) is None:
         return guest.to("/patients")
-    return await _page(guest)
+    return guest.nothing() if here is None else await _page(guest, here)
 
 
 async def send(guest: Guest[Surroundings]) -> Response:
-    """The first message of a conversation."""
+    """The first message of a conversation, sent or kept."""
     here = correspondent(guest)
-    if here is None or await found(guest) is None:
+    if here is None or (here.side == "professional" and await found(guest) is None):
         return guest.nothing()
-    topic, payload = guest.field("topic", LONGEST_SUBJECT + 1), parts(guest)
-    wrong = {"topic": "topic"} if not 1 <= len(topic) <= LONGEST_SUBJECT else {}
-    if isinstance(payload, str):
-        return await _page(guest, {**wrong, "text" if payload in ("text", "long") else "file": payload}, status=400)
-    if wrong:
-        return await _page(guest, wrong, status=400)
-    patient = f"Patient/{guest.path('patient')}"
+    draft = guest.field("act") == "draft"
+    made, patient = await composed(guest, here), f"Patient/{guest.path('patient')}"
+    sender, to, wrong = await _between(guest, here, patient)
+    errors = {**made.errors, **wrong}
+    if errors:
+        return await _page(guest, here, made, errors, status=400)
+    tree = communication(patient, sender, [to], made.topic, made.payload, draft=draft)
     try:
-        made = await here.asking.create(communication(patient, here.name, [patient], topic, payload))
+        id = await keep(guest, here, tree)
     except FhirError as error:
-        return await _page(guest, {}, refused(error), error.status)
-    return guest.to(f"{here.path}/{made['id']}?done=sent")
+        return await _page(guest, here, made, {}, refused(error), error.status)
+    return guest.to(after(here, id, tree))
+
+
+async def keep(guest: Guest[Surroundings], here: Correspondent, tree: dict[str, Any]) -> str:
+    """Id of the message that a form makes: of the one that it made before, "" while it does, where it is sent again.
+
+    Raises:
+        FhirError: it is refused, with every reason.
+    """
+    records, key = guest.service.records, digest(f"{guest.visit.cookie or ''}\n{number(guest)}")
+    if not await records.add(_FORM, key, b"", lifetimes.SESSION):
+        return (await records.get(_FORM, key) or b"").decode()
+    try:
+        id = str((await here.asking.create(tree))["id"])
+    except BaseException:
+        await records.take(_FORM, key)
+        raise
+    await records.put(_FORM, key, id.encode(), lifetimes.SESSION)
+    return id
+
+
+def after(here: Correspondent, id: str, tree: dict[str, Any]) -> str:
+    """Where a message leads that was sent, or kept as a draft."""
+    if not id:
+        return here.path
+    if tree["status"] == DRAFT:
+        return f"{here.path}/brouillons/{id}?done=kept"
+    return f"{here.path}/{message_of({**tree, 'id': id}).first}?done=sent"
+
+
+async def _between(guest: Guest[Surroundings], here: Correspondent, patient: str) -> tuple[str, str, dict[str, str]]:
+    """From whom and to whom; and what is wrong with the choice."""
+    if here.side == "patient":
+        to = guest.field("to")
+        return here.name, to, {} if to in dict(await reached(guest, here)) else {"to": "to"}
+    mine = dict(await mailboxes(guest, here))
+    sender = guest.field("sender") or here.name
+    return sender, patient, {} if sender in mine else {"sender": "sender"}
+
+
+async def reached(guest: Guest[Surroundings], here: Correspondent) -> Choices:
+    """(reference, name) of whom a patient may begin to write to."""
+    repository = await guest.service.seen_by(here.asking.grant, here.asking.base)
+    some = await contacts(repository, here.name, datetime.now(UTC))
+    known = await people(here, some)
+    return [(one, called(one, known) or one) for one in some]
 
 
 async def _page(
     guest: Guest[Surroundings],
+    here: Correspondent,
+    made: Composed | None = None,
     errors: dict[str, str] | None = None,
     refusals: tuple[Refusal, ...] = (),
     status: int = 200,
 ) -> Response:
-    here = correspondent(guest)
-    assert here is not None
+    patient, theirs = guest.path("patient"), here.side == "patient"
+    whom, born = await named(guest, patient)
     values = {
         **await about(guest, here),
-        "patient": guest.path("patient"),
-        "whom": (await named(guest, guest.path("patient")))[0],
+        **await form(guest, here, made),
+        "patient": patient,
+        "whom": whom,
+        "minor": not theirs and is_minor(born),
+        "contacts": await reached(guest, here) if theirs else [],
+        "to": guest.field("to"),
+        "mailboxes": [] if theirs else await mailboxes(guest, here),
+        "sender": guest.field("sender") or here.name,
+        "action": f"{here.path}/ecrire" if theirs else f"{here.path}/ecrire/{patient}",
         "errors": errors or {},
         "refusals": refusals,
-        "topic": guest.field("topic", LONGEST_SUBJECT),
-        "typed": guest.field("text", LONGEST_TEXT),
-        "accept": files.ACCEPT,
     }
     return guest.page("messages/writing", values, status)

@@ -1,0 +1,140 @@
+"""What a form says of a message: its words, a file, documents of the record, what a draft had, and what is missing.
+
+A document goes as a reference, so that the record goes on judging who sees it. One that the patient hides from
+professionals goes as a copy: they choose to show it, and its reader would find nothing in the record.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from fhir_server.site.signed_in import Guest
+from fhir_server.space.messages.model import LONGEST_SUBJECT, LONGEST_TEXT
+from fhir_server.space.messages.pages.correspondents import Correspondent
+from fhir_server.space.messages.pages.rows import LARGEST
+from fhir_server.space.record.pages import files
+from fhir_server.space.record.pages.contents import file
+from fhir_server.space.record.pages.documents import sheets
+from fhir_server.space.record.pages.sheets import HIDING, Sheet, bytes_words
+from fhir_server.space.service import Surroundings
+
+#: Documents that a form offers, the latest, and that one message takes.
+OFFERED, MOST = 100, 20
+#: Of a file's name; a document's own title has no more.
+_LONGEST_NAME = 50
+_HIDDEN = "MASQUE_PS"
+
+Part = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What a form says.
+
+    Attributes:
+        topic, text: its words.
+        payload: text, files and documents, in this order.
+        errors: field → a key of the page's words.
+    """
+
+    topic: str
+    text: str
+    payload: list[Part]
+    errors: Mapping[str, str]
+
+
+async def composed(
+    guest: Guest[Surroundings], here: Correspondent, before: Sequence[Part] = (), topic: str = ""
+) -> Composed:
+    """The message of a form.
+
+    Args:
+        guest: who sends it.
+        here: the same, as they may ask the server.
+        before: the payload of the draft that goes on; of its files and documents those stay that the form keeps.
+        topic: of the conversation; "" where the form says it.
+    """
+    said, text = topic or guest.field("topic", LONGEST_SUBJECT + 1), guest.field("text", LONGEST_TEXT + 1)
+    errors = {
+        "topic": "" if 1 <= len(said) <= LONGEST_SUBJECT else "topic",
+        "text": "text" if not text else "long" if len(text) > LONGEST_TEXT else "",
+    }
+    stays = {one for one in guest.given.get("kept", ())}
+    kept = [dict(part) for n, part in enumerate(before) if "contentString" not in part and str(n) in stays]
+    documents, errors["document"] = await _documents(guest, here)
+    new, errors["file"] = _file(guest)
+    payload = [*([{"contentString": text}] if text else []), *kept, *documents, *new]
+    return Composed(said, text, payload, {field: why for field, why in errors.items() if why})
+
+
+def number(guest: Guest[Surroundings]) -> str:
+    """The number of a form, as it was given, or a new one: sent twice it makes one message."""
+    try:
+        return str(UUID(guest.field("number", 36)))
+    except ValueError:
+        return str(uuid4())
+
+
+async def offered(here: Correspondent) -> list[tuple[str, Sheet]]:
+    """(id, document) of the record that may be sent along: the latest; none where the page opens no record."""
+    if here.side == "professional":
+        return []
+    found, _ = await sheets(here.asking, [("status", "current"), ("_sort", "-date")], OFFERED)
+    return [(one.id, one) for one in found]
+
+
+async def form(guest: Guest[Surroundings], here: Correspondent, draft: Composed | None = None) -> dict[str, Any]:
+    """What every form of a message shows."""
+    return {
+        "number": number(guest),
+        "typed": draft.text if draft else guest.field("text", LONGEST_TEXT),
+        "subject": draft.topic if draft else guest.field("topic", LONGEST_SUBJECT),
+        "offered": await offered(here),
+        "ticked": list(guest.given.get("document", ())),
+        "accept": files.ACCEPT,
+        "hidden": _HIDDEN,
+        "hiding": HIDING,
+        "bytes_words": bytes_words,
+    }
+
+
+async def _documents(guest: Guest[Surroundings], here: Correspondent) -> tuple[list[Part], str]:
+    """Parts for the documents that are ticked; and what is wrong with them."""
+    ids = list(dict.fromkeys(one[:64] for one in guest.given.get("document", ())))
+    if not ids or here.side == "professional":
+        return [], ""
+    if len(ids) > MOST:
+        return [], "many"
+    found, _ = await sheets(here.asking, [("_id", ",".join(ids)), ("status", "current")], MOST)
+    parts = [await _document(here, one) for one in sorted(found, key=lambda one: ids.index(one.id))]
+    if len(found) < len(ids) or None in parts:
+        return [], "gone"
+    return [one for one in parts if one is not None], ""
+
+
+async def _document(here: Correspondent, one: Sheet) -> Part | None:
+    if _HIDDEN not in one.labels:
+        return {"contentReference": {"reference": f"DocumentReference/{one.id}", "display": one.title}}
+    body = await file(here.asking, one) if one.size <= LARGEST else None
+    if body is None or len(body) > LARGEST:
+        return None
+    return {"contentAttachment": _attachment(one.media_type or "application/octet-stream", one.title, body)}
+
+
+def _file(guest: Guest[Surroundings]) -> tuple[list[Part], str]:
+    name, body = guest.files.get("file", ("", b""))
+    if not body:
+        return [], ""
+    kind = files.media_type(body)
+    if len(body) > LARGEST or kind is None:
+        return [], "large" if len(body) > LARGEST else "format"
+    return [{"contentAttachment": _attachment(kind, name, body)}], ""
+
+
+def _attachment(kind: str, name: str, body: bytes) -> Part:
+    title = name[:_LONGEST_NAME] or "Document"
+    return {"contentType": kind, "title": title, "data": b64encode(body).decode()}
