@@ -17,7 +17,7 @@ from fhir_server.space.messages.model import CATEGORY, CLOSED, PROFILE
 from tests.server.calls import Answer
 from tests.server.people import kept
 from tests.space.record.callers import Caller, Tree
-from tests.space.record.test_write_matrix import a_practitioner, a_proche, a_role
+from tests.space.record.writers import a_practitioner, a_proche, a_role
 
 A, DOCTOR, CLINIC = "Patient/a", "Practitioner/doctor", "Organization/clinic"
 XML = "application/fhir+xml"

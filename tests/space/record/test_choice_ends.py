@@ -15,7 +15,7 @@ from fhir_server.settings import Settings
 from fhir_server.space import acting
 from tests.server.people import kept
 from tests.space.record.callers import ALL, Caller, document, grant
-from tests.space.record.test_gate import HEALTH, chosen, practitioner
+from tests.space.record.gated import HEALTH, chosen, practitioner
 
 LAST = "2031-05-14T10:30:00+02:00"
 #: Instants of a clock that goes on, and whether the choice, whose last instant is `LAST`, is in force.

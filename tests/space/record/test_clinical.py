@@ -21,7 +21,7 @@ from fhir_server.space.record.clinical import AUTHORS, CLINICAL, patient_param
 from fhir_server.space.record.rows import RPPS
 from tests.server.people import a_care_team, kept
 from tests.space.record.callers import ALL, BASE, OWN, SYSTEM, Caller, Tree, grant
-from tests.space.record.test_gate import Situation, chosen
+from tests.space.record.gated import Situation, chosen
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

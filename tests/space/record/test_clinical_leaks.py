@@ -21,7 +21,7 @@ from tests.server.people import a_care_team, kept
 from tests.space.record import clinical_ways
 from tests.space.record.callers import ALL, BASE, OWN, SYSTEM, Caller, Tree, grant
 from tests.space.record.clinical_ways import HIDDEN
-from tests.space.record.test_gate import chosen
+from tests.space.record.gated import chosen
 from tests.space.record.test_leak_matrix import told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -14,7 +14,7 @@ from fhir_server.settings import Settings
 from fhir_server.space.record.labels import codes
 from tests.server.people import a_care_team, kept
 from tests.space.record.callers import ALL, BASE, SYSTEM, Caller, Tree, document, grant
-from tests.space.record.test_gate import LONG_AGO, chosen, practitioner
+from tests.space.record.gated import LONG_AGO, chosen, practitioner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,7 @@ from fhir_server.access.grant import OPEN, Grant
 from fhir_server.app import House
 from fhir_server.space.record.choices import choice_id
 from tests.space.record.callers import OWN, SYSTEM, Caller, document, grant
-from tests.space.record.test_gate import (
+from tests.space.record.gated import (
     DOCTOR,
     MASKED,
     SHOWS,

@@ -7,141 +7,42 @@ what is not there, whatever is written.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
-from fhir_server.app import House, opened
-from fhir_server.settings import Settings
-from fhir_server.space.record.invisible import VISIBLE_FROM
-from fhir_server.space.record.label_changes import BY_PATIENT, ROWS
+from fhir_server.access.grant import OPEN
+from fhir_server.app import House
+from fhir_server.space.record.label_changes import ROWS
 from tests.profiles import resources as r
 from tests.server.people import kept
 from tests.space.record.callers import Caller, Tree, labelled
+from tests.space.record.writers import (
+    A05,
+    ARCHIVED,
+    CALLERS,
+    LABELS,
+    PATCH,
+    PEOPLE,
+    WHOSE,
+    a_document,
+    parts,
+    replaced,
+    replacing,
+    sees,
+    stored,
+    writing,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PATCH = "application/json-patch+json"
-ARCHIVED = {"url": r.PDSM + "pdsm-ext-is-archived", "valueBoolean": True}
-_numbers = itertools.count(1)
-
-
-def _grant(level: str, subject: str | None, **more: Any) -> Grant:
-    return Grant((Scope(level, "*", VERBS),), subject, client="app", traced=False, **more)  # type: ignore[arg-type]
-
-
-CALLERS: Mapping[str, Grant] = {
-    "author": _grant("user", "Practitioner/author"),
-    "author by role": _grant("user", "PractitionerRole/author"),
-    "author in a record": _grant("user", "Practitioner/author", patient="a"),
-    "colleague": _grant("user", "Practitioner/colleague", role="PractitionerRole/colleague"),
-    "other": _grant("user", "Practitioner/other"),
-    "patient": _grant("patient", "Patient/a", patient="a", wards=frozenset({"a"})),
-    "representative": _grant("patient", "RelatedPerson/parent", patient="a", wards=frozenset({"a"})),
-    "caregiver": _grant("patient", "RelatedPerson/carer", patient="a", wards=frozenset({"a"})),
-    "software": Grant((Scope("system", "*", frozenset("cruds")),), client="lab", traced=False),
-}
-#: Whose document → its author, and which of the callers that is.
-WHOSE: Mapping[str, tuple[dict[str, Any], frozenset[str]]] = {
-    "a professional's": ({"reference": "#me"}, frozenset({"author", "author by role", "author in a record"})),
-    "the patient's": ({"reference": "Patient/a"}, frozenset({"patient"})),
-}
-PEOPLE = tuple(one for one in CALLERS if one != "software")
-LABELS = ("N", *ROWS)
-
-
-def a_practitioner(id: str, rpps: str) -> Tree:
-    return {
-        "resourceType": "Practitioner",
-        "id": id,
-        "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": rpps}],
-    }
-
-
-def a_role(id: str, organization: str) -> Tree:
-    found = {
-        "practitioner": {"reference": f"Practitioner/{id}"},
-        "organization": {"reference": f"Organization/{organization}"},
-    }
-    return {"resourceType": "PractitionerRole", "id": id, **found}
-
-
-def a_proche(id: str, code: str) -> Tree:
-    relation = {"coding": [{"system": r.nos("TRE_R260-HL7RoleClass"), "code": code}]}
-    return {
-        "resourceType": "RelatedPerson",
-        "id": id,
-        "patient": {"reference": "Patient/a"},
-        "relationship": [relation],
-    }
-
-
-PROFESSIONALS = ("author", "colleague", "other")
-RESOURCES: list[Tree] = [
-    {"resourceType": "Patient", "id": "a", "active": True, "birthDate": "2015-01-01"},
-    {"resourceType": "Patient", "id": "b", "active": True},
-    {"resourceType": "Organization", "id": "1", "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.2", "value": "1750000001"}]},
-    {"resourceType": "Organization", "id": "2", "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.2", "value": "1750000002"}]},
-    *(a_practitioner(id, f"9970021889{n}") for n, id in enumerate(PROFESSIONALS)),
-    a_role("author", "1"),
-    a_role("colleague", "1"),
-    a_role("other", "2"),
-    a_proche("parent", "PRS"),
-    a_proche("carer", "CAREGIVER"),
-    {
-        "resourceType": "CareTeam",
-        "id": "team",
-        "status": "active",
-        "subject": {"reference": "Patient/a"},
-        "period": {"start": "2020-01-01"},
-        "participant": [{"member": {"reference": f"Practitioner/{id}"}} for id in PROFESSIONALS],
-    },
-]  # fmt: skip
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with opened(Settings(data=tmp_path_factory.mktemp("writes"), base_url="http://127.0.0.1/fhir")) as found:
-        await kept(found, *RESOURCES)
+    async with writing(tmp_path_factory.mktemp("writes")) as found:
         yield found
-
-
-def a_document(whose: str, *codes: str, **more: Any) -> Tree:
-    """A document of patient a; a professional's names them by their RPPS alone, and the organisation it was for."""
-    contained = [
-        {
-            "resourceType": "PractitionerRole",
-            "id": "me",
-            "practitioner": {"reference": "#p"},
-            "organization": {"identifier": {"system": "urn:oid:1.2.250.1.71.4.2.2", "value": "1750000001"}},
-        },
-        {"resourceType": "Practitioner", "id": "p", "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "899700218890"}]},
-    ]  # fmt: skip
-    return {
-        "resourceType": "DocumentReference",
-        **({"contained": contained} if whose == "a professional's" else {}),
-        "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:oid:1.2.250.1.213.7.{next(_numbers)}"},
-        "status": "current",
-        "subject": {"reference": "Patient/a"},
-        "author": [WHOSE[whose][0]],
-        "content": [{"attachment": {"contentType": "text/plain", "url": "http://example.org/x"}}],
-        **({"securityLabel": labelled(*codes)} if codes else {}),
-        **more,
-    }
-
-
-async def stored(house: House, tree: Tree) -> str:
-    id = f"d{next(_numbers)}"
-    await kept(house, {**tree, "id": id})
-    return id
-
-
-def replacing(element: str, value: Any) -> list[Tree]:
-    return [{"op": "add", "path": f"/{element}", "value": value}]
 
 
 #: A write, what is sent, and who does it of a document: of that of a professional's, or the patient's, by whose it is.
@@ -159,19 +60,6 @@ MANAGED: Mapping[str, frozenset[str]] = {
     "delete": frozenset({"author"}),
     "archive": frozenset({"author"}),
 }
-
-
-def parts(caller: str, whose: str) -> frozenset[str]:
-    """What a caller is of a document."""
-    if caller in WHOSE[whose][1]:
-        return frozenset({"author", caller.partition(" ")[0]})
-    if caller in ("colleague", "author", "author by role", "author in a record"):
-        return frozenset({"colleague"} if caller == "colleague" and whose == "a professional's" else {"professional"})
-    return frozenset({caller})
-
-
-async def sees(house: House, caller: str, id: str) -> bool:
-    return (await Caller(house, CALLERS[caller])("GET", f"DocumentReference/{id}")).status == 200
 
 
 @pytest.mark.parametrize("write", PATCHES)
@@ -288,19 +176,14 @@ async def test_a_document_is_replaced_by_its_author_or_for_its_organisation(
     assert after["status"] == ("superseded" if may else "current")
 
 
-def replaced(id: str) -> list[Tree]:
-    return [{"code": "replaces", "target": {"reference": f"DocumentReference/{id}"}}]
-
-
-_A05 = r.nos("TRE_A05-TypeDocComplementaire")
 #: Type → who files it. Software of an administrator files all.
 TYPES: Mapping[tuple[str, str], frozenset[str]] = {
     ("http://loinc.org", "34112-3"): frozenset({"author", "colleague", "other"}),
     ("http://loinc.org", "74465-6"): frozenset({"author", "patient", "representative", "caregiver"}),
-    (_A05, "REMB"): frozenset(),
-    (_A05, "EXPPAT_1"): frozenset({"patient", "representative", "caregiver"}),
-    (_A05, "EXPPAT_3"): frozenset({"patient"}),
-    (_A05, "DOCPAT03"): frozenset({"patient", "representative", "caregiver"}),
+    (A05, "REMB"): frozenset(),
+    (A05, "EXPPAT_1"): frozenset({"patient", "representative", "caregiver"}),
+    (A05, "EXPPAT_3"): frozenset({"patient"}),
+    (A05, "DOCPAT03"): frozenset({"patient", "representative", "caregiver"}),
 }
 
 
@@ -323,7 +206,7 @@ FILED: list[tuple[str, Tree, str]] = [
     ("with whoever has a name", {"author": [{"reference": "Patient/a"}, {"display": "Dr House"}]}, "author"),
     ("with who is contained", {"author": [{"reference": "Patient/a"}, {"reference": "#d"}],
                                "contained": [{"resourceType": "Practitioner", "id": "d"}]}, "author"),
-    ("theirs and a laboratory's", {"type": {"coding": [*r.concept(_A05, "DOCPAT03")["coding"],
+    ("theirs and a laboratory's", {"type": {"coding": [*r.concept(A05, "DOCPAT03")["coding"],
                                                       *r.concept("http://loinc.org", "34112-3")["coding"]]}}, "type"),
     ("superseded", {"status": "superseded"}, "status"),
     ("deleted", {"status": "entered-in-error"}, "status"),
@@ -369,100 +252,6 @@ async def test_the_author_makes_nobody_else_the_author_by_what_is_contained(hous
     tree["contained"][1]["identifier"][0]["value"] = "899700218891"
     answer = await author("PUT", f"DocumentReference/{id}", tree)
     assert (answer.status, answer.expressions) == (422, ["DocumentReference.author"]), answer.json
-
-
-async def test_a_mask_by_its_patient_is_taken_back_by_them_alone(house: House) -> None:
-    id = await stored(house, a_document("a professional's", "N"))
-    url = f"DocumentReference/{id}"
-    patient, author = Caller(house, CALLERS["patient"]), Caller(house, CALLERS["author"])
-    masked = await patient("PATCH", url, replacing("securityLabel", labelled("MASQUE_PS")), PATCH)
-    assert masked.json["securityLabel"][0]["extension"] == [{"url": BY_PATIENT, "valueBoolean": True}]
-    # The author sees it, and sends it back without what they do not know of: it stays.
-    kept_so = await author("PUT", url, {**masked.json, "description": "x", "securityLabel": labelled("MASQUE_PS")})
-    assert kept_so.json["securityLabel"][0]["extension"] == [{"url": BY_PATIENT, "valueBoolean": True}]
-    refused = await author("PATCH", url, replacing("securityLabel", labelled("N")), PATCH)
-    assert (refused.status, refused.expressions) == (422, ["DocumentReference.securityLabel"])
-    assert (await patient("PATCH", url, replacing("securityLabel", labelled("N")), PATCH)).status == 200
-
-
-@pytest.mark.parametrize(
-    ("masks", "codes", "left"),
-    [
-        ("patient", ["N"], [("MASQUE_PS", True)]),
-        ("representative", ["R"], [("R", False), ("MASQUE_PS", True)]),
-        ("author", ["N"], [("N", False)]),
-    ],
-)
-async def test_a_new_version_takes_no_mask_of_the_patients_away(
-    house: House, masks: str, codes: list[str], left: list[tuple[str, bool]]
-) -> None:
-    id = await stored(house, a_document("a professional's", "N"))
-    url = f"DocumentReference/{id}"
-    masked = await Caller(house, CALLERS[masks])("PATCH", url, replacing("securityLabel", labelled("MASQUE_PS")), PATCH)
-    assert masked.status == 200
-    new = a_document("a professional's", *codes, relatesTo=replaced(id))
-    answer = await Caller(house, CALLERS["author"])("POST", "DocumentReference", new)
-    assert answer.status == 201, answer.json
-    found = [(one["coding"][0]["code"], "extension" in one) for one in answer.json["securityLabel"]]
-    assert sorted(found) == sorted(left)
-    assert await sees(house, "other", answer.json["id"]) == (masks == "author")
-
-
-async def test_a_new_version_is_no_new_month(house: House) -> None:
-    author = Caller(house, CALLERS["author"])
-    said = {"url": VISIBLE_FROM, "valueInstant": "2026-01-02T03:04:05Z"}
-    id = await stored(
-        house,
-        a_document("a professional's", securityLabel=[{"extension": [said], **labelled("INVISIBLE_PATIENT")[0]}]),
-    )
-    new = a_document("a professional's", "INVISIBLE_PATIENT", relatesTo=replaced(id))
-    answer = await author("POST", "DocumentReference", new)
-    [extension] = answer.json["securityLabel"][0]["extension"]
-    assert extension["valueInstant"].startswith("2026-01-02T03:04:05")
-    assert await sees(house, "patient", answer.json["id"])
-
-
-async def test_nobody_says_for_the_patient_that_they_masked_it(house: House) -> None:
-    mask = [{"extension": [{"url": BY_PATIENT, "valueBoolean": True}], **labelled("MASQUE_PS")[0]}]
-    tree = a_document("a professional's", securityLabel=mask)
-    answer = await Caller(house, CALLERS["author"])("POST", "DocumentReference", tree)
-    assert answer.status == 201
-    assert "extension" not in answer.json["securityLabel"][0]
-
-
-FIRST = "/securityLabel/0"
-#: Labels before, the patch of the first of them (domain file §1.3), who sends it → the labels after; None: refused.
-FIRSTS: list[tuple[list[str], str, str, list[str] | None]] = [
-    (["N"], "MASQUE_PS", "author", ["MASQUE_PS"]),
-    (["MASQUE_PS"], "N", "author", ["N"]),
-    (["INVISIBLE_PATIENT"], "MASQUE_PS", "author", ["INVISIBLE_PATIENT", "MASQUE_PS"]),
-    (["MASQUE_PS"], "INVISIBLE_PATIENT", "author", ["INVISIBLE_PATIENT", "MASQUE_PS"]),
-    (["INVISIBLE_REPRESENTANTS_LEGAUX"], "MASQUE_PS", "patient", ["INVISIBLE_REPRESENTANTS_LEGAUX", "MASQUE_PS"]),
-    (["INVISIBLE_PATIENT", "MASQUE_PS"], "N", "author", None),
-    (["MASQUE_PS", "INVISIBLE_PATIENT"], "N", "author", None),
-    (["R", "MASQUE_PS"], "N", "author", ["MASQUE_PS"]),
-]
-
-
-@pytest.mark.parametrize(("before", "code", "caller", "after"), FIRSTS, ids=[f"{b} {c} {w}" for b, c, w, _ in FIRSTS])
-async def test_the_first_label_is_replaced_and_no_other_is_lost(
-    house: House, before: list[str], code: str, caller: str, after: list[str] | None
-) -> None:
-    id = await stored(house, a_document("a professional's", *before))
-    sent = [{"op": "replace", "path": FIRST, "value": labelled(code)[0]}]
-    answer = await Caller(house, CALLERS[caller])("PATCH", f"DocumentReference/{id}", sent, PATCH)
-    if after is None:
-        assert (answer.status, answer.expressions) == (422, ["DocumentReference.securityLabel"])
-        return
-    now = (await Caller(house)("GET", f"DocumentReference/{id}")).json["securityLabel"]
-    assert sorted(one["coding"][0]["code"] for one in now) == after, answer.json
-
-
-async def test_a_label_is_taken_away_by_its_own_place(house: House) -> None:
-    id = await stored(house, a_document("a professional's", "INVISIBLE_PATIENT", "MASQUE_PS"))
-    sent = [{"op": "remove", "path": "/securityLabel/1"}]
-    answer = await Caller(house, CALLERS["author"])("PATCH", f"DocumentReference/{id}", sent, PATCH)
-    assert [one["coding"][0]["code"] for one in answer.json["securityLabel"]] == ["INVISIBLE_PATIENT"]
 
 
 async def test_what_was_superseded_or_deleted_stays_so(house: House) -> None:
