@@ -19,8 +19,8 @@ from fhir_server.space.catalogue.reports import Reports
 from fhir_server.space.catalogue.step_input import Act
 from tests.server.closed import BASE, ROOT, Space, serving
 from tests.site.accessible import document, errors, said
-from tests.site.desks import CRITERIA, FILE, FORM, STAFF, at_desk, desk, post, staffed, walked
-from tests.smart.browser import Browser, a_person
+from tests.site.desks import CRITERIA, FILE, FORM, at_desk, desk, post, staffed, walked
+from tests.smart.browser import Browser
 from tests.space.catalogue.filing import ACTS, APP, DPIA, PEOPLE, SUIVI, TODAY
 
 NEW = "/referencement/nouveau"
@@ -391,63 +391,3 @@ async def test_reports_are_read_answered_and_closed_by_the_administrator(space: 
     assert "Aucun signalement à traiter." in said(done) and "L’éditeur l’a retirée." in said(done)
     document(await post(browser, "/signalements/none", page, answer="x"), 404)
     document(await post(browser, f"/signalements/{made.id}", page, answer="x"), 404)
-
-
-PAGES = ["/referencement", NEW, "/signalements"]
-#: Who → status of each of `PAGES`.
-SEEN = {
-    "camille": [200, 200, 403],
-    "sacha": [200, 403, 403],
-    "claude": [200, 403, 403],
-    "alix": [200, 403, 200],
-    "nathalie": [403, 403, 403],
-    "docteur": [403, 403, 403],
-    "nobody": [303, 303, 303],
-}
-
-
-@pytest.mark.parametrize("login", SEEN)
-async def test_each_page_is_for_those_it_is_for(space: Space, login: str) -> None:
-    await a_person(space, "nathalie")
-    await a_person(space, "docteur", "Practitioner/d1")
-    browser = Browser(space) if login == "nobody" else await at_desk(space, login)
-    assert [(await browser.http.get(address)).status_code for address in PAGES] == SEEN[login]
-
-
-#: Who → where their space leads, and the head of each of their pages.
-PLACES = {
-    "camille": ["/referencement", "/catalogue"],
-    "alix": ["/referencement", "/signalements", "/urgences", "/catalogue"],
-    "nathalie": [
-        "/mon-dossier",
-        "/mes-messages",
-        "/mes-notifications",
-        "/mes-applications",
-        "/mes-acces",
-        "/catalogue",
-    ],
-    "docteur": ["/patients", "/messages", "/mes-notifications", "/outils", "/catalogue"],
-}
-
-
-@pytest.mark.parametrize("login", PLACES)
-async def test_one_s_space_leads_where_one_may_go(space: Space, login: str) -> None:
-    await a_person(space, "nathalie")
-    await a_person(space, "docteur", "Practitioner/d1")
-    browser = await at_desk(space, login)
-    page = document(await browser.http.get("/mon-espace"))
-    tiles = [one.removeprefix(ROOT) for one in page.xpath("//main/nav//a/@href")]
-    assert tiles == [*PLACES[login], "/auth/me"]
-    for path in tiles:
-        page = document(await browser._followed(await browser.http.get(path)))
-        head = [one.removeprefix(ROOT) for one in page.xpath("//header/nav[1]//a/@href")]
-        assert head == ["/mon-espace", *tiles]
-
-
-async def test_signing_in_leads_back_to_the_desk(space: Space) -> None:
-    browser = Browser(space)
-    page = await browser.http.get("/referencement")
-    assert page.headers["location"] == "/auth/sign-in?then=%2Freferencement"
-    back = await browser.sign_in(await browser._followed(page), "sacha")
-    assert str(back.url).endswith("/referencement")
-    assert set(STAFF) > {"sacha"}
