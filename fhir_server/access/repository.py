@@ -22,8 +22,7 @@ from fhir_server.access.record_owner import owner
 from fhir_server.access.rules import Decision
 from fhir_server.access.sight import Sight
 from fhir_server.access.touched import Touched
-from fhir_server.access.write_judging import Written, require_written
-from fhir_server.access.write_rules import asks_whose
+from fhir_server.access.write_judging import Written, refuse_seen, require_written
 from fhir_server.fhir.json import serialize, stamped
 from fhir_server.fhir.outcome import Forbidden, Gone, NotFound
 from fhir_server.search.indexing.extract import extract
@@ -193,18 +192,13 @@ class Repository:
             keeper = self.policy.keeper(type) if verb in "ud" else None
             if keeper is not None and await self.shows(version):
                 raise Forbidden(f"This {type} is {keeper.reason}.")
-            if await self._is_anothers(version, verb):
-                raise Forbidden(f"This {type} is not in the record of the token's patient.")
+            await refuse_seen(self, version, verb)
             if _log.isEnabledFor(logging.DEBUG):
                 # Which rule, and of which type: nothing of the resource.
                 decided = await self.sight.decided(version, verb)
                 _log.debug("%s by %s: %s %s", decided.outcome, decided.rule, verb, type)
             return None
         return version
-
-    async def _is_anothers(self, version: Version, verb: str) -> bool:
-        """Whether the caller sees what they may not write, since it is not the patient's: that is no secret to them."""
-        return verb in "ud" and asks_whose(self.rule(version.type, verb)) and await self.shows(version)
 
     async def find(
         self,
@@ -316,8 +310,7 @@ class Repository:
         """
         self.require(before.type, "d")
         if not await self.sees(before, "d"):
-            if await self._is_anothers(before, "d"):
-                raise Forbidden(f"This {before.type} is not in the record of the token's patient.")
+            await refuse_seen(self, before, "d")
             raise NotFound(f"There is no such {before.type}.")
         self.touched.ends(before)
         return Delete(before.type, before.id, before.version)

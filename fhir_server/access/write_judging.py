@@ -69,6 +69,21 @@ async def require_written(caller: Repository, judge: Judge, wanted: Written) -> 
         raise Forbidden(f"A person's token does not change this of a {type}.", element)
 
 
+async def refuse_seen(caller: Repository, stored: Version, verb: str) -> None:
+    """Refuse with the reason to change what the caller sees: that it is there is no secret to them.
+
+    Raises:
+        Forbidden: it is not the patient's, or a rule of a service says whose it is to change.
+    """
+    if verb not in "ud" or not await caller.shows(stored):
+        return
+    if asks_whose(caller.rule(stored.type, verb)):
+        raise Forbidden(f"This {stored.type} is not in the record of the token's patient.")
+    decided = await caller.sight.decided(stored, verb)
+    if any(one.name == decided.rule for one in caller.policy.rules):
+        raise Forbidden(f"This {stored.type} is {decided.reason}.")
+
+
 async def _owned(caller: Repository, judge: Judge, wanted: Written) -> tuple[Owner, Index]:
     """Whose what is to be written says it is, and the index with the row that says so."""
     type, index, before = wanted.type, wanted.index, wanted.before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.space.accesses.service import ACCESSES
+from fhir_server.space.agenda.service import AGENDA
 from fhir_server.space.catalogue.service import CATALOGUE
 from fhir_server.space.guides.service import GUIDES
 from fhir_server.space.mailboxes.service import MAILBOXES
@@ -12,4 +13,4 @@ from fhir_server.space.record.service import RECORD
 from fhir_server.space.service import Service
 
 #: In the order in which their jobs are done.
-SERVICES: tuple[Service, ...] = (NOTICES, CATALOGUE, ACCESSES, MAILBOXES, RECORD, MESSAGES, GUIDES)
+SERVICES: tuple[Service, ...] = (NOTICES, CATALOGUE, ACCESSES, MAILBOXES, RECORD, MESSAGES, AGENDA, GUIDES)

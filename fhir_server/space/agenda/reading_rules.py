@@ -1,0 +1,124 @@
+"""Who sees and who changes what of the agenda.
+
+Appointments say of somebody's health whom they see and how often: a professional sees those in which they take part,
+and those that their software made; no care team, agreement or emergency shows them others', which the national product
+shows to the patient alone (domain file §2.8). The patient's own entries are shown to no professional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from fhir_server.access.grant import Grant
+from fhir_server.access.repository import Repository
+from fhir_server.access.rules import Asked, Facts, Rule
+from fhir_server.access.write_rules import administers
+from fhir_server.fhir.json import parse
+from fhir_server.space.acting import minute
+from fhir_server.space.agenda.authors import is_patients, is_professional
+from fhir_server.space.agenda.model import local
+from fhir_server.space.agenda.rows import MADE_BY, NOTEBOOK
+from fhir_server.space.record import professionals
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Linked, Not, Refers, Token, either
+
+_ACTORS = ("Practitioner/", "PractitionerRole/", "Organization/")
+_PRIVATE = Token(NOTEBOOK, "1")
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """References by which the agenda names a professional: themself, the role they act in, its services."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    subject: str
+    role: str | None
+    now: int
+
+
+def _of(grant: Grant) -> Hashable | None:
+    return _Key(grant.subject or "", grant.role, minute()) if is_professional(grant) else None
+
+
+async def _read(own: Repository, asked: Hashable) -> Acting:
+    assert isinstance(asked, _Key)
+    if asked.subject.startswith("Organization/"):
+        return Acting(frozenset({asked.subject}))
+    who = await professionals.read(own, asked.subject, asked.role)
+    if who.ended:
+        return Acting(frozenset())
+    role = await own.current(*who.role.split("/", 1)) if who.role.count("/") == 1 else None
+    tree = parse(role.body) if role is not None and not role.deleted else {}
+    served = {local(one, "") for one in tree.get("healthcareService", ())}
+    return Acting(frozenset({*(one for one in who.authors if one.startswith(_ACTORS)), *who.names, *served} - {""}))
+
+
+FACTS = Facts(_of, _read, frozenset({"Practitioner", "PractitionerRole"}))
+
+
+def _others_appointments(asked: Asked) -> Filter:
+    if asked.verb == "c":
+        return NOTHING
+    names = asked.facts.names if isinstance(asked.facts, Acting) else frozenset[str]()
+    taking_part = [Refers("actor", one) for one in sorted(names)]
+    return either([Not(either([*taking_part, *_own_software(asked.grant)])), _PRIVATE])
+
+
+def _others_agendas(asked: Asked) -> Filter:
+    """Of schedules and slots, what a professional does not change: whoever may book reads them."""
+    if asked.verb not in "ud" or not isinstance(asked.facts, Acting):
+        return NOTHING
+    mine: Filter = either([Refers("actor", one) for one in sorted(asked.facts.names)])
+    if asked.type == "Slot":
+        mine = Linked("schedule", "Schedule", mine) if mine != NOTHING else NOTHING
+    return Not(either([mine, *_own_software(asked.grant)]))
+
+
+def _software_alone(asked: Asked) -> Filter:
+    """What needs no facts: software without a person, and what the patient's side changes."""
+    grant = asked.grant
+    if is_patients(grant):
+        return _patients(asked)
+    if is_professional(grant) or administers(grant) or asked.verb == "c":
+        return NOTHING
+    if asked.type != "Appointment" and asked.verb in "rs":
+        return NOTHING
+    return Not(either(_own_software(grant)))
+
+
+def _patients(asked: Asked) -> Filter:
+    """Schedules and slots are not theirs to write; which appointments are, `writing` says in words."""
+    return EVERYTHING if asked.verb in "cud" and asked.type != "Appointment" else NOTHING
+
+
+def _own_software(grant: Grant) -> list[Filter]:
+    return [Token(MADE_BY, grant.client)] if grant.client is not None else []
+
+
+RULES = (
+    Rule(
+        "agenda-parties",
+        "an appointment of others",
+        frozenset({"Appointment"}),
+        withholds=_others_appointments,
+        of_writes=False,
+        facts=FACTS,
+    ),
+    Rule(
+        "agenda-owners",
+        "of another's agenda",
+        frozenset({"Schedule", "Slot"}),
+        withholds=_others_agendas,
+        facts=FACTS,
+    ),
+    Rule(
+        "agenda-software",
+        "made by other software, and changed there",
+        frozenset({"Appointment", "Schedule", "Slot"}),
+        withholds=_software_alone,
+    ),
+)

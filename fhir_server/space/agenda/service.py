@@ -1,0 +1,30 @@
+"""The health agenda: what software books, and what people keep of their own.
+
+https://interop.esante.gouv.fr/ig/fhir/gap, domain file §2.8.
+"""
+
+from __future__ import annotations
+
+from fhir_server.interactions.pipeline import Step
+from fhir_server.space.agenda import authors, booking, reading_rules, writing
+from fhir_server.space.service import Service
+
+_HERE = "fhir_server.space.agenda"
+_APPOINTMENTS, _SLOTS = frozenset({"Appointment"}), frozenset({"Slot"})
+
+AGENDA = Service(
+    "agenda",
+    rules=reading_rules.RULES,
+    steps=(
+        Step("agenda-authors", frozenset({"Appointment", "Schedule", "Slot"}), arrange=authors.arrange),
+        Step("agenda", _APPOINTMENTS | _SLOTS, validate=writing.validate),
+        Step("appointments", _APPOINTMENTS, judge=writing.judge, complete=booking.complete),
+        Step("bookings", _APPOINTMENTS | _SLOTS, together=booking.together),
+        Step("slots", _SLOTS, complete=booking.keep_filled),
+    ),
+    rows={
+        "Appointment": f"{_HERE}.rows:made",
+        "Schedule": f"{_HERE}.rows:made",
+        "Slot": f"{_HERE}.rows:slots",
+    },
+)
