@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.party import Named, Party, Profession
-from fhir_server.fhir.json import parse
+from fhir_server.access.trees import tree_of
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -57,7 +57,7 @@ async def _trees(repository: Repository, *references: str) -> list[dict[str, Any
     with repository.together():
         await repository.ahead([key for key in keys if all(key)])
         versions = [await repository.current(*key) if all(key) else None for key in keys]
-    return [parse(one.body) if one is not None and not one.deleted else {} for one in versions]
+    return [tree_of(one) for one in versions]
 
 
 def _named(reference: str, tree: Mapping[str, Any]) -> Named:

@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from fhir_server.demo.conversations import conversations
-from fhir_server.population.codes import FR_CORE, INS_DEMO, ROLE_CLASS, ROLE_CODE, reference, typed_identifier
+from fhir_server.fhir.nos import ROLE_CLASS, ROLE_CODE
+from fhir_server.population.codes import FR_CORE, INS_DEMO, reference, typed_identifier
 from fhir_server.population.registration import ins
 from fhir_server.smart.people.accounts import Duty
 from fhir_server.space.record.choices import Choice, to_consent

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from fhir_server.population.codes import FR_CORE, OWN, SPECIALTY, concept, reference
+from fhir_server.fhir.nos import SPECIALTY
+from fhir_server.population.codes import FR_CORE, OWN, concept, reference
 from fhir_server.population.districts import District, Professional
 from fhir_server.population.people import Person
 from fhir_server.population.tables import Wheel

@@ -13,7 +13,8 @@ from functools import cache
 from html import escape
 from random import Random
 
-from fhir_server.population.codes import FORMAT, LOINC, nos
+from fhir_server.fhir.nos import IHE_FORMAT, nos
+from fhir_server.population.codes import LOINC
 from fhir_server.population.districts import Professional
 from fhir_server.population.people import Person
 from fhir_server.population.tables import rows
@@ -53,7 +54,7 @@ def format_of(code: str) -> dict[str, str] | None:
     row = _kinds().get(code)
     if row is None:
         return None
-    return {"system": FORMAT if row["format"].startswith("urn:ihe:") else NATIONAL_FORMAT, "code": row["format"]}
+    return {"system": IHE_FORMAT if row["format"].startswith("urn:ihe:") else NATIONAL_FORMAT, "code": row["format"]}
 
 
 def is_cda(rng: Random, code: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-NOS = "https://mos.esante.gouv.fr/NOS"
 FR_CORE = "https://hl7.fr/ig/fhir/core/StructureDefinition"
 IDENTIFIER_TYPES = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
 PDSM = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition"
@@ -20,24 +19,6 @@ FINESS = "https://finess.esante.gouv.fr"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 URI = "urn:ietf:rfc:3986"
-
-
-def nos(name: str) -> str:
-    """The canonical of a national code system from its name: "TRE_R38-SpecialiteOrdinale"."""
-    return f"{NOS}/{name}/FHIR/{name.replace('_', '-')}"
-
-
-PROFESSION = nos("TRE_G15-ProfessionSante")
-SPECIALTY = nos("TRE_R38-SpecialiteOrdinale")
-FACILITY = nos("TRE_R02-SecteurActivite")
-PRACTICE = nos("TRE_A01-CadreExercice")
-NON_PROFESSIONAL = nos("TRE_A00-ProducteurDocNonPS")
-CLASS = nos("TRE_A03-ClasseDocument")
-CONFIDENTIALITY = nos("TRE_A08-HL7Confidentiality")
-VISIBILITY = nos("TRE_A07-StatutVisibiliteDocument")
-FORMAT = nos("TRE_A11-IheFormatCode")
-ROLE_CLASS = nos("TRE_R260-HL7RoleClass")
-ROLE_CODE = nos("TRE_R216-HL7RoleCode")
 
 
 def coding(system: str, code: str, display: str) -> dict[str, Any]:

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from fhir_server.fhir.nos import FACILITY, PROFESSION, SPECIALTY
 from fhir_server.population.codes import (
-    FACILITY,
     FINESS,
     FR_CORE,
     ID_NAT_PS,
     ID_NAT_ST,
-    PROFESSION,
     RPPS,
-    SPECIALTY,
     concept,
     reference,
     typed_identifier,

@@ -15,26 +15,9 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
+from fhir_server.fhir.nos import CLASS, CONFIDENTIALITY, FACILITY, IHE_FORMAT, NON_PROFESSIONAL, PRACTICE, VISIBILITY
 from fhir_server.population.cda import Told, cda, format_of, is_cda
-from fhir_server.population.codes import (
-    CLASS,
-    CONFIDENTIALITY,
-    FACILITY,
-    FORMAT,
-    ID_NAT_PS,
-    ID_NAT_ST,
-    INS_DEMO,
-    MHD,
-    NON_PROFESSIONAL,
-    OWN,
-    PDSM,
-    PRACTICE,
-    URI,
-    VISIBILITY,
-    coding,
-    concept,
-    reference,
-)
+from fhir_server.population.codes import ID_NAT_PS, ID_NAT_ST, INS_DEMO, MHD, OWN, PDSM, URI, coding, concept, reference
 from fhir_server.population.districts import District, Professional
 from fhir_server.population.papers import paper
 from fhir_server.population.people import MAJORITY_YEARS, Person
@@ -221,7 +204,7 @@ def _body(
     kind, format = draft.kind, format_of(draft.kind["code"])
     if not draft.series or draft.author is None or format is None:
         body = paper(kind["label"], lines(kind["class"]), _words(person, draft, master))
-        return body, "application/pdf", coding(FORMAT, "urn:ihe:iti:xds-sd:pdf:2008", _PDF)
+        return body, "application/pdf", coding(IHE_FORMAT, "urn:ihe:iti:xds-sd:pdf:2008", _PDF)
     name, series = (one.removeprefix("urn:uuid:") for one in (master, draft.series))
     told = Told(person, draft.author, kind, draft.day, when, name, series, edition)
     return cda(told, rng), "text/xml", format

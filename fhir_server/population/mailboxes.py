@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.population.codes import nos
+from fhir_server.fhir.nos import nos
 from fhir_server.population.world import plain
 
 _METADATA = "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-mailbox-mss-metadata"

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from fhir_server.population.codes import FR_CORE, INS_DEMO, ROLE_CLASS, ROLE_CODE, reference, typed_identifier
+from fhir_server.fhir.nos import ROLE_CLASS, ROLE_CODE
+from fhir_server.population.codes import FR_CORE, INS_DEMO, reference, typed_identifier
 from fhir_server.population.tables import Wheel, first_names, wheel
 from fhir_server.population.world import World, address, family_name, insee, phone, plain, street
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, time, timedelta
 from random import Random
 from typing import Any
 
-from fhir_server.population.codes import ID_NAT_PS, ID_NAT_ST, OWN, PROFESSION, coding
+from fhir_server.fhir.nos import PROFESSION
+from fhir_server.population.codes import ID_NAT_PS, ID_NAT_ST, OWN, coding
 from fhir_server.population.districts import District, Professional
 from fhir_server.population.people import Person
 from fhir_server.population.tables import rows

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fhir_server.fhir.nos import nos
 from fhir_server.population.registration import finess, ins, rpps
 from fhir_server.population.tables import rows, wheel
 
@@ -99,7 +100,7 @@ def insee(code: str) -> dict[str, Any]:
     """The extension that carries a commune's (or a foreign country's) INSEE code."""
     return {
         "url": "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code",
-        "valueCoding": {"system": "https://mos.esante.gouv.fr/NOS/TRE_R13-Commune/FHIR/TRE-R13-Commune", "code": code},
+        "valueCoding": {"system": nos("TRE_R13-Commune"), "code": code},
     }
 
 

@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.access.trees import referred
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse
+from fhir_server.fhir.nos import CAREGIVER
 from fhir_server.space.paris import PARIS
 from fhir_server.store.filters import Filter, Id, Not, Refers, Token, both, either
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
 #: Years after which nobody acts for somebody because they are a minor (Code civil, art. 414).
 MAJORITY = 18
-#: Role class of somebody who cares for an adult, and was chosen by them.
-_CAREGIVER = "CAREGIVER"
 #: RelatedPersons of one patient: more are not looked at.
 _MOST = 200
 #: The pace at which time enters a rule, in µs.
@@ -65,7 +65,7 @@ def is_of_age(tree: Mapping[str, Any], now: int) -> bool:
 
 async def _cared_for(own: Repository, subject: str, adults: Collection[str], now: int) -> set[str]:
     """Those of the patients whose caregiver the person is."""
-    who = await _read(own, subject)
+    who = await referred(own, subject)
     mine = set(_named(who))
     where: Filter = either([Refers("patient", f"Patient/{id}") for id in sorted(adults)])
     page = await own.find({"RelatedPerson": both(where, Not(Token("active", "false")))}, count=_MOST)
@@ -73,14 +73,15 @@ async def _cared_for(own: Repository, subject: str, adults: Collection[str], now
     for version in page.versions:
         tree = parse(version.body)
         is_self = f"RelatedPerson/{version.id}" == subject
-        if (is_self or mine & set(_named(tree))) and _cares(tree) and _holds(tree, now):
+        if (is_self or mine & set(_named(tree))) and cares(tree) and _holds(tree, now):
             found.add(str(tree.get("patient", {}).get("reference", "")).rpartition("/")[2])
     return found
 
 
-def _cares(tree: Mapping[str, Any]) -> bool:
+def cares(tree: Mapping[str, Any]) -> bool:
+    """Whether a RelatedPerson cares for somebody, and does not represent them."""
     return any(
-        coding.get("code") == _CAREGIVER
+        coding.get("code") == CAREGIVER
         for concept in tree.get("relationship", ())
         for coding in concept.get("coding", ())
     )
@@ -100,8 +101,3 @@ def _named(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _identifiers(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in tree.get("identifier", ()) if isinstance(one, dict)]
-
-
-async def _read(own: Repository, reference: str) -> dict[str, Any]:
-    version = await own.current(*reference.split("/", 1))
-    return parse(version.body) if version is not None and not version.deleted else {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhir_server.access.repository import Repository
-from fhir_server.fhir.json import parse
+from fhir_server.access.trees import tree_of
 
 
 async def names(repository: Repository, references: Iterable[str]) -> dict[str, str]:
@@ -15,7 +15,7 @@ async def names(repository: Repository, references: Iterable[str]) -> dict[str, 
     with repository.together():
         await repository.ahead(keys)
         versions = [await repository.current(*key) for key in keys]
-    trees = [parse(one.body) if one is not None and not one.deleted else {} for one in versions]
+    trees = [tree_of(one) for one in versions]
     found = {f"{type}/{id}": _name(tree) for (type, id), tree in zip(keys, trees, strict=True)}
     return {reference: name for reference, name in found.items() if name}
 

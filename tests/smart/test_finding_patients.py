@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.population.codes import ROLE_CLASS
+from fhir_server.fhir.nos import ROLE_CLASS
 from fhir_server.smart.people.patients import known_enough
 from tests.server.closed import Space
 from tests.site.catalogue import INS_DEMO

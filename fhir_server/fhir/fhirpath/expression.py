@@ -6,9 +6,9 @@ http://hl7.org/fhirpath/N1, https://hl7.org/fhir/R4/fhirpath.html
 from __future__ import annotations
 
 import decimal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_server.fhir.fhirpath import compiler, semantics
 from fhir_server.fhir.fhirpath.environment import (
@@ -28,6 +28,7 @@ from fhir_server.fhir.fhirpath.syntax import Tree
 from fhir_server.work.budget import spend
 
 Input = dict[str, Any] | Node
+T = TypeVar("T")
 _LONGEST_KEPT = 500  #: characters; of R4's invariants the longest has 366
 
 
@@ -68,11 +69,7 @@ class Expression:
         Raises:
             EvaluationError: the expression means nothing for this input, or asks for too much work.
         """
-        this, env = environment(tree, root, variables, resolve, services, allowance)
-        try:
-            return self._collection(env, this)
-        except (RecursionError, decimal.DecimalException) as error:
-            raise EvaluationError("The FHIRPath expression cannot be evaluated.", code="too-costly") from error
+        return _asked(self._collection, *environment(tree, root, variables, resolve, services, allowance))
 
     def truth(
         self,
@@ -84,11 +81,7 @@ class Expression:
         services: Services = NO_SERVICES,
     ) -> bool | None:
         """The expression as a condition: true, false, or None where it is empty. Arguments and errors as `values`."""
-        this, env = environment(tree, root, variables, resolve, services)
-        try:
-            return self._truth(env, this)
-        except (RecursionError, decimal.DecimalException) as error:
-            raise EvaluationError("The FHIRPath expression cannot be evaluated.", code="too-costly") from error
+        return _asked(self._truth, *environment(tree, root, variables, resolve, services))
 
     def holds(
         self,
@@ -101,6 +94,13 @@ class Expression:
     ) -> bool:
         """Whether the expression is true; empty is not. Arguments and errors as `values`."""
         return self.truth(tree, root=root, variables=variables, resolve=resolve, services=services) is True
+
+
+def _asked(ask: Callable[[Environment, list[Node]], T], this: list[Node], env: Environment) -> T:
+    try:
+        return ask(env, this)
+    except (RecursionError, decimal.DecimalException) as error:
+        raise EvaluationError("The FHIRPath expression cannot be evaluated.", code="too-costly") from error
 
 
 def environment(

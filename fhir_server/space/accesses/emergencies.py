@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.audit.reading import AuditReader
-from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
 from fhir_server.space.notices.telling import Notices
 from fhir_server.space.service import Surroundings
@@ -52,10 +51,6 @@ class EmergencyNotices:
 
     async def _attending(self, patient: str) -> list[str]:
         """The doctors who attend a patient."""
-        tree = await self._read(f"Patient/{patient}")
+        tree = await referred(self._repository, f"Patient/{patient}")
         named = (str(one.get("reference", "")) for one in tree.get("generalPractitioner", ()))
         return [one for one in named if one.startswith("Practitioner/") and one.count("/") == 1]
-
-    async def _read(self, reference: str) -> dict[str, Any]:
-        version = await self._repository.current(*reference.split("/", 1))
-        return parse(version.body) if version is not None and not version.deleted else {}

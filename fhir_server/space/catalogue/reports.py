@@ -14,6 +14,7 @@ from typing import Any
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
 from fhir_server.access.touched import Touched
+from fhir_server.access.trees import tree_of
 from fhir_server.audit.exchanges import exchange_events
 from fhir_server.audit.recording import record
 from fhir_server.fhir.json import parse, serialize
@@ -95,7 +96,7 @@ class Reports:
         """
         server = self._catalogue.repository
         before = await server.current("Task", id)
-        tree = parse(before.body) if before is not None and not before.deleted else {}
+        tree = tree_of(before)
         if before is None or not _is_report(tree):
             raise NotFound("There is no such report.")
         note = [{"text": answer, "time": datetime.now(UTC).isoformat(timespec="seconds")}] if answer else []

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_server.fhir.nos import nos
+
 #: Extension of the ContactPoint that makes it a mailbox.
 METADATA = "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-mailbox-mss-metadata"
 #: Extension of the ContactPoint that says which secure mail it is; the guide calls it compulsory.
 EMAIL_TYPE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-contact-point-email-type"
-MAILBOX_TYPES = "https://mos.esante.gouv.fr/NOS/TRE_R257-TypeBAL/FHIR/TRE-R257-TypeBAL"
-MAIL_TYPES = "https://mos.esante.gouv.fr/NOS/TRE_R256-TypeMessagerie/FHIR/TRE-R256-TypeMessagerie"
+MAILBOX_TYPES = nos("TRE_R257-TypeBAL")
+MAIL_TYPES = nos("TRE_R256-TypeMessagerie")
 MSSANTE = {"system": MAIL_TYPES, "code": "MSSANTE"}
 #: Types of resources that have mailboxes.
 HOLDERS = ("Organization", "Practitioner", "PractitionerRole")

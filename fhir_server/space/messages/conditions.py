@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.access.write_rules import people
 from fhir_server.fhir.dates import interval
 from fhir_server.interactions.exchange import Context
@@ -19,7 +20,7 @@ from fhir_server.space.messages.ending import sent_now
 from fhir_server.space.messages.model import Message, side
 from fhir_server.space.messages.rows import ENDS
 from fhir_server.space.messages.situation import blocks, last_word, words_of
-from fhir_server.space.messages.writers import Writer, read, writer_of
+from fhir_server.space.messages.writers import Writer, writer_of
 from fhir_server.space.paris import PARIS
 from fhir_server.store.filters import Filter, Id, Range, Token, both
 from fhir_server.store.protocol import Guard
@@ -42,7 +43,7 @@ async def _conditions(own: Repository, message: Message, writer: Writer, among: 
     if patient is not None and message.patient not in among.present:
         now = Range("_lastUpdated", low_from=patient.at * 1000, high_to=patient.at * 1000)
         yield Guard("Patient", both(Id((patient.id,)), now), frozenset({patient.id}))
-    parties = {one: await read(own, one) for one in dict.fromkeys((*message.recipients, message.sender))}
+    parties = {one: await referred(own, one) for one in dict.fromkeys((*message.recipients, message.sender))}
     for _, blocked in blocks(message, writer, parties):
         yield Guard("Consent", blocked, frozenset())
     for one in message.recipients if writer.side == "patient" and message.answers is None else ():

@@ -9,17 +9,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.fhir.json import parse
+from fhir_server.fhir.nos import FACILITY
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.space.messages.model import local
-from fhir_server.space.messages.writers import read
 from fhir_server.space.record.rows import AUTHOR_ORGANISATION, FINESS, ID_NAT_STRUCT, national_structure
 from fhir_server.space.record.writers import written_by
 from fhir_server.store.filters import Filter, Linked, Not, Range, Refers, Token, both, either
 
 WITHIN = timedelta(days=365)
-_SECTORS = "https://mos.esante.gouv.fr/NOS/TRE_R02-SecteurActivite/FHIR/TRE-R02-SecteurActivite"
-_PHARMACY = spelling("SA33", _SECTORS)
+_PHARMACY = spelling("SA33", FACILITY)
 #: Statuses of a MedicationDispense by which nothing was handed over (R4 medicationdispense-status).
 _NOT_DONE = ("cancelled", "declined", "entered-in-error", "preparation", "stopped", "unknown")
 
@@ -28,7 +28,7 @@ async def has_dispensed(own: Repository, patient: str, organization: str, now: d
     """Whether a pharmacy ("Organization/1") dispensed to a patient ("Patient/1") within a year before an instant."""
     if not organization.startswith("Organization/"):
         return False
-    theirs = [organization, *_identified(await read(own, organization))]
+    theirs = [organization, *_identified(await referred(own, organization))]
     dispensed, documents = _of(patient, now)
     by_them = either([Token(AUTHOR_ORGANISATION, one) for one in theirs])
     scopes: list[dict[str, Filter]] = [
@@ -50,7 +50,7 @@ async def dispensers(own: Repository, patient: str, now: datetime, most: int) ->
     for version in handed.versions:
         for performer in parse(version.body).get("performer", ()):
             actor = local(performer.get("actor"), own.base)
-            role = await read(own, actor) if actor.startswith("PractitionerRole/") else {}
+            role = await referred(own, actor) if actor.startswith("PractitionerRole/") else {}
             found[local(role.get("organization"), own.base) or actor] = None
     for version in filed.versions:
         for name in sorted(written_by(parse(version.body), own.base)[1]):

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.nos import DOCUMENT_TYPES, NON_PROFESSIONAL
 from fhir_server.fhir.outcome import Forbidden, Invalid, InvalidParameter, NotFound
 from fhir_server.interactions.binary import RAW
 from fhir_server.interactions.exchange import Context, Request, Response
@@ -24,10 +25,9 @@ from fhir_server.space.messages.writers import writer_of
 from fhir_server.space.record.content.step import LONGEST_TITLE
 from fhir_server.space.record.pages.filing import Draft, to_resource, unless
 
-_NOS = "https://mos.esante.gouv.fr/NOS"
-_TYPES = f"{_NOS}/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05-TypeDocComplementaire"
-_PRODUCERS = f"{_NOS}/TRE_A00-ProducteurDocNonPS/FHIR/TRE-A00-ProducteurDocNonPS"
-_PATIENT = {"coding": [{"system": _PRODUCERS, "code": "EXP_PATIENT", "display": "Expression personnelle du patient"}]}
+_PATIENT = {
+    "coding": [{"system": NON_PROFESSIONAL, "code": "EXP_PATIENT", "display": "Expression personnelle du patient"}],
+}
 _CUSTODIAN = {"display": "Mon espace santé"}
 #: Names the documents that files of messages become.
 _NAMES = uuid.UUID("6b7f0f0e-5a4e-4b5e-9f53-0d7f5a9b6c21")
@@ -90,7 +90,7 @@ def _draft(
         number=str(uuid.uuid5(_NAMES, f"{message.patient} {id} {file.place}")),
         title=title,
         description="",
-        type={"system": _TYPES, "code": call.inputs.one("type") or ""},
+        type={"system": DOCUMENT_TYPES, "code": call.inputs.one("type") or ""},
         day=sent.astimezone(zone).date(),
         media_type=media_type.partition(";")[0],
         body=body,

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.fhir.json import parse
 from fhir_server.space.acting import minute
 from fhir_server.space.messages.dispensing import has_dispensed
 from fhir_server.space.messages.model import Message, local, message_of, side
 from fhir_server.space.messages.rows import DRAFT_OF, ENDS, FROM, THREAD
-from fhir_server.space.messages.writers import Writer, read
+from fhir_server.space.messages.writers import Writer
 from fhir_server.space.record.choices import in_force
 from fhir_server.store.filters import Filter, Missing, Refers, Token, both
 from fhir_server.store.protocol import NEWEST, Sort
@@ -73,9 +74,9 @@ async def situation(repository: Repository, message: Message, writer: Writer, no
     """The situation in which the caller would send a message at an instant."""
     own = repository.as_server()
     answered, first = await _thread(repository, message)
-    patient = await read(own, message.patient)
+    patient = await referred(own, message.patient)
     theirs = [one for one in message.recipients if side(one) == "professional"]
-    people = {one: await read(own, one) for one in dict.fromkeys((*message.recipients, message.sender))}
+    people = {one: await referred(own, one) for one in dict.fromkeys((*message.recipients, message.sender))}
     reachable = writer.side == "patient"
     return Situation(
         message=message,

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from fhir_server.access.trees import referred
 from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
 from fhir_server.space.messages.mail.mailboxes import mailbox_of
 from fhir_server.space.messages.mail.outgoing import PLACE as MAIL
 from fhir_server.space.messages.model import Message, local, message_of
 from fhir_server.space.messages.rows import FROM
-from fhir_server.space.messages.writers import read
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Filter, Missing, Range, Token, both, either
 from fhir_server.store.protocol import Sort
@@ -74,7 +74,7 @@ class Announced:
 
     async def _reached_by(self, recipient: str) -> str:
         """The professional ("Practitioner/1") of a recipient; "" for none, and for who has it as a mail."""
-        tree = await read(self._around.repository(), recipient)
+        tree = await referred(self._around.repository(), recipient)
         mailed = bool(mailbox_of(tree)) and await self._around.records.get(MAIL, "") is not None
         who = recipient if recipient.startswith("Practitioner/") else local(tree.get("practitioner"))
         return "" if mailed or not who.startswith("Practitioner/") else who

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
 from fhir_server.space.messages.model import Side, local
@@ -90,7 +91,7 @@ def _acting(kind: str) -> Kind:
 
 async def _standing_in(own: Repository, subject: str, patient: str) -> frozenset[str]:
     """As whom somebody writes for a patient: in the patient's name, or as who they are to them."""
-    who = await read(own, subject)
+    who = await referred(own, subject)
     mine = {(one.get("system"), one.get("value")) for one in who.get("identifier", ()) if one.get("value")}
     found = {patient}
     if subject.startswith("RelatedPerson/") and local(who.get("patient")) == patient:
@@ -106,10 +107,3 @@ async def _standing_in(own: Repository, subject: str, patient: str) -> frozenset
 
 #: RelatedPersons of one patient: more are not looked at.
 _RELATED = 200
-
-
-async def read(own: Repository, reference: str) -> dict[str, Any]:
-    """What a literal reference names; {} where it is not there."""
-    type, slash, id = reference.partition("/")
-    version = await own.current(type, id) if slash and type and id else None
-    return parse(version.body) if version is not None and not version.deleted else {}

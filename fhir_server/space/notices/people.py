@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from fhir_server.fhir.json import parse
+from fhir_server.access.trees import referred
 from fhir_server.smart.people.accounts import Account, Accounts
 from fhir_server.space.acting import is_of_age, of_age
 from fhir_server.space.notices.reach import Reach, is_gone, reach
@@ -42,7 +41,7 @@ async def told_of(around: Surroundings, patient: str, private: bool, now: dateti
         private: whether it is kept from who acts for the patient.
         now: the time it is.
     """
-    tree = await _read(around, f"Patient/{patient}")
+    tree = await referred(around.repository(), f"Patient/{patient}")
     if not tree or is_gone(tree):
         return []
     accounts = Accounts(around.records)
@@ -59,7 +58,7 @@ async def told_of(around: Surroundings, patient: str, private: bool, now: dateti
 
 async def professional(around: Surroundings, reference: str, now: datetime) -> Person | None:
     """A professional ("Practitioner/1") who is told; None when there is no such, or they work no more."""
-    tree = await _read(around, reference)
+    tree = await referred(around.repository(), reference)
     account = await Accounts(around.records).of_subject(reference)
     if not tree or is_gone(tree) or (account is not None and not account.open):
         return None
@@ -67,17 +66,12 @@ async def professional(around: Surroundings, reference: str, now: datetime) -> P
 
 
 async def _acting(around: Surroundings, account: Account, patient: str, now: datetime) -> Person | None:
-    tree = await _read(around, account.subject)
+    tree = await referred(around.repository(), account.subject)
     if not tree or is_gone(tree) or account.subject == f"Patient/{patient}":
         return None
     if await of_age(around.repository(), account.subject, (patient,), _micros(now)):
         return None
     return Person(account.subject, reach(tree, now), acts=True)
-
-
-async def _read(around: Surroundings, reference: str) -> dict[str, Any]:
-    version = await around.repository().current(*reference.split("/", 1))
-    return parse(version.body) if version is not None and not version.deleted else {}
 
 
 def _micros(at: datetime) -> int:

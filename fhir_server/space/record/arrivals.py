@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from fhir_server.access.trees import tree_of
 from fhir_server.fhir import references
-from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
 from fhir_server.jobs.feed_reader import FeedReader, Taken
 from fhir_server.space.notices.telling import Notices
@@ -52,7 +52,7 @@ class Arrivals:
         if one.version != 1 or one.method != "POST":
             return False
         version = await self._repository.current("DocumentReference", one.id)
-        tree = parse(version.body) if version is not None and not version.deleted else {}
+        tree = tree_of(version)
         base, labels = self._repository.base, codes(tree)
         patient = patient_of(tree, base)
         if patient is None or tree.get("status") != "current" or NOT_PATIENT in labels or _is_own(tree, base):

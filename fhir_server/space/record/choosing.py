@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import tree_of
 from fhir_server.access.write_rules import administers
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, Issue, NotFound
+from fhir_server.space.acting import cares
 from fhir_server.space.record.choices import CHOICE, OF_PROFESSIONALS, Choice, Kind, choice_id, from_consent, to_consent
 from fhir_server.store.filters import Refers, both
 from fhir_server.store.protocol import Stale
@@ -29,8 +31,6 @@ _PAGE = 500
 _ATTEMPTS = 20
 _MAJORITY = 18
 _ZONE = ZoneInfo("Europe/Paris")
-#: https://mos.esante.gouv.fr/NOS/TRE_R260-HL7RoleClass: what a RelatedPerson is who helps and does not represent.
-_CAREGIVER = "CAREGIVER"
 
 #: As whom somebody decides.
 Decider = Literal["holder", "professional", "administrator"]
@@ -160,7 +160,7 @@ async def practitioner_of(own: Repository, subject: str) -> str:
     if not subject.startswith("PractitionerRole/"):
         return subject if subject.startswith("Practitioner/") else ""
     version = await own.current(*subject.split("/", 1))
-    tree = parse(version.body) if version is not None and not version.deleted else {}
+    tree = tree_of(version)
     return str(tree.get("practitioner", {}).get("reference", ""))
 
 
@@ -219,9 +219,8 @@ async def _is_caregiver(own: Repository, subject: str) -> bool:
     if not subject.startswith("RelatedPerson/"):
         return False
     version = await own.current(*subject.split("/", 1))
-    tree = parse(version.body) if version is not None and not version.deleted else {}
-    coded = (coding for one in tree.get("relationship", ()) for coding in one.get("coding", ()))
-    return not tree or any(one.get("code") == _CAREGIVER for one in coded)
+    tree = tree_of(version)
+    return not tree or cares(tree)
 
 
 async def is_there(own: Repository, reference: str, type: str) -> bool:

@@ -11,12 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fhir_server.fhir.nos import CONFIDENTIALITY, VISIBILITY, nos
 from fhir_server.fhir.outcome import Issue
-
-_NOS = "https://mos.esante.gouv.fr/NOS"
-#: Systems of the stored spelling: how confidential, and from whom hidden.
-CONFIDENTIALITY = f"{_NOS}/TRE_A08-HL7Confidentiality/FHIR/TRE-A08-HL7Confidentiality"
-VISIBILITY = f"{_NOS}/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
 
 #: From whom a document is hidden.
 MASKED = "MASQUE_PS"
@@ -56,7 +52,7 @@ LABELS: Mapping[str, Label] = {
 #: A shorter spelling of a code → the code.
 _SHORT = {"INVISIBLE_REP_LEGAUX": NOT_REPRESENTATIVES}
 _HL7 = ("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "urn:oid:2.16.840.1.113883.5.25")
-_MISSPELT = f"{_NOS}/TRE_A07-StatusVisibiliteDocument/FHIR/TRE-A07-StatusVisibiliteDocument"
+_MISSPELT = nos("TRE_A07-StatusVisibiliteDocument")
 _VISIBILITY_OID = "urn:oid:1.2.250.1.213.1.1.4.13"
 #: Stored system → every system that its codes are found in: TRE_A07's with N too, as PDSm's own example has it.
 _SYSTEMS: Mapping[str, tuple[str, ...]] = {

@@ -15,14 +15,14 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from fhir_server.fhir.definitions import folder
+from fhir_server.fhir.nos import nos
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.space.record.professionals import Profession
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Not, Token, either
 
-_NOS = "https://mos.esante.gouv.fr/NOS"
 #: Code systems that say what profession somebody is of: health, social, other, and titles of users.
 SYSTEMS = frozenset(
-    f"{_NOS}/{name}/FHIR/{name.replace('_', '-')}"
+    nos(name)
     for name in (
         "TRE_G15-ProfessionSante",
         "TRE_R94-ProfessionSocial",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import tree_of
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse
 from fhir_server.space.paris import PARIS
@@ -59,7 +60,7 @@ async def read(own: Repository, subject: str, role: str | None) -> Professional:
     acting = role or (subject if subject.startswith("PractitionerRole/") else "")
     person = subject
     if subject.startswith("PractitionerRole/"):
-        person = _referred(_tree(await _current(own, subject)), "practitioner")
+        person = _referred(tree_of(await _current(own, subject)), "practitioner")
     with own.together():
         await own.ahead([_key(one) for one in (person, acting) if one])
         holder, held = await _current(own, person), await _current(own, acting)
@@ -67,7 +68,7 @@ async def read(own: Repository, subject: str, role: str | None) -> Professional:
     trees = {f"PractitionerRole/{one.id}": parse(one.body) for one in roles.versions}
     if held is not None and not held.deleted:
         trees.setdefault(acting, parse(held.body))
-    said, mine = _tree(holder), trees.get(acting, {})
+    said, mine = tree_of(holder), trees.get(acting, {})
     here = [mine] if acting else [tree for tree in trees.values() if tree.get("active") is not False]
     return Professional(
         practitioner=person,
@@ -90,7 +91,7 @@ def _authors(person: str, said: Mapping[str, Any], roles: Mapping[str, Mapping[s
 
 async def _organisations(own: Repository, role: Mapping[str, Any]) -> Iterator[str]:
     reference = _referred(role, "organization")
-    tree = _tree(await _current(own, reference)) if reference else {}
+    tree = tree_of(await _current(own, reference)) if reference else {}
     identified = (national_structure(one) for one in tree.get("identifier", ()))
     return (one for one in (reference, *identified) if one)
 
@@ -127,10 +128,6 @@ def _referred(tree: Mapping[str, Any], name: str) -> str:
 
 async def _current(own: Repository, reference: str) -> Version | None:
     return await own.current(*_key(reference)) if reference.count("/") == 1 else None
-
-
-def _tree(version: Version | None) -> dict[str, Any]:
-    return parse(version.body) if version is not None and not version.deleted else {}
 
 
 def _key(reference: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
 from fhir_server.access.rules import Facts
+from fhir_server.access.trees import tree_of
 from fhir_server.fhir.json import parse
 from fhir_server.space.acting import MINUTE, minute
 from fhir_server.space.record import professionals
@@ -157,7 +158,7 @@ async def _blocking(own: Repository, practitioner: str, now: int) -> frozenset[s
 async def _context(own: Repository, who: Professional, wanted: _Key) -> Context:
     patient = wanted.patient or ""
     record = await own.current("Patient", patient)
-    tree = parse(record.body) if record is not None and not record.deleted else {}
+    tree = tree_of(record)
     asked: list[tuple[str, Filter]] = [
         ("Consent", in_force("blocked", wanted.now, who.practitioner)),
         ("CareTeam", members(who, wanted.now)),

@@ -11,19 +11,18 @@ from typing import Any, Literal
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.access.write_rules import people
-from fhir_server.fhir.json import parse
 from fhir_server.fhir.references import parse as parse_reference
+from fhir_server.space.acting import cares
 from fhir_server.space.record import rows
-from fhir_server.space.record.sharing.words import codings, dicts
+from fhir_server.space.record.sharing.words import dicts
 from fhir_server.store.filters import Word
 
 #: An administrator's software and the server itself are held to nothing here; "app" is a referenced app by itself.
 Kind = Literal["administrator", "patient", "representative", "caregiver", "professional", "app"]
 #: What somebody is of one document.
 Part = Literal["author", "colleague"] | Kind
-#: Code of a RelatedPerson who cares for somebody, and does not represent them (TRE_R260).
-_CARES = "CAREGIVER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ async def caller_of(repository: Repository, patient: str | None, named: bool = T
     if subject == patient:
         return Caller("patient", frozenset({subject}), software)
     kind: Kind = "representative"
-    if subject.startswith("RelatedPerson/") and await _cares(repository.as_server(), subject):
+    if subject.startswith("RelatedPerson/") and cares(await referred(repository.as_server(), subject)):
         kind = "caregiver"
     return Caller(kind, frozenset({subject}), software)
 
@@ -114,19 +113,19 @@ async def _professional(own: Repository, grant: Grant) -> Caller:
     organisations: set[str] = set()
     for said in {grant.subject or "", grant.role or ""} - {""}:
         names.add(said)
-        tree = await _read(own, said)
+        tree = await referred(own, said)
         names |= _national(tree)
         organisations |= {*_references(tree, "organization")}
         for practitioner in _references(tree, "practitioner"):
-            names |= {practitioner, *_national(await _read(own, practitioner))}
+            names |= {practitioner, *_national(await referred(own, practitioner))}
     for one in tuple(organisations):
-        found = dicts((await _read(own, one)).get("identifier"))
+        found = dicts((await referred(own, one)).get("identifier"))
         organisations |= {name for name in map(rows.national_structure, found) if name is not None}
     return Caller("professional", frozenset(names), organisations=frozenset(organisations))
 
 
 async def _of_organisation(own: Repository, reference: str) -> frozenset[str]:
-    identified = map(rows.national_structure, dicts((await _read(own, reference)).get("identifier")))
+    identified = map(rows.national_structure, dicts((await referred(own, reference)).get("identifier")))
     return frozenset({reference, *(name for name in identified if name is not None)})
 
 
@@ -139,14 +138,3 @@ def _references(tree: Mapping[str, Any], name: str) -> list[str]:
     text = said.get("reference") if isinstance(said, dict) else None
     named = parse_reference(text) if isinstance(text, str) else None
     return [named.target] if named is not None and named.local else []
-
-
-async def _cares(own: Repository, reference: str) -> bool:
-    found = dicts((await _read(own, reference)).get("relationship"))
-    return any(coding.get("code") == _CARES for concept in found for coding in codings(concept))
-
-
-async def _read(own: Repository, reference: str) -> dict[str, Any]:
-    type, _, id = reference.partition("/")
-    version = await own.current(type, id)
-    return parse(version.body) if version is not None and not version.deleted else {}

@@ -14,6 +14,7 @@ from typing import Any
 from fhir_server.access import binaries
 from fhir_server.access.write_rules import people
 from fhir_server.fhir.json import parse
+from fhir_server.fhir.nos import DOCUMENT_TYPES, NON_PROFESSIONAL
 from fhir_server.fhir.outcome import Forbidden, Invalid, MethodNotAllowed
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
@@ -37,10 +38,8 @@ _OF_VERSIONS = frozenset({"versionId", "lastUpdated"})
 #: Status before → what it may become. A document that was replaced stays so.
 _NEXT = {"current": frozenset({"superseded", GONE}), "superseded": frozenset({GONE})}
 
-_TRE_A05 = "https://mos.esante.gouv.fr/NOS/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05-TypeDocComplementaire"
-_TRE_A00 = "https://mos.esante.gouv.fr/NOS/TRE_A00-ProducteurDocNonPS/FHIR/TRE-A00-ProducteurDocNonPS"
 #: What a patient's document is of whose type nothing is said.
-_UNTYPED = {"system": _TRE_A05, "code": "EXPPAT_2", "display": "Autre document du patient"}
+_UNTYPED = {"system": DOCUMENT_TYPES, "code": "EXPPAT_2", "display": "Autre document du patient"}
 _NOT_DELETED = "A document is deleted by its author with PATCH: status entered-in-error."
 _ALLOW = {"Allow": "GET, HEAD, PUT, PATCH"}
 
@@ -126,7 +125,7 @@ def _require_fileable(caller: Caller, change: Change, context: Context) -> None:
 _PATIENTS_SIDE = frozenset({"patient", "representative", "caregiver", "app"})
 #: What authors of a document are that the patient's side files.
 _PATIENTS_AUTHORS = frozenset({"Patient", "RelatedPerson", "Device"})
-_PATIENTS_SETTING = frozenset({(_TRE_A00, "EXP_PATIENT"), (_TRE_A00, "SNR")})
+_PATIENTS_SETTING = frozenset({(NON_PROFESSIONAL, "EXP_PATIENT"), (NON_PROFESSIONAL, "SNR")})
 #: Types of TRE_A05 that begin so are the patient's own; the questionnaire is LOINC's.
 _PATIENTS_TYPES = ("EXPPAT_", "DOCPAT")
 _QUESTIONNAIRE = ("http://loinc.org", "74465-6")
@@ -153,7 +152,7 @@ def _coded(coding: Mapping[str, Any]) -> tuple[Any, Any]:
 def _require_type(caller: Caller, tree: Mapping[str, Any]) -> None:
     said = [(one.get("system"), str(one.get("code", ""))) for one in codings(tree.get("type"))]
     for system, code in said:
-        if system == _TRE_A05 and code in _ALONE and caller.kind not in _ALONE[code]:
+        if system == DOCUMENT_TYPES and code in _ALONE and caller.kind not in _ALONE[code]:
             raise _refused(f"{code} is not this caller's to file.", "type")
     if caller.kind == "professional":
         if any(_is_patients(*one) and one != _QUESTIONNAIRE for one in said):
@@ -163,7 +162,7 @@ def _require_type(caller: Caller, tree: Mapping[str, Any]) -> None:
 
 
 def _is_patients(system: Any, code: str) -> bool:
-    return (system, code) == _QUESTIONNAIRE or (system == _TRE_A05 and code.startswith(_PATIENTS_TYPES))
+    return (system, code) == _QUESTIONNAIRE or (system == DOCUMENT_TYPES and code.startswith(_PATIENTS_TYPES))
 
 
 def _require_changeable(

@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, unquote
 
 from fhir_server.access.grant import OPEN, VERBS, Grant, Scope
 from fhir_server.app import House
+from fhir_server.fhir.nos import CONFIDENTIALITY, VISIBILITY
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.audited import audited
 from fhir_server.interactions.exchange import FHIR_JSON, Request, Response
-from fhir_server.space.record.labels import CONFIDENTIALITY, VISIBILITY
 from tests.server.calls import Answer
 
 BASE = "http://127.0.0.1/fhir"

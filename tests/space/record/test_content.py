@@ -17,11 +17,11 @@ import pytest_asyncio
 
 from fhir_server.access.grant import OPEN, Grant
 from fhir_server.app import House, opened
+from fhir_server.fhir.nos import DOCUMENT_TYPES
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import FHIR_JSON, Request
 from fhir_server.interactions.routes import dispatch
 from fhir_server.settings import Settings
-from fhir_server.space.record.sharing.words import DOCUMENT_TYPES
 from fhir_server.store.outside import INSIDE
 from tests.server.people import kept
 from tests.space.record import making

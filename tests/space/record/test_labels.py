@@ -15,10 +15,11 @@ import pytest
 from fhir_server.access.binaries import WRITER
 from fhir_server.app import House, opened
 from fhir_server.audit.recording import WITNESSED
+from fhir_server.fhir.nos import CONFIDENTIALITY, VISIBILITY
 from fhir_server.search.activation.reindex import NOT_OF_RESOURCE, indexed_anew
 from fhir_server.settings import Settings
 from fhir_server.space.record.invisible import VISIBLE_FROM, a_month_after, said_of
-from fhir_server.space.record.labels import CONFIDENTIALITY, LABELS, OTHER_SPELLINGS, VISIBILITY
+from fhir_server.space.record.labels import LABELS, OTHER_SPELLINGS
 from fhir_server.space.record.rows import consents
 from fhir_server.store.filters import Span, Word
 from fhir_server.store.matching import unpack

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.app import House, opened
+from fhir_server.fhir.nos import DOCUMENT_TYPES
 from fhir_server.settings import Settings
 from fhir_server.space.record.open_records import WORDS
-from fhir_server.space.record.sharing.words import DOCUMENT_TYPES
 from tests.server.people import kept
 from tests.space.record import making
 from tests.space.record.callers import ALL, BASE, OWN, SYSTEM, Caller, grant

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from fhir_server.fhir.nos import CLASS
 from fhir_server.space.catalogue.apps import Category
 from fhir_server.validation.shipped import of
 
 Words = tuple[str, str]
 
 LOINC = "http://loinc.org"
-#: Classes of documents: https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument
-CLASSES = "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument"
 #: Measures that people make at home: LOINC code → (French, English).
 MEASURES: Mapping[str, Words] = {
     "85354-9": ("Pression artérielle", "Blood pressure"),
@@ -34,8 +33,8 @@ MEASURES: Mapping[str, Words] = {
 @cache
 def documents() -> Mapping[str, Words]:
     """Classes of documents: "system|code" → words, French in both since the nomenclature is."""
-    tree = of(CLASSES, "CodeSystem") or {}
-    return {f"{CLASSES}|{one['code']}": (one["display"], one["display"]) for one in tree.get("concept", ())}
+    tree = of(CLASS, "CodeSystem") or {}
+    return {f"{CLASS}|{one['code']}": (one["display"], one["display"]) for one in tree.get("concept", ())}
 
 
 @cache

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.fhir.json import parse
 from fhir_server.space.messages.mail import composing, naming, reports
 from fhir_server.space.messages.mail.carrying import Carrier, Rejected, carrier
@@ -102,7 +103,7 @@ class Outgoing:
         if not message.is_sent:
             return []
         if message.side == "patient":
-            boxes = [mailbox_of(await _read(self._around.repository(), one)) for one in message.recipients]
+            boxes = [mailbox_of(await referred(self._around.repository(), one)) for one in message.recipients]
             return [(f"{message.id}/{box}", Out(message.id, box, now, now)) for box in dict.fromkeys(boxes) if box]
         if message.received is None or message.message_id is None:
             return []
@@ -151,7 +152,7 @@ class Outgoing:
         await self._records.apply([Drop(OUT, key)])
 
     async def _message(self, id: str) -> Message | None:
-        tree = await _read(self._around.repository(), f"Communication/{id}")
+        tree = await referred(self._around.repository(), f"Communication/{id}")
         return message_of(tree, self._around.repository().base) if tree else None
 
     async def _written(self, out: Out) -> tuple[str, bytes] | None:
@@ -161,7 +162,7 @@ class Outgoing:
             return sender, _receipt(out.receipt, sender, self._nil)
         own = self._around.repository()
         message = await self._message(out.message)
-        patient = await _read(own, message.patient) if message is not None else {}
+        patient = await referred(own, message.patient) if message is not None else {}
         ins = ins_identifier(patient)
         if message is None or not ins[1]:
             return None
@@ -203,7 +204,7 @@ async def _files(own: Repository, message: Message) -> AsyncIterator[File]:
 async def _documents(own: Repository, message: Message) -> AsyncIterator[composing.Sent]:
     for one in message.attached:
         if one.reference.startswith("DocumentReference/"):
-            tree = await _read(own, one.reference)
+            tree = await referred(own, one.reference)
             url = str(tree["content"][0]["attachment"].get("url", "")) if tree else ""
             reference = url.removeprefix(f"{own.base}/")
             if reference.startswith("Binary/"):
@@ -211,11 +212,5 @@ async def _documents(own: Repository, message: Message) -> AsyncIterator[composi
 
 
 async def _content(own: Repository, reference: str) -> tuple[str, bytes]:
-    tree = await _read(own, reference)
+    tree = await referred(own, reference)
     return str(tree.get("contentType", "")), await asyncio.to_thread(b64decode, str(tree.get("data", "")))
-
-
-async def _read(own: Repository, reference: str) -> dict[str, Any]:
-    type, slash, id = reference.partition("/")
-    version = await own.current(type, id.partition("/")[0]) if slash else None
-    return parse(version.body) if version is not None and not version.deleted else {}

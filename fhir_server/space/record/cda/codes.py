@@ -10,25 +10,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_server.fhir.nos import (
+    CLASS,
+    DOCUMENT_TYPES,
+    FACILITY,
+    IHE_FORMAT,
+    NON_PROFESSIONAL,
+    PRACTICE,
+    PROFESSION,
+    SPECIALTY,
+    nos,
+)
 from fhir_server.space.record.cda.tree import Node
-
-_NOS = "https://mos.esante.gouv.fr/NOS"
-
-
-def nos(name: str) -> str:
-    """The canonical of a national code system from its name ("TRE_A01-CadreExercice")."""
-    return f"{_NOS}/{name}/FHIR/{name.replace('_', '-')}"
-
 
 URI = "urn:ietf:rfc:3986"
 LOINC = "http://loinc.org"
-CLASS = nos("TRE_A03-ClasseDocument")
-NON_PROFESSIONAL = nos("TRE_A00-ProducteurDocNonPS")
-SECTOR = nos("TRE_R02-SecteurActivite")
-SETTING = nos("TRE_A01-CadreExercice")
-OTHER_TYPES = nos("TRE_A05-TypeDocComplementaire")
 NATIONAL_FORMATS = nos("TRE_A06-FormatCodeComplementaire")
-IHE_FORMATS = nos("TRE_A11-IheFormatCode")
 
 #: OID of a code system → its canonical.
 SYSTEMS: Mapping[str, str] = {
@@ -43,27 +40,26 @@ SYSTEMS: Mapping[str, str] = {
     "2.16.840.1.113883.5.88": "http://terminology.hl7.org/CodeSystem/v3-ParticipationFunction",
     "1.2.250.1.213.1.1.4.1": CLASS,
     "1.2.250.1.213.1.1.4.6": NON_PROFESSIONAL,
-    "1.2.250.1.213.1.1.4.9": SETTING,
-    "1.2.250.1.213.1.1.4.12": OTHER_TYPES,
-    "1.2.250.1.71.4.2.4": SECTOR,
+    "1.2.250.1.213.1.1.4.9": PRACTICE,
+    "1.2.250.1.213.1.1.4.12": DOCUMENT_TYPES,
+    "1.2.250.1.71.4.2.4": FACILITY,
     "1.2.250.1.213.1.1.4.2.282": NATIONAL_FORMATS,
-    "1.3.6.1.4.1.19376.1.2.3": IHE_FORMATS,
+    "1.3.6.1.4.1.19376.1.2.3": IHE_FORMAT,
     "1.2.250.1.213.2.2": nos("TRE_R209-TypeActivite"),
 }
 
 #: Systems from which each code of the metadata comes (PDSm: the invariants of its comprehensive DocumentReference).
-TYPES = frozenset({LOINC, OTHER_TYPES, nos("TRE_A12-NomenclatureASTM")})
-SECTORS = frozenset({SECTOR, NON_PROFESSIONAL})
-SETTINGS = frozenset({SETTING, NON_PROFESSIONAL})
+TYPES = frozenset({LOINC, DOCUMENT_TYPES, nos("TRE_A12-NomenclatureASTM")})
+SECTORS = frozenset({FACILITY, NON_PROFESSIONAL})
+SETTINGS = frozenset({PRACTICE, NON_PROFESSIONAL})
 
 #: Of a profession with its speciality ("G15_10/SM26"): the nomenclature in front of the code → its canonical.
 _PROFESSIONS: Mapping[str, str] = {
-    "G15": nos("TRE_G15-ProfessionSante"),
+    "G15": PROFESSION,
     "R94": nos("TRE_R94-ProfessionSocial"),
     "R95": nos("TRE_R95-UsagerTitre"),
     "R291": nos("TRE_R291-AutreProfession"),
 }
-_SPECIALITY = nos("TRE_R38-SpecialiteOrdinale")
 _ORDINAL = re.compile(r"[A-Z]{1,4}\d{1,3}", re.ASCII)
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -119,5 +115,5 @@ def profession(code: Node | None) -> tuple[list[dict[str, Any]], list[dict[str, 
     role: dict[str, Any] = {"coding": [{"system": _PROFESSIONS[nomenclature], "code": number}]}
     special: dict[str, Any] = {"text": speciality}
     if _ORDINAL.fullmatch(speciality):
-        special = {"coding": [{"system": _SPECIALITY, "code": speciality}]}
+        special = {"coding": [{"system": SPECIALTY, "code": speciality}]}
     return [{**role, "text": words} if words else role], [special] if speciality else []

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_server.space.record.cda.codes import IHE_FORMATS, NATIONAL_FORMATS
+from fhir_server.fhir.nos import IHE_FORMAT
+from fhir_server.space.record.cda.codes import NATIONAL_FORMATS
 from fhir_server.space.record.cda.tree import Node
 
 #: Media type of a body that is not structured → format.
@@ -108,4 +109,4 @@ def format_of(document: Node) -> dict[str, Any]:
     else:
         roots = {one.get("root") for one in document.all("templateId")}
         code = next((format for root, format in _TEMPLATES.items() if root in roots), _OTHERWISE)
-    return {"system": IHE_FORMATS if code.startswith("urn:ihe:") else NATIONAL_FORMATS, "code": code}
+    return {"system": IHE_FORMAT if code.startswith("urn:ihe:") else NATIONAL_FORMATS, "code": code}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
+from fhir_server.fhir.nos import CLASS
 from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.space.record.cda import acts, codes
 from fhir_server.space.record.cda.formats import format_of
@@ -204,7 +205,7 @@ def _type(made: Header) -> None:
     of_type = category_of(type)
     if of_type is None:
         made.say("ASS_X16 gives no class for this type: it is filed as a report (10).", "code", "warning")
-        of_type = {"system": codes.CLASS, "code": "10", "display": "Compte rendu"}
+        of_type = {"system": CLASS, "code": "10", "display": "Compte rendu"}
     made.tree["category"] = [{"coding": [of_type]}]
     made.tree["content"][0]["format"] = format_of(made.document)
 

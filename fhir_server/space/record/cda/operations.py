@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.nos import VISIBILITY
 from fhir_server.fhir.outcome import (
     Conflict,
     FhirError,
@@ -125,7 +126,7 @@ def _file(binary: dict[str, Any]) -> bytes:
 def _label(made: Header, codes: Sequence[str]) -> None:
     """Add who is not to see the document: a CDA header has no place for it."""
     for code in codes[: labels.MOST + 1]:
-        found = labels.label({"system": labels.VISIBILITY, "code": code})
+        found = labels.label({"system": VISIBILITY, "code": code})
         if found is None:
             raise Invalid(f"A label is one of {', '.join(labels.LABELS)}.", "http.securityLabel", code="code-invalid")
         made.tree["securityLabel"].append({"coding": [found.coding]})

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_server.fhir.nos import nos
 from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.space.record.cda.codes import URI, urn
 from fhir_server.space.record.cda.reading import issue
@@ -31,7 +32,7 @@ _FR_CORE = "https://hl7.fr/ig/fhir/core/StructureDefinition"
 _BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
 _INSEE = f"{_FR_CORE}/fr-core-address-insee-code"
 _GIVEN_AT_BIRTH = f"{_FR_CORE}/fr-core-patient-birth-list-given-name"
-_COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-Commune/FHIR/TRE-R13-Commune"
+_COMMUNES = nos("TRE_R13-Commune")
 _TYPES = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
 _MOST_IDENTIFIERS = 10
 

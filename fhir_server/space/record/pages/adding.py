@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from fastapi.responses import Response
 
+from fhir_server.fhir.nos import DOCUMENT_TYPES, NON_PROFESSIONAL
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.pages import files
-from fhir_server.space.record.pages.categories import OWN_TYPES, TYPES, type_words
+from fhir_server.space.record.pages.categories import OWN_TYPES, type_words
 from fhir_server.space.record.pages.days import day
 from fhir_server.space.record.pages.documents import record
 from fhir_server.space.record.pages.filing import Draft, to_resource, unless
@@ -26,8 +27,9 @@ from fhir_server.space.service import Surroundings
 #: The longest title, and the largest file of a patient, in characters and bytes.
 LONGEST_TITLE, LONGEST_COMMENT, LARGEST = 50, 500, 5 * 1024 * 1024
 _FIELDS = ("title", "type", "day", "description", "masked")
-_A00 = "https://mos.esante.gouv.fr/NOS/TRE_A00-ProducteurDocNonPS/FHIR/TRE-A00-ProducteurDocNonPS"
-_PATIENT = {"coding": [{"system": _A00, "code": "EXP_PATIENT", "display": "Expression personnelle du patient"}]}
+_PATIENT = {
+    "coding": [{"system": NON_PROFESSIONAL, "code": "EXP_PATIENT", "display": "Expression personnelle du patient"}]
+}
 #: Who keeps what a patient files: PDSm asks that it is said.
 _CUSTODIAN = {"display": "Mon espace santé"}
 
@@ -72,7 +74,7 @@ def read(guest: Guest[Surroundings]) -> Draft | dict[str, str]:
     wrong = {field: why for field, why in wrong.items() if why}
     if wrong or found is None or when is None:
         return wrong
-    coding = {"system": TYPES, "code": kind, "display": type_words()[TYPES, kind]}
+    coding = {"system": DOCUMENT_TYPES, "code": kind, "display": type_words()[DOCUMENT_TYPES, kind]}
     masked, description = guest.field("masked") == "yes", guest.field("description", LONGEST_COMMENT)
     return Draft(number(guest.field("number")), title, description, coding, when, found, body, masked)
 

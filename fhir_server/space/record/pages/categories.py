@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from fhir_server.fhir.nos import nos
 from fhir_server.validation.shipped import of
 
 Words = tuple[str, str]
@@ -17,11 +18,8 @@ Words = tuple[str, str]
 Code = tuple[str, str]
 
 LOINC = "http://loinc.org"
-NOS = "https://mos.esante.gouv.fr/NOS"
-TYPES = f"{NOS}/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05-TypeDocComplementaire"
-CLASSES = f"{NOS}/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument"
-_CLASS_OF = f"{NOS}/ASS_X16-CorrespondanceType-Classe-DMP/FHIR/ASS-X16-CorrespondanceType-Classe-DMP"
-_ALL_TYPES = f"{NOS}/JDV_J66-TypeCode-DMP/FHIR/JDV-J66-TypeCode-DMP"
+_CLASS_OF = nos("ASS_X16-CorrespondanceType-Classe-DMP")
+_ALL_TYPES = nos("JDV_J66-TypeCode-DMP")
 
 #: What a document is of that nobody can place.
 REST = "AUTR_DOC"

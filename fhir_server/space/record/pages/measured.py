@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fhir_server.fhir.nos import nos
+
 LOINC = "http://loinc.org"
 #: The same codes, as the guide of measures also names their system.
-_SYSTEMS = (LOINC, "https://mos.esante.gouv.fr/NOS/TRE_A04-Loinc/FHIR/TRE-A04-Loinc")
+_SYSTEMS = (LOINC, nos("TRE_A04-Loinc"))
 Words = tuple[str, str]
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi.responses import Response
 
+from fhir_server.fhir.nos import VISIBILITY
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.pages import files
@@ -24,7 +25,6 @@ from fhir_server.space.record.pages.openings import found
 from fhir_server.space.record.pages.practice import before
 from fhir_server.space.record.pages.refusals import Refusal, refused
 from fhir_server.space.record.pages.sheets import HIDING
-from fhir_server.space.record.pages.visibility import VISIBILITY
 from fhir_server.space.service import Surroundings
 
 LONGEST_TITLE = 100

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from fastapi.responses import Response
 
+from fhir_server.fhir.nos import DOCUMENT_TYPES
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.pages.asking import Asking
-from fhir_server.space.record.pages.categories import OWN_TYPES, TYPES
+from fhir_server.space.record.pages.categories import OWN_TYPES
 from fhir_server.space.record.pages.documents import WORDS, record, sheets
 from fhir_server.space.record.pages.people import of_patient
 from fhir_server.space.record.pages.refusals import Refusal, refused
@@ -59,7 +60,7 @@ async def _removed(guest: Guest[Surroundings], asking: Asking, own: list[Sheet])
 async def _choosing(
     guest: Guest[Surroundings], asking: Asking, error: str = "", status: int = 200, errors: list[Refusal] | None = None
 ) -> Response:
-    types = ",".join(f"{TYPES}|{code}" for code, _ in OWN_TYPES)
+    types = ",".join(f"{DOCUMENT_TYPES}|{code}" for code, _ in OWN_TYPES)
     found, _ = await sheets(asking, [("type", types), ("status", "current"), ("_sort", "-date")], SHOWN)
     values = {
         **await record(guest, guest.path("patient")),

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
+from fhir_server.fhir.nos import CONFIDENTIALITY, VISIBILITY
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.record.pages.asking import Asking
@@ -19,9 +20,6 @@ from fhir_server.space.record.pages.people import of_patient
 from fhir_server.space.record.pages.refusals import refused
 from fhir_server.space.service import Surroundings
 
-_NOS = "https://mos.esante.gouv.fr/NOS"
-VISIBILITY = f"{_NOS}/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
-CONFIDENTIALITY = f"{_NOS}/TRE_A08-HL7Confidentiality/FHIR/TRE-A08-HL7Confidentiality"
 MASKED = "MASQUE_PS"
 _MASK = {"coding": [{"system": VISIBILITY, "code": MASKED, "display": "Masqué aux professionnels de santé"}]}
 _NORMAL = {"coding": [{"system": CONFIDENTIALITY, "code": "N", "display": "Normal"}]}

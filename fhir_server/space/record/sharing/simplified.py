@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from fhir_server.access.write_rules import people
+from fhir_server.fhir.nos import CONFIDENTIALITY
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change, is_refused
@@ -20,7 +21,6 @@ from fhir_server.space.record.sharing.content import content_of
 from fhir_server.space.record.sharing.lots import UNKNOWN
 from fhir_server.space.record.sharing.words import (
     COMPREHENSIVE,
-    CONFIDENTIALITY,
     MINIMAL,
     SIMPLE_PROFILES,
     URI,

@@ -26,9 +26,6 @@ IS_ARCHIVED = PDSM + "pdsm-ext-is-archived"
 LIST_TYPES = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
 LIST_TYPES_MISSPELT = "http://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
 
-_NOS = "https://mos.esante.gouv.fr/NOS"
-CONFIDENTIALITY = f"{_NOS}/TRE_A08-HL7Confidentiality/FHIR/TRE-A08-HL7Confidentiality"
-DOCUMENT_TYPES = f"{_NOS}/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05-TypeDocComplementaire"
 LOINC = "http://loinc.org"
 URI = "urn:ietf:rfc:3986"
 

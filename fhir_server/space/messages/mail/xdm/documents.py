@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
+from fhir_server.fhir.nos import CONFIDENTIALITY, VISIBILITY
 from fhir_server.space.messages.mail.refusals import Refused
 from fhir_server.space.messages.mail.xdm.ebrim import Author, Code, Entry
 from fhir_server.space.record.cda import codes
@@ -22,12 +23,8 @@ from fhir_server.space.record.cda.times import moment
 #: Scheme in metadata → system in FHIR, besides those of CDA: labels of visibility and HL7's confidentiality.
 _SYSTEMS = {**codes.SYSTEMS, "1.2.250.1.213.1.1.4.13": "urn:oid:1.2.250.1.213.1.1.4.13"}
 _SCHEMES = {system: oid for oid, system in codes.SYSTEMS.items()} | {
-    "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument": (
-        "1.2.250.1.213.1.1.4.13"
-    ),
-    "https://mos.esante.gouv.fr/NOS/TRE_A08-HL7Confidentiality/FHIR/TRE-A08-HL7Confidentiality": (
-        "2.16.840.1.113883.5.25"
-    ),
+    VISIBILITY: "1.2.250.1.213.1.1.4.13",
+    CONFIDENTIALITY: "2.16.840.1.113883.5.25",
 }
 #: What of an entry → (the element, whether it stands in `context`, whether there are several).
 _CONCEPTS = (

@@ -262,28 +262,25 @@ def _name(node: etree._Element, words: str) -> None:
         etree.SubElement(etree.SubElement(node, f"{_R}Name"), f"{_R}LocalizedString", value=words)
 
 
-def _write_code(node: etree._Element, scheme: str, code: Code, id: str) -> None:
-    made = etree.SubElement(
+def _classified(node: etree._Element, scheme: str, code: str, id: str) -> etree._Element:
+    return etree.SubElement(
         node,
         f"{_R}Classification",
         id=id,
         classificationScheme=scheme,
         classifiedObject=node.get("id", ""),
-        nodeRepresentation=code.code,
+        nodeRepresentation=code,
     )
+
+
+def _write_code(node: etree._Element, scheme: str, code: Code, id: str) -> None:
+    made = _classified(node, scheme, code.code, id)
     _slot(made, "codingScheme", (code.scheme,))
     _name(made, code.display)
 
 
 def _write_author(node: etree._Element, scheme: str, author: Author, id: str) -> None:
-    made = etree.SubElement(
-        node,
-        f"{_R}Classification",
-        id=id,
-        classificationScheme=scheme,
-        classifiedObject=node.get("id", ""),
-        nodeRepresentation="",
-    )
+    made = _classified(node, scheme, "", id)
     for name, values in (
         ("authorPerson", (author.person,) if author.person else ()),
         ("authorInstitution", author.institutions),
