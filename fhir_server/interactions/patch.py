@@ -99,7 +99,7 @@ async def changed(
     require_match(request, before)
     tree = await applied(before, change, context)
     context.pipeline.receive(tree, before)
-    issues = await context.pipeline.judged(context, tree)
+    issues = await context.pipeline.judged(context, tree, before)
     return await context.pipeline.prepared(context, Wanted(type, id, tree, before, "PATCH")), issues, before
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Conflict, FhirError, Invalid, Issue
 from fhir_server.interactions.exchange import Context, Request
+from fhir_server.interactions.left_alone import said_of_patched
 from fhir_server.interactions.lots import Lot
 from fhir_server.settings import Settings
 from fhir_server.store.content import Content
@@ -209,22 +210,25 @@ class Pipeline:
             if step.receive is not None:
                 step.receive(tree, before)
 
-    async def issues(self, context: Context, tree: dict[str, Any], profiles: Sequence[str] = ()) -> list[Issue]:
+    async def issues(
+        self, context: Context, tree: dict[str, Any], profiles: Sequence[str] = (), before: Version | None = None
+    ) -> list[Issue]:
         """Everything to be said of a resource alone; once there is an error, the steps that follow are not asked.
 
         Args:
             context: for what is in force, and how strictly this caller is held to it.
             tree: the resource.
             profiles: canonicals it must conform to besides those it claims.
+            before: what a patch was made of: what was wrong with an element that it leaves alone only warns.
         """
         found: list[Issue] = []
         for step in self._of(tree["resourceType"]):
             if step.validate is not None and not is_refused(found):
-                found += await step.validate(context, tree, profiles)
+                found += await said_of_patched(step.validate, context, tree, profiles, before)
         return found
 
-    async def judged(self, context: Context, tree: dict[str, Any]) -> list[Issue]:
-        """What validation says beside errors: warnings and information.
+    async def judged(self, context: Context, tree: dict[str, Any], before: Version | None = None) -> list[Issue]:
+        """What validation says beside errors: warnings and information; of a patch as `issues` has it.
 
         Raises:
             Invalid: with all the issues at once, when one of them is an error (422).
@@ -233,7 +237,7 @@ class Pipeline:
         for step in self._of(tree["resourceType"]):
             if step.permit is not None:
                 step.permit(context, tree)
-        found = await self.issues(context, tree)
+        found = await self.issues(context, tree, before=before)
         if is_refused(found):
             raise Invalid(issues=found)
         return found

@@ -136,7 +136,7 @@ async def _changed(
             return returned("return", "valueMeta", current)
         tree["meta"] = wanted
         context.pipeline.receive(tree, before)
-        await context.pipeline.judged(context, tree)
+        await context.pipeline.judged(context, tree, before)
         made = await context.pipeline.prepared(context, Change(type, id, tree, before, "PUT"))
         [version] = await context.pipeline.commit(context, made)
         current = parse(version.body, context.settings.max_depth)["meta"]

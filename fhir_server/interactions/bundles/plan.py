@@ -272,7 +272,8 @@ class Plan:
     async def _put(self, planned: Planned, tree: dict[str, Any]) -> None:
         pipeline = self.context.pipeline
         pipeline.receive(tree, planned.before)
-        planned.issues = await pipeline.judged(self.context, tree)
+        patched = planned.before if planned.change is not None else None
+        planned.issues = await pipeline.judged(self.context, tree, patched)
         assert planned.method is not None
         change = Change(planned.type, planned.id, tree, planned.before, planned.method)
         self._take(planned, await pipeline.prepared(self.context, change, Among(self.present, self.ended)))

@@ -71,6 +71,8 @@ OTHER_SPELLINGS: Mapping[str, tuple[tuple[str, str], ...]] = {
     label.code: tuple(spelt for spelt, one in _SPELT.items() if one is label and spelt != (label.system, label.code))
     for label in LABELS.values()
 }
+#: How each code of a label that hides begins, those that hide nobody here among them.
+_HIDING_WORDS = ("MASQUE", "INVISIBLE")
 #: HL7's other labels say what is to be done with a document, and hide it from nobody here: they stay as they come.
 _OF_HL7 = "http://terminology.hl7.org/CodeSystem/"
 
@@ -149,6 +151,9 @@ def _split(concept: dict[str, Any]) -> Iterator[tuple[Label | None, dict[str, An
 
 def issues(tree: Mapping[str, Any]) -> Iterator[Issue]:
     """What is wrong with the labels of a document: each must be one that is known, since it is to be acted upon."""
+    for number in _said_aside(tree):
+        said = "A document is hidden by its securityLabel: here the label would hide it from nobody."
+        yield Issue("error", "business-rule", said, f"DocumentReference.meta.security[{number}]", "label-place")
     labels = tree.get("securityLabel")
     if not isinstance(labels, list):
         return
@@ -177,5 +182,23 @@ def _is_known(coding: Mapping[str, Any]) -> bool:
 
 
 def _is_another(coding: Mapping[str, Any]) -> bool:
-    """Whether it is of the national systems, and none of those of the record: MASQUE_PSOCIAL, MASQUE_PT."""
-    return coding.get("system") in _SYSTEMS[VISIBILITY] + (CONFIDENTIALITY,) and label(coding) is None
+    """Whether it is none of the record's labels, and its sender believes that it hides something.
+
+    It is of the national systems (MASQUE_PSOCIAL, MASQUE_PT), or reads as one of theirs, in whatever system and case.
+    """
+    if label(coding) is not None:
+        return False
+    return coding.get("system") in _SYSTEMS[VISIBILITY] + (CONFIDENTIALITY,) or _reads_as_hiding(coding)
+
+
+def _reads_as_hiding(coding: Mapping[str, Any]) -> bool:
+    return str(coding.get("code", "")).strip().upper().startswith(_HIDING_WORDS)
+
+
+def _said_aside(tree: Mapping[str, Any]) -> Iterator[int]:
+    """Where in `meta.security` a label stands that hides nothing there."""
+    meta = tree.get("meta")
+    found = meta.get("security") if isinstance(meta, dict) else None
+    for number, one in enumerate(found if isinstance(found, list) else ()):
+        if isinstance(one, dict) and _reads_as_hiding(one):
+            yield number

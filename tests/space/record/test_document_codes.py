@@ -7,19 +7,23 @@ takes value sets JDV_J57, J66, J60, J61 and J62. https://hl7.org/fhir/R4/termino
 from __future__ import annotations
 
 import copy
+import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from fhir_server.access.grant import Grant
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.space.record.sharing.dmp_codes import VALUE_SETS
 from tests.profiles import resources as r
 from tests.profiles.resources import nos
 from tests.server.calls import Answer
-from tests.space.record.callers import OWN, SYSTEM, Caller, Tree, document, grant
+from tests.space.record.callers import OWN, SYSTEM, Caller, Tree, document, grant, labelled
 
 SOFTWARE = grant(None, SYSTEM)
 PATIENT = grant("Patient/a", OWN, patient="a")
@@ -195,3 +199,44 @@ async def test_a_patients_document_does_not_become_anothers_by_an_update(houses:
         assert (answer.status, answer.expressions) == (422, [f"DocumentReference.{element}"]), answer.json
     other = {**stored, "type": r.concept(A05, "DOCPAT05")}
     assert (await caller("PUT", f"DocumentReference/{stored['id']}", other)).status == 200
+
+
+def patched(path: str, value: Any) -> list[Tree]:
+    return [{"op": "add", "path": path, "value": value}]
+
+
+SYSTEM_OF = "http://terminology.hl7.org/CodeSystem/condition-category"
+#: Caller, resource, patch → the elements of the errors. A document's metadata are patched alone; other types wholly.
+PATCHES: list[tuple[Grant, str, list[Tree], list[str]]] = [
+    (PATIENT, "DocumentReference/d", patched("/securityLabel", labelled("MASQUE_PS")), []),
+    (SOFTWARE, "DocumentReference/d", patched("/securityLabel", [{"text": "caché"}]), ["securityLabel[0]"]),
+    (SOFTWARE, "Condition/c", patched("/recordedDate", "2026-01-02"), []),
+    (SOFTWARE, "Condition/c", patched("/category/0/coding/0/code", "autre"), ["category[0].coding[0].code"]),
+    (SOFTWARE, "Condition/c", patched("/category/0/coding/0/code", "problem-list-item"), []),
+]
+
+
+async def test_what_was_stored_under_other_rules_is_masked_and_corrected_bit_by_bit(tmp_path: Path) -> None:
+    """Filed by a lenient caller, or before codes were demanded; a patch answers for what it changes."""
+    coded = r.concept(nos("TRE_A01-CadreExercice"), "DE_PASSAGE")
+    condition = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/a"},
+                 "category": [r.concept(SYSTEM_OF, "inconnu")]}  # fmt: skip
+    async with opened(Settings(data=tmp_path, code_levels={"unknown-code": "off"})) as house:
+        for tree in ({"resourceType": "Patient", "id": "a"}, condition):
+            await Caller(house).put(tree)
+        await Caller(house, SOFTWARE).put(document("d", context={"practiceSetting": coded}, type=r.concept(*SNOMED)))
+    async with opened(Settings(data=tmp_path, pdsm="strict")) as house:
+        for grant_of, url, patch, refused in PATCHES:
+            caller, kind = Caller(house, grant_of), "application/json-patch+json"
+            answer = await caller("PATCH", url, patch, kind)
+            assert answer.status == (422 if refused else 200), answer.json
+            at = [f"{url.partition('/')[0]}.{one}" for one in refused]
+            assert not refused or refusals(answer) == at
+            data = b64encode(json.dumps(patch).encode()).decode()
+            binary = {"resourceType": "Binary", "contentType": kind, "data": data}
+            entry = {"resource": binary, "request": {"method": "PATCH", "url": url}}
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+            assert (await caller("POST", "", bundle)).status == answer.status
+        whole = (await Caller(house, SOFTWARE)("GET", "DocumentReference/d")).json
+        put = await Caller(house, SOFTWARE)("PUT", "DocumentReference/d", whole)
+        assert put.status == 422, "a whole resource is judged whole"

@@ -111,6 +111,11 @@ async def test_what_is_stored_so_already_stays_as_it_came(house: House) -> None:
         spelt(MISSPELT, "MASQUE_PT"),
         spelt(CONFIDENTIALITY, "MASQUE_PS"),
         spelt("http://example.org/labels", "MASQUE_PS"),
+        spelt(HL7, "MASQUE_PS"),
+        spelt(VISIBILITY, "masque_ps"),
+        spelt("http://terminology.hl7.org/CodeSystem/v3-ActCode", "INVISIBLE_PATIENT"),
+        {"coding": [*spelt(VISIBILITY, "MASQUE_PS")["coding"], {"code": "INVISIBLE_PATIENT"}]},
+        {"coding": [*spelt(CONFIDENTIALITY, "N")["coding"], *spelt("http://example.org/x", "MASQUE_PS")["coding"]]},
         {"coding": [{"code": "MASQUE_PS"}]},
         {"text": "MASQUE_PS"},
         {"coding": [*spelt(VISIBILITY, "MASQUE_PS")["coding"], *spelt(VISIBILITY, "MASQUE_PT")["coding"]]},
@@ -125,6 +130,18 @@ async def test_a_label_nobody_acts_upon_is_refused_by_name(house: House, label: 
     # What its own system has not is told at the code.
     assert element.startswith("DocumentReference.securityLabel[1]")
     assert (await Caller(house)("GET", "DocumentReference/d")).status == 404
+
+
+@pytest.mark.parametrize("code", ["MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REP_LEGAUX", "MASQUE_PT"])
+async def test_a_label_where_it_hides_nothing_is_refused_there(house: House, code: str) -> None:
+    """R4 has labels of any resource in meta.security; a document's own are what the record acts upon."""
+    caller, security = Caller(house, SOFTWARE), [spelt(HL7, "R")["coding"][0], spelt(VISIBILITY, code)["coding"][0]]
+    refused = await caller("PUT", "DocumentReference/d", document("d", "N", meta={"security": security}))
+    assert (refused.status, errors(refused)) == (422, [("business-rule", "DocumentReference.meta.security[1]")])
+    await caller.put(document("d", "N", meta={"security": security[:1]}))
+    added = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"security": security[1:]}}]}
+    refused = await caller("POST", "DocumentReference/d/$meta-add", added)
+    assert (refused.status, len(errors(refused))) == (422, 1), refused.json
 
 
 @pytest.mark.parametrize("labels", [labelled("N") * 21, [{"coding": labelled("N")[0]["coding"] * 21}]])
