@@ -311,7 +311,7 @@ class House:
 
 
 #: What a grant, a client or an app is made of.
-_REMEMBERED_TYPES = frozenset({"Consent", "Device"})
+_REMEMBERED_TYPES = frozenset({"Consent", "Device", "Organization"})
 _REMEMBERED_KINDS = frozenset({"access", "account", "client", "family"})
 #: Seconds between a start and the first look at what is due.
 _JOBS_AFTER = 20.0

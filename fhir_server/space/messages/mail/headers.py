@@ -5,6 +5,7 @@ RFC 5322 §3.6.4, RFC 2047; MSSanté "Référentiel socle" #2, ECO.2.2 and ECO.2
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 from email.errors import HeaderParseError
@@ -37,17 +38,35 @@ def words(value: str) -> str:
     """A header as people read it: encoded words decoded, on one line, without control characters."""
     try:
         parts = decode_header(value)
-        whole = "".join(_decoded(one, charset) for one, charset in parts)
+        whole = "".join(_decoded(one, said) for one, said in parts)
     except (HeaderParseError, LookupError, ValueError):
         whole = value
     line = "".join(" " if unicodedata.category(one) in ("Cc", "Cf", "Zl", "Zp") else one for one in whole)
     return " ".join(line.split())
 
 
-def _decoded(part: bytes | str, charset: str | None) -> str:
+def charset(said: str) -> str:
+    """A character set that text may be in, by the name that Python's codec has.
+
+    Raises:
+        LookupError: there is none of that name, or it is none of mails (https://www.iana.org/assignments/character-sets).
+    """
+    found = codecs.lookup(said).name
+    if found in _NO_CHARSETS:
+        raise LookupError(said)
+    return found
+
+
+#: Codecs of Python that are no character sets; what of them are for names of hosts take hours for a few MB.
+_NO_CHARSETS = frozenset(
+    {"punycode", "idna", "unicode_escape", "unicode-escape", "raw_unicode_escape", "undefined"} | {"raw-unicode-escape"}
+)
+
+
+def _decoded(part: bytes | str, said: str | None) -> str:
     if isinstance(part, str):
         return part.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return part.decode(charset or "utf-8", "replace") if charset != "unknown-8bit" else part.decode("utf-8", "replace")
+    return part.decode("utf-8" if said in (None, "unknown-8bit") else charset(said), "replace")
 
 
 def shown_subject(subject: str) -> str:

@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import time
 from typing import Any
 
@@ -48,6 +49,8 @@ from fhir_server.store.protocol import Keep
 
 #: Messages that a mail names, which are looked for: the one that it answers first.
 _MOST_ANSWERED = 20
+#: Bytes of a mail that is read where it arrives: a millisecond's work.
+_SHORT = 32_768
 _NO_SUBJECT = "(sans objet)"
 _NO_TEXT = "(sans texte)"
 #: A receipt is written as long as this after the mail came, in seconds.
@@ -93,7 +96,7 @@ class Incoming:
         """
         if not address:
             return None
-        found = await holder_of(self._around.repository(), address)
+        found = await holder_of(self._around.repository(), address, self._around.cache)
         if found is None:
             raise Refused("sender")
         return found
@@ -105,7 +108,7 @@ class Incoming:
             Refused: it is nobody's here.
         """
         ins = ins_of(address, self._around.settings.mail_domain)
-        patient = await patient_of(self._around.repository(), ins) if ins else ""
+        patient = await patient_of(self._around.repository(), ins, self._around.cache) if ins else ""
         if not patient:
             raise Refused("recipient")
         return Recipient(ins, patient)
@@ -120,7 +123,7 @@ class Incoming:
         Raises:
             Refused: with the rule; nothing of it is written.
         """
-        mail, documents = await asyncio.to_thread(_read, raw)
+        mail, documents = await _read(raw)
         now = datetime.now(UTC)
         require_sound(mail, holder.address if holder is not None else "", now)
         report = report_of(mail)
@@ -146,13 +149,14 @@ class Incoming:
         grant = arrived.holder.grant(arrived.patient)
         filed = await entries(self._around, grant, arrived.patient, arrived.documents, now)
         answered = await self._answered(arrived)
-        message = await asyncio.to_thread(_message, arrived, filed, answered)
+        make = partial(_message, arrived, filed, answered)
+        message = make() if len(raw) < _SHORT else await asyncio.to_thread(make)
         if filed:
             bundle = {"resourceType": "Bundle", "type": "transaction"}
             bundle["entry"] = [posted(f"urn:uuid:{uuid.uuid4()}", message), *filed]  # type: ignore[assignment]
             request = Request("POST", (), body=serialize(bundle), content_type=_JSON, resource=None)
         else:
-            request = Request("POST", ("Communication",), body=serialize(message), content_type=_JSON)
+            request = Request("POST", ("Communication",), content_type=_JSON, resource=message)
         await self._want_receipt(arrived, raw)
         await self._around.exchange(request, grant)
 
@@ -208,13 +212,18 @@ def _wanted(arrived: _Arrived, raw: bytes, error: str = "") -> Wanted:
     return Wanted(mail.message_id, arrived.to.ins, mail.sender, mail.subject, parsing.head(raw), error)
 
 
-def _read(raw: bytes) -> tuple[Mail, list[Document]]:
-    parsing.require_lines(raw)
-    mail = parsing.read(raw)
+async def _read(raw: bytes) -> tuple[Mail, list[Document]]:
+    # What is short is read sooner than a thread would begin; an archive may be long in any mail.
+    mail = _parsed(raw) if len(raw) < _SHORT else await asyncio.to_thread(_parsed, raw)
     archives = [one for one in mail.files if is_archive(one)]
     if len(archives) > 1:
         raise Refused("xdm-archive", "There are several of them.")
-    return mail, opened(archives[0].content) if archives else []
+    return mail, await asyncio.to_thread(opened, archives[0].content) if archives else []
+
+
+def _parsed(raw: bytes) -> Mail:
+    parsing.require_lines(raw)
+    return parsing.read(raw)
 
 
 def _message(arrived: _Arrived, filed: Sequence[dict[str, Any]], answered: Message | None) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from typing import Any
 
 from fhir_server.access.grant import Grant, Level, Scope
 from fhir_server.access.repository import Repository
+from fhir_server.changes.cache import ANY, Cache, hangs_on
 from fhir_server.space.mailboxes.holders import holders
-from fhir_server.space.mailboxes.model import mailboxes
+from fhir_server.space.mailboxes.model import HOLDERS, compared, mailboxes
 from fhir_server.space.messages.mail.naming import INS_SYSTEMS
 from fhir_server.space.messages.model import local
 from fhir_server.store.filters import Token, either
@@ -63,13 +64,19 @@ class Holder:
         )
 
 
-async def holder_of(own: Repository, address: str) -> Holder | None:
+async def holder_of(own: Repository, address: str, cache: Cache) -> Holder | None:
     """Who has a mailbox; None where nobody of the directory has it now.
 
     Args:
         own: the server's own sight.
         address: of the mailbox, as it is written.
+        cache: remembers it until the directory changes.
     """
+    return await cache.get(("mail-holder", compared(address)), lambda: _holder_of(own, address))
+
+
+async def _holder_of(own: Repository, address: str) -> Holder | None:
+    hangs_on(*((type, ANY) for type in HOLDERS))
     # A role is narrower than its person, and an organisation than nobody: the role speaks where several have it.
     for one in sorted(await holders(own, address), key=lambda one: _FIRST.index(one.reference.partition("/")[0])):
         if one.tree.get("active") is not False:
@@ -85,11 +92,16 @@ def mailbox_of(tree: Mapping[str, Any]) -> str:
     return next((one.address for one in mailboxes(tree) if one.address.count("@") == 1), "")
 
 
-async def patient_of(own: Repository, ins: str) -> str:
-    """Id of the one patient with an INS; "" where nobody has it, or several."""
+async def patient_of(own: Repository, ins: str, cache: Cache) -> str:
+    """Id of the one patient with an INS; "" where nobody has it, or several. Remembered until a patient changes."""
+    return await cache.get(("mail-patient", ins), lambda: _patient_of(own, ins)) or ""
+
+
+async def _patient_of(own: Repository, ins: str) -> str | None:
+    hangs_on(("Patient", ANY))
     where = either([Token("identifier", ins, system) for system in INS_SYSTEMS])
     page = await own.find({"Patient": where}, count=2, want="head")
-    return page.versions[0].id if len(page.versions) == 1 else ""
+    return page.versions[0].id if len(page.versions) == 1 else None
 
 
 def ins_identifier(tree: Mapping[str, Any]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 
 from lxml import etree, html
 
-from fhir_server.space.messages.mail.headers import MSS, message_ids, words
+from fhir_server.space.messages.mail.headers import MSS, charset, message_ids, words
 from fhir_server.space.messages.mail.refusals import Refused
 
 #: Bytes of all headers, of one of them; how many of them; of each part likewise.
@@ -238,9 +238,8 @@ def _content(parts: Sequence[tuple[Message, bool]]) -> tuple[str, list[File]]:
 
 def _text(part: Message, number: int) -> str:
     content = _bytes(part, number)
-    charset = str(part.get_content_charset() or "utf-8")
     try:
-        return content.decode(charset)
+        return content.decode(charset(str(part.get_content_charset() or "utf-8")))
     except (LookupError, UnicodeDecodeError):
         raise Refused("mime", f"The text of part {number} is not in the character set that it says.") from None
 

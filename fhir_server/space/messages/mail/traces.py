@@ -41,7 +41,7 @@ class Traces:
         if rule == "rules" or not self._floods.take(peer):
             return
         own = self._around.repository()
-        holder = await holder_of(own, sender) if sender else None
+        holder = await holder_of(own, sender, self._around.cache) if sender else None
         event = Event(
             REFUSED,
             self._around.settings.base_url or "fhir-server",

@@ -14,7 +14,8 @@ import aiosmtplib
 import pytest
 
 from fhir_server.space.messages.mail.floods import Floods
-from tests.space.messages.mail.gateway import Gateway, a_doctor, a_patient, gateway
+from tests.server.people import kept
+from tests.space.messages.mail.gateway import BASE, Gateway, a_doctor, a_patient, gateway
 from tests.space.messages.mail.making import DOCTOR, PATIENT, a_mail, with_file
 
 OTHER_INS = "279035121518989"
@@ -131,6 +132,20 @@ async def test_strangers_and_other_addresses_are_refused_before_the_content(
     said = await mail.send(a_mail(), sender, to)
     assert said.startswith("550 ") and f"[{rule}]" in said
     assert await mail.all("Communication") == []
+
+
+async def test_who_changes_their_mailbox_or_number_is_known_by_the_new_one(mail: Gateway) -> None:
+    assert (await mail.send(a_mail())).startswith("250 ")
+    new, number = "anne@hopital.mssante.fr", "269054958815781"
+    await kept(mail.house, a_doctor(address=new), a_patient(ins=number), base=BASE)
+    for _ in range(100):
+        # What is remembered counts for two seconds where nobody looks for what changed.
+        if "[recipient]" in await mail.send(a_mail(From=CARDIOLOGIST), CARDIOLOGIST):
+            break
+        await asyncio.sleep(0.1)
+    assert "[sender]" in await mail.send(a_mail())
+    renewed = a_mail(From=new, Message_ID="<b@x>")
+    assert (await mail.send(renewed, new, f"{number}@patient.mssante.fr")).startswith("250 ")
 
 
 async def test_a_mail_is_about_one_patient(mail: Gateway) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fhir_server.space.messages.mail.headers import shown_subject
+from fhir_server.space.messages.mail.headers import shown_subject, words
 from fhir_server.space.messages.mail.naming import ins_of, pdf_name, subject
 from fhir_server.space.messages.mail.parsing import read
 from fhir_server.space.messages.mail.refusals import ANSWERS, Refused
@@ -140,3 +140,17 @@ def test_subjects_and_files_are_named_as_the_network_has_them() -> None:
     assert subject(["a" * 60], "X", "Y", None) == f"XDM/1.0/DDM+{'a' * 40} X Y"
     assert pdf_name(day, "CR d'examens", "Dœuf", "Zoé", 2) == "19690502_CR-d-examens_DOEUF_ZOE_2.pdf"
     assert shown_subject("[Annule et remplace] XDM/1.0/DDM+CR X Y") == "[Annule et remplace] CR X Y"
+
+
+@pytest.mark.parametrize("name", ["punycode", "idna", "unicode_escape", "raw-unicode-escape", "undefined", "zlib", "x"])
+def test_a_codec_that_is_no_character_set_is_none(name: str) -> None:
+    # Some of them take hours for a few MB.
+    with pytest.raises(Refused) as refused:
+        read(HEAD + f"Content-Type: text/plain; charset={name}\r\n\r\nabc-def\r\n".encode())
+    assert refused.value.rule == "mime"
+    assert words(f"=?{name}?q?abc-def?=") == f"=?{name}?q?abc-def?="
+
+
+@pytest.mark.parametrize("name", ["utf-8", "ISO-8859-1", "windows-1252", "utf-7", "iso-2022-jp", "us-ascii", "cp850"])
+def test_character_sets_of_mails_are_read(name: str) -> None:
+    assert read(HEAD + f"Content-Type: text/plain; charset={name}\r\n\r\nabc\r\n".encode()).text == "abc"
