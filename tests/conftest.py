@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from joserfc.jwk import RSAKey
 
 from fhir_server import app
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.smart.people import hashing
+from fhir_server.smart.tokens import signing_keys
 from tests import engines
 from tests.server import calls, closed
 from tests.server.whole import asking
@@ -32,6 +38,27 @@ def _passwords_cost_little() -> Iterator[None]:
     """Hashed by the same function at its least cost; servers in processes of their own hash at its own (`COST`)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashing, "COST", (1, 8, 1))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signing_keys_are_made_once() -> Iterator[None]:
+    """A server signs with one of a few real keys of this process: to find primes, and to check them, takes longest of all
+    that a test of signing in does. A store that rotates its keys is handed another each time."""
+    make = cache(lambda _, made=signing_keys._made: made())
+    turns, imported, known = itertools.cycle(range(8)), RSAKey.import_key, {}
+
+    def read_once(value: Any, *more: Any, **named: Any) -> RSAKey:
+        if more or named or not isinstance(value, dict) or "d" not in value:
+            return imported(value, *more, **named)
+        text = msgspec.json.encode(value, order="sorted")
+        if text not in known:
+            known[text] = imported(value)
+        return known[text]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signing_keys, "_made", lambda: dict(make(next(turns))))
+        patch.setattr(RSAKey, "import_key", read_once)
         yield
 
 
