@@ -1,6 +1,6 @@
-"""What a professional has before them, kept with their session: the patient chosen, and the words of a search for one.
+"""What a professional has before them, kept with their session: the patient whose record they opened last.
 
-Every page for professionals is about that patient, so that nobody is looked for twice; no address has the words.
+Every page for professionals is about that patient, so that nobody is looked for twice.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ class AtHand:
 
     Attributes:
         patient: id of the patient chosen.
-        asked: words of the name looked for.
     """
 
     patient: str | None = None
-    asked: str | None = None
 
 
 async def at_hand(guest: Guest[Any]) -> AtHand:

@@ -13,6 +13,8 @@ from tests.demo.served import Demo
 from tests.demo.walking import NEEDED, Walker, walking
 
 pytestmark = NEEDED
+#: Of Gérard DUPONT.
+INS = "151125145400108"
 FRANCECONNECT, PSC = "S’identifier avec FranceConnect+", "S’identifier avec Pro Santé Connect"
 
 
@@ -113,9 +115,10 @@ async def test_a_doctor_opens_both_tools_on_the_patient_at_hand_without_typing_a
     await walker.enter()
     await walker.follow("Alexandre GARCIA")
     await walker.follow("Médecin, Cardiologie et Maladies vasculaires (SM) – Cabinet")
-    await walker.type("name", "dupont gérard")
+    await walker.follow("Ouvrir un dossier")
+    await walker.type("ins", INS)
     await walker.enter()
-    await walker.follow("Gérard DUPONT")
+    await page.wait_for_url("**/patients/s1-pat-21")
     for tool, place, documents in (("Cabinet", "cabinet", True), ("Mesures", "courbes", False)):
         await page.goto(f"{demo.root}/outils")
         # One key on the button, and no page between: neither sign-in nor patient nor consent.
@@ -132,9 +135,11 @@ async def test_a_record_opened_in_an_emergency_is_told_to_its_patient_with_the_r
     page = walker.page
     await page.goto(f"{demo.root}/outils")
     await walker.sign_in("medecin")
-    await page.fill("input[name=name]", "dupont gérard")
-    await walker.enter()
-    await page.get_by_role("button", name="Gérard DUPONT").click()
+    await page.get_by_role("main").get_by_role("link", name="Ouvrir un dossier").click()
+    await page.fill("input[name=ins]", INS)
+    await page.locator("input[name=ins]").press("Enter")
+    await page.wait_for_url("**/patients/s1-pat-21")
+    await page.goto(f"{demo.root}/outils")
     await walker.press("Accès en urgence : Cabinet de démonstration")
     await walker.type("reason", "Perte de connaissance au cabinet")
     await walker.follow("Ouvrir en urgence : Cabinet de démonstration")

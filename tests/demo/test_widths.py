@@ -118,8 +118,8 @@ async def test_no_page_that_they_reach_is_wider_than_a_phone(demo: Demo, login: 
 
 #: Who, the page, what is filled in: the pages that answer a form, with their errors and their results.
 FORMS = [
-    ("medecin", "/outils", {"name": "dupont gérard"}),
-    ("medecin", "/outils", {"name": "x"}),
+    ("medecin", "/patients", {"ins": "151125145400108"}),
+    ("medecin", "/patients", {"ins": "x"}),
     ("editeur", "/referencement/nouveau", {"app.name": "x" * 300, "app.redirect_uris": "https://" + "y" * 200}),
 ]
 

@@ -41,6 +41,16 @@ async def signed_in(space: Space, login: str = "nathalie") -> Browser:
     return browser
 
 
+INS = "269054958815780"
+
+
+async def at_hand(browser: Browser) -> Any:
+    """The page of tools, once the record of the patient was opened by their INS."""
+    page = await browser.http.get("/patients")
+    await send(browser, page, "/patients/recherche", ins=INS)
+    return await browser.http.get("/outils")
+
+
 async def send(browser: Browser, page: Any, action: str, **fields: str) -> Any:
     word = page.text.partition('name="word" value="')[2].partition('"')[0]
     answer = await browser.http.post(action, data={"word": word, **fields}, headers={"Origin": ROOT})
@@ -190,10 +200,8 @@ async def test_a_professional_opens_a_tool_on_the_patient_at_hand_and_lands_in_i
     await a_person(space, "docteur", "Practitioner/d1")
     app = await referenced(space, DESK)
     browser = await signed_in(space, "docteur")
-    assert "Choisissez d’abord un patient" in said(document(await browser.http.get("/outils")))
-    page = await send(browser, await browser.http.get("/outils"), "/outils/search", name="demo nathalie")
-    assert "demo" not in str(page.url)
-    page = await send(browser, page, "/outils/patient", patient="p1")
+    assert "Ouvrez d’abord le dossier d’un patient" in said(document(await browser.http.get("/outils")))
+    page = await at_hand(browser)
     assert "Nathalie DEMO" in said(document(page))
     assert "https://app.example" in page.headers["content-security-policy"]
     opened = await send(browser, page, "/auth/launch", client="imagerie", patient="p1", purpose="TREAT")
@@ -214,7 +222,7 @@ async def test_a_tool_opened_in_an_emergency_carries_its_reason(space: Space) ->
     await a_person(space, "docteur", "Practitioner/d1")
     app = await referenced(space, DESK)
     browser = await signed_in(space, "docteur")
-    page = await send(browser, await browser.http.get("/outils"), "/outils/patient", patient="p1")
+    page = await at_hand(browser)
     fields = {"client": "imagerie", "patient": "p1", "purpose": "BTG"}
     document(await send(browser, page, "/auth/launch", **fields, reason="x"), 400)
     opened = await send(browser, page, "/auth/launch", **fields, reason="Arrêt cardiaque à domicile")
@@ -231,7 +239,7 @@ async def test_a_patient_reads_who_opened_their_record_and_why_emergencies_first
     await a_person(space, "docteur", "Practitioner/d1")
     app = await referenced(space, DESK)
     browser = await signed_in(space, "docteur")
-    page = await send(browser, await browser.http.get("/outils"), "/outils/patient", patient="p1")
+    page = await browser.http.get("/auth/me")
     for patient, said_ in (("p1", BTG), ("p1", {"purpose": "TREAT"}), ("p2", {"purpose": "TREAT"})):
         opened = await send(browser, page, "/auth/launch", client="imagerie", patient=patient, **said_)
         launch = parse_qs(urlsplit(opened.headers["location"]).query)["launch"][0]

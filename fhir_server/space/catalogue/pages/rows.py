@@ -55,8 +55,6 @@ ROWS: tuple[Page, ...] = (
         rank=40,
         home=("Professionnels : mes outils", "Professionals: my tools"),
     ),
-    Page("POST", "/outils/search", "tools:look_for", professional),
-    Page("POST", "/outils/patient", "tools:choose", professional),
     Page(
         "GET",
         "/referencement",

@@ -1,13 +1,13 @@
 """Bouquet de services: the tools open to a professional, opened on the patient at hand with no new sign-in.
 
-https://hl7.org/fhir/smart-app-launch/app-launch.html#launch-app-ehr-launch. The patient at hand and the words they were
-looked for with are kept with the session (`space.at_hand`), never in an address.
+https://hl7.org/fhir/smart-app-launch/app-launch.html#launch-app-ehr-launch. The patient at hand is the one whose record
+was opened last: nobody is looked for here, and no list of patients shown. Kept with the session (`space.at_hand`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fastapi.responses import Response
 
@@ -15,8 +15,7 @@ from fhir_server.site.authorizing import purpose_of_use
 from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Entrance
 from fhir_server.smart.clients.registered import Client
-from fhir_server.smart.people.patients import known_enough
-from fhir_server.space.at_hand import AtHand, at_hand, keep
+from fhir_server.space.at_hand import at_hand
 from fhir_server.space.catalogue.apps import App
 from fhir_server.space.catalogue.opened import Apps
 from fhir_server.space.catalogue.registry import Catalogue
@@ -51,9 +50,6 @@ async def show(guest: Guest[Apps]) -> Response:
         "role": await roles.name(entrance.repository, account, role) if role else "",
         "patient": hand.patient,
         "whom": await entrance.name_of(account, hand.patient) if hand.patient else "",
-        "asked": hand.asked or "",
-        "patients": await entrance.patients(account, hand.asked) if hand.asked is not None else None,
-        "enough": hand.asked is None or known_enough(hand.asked),
         "tools": tools,
         "regulation": guest.session.regulation,
         "shortest": purpose_of_use.SHORTEST,
@@ -61,21 +57,6 @@ async def show(guest: Guest[Apps]) -> Response:
     }
     leads = [uri for tool in tools for uri in (tool.client.launch_uri or "", *tool.client.redirect_uris)]
     return guest.page("catalogue/tools", values, leads=leads)
-
-
-async def look_for(guest: Guest[Apps]) -> Response:
-    """Patients of a name."""
-    await keep(guest, replace(await at_hand(guest), asked=guest.field("name", 100)))
-    return guest.to("/outils")
-
-
-async def choose(guest: Guest[Apps]) -> Response:
-    """The patient at hand, or none."""
-    chosen = guest.field("patient") or None
-    if chosen is not None and not await guest.entrance.may_choose(guest.account, chosen):
-        return guest.nothing()
-    await keep(guest, AtHand(chosen))
-    return guest.to("/outils")
 
 
 async def open_to_professionals(entrance: Entrance, catalogue: Catalogue) -> Sequence[Tool]:
