@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.party import Party
 from fhir_server.access.repository import Repository
 from fhir_server.audit import kinds
-from fhir_server.audit.audit_event import Event, named, patient, to_audit_event
+from fhir_server.audit.audit_event import Event, named, organization, patient, to_audit_event
 from fhir_server.audit.kinds import AccessKind
+from fhir_server.audit.parties import acting
 from fhir_server.audit.recording import record, witnessed
 from fhir_server.store.protocol import Put, Records
+
+if TYPE_CHECKING:
+    from fhir_server.changes.cache import Cache
 
 #: Seconds between two events of the same thing that costs whoever does it nothing.
 SELDOM = 60
@@ -55,10 +60,20 @@ class AccessEvent:
 class AccessAudit:
     """Records such events; the answer they are about leaves after them."""
 
-    def __init__(self, repository: Callable[[Grant, str], Repository] | None, kept: bool, records: Records) -> None:
-        """`repository` is the store as a grant sees it from a base; nothing is kept without one, or when not `kept`."""
+    def __init__(
+        self,
+        repository: Callable[[Grant, str], Repository] | None,
+        kept: bool,
+        records: Records,
+        cache: Cache,
+    ) -> None:
+        """`repository` is the store as a grant sees it from a base; nothing is kept without one, or when not `kept`.
+
+        `cache` is what this worker remembers, such as who professionals are.
+        """
         self._repository = repository if kept else None
         self._records = records
+        self._cache = cache
 
     async def record_seldom(self, event: AccessEvent, base: str) -> None:
         """As `record`, of what anyone may repeat without being known: one a minute for each client."""
@@ -70,22 +85,34 @@ class AccessAudit:
     async def record(self, event: AccessEvent, base: str) -> None:
         """Keep an event, durable when this returns; `base` is the FHIR base it happened at."""
         if self._repository is not None:
-            await record(self._repository(OPEN, base), [access_event(event, base)])
+            own = self._repository(OPEN, base)
+            await record(own, [access_event(event, base, await self._party(event, own))])
 
-    def written(self, event: AccessEvent, base: str) -> list[Put]:
+    async def written(self, event: AccessEvent, base: str) -> list[Put]:
         """The write of an event, for the commit that decides it (`Records.apply`); none where none are kept."""
         if self._repository is None:
             return []
-        return [witnessed(self._repository(OPEN, base), access_event(event, base))]
+        own = self._repository(OPEN, base)
+        return [witnessed(own, access_event(event, base, await self._party(event, own)))]
+
+    async def _party(self, event: AccessEvent, own: Repository) -> Party | None:
+        return await acting(event.subject, event.role, lambda: own, self._cache)
 
 
-def access_event(event: AccessEvent, source: str) -> dict[str, Any]:
-    """The AuditEvent of a decision; `source` is the server's own identity (its FHIR base)."""
+def access_event(event: AccessEvent, source: str, party: Party | None = None) -> dict[str, Any]:
+    """The AuditEvent of a decision.
+
+    Args:
+        event: what was decided.
+        source: the server's own identity (its FHIR base).
+        party: who did it, by name and national identifier, where the directory knows.
+    """
     return to_audit_event(
         Event(
             kinds.access(event.kind),
             source,
             subject=event.subject,
+            party=party,
             client=event.client,
             role=event.role,
             address=event.address,
@@ -93,14 +120,16 @@ def access_event(event: AccessEvent, source: str) -> dict[str, Any]:
             reason=event.reason,
             outcome="4" if event.failed else "0",
             described=event.why,
-            entities=list(_entities(event)),
+            entities=list(_entities(event, party)),
         )
     )
 
 
-def _entities(event: AccessEvent) -> Iterator[dict[str, Any]]:
+def _entities(event: AccessEvent, party: Party | None) -> Iterator[dict[str, Any]]:
     if event.patient:
         yield patient(f"Patient/{event.patient}")
     scopes = " ".join(event.scopes)
     if scopes:
         yield named("scope", [scopes])
+    if party is not None and party.organization is not None:
+        yield organization(party.organization)

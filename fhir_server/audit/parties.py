@@ -34,10 +34,14 @@ async def party(grant: Grant, own: Callable[[], Repository], cache: Cache) -> Pa
         own: gives the server's own sight of the store.
         cache: what this worker remembers.
     """
-    subject = grant.subject or ""
-    if not grant.traced or not subject.startswith("Practitioner/"):
+    return await acting(grant.subject, grant.role, own, cache) if grant.traced else None
+
+
+async def acting(subject: str | None, role: str | None, own: Callable[[], Repository], cache: Cache) -> Party | None:
+    """As `party`, of somebody ("Practitioner/1") in a role ("PractitionerRole/1"), or in none that is known yet."""
+    if subject is None or not subject.startswith("Practitioner/"):
         return None
-    return await cache.get(("party", subject, grant.role), lambda: _read(own(), subject, grant.role or ""))
+    return await cache.get(("party", subject, role), lambda: _read(own(), subject, role or ""))
 
 
 async def _read(repository: Repository, subject: str, role: str) -> Party:

@@ -175,9 +175,11 @@ class Visit:
         """Keep an AuditEvent of what is decided or refused here; `known` are further attributes of `AccessEvent`."""
         await self.authorization.audit.record(AccessEvent(kind, address=self.source, **known), self.addresses.base)
 
-    def trace(self, kind: AccessKind, **known: Any) -> list[Put]:
+    async def trace(self, kind: AccessKind, **known: Any) -> list[Put]:
         """As `record`, the AuditEvent's write instead, for the commit of what is decided."""
-        return self.authorization.audit.written(AccessEvent(kind, address=self.source, **known), self.addresses.base)
+        return await self.authorization.audit.written(
+            AccessEvent(kind, address=self.source, **known), self.addresses.base
+        )
 
     async def session(self) -> tuple[Session | None, Account | None]:
         """Who is signed in."""

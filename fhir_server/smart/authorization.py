@@ -87,14 +87,13 @@ class Authorization:
         self.records = records
         self.clients: Clients = GovernedClients(records, governing) if governing else RecordedClients(records)
         self.accounts = Accounts(records)
-        self.audit = AccessAudit(repository, settings.audit != "off", records)
+        cache = cache or Cache()
+        self.audit = AccessAudit(repository, settings.audit != "off", records, cache)
         self.tokens = Tokens(records, self._reused, settings.record_emergency_hours * 3600)
         self.sessions = Sessions(records)
         self.keys = Keys(records, key_file(settings.data))
         self.scopes = HeldScopes(governing, self.accounts)
-        self.verifier = Verifier(
-            self.tokens, self.clients, self.accounts, cache or Cache(), settings, registry, self.scopes
-        )
+        self.verifier = Verifier(self.tokens, self.clients, self.accounts, cache, settings, registry, self.scopes)
         self.bridge = Bridge()
         self.people = People(records, self.accounts)
         self.requests = AuthorizationRequests(records)

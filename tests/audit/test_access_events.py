@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -154,3 +155,35 @@ async def test_reading_leaves_no_trace_of_the_token_itself(space: Space) -> None
         await space.fhir("GET", "Patient/p1", body["access_token"])
     assert len(await traces(space)) == before
     assert PASSWORD not in json.dumps(await traces(space))
+
+
+async def test_traces_of_access_name_a_professional_as_the_directory_does(space: Space) -> None:
+    """CSP R1111-43: person, by RPPS, and establishment, at sign-in, launch, decision and sign-out alike."""
+    rpps = {"system": "https://rpps.esante.gouv.fr", "value": "99700000012"}
+    name = [{"family": "DEMO", "given": ["Anne"]}]
+    await space.put({"resourceType": "Practitioner", "id": "d1", "identifier": [rpps], "name": name})
+    await space.put({"resourceType": "Organization", "id": "o1", "name": "Maison de santé du Port"})
+    held = {"practitioner": {"reference": "Practitioner/d1"}, "organization": {"reference": "Organization/o1"}}
+    await space.put({"resourceType": "PractitionerRole", "id": "r1", **held})
+    await space.put(a_patient("p1"))
+    await a_person(space, "docteur", "Practitioner/d1", roles=("PractitionerRole/r1",))
+    browser = Browser(space)
+    await browser.sign_in(await browser.http.get("/auth/sign-in"), "docteur", password="x" * 20)
+    await browser.sign_in(await browser.http.get("/auth/sign-in"), "docteur")
+    app = await an_app(space, "launch patient/*.rs", launch_uri="https://app.example/launch")
+    word = (await browser.http.get("/auth/me")).text.partition('name="word" value="')[2].partition('"')[0]
+    given = {"word": word, "client": "app", "patient": "p1", "purpose": "TREAT"}
+    opened = await browser.http.post("/auth/launch", data=given)
+    launch = dict(parse_qsl(urlsplit(opened.headers["location"]).query))["launch"]
+    page = await browser.open(app.request("launch patient/*.rs", launch=launch))
+    await browser.submit(page, decision="allow")
+    await browser.http.post("/auth/sign-out", data={"word": word})
+    found = [one for one in await traces(space) if "/d1" in json.dumps(one["agent"])]
+    kinds = [told(one) for one in found]
+    assert {kind for kind, _ in kinds} >= {"110122", "launch", "authorization-granted", "110123"}, kinds
+    for event in found:
+        who = event["agent"][0]
+        assert who["name"] == "Anne DEMO"
+        assert who["who"]["identifier"] == {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "899700000012"}
+    for event in (one for one, (kind, ended) in zip(found, kinds, strict=True) if kind != "110123" and ended == "0"):
+        assert "Maison de santé du Port" in [one.get("name") for one in event["entity"]]

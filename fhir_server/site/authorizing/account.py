@@ -161,7 +161,7 @@ async def _page(
     await greet(visit, session, account)
     here = digest(visit.cookie or "")
     sessions = [(key == here, _told(one)) for key, one in await visit.authorization.sessions.of_account(account.id)]
-    chosen = session.role or (account.roles[0] if len(account.roles) == 1 else None)
+    chosen = account.acting_as(session.role)
     values: dict[str, Any] = {
         "account": account,
         "role": await roles.name(visit.entrance.repository, account, chosen) if chosen else "",

@@ -31,13 +31,13 @@ async def grant(
     from fhir_server.smart.authorizing.endpoint import granted
 
     # Of the same commit as the decision: no code is given that no AuditEvent tells of, and none is told of for nothing.
-    traces = visit.trace(
+    traces = await visit.trace(
         "authorization-granted",
         subject=account.subject,
         client=ask.client,
         patient=ask.patient,
         scopes=tuple(one for one in ask.scope if one in scope),
-        role=session.role,
+        role=account.acting_as(session.role),
         purpose=ask.purpose or session.purpose,
         reason=ask.reason or session.reason,
     )
@@ -58,7 +58,7 @@ async def refuse(visit: Visit, ask: AuthorizationRequest, error: str, descriptio
     _, account = await visit.session()
     # Where nobody is signed in nobody decided anything: nothing is kept of it, and it may be asked again.
     if account is not None:
-        traces = visit.trace(
+        traces = await visit.trace(
             "authorization-refused",
             subject=account.subject,
             client=ask.client,

@@ -36,7 +36,12 @@ async def launch(visit: Visit) -> Response:
     requests = visit.authorization.requests
     secret = await requests.launch(Launch(client.id, account.id, patient, opened, purpose, reason))
     await visit.record(
-        "launch", subject=account.subject, client=client.id, patient=patient, role=session.role, purpose=purpose
+        "launch",
+        subject=account.subject,
+        client=client.id,
+        patient=patient,
+        role=account.acting_as(session.role),
+        purpose=purpose,
     )
     query = urlencode({"iss": visit.addresses.base, "launch": secret})
     return visit.known(see_other(f"{client.launch_uri}{'&' if '?' in client.launch_uri else '?'}{query}"))
@@ -57,5 +62,5 @@ async def _context(
         intent=first(given, "intent"),
         resources=given.get("context", ()),
     )
-    role = session.role or (account.roles[0] if len(account.roles) == 1 else None)
+    role = account.acting_as(session.role)
     return None if found is None else {**found, **await launch_context.tenant(repository, account, role)}

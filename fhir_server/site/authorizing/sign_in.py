@@ -69,7 +69,8 @@ async def sign_in(visit: Visit) -> Response:
         key = made()
         await visit.authorization.records.put("activation", digest(key), account.id.encode(), ACTIVATION)
         return await _activation(visit, account, ask, key)
-    await visit.record("sign-in", subject=account.subject, client=ask.client if ask else None)
+    role, client = account.acting_as(None), ask.client if ask else None
+    await visit.record("sign-in", subject=account.subject, client=client, role=role)
     # A new session has a new cookie, whatever the browser had (session fixation); the old one ends.
     if visit.cookie:
         await visit.authorization.sessions.end(visit.cookie)

@@ -74,6 +74,10 @@ class Account:
         """Whether the person works on reviewing software, and sees nobody's health data."""
         return self.subject.startswith("Person/")
 
+    def acting_as(self, chosen: str | None) -> str | None:
+        """The exercise they act in: the one `chosen` in a session, or the only one they have."""
+        return chosen or (self.roles[0] if len(self.roles) == 1 else None)
+
 
 def acts_for(account: Account, patient: str | None) -> bool:
     """Whether the account may still act for the patient in context (id): a delegation ends."""
