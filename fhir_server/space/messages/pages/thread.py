@@ -42,11 +42,11 @@ async def show(guest: Guest[Surroundings]) -> Response:
         return guest.to(guest.visit.request.url.path)
     if here is None or found is None:
         return guest.nothing()
-    page = await _page(guest, here, found)
+    # Before the page is made, whose head tells how many are not read.
     for one in map(message_of, found.trees):
         if is_unread(one, here):
             await _read(here, one)
-    return page
+    return await _page(guest, here, found)
 
 
 async def answer(guest: Guest[Surroundings]) -> Response:
