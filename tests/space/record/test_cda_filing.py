@@ -212,12 +212,27 @@ async def test_another_persons_document_is_not_there_to_be_replaced(client: http
 # What is refused: nothing is stored, and the answer names the element
 
 
+#: The piece that is written otherwise · what stands there · what is written · the element that is named.
+WRONG = [
+    ("language", "fr-FR", "zz-zz-zz", "languageCode"),
+    ("encounter", "SA25", "SA99", "componentOf"),
+    ("encounter", "SA25", "sa25", "componentOf"),
+    ("act", "AMBULATOIRE", "AMBULANT", "documentationOf"),
+    ("code", '11502-2" displayName="CR d\'examens biologiques" codeSystem="2.16.840.1.113883.6.1',
+     'INCONNU" codeSystem="1.2.250.1.213.1.1.4.12', "code"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("operation", [_FILE, _GENERATE])
 @pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_wrong_with_metadata_is_said_of_the_document(refusing: httpx.AsyncClient, operation: str) -> None:
-    answer = await refusing.post(operation, content=cda(language='<languageCode code="zz-zz-zz"/>'), headers=_XML)
-    assert answer.status_code == 422
-    assert [one["expression"] for one in answer.json()["issue"]] == [["ClinicalDocument.languageCode"]]
+    for piece, was, other, element in WRONG:
+        assert was in PIECES[piece]
+        file = cda(**{piece: PIECES[piece].replace(was, other)})
+        answer = await refusing.post(operation, content=file, headers=_XML)
+        assert answer.status_code == 422, other
+        errors = [one["expression"] for one in answer.json()["issue"] if one["severity"] == "error"]
+        assert errors == [[f"ClinicalDocument.{element}"]], other
 
 
 _TARGET = PIECES["record_target"]

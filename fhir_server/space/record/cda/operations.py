@@ -170,6 +170,11 @@ _ORIGINS = (
     ("DocumentReference.author", "ClinicalDocument.author"),
     ("DocumentReference.authenticator", "ClinicalDocument.legalAuthenticator"),
     ("DocumentReference.custodian", "ClinicalDocument.custodian"),
+    # The set that it is submitted in, and whatever else nobody sent.
+    ("Bundle.entry[0].resource.extension[0]", "ClinicalDocument.componentOf"),
+    ("Bundle.entry[0].resource.source", "ClinicalDocument.author"),
+    ("Bundle.entry", "ClinicalDocument"),
+    ("DocumentReference", "ClinicalDocument"),
 )
 
 
@@ -186,7 +191,8 @@ def _of_document(error: FhirError, replaced: Sequence[Replaced]) -> FhirError:
     kind = Conflict if is_late else type(error)
     # What is only told of metadata that nobody sent explains no refusal.
     errors = [one for one in error.issues if one.severity in ("error", "fatal")]
-    return kind(issues=[_said(one, is_late) for one in errors or error.issues], headers=error.headers)
+    said = dict.fromkeys(_said(one, is_late) for one in errors or error.issues)
+    return kind(issues=[*said], headers=error.headers)
 
 
 def _said(one: Issue, is_late: bool) -> Issue:
