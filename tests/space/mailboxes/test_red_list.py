@@ -222,3 +222,61 @@ async def test_mailboxes_are_found_as_the_guide_asks(
     answer = await caller("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries})
     inner = [one for entry in answer.json["entry"] for one in entry["resource"].get("entry", ())]
     assert sorted(f"{one['resource']['resourceType']}/{one['resource']['id']}" for one in inner) == expected
+
+
+def asking_writes() -> Iterator[ways_out.Call]:
+    """Writes by which somebody would learn of a mailbox: what they match, test, claim, or say when they are refused."""
+    said = mailbox(RED, "CAB")
+    fhirpath = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": f"Practitioner.telecom.where(value='{RED}')"},
+    ]}]}  # fmt: skip
+    for url in (
+        "Practitioner/p",
+        f"Practitioner?mailbox-mss={RED}",
+        f"Practitioner?email={RED}",
+        "Practitioner?identifier=8p",
+    ):
+        yield "PATCH", url, [{"op": "test", "path": "/telecom/0/value", "value": RED}], ways_out.PATCH, {}
+        yield "PATCH", url, [{"op": "remove", "path": "/telecom/1"}], ways_out.PATCH, {}
+        yield "PATCH", url, b'<diff><remove sel="Practitioner/telecom[2]"/></diff>', "application/xml-patch+xml", {}
+        yield "PATCH", url, fhirpath, ways_out.JSON, {}
+        yield "PUT", url, practitioner("p", PHONE), ways_out.JSON, {}
+        yield "PUT", url, practitioner("p", said), ways_out.JSON, {"if_match": 'W/"2"'}
+        yield "DELETE", url, None, "", {}
+    for query in (f"mailbox-mss={RED}", f"telecom={RED}", "mailbox-mss:contains=zzhidden"):
+        yield "POST", "Practitioner", practitioner("x", PHONE), ways_out.JSON, {"if_none_exist": query}
+        named = {
+            "resourceType": "Basic",
+            "code": {"text": "x"},
+            "subject": {"reference": "Patient/a"},
+            "author": {"reference": f"Practitioner?{query}"},
+        }
+        for type in ("batch", "transaction"):
+            entry = {"resource": named, "request": {"method": "POST", "url": "Basic"}}
+            yield ways_out.post("", {"resourceType": "Bundle", "type": type, "entry": [entry]})
+    for type in ("Practitioner", "Organization", "PractitionerRole"):
+        tree = {**practitioner("x", said), "resourceType": type}
+        yield ways_out.post(type, tree)
+        yield ways_out.post(f"{type}/$validate", tree)
+        yield ways_out.post(f"{type}/$validate?mode=create", tree)
+    for path in ("/entry/0/resource/telecom/0/value", "/entry/0/resource/telecom/1"):
+        yield "PATCH", "Bundle/b", [{"op": "test", "path": path, "value": RED}], ways_out.PATCH, {}
+    yield (
+        "PATCH",
+        "DocumentReference/d",
+        [{"op": "test", "path": "/contained/0/telecom/0/value", "value": RED}],
+        ways_out.PATCH,
+        {},
+    )
+
+
+@pytest.mark.parametrize("name", THIRD)
+async def test_by_no_write_is_it_told_from_none(worlds: tuple[House, House], name: str) -> None:
+    """Last, since what is made here is listed."""
+    one, other = (Caller(house, THIRD[name]) for house in worlds)
+    telling = []
+    for method, url, body, type, headers in asking_writes():
+        there, absent = [await caller(method, url, body, type, **headers) for caller in (one, other)]
+        if told(there) != told(absent) or there.status >= 500:
+            telling.append((method, url, there.status, absent.status))
+    assert telling == []
