@@ -257,6 +257,22 @@ async def test_a_professional_writes_as_their_mailbox_and_is_told_of_a_minor(spa
     await patient(space)
 
 
+async def test_a_professional_sends_along_what_both_see_of_the_record_they_have_open(
+    space: Space, zoe: Browser
+) -> None:
+    team = {"resourceType": "CareTeam", "id": "t1", "status": "active", "subject": {"reference": PATIENT}}
+    await space.put({**team, "participant": [{"member": {"reference": DOCTOR}}]})
+    await a_document(space, "both", "Compte rendu")
+    await a_document(space, "untold", "Annonce à venir", label="INVISIBLE_PATIENT")
+    here = "/messages/ecrire/p1"
+    offered = document(await zoe.http.get(here)).xpath("//input[@name='document']/@value")
+    assert "both" in offered and "untold" not in offered
+    answer = await send(zoe, here, here, {}, topic="Compte rendu", text="Le voici.", document="both")
+    assert (await sent(space, answer))["payload"][1]["contentReference"]["reference"] == "DocumentReference/both"
+    forged = document(await send(zoe, here, here, {}, topic="a", text="b", document="untold"), 400)
+    assert "n’est plus là" in said(forged)
+
+
 async def test_who_acts_for_another_is_told_that_what_they_write_is_marked(space: Space, nathalie: Browser) -> None:
     await space.put({"resourceType": "Patient", "id": "child", "name": [{"family": "DEMO", "given": ["Tom"]}], "birthDate": "2015-01-01"})  # fmt: skip
     mother = await signed_in(space, "mere", PATIENT, wards=("child",))

@@ -17,6 +17,7 @@ from fhir_server.space.messages.model import LONGEST_SUBJECT, LONGEST_TEXT
 from fhir_server.space.messages.pages.correspondents import Correspondent
 from fhir_server.space.messages.pages.rows import LARGEST
 from fhir_server.space.record.pages import files
+from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.contents import file
 from fhir_server.space.record.pages.documents import sheets
 from fhir_server.space.record.pages.sheets import HIDING, Sheet, bytes_words
@@ -26,7 +27,8 @@ from fhir_server.space.service import Surroundings
 OFFERED, MOST = 100, 20
 #: Of a file's name; a document's own title has no more.
 _LONGEST_NAME = 50
-_HIDDEN = "MASQUE_PS"
+#: What professionals do not see, and what the patient does not see yet.
+_HIDDEN, _UNSEEN = "MASQUE_PS", "INVISIBLE_PATIENT"
 
 Part = dict[str, Any]
 
@@ -48,7 +50,11 @@ class Composed:
 
 
 async def composed(
-    guest: Guest[Surroundings], here: Correspondent, before: Sequence[Part] = (), topic: str = ""
+    guest: Guest[Surroundings],
+    here: Correspondent,
+    before: Sequence[Part] = (),
+    topic: str = "",
+    record: Asking | None = None,
 ) -> Composed:
     """The message of a form.
 
@@ -57,6 +63,7 @@ async def composed(
         here: the same, as they may ask the server.
         before: the payload of the draft that goes on; of its files and documents those stay that the form keeps.
         topic: of the conversation; "" where the form says it.
+        record: the patient's, as a professional has it open; None where they have not.
     """
     said, text = topic or guest.field("topic", LONGEST_SUBJECT + 1), guest.field("text", LONGEST_TEXT + 1)
     errors = {
@@ -65,7 +72,7 @@ async def composed(
     }
     stays = {one for one in guest.given.get("kept", ())}
     kept = [dict(part) for n, part in enumerate(before) if "contentString" not in part and str(n) in stays]
-    documents, errors["document"] = await _documents(guest, here)
+    documents, errors["document"] = await _documents(guest, here, of_record(here, record))
     new, errors["file"] = _file(guest)
     payload = [*([{"contentString": text}] if text else []), *kept, *documents, *new]
     return Composed(said, text, payload, {field: why for field, why in errors.items() if why})
@@ -79,21 +86,28 @@ def number(guest: Guest[Surroundings]) -> str:
         return str(uuid4())
 
 
-async def offered(here: Correspondent) -> list[tuple[str, Sheet]]:
-    """(id, document) of the record that may be sent along: the latest; none where the page opens no record."""
-    if here.side == "professional":
+def of_record(here: Correspondent, record: Asking | None) -> Asking | None:
+    """The record whose documents may be sent along: the patient's own, or the one that a professional has open."""
+    return here.asking if here.side == "patient" else record
+
+
+async def offered(here: Correspondent, record: Asking | None) -> list[tuple[str, Sheet]]:
+    """(id, document) of a record that may be sent along: the latest that both sides see."""
+    if record is None:
         return []
-    found, _ = await sheets(here.asking, [("status", "current"), ("_sort", "-date")], OFFERED)
-    return [(one.id, one) for one in found]
+    found, _ = await sheets(record, [("status", "current"), ("_sort", "-date")], OFFERED)
+    return [(one.id, one) for one in found if _UNSEEN not in one.labels]
 
 
-async def form(guest: Guest[Surroundings], here: Correspondent, draft: Composed | None = None) -> dict[str, Any]:
+async def form(
+    guest: Guest[Surroundings], here: Correspondent, draft: Composed | None = None, record: Asking | None = None
+) -> dict[str, Any]:
     """What every form of a message shows."""
     return {
         "number": number(guest),
         "typed": draft.text if draft else guest.field("text", LONGEST_TEXT),
         "subject": draft.topic if draft else guest.field("topic", LONGEST_SUBJECT),
-        "offered": await offered(here),
+        "offered": await offered(here, of_record(here, record)),
         "ticked": list(guest.given.get("document", ())),
         "accept": files.ACCEPT,
         "hidden": _HIDDEN,
@@ -102,14 +116,14 @@ async def form(guest: Guest[Surroundings], here: Correspondent, draft: Composed 
     }
 
 
-async def _documents(guest: Guest[Surroundings], here: Correspondent) -> tuple[list[Part], str]:
+async def _documents(guest: Guest[Surroundings], here: Correspondent, record: Asking | None) -> tuple[list[Part], str]:
     """Parts for the documents that are ticked; and what is wrong with them."""
     ids = list(dict.fromkeys(one[:64] for one in guest.given.get("document", ())))
-    if not ids or here.side == "professional":
+    if not ids or record is None:
         return [], ""
     if len(ids) > MOST:
         return [], "many"
-    found, _ = await sheets(here.asking, [("_id", ",".join(ids)), ("status", "current")], MOST)
+    found, _ = await sheets(record, [("_id", ",".join(ids)), ("status", "current")], MOST)
     parts = [await _document(here, one) for one in sorted(found, key=lambda one: ids.index(one.id))]
     if len(found) < len(ids) or None in parts:
         return [], "gone"
@@ -117,7 +131,9 @@ async def _documents(guest: Guest[Surroundings], here: Correspondent) -> tuple[l
 
 
 async def _document(here: Correspondent, one: Sheet) -> Part | None:
-    if _HIDDEN not in one.labels:
+    if _UNSEEN in one.labels:
+        return None
+    if _HIDDEN not in one.labels or here.side == "professional":
         return {"contentReference": {"reference": f"DocumentReference/{one.id}", "display": one.title}}
     body = await file(here.asking, one) if one.size <= LARGEST else None
     if body is None or len(body) > LARGEST:

@@ -20,6 +20,7 @@ _MESSAGES = frozenset("cruds")
 _THEIRS = {
     "Binary": "cr",
     "Communication": "cruds",
+    "DocumentReference": "rs",
     "Organization": "rs",
     "Patient": "rs",
     "Practitioner": "rs",

@@ -21,6 +21,7 @@ from fhir_server.space.messages.pages.correspondents import Correspondent, calle
 from fhir_server.space.messages.pages.inbox import about
 from fhir_server.space.messages.pages.refusals import refused
 from fhir_server.space.record.choosing import is_minor
+from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.openings import found
 from fhir_server.space.record.pages.people import named
 from fhir_server.space.record.pages.refusals import Refusal
@@ -46,7 +47,8 @@ async def send(guest: Guest[Surroundings]) -> Response:
     if here is None or (here.side == "professional" and await found(guest) is None):
         return guest.nothing()
     draft = guest.field("act") == "draft"
-    made, patient = await composed(guest, here), f"Patient/{guest.path('patient')}"
+    made = await composed(guest, here, record=await _record(guest, here))
+    patient = f"Patient/{guest.path('patient')}"
     sender, to, wrong = await _between(guest, here, patient)
     errors = {**made.errors, **wrong}
     if errors:
@@ -57,6 +59,12 @@ async def send(guest: Guest[Surroundings]) -> Response:
     except FhirError as error:
         return await _page(guest, here, made, {}, refused(error), error.status)
     return guest.to(after(here, id, tree))
+
+
+async def _record(guest: Guest[Surroundings], here: Correspondent) -> Asking | None:
+    """The record that a professional has open."""
+    opened = await found(guest) if here.side == "professional" else None
+    return None if opened is None else opened[1]
 
 
 async def keep(guest: Guest[Surroundings], here: Correspondent, tree: dict[str, Any]) -> str:
@@ -116,7 +124,7 @@ async def _page(
     whom, born = await named(guest, patient)
     values = {
         **await about(guest, here),
-        **await form(guest, here, made),
+        **await form(guest, here, made, await _record(guest, here)),
         "patient": patient,
         "whom": whom,
         "minor": not theirs and is_minor(born),
