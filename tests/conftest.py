@@ -20,6 +20,7 @@ from fhir_server.app import House, opened
 from fhir_server.settings import Settings
 from fhir_server.smart.people import hashing
 from fhir_server.smart.tokens import signing_keys
+from fhir_server.validation.profiles import conformance, keywords
 from tests import engines
 from tests.server import calls, closed
 from tests.server.whole import asking
@@ -59,6 +60,23 @@ def _signing_keys_are_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(signing_keys, "_made", lambda: dict(make(next(turns))))
         patch.setattr(RSAKey, "import_key", read_once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _profiles_are_made_ready_once() -> Iterator[None]:
+    """What a profile's schema compiles to follows from the schema alone, and is the same in every server of this process."""
+    compiled, known = keywords.compiled, {}
+
+    def once(schema: keywords.Schema) -> Any:
+        text = repr(schema)
+        if text not in known:
+            known[text] = compiled(schema)
+        return known[text]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keywords, "compiled", once)
+        patch.setattr(conformance, "ready", once)
         yield
 
 
