@@ -50,6 +50,7 @@ RUN: dict[str, tuple[str, str]] = {
     "content=$(curl -s -D - -o /dev/null": ("open", r"(?s)HTTP/1.1 201 Created.*DocumentReference/"),
     "curl -i http://127.0.0.1:8080/fhir/DocumentReference -H": ("open", r'(?s)^HTTP/1.1 201 Created.*"hash"'),
     "document='http://127.0.0.1:8080/fhir/DocumentReference": ("open", r"(?s)MASQUE_PS.*entered-in-error"),
+    "fhir=http://127.0.0.1:8080/fhir json=": ("open", r'^201\n409\n"status": ?"busy"'),
     # It files the document that it writes, and shows it.
     "curl -s -o /dev/null http://127.0.0.1:8080/fhir/Patient": (
         "open",
@@ -65,11 +66,11 @@ RUN: dict[str, tuple[str, str]] = {
 NOT_RUN = {
     "git clone <this repository>": "a checkout has been made, and make run is what these servers are",
     "mailbox='": "it starts a gateway on its own ports and needs swaks: tests/space/messages/mail/test_mail_servers.py",
-    "fhir=http://127.0.0.1:8080/fhir": "it needs tokens of people: tests/space/messages",
+    "fhir=http://127.0.0.1:8080/fhir\ncurl -s $fhir/Communication": "it needs tokens of people: tests/space/messages",
     'curl -s "$fhir/Communication?thread=': "likewise",
     'curl -s -X POST "$fhir/Communication/MESSAGE': "likewise",
     "FHIR_OUTBOX=smtp://": "it serves until it is stopped: tests/space/notices",
-    'curl -H "Authorization: Bearer $TOKEN" $BASE/Patient/p1': "it needs a token of a person: tests/space/notices",
+    "fhir=http://127.0.0.1:8080/fhir\ncurl -H": "it needs a token of a person: tests/space/notices",
     "FHIR base        http": "what a start prints, compared with what one prints",
 }
 #: What a reader has by then that the README does not make.
