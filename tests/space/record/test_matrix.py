@@ -77,7 +77,7 @@ async def test_a_server_with_a_wrong_matrix_does_not_start(tmp_path: Path) -> No
             True,
         ),
         (["*,*,no", f"{G15}|*,http://loinc.org|11488-4,yes"], DENTIST, "34112-3", False),
-        (["*,*,no", f"{OTHER}|anything,*,yes"], f"{OTHER}|anything", "11488-4", True),
+        (["*,*,no", f"{OTHER}|99,*,yes"], f"{OTHER}|99", "11488-4", True),
     ],
 )
 def test_the_row_that_says_most_decides(
