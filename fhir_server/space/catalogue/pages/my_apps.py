@@ -17,6 +17,7 @@ from fhir_server.access.grant import Grant, Scope
 from fhir_server.fhir.json import parse
 from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Entrance
+from fhir_server.smart.secret import digest
 from fhir_server.space.accesses import recent as accesses
 from fhir_server.space.catalogue import rights
 from fhir_server.space.catalogue.apps import App, Purpose
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 LAST = 5
 #: What was just done → shown after the redirection; anything else in the address is ignored.
 DONE = ("withdrawn", "reported")
+#: Kind of record: that a report was sent, and for how many seconds the same words are no other.
+_REPORTED, _ONCE = "reported", 86_400
 _TRACES = (Scope("user", "AuditEvent", frozenset("rs")),)
 
 
@@ -121,10 +124,15 @@ async def report(guest: Guest[Apps]) -> Response:
     if found is None:
         return guest.nothing()
     patient, app = found
-    try:
-        await reports(guest).file(app, guest.account.subject, guest.field("text", LONGEST + 1))
-    except ValueError:
-        return await _report_page(guest, patient, app, guest.field("text", LONGEST), "length", 400)
+    text, records = guest.field("text", LONGEST + 1), guest.visit.authorization.records
+    # The same words of the same person are one report, however often the button was pressed.
+    claim = (_REPORTED, digest("\n".join((guest.account.subject, app.id, text))))
+    if await records.add(*claim, b"", _ONCE):
+        try:
+            await reports(guest).file(app, guest.account.subject, text)
+        except ValueError:
+            await records.take(*claim)
+            return await _report_page(guest, patient, app, guest.field("text", LONGEST), "length", 400)
     return guest.to(f"/mes-applications/{patient}?done=reported")
 
 

@@ -26,7 +26,8 @@ async def pin(guest: Guest[Surroundings]) -> Response:
     pinned, wanted = (await arrangement(asking)).pinned, guest.field("pin") == "yes"
     try:
         if pinned is None and wanted:
-            await make(asking, "pinned", "Documents épinglés", [one.id])
+            # Made at the same instant for another document, it is to have this one too.
+            await put(asking, await make(asking, "pinned", "Documents épinglés", [one.id]), one.id)
         elif pinned is not None:
             await (put if wanted else take)(asking, pinned, one.id)
     except FhirError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.personal_lists import KINDS, Kind
@@ -80,8 +82,8 @@ async def take(asking: Asking, folder: Folder, document: str) -> None:
     await asking.update({**rest, "date": _now(), **({"entry": left} if left else {})})
 
 
-async def make(asking: Asking, kind: Kind, name: str, documents: Sequence[str] = ()) -> str:
-    """A new folder, or the first pin; the id of the List.
+async def make(asking: Asking, kind: Kind, name: str, documents: Sequence[str] = ()) -> Folder:
+    """A new folder, or the first pin; what is there where another request made it at the same instant.
 
     Raises:
         FhirError: it is refused.
@@ -97,9 +99,18 @@ async def make(asking: Asking, kind: Kind, name: str, documents: Sequence[str] =
             "subject": {"reference": f"Patient/{asking.grant.patient}"},
             "date": _now(),
             **({"entry": [_entry(one) for one in documents]} if documents else {}),
-        }
+        },
+        _unless(asking, kind, name),
     )
-    return str(made["id"])
+    return _folder(made)
+
+
+def _unless(asking: Asking, kind: Kind, name: str) -> str:
+    """The condition that a patient has no such folder: https://hl7.org/fhir/R4/http.html#ccreate."""
+    said = [("patient", f"Patient/{asking.grant.patient}"), ("code", f"{KINDS}|{kind}"), ("status", "current")]
+    # R4 search.html#escaping.
+    exact = re.sub(r"([\\,$|])", r"\\\1", name)
+    return urlencode([*said, *([("title:exact", exact)] if kind == "folder" else [])])
 
 
 def _folder(tree: dict[str, Any]) -> Folder:
