@@ -13,6 +13,14 @@ from tests.server.people import kept
 from tests.space.messages.exchange import CALLERS, CLINIC, DOCTOR, A, ago, ask, codes, message, of, sent
 from tests.space.record.callers import Caller
 
+SAVE = "Communication/restored/$save-attachment?payload=0&type=DOCPAT03"
+RESTORED = {
+    "resourceType": "Binary",
+    "id": "restored",
+    "contentType": "application/pdf",
+    "data": "JVBERi0xLjQK",
+    "securityContext": {"reference": "Communication/restored"},
+}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: Who calls → how marking a doctor's message as read is answered, and the end of its exchange.
@@ -44,6 +52,21 @@ async def test_a_message_is_marked_read_once_and_says_since_when(house: House) -
     again = (await ask(house, "caregiver", "POST", f"Communication/{made['id']}/$mark-read")).json
     assert again["received"] == first["received"] >= made["sent"]
     assert again["meta"]["versionId"] == "2"
+
+
+async def test_an_administrators_software_marks_a_message_read_when_it_does(house: House) -> None:
+    made = await sent(house, "doctor", message(DOCTOR))
+    answer = await ask(house, "operator", "POST", f"Communication/{made['id']}/$mark-read")
+    assert answer.status == 200 and answer.json["received"] >= made["sent"]
+
+
+async def test_a_restored_message_says_no_more_of_when_than_it_knows(house: House) -> None:
+    """`sent` is a dateTime: a year, a month, a day (R4 datatypes.html#dateTime)."""
+    for said in ("2020", "2020-02", "2020-02-03", "2020-02-03T10:00:00Z"):
+        part = {"contentAttachment": {"contentType": "application/pdf", "url": "Binary/restored", "size": 9}}
+        await kept(house, {**message(DOCTOR, id="restored", payload=[part]), "sent": said}, RESTORED)
+        assert (await ask(house, "patient", "POST", f"{SAVE}")).status in (200, 201), said
+        assert (await ask(house, "patient", "POST", "Communication", message(A, DOCTOR))).status == 201, said
 
 
 async def test_a_draft_is_marked_read_by_nobody(house: House) -> None:
