@@ -63,12 +63,12 @@ async def arrange(context: Context, change: Change) -> Change:
 
 
 def _claiming(change: Change) -> Change:
-    """The change with the Message-ID that it alone has."""
+    """The change with the Message-ID that it alone of its sender's has: nobody takes one away from others."""
     assert change.tree is not None
-    name = message_of(change.tree).message_id
-    if name is None:
+    message = message_of(change.tree)
+    if message.message_id is None:
         return change if change.before is None else replace(change, claims=frozenset())
-    return replace(change, claims=frozenset({f"{MESSAGE_ID}|{name}"}))
+    return replace(change, claims=frozenset({f"{MESSAGE_ID}|{message.message_id}|{message.sender}"}))
 
 
 async def _said(context: Context, tree: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def require_agreeing(mail: Mail, documents: Sequence[Document], ins: str) -> Non
         raise Refused("headers-disagree", f"{INS} stands there without documents.")
     for one in documents:
         if _patient(one) != ins:
-            raise Refused("xdm-patient", "(904)")
+            raise Refused("xdm-patient", "(mss-904)")
 
 
 def _patient(document: Document) -> str:

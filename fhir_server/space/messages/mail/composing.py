@@ -17,7 +17,7 @@ from html import escape
 from typing import Any
 
 from fhir_server.space.messages.mail import naming
-from fhir_server.space.messages.mail.headers import CODECDA, INS, NIL
+from fhir_server.space.messages.mail.headers import CODECDA, END, INS, MES, NIL
 from fhir_server.space.messages.mail.parsing import File
 from fhir_server.space.messages.mail.xdm import ebrim
 from fhir_server.space.messages.mail.xdm.archive import pack
@@ -28,6 +28,7 @@ _CDA = frozenset({"text/xml", "application/xml"})
 #: OID under which a UUID, or any number of 128 bits, is one: X.667.
 _UUID_ROOT = "2.25"
 _STAND_IN = "(Message écrit à la place du patient par un proche ou un représentant.)"
+_ENDED = "(Un professionnel de cet échange y met fin : il n’est plus possible d’y répondre.)"
 #: Content type of a submission of a patient's: TRE_A05 has none; "document sent by the patient" of the display alone.
 _FROM_PATIENT = ebrim.Code("04", "1.2.250.1.213.2.2", "Hors contexte de soins")
 
@@ -66,6 +67,16 @@ class Letter:
     documents: Sequence[Sent]
     nil: str
 
+    @property
+    def envelope(self) -> str:
+        """The sender of the envelope; "" where it is nobody's own mail, so that nothing answers it (RFC 3834 §3.3)."""
+        return "" if self.is_told else self.sender
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it tells what a professional wrote here; else it is the patient's own."""
+        return self.message.side == "professional"
+
 
 def written(letter: Letter) -> bytes:
     """The mail."""
@@ -79,9 +90,7 @@ def written(letter: Letter) -> bytes:
     made["Subject"] = _subject(letter)
     if letter.nil:
         made[NIL] = letter.nil
-    # A professional's software may tell when it is read: `received` (RFC 8098 §2.1).
-    made["Disposition-Notification-To"] = letter.sender
-    made.set_content("\n\n".join(filter(None, (letter.message.text, _STAND_IN if letter.message.written_by else ""))))
+    _say(made, letter)
     codes = [str(one.tree["type"]["coding"][0]["code"]) for one in letter.documents if _kind(one) in _CDA]
     if codes:
         made[CODECDA], made[INS] = ",".join(codes), "O" if letter.ins[1] else "N"
@@ -94,6 +103,16 @@ def written(letter: Letter) -> bytes:
         _attach(made, file)
     _bounded(made, letter.name)
     return made.as_bytes()
+
+
+def _say(made: EmailMessage, letter: Letter) -> None:
+    if letter.is_told:
+        made[MES], made["Auto-Submitted"] = END, "auto-generated"
+    else:
+        # A professional's software may tell when it is read: `received` (RFC 8098 §2.1).
+        made["Disposition-Notification-To"] = letter.sender
+    told = (_ENDED if letter.is_told else "", letter.message.text, _STAND_IN if letter.message.written_by else "")
+    made.set_content("\n\n".join(filter(None, told)))
 
 
 def _bounded(made: EmailMessage, name: str) -> None:

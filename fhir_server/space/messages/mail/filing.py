@@ -51,8 +51,7 @@ async def entries(
             continue
         tree = await _metadata(around, grant, one, now)
         tree["subject"] = {"reference": f"Patient/{patient}"}
-        if "relatesTo" not in tree and (replaced := await _replaced(around, grant, one)):
-            tree["relatesTo"] = [{"code": "replaces", "target": {"reference": target}} for target in replaced]
+        _replace(tree, await _replaced(around, grant, one))
         sheet, content = f"urn:uuid:{uuid.uuid4()}", f"urn:uuid:{uuid.uuid4()}"
         tree["content"][0]["attachment"]["url"] = content
         data = (await asyncio.to_thread(b64encode, one.content)).decode()
@@ -96,6 +95,20 @@ def _require_same(one: Document, tree: dict[str, Any]) -> None:
     types = {code.code for code in one.entry.codes["type"]}
     if types and tree["type"]["coding"][0]["code"] not in types:
         raise Refused("xdm-metadata", "The type is not that of the CDA document.")
+
+
+def _replace(tree: dict[str, Any], targets: Sequence[str]) -> None:
+    """Have a document replace what its entry says, where the document itself does not say what.
+
+    Raises:
+        Refused: it replaces another by its own header or series: what the entry names is not the latest (900).
+    """
+    own = {one["target"].get("reference") for one in tree.get("relatesTo", ()) if one["code"] == "replaces"}
+    if targets and own and own != set(targets):
+        raise Refused("xdm-replaced")
+    if targets and not own:
+        found = [{"code": "replaces", "target": {"reference": target}} for target in targets]
+        tree["relatesTo"] = [*tree.get("relatesTo", ()), *found]
 
 
 async def _replaced(around: Surroundings, grant: Grant, one: Document) -> list[str]:

@@ -33,7 +33,7 @@ from fhir_server.space.messages.mail.parsing import File, Mail
 from fhir_server.space.messages.mail.refusals import Refused
 from fhir_server.space.messages.mail.reported import Reported
 from fhir_server.space.messages.mail.reports import report_of
-from fhir_server.space.messages.mail.wanted import FOUND, OUT, RECEIPTS, Out, Wanted
+from fhir_server.space.messages.mail.wanted import FOUND, OUT, RECEIPTS, Out, Wanted, receipt_key
 from fhir_server.space.messages.mail.xdm.opening import Document, is_archive, opened
 from fhir_server.space.messages.model import (
     LONGEST_SUBJECT,
@@ -132,17 +132,22 @@ class Incoming:
             return
         if holder is None:
             raise Refused("sender")
-        require_agreeing(mail, documents, to.ins)
+        if mail.message_id.rpartition("@")[2].lower() == self._around.settings.mail_domain.lower():
+            raise Refused("message-id", "It is one of this server's own.")
         arrived = _Arrived(mail, documents, to, holder)
         try:
+            require_agreeing(mail, documents, to.ins)
             await self._write(arrived, raw, now)
+        except Refused as refused:
+            await self._tell_sender(arrived, raw, refused)
+            raise
         except FhirError as error:
-            here = await self._here(mail.message_id) if isinstance(error, Conflict) else None
+            here = await self._here(arrived) if isinstance(error, Conflict) else None
             if here is None:
-                refused = _refused(error)
-                await self._tell_sender(arrived, raw, refused)
-                raise refused from None
-            if (here.sender, here.patient) != (holder.reference, f"Patient/{to.patient}"):
+                final = _refused(error)
+                await self._tell_sender(arrived, raw, final)
+                raise final from None
+            if here.patient != f"Patient/{to.patient}":
                 raise Refused("message-id") from None
 
     async def _write(self, arrived: _Arrived, raw: bytes, now: datetime) -> None:
@@ -166,16 +171,17 @@ class Incoming:
         if not _wants_receipt(mail):
             return
         kept = msgspec.json.encode(_wanted(arrived, raw))
-        await self._around.records.put(RECEIPTS, mail.message_id, kept, _RECEIPT_SECONDS)
+        key = receipt_key(mail.message_id, arrived.holder.reference)
+        await self._around.records.put(RECEIPTS, key, kept, _RECEIPT_SECONDS)
 
     async def _tell_sender(self, arrived: _Arrived, raw: bytes, refused: Refused) -> None:
         """Send software that files documents by mail the code for which they were not, where it wants to know."""
-        code = re.search(r"mss-(90[0-6])", refused.detail)
+        code = re.search(r"mss-(90[0-6])", refused.line)
         if code is None or not _wants_receipt(arrived.mail):
             return
         now = time()
         out = Out("", arrived.mail.sender, now, now, receipt=_wanted(arrived, raw, code[1]))
-        name = f"{arrived.mail.message_id}/error"
+        name = f"{receipt_key(arrived.mail.message_id, arrived.holder.reference)}/error"
         kept = Keep(OUT, name, msgspec.json.encode(out))
         await self._around.records.apply([Keep(FOUND, name, b"", _RECEIPT_SECONDS, new=True), kept])
 
@@ -188,14 +194,18 @@ class Incoming:
         domain = self._around.settings.mail_domain
         where = both(named(names, domain), Refers("subject", f"Patient/{arrived.patient}"))
         page = await seen.find({"Communication": where}, count=_MOST_ANSWERED)
-        messages = (message_of(parse(each.body), seen.base) for each in page.versions)
+        messages = [message_of(parse(each.body), seen.base) for each in page.versions]
+        # Of two that are called alike, the sender's own.
+        messages.sort(key=lambda one: one.sender == arrived.holder.reference)
         found = {name_of(one, domain): one for one in messages}
         return next((found[one] for one in names if one in found), None)
 
-    async def _here(self, name: str) -> Message | None:
-        """The message that has a Message-ID already."""
+    async def _here(self, arrived: _Arrived) -> Message | None:
+        """The sender's message that has its Message-ID already."""
         own = self._around.repository()
-        page = await own.find({"Communication": Token("identifier", name, MESSAGE_ID)}, count=1)
+        named = Token("identifier", arrived.mail.message_id, MESSAGE_ID)
+        where = both(named, Refers("sender", arrived.holder.reference))
+        page = await own.find({"Communication": where}, count=1)
         return next((message_of(parse(each.body), own.base) for each in page.versions), None)
 
 
@@ -209,7 +219,8 @@ def _wants_receipt(mail: Mail) -> bool:
 
 def _wanted(arrived: _Arrived, raw: bytes, error: str = "") -> Wanted:
     mail = arrived.mail
-    return Wanted(mail.message_id, arrived.to.ins, mail.sender, mail.subject, parsing.head(raw), error)
+    head, holder = parsing.head(raw), arrived.holder.reference
+    return Wanted(mail.message_id, arrived.to.ins, mail.sender, mail.subject, head, holder, error)
 
 
 async def _read(raw: bytes) -> tuple[Mail, list[Document]]:

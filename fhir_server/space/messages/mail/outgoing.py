@@ -26,8 +26,8 @@ from fhir_server.space.messages.mail.mailboxes import ins_identifier, mailbox_of
 from fhir_server.space.messages.mail.names import name_of
 from fhir_server.space.messages.mail.parsing import File
 from fhir_server.space.messages.mail.reported import Reported
-from fhir_server.space.messages.mail.wanted import FOUND, OUT, RECEIPTS, Out, Wanted
-from fhir_server.space.messages.model import Message, message_of
+from fhir_server.space.messages.mail.wanted import FOUND, OUT, RECEIPTS, Out, Wanted, receipt_key
+from fhir_server.space.messages.model import Message, message_of, side
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Range
 from fhir_server.store.leases import Lease
@@ -102,12 +102,16 @@ class Outgoing:
     async def _found(self, message: Message, now: float) -> list[tuple[str, Out]]:
         if not message.is_sent:
             return []
-        if message.side == "patient":
-            boxes = [mailbox_of(await referred(self._around.repository(), one)) for one in message.recipients]
+        if message.side == "patient" or (message.ends and message.message_id is None):
+            boxes = [
+                mailbox_of(await referred(self._around.repository(), one))
+                for one in message.recipients
+                if side(one) == "professional"
+            ]
             return [(f"{message.id}/{box}", Out(message.id, box, now, now)) for box in dict.fromkeys(boxes) if box]
         if message.received is None or message.message_id is None:
             return []
-        value = await self._records.get(RECEIPTS, message.message_id)
+        value = await self._records.get(RECEIPTS, receipt_key(message.message_id, message.sender))
         if value is None:
             return []
         wanted = msgspec.json.decode(value, type=Wanted)
@@ -119,7 +123,7 @@ class Outgoing:
         try:
             mail = await self._written(out)
             if mail is not None:
-                sender = "" if out.receipt is not None else mail[0]
+                sender = mail[0]
                 await asyncio.to_thread(self._way.carry, sender, out.to, mail[1])
         except Rejected as error:
             await self._give_up(key, out, error.code)
@@ -134,7 +138,7 @@ class Outgoing:
     async def _done(self, key: str, out: Out) -> None:
         dropped = [Drop(OUT, key)]
         if out.receipt is not None:
-            dropped.append(Drop(RECEIPTS, out.receipt.message_id))
+            dropped.append(Drop(RECEIPTS, receipt_key(out.receipt.message_id, out.receipt.holder)))
         await self._records.apply(dropped)
 
     async def _again(self, key: str, out: Out, now: float) -> None:
@@ -156,10 +160,10 @@ class Outgoing:
         return message_of(tree, self._around.repository().base) if tree else None
 
     async def _written(self, out: Out) -> tuple[str, bytes] | None:
-        """The sender's address and the mail; None where the message, or its patient, is here no more."""
+        """The envelope's sender ("" of what is nobody's own) and the mail; None where message or patient are gone."""
         if out.receipt is not None:
             sender = naming.patient_address(out.receipt.ins, self._domain)
-            return sender, _receipt(out.receipt, sender, self._nil)
+            return "", _receipt(out.receipt, sender, self._nil)
         own = self._around.repository()
         message = await self._message(out.message)
         patient = await referred(own, message.patient) if message is not None else {}
@@ -179,7 +183,7 @@ class Outgoing:
             documents=[one async for one in _documents(own, message)],
             nil=self._nil,
         )
-        return sender, await asyncio.to_thread(composing.written, letter)
+        return letter.envelope, await asyncio.to_thread(composing.written, letter)
 
     async def _before(self, message: Message) -> AsyncIterator[str]:
         ids = dict.fromkeys(one for one in (message.first, message.answers) if one and one != message.id)

@@ -26,6 +26,7 @@ _JSON = "application/fhir+json"
 #: What is told on the message, for people; the code stands behind it.
 _WORDS = {
     "failed": "Ce message n'a pas pu être remis à son destinataire",
+    "deleted": "Le destinataire a supprimé ce message, peut-être sans l'avoir lu",
     "error": "Le logiciel du destinataire n'a pas pu ranger ce message",
     "delayed": "La remise de ce message prend plus de temps que prévu",
 }

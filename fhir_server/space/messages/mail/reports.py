@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from fhir_server.space.messages.mail.parsing import Mail
 
-#: What became of a mail: read or filed; could not be filed; did not arrive; is still on its way.
-Outcome = Literal["received", "error", "failed", "delayed"]
+#: What became of a mail: read or filed; deleted, perhaps unread; could not be filed; did not arrive; is on its way.
+Outcome = Literal["received", "deleted", "error", "failed", "delayed"]
 
 MDN, DSN = "disposition-notification", "delivery-status"
 #: Errors of the national guide → what is said of them.
@@ -40,14 +40,13 @@ ERRORS: Mapping[str, str] = {
     "906": "Autre erreur",
 }
 _CODE = re.compile(r"(?<!\d)(90[0-6])(?!\d)")
-#: Disposition types of RFC 8098 §3.2.6.2, and what they say of a mail; "dispatched" and "processed" are of older ones.
+#: Disposition types of RFC 8098 §3.2.6.2, and what they say of a mail. What else older ones have says nothing of it:
+#: "denied", that the reader tells nothing, and "failed", that no receipt could be made (RFC 2298 §3.2.6.2).
 _DISPOSITIONS: Mapping[str, Outcome] = {
     "displayed": "received",
     "processed": "received",
     "dispatched": "received",
-    "deleted": "failed",
-    "denied": "failed",
-    "failed": "failed",
+    "deleted": "deleted",
 }
 #: Action of a DSN (RFC 3464 §2.3.3); delivered, relayed and expanded say that it arrived, not that it was read.
 _ACTIONS: Mapping[str, Outcome] = {"failed": "failed", "delayed": "delayed"}
@@ -105,7 +104,8 @@ def _receipt(groups: Sequence[Mapping[str, str]]) -> Report:
     kind, _, modifier = disposition.partition(";")[2].strip().lower().partition("/")
     # Until 1.1.3 the code stood behind the modifier: "processed/Error: 902^label" (RFC 8098 has no place for it).
     code = _CODE.search(fields.get("error", "")) or (_CODE.search(modifier) if "error" in modifier else None)
-    is_error = "error" in fields or modifier.startswith("error")
+    # Of several modifiers one may be "error", and what follows it the label of the guide's older form.
+    is_error = "error" in fields or any(one.strip().startswith("error") for one in modifier.split(","))
     outcome = "error" if is_error else _DISPOSITIONS.get(kind.strip())
     return Report(
         _id(fields.get("original-message-id", "")),

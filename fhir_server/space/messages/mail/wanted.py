@@ -8,6 +8,16 @@ import msgspec
 RECEIPTS, OUT, FOUND = "mail-receipt", "mail-out", "mail-found"
 
 
+def receipt_key(message_id: str, holder: str) -> str:
+    """Under what a receipt is kept: what others call by the same Message-ID does not touch it.
+
+    Args:
+        message_id: of the mail, without angle brackets.
+        holder: who sent it, a reference.
+    """
+    return f"{message_id} {holder}"
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """A receipt to be written.
 
@@ -17,6 +27,7 @@ class Wanted(msgspec.Struct, frozen=True):
         to: the sender's address.
         subject: of the mail.
         head: its headers as they came, which go back with the receipt.
+        holder: whose mail it was, a reference.
         error: why its documents were not filed, a code of `reports.ERRORS`; "" where it was read.
     """
 
@@ -25,6 +36,7 @@ class Wanted(msgspec.Struct, frozen=True):
     to: str
     subject: str
     head: bytes
+    holder: str
     error: str = ""
 
 

@@ -27,7 +27,7 @@ from tests.space.record import cda_documents
 from tests.space.record.cda_documents import PIECES
 
 ONE = "1.2.250.1.213.1.1.1.55.2026.7.1"
-TWO = "1.2.250.1.213.1.1.1.55.2026.7.2"
+TWO, THREE = "1.2.250.1.213.1.1.1.55.2026.7.2", "1.2.250.1.213.1.1.1.55.2026.7.3"
 
 
 @pytest.fixture
@@ -93,6 +93,26 @@ async def test_a_new_version_takes_the_place_of_the_one_that_the_metadata_name_a
     assert (old["status"], new["status"]) == ("superseded", "current")
     assert new["relatesTo"] == [{"code": "replaces", "target": {"reference": f"DocumentReference/{old['id']}"}}]
     assert codes(new) == {"MASQUE_PS"}
+
+
+async def test_a_further_version_ends_the_masking_and_the_one_it_masked_is_no_longer_replaced(mail: Gateway) -> None:
+    """MODIF_CONF_CODE: visibility changes by a new version, both ways, of the latest alone (900)."""
+    masked_first = metadata(cda(), more=masked("MASQUE_PS") + masked("INVISIBLE_REP_LEGAUX"))
+    assert (await mail.send(a_report(cda(), masked_first))).startswith("250 ")
+    content = cda(TWO, version='<versionNumber value="2"/>')
+    sheet = metadata(content, unique=TWO, outside=replaces(f"urn:oid:{ONE}"))
+    assert (await mail.send(a_report(content, sheet, Message_ID="<b@x>"))).startswith("250 ")
+    old, new = sorted(await mail.all("DocumentReference"), key=lambda one: one["masterIdentifier"]["value"])
+    assert (old["status"], new["status"]) == ("superseded", "current")
+    assert codes(old) == {"MASQUE_PS", "INVISIBLE_REPRESENTANTS_LEGAUX"} and codes(new) == {"N"}
+    third = cda(THREE, version='<versionNumber value="3"/>')
+    late = metadata(third, unique=THREE, outside=replaces(f"urn:oid:{ONE}"))
+    wanted = a_report(third, late, Message_ID="<c@x>", Disposition_Notification_To=DOCTOR)
+    said = await mail.send(wanted)
+    assert said.startswith("550 ") and "mss-900" in said
+    await mail.outgoing.once()
+    [(_, to, raw)] = [one for one in mail.way.mails if b"900^" in one[2]]
+    assert to == DOCTOR and b"processed/error\r\n" in raw
 
 
 OTHER = PIECES["record_target"].replace("269054958815780", "279035121518989")

@@ -48,10 +48,27 @@ async def test_a_mail_that_comes_twice_is_one_message(mail: Gateway) -> None:
     assert len(await mail.all("Communication")) == 1
 
 
-async def test_the_name_of_another_message_is_refused(mail: Gateway) -> None:
+async def test_a_name_is_its_senders_alone_and_nobody_takes_it_away(mail: Gateway) -> None:
+    """Who knows or guesses a Message-ID has neither the mail of that name refused, nor its receipt."""
+    stolen = a_mail(From=CARDIOLOGIST, Disposition_Notification_To=CARDIOLOGIST)
+    for _ in range(2):
+        assert (await mail.send(stolen, sender=CARDIOLOGIST)).startswith("250 ")
+        assert (await mail.send(a_mail(Disposition_Notification_To=DOCTOR))).startswith("250 ")
+    theirs, own = await mail.all("Communication")
+    assert [one["sender"]["reference"] for one in (theirs, own)] == ["Practitioner/d2", "Practitioner/d1"]
+    assert (await mail.send(a_mail(Message_ID="<b@x>", In_Reply_To="<first@medecin.mssante.fr>"))).startswith("250 ")
+    answer = (await mail.all("Communication"))[-1]
+    assert answer["inResponseTo"] == [{"reference": f"Communication/{own['id']}"}]
+
+
+async def test_a_name_to_another_patient_or_of_this_server_is_refused(mail: Gateway) -> None:
     assert (await mail.send(a_mail())).startswith("250 ")
-    said = await mail.send(a_mail(From=CARDIOLOGIST), sender=CARDIOLOGIST)
-    assert said.startswith("550 ") and "[message-id]" in said
+    for made, to in (
+        (a_mail(), f"{OTHER_INS}@patient.mssante.fr"),
+        (a_mail(Message_ID="<message.1@Patient.mssante.fr>"), PATIENT),
+    ):
+        said = await mail.send(made, to=to)
+        assert said.startswith("550 ") and "[message-id]" in said
     assert len(await mail.all("Communication")) == 1
 
 

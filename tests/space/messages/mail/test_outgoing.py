@@ -24,7 +24,7 @@ from fhir_server.space.messages.mail.carrying import Rejected
 from fhir_server.space.messages.mail.parsing import File
 from fhir_server.space.messages.mail.xdm.opening import is_archive, opened
 from fhir_server.space.messages.model import communication, message_of
-from tests.space.messages.mail.gateway import Gateway, gateway
+from tests.space.messages.mail.gateway import Gateway, a_doctor, gateway
 from tests.space.messages.mail.making import DOCTOR, PATIENT, a_mail
 from tests.space.messages.mail.test_documents import a_report, cda
 
@@ -215,6 +215,31 @@ async def test_a_sender_who_wants_it_is_told_when_the_patient_has_read(
         assert (sender, to) == ("", DOCTOR)
         assert read(raw)["Auto-Submitted"] == "auto-replied" and b"displayed" in raw
         assert b"Original-Message-ID: <first@medecin.mssante.fr>" in raw
+
+
+DOCTORS = Grant(tuple(Scope("user", "*", VERBS) for _ in "1"), subject="Practitioner/d1", client="software")
+COLLEAGUE = "paul.martin@medecin.mssante.fr"
+
+
+async def test_who_takes_part_by_mail_is_told_that_a_professional_ended_the_exchange(tmp_path: Path) -> None:
+    """Référentiel socle #2, X-MSS-MES; what the others of the exchange write in it afterwards is refused."""
+    async with gateway(tmp_path, a_doctor("d2", COLLEAGUE, "99700218897")) as mail:
+        await mail.outgoing.once()
+        both = ["Patient/p1", "Practitioner/d2"]
+        tree = communication("Patient/p1", "Practitioner/d1", both, "Suivi", [{"contentString": "Voici."}])
+        request = Request("POST", ("Communication",), body=json.dumps(tree).encode(), content_type=JSON)
+        id = json.loads((await mail.house.services.exchange(request, DOCTORS)).body)["id"]
+        assert await mail.outgoing.once() == 0
+        await mail.house.services.exchange(Request("POST", ("Communication", id, "$end")), DOCTORS)
+        assert [await mail.outgoing.once(), await mail.outgoing.once()] == [1, 0]
+        [(sender, to, raw)] = mail.way.mails
+        made = read(raw)
+        assert (sender, to, made["From"], made["X-MSS-MES"]) == ("", COLLEAGUE, PATIENT, "FIN")
+        assert made["Auto-Submitted"] == "auto-generated" and made["Disposition-Notification-To"] is None
+        assert made["In-Reply-To"] == f"<message.{id}@patient.mssante.fr>"
+        late = a_mail(From=COLLEAGUE, Message_ID="<late@x>", In_Reply_To=made["Message-ID"])
+        said = await mail.send(late, COLLEAGUE)
+        assert said.startswith("550 5.7.1") and "message-ended" in said
 
 
 async def test_messages_of_before_the_gateway_are_nobodys_mail(tmp_path: Path) -> None:

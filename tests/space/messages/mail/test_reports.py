@@ -36,7 +36,14 @@ OWN = "Final-Recipient: rfc822; Dr@x.mssante.fr\nOriginal-Message-ID: <sent@pati
     [
         ("Disposition: manual-action/MDN-sent-manually; displayed", "received", ""),
         ("Disposition: automatic-action/MDN-sent-automatically; processed", "received", ""),
-        ("Disposition: manual-action/MDN-sent-manually; deleted", "failed", ""),
+        ("Disposition: automatic-action/MDN-sent-automatically; dispatched", "received", ""),
+        ("Disposition: manual-action/MDN-sent-manually; deleted", "deleted", ""),
+        ("Disposition: MANUAL-ACTION/MDN-Sent-Manually ; Displayed", "received", ""),
+        ("Disposition: manual-action/MDN-sent-manually; displayed/x-forwarded,x-other", "received", ""),
+        ("Disposition: automatic-action/MDN-sent-automatically; processed/warning,error", "error", "906"),
+        # Of RFC 2298: they say nothing of the mail.
+        ("Disposition: manual-action/MDN-sent-manually; denied", None, ""),
+        ("Disposition: automatic-action/MDN-sent-automatically; failed", None, ""),
         # The form until 1.1.3, and the one since.
         ("Disposition: automatic-action/MDN-sent-automatically; processed/Error: 902^Patient inconnu", "error", "902"),
         ("Disposition: automatic-action/MDN-sent-automatically; processed/error\nError: 904^INS^x", "error", "904"),
