@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import jsonschema_rs
@@ -34,6 +35,8 @@ from fhir_server.validation.walking import Place
 Tree = dict[str, Any]
 STRICT = Levels()
 Ways = list[tuple[tuple[Hop, ...], list[Asked]]]
+#: Whether an element meets the condition of a slice.
+Holds = Callable[[dict[str, Any], Any], bool]
 
 
 @dataclass(slots=True)
@@ -48,11 +51,16 @@ class _Ready:
     #: The same of the contents that elements share.
     contents: dict[str, Ways] = field(default_factory=dict)
 
-    def holds(self, condition: dict[str, Any], item: Any) -> bool:
-        judge = self.conditions.get(id(condition))
-        if judge is None:
-            judge = self.conditions[id(condition)] = ready({**condition, "$defs": self.profile.schema["$defs"]})
-        return bool(judge.is_valid(item))
+    def holds(self, condition: dict[str, Any], item: Any, met: dict[tuple[int, int], bool]) -> bool:
+        """Whether an element of what is judged meets a condition; `met` has what was asked of it before."""
+        asked = id(condition), id(item)
+        known = met.get(asked)
+        if known is None:
+            judge = self.conditions.get(id(condition))
+            if judge is None:
+                judge = self.conditions[id(condition)] = ready({**condition, "$defs": self.profile.schema["$defs"]})
+            known = met[asked] = bool(judge.is_valid(item))
+        return known
 
 
 def own_type(canonical: str) -> str | None:
@@ -240,10 +248,11 @@ class Conformance:
     def _along(
         self, one: _Ready, ways: Ways, value: Any, at: str, scene: Scene, depth: int, levels: Levels
     ) -> Iterator[Issue]:
+        holds = partial(one.holds, met=NOW.view.met if NOW.view else {})
         for way, rules in ways:
             if way and isinstance(value, dict) and not any(key in value for key in way[0].keys):
                 continue
-            for here, item in _reached(one, value, at, way):
+            for here, item in _reached(holds, value, at, way):
                 for asked in rules:
                     if asked.content is not None:
                         yield from self._along(one, one.contents[asked.content], item, here, scene, depth, levels)
@@ -334,7 +343,7 @@ def _by_way(rows: list[Asked]) -> Ways:
     return list(found.values())
 
 
-def _reached(one: _Ready, value: Any, at: str, way: tuple[Hop, ...], done: int = 0) -> Iterator[tuple[str, Any]]:
+def _reached(holds: Holds, value: Any, at: str, way: tuple[Hop, ...], done: int = 0) -> Iterator[tuple[str, Any]]:
     """The values at the end of a way, of which so many hops are done, with their FHIRPaths."""
     if done == len(way):
         yield at, value
@@ -343,8 +352,8 @@ def _reached(one: _Ready, value: Any, at: str, way: tuple[Hop, ...], done: int =
     for key in hop.keys if isinstance(value, dict) else ():
         if (found := value.get(key)) is not None:
             for here, item in _items(found, f"{at}.{hop.name}"):
-                if hop.condition is None or one.holds(hop.condition, item):
-                    yield from _reached(one, item, here, way, done + 1)
+                if hop.condition is None or holds(hop.condition, item):
+                    yield from _reached(holds, item, here, way, done + 1)
 
 
 def _items(value: Any, at: str) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ pass and the conditions do not hold.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import local
 from typing import Any
 
@@ -32,11 +32,13 @@ class View:
         conforms: whether a resource, or an element of one, conforms to the profile of a canonical.
         asked: it is judged because another asks whether it conforms; what is wrong with an entry beside it is then said
             of that entry, and does not make the whole Bundle wrong.
+        met: (condition of a slice, element) → whether the element meets it; several rules of a slice ask the same.
     """
 
     around: Around
     conforms: Callable[[Tree, str, Around], bool]
     asked: bool = False
+    met: dict[tuple[int, int], bool] = field(default_factory=dict)
 
 
 class _Now(local):
