@@ -32,6 +32,7 @@ from fhir_server.store.embedded.records import EmbeddedRecords
 from fhir_server.store.embedded.schema import prepare
 from fhir_server.store.embedded.search import Search
 from fhir_server.store.embedded.traversal import traverse
+from fhir_server.store.embedded.turnstile import Turnstile
 from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.filters import Index
 from fhir_server.store.notes import News
@@ -236,7 +237,8 @@ def open_engine(
     Raises:
         Unavailable: the file cannot be opened, is not a store, or is a newer server's.
     """
-    connection = open_writer(path, busy_seconds if waiting_seconds is None else waiting_seconds)
+    waiting = busy_seconds if waiting_seconds is None else waiting_seconds
+    connection = open_writer(path, waiting)
     try:
         prepare(connection)
     except apsw.Error as error:
@@ -250,7 +252,8 @@ def open_engine(
     names = Names()
     search = Search(connection, names, Clock(connection))
     readers = Readers(path, names, threads, busy_seconds, deadline_seconds)
-    writer = Writer(connection, names, lambda _, guard: _holds(search, guard, deadline_seconds), max_pending)
+    turnstile = Turnstile(path, connection, waiting)
+    writer = Writer(connection, names, lambda _, guard: _holds(search, guard, deadline_seconds), max_pending, turnstile)
     checkpoints = Checkpoints(path, connection, busy_seconds)
     return EmbeddedEngine(
         EmbeddedStore(writer, readers),

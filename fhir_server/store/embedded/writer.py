@@ -23,6 +23,7 @@ from fhir_server.store.embedded.connections import said
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.notes import pruned
 from fhir_server.store.embedded.outstanding import any_outstanding
+from fhir_server.store.embedded.turnstile import Turnstile
 from fhir_server.store.protocol import Guard, Stale, Write
 
 #: A transaction takes callers until it has this many writes: larger ones make the first wait for the last.
@@ -62,9 +63,12 @@ class Writer:
         refused: whether the file could not be written to when it was last tried.
     """
 
-    def __init__(self, connection: apsw.Connection, names: Names, judge: Judge, max_pending: int) -> None:
-        """Start the thread. `max_pending` jobs may wait; more are refused."""
+    def __init__(
+        self, connection: apsw.Connection, names: Names, judge: Judge, max_pending: int, turnstile: Turnstile
+    ) -> None:
+        """Start the thread. `max_pending` jobs may wait; more are refused. Transactions begin by way of `turnstile`."""
         self._connection = connection
+        self._turnstile = turnstile
         self._names = names
         self._judge = judge
         self._max_pending = max_pending
@@ -100,6 +104,7 @@ class Writer:
         self._closed = True
         self._jobs.put(None)
         self._thread.join()
+        self._turnstile.close()
 
     def _submit(self, job: Job) -> asyncio.Future[Any]:
         if self._closed:
@@ -172,7 +177,7 @@ class Writer:
             self._write([job])
 
     def _commit(self, jobs: list[Job]) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._turnstile.begin()
         writes = [write for job in jobs for write in job.writes]
         batch = Batch(self._connection, self._names, self._judge, writes)
         for job in jobs:
@@ -194,7 +199,7 @@ class Writer:
         self._outstanding = 0
         try:
             if any_outstanding(self._connection):
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._turnstile.begin()
                 Batch(self._connection, self._names, self._judge, ()).index_outstanding()
                 self._connection.execute("COMMIT")
                 self._names.commit()
