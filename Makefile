@@ -50,9 +50,11 @@ test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server l
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
 
+# Not `cli`, `crash`, `demo`, `clients`, `conformance` and `work`: these ask servers in processes of their own, whose data
+# are in a file.
 test-far: $(VENV)/.dev
 	@FHIR_TEST_STORE=memory:$(FAR) $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/audit tests/changes tests/interactions \
-		tests/http tests/jobs tests/operations tests/profiles tests/search tests/smart tests/space tests/terminology tests/store/contract
+		tests/http tests/jobs tests/operations tests/profiles tests/search tests/site tests/smart tests/space tests/terminology tests/store/contract
 
 check: $(VENV)/.dev lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(QUICK)
