@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from aiosmtpd.smtp import SMTP
+
+from fhir_server.space.messages.mail.room import Received
+from fhir_server.space.messages.mail.wire import Smtp, require_taken
 
 
 class _Files:
@@ -18,7 +20,7 @@ class _Files:
         self._folder = folder
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        await asyncio.to_thread(self._write, envelope.original_content)
+        await asyncio.to_thread(self._write, require_taken(envelope))
         return "250 OK"
 
     def _write(self, content: bytes) -> None:
@@ -29,9 +31,9 @@ class _Files:
 
 
 async def _main() -> None:
-    loop, files = asyncio.get_running_loop(), _Files(Path(sys.argv[1]))
+    loop, files, held = asyncio.get_running_loop(), _Files(Path(sys.argv[1])), Received()
     server = await loop.create_server(
-        lambda: SMTP(files, data_size_limit=50_000_000, enable_SMTPUTF8=True, loop=loop),
+        lambda: Smtp(files, holding=held, data_size_limit=50_000_000, enable_SMTPUTF8=True, loop=loop),
         "127.0.0.1",
         int(sys.argv[2]),
         reuse_port=True,
