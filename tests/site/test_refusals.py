@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fhir_server.fhir.outcome import Invalid
+from fhir_server.site.visit import REASONS
 from fhir_server.space.record.pages.refusals import WORDS, french, refused
 
 RECORD = Path(__file__).parents[2] / "fhir_server" / "space" / "record"
@@ -67,3 +69,55 @@ def test_each_french_sentence_is_of_something_that_is_said() -> None:
 def test_a_reason_is_told_once_and_what_is_not_known_stays_english() -> None:
     error = Invalid("Something else.", "x")
     assert refused(Invalid(issues=[*error.issues, *error.issues])) == [("", "Something else.")]
+
+
+#: Where pages of signing in, and of every service, refuse with a sentence of `REASONS`.
+HOUSE = Path(__file__).parents[2] / "fhir_server"
+PAGES = [
+    *(HOUSE / "site").rglob("*.py"),
+    *(HOUSE / "space").rglob("pages/*.py"),
+    *(HOUSE / "smart" / "authorizing").rglob("*.py"),
+]
+
+
+def reasons() -> Iterator[tuple[str, str]]:
+    """(module, the sentence that a page is refused with), those that stand in a constant too."""
+    for file in PAGES:
+        tree = ast.parse(file.read_text())
+        constants = {
+            target.id: _text(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] in _REFUSING:
+                first = node.args[0]
+                text = constants.get(first.id, "") if isinstance(first, ast.Name) else _text(first)
+                if " " in text:
+                    yield file.name, text
+
+
+_REFUSING = ("refused", "Unsafe")
+
+
+def test_every_page_that_refuses_does_so_in_french() -> None:
+    found = set(reasons())
+    assert len(found) > 10
+    assert {one for one in found if one[1] not in REASONS} == set()
+    assert {said for said in REASONS if said not in {text for _, text in found}} == set()
+
+
+#: What of a template is no words for people: Jinja's own, tags with their attributes.
+_JINJA = re.compile(r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}", re.S)
+_TAGS = re.compile(r'<pre.*?</pre>|<[^>]*>|&[a-z]+;|[\w-]+="[^"]*"|\bdata-[\w-]+', re.S)
+TEMPLATES = sorted([*(HOUSE / "site" / "templates").rglob("*.html"), *(HOUSE / "space").glob("*/templates/*.html")])
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: f"{file.parent.parent.name}/{file.name}")
+def test_a_template_has_no_words_of_one_language_alone(template: Path) -> None:
+    left = _TAGS.sub(" ", _JINJA.sub(" ", template.read_text()))
+    # Names that are the same in both: of the standard, of formats, of a language in itself.
+    assert set(re.findall(r"[^\W\d_]{3,}", left)) <= NAMES, template
+
+
+NAMES = {"FHIR", "JSON", "XML", "Français", "English", "Swagger", "OpenAPI", "CapabilityStatement"}
