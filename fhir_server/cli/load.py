@@ -81,7 +81,7 @@ class _Run:
         self._listen()
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         async with opened(self._settings) as house, loader(house, self._processes) as pump:
-            with Progress(*columns, console=err) as bar:
+            with Progress(*columns, console=err.console) as bar:
                 task = bar.add_task("", total=sum(file.stat().st_size for file in self._files))
                 jobs = self._jobs(Journal(house.engine.records), bar, task)
                 await alone(house.engine.records, "load", lambda: pump.load(jobs, lambda: self.stopped))

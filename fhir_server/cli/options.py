@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
-from rich.console import Console
 
 from fhir_server.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: Exit codes: something was refused or is wrong; the command was not understood or may not run; interrupted.
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class Lines:
+    """What is printed; the console is imported and made when there is something: a server that runs well never has."""
+
+    def __init__(self, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def console(self) -> Console:
+        """The console itself, for bars of progress."""
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, highlight=False, soft_wrap=True)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As rich's `Console.print`."""
+        self.console.print(*objects, **how)
+
+
+out, err = Lines(stderr=False), Lines(stderr=True)
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store [FHIR_DATA, var].")]
 Store = Annotated[str | None, typer.Option("--store", help="Store URL, sqlite:///PATH [FHIR_STORE].")]

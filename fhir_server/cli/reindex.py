@@ -37,7 +37,7 @@ async def _again(chosen: Settings, types: list[str]) -> int:
     from fhir_server.loading.reindexing import reindex_all
 
     async with opened(chosen) as house:
-        with Progress(console=err) as bar:
+        with Progress(console=err.console) as bar:
             task = bar.add_task("resources", total=None)
 
             def tell(done: int, total: int) -> None:

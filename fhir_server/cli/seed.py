@@ -96,7 +96,7 @@ async def fill(
     outcomes: list[Outcome] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with opened(chosen) as house, loader(house, processes) as pump:
-        with Progress(*columns, console=err) as bar:
+        with Progress(*columns, console=err.console) as bar:
             task = bar.add_task("patients", total=patients)
 
             async def report(outcome: Outcome) -> None:

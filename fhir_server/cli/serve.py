@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fhir_server.cli.heap import tended
 from fhir_server.cli.occupancy import occupied
-from fhir_server.cli.options import USAGE, WRONG, Data, Store, err, out, refuse, settings
+from fhir_server.cli.options import USAGE, WRONG, Data, Store, err, refuse, settings
 from fhir_server.settings import Settings, is_loopback
 from fhir_server.store import private
 
@@ -142,6 +143,8 @@ class _Worker:
             _when_orphaned()
             gc.freeze()
             gc.enable()
+            tending = asyncio.create_task(tended())
+            stack.callback(tending.cancel)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -216,7 +219,7 @@ def _announce(address: str, lines: Iterable[str]) -> None:
         except OSError:
             time.sleep(0.02)
     for line in lines:
-        out.print(line, markup=False)
+        typer.echo(line)
 
 
 def _lines(address: str, chosen: Settings) -> Iterator[str]:

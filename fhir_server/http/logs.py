@@ -42,15 +42,19 @@ class Logger:
 
     def info(self, event: str, **fields: Any) -> None:
         """A line of what is usual."""
-        _structured.get(self._part).info(event, **fields)
+        self._write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """A line of what should be looked at."""
-        _structured.get(self._part).warning(event, **fields)
+        self._write("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
         """A line of what failed."""
-        _structured.get(self._part).error(event, **fields)
+        self._write("error", event, fields)
+
+    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        if _structured.wants(level):
+            getattr(_structured.get(self._part), level)(event, **fields)
 
 
 class _Structured:
@@ -58,6 +62,10 @@ class _Structured:
 
     settings: Settings | None = None
     _configured: Settings | None = None
+
+    def wants(self, level: str) -> bool:
+        """Whether lines of that level are written: asked first, since the library brings much along."""
+        return self.settings is None or logging.getLevelNamesMapping()[level.upper()] >= _level(self.settings)
 
     def get(self, part: str) -> Any:
         import structlog
