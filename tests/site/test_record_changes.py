@@ -216,8 +216,8 @@ async def test_of_several_all_are_deleted_or_none(space: Space) -> None:
     await add(browser, title="Radio", number="5b1f6f57-54c2-4b5c-9d2c-0f6b0a1f0a12")
     trees = sorted(await stored(space), key=lambda tree: str(tree["masterIdentifier"]["value"]))
     ids = [tree["id"] for tree in trees]
-    # One that an earlier server let in cannot be written again as it is.
-    await kept(space.house, {**trees[1], "docStatus": "nonsense"})
+    # One that an earlier server let in is wrong in what the deletion changes, and cannot be written so.
+    await kept(space.house, {**trees[1], "_status": {"extension": [{"url": "http://example.org/x"}]}})
     page = document(await send(browser, f"{HERE}/supprimer", HERE, document=ids, sure="yes"), 422)
     assert said(page).count("Rien n’a été changé") == 1 and "Tous n’ont pas" not in said(page)
     assert {one["status"] for one in await stored(space)} == {"current"}
