@@ -12,7 +12,7 @@ from tests.server.calls import Answer
 from tests.server.people import kept
 from tests.space.messages.exchange import a_patient, an_organization, of, person
 from tests.space.record.callers import Caller, Tree
-from tests.space.record.test_write_matrix import a_practitioner, a_role
+from tests.space.record.writers import a_practitioner, a_role
 
 A, DOCTOR, COLLEAGUE = "Patient/a", "Practitioner/doctor", "Practitioner/colleague"
 
