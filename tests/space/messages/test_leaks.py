@@ -100,6 +100,13 @@ async def ways(house: House) -> list[Call]:
     found += [get(one) for one in ("_history", "Communication/_history", "Patient/a/$everything", "Patient/a/$unread",
                                    "Patient/a/Communication?_total=accurate", "Patient?_revinclude=Communication:subject",
                                    f"{H}/$explain", "Communication/$explain?_id=h", "Binary?_id=h&_total=accurate")]  # fmt: skip
+    for chain in ("_id=h", "_tag=hiddentag", "identifier=hidden@example.org", "received=gt2024"):
+        found += [
+            get(f"{type}?_has:Communication:{link}:{chain}&_total=accurate")
+            for type, link in (("Patient", "subject"), ("Practitioner", "sender"), ("Encounter", "encounter"))
+        ]
+        found.append(get(f"Communication?part-of:Communication.{chain}&_total=accurate"))
+        found.append(get(f"Practitioner/doctor/Communication?{chain}&_total=accurate"))
     found += [
         post(f"{H}/{one}")
         for one in ("$mark-read", "$end", "$save-attachment?payload=1&type=DOCPAT03", "$validate?mode=delete")
@@ -113,6 +120,25 @@ def writes() -> Iterator[Call]:
     yield "PATCH", "Communication?_tag=hiddentag", [{"op": "test", "path": "/status", "value": "x"}], PATCH, {}
     yield "DELETE", H, None, "", {}
     yield "DELETE", "Communication?identifier=hidden@example.org", None, "", {}
+    status = {"name": "operation", "part": [{"name": "type", "valueCode": "replace"},
+              {"name": "path", "valueString": "Communication.status"}, {"name": "value", "valueCode": "completed"}]}  # fmt: skip
+    for url in (H, "Communication?_tag=hiddentag"):
+        yield "PATCH", url, b'<diff><remove sel="Communication/topic"/></diff>', "application/xml-patch+xml", {}
+        yield "PATCH", url, {"resourceType": "Parameters", "parameter": [status]}, JSON, {}
+        for type in ("batch", "transaction"):
+            for method in ("GET", "DELETE"):
+                entry = {"request": {"method": method, "url": url}}
+                yield post("", {"resourceType": "Bundle", "type": type, "entry": [entry]})
+    for sender, to in ((DOCTOR, A), (A, DOCTOR), ("Practitioner/colleague", A), ("Patient/b", DOCTOR)):
+        tree = message(sender, to)
+        yield "PUT", H, {**tree, "id": "h"}, JSON, {"if_match": 'W/"1"'}
+        yield post("Communication", {**tree, "about": [{"reference": H}]})
+        yield post("Communication", {**tree, "payload": [{"contentReference": {"reference": H}}]})
+        yield post("Communication", {**tree, "payload": [{"contentAttachment": {"url": "Binary/h", "size": 1}}]})
+        named = {**tree, "about": [{"reference": "Communication?_tag=hiddentag"}]}
+        entry = {"resource": named, "request": {"method": "POST", "url": "Communication"}}
+        yield post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    yield post("Binary", {"resourceType": "Binary", "contentType": "text/plain", "securityContext": {"reference": H}})
     answer = message(DOCTOR, answers={"id": "h"})
     yield "POST", "Communication", answer, JSON, {}
     yield (
