@@ -26,7 +26,7 @@ MOST = 40
 #: Who comes ("" for nobody) → where they begin; every link of a page's main part is followed.
 PEOPLE: dict[str, tuple[str, ...]] = {
     "": ("/", "/docs", "/docs?type=Patient", "/catalogue", "/auth/sign-in", "/fhir/metadata?_format=html", "/nowhere"),
-    "patient": ("/mon-dossier", "/mes-messages", "/auth/me", "/mes-applications", "/signalements"),
+    "patient": ("/mon-dossier", "/mes-messages", "/mon-agenda", "/auth/me", "/mes-applications", "/signalements"),
     "parent": ("/mon-dossier", "/mes-messages", "/mes-applications"),
     "aidante": ("/mes-applications",),
     "medecin": ("/patients", "/messages", "/outils", "/auth/me"),

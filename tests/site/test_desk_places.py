@@ -53,6 +53,7 @@ PLACES = {
     "nathalie": [
         "/mon-dossier",
         "/mes-messages",
+        "/mon-agenda",
         "/mes-notifications",
         "/mes-applications",
         "/mes-acces",

@@ -22,6 +22,7 @@ AGENDA = Service(
         Step("bookings", _APPOINTMENTS | _SLOTS, together=booking.together),
         Step("slots", _SLOTS, complete=booking.keep_filled),
     ),
+    pages=f"{_HERE}.pages.rows:pages",
     rows={
         "Appointment": f"{_HERE}.rows:made",
         "Schedule": f"{_HERE}.rows:made",

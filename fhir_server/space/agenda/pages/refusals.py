@@ -1,0 +1,28 @@
+"""Why an entry was refused, in the words of whoever reads the page: RGAA 4.1 criterion 8.7."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.space.record.pages.refusals import Refusal
+from fhir_server.space.record.pages.refusals import french as of_the_record
+
+#: What the rules of the agenda say → the same in French.
+WORDS: Mapping[str, str] = {
+    "The software that made this Appointment changes it: ask whom it is with.": (
+        "Ce rendez-vous se modifie là où il a été pris : demandez-le au professionnel ou à l’établissement."
+    ),
+    "The end is before the start.": "La fin est avant le début.",
+}
+
+
+def refused(error: FhirError) -> tuple[Refusal, ...]:
+    """Why, each reason once: no value of a patient's is among them."""
+    said = [issue.diagnostics for issue in error.issues if issue.severity in ("error", "fatal")]
+    return tuple((french(one), one) for one in dict.fromkeys(said))
+
+
+def french(diagnostics: str) -> str:
+    """What the server said, in French; "" of what is not known here."""
+    return WORDS.get(diagnostics, "") or of_the_record(diagnostics)
