@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.grant import OPEN, Grant, Held
 from fhir_server.access.policy import Policy
 from fhir_server.access.repository import Repository
 from fhir_server.audit.parties import party
@@ -141,6 +141,12 @@ class House:
         """What was committed of some types after a position, by any process; None: from now on, so nothing yet."""
         return await self.engine.store.changes(after, types)
 
+    async def renewed(self, held: Held) -> Grant | None:
+        """What a caller of before may do now; None where their software or authorization is no more."""
+        if self.settings.open:
+            return _TRACED if self.settings.audit == "on" else OPEN
+        return await self.authorization.verifier.renewed(held, self.settings.base_url)
+
     async def seen_by(self, grant: Grant, base: str = "") -> Repository:
         """As `repository`, with the facts by which rules of services judge the caller."""
         known = await self.policy.known(grant, self.repository, self.cache)
@@ -216,7 +222,7 @@ class House:
 
         store, records, base = self.engine.store, self.engine.records, self.settings.base_url
         indexing = Indexing(store, records, self.watch, base, anew=lambda: self.anew)
-        works = (indexing.attend(), self._jobs())
+        works: list[Coroutine[Any, Any, None]] = [indexing.attend(), self._jobs(), *self.services.attending()]
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield

@@ -211,6 +211,12 @@ class Settings(BaseSettings):
         "", pattern=r"^[!-~]{0,100}$", description="Reference of this product for the header X-MSS-NIL; empty for none."
     )
     loopback_keys: bool = Field(False, description="For development: let a client's `jwks_uri` be on this machine.")
+    subscription_loopback: bool = Field(
+        False, description="For development: let subscriptions notify software on this machine, over http too."
+    )
+    subscription_days: int = Field(
+        30, ge=1, le=366, description="How long events of subscriptions are kept to be asked for again, in days."
+    )
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="OpenID Connect providers people may sign in with, as a JSON list; see Identity providers."
     )

@@ -132,6 +132,7 @@ LISTING = {
     "space/notices/centre.py": "of one person, by the beginning of the key",
     "space/notices/waiting.py": "what is due by now, a page at a time; for /metrics, up to a bound",
     "space/record/first_accesses.py": "what is left of days that are over, a page at a time",
+    "subscriptions/kept.py": "of one subscription, by the beginning of the key",
     "changes/records.py": "hands the question on",
 }
 

@@ -6,7 +6,7 @@ constraint, already turned into a Filter. https://hl7.org/fhir/smart-app-launch/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fhir_server.store.filters import EVERYTHING, Filter
@@ -59,6 +59,8 @@ class Grant:
         organization: a publisher's, as a reference ("Organization/1").
         referenced: whether the software is an app of the catalogue, which a publisher filed, rather than admitted by
             an administrator of the server.
+        family: the person's authorization that it is of; None where nobody authorized it.
+        granted: the scopes as the token has them; () where there is no token.
     """
 
     scopes: tuple[Scope, ...] = ()
@@ -73,6 +75,8 @@ class Grant:
     duties: frozenset[str] = frozenset()
     organization: str | None = None
     referenced: bool = False
+    family: str | None = field(default=None, compare=False)
+    granted: tuple[str, ...] = field(default=(), compare=False)
 
     def __hash__(self) -> int:
         """Of who and through what: a grant is asked for in each rule of a request, and its scopes are long to hash."""
@@ -87,6 +91,34 @@ class Grant:
     def unrestricted(self) -> bool:
         """Whether every filter can be left as it is: one unconstrained system scope with every verb on every type."""
         return self is OPEN or ALL in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a grant was made of, by which it can be made again later, as it is then.
+
+    Attributes:
+        client: the software's client id; None in open mode.
+        granted: the scopes as the token had them.
+        family: the person's authorization; None for software alone.
+        subject, role, purpose, reason: of software alone, the professional that it said it asks for.
+    """
+
+    client: str | None = None
+    granted: tuple[str, ...] = ()
+    family: str | None = None
+    subject: str | None = None
+    role: str | None = None
+    purpose: Purpose | None = None
+    reason: str | None = None
+
+
+def held(grant: Grant) -> Held:
+    """What a grant is made of."""
+    if grant.family is not None:
+        return Held(grant.client, grant.granted, grant.family)
+    who = (grant.subject, grant.role, grant.purpose, grant.reason)
+    return Held(grant.client, grant.granted, None, *who)
 
 
 ALL = Scope("system", "*", VERBS)

@@ -118,7 +118,7 @@ async def send(
     host = parts.hostname or ""
     if parts.username or parts.fragment or not host:
         raise Refused("The address is not a plain URL.")
-    target = url if within is not None else await _pinned(url, loopback)
+    target = url if within is not None else await pinned(url, loopback)
     given = {"Accept": "application/json", **(headers or {}), "Host": parts.netloc}
     try:
         async with (
@@ -151,8 +151,12 @@ def _fresh(said: str) -> float | None:
     return float(age) if age.isascii() and age.isdigit() and len(age) < 12 else None
 
 
-async def _pinned(url: str, loopback: bool) -> str:
-    """`url` with the checked address in it: resolving again could give another one (DNS rebinding)."""
+async def pinned(url: str, loopback: bool = False) -> str:
+    """`url` with the checked address in it: resolving again could give another one (DNS rebinding).
+
+    Raises:
+        Refused: the address may not be connected to, or the host has none (`Unreachable`).
+    """
     parts = urlsplit(url)
     try:
         port = parts.port

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fhir_server.access.grant import OPEN, Grant
+from fhir_server.access.grant import OPEN, Grant, Held
 from fhir_server.search.parameters.additions import Additions, Demand, Found, OwnRows
 from fhir_server.space.service import Place, Service
 from fhir_server.store.filters import Span, Word
@@ -55,6 +55,9 @@ class Server(Protocol):
 
     async def seen_by(self, grant: Grant, base: str = "") -> Repository:
         """As `repository`, with the facts by which rules of services judge the caller."""
+
+    async def renewed(self, held: Held) -> Grant | None:
+        """What a caller of before may do now; None where their software or authorization is no more."""
 
     def context_of(
         self,
@@ -122,6 +125,10 @@ class Services:
         """As `repository`, with the facts by which rules judge the caller."""
         return await self._server.seen_by(grant, base)
 
+    async def renewed(self, held: Held) -> Grant | None:
+        """What a caller of before may do now; None where their software or authorization is no more."""
+        return await self._server.renewed(held)
+
     async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
         """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.
 
@@ -169,6 +176,10 @@ class Services:
             return await outbox.send(lambda: now)
 
         return [*(job for some in made for job in some), Job("outbox", timedelta(0), send)]
+
+    def attending(self) -> list[Coroutine[Any, Any, None]]:
+        """What services do all the time that this worker serves, not begun yet."""
+        return [found(one.attends)(self) for one in self.declared if one.attends is not None]
 
     def pages(self) -> tuple[ServicePages, ...]:
         """The pages of every service."""

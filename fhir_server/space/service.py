@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fhir_server.access.grant import OPEN, Grant, Scope
+from fhir_server.access.grant import OPEN, Grant, Held, Scope
 from fhir_server.access.rules import Rule
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class Surroundings(Protocol):
     async def seen_by(self, grant: Grant, base: str = "") -> Repository:
         """As `repository`, with the facts by which rules judge the caller: what they would be shown."""
 
+    async def renewed(self, held: Held) -> Grant | None:
+        """What a caller of before may do now; None where their software or authorization is no more."""
+
     async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
         """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.
 
@@ -99,6 +102,8 @@ class Service:
             `opens` gave, Invocation, Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.
         last_jobs: likewise, after those of every service: what these have left to be done.
+        attends: what is done all the time that a worker serves: (Surroundings) → a coroutine that ends when it is
+            cancelled. Each worker begins it: a lease lets one at a time do what one alone may.
         pages: of the web site: (Surroundings) → ServicePages.
         governs: what clients that it governs hold now, and what people are asked for them: (Surroundings) → Governing.
             One service at most does.
@@ -120,6 +125,7 @@ class Service:
     operations: Mapping[str, Place] = field(default_factory=dict)
     jobs: Place | None = None
     last_jobs: Place | None = None
+    attends: Place | None = None
     pages: Place | None = None
     governs: Place | None = None
     demands: Mapping[str, Place] = field(default_factory=dict)

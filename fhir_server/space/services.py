@@ -11,6 +11,17 @@ from fhir_server.space.messages.service import MESSAGES
 from fhir_server.space.notices.service import NOTICES
 from fhir_server.space.record.service import RECORD
 from fhir_server.space.service import Service
+from fhir_server.space.subscriptions.service import SUBSCRIPTIONS
 
 #: In the order in which their jobs are done.
-SERVICES: tuple[Service, ...] = (NOTICES, CATALOGUE, ACCESSES, MAILBOXES, RECORD, MESSAGES, AGENDA, GUIDES)
+SERVICES: tuple[Service, ...] = (
+    NOTICES,
+    CATALOGUE,
+    ACCESSES,
+    MAILBOXES,
+    RECORD,
+    MESSAGES,
+    AGENDA,
+    SUBSCRIPTIONS,
+    GUIDES,
+)

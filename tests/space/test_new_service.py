@@ -112,7 +112,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(text)
     rows = place / "fhir_server" / "space" / "services.py"
     text = rows.read_text()
-    row = re.sub(r"(SERVICES: .* = \(.*)\)", r"\1, TINY)", text)
+    row = re.sub(r"(SERVICES: [^=]*= \()", r"\1TINY, ", text)
     assert row != text
     rows.write_text(row.replace("\n#:", "from fhir_server.space.tiny.service import TINY\n\n#:", 1))
     shown = {"resourceType": "Basic", "id": "shown", "code": {"text": "x"}}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.access import scopes
-from fhir_server.access.grant import Grant, Purpose
+from fhir_server.access.grant import Grant, Held, Purpose
 from fhir_server.changes.cache import Cache
 from fhir_server.fhir.outcome import Unauthorized
 from fhir_server.search.asking.query import Place
@@ -22,6 +22,7 @@ from fhir_server.smart.addresses import Addresses
 from fhir_server.smart.bearer import bearer, scheme
 from fhir_server.smart.clients.registered import Client, Clients
 from fhir_server.smart.people.accounts import Account, Accounts, acts_for
+from fhir_server.smart.people.person import Person
 from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.storage import Access, Tokens
 
@@ -100,6 +101,25 @@ class Verifier:
             known = await self._cache.get(("token", token, base), lambda: self._read(token, base), _Verified.seconds)
         return known.grant
 
+    async def renewed(self, held: Held, base: str) -> Grant | None:
+        """What a caller of before may do now; None where their software or their authorization is no more.
+
+        Args:
+            held: as the grant was made.
+            base: the FHIR base that the token was for.
+        """
+        client = None if held.client is None else await self._clients.get(held.client)
+        if client is None or client.status != "active":
+            return None
+        person = None
+        if held.family is None and held.subject is not None:
+            person = Person(held.subject, held.role, held.purpose or "HOPERAT", held.reason)
+        access = Access(client.id, held.family, base, held.granted, 0, 0, person)
+        try:
+            return (await self._grant(client, access, base))[0]
+        except Unauthorized:
+            return None
+
     def place(self, base: str) -> Place:
         """Where constraints are read for `base`."""
         return Judged(_Registered(self._registry()), base, self._settings)
@@ -130,6 +150,7 @@ class Verifier:
                 reason=person.reason if person else None,
                 traced=self._traced,
                 referenced=client.device is not None,
+                granted=access.scope,
             )
             return alone, access.expires
         family = await self._tokens.family(access.family)
@@ -154,6 +175,8 @@ class Verifier:
             duties=frozenset(account.duties) if account.staff else frozenset(),
             organization=account.organization,
             referenced=client.device is not None,
+            family=family.id,
+            granted=access.scope,
         )
         return grant, min(access.expires, family.until) if family.until else access.expires
 

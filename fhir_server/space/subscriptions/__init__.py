@@ -1,0 +1,1 @@
+"""Subscriptions in the space: the standard's, under the rules of the space."""

@@ -1,0 +1,25 @@
+"""The declaration of subscriptions: https://hl7.org/fhir/R4/subscription.html."""
+
+from __future__ import annotations
+
+from fhir_server.interactions.pipeline import Step
+from fhir_server.space.service import Service
+from fhir_server.subscriptions import owners, writing
+
+_ENGINE = "fhir_server.subscriptions"
+
+SUBSCRIPTIONS = Service(
+    "subscriptions",
+    rules=owners.RULES,
+    steps=(
+        Step(
+            "subscriptions",
+            frozenset({"Subscription"}),
+            validate=writing.validate,
+            arrange=writing.arrange,
+            judge=writing.judge,
+        ),
+    ),
+    rows={"Subscription": f"{_ENGINE}.owners:rows"},
+    attends=f"{_ENGINE}.engine:attend",
+)

@@ -1,0 +1,173 @@
+"""What is refused of a Subscription that is written, and the form in which it is stored.
+
+https://hl7.org/fhir/R4/subscription.html. A caller asks (`requested`) or stops (`off`); that it is active or in error
+is the server's to say. What its headers say are secrets: they are kept beside it, and it shows their names.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from fhir_server.access.grant import held
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import FhirError, Forbidden, Invalid, Issue
+from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.pipeline import Change
+from fhir_server.smart.fetch import Refused, pinned, public
+from fhir_server.store.filters import Token
+from fhir_server.store.protocol import Keep
+from fhir_server.subscriptions.criteria import compiled
+from fhir_server.subscriptions.kept import HOLDERS, UNCLAIMED_SECONDS, Holder, holder
+from fhir_server.subscriptions.model import ENGINE, HOLDER, JSON, OWNER, SUBSCRIBER, XML, ends, media_type, tag
+from fhir_server.subscriptions.owners import owner
+
+#: Subscriptions that one caller may have.
+MOST = 100
+#: Headers of a channel, and characters of each.
+MOST_HEADERS, LONGEST_HEADER = 20, 8_192
+_CHANNELS = ("rest-hook",)
+_HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?::[ \t]*([\t\x20-\x7e\x80-\xff]*))?").fullmatch
+#: Headers that are the connection's, or that say what is sent: RFC 9110 §7.2, §7.6.1, §8.
+_RESERVED = frozenset(
+    """connection content-encoding content-length content-type expect host keep-alive proxy-authorization
+    proxy-connection te trailer transfer-encoding upgrade""".split()
+)
+
+
+async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[str]) -> list[Issue]:
+    """What is wrong with a Subscription alone: status, end, criteria, channel."""
+    if context.repository.grant == ENGINE:
+        return []
+    issues = [*_wrong(tree), *_wrong_channel(tree.get("channel") or {}), *_wrong_criteria(context, tree)]
+    if not issues and tree["channel"]["type"] == "rest-hook":
+        issues += await _wrong_endpoint(tree["channel"], context.settings.subscription_loopback)
+    return issues
+
+
+def _wrong(tree: Mapping[str, Any]) -> Iterator[Issue]:
+    if tree.get("status") == "error":
+        yield _said("That it is in error is the server's to say: ask (requested) or stop (off).", "status")
+    end = ends(tree)
+    if end is not None and end <= datetime.now(UTC) and tree.get("status") != "off":
+        yield _said("The end is past.", "end")
+
+
+def _wrong_channel(channel: Mapping[str, Any]) -> Iterator[Issue]:
+    if channel.get("type") not in _CHANNELS:
+        words = f"Channels of this server are {', '.join(_CHANNELS)}."
+        yield _said(words, "channel.type", "not-supported")
+    if channel.get("type") == "rest-hook" and not channel.get("endpoint"):
+        yield _said("A rest-hook has an endpoint.", "channel.endpoint", "required")
+    payload = channel.get("payload")
+    if payload is not None and media_type(payload) not in (*JSON, *XML):
+        yield _said("The payload is FHIR in JSON or XML, or there is none.", "channel.payload", "not-supported")
+    headers = channel.get("header") or []
+    if len(headers) > MOST_HEADERS:
+        yield _said(f"A channel has {MOST_HEADERS} headers at most.", "channel.header", "too-costly")
+    for n, one in enumerate(headers[:MOST_HEADERS]):
+        found = _HEADER(one) if isinstance(one, str) and len(one) <= LONGEST_HEADER else None
+        if found is None or found[1].lower() in _RESERVED:
+            # Never with its words: they are a secret.
+            yield _said("It is not `Name: value` of a header that may be sent.", f"channel.header[{n}]")
+
+
+def _wrong_criteria(context: Context, tree: Mapping[str, Any]) -> Iterator[Issue]:
+    try:
+        compiled(str(tree.get("criteria", "")), context)
+    except Forbidden:
+        raise
+    except FhirError as error:
+        for one in error.issues:
+            yield _said(one.diagnostics, "criteria", one.code)
+
+
+async def _wrong_endpoint(channel: Mapping[str, Any], loopback: bool) -> list[Issue]:
+    url = channel["endpoint"]
+    words = "The endpoint is not an address that notifications are sent to: https, on the public network."
+    try:
+        if not public(url, loopback):
+            raise Refused(words)
+        await pinned(url, loopback)
+    except (Refused, ValueError):
+        # In the same words whatever it is: what names of the network here lead to is not told.
+        return [_said(words, "channel.endpoint")]
+    return []
+
+
+async def arrange(context: Context, change: Change) -> Change:
+    """The Subscription as it is stored: asked for, its owner named by a tag, its headers by their names alone.
+
+    Raises:
+        Invalid: a header has no value, and had none before (422).
+    """
+    grant, tree = context.repository.grant, change.tree
+    if change.as_server or grant == ENGINE or context.records is None:
+        return change
+    assert tree is not None
+    before = None if change.before is None or change.before.deleted else parse(change.before.body)
+    known = None if before is None else await holder(context.records, tag(before, HOLDER))
+    whose = owner(grant) if before is None or not tag(before, OWNER) else tag(before, OWNER)
+    mine = known is None or whose == owner(grant)
+    headers = _headers(tree, dict(known.headers) if known is not None else {})
+    # Another's is judged by the other's rights still, when an administrator changes it.
+    kept = Holder(held(grant) if mine or known is None else known.held, context.base, tuple(headers.items()))
+    name = secrets.token_urlsafe(24)
+    await context.records.put(HOLDERS, name, msgspec.json.encode(kept), UNCLAIMED_SECONDS)
+    return change.arranged(_stored(tree, whose, name, [*headers]))
+
+
+def _headers(tree: Mapping[str, Any], before: Mapping[str, str]) -> dict[str, str]:
+    """Name → value; one that is only named keeps the value it had."""
+    had = {name.lower(): value for name, value in before.items()}
+    found: dict[str, str] = {}
+    for n, one in enumerate(tree["channel"].get("header") or ()):
+        name, mark, value = one.partition(":")
+        if not mark and name.lower() not in had:
+            raise Invalid("It is not `Name: value` of a header that may be sent.", f"Subscription.channel.header[{n}]")
+        found[name] = value.strip() if mark else had[name.lower()]
+    return found
+
+
+def _stored(tree: dict[str, Any], whose: str, name: str, headers: list[str]) -> dict[str, Any]:
+    meta = dict(tree.get("meta") or {})
+    others = [one for one in meta.get("tag", ()) if one.get("system") not in (OWNER, HOLDER)]
+    meta["tag"] = [*others, {"system": OWNER, "code": whose}, {"system": HOLDER, "code": name}]
+    channel = {**tree["channel"], **({"header": headers} if headers else {})}
+    status = "off" if tree.get("status") == "off" else "requested"
+    made = {**tree, "meta": meta, "status": status, "channel": channel}
+    made.pop("error", None)
+    return made
+
+
+async def judge(context: Context, change: Change) -> None:
+    """Refuse a Subscription to what its writer may not search, or one more than they may have.
+
+    Raises:
+        Forbidden: no scope lets them search and read the type (403).
+        Invalid: they have as many as anybody may (422).
+    """
+    caller, tree = context.repository, change.tree
+    if change.as_server or caller.grant == ENGINE or tree is None:
+        return
+    type, _ = compiled(str(tree.get("criteria", "")), context)
+    for verb in "sr":
+        caller.require(type, verb)
+    if change.before is None or change.before.deleted:
+        mine = {"Subscription": Token(SUBSCRIBER, owner(caller.grant))}
+        if await caller.as_server().count(mine, MOST) >= MOST:
+            raise Invalid(f"A caller has {MOST} subscriptions at most.", "Subscription", code="too-costly")
+
+
+def _said(words: str, element: str, code: str = "business-rule") -> Issue:
+    return Issue("error", code, words, f"Subscription.{element}", "subscription")
+
+
+def claimed(name: str, value: Holder) -> Keep:
+    """The change that keeps a holder as long as its Subscription."""
+    return Keep(HOLDERS, name, msgspec.json.encode(value))
