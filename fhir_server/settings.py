@@ -84,6 +84,11 @@ class Settings(BaseSettings):
     pdsm_clients: dict[str, Literal["strict", "lenient"]] = Field(
         {}, description="The same for one client's software, as JSON: client id and level."
     )
+    sas_clients: tuple[str, ...] = Field(
+        (),
+        description="Client ids of access-to-care platforms (SAS), as JSON: shown the slots of regulators, and held to "
+        "the guide's searches.",
+    )
     code_levels: dict[
         Literal["unknown-code", "younger-code", "not-a-code-system", "inactive-code", "abstract-code", "wrong-display"],
         Literal["error", "warning", "off"],

@@ -18,7 +18,7 @@ from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
 from tests.profiles.resources import DOCUMENT, changed, concept, nos
 from tests.terminology.conftest import Speaking
-from tests.validation.test_profiles import DIV
+from tests.validation.profiled import DIV
 
 PROFILES = Path(str(folder("profiles")))
 ROWS: dict[str, dict[str, Any]] = json.loads((PROFILES / "nos-systems.json").read_text("utf-8"))
@@ -63,7 +63,7 @@ def said(judge: Validator, system: str, code: str) -> list[tuple[str, str | None
     coding = {"system": nos(system), "code": code}
     tree = {
         "resourceType": "DocumentReference",
-        "text": {"status": "generated", "div": DIV},
+        "text": DIV,
         "status": "current",
         "context": {"practiceSetting": {"coding": [coding]}},
         "content": [{"attachment": {"contentType": "text/plain", "url": "Binary/1"}}],

@@ -44,7 +44,8 @@ def coding(value: str) -> tuple[str | None, str]:
         raise InvalidParameter("A token has at most one |; one inside a code or system is written \\|.")
     if len(parts) == 1:
         return None, unescape(parts[0])
-    return unescape(parts[0]), unescape(parts[1])
+    # No URI begins with a blank, and lists are written with one behind the comma (the guide SAS's own are).
+    return unescape(parts[0].lstrip(" ")), unescape(parts[1])
 
 
 def spelled(system: str | None, code: str) -> tuple[str, ...]:

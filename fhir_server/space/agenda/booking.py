@@ -15,6 +15,7 @@ from fhir_server.fhir.outcome import Conflict, FhirError, Invalid
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.lots import Lot
 from fhir_server.interactions.pipeline import Among, Change, Extra
+from fhir_server.space.agenda.claims import become
 from fhir_server.space.agenda.model import FILLED, FILLS, FREE, Times, filled, local, slots, times
 from fhir_server.space.agenda.rows import LASTS
 from fhir_server.store.filters import Filter, Id, Not, Range, Refers, Token, both, either
@@ -89,7 +90,7 @@ async def _taken(context: Context, change: Change, among: Among, now: frozenset[
             _require_free(tree)
             guards += await _alone(context, id, tree, now | was)
         if tree.get("status") != kept:
-            made.append(Change("Slot", id, tree | {"status": kept}, version, "PUT", as_server=True))
+            made.append(Change("Slot", id, become(tree, kept), version, "PUT", as_server=True))
     return Extra(made, guards)
 
 
@@ -101,7 +102,7 @@ async def _freed(context: Context, id: str, among: Among) -> Change | None:
     tree = parse(found.body)
     if tree.get("status") not in FILLED:
         return None
-    return Change("Slot", id, tree | {"status": FREE}, found, "PUT", as_server=True)
+    return Change("Slot", id, become(tree, FREE), found, "PUT", as_server=True)
 
 
 async def _slot(context: Context, id: str) -> Version:

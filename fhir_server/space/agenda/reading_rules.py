@@ -28,9 +28,15 @@ _PRIVATE = Token(NOTEBOOK, "1")
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """References by which the agenda names a professional: themself, the role they act in, its services."""
+    """References by which the agenda names a professional.
+
+    Attributes:
+        names: themself, the role they act in, its services.
+        structures: "Organization/1" that they act for.
+    """
 
     names: frozenset[str]
+    structures: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,15 @@ def _of(grant: Grant) -> Hashable | None:
 async def _read(own: Repository, asked: Hashable) -> Acting:
     assert isinstance(asked, _Key)
     if asked.subject.startswith("Organization/"):
-        return Acting(frozenset({asked.subject}))
+        return Acting(frozenset({asked.subject}), frozenset({asked.subject}))
     who = await professionals.read(own, asked.subject, asked.role)
     if who.ended:
         return Acting(frozenset())
     role = await own.current(*who.role.split("/", 1)) if who.role.count("/") == 1 else None
     tree = parse(role.body) if role is not None and not role.deleted else {}
     served = {local(one, "") for one in tree.get("healthcareService", ())}
-    return Acting(frozenset({*(one for one in who.authors if one.startswith(_ACTORS)), *who.names, *served} - {""}))
+    names = {*(one for one in who.authors if one.startswith(_ACTORS)), *who.names, *served} - {""}
+    return Acting(frozenset(names), frozenset(one for one in who.organisations if one.startswith("Organization/")))
 
 
 FACTS = Facts(_of, _read, frozenset({"Practitioner", "PractitionerRole"}))

@@ -15,6 +15,8 @@ _APPOINTMENTS, _SLOTS = frozenset({"Appointment"}), frozenset({"Slot"})
 AGENDA = Service(
     "agenda",
     rules=reading_rules.RULES,
+    ruled=f"{_HERE}.labels:rules",
+    demands={"Schedule": f"{_HERE}.demands:schedules", "Slot": f"{_HERE}.demands:slots"},
     steps=(
         Step("agenda-authors", frozenset({"Appointment", "Schedule", "Slot"}), arrange=authors.arrange),
         Step("agenda", _APPOINTMENTS | _SLOTS, validate=writing.validate),

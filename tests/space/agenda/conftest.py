@@ -16,6 +16,8 @@ from tests.space.record.callers import BASE
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """One for a whole file, since it compiles profiles first."""
-    async with opened(Settings(data=tmp_path_factory.mktemp("agenda"), base_url=BASE)) as found:
+    async with opened(
+        Settings(data=tmp_path_factory.mktemp("agenda"), base_url=BASE, sas_clients=("platform",))
+    ) as found:
         await peopled(found)
         yield found
