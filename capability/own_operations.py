@@ -284,6 +284,27 @@ OWN: tuple[dict[str, Any], ...] = (
         "parameter": [{"name": "count", "use": "out", "min": 1, "max": "1", "type": "integer"}],
     },
     {
+        "id": "Appointment-remind",
+        "name": "Remind",
+        "code": "remind",
+        "affectsState": True,
+        "resource": ["Appointment"],
+        "instance": True,
+        "parameter": [
+            {"name": "before", "use": "in", "min": 0, "max": "10", "type": "Duration"},
+            {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Parameters"},
+        ],
+    },
+    {
+        "id": "Appointment-reminders",
+        "name": "Reminders",
+        "code": "reminders",
+        "affectsState": False,
+        "resource": ["Appointment"],
+        "instance": True,
+        "parameter": [{"name": "before", "use": "out", "min": 0, "max": "10", "type": "Duration"}],
+    },
+    {
         "id": "DocumentReference-show",
         "name": "Show",
         "code": "show",

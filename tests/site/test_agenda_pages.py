@@ -277,22 +277,75 @@ async def test_every_page_leads_to_the_agenda(space: Space, nathalie: Browser) -
 
 
 #: What no page sends: a slot, an end without a start, a slot of others.
-NOT_SENT = ("The space is no booking tool", "An entry of the patient's has", "A Slot ", "The appointment ")
+NOT_SENT = (
+    "The space is no booking tool",
+    "An entry of the patient's has",
+    "A Slot ",
+    "The appointment starts ",
+    "The appointment ends ",
+    "A reminder is ",
+    "Reminders of an appointment ",
+)
 
 
 async def test_what_the_rules_of_entries_refuse_with_is_said_in_french() -> None:
-    module = Path(__file__).parents[2] / "fhir_server" / "space" / "agenda" / "writing.py"
-    texts = [node.value for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Constant)]
-    rules = {one for one in texts if isinstance(one, str) and re.fullmatch(r"[A-Z][^\n]* [^\n]*\.", one)}
-    met = {one for one in rules if not one.startswith(NOT_SENT)} - _docstrings(module)
+    room = Path(__file__).parents[2] / "fhir_server" / "space" / "agenda"
+    rules = {text for name in ("writing.py", "reminders/operations.py") for text in _sentences(room / name)}
+    met = {one for one in rules if not one.startswith(NOT_SENT)}
     assert {one for one in met if not french(one)} == set()
     assert set(WORDS) <= met
 
 
-def _docstrings(module: Path) -> set[str]:
-    nodes = [
-        node
-        for node in ast.walk(ast.parse(module.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    return {ast.get_docstring(node, clean=False) or "" for node in nodes}
+def _sentences(module: Path) -> set[str]:
+    """What a module refuses with."""
+    tree = ast.parse(module.read_text())
+    given = [one for node in ast.walk(tree) if isinstance(node, ast.Call) for one in node.args]
+    given += [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    texts = [_text(one) for one in given]
+    return {one for one in texts if re.fullmatch(r"[A-Z][^\n]* [^\n]*\.", one)}
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.IfExp):
+        return _text(node.body)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(one.value) if isinstance(one, ast.Constant) else "10" for one in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+async def test_when_one_is_reminded_is_chosen_of_what_is_to_come_whoever_made_it(
+    space: Space, nathalie: Browser
+) -> None:
+    coming = datetime.now(PARIS) + timedelta(days=60)
+    times = [(coming + timedelta(minutes=more)).isoformat(timespec="seconds") for more in (0, 20)]
+    await kept(space.house, booked("soon", *times), booked("gone", "2026-01-05T10:00:00Z", "2026-01-05T10:20:00Z"))
+    one = f"{MINE}/soon"
+    page = document(await send(nathalie, one, one, act="remind", remind=["60", "45", "x", "99999999"]))
+    assert "Les rappels sont enregistrés." in said(page)
+    page = document(await nathalie.http.get(one))
+    assert page.xpath("//input[@name='remind'][@checked]/@value") == ["45", "60"]
+    assert "45 minutes avant" in said(page)
+    many = document(await send(nathalie, one, one, act="remind", remind=[str(n) for n in range(11)]), 400)
+    assert "10 rappels au plus." in said(many)
+    assert not document(await nathalie.http.get(f"{MINE}/gone")).xpath("//input[@name='remind']")
+    assert (await send(nathalie, f"{MINE}/gone", one, act="remind", remind="60")).status_code == 404
+    new = f"{MINE}/nouveau"
+    given = {**ENTRY, "day": coming.date().isoformat(), "kind": "reminder"}
+    await send(nathalie, new, new, **given)
+    await send(nathalie, new, new, **given, remind=["0", "1440"])
+    chosen = []
+    for tree in [one for one in await entries(space) if one["start"].startswith(given["day"])]:
+        page = document(await nathalie.http.get(f"{MINE}/{tree['id']}"))
+        chosen.append(page.xpath("//input[@name='remind'][@checked]/@value"))
+    assert sorted(chosen) == [["0"], ["0", "1440"]], "a reminder reminds"
+
+
+async def test_a_notice_leads_to_the_agenda_it_is_of(space: Space, nathalie: Browser) -> None:
+    notices = space.house.services.service("notices")
+    await notices.tell("p1", "appointment", "a key", occasion="reminder")
+    page = document(await nathalie.http.get("/mes-notifications"))
+    assert "Rappel de votre agenda" in said(page)
+    id = page.xpath("//input[@name='notice']/@value")[0]
+    action = page.xpath("//form[.//input[@name='notice']]/@action")[0]
+    answer = await send(nathalie, action, "/mes-notifications", notice=id)
+    assert answer.url.path == MINE

@@ -14,6 +14,7 @@ _APPOINTMENTS, _SLOTS = frozenset({"Appointment"}), frozenset({"Slot"})
 
 AGENDA = Service(
     "agenda",
+    opens=f"{_HERE}.reminders.keeping:opened",
     rules=reading_rules.RULES,
     ruled=f"{_HERE}.labels:rules",
     demands={"Schedule": f"{_HERE}.demands:schedules", "Slot": f"{_HERE}.demands:slots"},
@@ -24,6 +25,11 @@ AGENDA = Service(
         Step("bookings", _APPOINTMENTS | _SLOTS, together=booking.together),
         Step("slots", _SLOTS, complete=booking.keep_filled),
     ),
+    operations={
+        "Appointment-remind": f"{_HERE}.reminders.operations:choose",
+        "Appointment-reminders": f"{_HERE}.reminders.operations:read",
+    },
+    jobs=f"{_HERE}.reminders.telling:jobs",
     pages=f"{_HERE}.pages.rows:pages",
     rows={
         "Appointment": f"{_HERE}.rows:made",

@@ -134,7 +134,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     ),
     "appointment": Occasion(
         "appointment",
-        "/mes-notifications",
+        "/mon-agenda",
         _both(
             ("Un rendez-vous a changé", "Un rendez-vous a été ajouté ou modifié dans votre espace santé."),
             ("An appointment has changed", "An appointment was added or changed in your health space."),
@@ -142,6 +142,18 @@ OCCASIONS: Mapping[str, Occasion] = {
         _both(
             ("Le rendez-vous d’un proche a changé", "Un rendez-vous d’un proche a été ajouté ou modifié."),
             ("A relative’s appointment has changed", "An appointment of somebody you act for was added or changed."),
+        ),
+    ),
+    "reminder": Occasion(
+        "appointment",
+        "/mon-agenda",
+        _both(
+            ("Rappel de votre agenda", "Un rappel de votre agenda vous attend dans votre espace santé."),
+            ("A reminder of your agenda", "A reminder of your agenda is waiting in your health space."),
+        ),
+        _both(
+            ("Rappel de l’agenda d’un proche", "Un rappel attend dans l’agenda d’un proche."),
+            ("A reminder of a relative’s agenda", "A reminder is waiting in the agenda of somebody you act for."),
         ),
     ),
     "service": Occasion(

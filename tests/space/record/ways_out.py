@@ -249,6 +249,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-unread": (get("Patient/a/$unread"),),
     "Patient-notice-preferences": (get("Patient/a/$notice-preferences"),),
     "Patient-notice-prefer": (),
+    "Appointment-remind": (),
+    "Appointment-reminders": (),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
     **dict.fromkeys(
         (

@@ -25,7 +25,7 @@ COUNT, MOST = 100, 500
 #: What began this long before a month may last into it.
 LONGEST = timedelta(days=31)
 #: What a form did, as the page that it leads to says.
-DONE = frozenset({"added", "changed", "cancelled", "restored", "deleted"})
+DONE = frozenset({"added", "changed", "cancelled", "restored", "deleted", "reminded"})
 
 
 async def choose(guest: Guest[Surroundings]) -> Response:

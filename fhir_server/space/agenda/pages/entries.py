@@ -12,6 +12,7 @@ from fhir_server.access.grant import Scope
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.agenda.model import AUTHOR, PATIENT, local, tags, times
 from fhir_server.space.agenda.notebook import company, is_reminder
+from fhir_server.space.agenda.reminders.keeping import COMING
 from fhir_server.space.messages.pages.correspondents import called
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.people import asking, patients
@@ -62,6 +63,11 @@ class Entry:
     def is_off(self) -> bool:
         """Whether it does not take place."""
         return self.status == "cancelled"
+
+    @property
+    def is_to_come(self) -> bool:
+        """Whether one may be reminded of it."""
+        return self.status in COMING and self.start > datetime.now(UTC)
 
     def days(self) -> Iterator[date]:
         """The days on which it is."""

@@ -17,6 +17,7 @@ from fhir_server.space.agenda.pages.agenda import about
 from fhir_server.space.agenda.pages.entries import WITH, Entry, Tree, entry, of_patient, words_of
 from fhir_server.space.agenda.pages.noting import NOTES, TITLE, Noted, noted, number, parsed_day
 from fhir_server.space.agenda.pages.refusals import refused
+from fhir_server.space.agenda.pages.reminding import chosen, keep, offered, ticked, wrong
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.refusals import Refusal
 from fhir_server.space.service import Surroundings
@@ -45,7 +46,8 @@ async def add(guest: Guest[Surroundings]) -> Response:
     given = number(guest)
     tree = _said(own_entry(f"Patient/{asking.grant.patient}", given), made)
     try:
-        await asking.create(tree, unless=f"identifier={URIS}|urn:uuid:{given}")
+        stored = await asking.create(tree, unless=f"identifier={URIS}|urn:uuid:{given}")
+        await keep(asking, stored["id"], ticked(guest) or ((0,) if made.fields["kind"] == "reminder" else ()))
     except FhirError as error:
         return await _form(guest, made.fields, refusals=refused(error), status=error.status)
     return _to_month(guest, tree, "added")
@@ -55,22 +57,26 @@ async def show(guest: Guest[Surroundings]) -> Response:
     """One entry: a form where it is the person's own."""
     asking = of_patient(guest)
     found = None if asking is None else await _read(guest, asking)
-    if found is None:
+    if asking is None or found is None:
         return guest.nothing()
     tree, shown = found
     if not shown.own:
-        return guest.page("agenda/appointment", {**await about(guest), "one": shown})
-    return await _form(guest, words_of(tree, _zone(guest)), one=shown)
+        return await _read_only(guest, shown, await chosen(asking, shown.id))
+    return await _form(guest, words_of(tree, _zone(guest)), one=shown, reminders=await chosen(asking, shown.id))
 
 
 async def change(guest: Guest[Surroundings]) -> Response:
-    """An own entry changed, cancelled, restored or deleted."""
+    """An own entry changed, cancelled, restored or deleted; of any, when one is reminded of it."""
     asking = of_patient(guest)
     found = None if asking is None else await _read(guest, asking)
-    if asking is None or found is None or not found[1].own:
+    if asking is None or found is None:
         return guest.nothing()
     tree, shown = found
     act = guest.field("act", 20)
+    if act == "remind" and shown.is_to_come:
+        return await _reminded(guest, asking, shown)
+    if not shown.own:
+        return guest.nothing()
     if act == "delete":
         return await _done(guest, asking, tree, shown, None, "deleted")
     if act in STATUSES:
@@ -80,6 +86,31 @@ async def change(guest: Guest[Surroundings]) -> Response:
     if made.errors or made.lasts is None:
         return await _form(guest, made.fields, made.errors, one=shown, status=400)
     return await _done(guest, asking, tree, shown, _said(tree, made), "changed", made.fields)
+
+
+async def _reminded(guest: Guest[Surroundings], asking: Asking, shown: Entry) -> Response:
+    """The reminders of an entry chosen anew."""
+    minutes = ticked(guest)
+    refusals: tuple[Refusal, ...] = ()
+    if not wrong(minutes):
+        try:
+            await keep(asking, shown.id, minutes)
+        except FhirError as error:
+            refusals = refused(error)
+        else:
+            return guest.to(f"/mon-agenda/{guest.path('patient')}?mois={shown.start:%Y-%m}&done=reminded")
+    return await _read_only(guest, shown, minutes, wrong(minutes), refusals)
+
+
+async def _read_only(
+    guest: Guest[Surroundings],
+    shown: Entry,
+    minutes: tuple[int, ...],
+    error: str = "",
+    refusals: tuple[Refusal, ...] = (),
+) -> Response:
+    values = {**await about(guest), **offered(minutes), "one": shown, "error": error, "refusals": refusals}
+    return guest.page("agenda/appointment", values, 400 if error or refusals else 200)
 
 
 async def _done(
@@ -120,9 +151,11 @@ async def _form(
     refusals: tuple[Refusal, ...] = (),
     one: Entry | None = None,
     status: int = 200,
+    reminders: tuple[int, ...] | None = None,
 ) -> Response:
     values: dict[str, Any] = {
         **await about(guest),
+        **offered(ticked(guest) if reminders is None else reminders),
         "fields": fields,
         "errors": errors or {},
         "refusals": refusals,

@@ -14,6 +14,8 @@ WORDS: Mapping[str, str] = {
         "Ce rendez-vous se modifie là où il a été pris : demandez-le au professionnel ou à l’établissement."
     ),
     "The end is before the start.": "La fin est avant le début.",
+    "The appointment is not to come: nobody is reminded of it.": "Ce rendez-vous n’est plus à venir.",
+    "An appointment has 10 reminders at most.": "Un rendez-vous a 10 rappels au plus.",
 }
 
 

@@ -19,7 +19,7 @@ from fhir_server.space.service import Surroundings
 SHOWN = 20
 _ID = re.compile(r"[0-9]{16}-[0-9a-f]{24}")
 #: Places that are of one patient's, so that a notice leads to whom it is about.
-_OF_PATIENTS = ("/mon-dossier", "/mes-acces", "/mes-messages")
+_OF_PATIENTS = ("/mon-dossier", "/mes-acces", "/mes-messages", "/mon-agenda")
 
 
 @dataclass(frozen=True, slots=True)
