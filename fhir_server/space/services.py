@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.space.accesses.service import ACCESSES
+from fhir_server.space.agenda.calendar.service import CALENDAR
 from fhir_server.space.agenda.service import AGENDA
 from fhir_server.space.catalogue.service import CATALOGUE
 from fhir_server.space.guides.service import GUIDES
@@ -22,6 +23,7 @@ SERVICES: tuple[Service, ...] = (
     RECORD,
     MESSAGES,
     AGENDA,
+    CALENDAR,
     SUBSCRIPTIONS,
     GUIDES,
 )

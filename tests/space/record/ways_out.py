@@ -251,6 +251,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-notice-prefer": (),
     "Appointment-remind": (),
     "Appointment-reminders": (),
+    "Patient-calendar-address": (post("Patient/a/$calendar-address?action=show"),),
+    "Patient-export-agenda": (get("Patient/a/$export-agenda"),),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
     **dict.fromkeys(
         (

@@ -1,0 +1,117 @@
+"""What of an agenda stands in a calendar: three months back, eighteen ahead, as the caller may see it.
+
+An event is written once for each version of its appointment and remembered, so that a calendar is put together of
+what is there; that it is unchanged is told by the versions alone, without reading one. RFC 9110 §8.8.3, §13.1.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from urllib.parse import urlsplit
+
+from dateutil.relativedelta import relativedelta
+
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.version import VERSION
+from fhir_server.space.agenda.calendar.addresses import Shown
+from fhir_server.space.agenda.calendar.envelope import calendar
+from fhir_server.space.agenda.calendar.events import CANCELLED, each
+from fhir_server.space.paris import PARIS
+from fhir_server.space.service import Surroundings
+from fhir_server.store.filters import Filter, Not, Range, Refers, Token, both, either
+from fhir_server.store.protocol import Version, Want
+from fhir_server.work.beside import aside
+
+#: Months before today and after it that are in a calendar, and events, the latest written first.
+BACK, AHEAD, MOST = 3, 18, 2_000
+#: Days after which what was cancelled is left out.
+CANCELLED_DAYS = 30
+#: Events that a worker remembers, and how many it writes itself, rather than in the process beside it.
+REMEMBERED, FEW = 20_000, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A calendar.
+
+    Attributes:
+        body: in lines of RFC 5545.
+        tag: its entity-tag, as headers have it.
+        at: when something of it was last written, in ms since 1970 UTC; None where it is empty.
+    """
+
+    body: bytes
+    tag: str
+    at: int | None
+
+
+class Calendars:
+    """Calendars over one opened server.
+
+    Attributes:
+        around: the server.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        """Nothing is remembered yet."""
+        self.around = around
+        self._written: OrderedDict[tuple[str, int, Shown], bytes] = OrderedDict()
+
+    async def feed(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> Feed:
+        """The calendar of a patient (id), as the caller of `seen` may see it."""
+        versions = await _versions(seen, patient, now, "body")
+        host = _host(seen.base)
+        keys = [(one.id, one.version, shown) for one in versions]
+        known = [self._written.get(key) for key in keys]
+        lacking = [one for one, text in zip(versions, known, strict=True) if text is None]
+        asked = [(one.body, one.at, one.version, f"{one.id}@{host}") for one in lacking]
+        made = each(asked, shown) if len(asked) <= FEW else await aside(each, asked, shown)
+        self._remember([(one.id, one.version, shown) for one in lacking], made)
+        further = iter(made)
+        body = calendar(next(further) if text is None else text for text in known)
+        return Feed(body, _tag(versions, shown, host), max((one.at for one in versions), default=None))
+
+    async def tag(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> str:
+        """The entity-tag of `feed`, for less."""
+        return _tag(await _versions(seen, patient, now, "head"), shown, _host(seen.base))
+
+    def _remember(self, keys: Sequence[tuple[str, int, Shown]], made: Sequence[bytes]) -> None:
+        self._written.update(zip(keys, made, strict=True))
+        while len(self._written) > REMEMBERED:
+            self._written.popitem(last=False)
+
+
+def opened(around: Surroundings) -> Calendars:
+    """What the agenda works with over one opened server."""
+    return Calendars(around)
+
+
+async def _versions(seen: Repository, patient: str, now: datetime, want: Want) -> list[Version]:
+    """What is in the calendar; by id, so that it is the same however it was found."""
+    today = now.astimezone(PARIS).date()
+    first, last = (_midnight(today + relativedelta(months=months)) for months in (-BACK, AHEAD))
+    theirs = both(Refers("actor", f"Patient/{patient}"), Range("date", low_from=first, low_to=last - 1))
+    dead: Filter = either([Token("status", one) for one in CANCELLED])
+    since = Range("_lastUpdated", low_from=_midnight(today - timedelta(days=CANCELLED_DAYS)))
+    where = both(theirs, either([Not(dead), both(dead, since)]))
+    page = await seen.find({"Appointment": where}, count=MOST, want=want)
+    return sorted(page.versions, key=lambda one: one.id)
+
+
+def _tag(versions: Sequence[Version], shown: Shown, host: str) -> str:
+    """RFC 9110 §8.8.1: strong, since what it is made of says every byte."""
+    said = [VERSION, host, repr(shown), *(f"{one.id}/{one.version}/{one.at}" for one in versions)]
+    return f'"{hashlib.sha256(chr(10).join(said).encode()).hexdigest()[:32]}"'
+
+
+def _midnight(day: date) -> int:
+    """When a day begins in Paris, in µs since 1970."""
+    return int(datetime.combine(day, time(), PARIS).astimezone(UTC).timestamp()) * 1_000_000
+
+
+def _host(base: str) -> str:
+    return urlsplit(base).hostname or "localhost"
