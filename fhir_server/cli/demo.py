@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fhir_server.cli.occupancy import occupied
-from fhir_server.cli.options import WRONG, Data, Store, refuse, settings
+from fhir_server.cli.options import WRONG, Data, Store, err, refuse, settings
 from fhir_server.cli.seed import SMALL, fill
 from fhir_server.cli.serve import address_of, listen, run
-from fhir_server.demo.cast import PEOPLE, SEED
+from fhir_server.demo.cast import CAST, PEOPLE, SEED, Role
 from fhir_server.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -33,18 +33,26 @@ NOT_OURS = (
 )
 
 
-def demo(
+demo = typer.Typer(invoke_without_command=True)
+
+
+@demo.callback()
+def serving(
+    ctx: typer.Context,
     patients: Annotated[int, typer.Option(min=PEOPLE, help="How many people, when the store is empty.")] = 100,
     host: Annotated[str | None, typer.Option(help="Loopback address to listen on [FHIR_HOST, 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one [FHIR_PORT, 8080].")] = None,
     app_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="TCP port of the sample app [the port after, if it is free].")
+        int | None,
+        typer.Option(min=0, max=65535, help="TCP port of the sample app; else the port after, if it is free."),
     ] = None,
     data: Data = None,
     store: Store = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes [FHIR_WORKERS, 1].")] = None,
 ) -> None:
     """Serve a demonstration on this machine: invented people, their logins, a sample app, simulated providers."""
+    if ctx.invoked_subcommand is not None:
+        return
     # What is printed must stay in sight: a line for each request would carry it away.
     os.environ.setdefault("FHIR_LOG_LEVEL", "warning")
     chosen = settings(host=host, port=port, data=data, store=store, workers=workers, open=False, simulators=True)
@@ -60,6 +68,54 @@ def demo(
     with pages.serving(chosen.base_url):
         code = run(chosen, listener, poster.lines())
     raise typer.Exit(code)
+
+
+@demo.command()
+def token(
+    login: Annotated[str, typer.Argument(help="Who asks, as the demonstration lists them: medecin, patient…")],
+    scope: Annotated[str, typer.Option(help="Scopes asked for; all of theirs when none are named.")] = "",
+    patient: Annotated[
+        str, typer.Option(help="Which patient it is about: an id, an INS, a name; else their own record, or the first.")
+    ] = "",
+    role: Annotated[str, typer.Option(help="Which exercise of several: words of it, or its id; else the first.")] = "",
+    base: Annotated[
+        str, typer.Option(help="FHIR base of the demonstration, when it is not at FHIR_HOST and FHIR_PORT.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Print an access token of somebody of the demonstration that is running, for curl; it lasts five minutes."""
+    import httpx
+
+    from fhir_server.demo import private_files
+    from fhir_server.demo.terminal import Person, Refused
+    from fhir_server.demo.terminal import token as asked
+
+    chosen = settings(data=data)
+    known = next((one for one in CAST if one.login == login), None)
+    if known is None:
+        refuse(f"Nobody has this login. There are: {', '.join(one.login for one in CAST)}.")
+    password = private_files.kept_password(chosen.data)
+    if password is None:
+        refuse(f"No demonstration was started in {chosen.data}: --data or FHIR_DATA names its folder.")
+    own = known.subject.removeprefix("Patient/") if known.subject.startswith("Patient/") else ""
+    base = (base or f"http://{chosen.host}:{chosen.port}/fhir").rstrip("/")
+    try:
+        given = asked(base, Person(login, password, scope or _scope(known, patient), patient or own, role))
+    except Refused as refused:
+        refuse(str(refused), WRONG)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        refuse(
+            f"The demonstration does not answer at {base} ({type(error).__name__}): --base names where it is.", WRONG
+        )
+    about = f" on Patient/{given['patient']}" if "patient" in given else ""
+    err.print(f"{known.subject}{about}, {given['expires_in']} s: {given['scope']}", markup=False)
+    typer.echo(given["access_token"])
+
+
+def _scope(who: Role, patient: str) -> str:
+    """All that somebody may ask for: of the patient in context, or of whoever they may reach."""
+    professional = not who.subject.startswith(("Patient/", "RelatedPerson/"))
+    return "user/*.cruds" if professional and not patient else "launch/patient patient/*.cruds"
 
 
 def _listening(chosen: Settings, port: int | None) -> Pages:

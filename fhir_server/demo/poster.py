@@ -50,6 +50,10 @@ class Poster:
         for login, who, page in rows:
             yield f"{login:<{widths[0]}}  {who:<{widths[1]}}  {page}"
         yield ""
+        yield "A token for curl, of any of them (five minutes):"
+        where = f"--base {self.root}/fhir --data {self.folder}"
+        yield f"  TOKEN=$({self.program} -m fhir_server.cli.main demo token medecin {where})"
+        yield ""
         yield "An establishment's software (SMART Backend Services):"
         yield f"  {self.program} -m fhir_server.demo.backend --base {self.root}/fhir --key {self.key}"
 

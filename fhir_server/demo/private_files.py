@@ -24,6 +24,14 @@ def password(folder: Path) -> tuple[str, bool]:
     return text.strip(), made
 
 
+def kept_password(folder: Path) -> str | None:
+    """The password of a demonstration that was started before; None where there was none."""
+    try:
+        return (folder / "demo-password").read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+
+
 def key(folder: Path) -> tuple[Path, dict[str, Any]]:
     """The file of the establishment's private key (JWK, ES384), and its public JWK Set (RFC 7517 §5)."""
     from joserfc.jwk import ECKey

@@ -1,7 +1,8 @@
 """The software of the demonstration: an app for patients, two tools for professionals, an establishment's software.
 
 The first three are apps of the catalogue, on line, with the purposes a commission accepted; the fourth is admitted
-outside it (https://hl7.org/fhir/smart-app-launch/backend-services.html).
+outside it (https://hl7.org/fhir/smart-app-launch/backend-services.html), and so is a terminal, through which people
+of the demonstration ask for what they like of what is theirs (`terminal`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ ESTABLISHMENT_SCOPES = (
     "system/PractitionerRole.rs",
     "system/Organization.rs",
 )
+#: Client id of a terminal, and where its codes go: nobody listens there, who asked reads the answer (RFC 8252 §7.3).
+TERMINAL, TERMINAL_REDIRECT = "demo-terminal", "http://127.0.0.1/demo-terminal"
+TERMINAL_SCOPES = ("openid", "fhirUser", "launch/patient", "user/*.cruds", "patient/*.cruds")
 
 
 def _measures(verbs: str) -> tuple[str, ...]:
@@ -163,7 +167,7 @@ SAMPLES = (
 
 
 def clients(origin: str, jwks: Mapping[str, Any]) -> Iterator[Client]:
-    """Every client: the sample app's at `origin`, and the establishment's with its public keys."""
+    """Every client: the sample app's at `origin`, the establishment's with its public keys, a terminal."""
     for sample in SAMPLES:
         yield sample.registered(origin)
     yield Client(
@@ -173,4 +177,12 @@ def clients(origin: str, jwks: Mapping[str, Any]) -> Iterator[Client]:
         jwks=dict(jwks),
         scopes=ESTABLISHMENT_SCOPES,
         grants=("client_credentials",),
+    )
+    yield Client(
+        TERMINAL,
+        "Terminal de démonstration",
+        "public",
+        redirect_uris=(TERMINAL_REDIRECT,),
+        scopes=TERMINAL_SCOPES,
+        grants=("authorization_code",),
     )

@@ -42,6 +42,7 @@ BLOCKS = [Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```$", README
 #: How a block begins → the server it is for, a pattern of what it prints. In the order of the README.
 RUN: dict[str, tuple[str, str]] = {
     ".venv/bin/python -m fhir_server.demo.backend --base": ("closed", r"(?s)Dupont|DUPONT"),
+    "TOKEN=$(.venv/bin/fhir-server demo token": ("closed", r'"resourceType": "DocumentReference"'),
     "curl -i http://127.0.0.1:8080/fhir/Patient": ("open", r"(?s)^HTTP/1.1 201 Created.*[Ll]ocation: \S+/_history/1\b"),
     "curl 'http://127.0.0.1:8080/fhir/Patient?family=DURAND&given=zoe": ("open", r'"family": "Durand"'),
     "curl 'http://127.0.0.1:8080/fhir/DocumentReference?patient=": ("open", r'"resourceType": "DocumentReference"'),
@@ -50,11 +51,26 @@ RUN: dict[str, tuple[str, str]] = {
     "content=$(curl -s -D - -o /dev/null": ("open", r"(?s)HTTP/1.1 201 Created.*DocumentReference/"),
     "curl -i http://127.0.0.1:8080/fhir/DocumentReference -H": ("open", r'(?s)^HTTP/1.1 201 Created.*"hash"'),
     "document='http://127.0.0.1:8080/fhir/DocumentReference": ("open", r"(?s)MASQUE_PS.*entered-in-error"),
+    "fhir=http://127.0.0.1:8080/fhir\nTOKEN=$(.venv/bin/fhir-server demo token medecin)": (
+        "closed",
+        r'(?s)"sent":.*"url":"Binary/|"url":"Binary/.*"sent":',
+    ),
+    # These three go on with what the one before remembers.
+    'curl -s "$fhir/Communication?thread=': (
+        "closed",
+        r'(?s)"total":1.*"total":\d+.*"name":"count".*ens-conversation-closed',
+    ),
+    "PATIENT_TOKEN=": ("closed", r'(?s)"received":.*"resourceType":"DocumentReference"'),
     "fhir=http://127.0.0.1:8080/fhir json=": ("open", r'^201\n409\n"status": ?"busy"'),
     # It files the document that it writes, and shows it.
     "curl -s -o /dev/null http://127.0.0.1:8080/fhir/Patient": (
         "open",
         r"(?s)201 Created.*<h2>En résumé</h2>.*Glycémie",
+    ),
+    "fhir=http://127.0.0.1:8080/fhir\nTOKEN=$(.venv/bin/fhir-server demo token patient)": (
+        "closed",
+        r'(?s)"document"\},\{"name":"channel","valueCode":"sms"\},\{"name":"on","valueBoolean":false\}'
+        r'.*"document"\},\{"name":"channel","valueCode":"sms"\},\{"name":"on","valueBoolean":true\}',
     ),
     ".venv/bin/fhir-server client add carnet": ("closed", r"carnet: public, authorization_code and refresh_token"),
     # It makes the keys, and registers the public one.
@@ -66,11 +82,7 @@ RUN: dict[str, tuple[str, str]] = {
 NOT_RUN = {
     "git clone <this repository>": "a checkout has been made, and make run is what these servers are",
     "mailbox='": "it starts a gateway on its own ports and needs swaks: tests/space/messages/mail/test_mail_servers.py",
-    "fhir=http://127.0.0.1:8080/fhir\ncurl -s $fhir/Communication": "it needs tokens of people: tests/space/messages",
-    'curl -s "$fhir/Communication?thread=': "likewise",
-    'curl -s -X POST "$fhir/Communication/MESSAGE': "likewise",
     "FHIR_OUTBOX=smtp://": "it serves until it is stopped: tests/space/notices",
-    "fhir=http://127.0.0.1:8080/fhir\ncurl -H": "it needs a token of a person: tests/space/notices",
     "FHIR base        http": "what a start prints, compared with what one prints",
 }
 #: What a reader has by then that the README does not make.
@@ -79,6 +91,12 @@ AFTER = {
     + ("from fhir_server.settings import Settings; one = Settings().identity_providers[0]; print(one.id, one.issuer)")
     + '"\n'
 }
+#: Before each block: what others set is there, what it sets is kept, and the first command that fails ends it.
+REMEMBERING = """[ ! -f "$REMEMBERED" ] || . "$REMEMBERED"
+keep() { for name in fhir TOKEN PATIENT_TOKEN MESSAGE; do [ -z "${!name+set}" ] || declare -p "$name"; done; }
+trap 'keep > "$REMEMBERED"' EXIT
+set -euo pipefail
+"""
 
 
 def begins(block: Block, table: dict[str, object]) -> str | None:
@@ -127,8 +145,10 @@ def test_the_examples_run_as_printed(closed_server: tuple[Path, str], open_serve
             continue
         which, expected = RUN[start]
         folder, address = servers[which]
-        script = "set -euo pipefail\n" + block.text.replace("127.0.0.1:8080", address) + AFTER.get(start, "")
-        clean = environment(PATH=f"{os.environ['PATH']}:{Path(sys.executable).parent}")
+        # A reader's terminal remembers what an earlier block set, and finds the server where it is by default.
+        script = REMEMBERING + block.text.replace("127.0.0.1:8080", address) + AFTER.get(start, "")
+        place = {"FHIR_PORT": address.rpartition(":")[2], "REMEMBERED": str(folder / "remembered")}
+        clean = environment(PATH=f"{os.environ['PATH']}:{Path(sys.executable).parent}", **place)
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=clean, capture_output=True, text=True, timeout=600, check=False
         )
