@@ -44,14 +44,14 @@ class Confining:
     Args:
         registry: the search parameters in force.
         hidden: type that may be hidden → what of it the caller may see, where that is not all.
-        traced: likewise, of what traces alone do not name.
+        in_traces: likewise, of what traces alone do not name.
     """
 
-    def __init__(self, registry: Registry, hidden: dict[str, Filter], traced: Mapping[str, Filter] = _NONE) -> None:
+    def __init__(self, registry: Registry, hidden: dict[str, Filter], in_traces: Mapping[str, Filter] = _NONE) -> None:
         self._registry = registry
         self._hidden = hidden
         of_hidden = [Linked(SECURITY_CONTEXT, type, Not(allowed)) for type, allowed in hidden.items()]
-        self._found: Mapping[str, Filter] = {**traced, **hidden, "Binary": Not(either(of_hidden))}
+        self._found: Mapping[str, Filter] = {**in_traces, **hidden, "Binary": Not(either(of_hidden))}
 
     def scope(self, scope: Scope) -> Scope:
         """Each filter, confined to what is left of its type."""
@@ -107,8 +107,8 @@ class Confining:
             Missing(CITES),
             *(Linked(CITES_ONE, type, allowed) for type, allowed in self._hidden.items()),
         ]
-        traced = {type: allowed for type, allowed in self._found.items() if told.traces and type not in self._hidden}
-        return both(either(seen), *(Not(Linked(told.traces, type, Not(one))) for type, one in traced.items()))
+        in_traces = {type: allowed for type, allowed in self._found.items() if told.traces and type not in self._hidden}
+        return both(either(seen), *(Not(Linked(told.traces, type, Not(one))) for type, one in in_traces.items()))
 
 
 def _tells(where: Filter, told: Told) -> bool:

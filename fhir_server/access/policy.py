@@ -100,10 +100,10 @@ class Policy:
             for type in one.kept:
                 self._keeping.setdefault(type, []).append(one)
         unnamed = [type for one in self.rules if one.unnamed for type in one.types]
-        untraced = [type for one in self.rules if one.untraced for type in one.types]
+        in_traces = [type for one in self.rules if one.unnamed_in_traces for type in one.types]
         self.citing = Citing(unnamed)
         # A trace names the content of a document by itself.
-        self.tracing = Citing([*unnamed, *untraced, *(["Binary"] if unnamed else [])])
+        self.tracing = Citing([*unnamed, *in_traces, *(["Binary"] if unnamed else [])])
         self.cutting = tuple(one for one in self.rules if one.cut is not None)
         self._of_traces = self.tracing.types - self.citing.types - {"Binary"}
         self._asks_facts = any(one.facts is not None for one in self.rules)
@@ -155,7 +155,7 @@ class Policy:
         """
         return self._remembered_parts(grant, known, self.citing.types)
 
-    def traced(self, grant: Grant, known: Known = ()) -> Mapping[str, Filter]:
+    def named_in_traces(self, grant: Grant, known: Known = ()) -> Mapping[str, Filter]:
         """As `named`, of what traces alone do not name; of a Binary what it is judged by is asked."""
         return self._remembered_parts(grant, known, self._of_traces)
 

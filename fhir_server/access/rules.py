@@ -95,7 +95,7 @@ class Rule:
             files it).
         unnamed: whether what is hidden of its types is not named either: what others say of it is left out of what the
             caller is shown, and found by nobody who may not see it.
-        untraced: as `unnamed`, of what traces say alone (AuditEvent, Provenance).
+        unnamed_in_traces: as `unnamed`, of what traces say alone (AuditEvent, Provenance).
         kept: type → what of it no token creates, updates or deletes. Who may read it is told so, in words.
         facts: what is read before; without, or where they do not concern the caller, nothing is.
         cut: parts of resources that are shown to few. `types` are those whose past versions are judged by what there
@@ -109,7 +109,7 @@ class Rule:
     withholds: Callable[[Asked], Filter] = _nothing
     of_writes: bool = True
     unnamed: bool = False
-    untraced: bool = False
+    unnamed_in_traces: bool = False
     kept: Mapping[str, Filter] = field(default_factory=dict)
     facts: Facts | None = None
     cut: Cut | None = None

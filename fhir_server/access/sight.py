@@ -42,10 +42,10 @@ class Sight:
         "_grant",
         "_known",
         "_named",
+        "_named_in_traces",
         "_policy",
         "_readings",
         "_registry",
-        "_untraced",
         "judge",
     )
 
@@ -60,7 +60,7 @@ class Sight:
         self._base = base
         self._readings = readings
         self._named: Mapping[str, Filter] | None = None
-        self._untraced: Mapping[str, Filter] | None = None
+        self._named_in_traces: Mapping[str, Filter] | None = None
         self._confining: Confining | None = None
         self.judge = Judge(readings, base)
 
@@ -126,7 +126,7 @@ class Sight:
         naming = [n for n, one in enumerate(versions) if one.type != "Binary" and self._perhaps(one) != _NONE]
         if not naming or not (told := self._told()):
             return versions
-        told = {**told, **self._traced()}
+        told = {**told, **self._told_in_traces()}
         cited = {n: self._cited(versions[n], told).difference(seen) for n in naming}
         hidden = await self._hidden({key for keys in cited.values() for key in keys}, told)
         made = list(versions)
@@ -230,10 +230,10 @@ class Sight:
             self._named = self._policy.named(self._grant, self._known)
         return self._named
 
-    def _traced(self) -> Mapping[str, Filter]:
-        if self._untraced is None:
-            self._untraced = self._policy.traced(self._grant, self._known)
-        return self._untraced
+    def _told_in_traces(self) -> Mapping[str, Filter]:
+        if self._named_in_traces is None:
+            self._named_in_traces = self._policy.named_in_traces(self._grant, self._known)
+        return self._named_in_traces
 
     def _citing(self, type: str) -> Citing:
         return self._policy.tracing if type in WITNESSES else self._policy.citing
@@ -242,7 +242,7 @@ class Sight:
         if not self._policy.citing.types or self._grant.own or not self._told():
             return None
         if self._confining is None:
-            self._confining = Confining(self._registry, dict(self._told()), self._traced())
+            self._confining = Confining(self._registry, dict(self._told()), self._told_in_traces())
         return self._confining
 
 

@@ -162,7 +162,7 @@ RULES = (
         frozenset({"List"}),
         withholds=_lots,
         of_writes=False,
-        untraced=True,
+        unnamed_in_traces=True,
     ),
     Rule("document-deleted", "deleted by its author", DOCUMENTS, withholds=_deleted, of_writes=False, unnamed=True),
     Rule(
