@@ -171,6 +171,16 @@ def test_few_ask_for_everything_of_a_registry() -> None:
     assert found == EVERYTHING
 
 
+def test_a_docstring_says_something() -> None:
+    """What its name does not; one that leads to where it is said ("As `Store.find`.") does."""
+    short = re.compile(r'^\s+(?:r?""")((?!As )[^"\n]{1,60})"""$', re.MULTILINE)
+    assert short.findall('    """The page."""') == ["The page."]
+    assert not short.findall('    """As `Store.find`."""')
+    found = [(relative(file), said) for file in SOURCES for said in short.findall(file.read_text(encoding="utf-8"))]
+    assert len(found) > 500
+    assert [(file, said) for file, said in found if len(said.split()) <= 3] == []
+
+
 def test_no_module_is_a_drawer() -> None:
     named = [relative(file) for file in SOURCES + TESTS if {file.stem, file.parent.name} & FORBIDDEN]
     assert not named

@@ -123,7 +123,7 @@ class _Looking:
         self._anchor(start.place, start.digest, "The start of the chain")
 
     def look(self, link: Link) -> None:
-        """The next link."""
+        """Judge the next link of the chain by the one before it."""
         name = f"{CHAINED}/{link.version.id or '?'}/_history/{link.version.version}"
         when = f"{_instant(link.version.at)}, place {link.place}"
         if self._digest is None:

@@ -93,7 +93,7 @@ def add(
 
 @client.command("list")
 def list_(data: Data = None, store: Store = None) -> None:
-    """Show every client."""
+    """Show every client: its id, status, kind, name and scopes, one a line."""
     for one in _with(settings(data=data, store=store), lambda clients: clients.list()):
         row(one.id, one.status, one.kind, one.name, " ".join(one.scopes))
 

@@ -74,7 +74,6 @@ class _Run:
         return sum(file.stat().st_size * (8 if file.suffix == ".gz" else 1) for file in self._files) > SMALL
 
     async def all(self) -> None:
-        """Load every file."""
         from fhir_server.app import opened
         from fhir_server.loading.loader import loader
 

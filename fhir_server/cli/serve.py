@@ -223,7 +223,7 @@ def _announce(address: str, lines: Iterable[str]) -> None:
 
 
 def _lines(address: str, chosen: Settings) -> Iterator[str]:
-    """Where to go."""
+    """Where people and apps find what is served, a line each."""
     yield f"FHIR base        {address}/fhir"
     yield f"Pages            {address}/"
     yield f"Capabilities     {address}/fhir/metadata"

@@ -59,7 +59,7 @@ def why(
 
 
 class _Asked:
-    """Who asks."""
+    """Who asks, as the options say; without scopes, with the client's, or every one of the person's."""
 
     def __init__(
         self, subject: str, role: str, client: str, patient: str, purpose: str, scopes: tuple[str, ...]

@@ -39,7 +39,7 @@ class Scene(Protocol):
         """The fixture, request or response of an id; the last response for None."""
 
     def sent(self) -> Source:
-        """The last request."""
+        """The request that was sent last, as it went out."""
 
     def fill(self, text: str) -> str:
         """`text` with its variables replaced."""

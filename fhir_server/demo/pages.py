@@ -70,7 +70,7 @@ class Pages:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Of every answer."""
+        """The headers that go with every answer."""
         return {
             "Content-Security-Policy": self._policy,
             "Cache-Control": "no-store",

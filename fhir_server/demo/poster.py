@@ -33,7 +33,7 @@ class Poster:
     program: str
 
     def lines(self) -> Iterator[str]:
-        """Line by line."""
+        """What stands on the poster, one line of text each."""
         yield f"FHIR base        {self.root}/fhir"
         yield f"Pages            {self.root}/"
         yield f"Sample app       {self._sample}"

@@ -123,7 +123,7 @@ class FhirError(Exception):
         return made
 
     def body(self) -> bytes:
-        """The OperationOutcome, serialised."""
+        """The OperationOutcome of its issues, as JSON in UTF-8."""
         return msgspec.json.encode(outcome(self.issues))
 
 

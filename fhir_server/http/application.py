@@ -74,7 +74,7 @@ class Application:
         await self.fastapi(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """One ASGI connection."""
+        """Serve one ASGI connection; a request that a stop ends is told so, where nothing was answered yet."""
         begun = False
 
         async def sent(message: MutableMapping[str, Any]) -> None:

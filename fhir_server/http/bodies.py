@@ -67,7 +67,6 @@ class Part:
     __slots__ = ("_shelf", "size")
 
     def __init__(self, shelf: Shelf) -> None:
-        """Nothing yet."""
         self._shelf = shelf
         self.size = 0
 

@@ -41,7 +41,7 @@ class Front:
         self._log = logger("http")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        """Answer one request."""
+        """Answer one request that is not FHIR's: for a page, a token, or whether the server is ready."""
         started = perf_counter()
         incoming = Incoming(scope)
         cors = await self._cors.headers(incoming.headers.get("origin"), scope["path"])

@@ -53,7 +53,7 @@ class Guard:
         self._told_here = "" if settings.metrics_token.get_secret_value() else "/metrics"
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        """One ASGI connection."""
+        """Refuse or redirect what is wrong before anything of it is read; the rest goes on."""
         if scope["type"] == "http" and (wrong := await self._wrong(scope)) is not None:
             await _refuse(wrong, scope, send)
             return

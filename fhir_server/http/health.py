@@ -38,7 +38,7 @@ class Readiness:
         self._check = check
 
     async def state(self) -> Health:
-        """The state now."""
+        """Whether requests are wanted now; the check is asked each time."""
         if self.stopping:
             return Health("stopping")
         detail = await self._check() if self._check else None

@@ -154,7 +154,7 @@ class _Requests:
             asyncio.get_running_loop().call_later(self.LONGEST_WAIT, self.flush)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the lines that wait, all in one piece."""
         if self._lines:
             text = "\n".join([*self._lines, ""])
             self._lines.clear()

@@ -61,7 +61,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(429, "Too many connections.", "throttled")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing more."""
+        """Give its place among the connections of this address to others."""
         self._door.leave(self, self._address)
         super().connection_lost(exc)
 

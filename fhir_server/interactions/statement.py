@@ -26,7 +26,7 @@ def published() -> dict[str, Any]:
 
 @cache
 def resources() -> dict[str, dict[str, Any]]:
-    """`rest.resource` by type."""
+    """Resource type → its `rest.resource` of the CapabilityStatement that is published."""
     return {resource["type"]: resource for resource in published()["rest"][0]["resource"]}
 
 

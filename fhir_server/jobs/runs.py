@@ -54,7 +54,7 @@ class Successes:
     """When each job last succeeded, on whichever worker, as this one has heard."""
 
     def __init__(self, records: Records, follower: Follower, jobs: Sequence[str]) -> None:
-        """`jobs`: their names."""
+        """Nothing is known before the first look; `jobs` are the names of what is run."""
         self._records = records
         self._jobs = list(jobs)
         self._last: dict[str, datetime] = {}

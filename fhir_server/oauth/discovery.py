@@ -25,7 +25,7 @@ Told = Callable[[Authorization, Addresses, Request], Awaitable[Response]]
 
 
 def router(authorization: Authorization) -> APIRouter:
-    """The routes."""
+    """The routes by which apps find the endpoints and keys, all GET and open to everyone."""
     routes = APIRouter(include_in_schema=False)
     for path, told in _ROUTES:
         routes.add_api_route(path, _asked(authorization, told), methods=["GET"])

@@ -47,7 +47,7 @@ async def form(request: Request) -> list[tuple[str, str]] | None:
 
 
 def router(authorization: Authorization) -> APIRouter:
-    """The routes."""
+    """The routes that apps call themselves: those of tokens, and userinfo."""
     routes = APIRouter(include_in_schema=False)
     base_url = authorization.settings.base_url
 

@@ -87,7 +87,7 @@ def _first_to_say(versions: Sequence[Version], met: set[Word]) -> dict[str, list
 
 
 async def _read(ids: Mapping[str, Sequence[str]], context: Context) -> tuple[Version, ...]:
-    """Newest first."""
+    """The current versions of these resources that the caller may see, newest first."""
     if not ids:
         return ()
     scope = {type: Id(tuple(some)) for type, some in ids.items()}

@@ -168,7 +168,7 @@ def _backwards(group: dict[str, Any], one: Given) -> Iterator[Match]:
 def _unmapped(
     known: Terminology, map: dict[str, Any], group: dict[str, Any], one: Given, question: Question, depth: int
 ) -> Iterator[Match]:
-    """R4 conceptmap.html#unmapped."""
+    """Matches of a code that no element of the group maps (R4 conceptmap.html#unmapped): by the group's own mode."""
     rule = group.get("unmapped")
     if not isinstance(rule, dict):
         return

@@ -22,7 +22,7 @@ URI = "urn:ietf:rfc:3986"
 
 
 def coding(system: str, code: str, display: str) -> dict[str, Any]:
-    """A Coding."""
+    """A Coding with its words; no version."""
     return {"system": system, "code": code, "display": display}
 
 
@@ -32,7 +32,7 @@ def concept(system: str, code: str, display: str) -> dict[str, Any]:
 
 
 def reference(type: str, id: str) -> dict[str, Any]:
-    """A literal reference."""
+    """A literal reference, relative to the server's base."""
     return {"reference": f"{type}/{id}"}
 
 

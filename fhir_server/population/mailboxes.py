@@ -18,7 +18,7 @@ _RED = 33
 
 
 def of_professional(given: str, family: str, rpps: str) -> dict[str, Any]:
-    """Somebody's personal mailbox."""
+    """Somebody's own mailbox; of some professionals it is on the red list."""
     address = f"{plain(given)}.{plain(family)}.{rpps}@pro.{_DOMAIN}"
     return _mailbox(address, "PER", int(rpps) % _RED == 0)
 

@@ -40,7 +40,7 @@ class Person:
 
     @property
     def gender(self) -> str:
-        """FHIR's administrative gender."""
+        """The code of FHIR's administrative gender: male or female."""
         return "male" if self.sex == "M" else "female"
 
     def age(self, day: date) -> int:

@@ -27,7 +27,7 @@ class Wheel(Generic[T]):
         self._sums = list(accumulate(weight for _, weight in pairs))
 
     def draw(self, rng: Random) -> T:
-        """One value."""
+        """One of the values, each as often as its weight has it."""
         return self.values[bisect(self._sums, rng.random() * self._sums[-1])]
 
 

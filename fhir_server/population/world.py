@@ -26,7 +26,7 @@ class World:
     """
 
     def __init__(self, seed: int, day: date) -> None:
-        """Start a run."""
+        """Nobody was made yet; the same seed and day make the same people."""
         self.seed = seed
         self.day = day
         self._births: Counter[tuple[str, str, str]] = Counter()

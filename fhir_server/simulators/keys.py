@@ -21,7 +21,7 @@ class Keys:
     """One signing key for each provider."""
 
     def __init__(self, records: Records) -> None:
-        """Kept in `records`."""
+        """Keys are kept in `records`, and made when first asked for."""
         self._records = records
         self._known: dict[str, RSAKey | ECKey] = {}
 

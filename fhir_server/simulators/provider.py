@@ -47,7 +47,7 @@ class Given:
 
 
 class Provider:
-    """One simulated provider."""
+    """One simulated provider: what it offers, whom it signs in, and what it then tells of them."""
 
     def __init__(self, id: str, issuer: str, records: Records, keys: Keys) -> None:
         """`issuer` is where it was asked."""
@@ -58,7 +58,7 @@ class Provider:
 
     @property
     def name(self) -> str:
-        """Shown."""
+        """What it is called on its pages."""
         return SIMULATED[self.id][1]
 
     def configuration(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Provider:
         }
 
     async def jwks(self) -> dict[str, Any]:
-        """Its public keys."""
+        """Its public keys, as a JWK Set."""
         return await self._keys.jwks(self.id)
 
     def check(self, asked: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ class Simulators:
         self._issuer = issuer
 
     def router(self) -> APIRouter:
-        """The routes."""
+        """The routes of every provider that is simulated, each under its own id."""
         routes = APIRouter(include_in_schema=False)
         for method, path, answer in _ROUTES:
             routes.add_api_route(ROOT + path, self._answered(answer), methods=[method])

@@ -10,7 +10,7 @@ from fhir_server.site.rendering import HERE, Pages
 
 
 def router(pages: Pages) -> APIRouter:
-    """`/` and `/static`."""
+    """The routes of the home page, `/`, and of what pages load, `/static`."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/", response_class=HTMLResponse)

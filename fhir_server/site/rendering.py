@@ -89,7 +89,7 @@ class Pages:
         return replace(response, body=body.encode(), media_type="text/html; charset=utf-8", headers=headers)
 
     def home(self, request: Request) -> str:
-        """The home page."""
+        """The home page as HTML, with what to try in the language of the request."""
         values = {"suggested": _SUGGESTED if self.settings.open else _PUBLIC, "fhir_version": FHIR_VERSION}
         return self.rendered("home.html", request, values)
 

@@ -137,7 +137,7 @@ class Visit:
 
     @property
     def authorization(self) -> Authorization:
-        """Who gets in."""
+        """What knows accounts, sessions, clients and what they were granted."""
         return self.entrance.authorization
 
     @property
@@ -243,7 +243,7 @@ class Visit:
         return response
 
     def signed_out(self, response: Response) -> Response:
-        """`response` without it."""
+        """`response` that takes the cookie of a session away."""
         response.delete_cookie(self._names[1], path="/", secure=self.secure, httponly=True, samesite="lax")
         return response
 

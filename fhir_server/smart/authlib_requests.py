@@ -61,13 +61,13 @@ class Asked(OAuth2Request):  # type: ignore[misc]
 
     @property
     def form(self) -> dict[str, str]:
-        """The parameters."""
+        """The parameters of the request, each sent once and none empty."""
         found: dict[str, str] = self.payload.data
         return found
 
     @property
     def args(self) -> dict[str, str]:
-        """The parameters."""
+        """The same parameters: wherever they stood, they are read once."""
         return self.form
 
 
@@ -78,7 +78,7 @@ class Caller(ClientMixin):  # type: ignore[misc]
         self.client = client
 
     def get_client_id(self) -> str:
-        """Client id."""
+        """The id that it was registered under."""
         return self.client.id
 
     def get_default_redirect_uri(self) -> None:
@@ -105,7 +105,7 @@ class Caller(ClientMixin):  # type: ignore[misc]
         return own is not None and any((one[1], one[2]) == (own[1], own[2]) for one in registered)
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """In constant time."""
+        """Whether that is its secret, in a time that does not tell how much of it is right."""
         return self.client.has_secret(client_secret)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:

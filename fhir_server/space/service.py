@@ -37,7 +37,7 @@ class Surroundings(Protocol):
 
     @property
     def records(self) -> Records:
-        """The server's records."""
+        """The records of the server, where a service keeps what is no resource."""
 
     @property
     def registry(self) -> Registry:

@@ -30,7 +30,7 @@ class Engine(Protocol):
 
     @property
     def store(self) -> Store:
-        """Versions of resources."""
+        """Resources, in all their versions."""
 
     @property
     def records(self) -> Records:

@@ -193,7 +193,7 @@ class Or:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Not `part`."""
+    """What does not satisfy `part`."""
 
     part: Filter
 

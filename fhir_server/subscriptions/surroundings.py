@@ -25,7 +25,7 @@ class Surroundings(Protocol):
 
     @property
     def records(self) -> Records:
-        """The server's records."""
+        """The records of the server, where subscriptions keep their queue."""
 
     @property
     def registry(self) -> Registry:

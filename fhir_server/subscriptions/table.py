@@ -85,7 +85,7 @@ class Table:
         return self._entries.get(id)
 
     def all(self) -> list[Entry]:
-        """All in force."""
+        """Every subscription in force, in no order that means anything."""
         return list(self._entries.values())
 
     def live(self) -> Iterator[Entry]:

@@ -48,7 +48,7 @@ class System:
 
     @property
     def canonical(self) -> str:
-        """URL and version."""
+        """The URL, and `|version` where it has one."""
         a = self.artifact
         return f"{a.url}|{a.version}" if a.version else a.url
 
@@ -73,7 +73,7 @@ class ValueSet:
 
     @property
     def canonical(self) -> str:
-        """URL and version."""
+        """The URL, and `|version` where it has one."""
         version = self.tree.get("version")
         return f"{self.url}|{version}" if version else self.url
 

@@ -49,7 +49,7 @@ _Used = tuple[dict[str, None], dict[str, None]]
 
 
 class Composer:
-    """Reads compositions."""
+    """Reads what value sets are composed of, and expands them."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         """Code systems and imported value sets are found in `catalogue`."""

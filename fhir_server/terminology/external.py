@@ -107,12 +107,12 @@ class Breaker:
             self._until = monotonic() + min(LONGEST_REST_SECONDS, REST_SECONDS * 2 ** min(self.failures - FAILURES, 10))
 
     def answered(self) -> None:
-        """It did."""
+        """It answered: failures are counted anew."""
         self.failures = 0
 
 
 class External:
-    """The other server."""
+    """The other terminology server: asked about what is not held here."""
 
     def __init__(self, place: Place, library: Library) -> None:
         """Nothing is sent before the first question; answers are kept where `library` keeps its concepts."""

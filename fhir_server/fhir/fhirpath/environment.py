@@ -81,7 +81,7 @@ _FEW = 20  #: steps between two looks at the clock
 
 
 class Environment:
-    """One evaluation."""
+    """What one evaluation knows: its nodes and variables, what may be looked up, and what it may still cost."""
 
     __slots__ = (
         "_allowance",

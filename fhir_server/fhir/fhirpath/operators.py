@@ -45,7 +45,7 @@ def calculate(env: Environment, operator: str, left: Nodes, right: Nodes) -> Nod
 
 
 def negated(nodes: Nodes) -> Nodes:
-    """`-nodes`."""
+    """The unary `-`: a number or quantity with its sign turned; empty of nothing."""
     value = values.scalar(nodes, (*_NUMBER, Quantity), "-")
     if value is None:
         return EMPTY

@@ -61,7 +61,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`input.name(arguments)`."""
+    """`input.name(arguments)`: a function of the standard; its arguments are evaluated by it, not before it."""
 
     input: Tree
     name: str
@@ -72,7 +72,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`input[index]`."""
+    """`input[index]`: the one node at a place, counted from 0."""
 
     input: Tree
     index: Tree
@@ -82,7 +82,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """`-operand` or `+operand`."""
+    """`-operand` or `+operand`: `operator` is that sign."""
 
     operator: str
     operand: Tree

@@ -62,7 +62,7 @@ def outcome_entry(issues: Iterable[Issue]) -> bytes:
 
 
 def url(base: str, path: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """`base`/`path`?`pairs`, percent-encoded."""
+    """`base`/`path`?`pairs` with names and values percent-encoded; without what is empty."""
     query = "&".join([f"{quote(name, safe=_PLAIN)}={quote(value, safe=_PLAIN)}" for name, value in pairs])
     place = f"{base}/{path}" if path else base
     return f"{place}?{query}" if query else place

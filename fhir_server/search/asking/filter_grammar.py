@@ -60,7 +60,7 @@ class Logical:
 
 @dataclass(frozen=True, slots=True)
 class Negation:
-    """`not (part)`."""
+    """`not (part)`: what `part` does not find."""
 
     part: Node
 

@@ -148,7 +148,7 @@ class Place(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """The server's settings."""
+        """The settings by which limits and what is unknown are judged."""
 
 
 class HasRegistry(Protocol):
@@ -156,7 +156,7 @@ class HasRegistry(Protocol):
 
     @property
     def registry(self) -> Registry:
-        """They."""
+        """The parameters that requests are read by now."""
 
 
 def condition(type: str, criteria: str | Sequence[Pair], place: Place) -> Filter:
@@ -262,7 +262,7 @@ class _Draft:
         self._check()
 
     def query(self) -> Query:
-        """What was understood."""
+        """The query of all that was understood so far."""
         return Query(
             self.path,
             self._scope(),

@@ -30,7 +30,6 @@ class Rows:
     __slots__ = ("base", "group", "groups", "spans", "words", "zone")
 
     def __init__(self, zone: ZoneInfo, base: str = "") -> None:
-        """No rows yet."""
         self.words: list[Word] = []
         self.spans: list[Span] = []
         self.group = 0

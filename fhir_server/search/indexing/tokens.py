@@ -64,7 +64,7 @@ def code(rows: Rows, param: str, value: Any, system: System = "") -> None:
 
 
 def flag(rows: Rows, param: str, value: Any, _: System = "") -> None:
-    """`true` or `false`."""
+    """A boolean, as the code `true` or `false` of its own system."""
     rows.word(param, "true" if value is True else "false", BOOLEAN)
 
 

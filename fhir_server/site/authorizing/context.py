@@ -32,7 +32,7 @@ async def show_roles(
 
 
 async def role(visit: Visit) -> Response:
-    """The exercise chosen."""
+    """Take the exercise that was chosen, if it is theirs, and go on."""
     given, ask = await visit.posted(), await visit.ask()
     session, account = await visit.session()
     if given is None or session is None or account is None or not visit.cookie:
@@ -64,7 +64,7 @@ async def look_for(visit: Visit) -> Response:
 
 
 async def patient(visit: Visit) -> Response:
-    """The patient chosen."""
+    """Take the patient that was chosen, if they may be, and go on."""
     given, ask = await visit.posted(), await visit.ask()
     _, account = await visit.session()
     if given is None or account is None or ask is None or ask.patient is not None:

@@ -46,7 +46,7 @@ ROUTES: tuple[Route, ...] = (
 
 
 def router(entrance: Entrance) -> APIRouter:
-    """The routes."""
+    """The routes of all pages of this room, by the table above."""
     routes = APIRouter(include_in_schema=False)
     for method, path, handler in ROUTES:
         routes.add_api_route(path, _visited(entrance, handler), methods=[method])

@@ -54,7 +54,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def choose(visit: Visit) -> Response:
-    """The purpose chosen."""
+    """Take the purpose that was chosen, and what comes with it, and go on."""
     given, found = await visit.posted(), await _professional(visit)
     if given is None or found is None:
         return visit.foreign()

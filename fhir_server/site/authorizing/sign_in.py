@@ -122,7 +122,7 @@ async def activate(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
-    """End the session."""
+    """End the session, also with the provider who began it, and forget its cookie."""
     if await visit.posted() is None:
         return visit.foreign()
     federation, leaving = visit.authorization.federation, None

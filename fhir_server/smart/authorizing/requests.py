@@ -201,6 +201,6 @@ class AuthorizationRequests:
         return secret
 
     async def take_launch(self, secret: str) -> Launch | None:
-        """The launch, once."""
+        """The launch of that secret; None for one that is unknown, over, or was taken already."""
         value = await self._records.take("launch", digest(secret)) if len(secret) <= 200 else None
         return None if value is None else msgspec.json.decode(value, type=Launch)

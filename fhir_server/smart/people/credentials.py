@@ -36,7 +36,7 @@ class WeakPassword(Exception):
 
 
 class People:
-    """Signs people in."""
+    """Signs people in by name and password, and counts what fails."""
 
     def __init__(self, records: Records, accounts: Accounts) -> None:
         self._records = records

@@ -86,7 +86,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         return self.bridge.wait(coroutine)
 
     def query_client(self, client_id: str) -> Caller | None:
-        """An active client."""
+        """The client of that id; None for one that is unknown, or is not active."""
         found = self.wait(self._clients.get(client_id)) if len(client_id) <= 200 else None
         return Caller(found) if found is not None and found.status == "active" else None
 
@@ -128,7 +128,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         """Nothing is refused here: what cannot be granted is left out, and the answer says what was."""
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nobody listens."""
+        """Authlib's signals: nobody listens to them here."""
 
     def create_oauth2_request(self, request: Asked) -> Asked:
         """It is one already."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class IdentityTokens:
-    """Makes them."""
+    """Makes the claims of id_tokens and of userinfo answers, and gives the key for the former."""
 
     def __init__(self, keys: Keys, accounts: Accounts) -> None:
         self._keys = keys

@@ -16,7 +16,7 @@ from fhir_server.smart.tokens.storage import Refresh
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
-    """RFC 7009."""
+    """RFC 7009's endpoint: an access token ends alone, a refresh token with its whole family."""
 
     CLIENT_AUTH_METHODS = PROOFS["revocation"]
 

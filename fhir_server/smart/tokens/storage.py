@@ -112,7 +112,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """A refresh token."""
+    """A refresh token that is still to be used; `expires` in seconds since 1970."""
 
     client: str
     family: str

@@ -50,7 +50,7 @@ class Challenge(CodeChallenge):  # type: ignore[misc]
         return authorization_code.code.challenge
 
     def get_authorization_code_challenge_method(self, authorization_code: Redeemed) -> str:
-        """The only one."""
+        """S256, the only method that is taken (SMART App Launch 2.2, PKCE)."""
         return "S256"
 
 
@@ -67,7 +67,7 @@ class Redeemed:
         return self.code.redirect_uri
 
     def get_scope(self) -> str:
-        """Everything granted."""
+        """Everything that was granted with the code, whatever is asked for now."""
         return " ".join(self.family.scope)
 
 

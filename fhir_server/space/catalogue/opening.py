@@ -38,7 +38,7 @@ def governs(around: Surroundings) -> Governing:
 
 
 def pages(around: Surroundings) -> ServicePages:
-    """The catalogue's pages."""
+    """The catalogue's pages, for a server with these surroundings."""
     return rows.pages(of(around))
 
 

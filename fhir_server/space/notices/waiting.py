@@ -65,5 +65,5 @@ def taken(key: str, value: bytes) -> Keep:
 
 
 def millis(at: datetime) -> int:
-    """Milliseconds since 1970."""
+    """An instant in whole milliseconds since 1970."""
     return int(at.timestamp() * 1_000)

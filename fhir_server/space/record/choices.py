@@ -79,7 +79,7 @@ class Choice:
 
     @property
     def id(self) -> str:
-        """Of its Consent."""
+        """The id of the Consent that holds it: the same for the same choice."""
         return choice_id(self.patient, self.kind, self.professional)
 
     def holds(self, now: datetime) -> bool:

@@ -37,7 +37,7 @@ class Writing:
         self.size = 0
 
     def take(self, piece: bytes) -> None:
-        """The next bytes."""
+        """The bytes that come next; whole chunks of them are written at once."""
         self.size += len(piece)
         self._rest += piece
         while len(self._rest) >= CHUNK:

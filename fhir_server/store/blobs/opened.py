@@ -21,7 +21,7 @@ class Apart(Protocol):
     """Does something in a thread."""
 
     def __call__(self, work: Callable[[], T]) -> Awaitable[T]:
-        """What `work` gives."""
+        """What `work` returns or raises, once its thread is through with it."""
 
 
 class OpenedFile:

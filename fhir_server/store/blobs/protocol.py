@@ -69,7 +69,7 @@ class Opened(Protocol):
 
 
 class Blobs(Protocol):
-    """Content under handles."""
+    """Content that lies apart from versions, under handles that these hold."""
 
     def upload(self, owner: str | None) -> Upload:
         """Begin to take content.

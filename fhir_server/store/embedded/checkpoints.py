@@ -35,7 +35,7 @@ class Checkpoints:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, after what it moves now; blocks until then."""
         self._closed = True
         self._wanted.set()
         self._thread.join()

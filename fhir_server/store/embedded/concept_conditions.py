@@ -29,7 +29,7 @@ class Testing:
         self._numbers = count(1)
 
     def __call__(self, *given: Any) -> int:
-        """What SQLite calls."""
+        """What SQLite calls for a row: the number of a test, and the text to judge."""
         number, text = given
         return self._tests[number](text)
 

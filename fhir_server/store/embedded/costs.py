@@ -21,7 +21,7 @@ _NEWEST = 0.3
 
 
 class Costs:
-    """Remembers costs."""
+    """What reads of each shape cost lately, in seconds of processor time."""
 
     def __init__(self) -> None:
         """Nothing is known: everything is expected to be short."""

@@ -49,7 +49,7 @@ _LEAST_FREE = 16_000_000
 
 
 class EmbeddedStore:
-    """`Store` on SQLite."""
+    """`Store` on one SQLite file: one writer, several readers."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
         """Writes go to `writer`, reads to `readers`."""

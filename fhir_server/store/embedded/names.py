@@ -21,7 +21,6 @@ class Names:
     """The numbers known so far. One for each process: the readers look up, the writer also adds."""
 
     def __init__(self) -> None:
-        """Nothing known yet."""
         self._numbers: dict[tuple[str, str], int] = {}
         self._systems: dict[str, int] = {}
         self._new_numbers: dict[tuple[str, str], int] = {}

@@ -29,21 +29,21 @@ _MOST_VALUES = 32_000
 
 
 def conjunction(parts: Sequence[Sql]) -> Sql:
-    """All of `parts`."""
+    """The condition that all of `parts` hold; TRUE of none."""
     if FALSE in parts:
         return FALSE
     return _balanced([part for part in parts if part != TRUE], " AND ", TRUE)
 
 
 def disjunction(parts: Sequence[Sql]) -> Sql:
-    """Any of `parts`."""
+    """The condition that any of `parts` holds; FALSE of none."""
     if TRUE in parts:
         return TRUE
     return _balanced([part for part in parts if part != FALSE], " OR ", FALSE)
 
 
 def negation(part: Sql) -> Sql:
-    """Not `part`."""
+    """The condition that `part` does not hold; where it is NULL, NULL."""
     if part in (TRUE, FALSE):
         return FALSE if part == TRUE else TRUE
     return Sql(f"NOT ({part.text})", part.values)

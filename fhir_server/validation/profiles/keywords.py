@@ -87,7 +87,7 @@ class Conforms:
     """`x-conforms`: a resource, or an element, conforms to the profile of a canonical, as it stands and whole."""
 
     def __init__(self, parent_schema: Schema, value: Any, schema_path: list[str | int]) -> None:
-        """Hold the canonical."""
+        """Hold the profile's canonical, the keyword's value."""
         self.canonical: str = value
 
     def validate(self, instance: Any) -> None:
@@ -162,7 +162,7 @@ class Aggregation:
     """`x-aggregation`: how the target of a reference may be found. Its value: the modes allowed."""
 
     def __init__(self, parent_schema: Schema, value: Any, schema_path: list[str | int]) -> None:
-        """Hold the modes."""
+        """Hold the modes of reference that are allowed, the keyword's value."""
         self.modes = frozenset(value)
 
     def validate(self, instance: Any) -> None:

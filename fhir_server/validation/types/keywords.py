@@ -145,7 +145,7 @@ class Held:
     """
 
     def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
-        """Find the invariants."""
+        """Find the invariants that the keyword's value names."""
         path, key, *name = value
         if name:
             step = steps(path)[name[0]]
@@ -170,7 +170,7 @@ class Coded:
     """The custom keyword `x-coded`, in the shape jsonschema-rs asks for; it never fails."""
 
     def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
-        """Nothing is held."""
+        """Nothing is held: the run knows what codes are judged by."""
 
     def validate(self, instance: Any) -> None:
         """Note that something is wrong with a code."""
@@ -189,7 +189,7 @@ class Noted:
         self.types = () if self.kind or self.value_set else tuple(value)
 
     def validate(self, instance: Any) -> None:
-        """Note one more."""
+        """Note one more of what is to be looked at after the schema."""
         run = RUNNING.run
         if run is None:
             return

@@ -37,12 +37,12 @@ class Month:
 
     @property
     def after(self) -> Month:
-        """The next."""
+        """The month after this one."""
         return Month((self.first + timedelta(days=31)).replace(day=1))
 
     @property
     def before(self) -> Month:
-        """The one before."""
+        """The month before this one."""
         return Month((self.first - timedelta(days=1)).replace(day=1))
 
     @property

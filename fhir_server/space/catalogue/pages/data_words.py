@@ -45,12 +45,12 @@ def measures() -> Mapping[str, Words]:
 
 @cache
 def known() -> Mapping[str, Words]:
-    """Both."""
+    """Both documents and measures: "system|code" → words."""
     return {**documents(), **measures()}
 
 
 def key_of(category: Category) -> str:
-    """ "system|code"."""
+    """A category as the keys of these tables have it: "system|code"."""
     return f"{category.system}|{category.code}"
 
 

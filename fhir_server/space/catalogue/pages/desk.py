@@ -85,7 +85,7 @@ async def show_file(guest: Guest[Apps]) -> Response:
 
 
 async def take(guest: Guest[Apps]) -> Response:
-    """A step."""
+    """Take the step of a file that was chosen, if it is open to this person."""
     who, step = actor(guest), guest.field("step", 30)
     try:
         found = await guest.service.referencing.get(who, guest.path("file"))

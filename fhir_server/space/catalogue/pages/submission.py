@@ -53,7 +53,7 @@ class Sheet:
 
 
 async def show_new(guest: Guest[Apps]) -> Response:
-    """An empty form."""
+    """An empty form for the file of a new app."""
     return await _page(
         guest, Sheet(_NEW, dossier_form.with_one_more({"app.exchanges": ["yes"]}), "/referencement/nouveau")
     )

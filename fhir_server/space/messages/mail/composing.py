@@ -79,7 +79,7 @@ class Letter:
 
 
 def written(letter: Letter) -> bytes:
-    """The mail."""
+    """The mail of a letter, as it is sent by SMTP."""
     made = EmailMessage(policy=policy.SMTP.clone(refold_source="none"))
     sent = datetime.fromisoformat((letter.message.sent or "1970-01-01T00:00:00Z").replace("Z", "+00:00"))
     made["From"], made["To"], made["Date"] = letter.sender, letter.to, format_datetime(sent.astimezone(UTC))

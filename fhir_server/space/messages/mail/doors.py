@@ -42,13 +42,13 @@ class Gateway(Protocol):
     """What the doors lead to: `incoming.Incoming`."""
 
     async def sender(self, address: str) -> Holder | None:
-        """Who sends."""
+        """Whose mailbox a mail comes from; None for the null sender. Refused where it is nobody's."""
 
     async def recipient(self, address: str) -> Recipient:
         """Whom it is to."""
 
     async def receive(self, raw: bytes, holder: Holder | None, to: Recipient) -> None:
-        """Take a mail."""
+        """Take a mail for one of its recipients; what it became is durable when this returns."""
 
 
 #: (rule, sender, peer): notes that a mail was refused.

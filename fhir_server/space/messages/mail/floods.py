@@ -14,7 +14,7 @@ _MOST = 10_000
 
 
 class Floods:
-    """One limit."""
+    """One limit, counted for each name apart."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = monotonic) -> None:
         """`per_minute` at once, and as many again over each minute; 0 for no limit."""

@@ -88,7 +88,7 @@ class Refused(Exception):
 
     @property
     def line(self) -> str:
-        """The SMTP reply."""
+        """The SMTP reply: code, enhanced status, words, and the rule's name in brackets."""
         code, status, words = ANSWERS[self.rule]
         return f"{code} {status} {words}{' ' + _plain(self.detail) if self.detail else ''} [{self.rule}]"
 

@@ -80,7 +80,7 @@ async def open_one(guest: Guest[Surroundings]) -> Response:
 
 
 async def read_all(guest: Guest[Surroundings]) -> Response:
-    """All are read."""
+    """Mark all notices of this person as read, and show them again."""
     await centre.mark_all_read(guest.service.records, guest.account.subject)
     return guest.to("/mes-notifications?done=read")
 

@@ -25,7 +25,7 @@ WORDS: Mapping[Kind, Words] = {
 
 
 async def show(guest: Guest[Surroundings]) -> Response:
-    """The page."""
+    """The page of what this person wants to hear of, and by which channel."""
     chosen = await preferences(guest.service.records, guest.account.subject)
     channels = guest.service.outbox.channels
     values = {

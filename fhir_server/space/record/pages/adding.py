@@ -35,7 +35,7 @@ _CUSTODIAN = {"display": "Mon espace santé"}
 
 
 async def show(guest: Guest[Surroundings]) -> Response:
-    """The form."""
+    """The form for a document of one's own; 404 for who has no record to add to."""
     return guest.nothing() if of_patient(guest) is None else await _form(guest)
 
 

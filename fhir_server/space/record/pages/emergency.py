@@ -30,7 +30,7 @@ BOXES: Mapping[str, tuple[Kind, bool]] = {
 
 
 async def show(guest: Guest[Surroundings]) -> Response:
-    """The page."""
+    """The page about access in an emergency, of who has a record."""
     asking = of_patient(guest)
     return guest.nothing() if asking is None else await _page(guest, asking)
 

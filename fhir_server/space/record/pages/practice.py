@@ -52,7 +52,7 @@ async def search(guest: Guest[Surroundings]) -> Response:
 
 
 async def show_document(guest: Guest[Surroundings]) -> Response:
-    """One document."""
+    """One document of the patient in context; 404 where it may not be seen."""
     here = await found(guest)
     one = None if here is None else await document(here[1], guest.path("document"))
     return guest.nothing() if here is None or one is None else await page(guest, *here, one)

@@ -39,7 +39,7 @@ _LABELS = {
 
 
 async def show(guest: Guest[Surroundings]) -> Response:
-    """The form."""
+    """The form for filing a document of the patient in context; without one, the list of patients."""
     here = await found(guest)
     return guest.to("/patients") if here is None else await _form(guest, await before(guest, here[0]))
 

@@ -38,7 +38,7 @@ _LOOKED_AT = 100
 
 
 async def show(guest: Guest[Surroundings]) -> Response:
-    """The page."""
+    """The page of who may see the record, for who has one."""
     asking = of_patient(guest)
     return guest.nothing() if asking is None else await _page(guest, asking)
 

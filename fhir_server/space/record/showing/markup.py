@@ -97,7 +97,7 @@ class Page:
             self._add(f"</{tag}>")
 
     def words(self, text: str) -> None:
-        """Text."""
+        """Text, escaped; characters that cannot be shown are replaced."""
         self._add(escape(_UNSHOWN.sub("\ufffd", text), quote=False))
 
     def whole(self, tag: Tag, text: str, **attributes: str) -> None:
