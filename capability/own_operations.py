@@ -58,6 +58,29 @@ EMERGENCY: dict[str, Any] = {
 }
 
 
+#: Something of prevention that is due at a patient's age, and what they say of it.
+PREVENTION: dict[str, Any] = {
+    "name": "item",
+    "use": "out",
+    "min": 0,
+    "max": "*",
+    "part": [
+        {"name": "code", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "kind", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "title", "use": "out", "min": 1, "max": "1", "type": "string"},
+        {"name": "reason", "use": "out", "min": 1, "max": "1", "type": "string"},
+        {"name": "requirement", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "source", "use": "out", "min": 1, "max": "1", "type": "string"},
+        {"name": "start", "use": "out", "min": 1, "max": "1", "type": "date"},
+        {"name": "end", "use": "out", "min": 1, "max": "1", "type": "date"},
+        {"name": "status", "use": "out", "min": 1, "max": "1", "type": "code"},
+        {"name": "executed", "use": "out", "min": 0, "max": "1", "type": "date"},
+        {"name": "refused", "use": "out", "min": 1, "max": "1", "type": "boolean"},
+        {"name": "certificate", "use": "out", "min": 0, "max": "1", "type": "positiveInt"},
+    ],
+}
+
+
 OWN: tuple[dict[str, Any], ...] = (
     {
         "id": "reindex",
@@ -332,6 +355,35 @@ OWN: tuple[dict[str, Any], ...] = (
             {"name": "content", "use": "in", "min": 0, "max": "1", "type": "boolean"},
             {"name": "alarm", "use": "in", "min": 0, "max": "3", "type": "integer"},
             {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Binary"},
+        ],
+    },
+    {
+        "id": "Patient-prevention",
+        "name": "Prevention",
+        "code": "prevention",
+        "affectsState": False,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [
+            {"name": "from", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "to", "use": "in", "min": 0, "max": "1", "type": "date"},
+            PREVENTION,
+        ],
+    },
+    {
+        "id": "Patient-prevention-mark",
+        "name": "PreventionMark",
+        "code": "prevention-mark",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [
+            {"name": "code", "use": "in", "min": 1, "max": "1", "type": "code"},
+            {"name": "start", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "status", "use": "in", "min": 0, "max": "1", "type": "code"},
+            {"name": "executed", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "refused", "use": "in", "min": 0, "max": "1", "type": "boolean"},
+            PREVENTION,
         ],
     },
     {

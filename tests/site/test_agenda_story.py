@@ -50,3 +50,6 @@ async def test_an_entry_is_noted_moved_and_deleted_without_a_mouse(space: Space,
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_have_text("L’entrée est supprimée.")
     await expect(page.get_by_text("Rien ce mois-ci.")).to_be_visible()
+    await page.get_by_role("link", name="Prévention").click()
+    await page.wait_for_url("**/prevention")
+    await whole(page)

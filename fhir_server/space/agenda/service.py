@@ -28,8 +28,10 @@ AGENDA = Service(
     operations={
         "Appointment-remind": f"{_HERE}.reminders.operations:choose",
         "Appointment-reminders": f"{_HERE}.reminders.operations:read",
+        "Patient-prevention": f"{_HERE}.prevention.operations:read",
+        "Patient-prevention-mark": f"{_HERE}.prevention.operations:mark",
     },
-    jobs=f"{_HERE}.reminders.telling:jobs",
+    jobs=f"{_HERE}.told:jobs",
     pages=f"{_HERE}.pages.rows:pages",
     rows={
         "Appointment": f"{_HERE}.rows:made",

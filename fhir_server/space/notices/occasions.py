@@ -214,7 +214,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     ),
     "screening": Occasion(
         "screening",
-        "/mes-notifications",
+        "/mon-agenda",
         _both(
             ("Une information de prévention vous attend", "Une information de prévention est dans votre espace santé."),
             ("Prevention: something to read", "Information on prevention is in your health space."),

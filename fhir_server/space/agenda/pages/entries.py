@@ -27,7 +27,7 @@ WITH = (
     ("_include:iterate", "PractitionerRole:organization"),
 )
 #: Type → the letters of `cruds` that the patient's agenda needs beside what the record's pages have.
-_MORE = {"Appointment": "cruds", "HealthcareService": "rs", "Location": "rs"}
+_MORE = {"Appointment": "cruds", "HealthcareService": "rs", "Location": "rs", "Patient": "rsu"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,13 @@ WORDS: Mapping[str, str] = {
     ),
     "The end is before the start.": "La fin est avant le début.",
     "The appointment is not to come: nobody is reminded of it.": "Ce rendez-vous n’est plus à venir.",
+    "There is no such item of prevention for this patient.": "Cette proposition n’est plus là.",
+    "The item of prevention does not begin on that day.": "Cette proposition a changé de dates.",
+    "The operation takes a status, or refused.": "Choisissez une réponse.",
+    "It was done after the birth, and not later than today.": (
+        "Le jour où c’est fait est après la naissance, et pas plus tard qu’aujourd’hui."
+    ),
+    "A day is written YYYY-MM-DD.": "Donnez un jour, par exemple 2027-03-01.",
     "An appointment has 10 reminders at most.": "Un rendez-vous a 10 rappels au plus.",
 }
 

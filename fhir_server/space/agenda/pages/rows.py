@@ -23,6 +23,8 @@ ROWS: tuple[Page, ...] = (
     Page("GET", _MINE, "agenda:show", acts),
     Page("GET", f"{_MINE}/nouveau", "entry:new", acts),
     Page("POST", f"{_MINE}/nouveau", "entry:add", acts, long=True),
+    Page("GET", f"{_MINE}/prevention", "prevention:show", acts),
+    Page("POST", f"{_MINE}/prevention", "prevention:say", acts),
     Page("GET", f"{_MINE}/{{appointment}}", "entry:show", acts),
     Page("POST", f"{_MINE}/{{appointment}}", "entry:change", acts, long=True),
 )
