@@ -54,7 +54,7 @@ def application(house: House) -> Application:
         gauges=gauges,
         registered=registered,
         blobs=house.blobs,
-        imports=("fhir_server.site.routing", *(() if house.settings.open else _BEHIND_SIGN_IN)),
+        imports=("fhir_server.site.routing", "lxml.etree", *(() if house.settings.open else _BEHIND_SIGN_IN)),
     )
 
 

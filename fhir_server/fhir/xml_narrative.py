@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pyexpat import ExpatError, ParserCreate
-from typing import Any
-
-from lxml import etree
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhir.outcome import Malformed
 from fhir_server.fhir.xml_shapes import XHTML
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 _OWN_NAMESPACE = re.compile(rb"""<div(?=\s)[^>]*?\sxmlns\s*=\s*(["'])http://www\.w3\.org/1999/xhtml\1""")
 _RETURN = "&#13;"
@@ -25,6 +26,8 @@ _VALUE = {**_TEXT, ord('"'): "&quot;", ord("\t"): "&#9;", ord("\n"): "&#10;", or
 
 def hardened() -> etree.XMLParser:
     """A parser that expands no entity, reads no DTD, opens no file or address, and drops comments and instructions."""
+    from lxml import etree
+
     return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -48,6 +51,9 @@ def standalone(source: bytes, document: bytes, start: int, prefixed: bool) -> st
     if source and not prefixed and b"<![" not in source and b"<?" not in source and _OWN_NAMESPACE.match(source):
         # XML reads every line ending as a line feed; a carriage return that was meant is written as a reference.
         return source.decode().replace("\r\n", "\n").replace("\r", "\n").replace(_RETURN, "\r")
+    # Few narratives lean on their surroundings, and only they wait for lxml.
+    from lxml import etree
+
     try:
         divs = etree.fromstring(document, hardened()).iter(f"{{{XHTML}}}div")
     except etree.XMLSyntaxError:
@@ -115,6 +121,8 @@ def _ordinal(document: bytes, start: int) -> int:
 
 
 def _written(element: Any, root: bool = False) -> Iterator[str]:
+    from lxml import etree
+
     name = etree.QName(element)
     namespace = f' xmlns="{name.namespace}"' if root or name.namespace != XHTML else ""
     attributes = "".join(

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from lxml import etree
-
 from fhir_server.fhir.xml_narrative import hardened
 
 _ELEMENTS = frozenset(
@@ -38,17 +36,19 @@ _ATTRIBUTES = {
 
 def safe(div: str) -> str:
     """HTML of the `div`, "" when it is not well-formed. Of elements not allowed the text stays; scripts go."""
+    from lxml import etree
+
     try:
         root = etree.fromstring(div.encode(), hardened())
     except (etree.XMLSyntaxError, UnicodeEncodeError, ValueError):
         return ""
-    return "".join(_written(root))
+    return "".join(_written(root, etree.QName))
 
 
-def _written(element: Any) -> Iterator[str]:
+def _written(element: Any, named: Any) -> Iterator[str]:
     if not isinstance(element.tag, str):
         return
-    name = etree.QName(element).localname.lower()
+    name = named(element).localname.lower()
     if name in ("script", "style", "object", "iframe", "template"):
         return
     shown = _RENAMED.get(name, name) if name in _ELEMENTS else ""
@@ -58,7 +58,7 @@ def _written(element: Any) -> Iterator[str]:
         return
     yield escape(element.text or "")
     for child in element:
-        yield from _written(child)
+        yield from _written(child, named)
         yield escape(child.tail or "")
     if shown:
         yield f"</{shown}>"

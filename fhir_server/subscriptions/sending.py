@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
 
-import httpx
-
 from fhir_server.smart.fetch import Refused, pinned
 
 #: How long a receiver may take for one notification, in seconds, where its Subscription does not say.
@@ -54,6 +52,8 @@ async def send(sent: Sent, loopback: bool = False) -> None:
     Raises:
         Failed: the address may not be connected to, it was not there or too slow, or it answered otherwise.
     """
+    import httpx
+
     try:
         async with asyncio.timeout(sent.seconds):
             status = await _answered(sent, loopback)
@@ -65,6 +65,8 @@ async def send(sent: Sent, loopback: bool = False) -> None:
 
 
 async def _answered(sent: Sent, loopback: bool) -> int:
+    import httpx
+
     parts = urlsplit(sent.url)
     target = await pinned(sent.url, loopback)
     given = [(name, value) for name, value in sent.headers if name.lower() not in ("host", "content-type")]
@@ -87,4 +89,6 @@ async def _answered(sent: Sent, loopback: bool) -> int:
 @cache
 def _trusted() -> ssl.SSLContext:
     """Certificates that are trusted: read once, since that takes longer than sending."""
+    import httpx
+
     return httpx.create_ssl_context()

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.jobs.outbox import Channel
 from fhir_server.space.notices.centre import LASTS_SECONDS
@@ -55,6 +53,8 @@ class _Sealed(msgspec.Struct, array_like=True):
 
 async def path(records: Records, way: WayOut, now: datetime) -> str:
     """The path of a way out, from the root, in a message that is written now."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     nonce, sealed = os.urandom(_NONCE), _Sealed(way, int((now + LASTS).timestamp()))
     packed = AESGCM(await _key(records)).encrypt(nonce, msgspec.msgpack.encode(sealed), _FOR)
     return f"{PATH}/{base64.urlsafe_b64encode(nonce + packed).decode().rstrip('=')}"
@@ -62,6 +62,9 @@ async def path(records: Records, way: WayOut, now: datetime) -> str:
 
 async def way_out(records: Records, word: str, now: datetime) -> WayOut | None:
     """What the last part of such a path ends; None where it is none of ours, or was one for too long."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     if len(word) > _LONGEST or not word.isascii():
         return None
     try:
