@@ -15,6 +15,8 @@ from typing import Any
 
 from own_operations import OWN
 
+from fhir_server.subscriptions.topics import listed
+
 FOLDER = Path(__file__).parent
 TYPES = FOLDER.parent / "profiles" / "hl7.fhir.r4.core" / "types.json"
 CANONICAL = "https://fhir-server.example"
@@ -99,7 +101,7 @@ def own(definition: dict[str, Any]) -> dict[str, Any]:
     head = {
         "resourceType": "OperationDefinition",
         "id": definition["id"],
-        "url": f"{CANONICAL}/OperationDefinition/{definition['id']}",
+        "url": definition.get("url", f"{CANONICAL}/OperationDefinition/{definition['id']}"),
         "name": definition["name"],
         "status": "active",
         "kind": "operation",
@@ -159,6 +161,7 @@ def resource(name: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
     """One row of `rest.resource`."""
     own = [o for o in operations if name in o.get("resource", ()) or "Resource" in o.get("resource", ())]
     return {
+        **({"extension": listed()} if name == "Subscription" else {}),
         "type": name,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
         "interaction": [{"code": code} for code in INTERACTIONS],

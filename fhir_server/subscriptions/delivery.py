@@ -7,8 +7,9 @@ dies, the next one sends it again under the same number. Who fails is tried agai
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.grant import Grant
 from fhir_server.fhir.json import parse, serialize
@@ -16,10 +17,10 @@ from fhir_server.fhir.outcome import Conflict, FhirError, Forbidden, Gone, NotFo
 from fhir_server.fhir.xml import to_xml
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Request
 from fhir_server.store.protocol import Drop, Keep
-from fhir_server.subscriptions import kept
+from fhir_server.subscriptions import kept, notification
 from fhir_server.subscriptions.kept import Event, Queued
 from fhir_server.subscriptions.matching import is_shown, rights_of
-from fhir_server.subscriptions.model import ENGINE, XML
+from fhir_server.subscriptions.model import ENGINE, XML, Wanted
 from fhir_server.subscriptions.sending import Failed, Sent, send
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Delivery:
         self._around = around
         self._table = table
         self._pace = pace
+        #: When each was last told something.
+        self._spoken: dict[str, float] = {}
 
     async def attend(self, id: str) -> None:
         """Activate a Subscription that asks for it, and tell it all that waits, until something fails.
@@ -68,56 +71,86 @@ class Delivery:
                 await self._state(entry, "off", "The authorization that it was made with has ended.")
                 return
             if entry.wanted.status == "requested":
-                await self._activate(entry)
-                return
+                if not await self._activate(entry):
+                    return
+                continue
             # Before it is looked: what comes meanwhile wakes it again.
             self._table.asleep(id)
-            found = await kept.queued(self._around.records, id, 1)
+            most = max(entry.wanted.max_count, 1) if entry.wanted.topic else 1
+            found = await kept.queued(self._around.records, id, most)
             if not found:
+                if self.is_due(entry) and not await self._said(entry, "heartbeat"):
+                    self._table.wake(id)
                 return
             self._table.wake(id)
-            if not await self._tell(entry, rights, *found[0]):
+            if not await self._tell(entry, rights, found):
                 return
 
     async def end(self, entry: Entry) -> None:
         """Turn off a Subscription whose end is reached."""
         await self._state(entry, "off", "Its end is reached.")
 
-    async def _activate(self, entry: Entry) -> None:
+    def is_due(self, entry: Entry) -> bool:
+        """Whether a Subscription is to be told that it is still attended to."""
+        if not entry.wanted.heartbeat or not entry.since or entry.wanted.status == "requested":
+            return False
+        last = self._spoken.setdefault(entry.wanted.id, time.monotonic())
+        return time.monotonic() - last >= entry.wanted.heartbeat
+
+    async def _activate(self, entry: Entry) -> bool:
+        """Whether it was: who is told of a topic takes a handshake first."""
+        if entry.wanted.topic and not await self._said(entry, "handshake"):
+            return False
         at = await self._state(entry, "active")
         now = self._table.get(entry.wanted.id)
         if at and now is not None and not now.since:
             await self._table.keep(entry.wanted.id, replace(now.state, since=at))
+        return bool(at)
 
-    async def _tell(self, entry: Entry, rights: Grant, key: str, queued: Queued) -> bool:
-        """Tell of one version; whether to go on with the next."""
-        id, seen = entry.wanted.id, await self._around.seen_by(rights, entry.holder.base)
-        if not await is_shown(seen, queued.type, queued.id):
-            # Hidden, or deleted, since: it has no number yet, so that nothing tells that it was there.
-            await self._table.keep(id, entry.state, Drop(kept.QUEUE, key))
+    async def _said(self, entry: Entry, kind: notification.Kind) -> bool:
+        """Tell a Subscription to a topic something that is no event; whether it was taken."""
+        return await self._taken(entry, self._bundle(entry, kind, ()))
+
+    async def _tell(self, entry: Entry, rights: Grant, found: Sequence[tuple[str, Queued]]) -> bool:
+        """Tell of some versions in one notification; whether to go on with the next."""
+        seen = await self._around.seen_by(rights, entry.holder.base)
+        ready: list[tuple[Queued, bool]] = []
+        for key, queued in found:
+            shown = await is_shown(seen, queued.type, queued.id)
+            if not shown and (not queued.number or not entry.wanted.topic):
+                # Hidden, or deleted, since: it has no number yet, so that nothing tells that it was there.
+                await self._done(entry.wanted.id, [key])
+                continue
+            ready.append((await self._numbered(entry.wanted.id, key, queued), shown))
+        if not ready:
             return True
-        queued = await self._numbered(entry, key, queued)
         try:
-            sent = await self._sent(entry, rights, queued)
+            sent = await self._sent(entry, rights, ready)
         except Unavailable:
             raise
         except (NotFound, Gone, Forbidden):
-            await self._told(id, key)
-            return True
-        try:
-            await send(sent, self._around.settings.subscription_loopback)
-        except Failed as failed:
-            await self._failed(id, str(failed))
+            sent = None
+        if sent is not None and not await self._taken(entry, sent):
             return False
-        await self._told(id, key)
+        await self._done(entry.wanted.id, [key for key, _ in found])
         if entry.wanted.status == "error":
             await self._state(entry, "active")
         return True
 
-    async def _numbered(self, entry: Entry, key: str, queued: Queued) -> Queued:
-        if queued.number:
+    async def _taken(self, entry: Entry, sent: Sent) -> bool:
+        try:
+            await send(sent, self._around.settings.subscription_loopback)
+        except Failed as failed:
+            await self._failed(entry.wanted.id, str(failed))
+            return False
+        self._spoken[entry.wanted.id] = time.monotonic()
+        return True
+
+    async def _numbered(self, id: str, key: str, queued: Queued) -> Queued:
+        entry = self._table.get(id)
+        if queued.number or entry is None:
             return queued
-        id, number = entry.wanted.id, entry.state.numbered + 1
+        number = entry.state.numbered + 1
         named = replace(queued, number=number)
         event = kept.encoded(Event(int(time.time() * 1000), [named]))
         lasts = self._around.settings.subscription_days * _DAY
@@ -129,21 +162,62 @@ class Delivery:
         )
         return named
 
-    async def _sent(self, entry: Entry, rights: Grant, queued: Queued) -> Sent:
-        """The notification of a version: R4 puts its payload under the endpoint, and posts without one."""
-        wanted, headers = entry.wanted, entry.holder.headers
+    async def _sent(self, entry: Entry, rights: Grant, ready: Sequence[tuple[Queued, bool]]) -> Sent:
+        """The notification of versions: R4 puts its payload under the endpoint, and posts without one."""
+        wanted = entry.wanted
+        if wanted.topic:
+            return self._bundle(entry, "event-notification", ready, await self._entries(entry, rights, ready))
         if not wanted.payload:
-            return Sent("POST", wanted.endpoint, headers=headers, seconds=self._pace.seconds)
-        path = (queued.type, queued.id, "_history", str(queued.version))
-        answer = await self._around.exchange(Request("GET", path), rights, entry.holder.base)
-        url = f"{wanted.endpoint.rstrip('/')}/{queued.type}/{queued.id}"
-        if wanted.payload in XML:
-            return Sent("PUT", url, to_xml(answer.body), FHIR_XML, headers, self._pace.seconds)
-        return Sent("PUT", url, answer.body, FHIR_JSON, headers, self._pace.seconds)
+            return Sent("POST", wanted.endpoint, headers=entry.holder.headers, seconds=self._seconds(wanted))
+        queued = ready[0][0]
+        body = await self._version(entry, rights, queued)
+        return self._with("PUT", f"{wanted.endpoint.rstrip('/')}/{queued.type}/{queued.id}", entry, body)
 
-    async def _told(self, id: str, key: str) -> None:
+    async def _entries(self, entry: Entry, rights: Grant, ready: Sequence[tuple[Queued, bool]]) -> list[dict[str, Any]]:
+        base, found = entry.holder.base, list[dict[str, Any]]()
+        for queued, shown in ready if entry.wanted.content != "empty" else ():
+            whole = shown and entry.wanted.content == "full-resource"
+            try:
+                tree = parse(await self._version(entry, rights, queued), 1000) if whole else None
+            except (NotFound, Gone, Forbidden):
+                continue
+            if shown:
+                found.append(notification.entry(base, queued, tree))
+        return found
+
+    def _bundle(
+        self,
+        entry: Entry,
+        kind: notification.Kind,
+        ready: Sequence[tuple[Queued, bool]],
+        entries: Sequence[dict[str, Any]] = (),
+    ) -> Sent:
+        wanted, base = entry.wanted, entry.holder.base
+        now = self._table.get(wanted.id) or entry
+        told = [(one, shown and wanted.content != "empty") for one, shown in ready]
+        numbered = max([one.number for one, _ in ready], default=now.state.numbered)
+        said = notification.status(base, wanted.id, wanted.topic, wanted.status, kind, numbered, told)
+        return self._with("POST", wanted.endpoint, entry, serialize(notification.bundle(wanted.id, said, entries)))
+
+    def _with(self, method: str, url: str, entry: Entry, body: bytes) -> Sent:
+        wanted = entry.wanted
+        if wanted.payload in XML:
+            body = to_xml(body)
+        media_type = FHIR_XML if wanted.payload in XML else FHIR_JSON
+        return Sent(method, url, body, media_type, entry.holder.headers, self._seconds(wanted))
+
+    async def _version(self, entry: Entry, rights: Grant, queued: Queued) -> bytes:
+        """A version as the subscriber would read it, traced as that."""
+        path = (queued.type, queued.id, "_history", str(queued.version))
+        return (await self._around.exchange(Request("GET", path), rights, entry.holder.base)).body
+
+    def _seconds(self, wanted: Wanted) -> float:
+        return min(wanted.timeout or self._pace.seconds, self._pace.seconds)
+
+    async def _done(self, id: str, keys: Sequence[str]) -> None:
         if (entry := self._table.get(id)) is not None:
-            await self._table.keep(id, replace(entry.state, failures=0, again=0.0), Drop(kept.QUEUE, key))
+            drops = [Drop(kept.QUEUE, key) for key in keys]
+            await self._table.keep(id, replace(entry.state, failures=0, again=0.0), *drops)
 
     async def _failed(self, id: str, words: str) -> None:
         if (entry := self._table.get(id)) is None:
@@ -154,7 +228,7 @@ class Delivery:
             return
         again = time.time() + self._pace.back_off[failures - 1]
         await self._table.keep(id, replace(entry.state, failures=failures, again=again))
-        if failures == IN_ERROR:
+        if failures == IN_ERROR and entry.wanted.status == "active":
             await self._state(entry, "error", words)
 
     async def _state(self, entry: Entry, status: str, error: str = "") -> int:

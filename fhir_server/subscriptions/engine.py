@@ -79,6 +79,9 @@ class Engine:
         for id in self._matching.told():
             self._table.wake(id)
         await self._end_those_over()
+        for one in self._table.all():
+            if self._delivery.is_due(one):
+                self._table.wake(one.wanted.id)
         self._begin()
 
     async def _end_those_over(self) -> None:

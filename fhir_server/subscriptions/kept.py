@@ -21,7 +21,7 @@ from fhir_server.store.protocol import Drop, Keep, Records
 HOLDERS, STATES, COUNTS = "subscription-holder", "subscription-state", "subscription-queued"
 QUEUE, EVENTS = "subscription-queue", "subscription-event"
 #: How long what a Subscription needs is kept before one is stored that names it, in seconds.
-UNCLAIMED_SECONDS = 3600
+UNCLAIMED_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,15 @@ def queue(id: str, last: int, found: Sequence[Queued]) -> list[Keep | Drop]:
         Keep(QUEUE, numbered(id, last + n), msgspec.json.encode(one)) for n, one in enumerate(found, 1)
     ]
     return [*kept, Keep(COUNTS, id, str(last + len(found)).encode())]
+
+
+async def events(records: Records, id: str, first: int, last: int | None, count: int) -> list[Queued]:
+    """The events of a Subscription from one number to another, both included, `count` at most."""
+    found: list[Queued] = []
+    after = numbered(id, first - 1) if first > 0 else ""
+    for _, value in await records.list(EVENTS, f"{id}\n", after, count):
+        found += msgspec.json.decode(value, type=Event).of
+    return [one for one in found if last is None or one.number <= last]
 
 
 def numbered(id: str, number: int) -> str:

@@ -21,9 +21,8 @@ from fhir_server.store.filters import NOTHING, Filter
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Drop, Keep, Version
 from fhir_server.subscriptions import kept
-from fhir_server.subscriptions.criteria import compiled
+from fhir_server.subscriptions.criteria import compiled, interactions
 from fhir_server.subscriptions.kept import Holder, Queued
-from fhir_server.subscriptions.model import Wanted
 
 if TYPE_CHECKING:
     from fhir_server.subscriptions.surroundings import Surroundings
@@ -56,6 +55,8 @@ class Matching:
         self._around = around
         self._table = table
         self._told: set[str] = set()
+        #: Id → version, state of the search parameters, and the filter of its criteria by them.
+        self._compiled: dict[str, tuple[tuple[int, int], Filter]] = {}
 
     def told(self) -> set[str]:
         """Ids of those for which something was queued since this was last asked."""
@@ -66,7 +67,8 @@ class Matching:
         """What is to be kept of changes, in the commit that moves the place in the feed."""
         for id in dict.fromkeys(one.id for one in changed if one.type == "Subscription"):
             await self._table.reload(id)
-        live = [one for one in self._table.live() if any(_may(one, change) for change in changed)]
+        kinds = {one.type for one in changed}
+        live = [one for one in self._table.live() if one.type in kinds]
         if not live:
             return Taken()
         types = {one.type for one in live}
@@ -79,6 +81,16 @@ class Matching:
                 made += kept.queue(one.wanted.id, await kept.counted(self._around.records, one.wanted.id), found)
                 self._told.add(one.wanted.id)
         return Taken(done, tuple(made))
+
+    def _criteria(self, entry: Entry) -> Filter:
+        """The filter of a Subscription's criteria, by the search parameters in force."""
+        wanted, registry = entry.wanted, self._around.registry
+        by, (known, found) = (wanted.version, registry.generation), self._compiled.get(wanted.id, ((0, 0), NOTHING))
+        if by != known:
+            place = _Place(_Registered(registry), entry.holder.base, self._around.settings)
+            found = compiled(wanted.criteria, wanted.filters, place)[1]
+            self._compiled[wanted.id] = (by, found)
+        return found
 
     async def _versions(self, changed: Sequence[Changed]) -> list[Version]:
         """Those of changes that made a resource, with what can be searched of it."""
@@ -93,7 +105,8 @@ class Matching:
 
     async def _concerning(self, entry: Entry, versions: Sequence[Version]) -> list[Queued]:
         """The versions that a Subscription is told of."""
-        mine = [one for one in versions if one.type == entry.type and entry.lasts_at(one.at)]
+        wanted = interactions(entry.wanted.criteria)
+        mine = [one for one in versions if one.type == entry.type and entry.lasts_at(one.at) and _made(one) in wanted]
         if not mine:
             return []
         try:
@@ -103,7 +116,11 @@ class Matching:
                 self._told.add(entry.wanted.id)
                 return []
             seen = await self._around.seen_by(rights, entry.holder.base)
-            return [_queued(one) for one in mine if await matches(self._around, entry, seen, one)]
+            # As the subscriber's own search would find them: what it may not see is in no answer.
+            visible = seen.visible({entry.type: self._criteria(entry)}).get(entry.type, NOTHING)
+            found = [one for one in mine if await _satisfies(seen, visible, one)]
+            there = await seen.there([(one.type, one.id) for one in found])
+            return [_queued(one) for one in found if (one.type, one.id) in there]
         except Unavailable:
             raise
         except FhirError as error:
@@ -112,8 +129,9 @@ class Matching:
             return []
 
 
-def _may(entry: Entry, change: Changed) -> bool:
-    return change.type == entry.type and entry.lasts_at(change.at)
+def _made(version: Version) -> str:
+    """What made a version: an update may create."""
+    return "create" if version.version == 1 or version.method == "POST" else "update"
 
 
 def _queued(version: Version) -> Queued:
@@ -125,21 +143,11 @@ async def rights_of(around: Surroundings, holder: Holder) -> Grant | None:
     return await around.renewed(holder.held)
 
 
-async def matches(around: Surroundings, entry: Entry, seen: Repository, version: Version) -> bool:
-    """Whether a version is one that the subscriber's own search would have found, and they may see it now."""
-    where = criteria_of(around, entry.wanted, entry.holder)
-    visible = seen.visible({entry.type: where}).get(entry.type, NOTHING)
-    index = unpack(version.own)
-    if not await seen.sight.judge.satisfies(visible, version.type, version.id, index, version.at):
-        return False
-    return await is_shown(seen, version.type, version.id)
+async def _satisfies(seen: Repository, visible: Filter, version: Version) -> bool:
+    judge = seen.sight.judge
+    return await judge.satisfies(visible, version.type, version.id, unpack(version.own), version.at)
 
 
 async def is_shown(seen: Repository, type: str, id: str) -> bool:
     """Whether a resource is there now, and the caller may read it."""
     return bool(await seen.there([(type, id)]))
-
-
-def criteria_of(around: Surroundings, wanted: Wanted, holder: Holder) -> Filter:
-    """The filter of a Subscription's criteria, by the search parameters in force."""
-    return compiled(wanted.criteria, _Place(_Registered(around.registry), holder.base, around.settings))[1]

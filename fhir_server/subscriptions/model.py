@@ -10,6 +10,7 @@ from typing import Any
 from fhir_server.access.grant import VERBS, Grant, Scope
 from fhir_server.fhir.json import parse
 from fhir_server.store.protocol import Version
+from fhir_server.subscriptions.topics import names_topic
 
 #: Systems of the tags that the server sets: whose a Subscription is, and under which name what it needs is kept.
 OWNER = "https://fhir-server.example/CodeSystem/subscription-owner"
@@ -19,6 +20,11 @@ SUBSCRIBER = "_subscriber"
 #: The engine's own hand: what it writes of a Subscription is not what a caller asks for.
 ENGINE = Grant((Scope("system", "*", VERBS),), reason="subscriptions", traced=False)
 
+#: Of http://hl7.org/fhir/uv/subscriptions-backport: how topic-based Subscriptions say what R4 has no element for.
+_GUIDE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-"
+FILTER, CONTENT = f"{_GUIDE}filter-criteria", f"{_GUIDE}payload-content"
+HEARTBEAT, TIMEOUT, MAX_COUNT = (f"{_GUIDE}{name}" for name in ("heartbeat-period", "timeout", "max-count"))
+CONTENTS = frozenset({"empty", "id-only", "full-resource"})
 #: Media types of a payload.
 JSON, XML = ("application/fhir+json", "application/json"), ("application/fhir+xml", "application/xml")
 
@@ -36,6 +42,11 @@ class Wanted:
         end: when it ends by itself; None for never.
         holder: name under which its rights and headers are kept.
         error: what it says of its last failure.
+        topic: its canonical; "" where the criteria are a search.
+        filters: searches that narrow the topic.
+        content: how much of a resource a notification of a topic has; "" where it does not say.
+        heartbeat, timeout: in seconds; 0 where it does not say.
+        max_count: events of one notification; 0 likewise.
     """
 
     id: str
@@ -49,6 +60,12 @@ class Wanted:
     end: datetime | None
     holder: str
     error: str
+    topic: str = ""
+    filters: tuple[str, ...] = ()
+    content: str = ""
+    heartbeat: int = 0
+    timeout: int = 0
+    max_count: int = 0
 
 
 def wanted(version: Version) -> Wanted:
@@ -67,7 +84,28 @@ def wanted(version: Version) -> Wanted:
         ends(tree),
         tag(tree, HOLDER),
         str(tree.get("error", "")),
+        topic_of(tree),
+        tuple(str(one) for one in extensions(tree.get("_criteria"), FILTER)),
+        str(next(iter(extensions(channel.get("_payload"), CONTENT)), "")),
+        *(_whole(channel, url) for url in (HEARTBEAT, TIMEOUT, MAX_COUNT)),
     )
+
+
+def topic_of(tree: Mapping[str, Any]) -> str:
+    """The topic that a Subscription names; "" where its criteria are a search."""
+    criteria = str(tree.get("criteria", ""))
+    return criteria if names_topic(criteria) else ""
+
+
+def extensions(element: object, url: str) -> list[Any]:
+    """The values of the extensions of an element, or beside a primitive, that have a URL."""
+    rows = element.get("extension", ()) if isinstance(element, dict) else ()
+    return [value for one in rows if one.get("url") == url for name, value in one.items() if name.startswith("value")]
+
+
+def _whole(channel: Mapping[str, Any], url: str) -> int:
+    found = next(iter(extensions(channel, url)), 0)
+    return found if isinstance(found, int) else 0
 
 
 def tag(tree: Mapping[str, Any], system: str) -> str:

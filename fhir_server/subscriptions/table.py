@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fhir_server.store.filters import Or, Token
 from fhir_server.store.protocol import Drop, Keep, Position, Version
 from fhir_server.subscriptions import kept
+from fhir_server.subscriptions.criteria import type_of
 from fhir_server.subscriptions.kept import Holder, State
 from fhir_server.subscriptions.model import Wanted, wanted
 from fhir_server.subscriptions.writing import claimed
@@ -36,7 +37,7 @@ class Entry:
     @property
     def type(self) -> str:
         """Of what it is told of."""
-        return self.wanted.criteria.partition("?")[0]
+        return type_of(self.wanted.criteria)
 
     @property
     def since(self) -> int:

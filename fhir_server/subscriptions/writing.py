@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,9 +23,27 @@ from fhir_server.interactions.pipeline import Change
 from fhir_server.smart.fetch import Refused, pinned, public
 from fhir_server.store.filters import Token
 from fhir_server.store.protocol import Keep
-from fhir_server.subscriptions.criteria import compiled
+from fhir_server.subscriptions.criteria import compiled, type_of
 from fhir_server.subscriptions.kept import HOLDERS, UNCLAIMED_SECONDS, Holder, holder
-from fhir_server.subscriptions.model import ENGINE, HOLDER, JSON, OWNER, SUBSCRIBER, XML, ends, media_type, tag
+from fhir_server.subscriptions.model import (
+    CONTENT,
+    CONTENTS,
+    ENGINE,
+    FILTER,
+    HEARTBEAT,
+    HOLDER,
+    JSON,
+    MAX_COUNT,
+    OWNER,
+    SUBSCRIBER,
+    TIMEOUT,
+    XML,
+    ends,
+    extensions,
+    media_type,
+    tag,
+    topic_of,
+)
 from fhir_server.subscriptions.owners import owner
 
 #: Subscriptions that one caller may have.
@@ -32,6 +51,8 @@ MOST = 100
 #: Headers of a channel, and characters of each.
 MOST_HEADERS, LONGEST_HEADER = 20, 8_192
 _CHANNELS = ("rest-hook",)
+#: Extension of a topic's channel → its least and greatest value: seconds, seconds, events.
+_BOUNDS = ((HEARTBEAT, 5, 86_400), (TIMEOUT, 0, 3_600), (MAX_COUNT, 1, 100))
 _HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?::[ \t]*([\t\x20-\x7e\x80-\xff]*))?").fullmatch
 #: Headers that are the connection's, or that say what is sent: RFC 9110 §7.2, §7.6.1, §8.
 _RESERVED = frozenset(
@@ -45,8 +66,9 @@ async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[st
     if context.repository.grant == ENGINE:
         return []
     issues = [*_wrong(tree), *_wrong_channel(tree.get("channel") or {}), *_wrong_criteria(context, tree)]
+    issues += _wrong_topic(tree)
     if not issues and tree["channel"]["type"] == "rest-hook":
-        issues += await _wrong_endpoint(tree["channel"], context.settings.subscription_loopback)
+        issues += await _wrong_endpoint(tree["channel"], context)
     return issues
 
 
@@ -78,20 +100,38 @@ def _wrong_channel(channel: Mapping[str, Any]) -> Iterator[Issue]:
 
 
 def _wrong_criteria(context: Context, tree: Mapping[str, Any]) -> Iterator[Issue]:
-    try:
-        compiled(str(tree.get("criteria", "")), context)
-    except Forbidden:
-        raise
-    except FhirError as error:
-        for one in error.issues:
-            yield _said(one.diagnostics, "criteria", one.code)
+    criteria, filters = str(tree.get("criteria", "")), extensions(tree.get("_criteria"), FILTER)
+    asked = {"criteria": [], **{f"criteria.extension[{n}]": [one] for n, one in enumerate(filters)}}
+    for element, some in asked.items():
+        try:
+            compiled(criteria, [str(one) for one in some], context)
+        except Forbidden:
+            raise
+        except FhirError as error:
+            yield from (_said(one.diagnostics, element, one.code) for one in error.issues)
+            return
 
 
-async def _wrong_endpoint(channel: Mapping[str, Any], loopback: bool) -> list[Issue]:
-    url = channel["endpoint"]
+def _wrong_topic(tree: Mapping[str, Any]) -> Iterator[Issue]:
+    """What the guide demands of a Subscription to a topic (backport-subscription)."""
+    channel = tree.get("channel") or {}
+    content = extensions(channel.get("_payload"), CONTENT)
+    if (content or topic_of(tree)) and (len(content) != 1 or content[0] not in CONTENTS):
+        yield _said("How much is sent is said once: empty, id-only or full-resource.", "channel.payload", "required")
+    if content and not topic_of(tree):
+        yield _said("Criteria that are a search are told as R4 has it: how much is sent is of topics.", "criteria")
+    for url, least, most in _BOUNDS:
+        for value in extensions(channel, url):
+            if not isinstance(value, int) or not least <= value <= most:
+                yield _said(f"{url.rpartition('/')[2]} is from {least} to {most}.", "channel.extension")
+
+
+async def _wrong_endpoint(channel: Mapping[str, Any], context: Context) -> list[Issue]:
+    url, loopback = channel["endpoint"], context.settings.subscription_loopback
     words = "The endpoint is not an address that notifications are sent to: https, on the public network."
     try:
-        if not public(url, loopback):
+        # Told to itself, this server would write, be told of it, and write again.
+        if not public(url, loopback) or urlsplit(url).netloc.lower() == urlsplit(context.base).netloc.lower():
             raise Refused(words)
         await pinned(url, loopback)
     except (Refused, ValueError):
@@ -155,7 +195,7 @@ async def judge(context: Context, change: Change) -> None:
     caller, tree = context.repository, change.tree
     if change.as_server or caller.grant == ENGINE or tree is None:
         return
-    type, _ = compiled(str(tree.get("criteria", "")), context)
+    type = type_of(str(tree.get("criteria", "")))
     for verb in "sr":
         caller.require(type, verb)
     if change.before is None or change.before.deleted:

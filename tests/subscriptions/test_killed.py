@@ -49,6 +49,11 @@ async def _told(folder: Path, hook: Receiver) -> None:
     acknowledged: list[str] = []
     with open_serving(folder, FHIR_SUBSCRIPTION_LOOPBACK="true") as served:
         async with httpx.AsyncClient(timeout=60) as http:
+            # To itself it would write what it is told of, and be told again.
+            itself = await http.post(f"{served.base}/Subscription", json=a_subscription(served.base, "Basic"))
+            assert itself.status_code == 422
+            named = [one for issue in itself.json()["issue"] for one in issue.get("expression", ())]
+            assert "Subscription.channel.endpoint" in named
             tree = a_subscription(hook.address, "Basic?code=told", payload="application/json")
             id = (await http.post(f"{served.base}/Subscription", json=tree)).json()["id"]
             await until(lambda: _active(http, f"{served.base}/Subscription/{id}"))

@@ -21,5 +21,9 @@ SUBSCRIPTIONS = Service(
         ),
     ),
     rows={"Subscription": f"{_ENGINE}.owners:rows"},
+    operations={
+        "backport-subscription-status": f"{_ENGINE}.operations:status",
+        "backport-subscription-events": f"{_ENGINE}.operations:events",
+    },
     attends=f"{_ENGINE}.engine:attend",
 )

@@ -249,6 +249,9 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-unread": (get("Patient/a/$unread"),),
     "Patient-notice-preferences": (get("Patient/a/$notice-preferences"),),
     "Patient-notice-prefer": (),
+    # Of the caller's own subscriptions: tests/subscriptions judges what they tell.
+    "backport-subscription-status": (get("Subscription/$status"),),
+    "backport-subscription-events": (),
     "Appointment-remind": (),
     "Appointment-reminders": (),
     "Patient-calendar-address": (post("Patient/a/$calendar-address?action=show"),),
