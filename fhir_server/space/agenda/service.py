@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
 from fhir_server.space.agenda import authors, booking, reading_rules, writing
+from fhir_server.space.agenda.availability import step
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.agenda"
@@ -21,6 +22,7 @@ AGENDA = Service(
     steps=(
         Step("agenda-authors", frozenset({"Appointment", "Schedule", "Slot"}), arrange=authors.arrange),
         Step("agenda", _APPOINTMENTS | _SLOTS, validate=writing.validate),
+        Step("availability", frozenset({"Schedule"}), validate=step.validate),
         Step("appointments", _APPOINTMENTS, judge=writing.judge, complete=booking.complete),
         Step("bookings", _APPOINTMENTS | _SLOTS, together=booking.together),
         Step("slots", _SLOTS, complete=booking.keep_filled),

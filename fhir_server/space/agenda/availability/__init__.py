@@ -1,0 +1,1 @@
+"""Free slots of what a Schedule says of its availability."""
