@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
@@ -27,11 +29,23 @@ from tests.server.whole import asking
 
 #: Where the tests' folders are when it has room: in memory, so that thousands of small stores wait for no disk.
 IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
+#: After how many seconds a slow test is ended and named; `faulthandler_timeout` in pyproject.toml is that of all others.
+SLOW_SECONDS = 3_600
+_ERRORS = pytest.StashKey[int]()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    # Kept as it is now: while a test runs, what it prints goes elsewhere.
+    config.stash[_ERRORS] = os.dup((sys.__stderr__ or sys.stderr).fileno())
     if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ROOM_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("slow") and float(item.config.getini("faulthandler_timeout") or 0):
+        # In place of the one that is set already.
+        faulthandler.dump_traceback_later(SLOW_SECONDS, file=item.config.stash[_ERRORS], exit=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from joserfc import jwt
+from joserfc.errors import BadSignatureError
 from joserfc.jwk import RSAKey
 
 from fhir_server.smart.lifetimes import RETIRED_KEY
-from fhir_server.smart.tokens.signing_keys import Keys, key_file
+from fhir_server.smart.tokens import signing_keys
+from fhir_server.smart.tokens.signing_keys import ALGORITHM, BITS, Keys, key_file, signed
 from fhir_server.store.protocol import Records
 from tests.engines import an_engine
 
@@ -74,3 +77,39 @@ async def test_of_two_who_rotate_together_none_undoes_the_other(records: Records
     known = await published(one)
     assert known[0] in made and set(known) == {before, *made}
     assert (await one.signing()).kid in made
+
+
+async def test_each_rotation_makes_a_key_of_its_own_and_its_signatures_alone_are_good(
+    records: Records, tmp_path: Path
+) -> None:
+    """RFC 7518 §3.3. The tests' servers share a few keys (`tests/conftest.py`): one store never has the same one twice."""
+    keys, _ = node(records, tmp_path)
+    tokens = {(await keys.signing()).kid: signed({"sub": "0"}, await keys.signing())}
+    for turn in "123":
+        made = await keys.rotate()
+        assert made not in tokens
+        assert (await keys.signing()).kid == made == (await published(keys))[0]
+        tokens[made] = signed({"sub": turn}, await keys.signing())
+    public = {key["kid"]: RSAKey.import_key(key) for key in (await keys.jwks())["keys"]}
+    assert public.keys() == tokens.keys()
+    assert [key.raw_value.key_size for key in public.values()] == [BITS] * 4
+    assert len({key.thumbprint() for key in public.values()}) == 4
+    for kid, token in tokens.items():
+        for other, key in public.items():
+            if other == kid:
+                jwt.decode(token, key, algorithms=[ALGORITHM])
+            else:
+                with pytest.raises(BadSignatureError):
+                    jwt.decode(token, key, algorithms=[ALGORITHM])
+
+
+@pytest.mark.parametrize(("seconds", "follows"), [(60.0, False), (-1.0, True)], ids=["within a minute", "after it"])
+async def test_another_node_publishes_a_new_key_at_once_and_signs_with_it_soon(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, follows: bool
+) -> None:
+    monkeypatch.setattr(signing_keys, "KNOWN", seconds)
+    one, other = node(records, tmp_path / "1")[0], node(records, tmp_path / "2")[0]
+    before = (await other.signing()).kid
+    after = await one.rotate()
+    assert await published(other) == [after, before]
+    assert (await other.signing()).kid == (after if follows else before)
