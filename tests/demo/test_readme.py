@@ -50,6 +50,7 @@ RUN: dict[str, tuple[str, str]] = {
     # It files the PDF that the block before it wrote.
     "content=$(curl -s -D - -o /dev/null": ("open", r"(?s)HTTP/1.1 201 Created.*DocumentReference/"),
     "curl -i http://127.0.0.1:8080/fhir/DocumentReference -H": ("open", r'(?s)^HTTP/1.1 201 Created.*"hash"'),
+    "lot='{": ("open", r'"transaction-response".*"List/.*"DocumentReference/.*"Binary/'),
     "document='http://127.0.0.1:8080/fhir/DocumentReference": ("open", r"(?s)MASQUE_PS.*entered-in-error"),
     "fhir=http://127.0.0.1:8080/fhir\nTOKEN=$(.venv/bin/fhir-server demo token medecin)": (
         "closed",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.profiles import resources as r
 from tests.profiles import sharing as s
-from tests.profiles.judging import Rule, errors, said, valid
+from tests.profiles.judging import JUDGE, Rule, errors, said, valid
 from tests.profiles.resources import changed
 
 VALID = valid(s)
@@ -77,3 +77,10 @@ RULES: list[Rule] = [
 @pytest.mark.parametrize(("tree", "path", "value", "key", "at"), RULES)
 def test_one_change_breaks_one_rule(tree: dict[str, Any], path: str, value: Any, key: str, at: str):
     assert (key, at) in errors(changed(tree, path, value))
+
+
+@pytest.mark.parametrize("path", ["extension", "extension.0"])
+def test_what_lacks_slices_is_told_which(path: str):
+    """https://hl7.org/fhir/R4/profiling.html#slicing; the name of the element alone sends its author to the profile."""
+    [text] = [i.diagnostics for i in JUDGE.validate(changed(r.SUBMISSION, path, None)) if i.severity == "error"]
+    assert "designationType" in text and "sourceId" in text

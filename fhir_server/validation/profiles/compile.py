@@ -200,15 +200,17 @@ class _Build:
         found: list[Schema] = []
         minimum, maximum = child.facts.get("min", 0), child.facts.get("max", "*")
         there: Schema = {"anyOf": [{"required": [k]} for k in keys]}
+        which = slicing.demanded(child)
         if minimum > element.min:
-            found.append(self._rule(there, "cardinality-min", "A required element is missing", name))
+            found.append(self._rule(there, "cardinality-min", f"A required element is missing{which}", name))
         if maximum == "0" and element.max != "0":
             found.append(self._rule({"not": there}, "cardinality-max", "Not to be given by its profile", name))
         if element.repeats:
             counts: Schema = {}
             if minimum > max(1, element.min):
                 counts["minItems"] = minimum
-                rule = self._rule({"minItems": minimum}, "cardinality-min", "Fewer items than its profile asks for")
+                text = f"Fewer than the {minimum} items that its profile asks for{which}"
+                rule = self._rule({"minItems": minimum}, "cardinality-min", text)
                 found.append({"properties": {k: rule for k in keys}})
             if maximum.isdigit() and maximum != "0" and maximum != element.max:
                 rule = self._rule({"maxItems": int(maximum)}, "cardinality-max", "More items than its profile allows")

@@ -101,6 +101,12 @@ def rules(child: Node, found: list[Slice], key: str, name: str, ruled: Ruled) ->
             yield from _others(slicing, [s for s in found if s.outer == outer], among, key, ruled)
 
 
+def demanded(child: Node) -> str:
+    """Which slices must be there, for a text that says that something is missing; "" where none must."""
+    names = [name for name, node in child.slices.items() if node.facts.get("min", 0) > 0]
+    return f" (slices: {', '.join(names)})" if names else ""
+
+
 def _count(slice: Slice, condition: Schema, key: str, name: str, ruled: Ruled) -> Iterator[Schema]:
     minimum, maximum = slice.node.facts.get("min", 0), slice.node.facts.get("max", "*")
     if minimum > 0:
