@@ -16,11 +16,12 @@ from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, FhirError, Forbidden, Gone, NotFound, PreconditionFailed, Unavailable
 from fhir_server.fhir.xml import to_xml
 from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Request
+from fhir_server.jobs.outbox import Notice, Outbox
 from fhir_server.store.protocol import Drop, Keep
 from fhir_server.subscriptions import kept, notification
 from fhir_server.subscriptions.kept import Event, Queued
 from fhir_server.subscriptions.matching import is_shown, rights_of
-from fhir_server.subscriptions.model import ENGINE, XML, Wanted
+from fhir_server.subscriptions.model import ENGINE, XML, Wanted, mailbox
 from fhir_server.subscriptions.sending import Failed, Sent, send
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ BACK_OFF = (1, 5, 15, 60, 300, 900, 3_600, 3_600, 4 * 3_600, 8 * 3_600, 12 * 3_6
 #: From so many failures in a row on the Subscription says that it is in error.
 IN_ERROR = 3
 _DAY = 86_400
+#: A mail tells of so many events at most, and the next is not before so many seconds are over.
+_MAILED, MAIL_SECONDS = 100, 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,12 @@ class Pace:
     Attributes:
         back_off: as `BACK_OFF`.
         seconds: how long a receiver may take.
+        words: subject and text of a mail: nothing of what it is about.
     """
 
     back_off: tuple[float, ...] = BACK_OFF
     seconds: float = 10.0
+    words: tuple[str, str] = ("Something is new", "Something that you follow has changed.")
 
 
 class Delivery:
@@ -74,17 +79,21 @@ class Delivery:
                 if not await self._activate(entry):
                     return
                 continue
-            # Before it is looked: what comes meanwhile wakes it again.
-            self._table.asleep(id)
-            most = max(entry.wanted.max_count, 1) if entry.wanted.topic else 1
-            found = await kept.queued(self._around.records, id, most)
-            if not found:
-                if self.is_due(entry) and not await self._said(entry, "heartbeat"):
-                    self._table.wake(id)
+            if not await self._go_on(entry, rights):
                 return
-            self._table.wake(id)
-            if not await self._tell(entry, rights, found):
-                return
+
+    async def _go_on(self, entry: Entry, rights: Grant) -> bool:
+        """Tell of what waits first; whether to go on with the next."""
+        id = entry.wanted.id
+        # Before it is looked: what comes meanwhile wakes it again.
+        self._table.asleep(id)
+        found = await kept.queued(self._around.records, id, _at_once(entry.wanted))
+        if not found:
+            if self.is_due(entry) and not await self._said(entry, "heartbeat"):
+                self._table.wake(id)
+            return False
+        self._table.wake(id)
+        return await self._tell(entry, rights, found)
 
     async def end(self, entry: Entry) -> None:
         """Turn off a Subscription whose end is reached."""
@@ -92,14 +101,19 @@ class Delivery:
 
     def is_due(self, entry: Entry) -> bool:
         """Whether a Subscription is to be told that it is still attended to."""
-        if not entry.wanted.heartbeat or not entry.since or entry.wanted.status == "requested":
+        if (
+            not entry.wanted.heartbeat
+            or entry.wanted.kind != "rest-hook"
+            or not entry.since
+            or entry.wanted.status == "requested"
+        ):
             return False
         last = self._spoken.setdefault(entry.wanted.id, time.monotonic())
         return time.monotonic() - last >= entry.wanted.heartbeat
 
     async def _activate(self, entry: Entry) -> bool:
         """Whether it was: who is told of a topic takes a handshake first."""
-        if entry.wanted.topic and not await self._said(entry, "handshake"):
+        if entry.wanted.topic and entry.wanted.kind == "rest-hook" and not await self._said(entry, "handshake"):
             return False
         at = await self._state(entry, "active")
         now = self._table.get(entry.wanted.id)
@@ -113,17 +127,12 @@ class Delivery:
 
     async def _tell(self, entry: Entry, rights: Grant, found: Sequence[tuple[str, Queued]]) -> bool:
         """Tell of some versions in one notification; whether to go on with the next."""
-        seen = await self._around.seen_by(rights, entry.holder.base)
-        ready: list[tuple[Queued, bool]] = []
-        for key, queued in found:
-            shown = await is_shown(seen, queued.type, queued.id)
-            if not shown and (not queued.number or not entry.wanted.topic):
-                # Hidden, or deleted, since: it has no number yet, so that nothing tells that it was there.
-                await self._done(entry.wanted.id, [key])
-                continue
-            ready.append((await self._numbered(entry.wanted.id, key, queued), shown))
+        ready = await self._ready(entry, rights, found)
         if not ready:
             return True
+        if entry.wanted.kind == "email":
+            await self._mailed(entry, ready[-1][0], [key for key, _ in found])
+            return False
         try:
             sent = await self._sent(entry, rights, ready)
         except Unavailable:
@@ -136,6 +145,35 @@ class Delivery:
         if entry.wanted.status == "error":
             await self._state(entry, "active")
         return True
+
+    async def _ready(
+        self, entry: Entry, rights: Grant, found: Sequence[tuple[str, Queued]]
+    ) -> list[tuple[Queued, bool]]:
+        """Those that are told of, numbered, and whether each may be named."""
+        seen = await self._around.seen_by(rights, entry.holder.base)
+        ready: list[tuple[Queued, bool]] = []
+        for key, queued in found:
+            shown = await is_shown(seen, queued.type, queued.id)
+            if not shown and (not queued.number or not entry.wanted.topic):
+                # Hidden, or deleted, since: it has no number yet, so that nothing tells that it was there.
+                await self._done(entry.wanted.id, [key])
+                continue
+            ready.append((await self._numbered(entry.wanted.id, key, queued), shown))
+        return ready
+
+    async def _mailed(self, entry: Entry, last: Queued, keys: Sequence[str]) -> None:
+        """Have a mail say that there is something: of one commit with what it told of."""
+        id, to = entry.wanted.id, mailbox(entry.wanted.endpoint)
+        now = self._table.get(id)
+        if now is None or to is None:
+            return
+        notice = Notice(f"subscription {entry.wanted.holder} {last.number}", to, *self._pace.words)
+        await self._table.keep(
+            id,
+            replace(now.state, failures=0, again=time.time() + MAIL_SECONDS),
+            *Outbox.kept(notice),
+            *(Drop(kept.QUEUE, key) for key in keys),
+        )
 
     async def _taken(self, entry: Entry, sent: Sent) -> bool:
         try:
@@ -250,3 +288,10 @@ class Delivery:
             return 0
         await self._table.reload(entry.wanted.id)
         return answer.at or 0
+
+
+def _at_once(wanted: Wanted) -> int:
+    """How many events one notification tells of at most."""
+    if wanted.kind == "email":
+        return _MAILED
+    return max(wanted.max_count, 1) if wanted.topic else 1

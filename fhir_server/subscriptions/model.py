@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,10 @@ _GUIDE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/back
 FILTER, CONTENT = f"{_GUIDE}filter-criteria", f"{_GUIDE}payload-content"
 HEARTBEAT, TIMEOUT, MAX_COUNT = (f"{_GUIDE}{name}" for name in ("heartbeat-period", "timeout", "max-count"))
 CONTENTS = frozenset({"empty", "id-only", "full-resource"})
+#: RFC 6068, of one plain address of RFC 5321 §4.1.2.
+_MAILTO = re.compile(
+    r"mailto:([A-Za-z0-9!#$&'*+\-/=^_`{|}~]+(?:\.[A-Za-z0-9!#$&'*+\-/=^_`{|}~]+)*@(?:[A-Za-z0-9\-]+\.)+[A-Za-z]{2,})"
+).fullmatch
 #: Media types of a payload.
 JSON, XML = ("application/fhir+json", "application/json"), ("application/fhir+xml", "application/xml")
 
@@ -121,6 +126,12 @@ def ends(tree: Mapping[str, Any]) -> datetime | None:
     except (KeyError, ValueError):
         return None
     return found if found.tzinfo is not None else None
+
+
+def mailbox(endpoint: str) -> str | None:
+    """The address of a `mailto:` that has one and nothing else; None of any other."""
+    found = _MAILTO(endpoint)
+    return found[1] if found is not None and len(found[1]) <= 254 else None
 
 
 def media_type(said: object) -> str:

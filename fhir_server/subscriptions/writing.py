@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fhir_server.access.grant import held
+from fhir_server.access.write_rules import administers
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Forbidden, Invalid, Issue
 from fhir_server.interactions.exchange import Context
@@ -40,6 +41,7 @@ from fhir_server.subscriptions.model import (
     XML,
     ends,
     extensions,
+    mailbox,
     media_type,
     tag,
     topic_of,
@@ -50,7 +52,7 @@ from fhir_server.subscriptions.owners import owner
 MOST = 100
 #: Headers of a channel, and characters of each.
 MOST_HEADERS, LONGEST_HEADER = 20, 8_192
-_CHANNELS = ("rest-hook",)
+_CHANNELS = ("rest-hook", "email")
 #: Extension of a topic's channel → its least and greatest value: seconds, seconds, events.
 _BOUNDS = ((HEARTBEAT, 5, 86_400), (TIMEOUT, 0, 3_600), (MAX_COUNT, 1, 100))
 _HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?::[ \t]*([\t\x20-\x7e\x80-\xff]*))?").fullmatch
@@ -84,9 +86,11 @@ def _wrong_channel(channel: Mapping[str, Any]) -> Iterator[Issue]:
     if channel.get("type") not in _CHANNELS:
         words = f"Channels of this server are {', '.join(_CHANNELS)}."
         yield _said(words, "channel.type", "not-supported")
-    if channel.get("type") == "rest-hook" and not channel.get("endpoint"):
+    endpoint, payload = channel.get("endpoint"), channel.get("payload")
+    if channel.get("type") == "rest-hook" and not endpoint:
         yield _said("A rest-hook has an endpoint.", "channel.endpoint", "required")
-    payload = channel.get("payload")
+    if channel.get("type") == "email":
+        yield from _wrong_mail(channel)
     if payload is not None and media_type(payload) not in (*JSON, *XML):
         yield _said("The payload is FHIR in JSON or XML, or there is none.", "channel.payload", "not-supported")
     headers = channel.get("header") or []
@@ -97,6 +101,17 @@ def _wrong_channel(channel: Mapping[str, Any]) -> Iterator[Issue]:
         if found is None or found[1].lower() in _RESERVED:
             # Never with its words: they are a secret.
             yield _said("It is not `Name: value` of a header that may be sent.", f"channel.header[{n}]")
+
+
+def _wrong_mail(channel: Mapping[str, Any]) -> Iterator[Issue]:
+    """What no mail is told of: mails go through others' hands, and say that there is something, and no more."""
+    if mailbox(str(channel.get("endpoint", ""))) is None:
+        yield _said("A mail goes to mailto: and one address.", "channel.endpoint", "required")
+    content = extensions(channel.get("_payload"), CONTENT)
+    if channel.get("payload") is not None or (content and content[0] != "empty"):
+        yield _said("A mail has no payload, and of a topic empty content.", "channel.payload", "not-supported")
+    if channel.get("header"):
+        yield _said("A mail has no headers of the subscriber's.", "channel.header", "not-supported")
 
 
 def _wrong_criteria(context: Context, tree: Mapping[str, Any]) -> Iterator[Issue]:
@@ -189,12 +204,16 @@ async def judge(context: Context, change: Change) -> None:
     """Refuse a Subscription to what its writer may not search, or one more than they may have.
 
     Raises:
-        Forbidden: no scope lets them search and read the type (403).
+        Forbidden: no scope lets them search and read the type, or have others written to (403).
         Invalid: they have as many as anybody may (422).
     """
     caller, tree = context.repository, change.tree
     if change.as_server or caller.grant == ENGINE or tree is None:
         return
+    if tree["channel"].get("type") == "email" and not administers(caller.grant):
+        # Whoever writes to an address that nobody confirmed answers for it.
+        words = "Mails are asked for by software that an administrator of this server admitted."
+        raise Forbidden(words, "Subscription.channel.type")
     type = type_of(str(tree.get("criteria", "")))
     for verb in "sr":
         caller.require(type, verb)

@@ -25,5 +25,5 @@ SUBSCRIPTIONS = Service(
         "backport-subscription-status": f"{_ENGINE}.operations:status",
         "backport-subscription-events": f"{_ENGINE}.operations:events",
     },
-    attends=f"{_ENGINE}.engine:attend",
+    attends="fhir_server.space.subscriptions.attending:attend",
 )
