@@ -29,7 +29,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
     "patient": ("/mon-dossier", "/mes-messages", "/mon-agenda", "/auth/me", "/mes-applications", "/signalements"),
     "parent": ("/mon-dossier", "/mes-messages", "/mes-applications"),
     "aidante": ("/mes-applications",),
-    "medecin": ("/patients", "/messages", "/outils", "/auth/me"),
+    "medecin": ("/patients", "/messages", "/agenda", "/outils", "/auth/me"),
     "cardiologue": ("/outils",),
     "editeur": ("/referencement", "/referencement/nouveau"),
     "verification": ("/referencement", "/signalements"),
@@ -90,7 +90,9 @@ async def links(page: Page, root: str) -> list[str]:
 def is_page(path: str) -> bool:
     # A provider's page is its own; a file, and what is for software, is no page.
     other = ("/auth/with/", "/health/", "/openapi.json")
-    return not path.startswith(other) and not re.search(r"analyse-impact|/export\?|/contenu|_format=(json|xml)", path)
+    return not path.startswith(other) and not re.search(
+        r"analyse-impact|/export\?|/contenu|\.ics|_format=(json|xml)", path
+    )
 
 
 @pytest.mark.parametrize("login", PEOPLE)

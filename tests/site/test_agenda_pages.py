@@ -358,26 +358,3 @@ async def test_a_notice_leads_to_the_agenda_it_is_of(space: Space, nathalie: Bro
     action = page.xpath("//form[.//input[@name='notice']]/@action")[0]
     answer = await send(nathalie, action, "/mes-notifications", notice=id)
     assert answer.url.path == MINE
-
-
-async def test_prevention_shows_why_and_is_answered_and_refused(space: Space, nathalie: Browser) -> None:
-    born = datetime.now(PARIS).date() - timedelta(days=70)
-    await kept(space.house, {"resourceType": "Patient", "id": "p2", "birthDate": born.isoformat(), "gender": "female",
-                             "name": [{"family": "AUTRE", "given": ["Ana"]}]})  # fmt: skip
-    here = "/mon-agenda/p2/prevention"
-    page = document(await nathalie.http.get(here))
-    assert "Examen de santé de l’enfant : 2 mois" in said(page) and "Certificat 1" in said(page)
-    cards = page.xpath("//article")
-    assert len(cards) > 20 and all("Pourquoi : " in one.text_content() for one in cards)
-    [start] = page.xpath("//form[input[@value='exam-m2']]/input[@name='start']/@value")
-    given = {"code": "exam-m2", "start": start}
-    today = datetime.now(PARIS).date().isoformat()
-    page = document(await send(nathalie, here, here, act="done", executed=today, **given))
-    assert "C’est enregistré." in said(page) and "fait le" in said(page)
-    page = document(await send(nathalie, here, here, act="refuse", **given))
-    assert "Refusé" in said(page)
-    assert "Refusé" not in said(document(await send(nathalie, here, here, act="accept", **given)))
-    for wrong in ({"act": "done", "executed": "2199-01-01"}, {"act": "done", "executed": "x"}, {"act": "?"}):
-        page = document(await send(nathalie, here, here, **{**given, **wrong}), 400)
-        assert page.xpath("//div[@role='alert']//li") and not page.xpath("//div[@role='alert']//li[@lang='en']"), wrong
-    assert (await nathalie.http.get("/mon-agenda/p3/prevention")).status_code == 404

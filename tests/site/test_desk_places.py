@@ -59,7 +59,7 @@ PLACES = {
         "/mes-acces",
         "/catalogue",
     ],
-    "docteur": ["/patients", "/messages", "/mes-notifications", "/outils", "/catalogue"],
+    "docteur": ["/patients", "/messages", "/agenda", "/mes-notifications", "/outils", "/catalogue"],
 }
 
 

@@ -72,7 +72,7 @@ async def entries(asking: Asking, of: Month, zone: ZoneInfo) -> tuple[list[Entry
     """What is in a month, the earliest first; and whether that is not all."""
     start, end = of.begins(zone), of.after.begins(zone)
     whose = [("patient", f"Patient/{asking.grant.patient}"), ("_count", str(COUNT)), ("_sort", "date")]
-    when = [("date", f"ge{_said(start - LONGEST)}"), ("date", f"lt{_said(end)}")]
+    when = between("date", start - LONGEST, end)
     trees: list[Tree] = []
     known: dict[str, Known | Tree] = {}
     cursor = ""
@@ -86,6 +86,11 @@ async def entries(asking: Asking, of: Month, zone: ZoneInfo) -> tuple[list[Entry
             break
     shown = [one for tree in trees if (one := entry(tree, known, zone)) is not None]
     return sorted((one for one in shown if one.start < end and _last(one) >= start), key=_order), bool(cursor)
+
+
+def between(name: str, low: datetime, high: datetime) -> list[tuple[str, str]]:
+    """The criteria of a date parameter from an instant on, before another."""
+    return [(name, f"ge{_said(low)}"), (name, f"lt{_said(high)}")]
 
 
 def by_day(found: list[Entry], of: Month) -> list[tuple[date, list[Entry]]]:

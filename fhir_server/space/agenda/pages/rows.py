@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.space.service import Surroundings
-from fhir_server.space.visitors import acts
+from fhir_server.space.visitors import acts, professional
 
 _MINE = "/mon-agenda/{patient}"
 
@@ -25,8 +25,20 @@ ROWS: tuple[Page, ...] = (
     Page("POST", f"{_MINE}/nouveau", "entry:add", acts, long=True),
     Page("GET", f"{_MINE}/prevention", "prevention:show", acts),
     Page("POST", f"{_MINE}/prevention", "prevention:say", acts),
+    Page("GET", f"{_MINE}/calendrier", "exporting:show", acts),
+    Page("POST", f"{_MINE}/calendrier", "exporting:choose", acts),
+    Page("GET", f"{_MINE}/agenda.ics", "exporting:export", acts),
     Page("GET", f"{_MINE}/{{appointment}}", "entry:show", acts),
     Page("POST", f"{_MINE}/{{appointment}}", "entry:change", acts, long=True),
+    Page(
+        "GET",
+        "/agenda",
+        "day:show",
+        professional,
+        label=("Agenda du jour", "Day’s agenda"),
+        about=("Rendez-vous et créneaux, par heure", "Appointments and slots, by hour"),
+        rank=25,
+    ),
 )
 
 
