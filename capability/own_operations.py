@@ -358,6 +358,20 @@ OWN: tuple[dict[str, Any], ...] = (
         ],
     },
     {
+        "id": "Patient-import-agenda",
+        "name": "ImportAgenda",
+        "code": "import-agenda",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [
+            {"name": "calendar", "use": "in", "min": 1, "max": "1", "type": "Binary"},
+            {"name": "imported", "use": "out", "min": 1, "max": "1", "type": "integer"},
+            {"name": "left", "use": "out", "min": 1, "max": "1", "type": "integer"},
+            {"name": "shortened", "use": "out", "min": 1, "max": "1", "type": "integer"},
+        ],
+    },
+    {
         "id": "Patient-prevention",
         "name": "Prevention",
         "code": "prevention",

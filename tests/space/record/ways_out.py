@@ -256,6 +256,7 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Appointment-reminders": (),
     "Patient-calendar-address": (post("Patient/a/$calendar-address?action=show"),),
     "Patient-export-agenda": (get("Patient/a/$export-agenda"),),
+    "Patient-import-agenda": (),
     "Patient-prevention": (get("Patient/a/$prevention"),),
     "Patient-prevention-mark": (),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.

@@ -12,6 +12,7 @@ CALENDAR = Service(
     operations={
         "Patient-calendar-address": f"{_HERE}.operations:choose",
         "Patient-export-agenda": f"{_HERE}.operations:export",
+        "Patient-import-agenda": f"{_HERE}.importing:take_in",
     },
     pages=f"{_HERE}.rows:pages",
 )
