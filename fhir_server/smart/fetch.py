@@ -25,6 +25,13 @@ SECONDS = 5.0
 _INTERNAL = (".localhost", ".local", ".internal", ".home.arpa", ".invalid", ".test", ".onion", ".lan", ".corp")
 
 
+#: IPv6 of the public network (RFC 4291 §2.4), what of it leads on to an IPv4 address of anybody's choice (6to4, RFC
+#: 3056), and addresses by which a network translates to IPv4 (NAT64, RFC 6052 §2.1): judged as what they lead to.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_SIX_TO_FOUR = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv4Network("192.88.99.0/24"))
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+
+
 class Refused(Exception):
     """The address may not be fetched, or did not answer as it must; says which in words without the answer."""
 
@@ -70,10 +77,23 @@ def public(url: str, loopback: bool = False) -> bool:
         # A number, or a name without a dot, is an address in disguise or a machine of the network it is read in.
         outside = "." in host and not host.endswith(_INTERNAL) and not host.rpartition(".")[2].isdigit()
     else:
-        own, outside = address.is_loopback, address.is_global and not address.is_multicast
+        own, outside = address.is_loopback, _is_outside(address)
     if own and loopback:
         return parts.scheme in ("http", "https")
     return parts.scheme == "https" and outside
+
+
+def _is_outside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is one of the public network, whichever network this machine is in."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _TRANSLATED:
+            return _is_outside(ipaddress.IPv4Address(address.packed[-4:]))
+        if address not in _UNICAST:
+            return False
+    # What Python's registry says of these differs by its version.
+    if any(address.version == one.version and address in one for one in _SIX_TO_FOUR):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 async def fetch(url: str, loopback: bool = False) -> Answer:
@@ -181,6 +201,6 @@ async def _checked(host: str, port: int, scheme: str, loopback: bool) -> str:
         return str(addresses[0])
     if scheme != "https":
         raise Refused("Only https is fetched.")
-    if not addresses or not all(one.is_global and not one.is_multicast for one in addresses):
+    if not addresses or not all(_is_outside(one) for one in addresses):
         raise Refused("The host is not on the public network.")
     return str(addresses[0])

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from fhir_server.smart import lifetimes
-from fhir_server.smart.fetch import Refused, fetch
+from fhir_server.smart.fetch import Refused, fetch, public
 from tests.server.closed import BASE, ROOT, TOKEN, Space
 from tests.smart.browser import CALLBACK, PASSWORD, Browser, a_person, an_app, answered, launched
 
@@ -199,6 +199,12 @@ async def test_mix_up(space: Space) -> None:
         "https://10.0.0.1/jwks",
         "https://[::1]/jwks",
         "https://[::ffff:10.0.0.1]/jwks",
+        # What leads on to an IPv4 address: RFC 4291 §2.5.5.1, RFC 3056, RFC 6052; RFC 3879 of one network alone.
+        "https://[::10.0.0.1]/jwks",
+        "https://[2002:a00:1::1]/jwks",
+        "https://[64:ff9b::169.254.169.254]/jwks",
+        "https://192.88.99.1/jwks",
+        "https://[fec0::1]/jwks",
         "http://example.org/jwks",
         "file:///etc/passwd",
         "https://user@192.168.0.1/jwks",
@@ -206,8 +212,15 @@ async def test_mix_up(space: Space) -> None:
     ],
 )
 async def test_ssrf_through_jwks_uri(url: str) -> None:
-    with pytest.raises(Refused):
+    assert not public(url)
+    with pytest.raises(Refused, match=r"public network|Only https|plain URL|no address"):
         await fetch(url)
+
+
+def test_addresses_of_the_public_network_are_asked() -> None:
+    """A network of IPv6 alone reaches IPv4 through NAT64 (RFC 6052 §2.1)."""
+    for host in ("8.8.8.8", "[2001:4860:4860::8888]", "[64:ff9b::8.8.8.8]", "example.org"):
+        assert public(f"https://{host}/jwks")
 
 
 @pytest.mark.parametrize("alg", ["none", "HS256"])

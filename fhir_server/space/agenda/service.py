@@ -6,7 +6,7 @@ https://interop.esante.gouv.fr/ig/fhir/gap, domain file §2.8.
 from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.agenda import authors, booking, reading_rules, writing
+from fhir_server.space.agenda import answers, authors, booking, reading_rules, writing
 from fhir_server.space.agenda.availability import step
 from fhir_server.space.service import Service
 
@@ -16,7 +16,7 @@ _APPOINTMENTS, _SLOTS = frozenset({"Appointment"}), frozenset({"Slot"})
 AGENDA = Service(
     "agenda",
     opens=f"{_HERE}.reminders.keeping:opened",
-    rules=reading_rules.RULES,
+    rules=(*reading_rules.RULES, *answers.RULES),
     ruled=f"{_HERE}.labels:rules",
     demands={"Schedule": f"{_HERE}.demands:schedules", "Slot": f"{_HERE}.demands:slots"},
     steps=(
@@ -25,6 +25,7 @@ AGENDA = Service(
         Step("availability", frozenset({"Schedule"}), validate=step.validate),
         Step("appointments", _APPOINTMENTS, judge=writing.judge, complete=booking.complete),
         Step("bookings", _APPOINTMENTS | _SLOTS, together=booking.together),
+        Step("answers", frozenset({"AppointmentResponse"}), complete=answers.complete),
         Step("slots", _SLOTS, complete=booking.keep_filled),
     ),
     operations={
