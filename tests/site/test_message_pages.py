@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import pytest_asyncio
 
+from fhir_server.space.messages.pages.correspondents import called
 from tests.server.closed import Space, serving
 from tests.site.accessible import document, errors, said
 from tests.site.records import PDF, a_record, send, signed_in
@@ -113,3 +115,12 @@ async def test_nobody_else_opens_a_conversation(space: Space) -> None:
     for browser, address in ((other, here), (other, f"/mes-messages/p2/{id}"), (stranger, f"/messages/{id}")):
         assert (await browser.http.get(address)).status_code == 404, address
     assert (await stranger.http.get("/messages/ecrire/p1")).headers["location"] == "/patients"
+
+
+@pytest.mark.parametrize(
+    ("code", "written"), [("MME", "Mme"), ("M", "M."), ("DR", "Dr"), ("PR", "Pr"), ("Docteur", "Docteur")]
+)
+def test_titles_are_written_as_people_write_them(code: str, written: str) -> None:
+    """Names come from the directory with the codes of its nomenclatures (NOS TRE_R81, TRE_R11)."""
+    tree = {"name": [{"prefix": [code], "given": ["Anne", "Marie"], "family": "DEMO"}]}
+    assert called("Practitioner/1", {"Practitioner/1": tree}) == f"{written} Anne DEMO"

@@ -97,6 +97,10 @@ async def mailboxes(guest: Guest[Surroundings], here: Correspondent) -> list[tup
     return [(one, name) for name, one in reversed(by_name.items())]
 
 
+#: Civilities and titles as the national directory codes them (NOS TRE_R81, TRE_R11) → as they are written in French.
+_TITLES = {"M": "M.", "MME": "Mme", "MLLE": "Mlle", "DR": "Dr", "PR": "Pr"}
+
+
 def called(reference: str, known: Mapping[str, Mapping[str, Any]]) -> str:
     """The name of a sender or recipient; "" where it is not known to the reader."""
     tree = known.get(reference, {})
@@ -104,7 +108,8 @@ def called(reference: str, known: Mapping[str, Mapping[str, Any]]) -> str:
     if isinstance(name, str):
         return name
     for one in name if isinstance(name, list) else ():
-        return " ".join([*(one.get("prefix") or ()), *(one.get("given") or ())[:1], one.get("family", "")]).strip()
+        titles = (_TITLES.get(title, title) for title in one.get("prefix") or ())
+        return " ".join([*titles, *(one.get("given") or ())[:1], one.get("family", "")]).strip()
     if tree.get("resourceType") != "PractitionerRole":
         return ""
     both = (called(local(tree.get(name)), known) for name in ("practitioner", "organization"))
