@@ -74,9 +74,9 @@ def written(body: bytes, at: int, number: int, uid: str, shown: Shown) -> bytes:
     return lines
 
 
-def each(versions: Sequence[tuple[bytes, int, int, str]], shown: Shown) -> list[bytes]:
+def each(versions: Sequence[tuple[bytes, int, int, str, Shown]]) -> list[bytes]:
     """`written` of each, same order."""
-    return [written(*one, shown) for one in versions]
+    return [written(*one) for one in versions]
 
 
 def _local(micros: int) -> datetime:

@@ -20,6 +20,7 @@ from fhir_server.fhir.version import VERSION
 from fhir_server.space.agenda.calendar.addresses import Shown
 from fhir_server.space.agenda.calendar.envelope import calendar
 from fhir_server.space.agenda.calendar.events import CANCELLED, each
+from fhir_server.space.agenda.reminders.keeping import Reminders
 from fhir_server.space.paris import PARIS
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Filter, Not, Range, Refers, Token, both, either
@@ -65,19 +66,28 @@ class Calendars:
         """The calendar of a patient (id), as the caller of `seen` may see it."""
         versions = await _versions(seen, patient, now, "body")
         host = _host(seen.base)
-        keys = [(one.id, one.version, shown) for one in versions]
+        told = await self._told(versions, patient, shown)
+        keys = [(one.id, one.version, how) for one, how in zip(versions, told, strict=True)]
         known = [self._written.get(key) for key in keys]
-        lacking = [one for one, text in zip(versions, known, strict=True) if text is None]
-        asked = [(one.body, one.at, one.version, f"{one.id}@{host}") for one in lacking]
-        made = each(asked, shown) if len(asked) <= FEW else await aside(each, asked, shown)
-        self._remember([(one.id, one.version, shown) for one in lacking], made)
+        lacking = [n for n, text in enumerate(known) if text is None]
+        some = [(versions[n], told[n]) for n in lacking]
+        asked = [(one.body, one.at, one.version, f"{one.id}@{host}", how) for one, how in some]
+        made = each(asked) if len(asked) <= FEW else await aside(each, asked)
+        self._remember([keys[n] for n in lacking], made)
         further = iter(made)
         body = calendar(next(further) if text is None else text for text in known)
-        return Feed(body, _tag(versions, shown, host), max((one.at for one in versions), default=None))
+        return Feed(body, _tag(versions, told, host), max((one.at for one in versions), default=None))
 
     async def tag(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> str:
         """The entity-tag of `feed`, for less."""
-        return _tag(await _versions(seen, patient, now, "head"), shown, _host(seen.base))
+        versions = await _versions(seen, patient, now, "head")
+        return _tag(versions, await self._told(versions, patient, shown), _host(seen.base))
+
+    async def _told(self, versions: Sequence[Version], patient: str, shown: Shown) -> list[Shown]:
+        """What is told of each: with the reminders that the patient's side chose for it."""
+        reminders: Reminders = self.around.service("agenda")
+        chosen = await reminders.chosen_each([one.id for one in versions], patient)
+        return [Shown(shown.content, tuple(sorted({*shown.alarms, *minutes}))) for minutes in chosen]
 
     def _remember(self, keys: Sequence[tuple[str, int, Shown]], made: Sequence[bytes]) -> None:
         self._written.update(zip(keys, made, strict=True))
@@ -102,9 +112,10 @@ async def _versions(seen: Repository, patient: str, now: datetime, want: Want) -
     return sorted(page.versions, key=lambda one: one.id)
 
 
-def _tag(versions: Sequence[Version], shown: Shown, host: str) -> str:
+def _tag(versions: Sequence[Version], told: Sequence[Shown], host: str) -> str:
     """RFC 9110 §8.8.1: strong, since what it is made of says every byte."""
-    said = [VERSION, host, repr(shown), *(f"{one.id}/{one.version}/{one.at}" for one in versions)]
+    each_said = (f"{v.id}/{v.version}/{v.at}/{how.content}/{how.alarms}" for v, how in zip(versions, told, strict=True))
+    said = [VERSION, host, *each_said]
     return f'"{hashlib.sha256(chr(10).join(said).encode()).hexdigest()[:32]}"'
 
 

@@ -218,6 +218,19 @@ async def test_unchanged_is_304_and_a_change_moves_the_event(house: House, web: 
     assert answer.status_code == 200 and id not in events(answer)
 
 
+async def test_the_reminders_that_a_person_chose_are_alarms(house: House, web: httpx.AsyncClient) -> None:
+    id = await booked(house, days=14)
+    path = await subscribed(house, alarm=60)
+    tag = (await web.get(path)).headers["etag"]
+    before = {"value": 1, "system": "http://unitsofmeasure.org", "code": "d"}
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "before", "valueDuration": before}]}
+    assert (await ask(house, "patient", "POST", f"Appointment/{id}/$remind", asked)).status == 200
+    found = await web.get(path, headers={"If-None-Match": tag})
+    assert found.status_code == 200
+    triggers = [one["TRIGGER"].dt for one in events(found)[id].walk("VALARM")]
+    assert triggers == [timedelta(minutes=-60), timedelta(days=-1)]
+
+
 async def test_what_is_long_past_far_ahead_of_others_or_long_cancelled_is_not_in_it(
     house: House, web: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
