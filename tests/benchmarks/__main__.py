@@ -24,6 +24,7 @@ PARTS = (
     "starting",
     "record",
     "messages",
+    "agenda",
     "mail",
     "live",
     "beside",
@@ -85,6 +86,10 @@ class Bench:
             from tests.benchmarks.messages import messages
 
             yield from messages(self.base, 10_000, seconds)
+        elif name == "agenda":
+            from tests.benchmarks.agenda import agenda
+
+            yield from agenda(self.base, 1_000_000 if self.options.million else self.options.slots, seconds)
         elif name == "mail":
             from tests.benchmarks.mail import mail
 
@@ -134,6 +139,7 @@ def _options() -> argparse.Namespace:
         help="carry the curve on to 1,000,000 resources, and the records to 1,000,000 documents",
     )
     parser.add_argument("--documents", type=int, default=20_000, help="in the records that are measured")
+    parser.add_argument("--slots", type=int, default=100_000, help="in the agendas that are measured")
     parser.add_argument("--mails", type=int, default=200, help="of 5 MB, after which memory is looked at")
     parser.add_argument("--size", type=float, default=1.0, help="of the long requests, as a part of the largest")
     parser.add_argument("--traces", type=int, default=10_000_000, help="appended to the store that keeps them")
