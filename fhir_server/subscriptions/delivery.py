@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 BACK_OFF = (1, 5, 15, 60, 300, 900, 3_600, 3_600, 4 * 3_600, 8 * 3_600, 12 * 3_600, 18 * 3_600)
 #: From so many failures in a row on the Subscription says that it is in error.
 IN_ERROR = 3
+#: Who fails while more than so many wait is turned off at once.
+MOST_WAITING = 100_000
 _DAY = 86_400
 #: A mail tells of so many events at most, and the next is not before so many seconds are over.
 _MAILED, MAIL_SECONDS = 100, 3_600
@@ -261,7 +263,7 @@ class Delivery:
         if (entry := self._table.get(id)) is None:
             return
         failures = entry.state.failures + 1
-        if failures > len(self._pace.back_off):
+        if failures > len(self._pace.back_off) or await kept.waiting(self._around.records, id) > MOST_WAITING:
             await self._state(entry, "off", f"Turned off after {failures} failures. {words}")
             return
         again = time.time() + self._pace.back_off[failures - 1]

@@ -106,6 +106,12 @@ async def counted(records: Records, id: str) -> int:
     return int(await records.get(COUNTS, id) or b"0")
 
 
+async def waiting(records: Records, id: str) -> int:
+    """About how many were not told yet: those between that were hidden count too."""
+    first = await queued(records, id, 1)
+    return await counted(records, id) - int(first[0][0].rpartition("\n")[2]) + 1 if first else 0
+
+
 def queue(id: str, last: int, found: Sequence[Queued]) -> list[Keep | Drop]:
     """The changes that queue versions after the number `last`."""
     kept: list[Keep | Drop] = [

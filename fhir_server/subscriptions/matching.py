@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/subscription.html. What a search would not show is not t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from fhir_server.jobs.feed_reader import Taken
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.changes import Changed
-from fhir_server.store.filters import NOTHING, Filter
+from fhir_server.store.filters import NOTHING, Filter, Index
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Drop, Keep, Version
 from fhir_server.subscriptions import kept
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 #: Bytes of versions that are judged at once.
 _MOST_BYTES = 8_000_000
+#: Versions judged before others have their turn: a few milliseconds.
+_AT_ONCE = 100
+#: A version, and what can be searched of it.
+Made = tuple[Version, Index]
 _log = logging.getLogger(__name__)
 
 
@@ -92,21 +97,22 @@ class Matching:
             self._compiled[wanted.id] = (by, found)
         return found
 
-    async def _versions(self, changed: Sequence[Changed]) -> list[Version]:
+    async def _versions(self, changed: Sequence[Changed]) -> list[Made]:
         """Those of changes that made a resource, with what can be searched of it."""
         own, keys = self._around.repository(), [(c.type, c.id, c.version) for c in changed if c.method != "DELETE"]
-        found: list[Version] = []
+        found: list[Made] = []
         at = 0
         while at < len(keys):
             part = await own.vread_many(keys[at : at + 200], _MOST_BYTES)
-            found += [one for one in part if one is not None]
+            found += [(one, unpack(one.own)) for one in part if one is not None]
+            await asyncio.sleep(0)
             at += max(len(part), 1)
         return found
 
-    async def _concerning(self, entry: Entry, versions: Sequence[Version]) -> list[Queued]:
+    async def _concerning(self, entry: Entry, versions: Sequence[Made]) -> list[Queued]:
         """The versions that a Subscription is told of."""
         wanted = interactions(entry.wanted.criteria)
-        mine = [one for one in versions if one.type == entry.type and entry.lasts_at(one.at) and _made(one) in wanted]
+        mine = [one for one in versions if _may(entry, one[0]) and _made(one[0]) in wanted]
         if not mine:
             return []
         try:
@@ -118,7 +124,7 @@ class Matching:
             seen = await self._around.seen_by(rights, entry.holder.base)
             # As the subscriber's own search would find them: what it may not see is in no answer.
             visible = seen.visible({entry.type: self._criteria(entry)}).get(entry.type, NOTHING)
-            found = [one for one in mine if await _satisfies(seen, visible, one)]
+            found = await _satisfying(seen, visible, mine)
             there = await seen.there([(one.type, one.id) for one in found])
             return [_queued(one) for one in found if (one.type, one.id) in there]
         except Unavailable:
@@ -143,9 +149,19 @@ async def rights_of(around: Surroundings, holder: Holder) -> Grant | None:
     return await around.renewed(holder.held)
 
 
-async def _satisfies(seen: Repository, visible: Filter, version: Version) -> bool:
-    judge = seen.sight.judge
-    return await judge.satisfies(visible, version.type, version.id, unpack(version.own), version.at)
+def _may(entry: Entry, version: Version) -> bool:
+    return version.type == entry.type and entry.lasts_at(version.at)
+
+
+async def _satisfying(seen: Repository, visible: Filter, versions: Sequence[Made]) -> list[Version]:
+    judge, found = seen.sight.judge, list[Version]()
+    for n, (version, index) in enumerate(versions, 1):
+        if await judge.satisfies(visible, version.type, version.id, index, version.at):
+            found.append(version)
+        if n % _AT_ONCE == 0 or n == len(versions):
+            # What is matched is in memory: requests have their turn between.
+            await asyncio.sleep(0)
+    return found
 
 
 async def is_shown(seen: Repository, type: str, id: str) -> bool:

@@ -203,3 +203,16 @@ async def test_it_ends_when_it_says(space: Space) -> None:
         await space.fhir("POST", "Observation", token, json=an_observation("end"))
         await asyncio.sleep(0.4)
         assert not hook.got
+
+
+async def test_what_waits_for_who_fails_has_a_bound(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_server.subscriptions.delivery.MOST_WAITING", 3)
+    token = await space.backend_token()
+    async with receiving() as hook:
+        hook.answer = 500
+        id = await subscribed(space, token, a_subscription(hook.address, "Observation?code=bound"))
+        entries = [{"resource": an_observation("bound"), "request": {"method": "POST", "url": "Observation"}}] * 4
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        assert (await space.fhir("POST", "", token, json=bundle)).is_success
+        await until(lambda: _is(space, token, id, "off"))
+        assert len(hook.got) == 1
