@@ -24,7 +24,7 @@ from tests.server.listening import listening
 from tests.server.people import kept
 from tests.space.messages.exchange import DOCTOR, A, a_patient, message
 from tests.space.record.callers import Tree
-from tests.space.record.test_write_matrix import a_practitioner
+from tests.space.record.writers import a_practitioner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

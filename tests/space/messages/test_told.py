@@ -14,7 +14,7 @@ from fhir_server.space.notices import centre
 from tests.server.people import kept
 from tests.space.mailboxes.directory import mailbox
 from tests.space.messages.exchange import CLINIC, DOCTOR, A, ago, ask, message, sent
-from tests.space.record.test_write_matrix import a_practitioner
+from tests.space.record.writers import a_practitioner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
