@@ -58,8 +58,9 @@ async def send(sent: Sent, loopback: bool = False) -> None:
         async with asyncio.timeout(sent.seconds):
             status = await _answered(sent, loopback)
     except (Refused, httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        words = str(error) if isinstance(error, Refused) else f"It could not be reached: {type(error).__name__}."
-        raise Failed(words) from None
+        # In the same words whatever its name leads to: what there is of the network here is not told.
+        refused = "It has no address that notifications are sent to." if isinstance(error, Refused) else ""
+        raise Failed(refused or f"It could not be reached: {type(error).__name__}.") from None
     if not 200 <= status < 300:
         raise Failed(f"It answered {status}.")
 

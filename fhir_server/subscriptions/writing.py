@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fhir_server.access.grant import held
+from fhir_server.access.repository import Repository
 from fhir_server.access.write_rules import administers
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Forbidden, Invalid, Issue
 from fhir_server.interactions.exchange import Context
+from fhir_server.interactions.lots import Lot
 from fhir_server.interactions.pipeline import Change
 from fhir_server.smart.fetch import Refused, pinned, public
 from fhir_server.store.filters import Token
@@ -159,7 +161,8 @@ async def arrange(context: Context, change: Change) -> Change:
     """The Subscription as it is stored: asked for, its owner named by a tag, its headers by their names alone.
 
     Raises:
-        Invalid: a header has no value, and had none before (422).
+        Invalid: a header has no value, and had none for that endpoint before (422); what its owner turned off is
+            turned on by another.
     """
     grant, tree = context.repository.grant, change.tree
     if change.as_server or grant == ENGINE or context.records is None:
@@ -168,12 +171,19 @@ async def arrange(context: Context, change: Change) -> Change:
     before = None if change.before is None or change.before.deleted else parse(change.before.body)
     known = None if before is None else await holder(context.records, tag(before, HOLDER))
     whose = owner(grant) if before is None or not tag(before, OWNER) else tag(before, OWNER)
-    mine = known is None or whose == owner(grant)
-    headers = _headers(tree, dict(known.headers) if known is not None else {})
-    # Another's is judged by the other's rights still, when an administrator changes it.
-    kept = Holder(held(grant) if mine or known is None else known.held, context.base, tuple(headers.items()))
+    mine = whose == owner(grant)
+    if known is None and not mine and tree.get("status") != "off":
+        words = "Its owner turns it on again: it is judged by their rights."
+        raise Invalid(words, "Subscription.status", code="business-rule")
+    same = before is not None and (before.get("channel") or {}).get("endpoint") == tree["channel"].get("endpoint")
+    headers = _headers(tree, dict(known.headers) if known is not None and same else {})
     name = secrets.token_urlsafe(24)
-    await context.records.put(HOLDERS, name, msgspec.json.encode(kept), UNCLAIMED_SECONDS)
+    # Another's is judged by the other's rights still, when an administrator changes it; by nobody's where these are not
+    # kept any more.
+    rights = held(grant) if mine else known.held if known is not None else None
+    if rights is not None:
+        kept = Holder(rights, context.base, tuple(headers.items()))
+        await context.records.put(HOLDERS, name, msgspec.json.encode(kept), UNCLAIMED_SECONDS)
     return change.arranged(_stored(tree, whose, name, [*headers]))
 
 
@@ -200,6 +210,29 @@ def _stored(tree: dict[str, Any], whose: str, name: str, headers: list[str]) -> 
     return made
 
 
+async def together(context: Context, lot: Lot) -> list[tuple[int, FhirError]]:
+    """Of the Subscriptions that a transaction makes, those beyond as many as its sender may have."""
+    made = [one.number for one in lot.parts if one.change is not None and _makes(one.change)]
+    if len(made) < 2 or context.repository.grant == ENGINE:
+        # One by itself is judged by `judge`.
+        return []
+    left = MOST - await _count(context.repository)
+    return [(number, _too_many()) for number in made[max(left, 0) :]]
+
+
+def _makes(change: Change) -> bool:
+    written = change.type == "Subscription" and change.tree is not None
+    return written and (change.before is None or change.before.deleted)
+
+
+async def _count(caller: Repository) -> int:
+    return await caller.as_server().count({"Subscription": Token(SUBSCRIBER, owner(caller.grant))}, MOST)
+
+
+def _too_many() -> Invalid:
+    return Invalid(f"A caller has {MOST} subscriptions at most.", "Subscription", code="too-costly")
+
+
 async def judge(context: Context, change: Change) -> None:
     """Refuse a Subscription to what its writer may not search, or one more than they may have.
 
@@ -217,10 +250,8 @@ async def judge(context: Context, change: Change) -> None:
     type = type_of(str(tree.get("criteria", "")))
     for verb in "sr":
         caller.require(type, verb)
-    if change.before is None or change.before.deleted:
-        mine = {"Subscription": Token(SUBSCRIBER, owner(caller.grant))}
-        if await caller.as_server().count(mine, MOST) >= MOST:
-            raise Invalid(f"A caller has {MOST} subscriptions at most.", "Subscription", code="too-costly")
+    if _makes(change) and await _count(caller) >= MOST:
+        raise _too_many()
 
 
 def _said(words: str, element: str, code: str = "business-rule") -> Issue:

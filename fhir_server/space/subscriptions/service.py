@@ -18,6 +18,7 @@ SUBSCRIPTIONS = Service(
             validate=writing.validate,
             arrange=writing.arrange,
             judge=writing.judge,
+            together=writing.together,
         ),
     ),
     rows={"Subscription": f"{_ENGINE}.owners:rows"},
