@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_server.fhir.definitions import resource_types
-from fhir_server.fhir.outcome import InvalidParameter, NotSupported
+from fhir_server.fhir.outcome import InvalidParameter, NotSupported, TooCostly
 from fhir_server.search.asking.query import Place, condition, decoded
-from fhir_server.store.filters import EVERYTHING, Filter, both
+from fhir_server.store.filters import EVERYTHING, And, Filter, Id, Linked, LinkedFrom, Not, Or, both
 from fhir_server.subscriptions.topics import Topic, names_topic, topic
 
 #: Types that nobody is told of: telling makes them, and would go round in circles.
@@ -15,6 +15,9 @@ UNTOLD = frozenset({"AuditEvent", "Subscription"})
 
 
 ANY = frozenset({"create", "update"})
+#: Conditions of the criteria, each value of an "or" counted: they are judged of every version that anybody
+#: writes of the type, where those of a search are looked up once.
+MOST_CONDITIONS = 200
 
 
 def compiled(criteria: str, filters: Sequence[str], place: Place) -> tuple[str, Filter]:
@@ -28,7 +31,15 @@ def compiled(criteria: str, filters: Sequence[str], place: Place) -> tuple[str, 
     Raises:
         InvalidParameter, NotSupported: not understood, or of a type that nobody is told of.
         Forbidden: of a type that the caller may not search.
+        TooCostly: more than `MOST_CONDITIONS`.
     """
+    type, found = _read(criteria, filters, place)
+    if _conditions(found) > MOST_CONDITIONS:
+        raise TooCostly(f"Criteria have {MOST_CONDITIONS} conditions at most, each value counted.")
+    return type, found
+
+
+def _read(criteria: str, filters: Sequence[str], place: Place) -> tuple[str, Filter]:
     if names_topic(criteria):
         found = topic(criteria)
         if found is None:
@@ -37,6 +48,21 @@ def compiled(criteria: str, filters: Sequence[str], place: Place) -> tuple[str, 
     if filters:
         raise InvalidParameter("Criteria that are a search have no further filters: they are of topics.")
     return _searched(criteria, place)
+
+
+def _conditions(where: Filter) -> int:
+    """How many conditions a filter has, those of what it links to among them."""
+    match where:
+        case And(parts) | Or(parts):
+            return sum(map(_conditions, parts))
+        case Not(part):
+            return _conditions(part)
+        case Id(ids):
+            return len(ids)
+        case Linked() | LinkedFrom():
+            # What is linked to is read for each version.
+            return 10 + _conditions(where.where)
+    return 1
 
 
 def interactions(criteria: str) -> frozenset[str]:

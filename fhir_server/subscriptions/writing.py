@@ -118,8 +118,9 @@ def _wrong_mail(channel: Mapping[str, Any]) -> Iterator[Issue]:
 
 def _wrong_criteria(context: Context, tree: Mapping[str, Any]) -> Iterator[Issue]:
     criteria, filters = str(tree.get("criteria", "")), extensions(tree.get("_criteria"), FILTER)
-    asked = {"criteria": [], **{f"criteria.extension[{n}]": [one] for n, one in enumerate(filters)}}
-    for element, some in asked.items():
+    each = [(f"criteria.extension[{n}]", [one]) for n, one in enumerate(filters)]
+    # Last all of them, which may be too many together.
+    for element, some in [("criteria", []), *each, *([("criteria.extension", filters)] if filters else [])]:
         try:
             compiled(criteria, [str(one) for one in some], context)
         except Forbidden:

@@ -126,6 +126,31 @@ async def test_a_transaction_makes_no_more_than_anybody_may_have(space: Space) -
     assert (await space.fhir("GET", "Subscription?_summary=count", many)).json()["total"] == 100
 
 
+_MANY = ",".join(f"x{n}" for n in range(201))
+#: Criteria that are judged of each version of anybody's, and take long → whether they are refused.
+COSTLY: dict[str, bool] = {
+    f"Observation?code={_MANY}": True,
+    f"Observation?_id={_MANY}": True,
+    f"Observation?code:not={_MANY}": True,
+    f"Observation?subject:Patient.identifier={_MANY}": True,
+    f"Observation?_filter={' or '.join(f'code eq x{n}' for n in range(201))}": True,
+    "Observation?" + "&".join(f"code=x{n}" for n in range(201)): True,
+    "Observation?" + "&".join(["_has:Provenance:target:_id=x"] * 30): True,
+    f"Observation?code={_MANY.rpartition(',')[0]}": False,
+}
+
+
+async def test_criteria_that_take_long_of_each_version_are_refused(space: Space) -> None:
+    lab, wrong = await space.backend_token(), {}
+    for criteria, refused in COSTLY.items():
+        tree = a_subscription("http://127.0.0.1:9/", criteria) | OFF
+        answer = await space.fhir("POST", "Subscription", lab, json=tree)
+        said = [(one["code"], one.get("expression")) for one in answer.json().get("issue", ())]
+        if refused != (answer.status_code == 422 and ("too-costly", ["Subscription.criteria"]) in said):
+            wrong[criteria[:60]] = (answer.status_code, said)
+    assert not wrong
+
+
 async def test_a_name_that_leads_here_tells_nothing_of_it() -> None:
     """Of the network here, what is there and what is not is answered alike."""
     said = set()
