@@ -17,7 +17,7 @@ from fhir_server.interactions.lots import Lot
 from fhir_server.interactions.pipeline import Among, Change, Extra
 from fhir_server.space.agenda.claims import become
 from fhir_server.space.agenda.model import FILLED, FILLS, FREE, Times, filled, local, slots, times
-from fhir_server.space.agenda.rows import LASTS
+from fhir_server.space.agenda.rows import LASTS, ON_DAY, days
 from fhir_server.store.filters import Filter, Id, Not, Range, Refers, Token, both, either
 from fhir_server.store.protocol import Guard, Version
 
@@ -141,10 +141,11 @@ async def _alone(context: Context, id: str, tree: dict[str, Any], same: Collecti
 
 def overlapping(schedule: str, when: Times) -> Filter | None:
     """Filled slots of a schedule ("Schedule/1") at some time; None where that is no time."""
-    if when.start is None or when.end is None or when.start >= when.end:
+    on = days(schedule, when)
+    if when.start is None or when.end is None or not on:
         return None
-    at = Range(LASTS, low_to=when.end - 1, high_from=when.start)
-    return both(Refers("schedule", schedule), at, either([Token("status", one) for one in sorted(FILLED)]))
+    # By the day first: few slots of one schedule are filled on it, however many there are.
+    return both(either([Token(ON_DAY, one) for one in on]), Range(LASTS, low_to=when.end - 1, high_from=when.start))
 
 
 def holding() -> Filter:

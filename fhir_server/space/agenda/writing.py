@@ -16,6 +16,7 @@ from fhir_server.interactions.pipeline import Change
 from fhir_server.space.agenda.authors import is_patients
 from fhir_server.space.agenda.booking import MOST_SLOTS
 from fhir_server.space.agenda.model import AUTHOR, FILLS, PATIENT, SOFTWARE, actors, local, slots, tags, times
+from fhir_server.space.agenda.rows import MOST_DAYS, days
 
 #: Characters of the texts of a patient's entry: its title, its notes.
 LONGEST = {"description": 100, "comment": 1000, "patientInstruction": 1000}
@@ -30,6 +31,8 @@ async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[st
     if when.are_reversed or (type == "Slot" and when.start is not None and when.start == when.end):
         words = _REVERSED if type == "Appointment" else "A Slot ends after it starts."
         return [Issue("error", "business-rule", words, f"{type}.end", "agenda-times")]
+    if type == "Slot" and len(days("", when)) > MOST_DAYS:
+        return [Issue("error", "business-rule", "A Slot lasts a year at most.", "Slot.end", "agenda-times")]
     return []
 
 

@@ -22,7 +22,7 @@ async def new_slots(house: House, *times: tuple[str, str], **more: Any) -> list[
     number = next(_numbers)
     schedule = a_schedule(f"s{number}", DOCTOR)
     named = [f"s{number}-{n}" for n in range(len(times))]
-    made = [a_slot(id, f"Schedule/s{number}", *when, **more) for id, when in zip(named, times, strict=True)]
+    made = [a_slot(id, f"Schedule/s{number}", *when) | more for id, when in zip(named, times, strict=True)]
     await kept(house, schedule, *made)
     return named
 
@@ -131,7 +131,9 @@ async def test_what_does_not_fit_is_refused_and_nothing_is_stored(house: House) 
     assert (await ask(house, "open", "GET", f"Appointment?slot=Slot/{slot}&_total=accurate")).json["total"] == 0
 
 
-@pytest.mark.parametrize("change", [{"end": "2027-03-01T09:00:00+01:00"}, {"end": "2027-03-01T08:00:00+01:00"}])
+@pytest.mark.parametrize(
+    "change", [{"end": f"{when}:00:00+01:00"} for when in ("2027-03-01T09", "2027-03-01T08", "2031-03-01T09")]
+)
 async def test_a_slot_ends_after_it_starts(house: House, change: Tree) -> None:
     answer = await ask(house, "open", "PUT", "Slot/reversed", a_slot("reversed") | change)
     (error,) = [one for one in answer.json["issue"] if one["severity"] == "error"]
@@ -145,6 +147,10 @@ async def test_two_slots_of_one_schedule_are_not_booked_at_the_same_time(house: 
     answer = await ask(house, "doctor", "POST", "Appointment", late)
     assert answer.status == 409
     await booked(house, an_appointment(beside, start="2027-03-01T09:20:00+01:00", end="2027-03-01T09:40:00+01:00"))
+    night, morning = await new_slots(house, ("00:00", "00:20"), ("00:10", "00:30"), end="2027-03-04T12:00:00+01:00")
+    long = {"start": "2027-03-01T00:10:00+01:00", "end": "2027-03-04T10:00:00+01:00"}
+    await booked(house, an_appointment(night, **long))
+    assert (await ask(house, "doctor", "POST", "Appointment", an_appointment(morning, **long))).status == 409
     # https://hl7.org/fhir/R4/slot-definitions.html#Slot.overbooked: whose schedule it is takes both.
     (first, second) = await new_slots(house, ("09:00", "09:20"), ("09:00", "09:20"), overbooked=True)
     await booked(house, an_appointment(first))
