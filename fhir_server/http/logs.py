@@ -57,6 +57,21 @@ class Logger:
             getattr(_structured.get(self._part), level)(event, **fields)
 
 
+class _StandardError:
+    """Standard error as it is when a line is written: what it was with the first line may be closed by then."""
+
+    def write(self, text: str) -> int:
+        """Write text, a line or a part of one; how many characters that is."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Have what was written leave the buffer."""
+        sys.stderr.flush()
+
+
+_STANDARD_ERROR: Any = _StandardError()
+
+
 class _Structured:
     """structlog, configured when it is first used."""
 
@@ -80,7 +95,7 @@ class _Structured:
                     else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
                 ],
                 wrapper_class=structlog.make_filtering_bound_logger(_level(self.settings)),
-                logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+                logger_factory=structlog.WriteLoggerFactory(file=_STANDARD_ERROR),
                 cache_logger_on_first_use=True,
             )
             self._configured = self.settings

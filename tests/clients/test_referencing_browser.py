@@ -183,7 +183,7 @@ async def test_an_app_is_filed_verified_signed_and_seen_by_the_keyboard_alone(
     await administrator.press('button[value="sign"]')
     await administrator.says("Référencé", "En ligne")
     patient = await at(chromium, server, "nathalie")
-    await patient.opens("/auth/me")
+    await patient.opens("/mon-espace")
     await patient.press('main a[href$="/catalogue"]')
     await patient.press('main a:text("Carnet Tension")')
     await patient.says("Suivre ma tension", "consulter, ajouter les mesures", "Un an", "Éditeur Alizé Santé")

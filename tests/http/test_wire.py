@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 
 import pytest
@@ -333,3 +334,13 @@ async def test_probes_tell_a_server_that_stops_from_one_that_lives() -> None:
     ready = await stub.ask("GET", "/health/ready")
     assert (ready.status_code, ready.json()["status"]) == (503, "stopping")
     assert (await stub.ask("GET", "/health/live")).status_code == 200
+
+
+def test_a_line_goes_to_standard_error_as_it_is_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closed the one of the first line (a supervisor, a test) makes no later request fail."""
+    logs.configure(Settings())
+    for _ in range(2):
+        monkeypatch.setattr("sys.stderr", said := io.StringIO())
+        logs.logger("part").warning("something")
+        assert "something" in said.getvalue()
+        said.close()

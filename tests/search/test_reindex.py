@@ -308,14 +308,14 @@ def test_abstract_bases_are_the_types_that_inherit(bases: list[str], some: str |
 
 async def test_what_an_earlier_server_indexed_otherwise_is_indexed_anew_by_itself(engine: Engine) -> None:
     """An index written by other rules answers wrongly, and nobody would know that a command is to be run."""
-    trees = [{"resourceType": "Slot", "id": id, "status": "free", "start": "2024-03-01T18:00:00Z"} for id in "ab"]
-    puts = [Put("Slot", tree["id"], 0, *stamped(serialize(tree), tree["id"], 1), Index()) for tree in trees]
+    trees = [{"resourceType": "Immunization", "id": id, "occurrenceDateTime": "2024-03-01T18:00:00Z"} for id in "ab"]
+    puts = [Put("Immunization", tree["id"], 0, *stamped(serialize(tree), tree["id"], 1), Index()) for tree in trees]
     await engine.store.transact(puts)
     worker = Worker(engine)
     assert await worker.indexing.bring_up_to_date()
     for id in "ab":
-        found = await engine.store.read("Slot", id)
-        assert found is not None and [span.param for span in unpack(found.packed).spans] == ["start"]
+        found = await engine.store.read("Immunization", id)
+        assert found is not None and [span.param for span in unpack(found.packed).spans] == ["date"]
     # Done once: the second time there is nothing to do.
     assert await engine.records.get(*FORMAT_KEPT) == FORMAT
     assert not await worker.indexing.bring_up_to_date()

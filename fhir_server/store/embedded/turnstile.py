@@ -51,8 +51,10 @@ class Turnstile:
             self._begins = False
 
     def close(self) -> None:
-        """Let go of the folder."""
-        os.close(self._folder)
+        """Let go of the folder; a second time does nothing, since its number may be another file's by then."""
+        folder, self._folder = self._folder, -1
+        if folder >= 0:
+            os.close(folder)
 
     @contextmanager
     def _passing(self) -> Iterator[None]:
