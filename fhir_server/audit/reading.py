@@ -102,7 +102,8 @@ class AuditReader:
 
     async def emergencies(self, since: datetime) -> AsyncIterator[AuditRow]:
         """What this server itself saw opened in an emergency, the newest first: other events can be anybody's word."""
-        where, after = both(Token("subtype", spelling(OVERRIDE.code, OVERRIDE.system), OVERRIDE.system), _OWN), None
+        override = Token("subtype", spelling(OVERRIDE.code, OVERRIDE.system), OVERRIDE.system)
+        where, after = both(override, WITNESSED_HERE), None
         while True:
             page = await self._repository.find({"AuditEvent": where}, after=after, count=_PAGE)
             for version in page.versions:
@@ -115,12 +116,13 @@ class AuditReader:
                 return
 
 
-_OWN = Token(WITNESSED)
+#: Events that this server itself made.
+WITNESSED_HERE = Token(WITNESSED)
 
 
 def asked_by(person: str) -> Filter:
     """Events of this server's own of what somebody asked: the one person among the agents of such an event asked."""
-    return both(_OWN, Refers("agent", person))
+    return both(WITNESSED_HERE, Refers("agent", person))
 
 
 def from_audit_event(tree: Mapping[str, Any]) -> AuditRow:

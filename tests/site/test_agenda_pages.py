@@ -279,6 +279,7 @@ async def test_every_page_leads_to_the_agenda(space: Space, nathalie: Browser) -
 #: What no page sends: a slot, an end without a start, a slot of others.
 NOT_SENT = (
     "The space is no booking tool",
+    "An appointment names a slot ",
     "An entry of the patient's has",
     "A Slot ",
     "The appointment starts ",

@@ -16,7 +16,22 @@ from fhir_server.fhir.outcome import Invalid
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Among, Change, Extra
 from fhir_server.space.agenda.model import actors, local
-from fhir_server.store.filters import NOTHING, Filter, Linked, Not
+from fhir_server.store.filters import NOTHING, Filter, Linked, Missing, Not, Refers, both, either
+
+
+def _of_shown(asked: Asked) -> Filter:
+    """An answer is read by whoever reads the appointment: a patient reads their doctor's.
+
+    But other patients' answers, and those of their relatives, stay theirs where several take part.
+    """
+    if asked.verb not in "rs":
+        return NOTHING
+    own = asked.grant.subject or ""
+    ids = {asked.grant.patient} if asked.grant.patient else {*asked.grant.wards, own.removeprefix("Patient/")}
+    theirs = either([Refers("patient", f"Patient/{id}") for id in sorted(ids)])
+    of_others = Linked("actor", "RelatedPerson", Not(theirs))
+    seen = Linked("appointment", "Appointment", asked.told("Appointment"))
+    return both(seen, Missing("patient"), Not(of_others))
 
 
 def _of_hidden(asked: Asked) -> Filter:
@@ -30,6 +45,7 @@ RULES = (
         "agenda-answers",
         "an answer to an appointment of others",
         frozenset({"AppointmentResponse"}),
+        gives=_of_shown,
         withholds=_of_hidden,
         of_writes=False,
     ),

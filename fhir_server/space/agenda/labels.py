@@ -16,7 +16,7 @@ from fhir_server.access.write_rules import administers
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.settings import Settings
 from fhir_server.space.agenda.authors import is_patients, is_professional
-from fhir_server.space.agenda.reading_rules import FACTS, Acting
+from fhir_server.space.agenda.parties import FACTS, Acting, mine
 from fhir_server.space.agenda.rows import MADE_BY
 from fhir_server.store.filters import NOTHING, Filter, Linked, LinkedFrom, Not, Refers, Token, both, either
 
@@ -64,9 +64,8 @@ def _given(asked: Asked) -> Filter:
 def _for_professionals(asked: Asked) -> Iterator[Filter]:
     yield from (_PUBLIC, _label(PRO), Not(Token("_security", None, SYSTEM)), *_made(asked.grant))
     if isinstance(asked.facts, Acting):
-        if asked.facts.names:
-            mine = either([Refers("actor", one) for one in sorted(asked.facts.names)])
-            yield Linked("schedule", "Schedule", mine)
+        if (theirs := mine(asked.facts)) != NOTHING:
+            yield Linked("schedule", "Schedule", theirs)
         yield from _of_community(asked.facts)
 
 

@@ -7,64 +7,15 @@ shows to the patient alone (domain file §2.8). The patient's own entries are sh
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
-
 from fhir_server.access.grant import Grant
-from fhir_server.access.repository import Repository
-from fhir_server.access.rules import Asked, Facts, Rule
+from fhir_server.access.rules import Asked, Rule
 from fhir_server.access.write_rules import administers
-from fhir_server.fhir.json import parse
-from fhir_server.space.acting import minute
 from fhir_server.space.agenda.authors import is_patients, is_professional
-from fhir_server.space.agenda.model import local
+from fhir_server.space.agenda.parties import FACTS, Acting, mine
 from fhir_server.space.agenda.rows import MADE_BY, NOTEBOOK
-from fhir_server.space.record import professionals
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Linked, Not, Refers, Token, either
 
-_ACTORS = ("Practitioner/", "PractitionerRole/", "Organization/")
 _PRIVATE = Token(NOTEBOOK, "1")
-
-
-@dataclass(frozen=True, slots=True)
-class Acting:
-    """References by which the agenda names a professional.
-
-    Attributes:
-        names: themself, the role they act in, its services.
-        structures: "Organization/1" that they act for.
-    """
-
-    names: frozenset[str]
-    structures: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    subject: str
-    role: str | None
-    now: int
-
-
-def _of(grant: Grant) -> Hashable | None:
-    return _Key(grant.subject or "", grant.role, minute()) if is_professional(grant) else None
-
-
-async def _read(own: Repository, asked: Hashable) -> Acting:
-    assert isinstance(asked, _Key)
-    if asked.subject.startswith("Organization/"):
-        return Acting(frozenset({asked.subject}), frozenset({asked.subject}))
-    who = await professionals.read(own, asked.subject, asked.role)
-    if who.ended:
-        return Acting(frozenset())
-    role = await own.current(*who.role.split("/", 1)) if who.role.count("/") == 1 else None
-    tree = parse(role.body) if role is not None and not role.deleted else {}
-    served = {local(one, "") for one in tree.get("healthcareService", ())}
-    names = {*(one for one in who.authors if one.startswith(_ACTORS)), *who.names, *served} - {""}
-    return Acting(frozenset(names), frozenset(one for one in who.organisations if one.startswith("Organization/")))
-
-
-FACTS = Facts(_of, _read, frozenset({"Practitioner", "PractitionerRole"}))
 
 
 def _others_appointments(asked: Asked) -> Filter:
@@ -76,13 +27,16 @@ def _others_appointments(asked: Asked) -> Filter:
 
 
 def _others_agendas(asked: Asked) -> Filter:
-    """Of schedules and slots, what a professional does not change: whoever may book reads them."""
+    """Of schedules and slots, what a professional does not change: whoever may book reads them.
+
+    Many who have nothing to do with each other use one software: by it alone nobody changes another's agenda.
+    """
     if asked.verb not in "ud" or not isinstance(asked.facts, Acting):
         return NOTHING
-    mine: Filter = either([Refers("actor", one) for one in sorted(asked.facts.names)])
-    if asked.type == "Slot":
-        mine = Linked("schedule", "Schedule", mine) if mine != NOTHING else NOTHING
-    return Not(either([mine, *_own_software(asked.grant)]))
+    theirs = mine(asked.facts)
+    if asked.type == "Slot" and theirs != NOTHING:
+        theirs = Linked("schedule", "Schedule", theirs)
+    return Not(theirs)
 
 
 def _software_alone(asked: Asked) -> Filter:

@@ -26,14 +26,28 @@ _REVERSED = "The end is before the start."
 
 
 async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[str]) -> list[Issue]:
-    """What is wrong with the times of an Appointment or a Slot alone."""
+    """What is wrong with an Appointment or a Slot alone: with its times, or a slot that is named twice."""
     type, when = tree["resourceType"], times(tree)
+    if type == "Appointment" and (twice := _named_twice(tree, context.base)):
+        return twice
     if when.are_reversed or (type == "Slot" and when.start is not None and when.start == when.end):
         words = _REVERSED if type == "Appointment" else "A Slot ends after it starts."
         return [Issue("error", "business-rule", words, f"{type}.end", "agenda-times")]
     if type == "Slot" and len(days("", when)) > MOST_DAYS:
         return [Issue("error", "business-rule", "A Slot lasts a year at most.", "Slot.end", "agenda-times")]
     return []
+
+
+def _named_twice(tree: Mapping[str, Any], base: str) -> list[Issue]:
+    """Slots that are named before, in whichever spelling: an appointment fills each once.
+
+    https://hl7.org/fhir/R4/appointment.html: `slot` is "the slots … that are filled by the appointment".
+    """
+    named = tree.get("slot")
+    said = [local(one, base) or str(one.get("reference")) for one in (named if isinstance(named, list) else ())]
+    words = "An appointment names a slot once."
+    again = (number for number, one in enumerate(said) if one != "None" and one in said[:number])
+    return [Issue("error", "business-rule", words, f"Appointment.slot[{number}]", "agenda-slot") for number in again]
 
 
 async def judge(context: Context, change: Change) -> None:
