@@ -1,7 +1,7 @@
 """A new version of a resource under the id its URL names, or found by search criteria.
 
 https://hl7.org/fhir/R4/http.html#update, https://hl7.org/fhir/R4/http.html#upsert, https://hl7.org/fhir/R4/http.html#cond-update.
-An update that changes nothing still makes a version: the client was told that it would.
+An update that changes nothing still makes a version ("a new current version"), and so does a patch.
 """
 
 from __future__ import annotations

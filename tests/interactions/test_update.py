@@ -23,11 +23,6 @@ async def test_an_update_makes_the_next_version(server: Server) -> None:
     assert (await server.get(f"Patient/{made.id}/_history/1")).status == 200
 
 
-async def test_an_update_that_changes_nothing_is_still_a_version(server: Server) -> None:
-    await server.put("Patient/a", a_patient("a"))
-    assert (await server.put("Patient/a", a_patient("a"))).version == 2
-
-
 async def test_an_update_of_a_free_id_creates_and_of_a_deleted_one_brings_it_back(server: Server) -> None:
     made = await server.put("Patient/my-id.1", a_patient("my-id.1"))
     assert (made.status, made.response.location) == (201, "Patient/my-id.1/_history/1")
