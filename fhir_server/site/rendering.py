@@ -97,10 +97,14 @@ class Pages:
         self, template: str, request: Request, values: Mapping[str, Any], chosen: Language | None = None
     ) -> str:
         """A page that is not an answer of FHIR's; `chosen`: its language, when it is known already."""
-        base = self.settings.base_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}/fhir"
+        base = self.base(request)
         if chosen is None:
             chosen = language(request.query_params.get("lang"), request.headers.get("accept-language"))
         return self._rendered(template, chosen, str(request.url), {"base": base, **values})
+
+    def base(self, request: Request) -> str:
+        """The absolute URL of the FHIR base: the setting, or by the request's own Host."""
+        return self.settings.base_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}/fhir"
 
     def _rendered(self, template: str, chosen: Language, here: str, values: Mapping[str, Any]) -> str:
         # An open server has nobody to sign in, and none of the pages behind it.

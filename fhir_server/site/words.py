@@ -40,6 +40,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "error-text": ("La demande n’a pas abouti.", "The request did not succeed."),
     "explore": ("Parcourir", "Browse"),
     "fatal": ("Erreur fatale", "Fatal error"),
+    "fhir-is-at": ("Les données FHIR de ce serveur sont sous :", "The FHIR data of this server are below:"),
     "find": ("Rechercher", "Search"),
     "first": ("Première page", "First page"),
     "format": ("Formats", "Formats"),

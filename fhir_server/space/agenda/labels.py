@@ -8,16 +8,20 @@ without any, it is the professionals' own business (GAP, which has no labels).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.rules import Asked, Rule
 from fhir_server.access.write_rules import administers
+from fhir_server.fhir.outcome import Issue
+from fhir_server.interactions.exchange import Context
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.settings import Settings
 from fhir_server.space.agenda.authors import is_patients, is_professional
 from fhir_server.space.agenda.parties import FACTS, Acting, mine
 from fhir_server.space.agenda.rows import MADE_BY
+from fhir_server.space.label_places import misplaced
 from fhir_server.store.filters import NOTHING, Filter, Linked, LinkedFrom, Not, Refers, Token, both, either
 
 #: Code system of the labels.
@@ -27,6 +31,12 @@ PUBLIC, PRO, CPTS, SNP = "PUBLIC", "PRO", "CPTS", "SNP"
 SERVICE = "service-type-reference"
 _REASON = "kept for others than who asks"
 _SLOTS = frozenset({"Slot"})
+_PLACE = "This label says whom a Slot is for, in its meta.security: here it would hide nothing from anybody."
+
+
+async def places(context: Context, tree: dict[str, Any], profiles: Sequence[str]) -> list[Issue]:
+    """That the labels of slots are on slots, whose agenda and appointments have rules of their own."""
+    return [] if tree["resourceType"] in _SLOTS else misplaced(tree, lambda one: one.get("system") == SYSTEM, _PLACE)
 
 
 def _label(code: str) -> Filter:

@@ -6,7 +6,7 @@ https://interop.esante.gouv.fr/ig/fhir/gap, domain file §2.8.
 from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
-from fhir_server.space.agenda import answers, authors, booking, owning, reading_rules, writing
+from fhir_server.space.agenda import answers, authors, booking, labels, owning, reading_rules, writing
 from fhir_server.space.agenda.availability import step
 from fhir_server.space.service import Service
 
@@ -22,6 +22,7 @@ AGENDA = Service(
     steps=(
         Step("agenda-authors", frozenset({"Appointment", "Schedule", "Slot"}), arrange=authors.arrange),
         Step("agenda", _APPOINTMENTS | _SLOTS, validate=writing.validate),
+        Step("slot-label-places", validate=labels.places),
         Step("availability", frozenset({"Schedule"}), validate=step.validate),
         Step("agenda-owners", frozenset({"Schedule", "Slot"}), complete=owning.complete),
         Step("appointments", _APPOINTMENTS, judge=writing.judge, complete=booking.complete),

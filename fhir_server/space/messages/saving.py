@@ -3,15 +3,21 @@
 Domain file §2.7: the patient saves an attachment under one of the types DOCPAT…. It is filed by the record's own rules,
 published alone (IHE ITI-105), its content a copy: what the message shows stays the message's. The same file of a
 message is one document, however often and by whomever of the patient's side it is saved.
+
+Its author is who saves it: "who is responsible for adding the information" (R4 DocumentReference.author), and of DOCPAT
+the patient's side (domain file §2.5). Who sent the file, who may not have written it, is told in its description.
 """
 
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.nos import DOCUMENT_TYPES, NON_PROFESSIONAL
@@ -20,8 +26,9 @@ from fhir_server.interactions.binary import RAW
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import dispatch
 from fhir_server.operations.invocation import Invocation
-from fhir_server.space.messages.model import Attached, Message, message_of
+from fhir_server.space.messages.model import Attached, Message, local, message_of
 from fhir_server.space.messages.writers import writer_of
+from fhir_server.space.names import names
 from fhir_server.space.record.content.step import LONGEST_TITLE
 from fhir_server.space.record.pages.filing import Draft, to_resource, unless
 
@@ -51,6 +58,7 @@ async def save_attachment(_: Any, call: Invocation, context: Context) -> Respons
         raise Forbidden("Only the patient saves a file to their record.", "Communication", key="message-save")
     answer = await dispatch(Request("GET", ("Binary", file.reference.rpartition("/")[2]), headers={RAW: "1"}), context)
     draft = _draft(call, version.id, message, file, answer.body, answer.media_type, context)
+    draft = replace(draft, description=await _origin(context.repository.as_server(), message, draft.day))
     author = {"reference": writer.person or message.patient}
     about = {"facilityType": _PATIENT, "practiceSetting": _PATIENT}
     patient = message.patient.rpartition("/")[2]
@@ -75,6 +83,18 @@ def _file(message: Message, said: str) -> Attached:
         words = "The part is no file: a document is in the record already."
         raise Invalid(words, f"Communication.payload[{int(said)}]", code="business-rule", key="message-save")
     return found
+
+
+async def _origin(own: Repository, message: Message, day: date) -> str:
+    """Where a file comes from, in words for who reads the document; "" of what the patient's side sent itself."""
+    if message.side == "patient":
+        return ""
+    sender = message.sender
+    if sender.startswith("PractitionerRole/"):
+        role = await referred(own, sender)
+        sender = local(role.get("practitioner")) or local(role.get("organization"))
+    name = (await names(own, [sender])).get(sender)
+    return f"Reçu par la messagerie{f' de {name}' if name else ''}, le {day:%d/%m/%Y}"
 
 
 def _draft(

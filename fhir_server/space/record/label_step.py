@@ -14,6 +14,7 @@ from fhir_server.fhir.json import instant, parse
 from fhir_server.fhir.outcome import Invalid, Issue
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
+from fhir_server.space.label_places import misplaced
 from fhir_server.space.record.invisible import (
     VISIBLE_FROM,
     a_month_after,
@@ -23,18 +24,24 @@ from fhir_server.space.record.invisible import (
     saying,
     visible_from,
 )
-from fhir_server.space.record.labels import concepts, displayed, issues, stored
+from fhir_server.space.record.labels import concepts, displayed, is_promise, issues, stored
 from fhir_server.space.record.sharing.replacing import targets
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Position
 
 #: Versions looked at in one call of the store.
 _PAGE = 50
+_PLACE = "This label hides a document, in DocumentReference.securityLabel: here it would hide nothing from anybody."
 
 
 async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[str]) -> list[Issue]:
     """That each label is known."""
     return list(issues(tree))
+
+
+async def places(context: Context, tree: dict[str, Any], profiles: Sequence[str]) -> list[Issue]:
+    """That no label of a document stands where it hides nothing: in `meta.security`, of whatever type."""
+    return misplaced(tree, is_promise, _PLACE)
 
 
 async def arrange(context: Context, change: Change) -> Change:

@@ -151,9 +151,6 @@ def _split(concept: dict[str, Any]) -> Iterator[tuple[Label | None, dict[str, An
 
 def issues(tree: Mapping[str, Any]) -> Iterator[Issue]:
     """What is wrong with the labels of a document: each must be one that is known, since it is to be acted upon."""
-    for number in _said_aside(tree):
-        said = "A document is hidden by its securityLabel: here the label would hide it from nobody."
-        yield Issue("error", "business-rule", said, f"DocumentReference.meta.security[{number}]", "label-place")
     labels = tree.get("securityLabel")
     if not isinstance(labels, list):
         return
@@ -177,6 +174,12 @@ def issues(tree: Mapping[str, Any]) -> Iterator[Issue]:
             )
 
 
+def is_promise(coding: Mapping[str, Any]) -> bool:
+    """Whether a Coding is a label that hides a document, or reads as one."""
+    found = label(coding)
+    return found.code in HIDING if found else coding.get("system") in _SYSTEMS[VISIBILITY] or _reads_as_hiding(coding)
+
+
 def _is_known(coding: Mapping[str, Any]) -> bool:
     return label(coding) is not None or (coding.get("system", "").startswith(_OF_HL7) and bool(coding.get("code")))
 
@@ -193,12 +196,3 @@ def _is_another(coding: Mapping[str, Any]) -> bool:
 
 def _reads_as_hiding(coding: Mapping[str, Any]) -> bool:
     return str(coding.get("code", "")).strip().upper().startswith(_HIDING_WORDS)
-
-
-def _said_aside(tree: Mapping[str, Any]) -> Iterator[int]:
-    """Where in `meta.security` a label stands that hides nothing there."""
-    meta = tree.get("meta")
-    found = meta.get("security") if isinstance(meta, dict) else None
-    for number, one in enumerate(found if isinstance(found, list) else ()):
-        if isinstance(one, dict) and _reads_as_hiding(one):
-            yield number

@@ -42,6 +42,7 @@ RECORD = Service(
         Step("document-patches", _DOCUMENTS, spelled=metadata_patches.spelled, patched=metadata_patches.patched),
         # Before labels are given their one spelling: what "normal" takes the place of is told by it.
         Step("document-masks", _DOCUMENTS, arrange=mask_marks.arrange),
+        Step("label-places", validate=label_step.places),
         Step("labels", _DOCUMENTS, validate=label_step.validate, arrange=label_step.arrange),
         Step("title-and-viruses", _DOCUMENTS, judge=content_step.judge_document),
         Step("document-default-masks", _DOCUMENTS, arrange=default_mask.arrange),

@@ -7,11 +7,14 @@ from patients, one click saves a file to the record under a type DOCPAT…).
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from fhir_server.app import House
+from fhir_server.space.messages.model import side
 from tests.server.people import kept
 from tests.space.messages.exchange import CALLERS, DOCTOR, SENDERS, A, ask, codes, message, sent
 from tests.space.record.callers import Tree
@@ -158,6 +161,31 @@ async def test_a_file_is_saved_to_the_record_once(house: House, who: str) -> Non
     assert content["url"] != made["payload"][1]["contentAttachment"]["url"]
     again = await ask(house, who, "POST", call)
     assert (again.status, again.json["id"]) == (200, document["id"])
+
+
+#: Who sent a file → where the document that it becomes says that it comes from.
+ORIGINS = {
+    "doctor": "Reçu par la messagerie de Camille Exemple, le ",
+    "doctor for the clinic": "Reçu par la messagerie de clinic, le ",
+    "colleague": "Reçu par la messagerie, le ",
+    "patient": "",
+    "caregiver": "",
+}
+
+
+@pytest.mark.parametrize("sender", ORIGINS)
+async def test_a_saved_file_is_by_who_saves_it_and_says_who_sent_it(house: House, sender: str) -> None:
+    """R4 DocumentReference.author: "who is responsible for adding the information"; a sender need not have written it."""
+    doctor = (await ask(house, "operator", "GET", DOCTOR)).json
+    await kept(house, {**doctor, "name": [{"family": "Exemple", "given": ["Camille"]}]})
+    to = A if side(SENDERS[sender]) == "professional" else DOCTOR
+    first = await sent(house, "doctor", message(DOCTOR)) if to == DOCTOR else None
+    made = await sent(house, sender, message(SENDERS[sender], to, answers=first, **parts(inside())))
+    answer = await ask(house, "patient", "POST", f"Communication/{made['id']}/$save-attachment?payload=1&type=DOCPAT03")
+    assert answer.status == 201, answer.json
+    assert answer.json["author"] == [{"reference": A}]
+    day = datetime.fromisoformat(made["sent"]).astimezone(ZoneInfo("Europe/Paris"))
+    assert answer.json.get("description", "") == (ORIGINS[sender] and f"{ORIGINS[sender]}{day:%d/%m/%Y}")
 
 
 #: What cannot be saved → by whom, which part and type, and how it is answered.
