@@ -20,6 +20,7 @@ from fhir_server.store.embedded.claims import claimed, require_free, settle
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.outstanding import DEFERRED, leads, taken
 from fhir_server.store.embedded.schema import SHORT
+from fhir_server.store.embedded.waiting import Waiting
 from fhir_server.store.filters import EMPTY, Index, Span
 from fhir_server.store.matching import pack
 from fhir_server.store.protocol import Delete, Guard, Method, Put, Stale, Version, Write
@@ -119,6 +120,7 @@ class Batch:
         self._later: dict[int, Index] = {}
         self.deferred = 0
         self._forgotten: set[int] = set()
+        self._waiting = Waiting()
 
     def apply(self, writes: Sequence[Write], guards: Sequence[Guard]) -> list[Version]:
         """One caller's writes, all or none.
@@ -127,10 +129,7 @@ class Batch:
             Stale: a guard, an `expected` or a claim does not hold; nothing of it was taken.
         """
         for guard in guards:
-            self.flush()
-            if guard.type == DEFERRED or leads(guard.where):
-                self.index_outstanding()
-            if not self._judge(self._connection, guard):
+            if not self._holds(guard):
                 raise Stale(guard=guard)
         latest: dict[tuple[str, str], int] = {}
         for write in writes:
@@ -166,11 +165,13 @@ class Batch:
         self._states[type, id] = _State(rid, version, packed(index))
         self._forgotten.add(rid)
         self._indexes[rid] = (type, index)
+        self._waiting.take(type, id, index)
         return True
 
     def flush(self) -> None:
         """Write what waits, so that the connection sees it."""
         insert = self._connection.execute
+        self._waiting.clear()
         if self._forgotten:
             rids = _text(list(self._forgotten))
             for statement in _FORGET:
@@ -197,6 +198,18 @@ class Batch:
         for rid, index in taken(self._connection):
             self._indexes[rid] = (DEFERRED, index)
         self.flush()
+
+    def _holds(self, guard: Guard) -> bool:
+        if guard.type == DEFERRED or leads(guard.where):
+            self.index_outstanding()
+        elif self._waiting.decides(guard, self.at):
+            self.flush()
+        holds = self._judge(self._connection, guard)
+        if holds or not self._waiting.has(guard.type):
+            return holds
+        # Some of what was found may be no more once what waits is written.
+        self.flush()
+        return self._judge(self._connection, guard)
 
     def _stands(self, writes: Sequence[Write]) -> tuple[int, int, int, bytes]:
         # A batch of records alone has no use for where the versions stand.
@@ -262,6 +275,7 @@ class Batch:
                 self._later.pop(rid, None)
             self._indexes[rid] = (write.type, index)
         self._states[write.type, write.id] = _State(rid, vid, packed)
+        self._waiting.take(write.type, write.id, index)
         return Version(write.type, write.id, vid, self.at, method, body, packed)
 
     def _flush_indexes(self) -> None:
