@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from fhir_server.changes.cache import Cache
 from fhir_server.changes.engine import followed
 from fhir_server.changes.follower import Follower
 from fhir_server.changes.records import CachedRecords
+from fhir_server.changes.whom import Whom
 from fhir_server.interactions.exchange import Apart, Context, Request, Response
 from fhir_server.search.activation.watch import Watch
 from fhir_server.search.parameters.registry import Registry
@@ -140,6 +141,10 @@ class House:
     async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
         """What was committed of some types after a position, by any process; None: from now on, so nothing yet."""
         return await self.engine.store.changes(after, types)
+
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+        """Whose resources of a type, and records of some kinds, are written from now on, by whatever process."""
+        return Whom(self.follower, partial(self.engine.store.vread_many, want="bare"), type, kinds)
 
     async def renewed(self, held: Held) -> Grant | None:
         """What a caller of before may do now; None where their software or authorization is no more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
     from fhir_server.access.rules import Rule
     from fhir_server.changes.cache import Cache
+    from fhir_server.changes.whom import Whom
     from fhir_server.interactions.exchange import Apart, Context, Request, Response
     from fhir_server.jobs.clock import Job
     from fhir_server.jobs.outbox import Outbox
@@ -49,6 +50,9 @@ class Server(Protocol):
 
     async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
         """What was committed of some types after a position."""
+
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+        """Whose resources of a type, and records of some kinds, were written."""
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it."""
@@ -116,6 +120,10 @@ class Services:
     async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
         """What was committed of some types after a position, by any process; None: from now on."""
         return await self._server.changes(after, types)
+
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+        """Whose resources of a type, and records of some kinds, were written by whatever process."""
+        return self._server.whom(type, kinds)
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; the server's own sight without one."""

@@ -6,7 +6,7 @@ when it is first asked for. `collected` puts the declarations of `space.services
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ from fhir_server.access.rules import Rule
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
     from fhir_server.changes.cache import Cache
+    from fhir_server.changes.whom import Whom
     from fhir_server.interactions.exchange import Request, Response
     from fhir_server.interactions.pipeline import Step
     from fhir_server.jobs.outbox import Outbox
@@ -56,6 +57,9 @@ class Surroundings(Protocol):
 
         Whoever keeps `Changes.position` and goes on from there misses nothing and meets nothing twice: `Store.changes`.
         """
+
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+        """Whose resources of a type, and records of some kinds, were written by whatever process: as `Whom`."""
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
         """The store as the caller of `grant` may see it; the server's own sight without one."""

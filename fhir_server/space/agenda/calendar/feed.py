@@ -1,7 +1,7 @@
 """What of an agenda stands in a calendar: three months back, eighteen ahead, as the caller may see it.
 
-An event is written once for each version of its appointment and remembered, so that a calendar is put together of
-what is there; that it is unchanged is told by the versions alone, without reading one. RFC 9110 §8.8.3, §13.1.2.
+An event is written once for each version of its appointment and remembered, and so is the calendar that is put together
+of them; that it is unchanged is told by the versions alone, without reading one. RFC 9110 §8.8.3, §13.1.2.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlsplit
 
@@ -18,12 +17,12 @@ from dateutil.relativedelta import relativedelta
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.version import VERSION
 from fhir_server.space.agenda.calendar.addresses import Shown
-from fhir_server.space.agenda.calendar.envelope import calendar
 from fhir_server.space.agenda.calendar.events import CANCELLED, each
-from fhir_server.space.agenda.reminders.keeping import Reminders
+from fhir_server.space.agenda.calendar.remembered import Feed, Place, Remembered
+from fhir_server.space.agenda.reminders.keeping import CHOSEN, Reminders, whose
 from fhir_server.space.paris import PARIS
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import Filter, Not, Range, Refers, Token, both, either
+from fhir_server.store.filters import NOTHING, Filter, Not, Range, Refers, Token, both, either
 from fhir_server.store.protocol import Version, Want
 from fhir_server.work.beside import aside
 
@@ -33,21 +32,6 @@ BACK, AHEAD, MOST = 3, 18, 2_000
 CANCELLED_DAYS = 30
 #: Events that a worker remembers, and how many it writes itself, rather than in the process beside it.
 REMEMBERED, FEW = 20_000, 10
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A calendar.
-
-    Attributes:
-        body: in lines of RFC 5545.
-        tag: its entity-tag, as headers have it.
-        at: when something of it was last written, in ms since 1970 UTC; None where it is empty.
-    """
-
-    body: bytes
-    tag: str
-    at: int | None
 
 
 class Calendars:
@@ -61,12 +45,41 @@ class Calendars:
         """Nothing is remembered yet."""
         self.around = around
         self._written: OrderedDict[tuple[str, int, Shown], bytes] = OrderedDict()
+        self._remembered = Remembered(around.whom("Appointment", {CHOSEN: whose}))
 
     async def feed(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> Feed:
         """The calendar of a patient (id), as the caller of `seen` may see it."""
-        versions = await _versions(seen, patient, now, "body")
-        host = _host(seen.base)
-        told = await self._told(versions, patient, shown)
+        place = _place(seen, patient, shown, now)
+        known = await self._remembered.get(place)
+        if isinstance(known, Feed) and not seen.touched.noting:
+            return known
+        if isinstance(known, Feed) and known.touched is not None:
+            # What is given is traced, wherever it was read.
+            seen.touched.take(known.touched)
+            return known
+        with self._remembered.making(place) as making:
+            versions = await _versions(seen, place, "body")
+            told = await self._told(versions, place)
+            events = await self._events(versions, told, place.host)
+            last = max((one.at for one in versions), default=None)
+            made = Feed(_tag(versions, told, place.host), last, events, seen.touched.given(versions))
+            await self._remembered.keep(place, made, making)
+        return made
+
+    async def tag(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> str:
+        """The entity-tag of `feed`, for less: what is unchanged since it was last asked for is not read."""
+        place = _place(seen, patient, shown, now)
+        known = await self._remembered.get(place)
+        if known is not None:
+            return known.tag if isinstance(known, Feed) else known
+        with self._remembered.making(place) as making:
+            versions = await _versions(seen, place, "head")
+            made = _tag(versions, await self._told(versions, place), place.host)
+            await self._remembered.keep(place, made, making)
+        return made
+
+    async def _events(self, versions: Sequence[Version], told: Sequence[Shown], host: str) -> tuple[bytes, ...]:
+        """The event of each version, same order; those are written that were not written before."""
         keys = [(one.id, one.version, how) for one, how in zip(versions, told, strict=True)]
         known = [self._written.get(key) for key in keys]
         lacking = [n for n, text in enumerate(known) if text is None]
@@ -75,18 +88,13 @@ class Calendars:
         made = each(asked) if len(asked) <= FEW else await aside(each, asked)
         self._remember([keys[n] for n in lacking], made)
         further = iter(made)
-        body = calendar(next(further) if text is None else text for text in known)
-        return Feed(body, _tag(versions, told, host), max((one.at for one in versions), default=None))
+        return tuple([next(further) if text is None else text for text in known])
 
-    async def tag(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> str:
-        """The entity-tag of `feed`, for less."""
-        versions = await _versions(seen, patient, now, "head")
-        return _tag(versions, await self._told(versions, patient, shown), _host(seen.base))
-
-    async def _told(self, versions: Sequence[Version], patient: str, shown: Shown) -> list[Shown]:
+    async def _told(self, versions: Sequence[Version], place: Place) -> list[Shown]:
         """What is told of each: with the reminders that the patient's side chose for it."""
         reminders: Reminders = self.around.service("agenda")
-        chosen = await reminders.chosen_each([one.id for one in versions], patient)
+        chosen = await reminders.chosen_each([one.id for one in versions], place.patient)
+        shown = place.shown
         return [Shown(shown.content, tuple(sorted({*shown.alarms, *minutes}))) for minutes in chosen]
 
     def _remember(self, keys: Sequence[tuple[str, int, Shown]], made: Sequence[bytes]) -> None:
@@ -100,15 +108,23 @@ def opened(around: Surroundings) -> Calendars:
     return Calendars(around)
 
 
-async def _versions(seen: Repository, patient: str, now: datetime, want: Want) -> list[Version]:
-    """What is in the calendar; by id, so that it is the same however it was found."""
+def _place(seen: Repository, patient: str, shown: Shown, now: datetime) -> Place:
+    """What the calendar of a day is made of, as the caller may see it."""
     today = now.astimezone(PARIS).date()
     first, last = (_midnight(today + relativedelta(months=months)) for months in (-BACK, AHEAD))
     theirs = both(Refers("actor", f"Patient/{patient}"), Range("date", low_from=first, low_to=last - 1))
-    dead: Filter = either([Token("status", one) for one in CANCELLED])
     since = Range("_lastUpdated", low_from=_midnight(today - timedelta(days=CANCELLED_DAYS)))
-    where = both(theirs, either([Not(dead), both(dead, since)]))
-    page = await seen.find({"Appointment": where}, count=MOST, want=want)
+    where = both(theirs, either([Not(_DEAD), both(_DEAD, since)]))
+    allowed = seen.visible({"Appointment": where}).get("Appointment", NOTHING)
+    return Place(patient, where, allowed, shown, _host(seen.base))
+
+
+_DEAD: Filter = either([Token("status", one) for one in CANCELLED])
+
+
+async def _versions(seen: Repository, place: Place, want: Want) -> list[Version]:
+    """What is in the calendar; by id, so that it is the same however it was found."""
+    page = await seen.find({"Appointment": place.where}, count=MOST, want=want)
     return sorted(page.versions, key=lambda one: one.id)
 
 

@@ -44,7 +44,7 @@ async def answer(visit: Visit, here: Subscribing) -> Response:
     calendars: Calendars = here.around.service("agenda/calendar")
     had = visit.request.headers.get("if-none-match")
     if had is not None:
-        # Nothing is given, so that nothing is traced, and the versions' names are all that is read.
+        # Nothing is given, so that nothing is traced.
         seen = await here.around.seen_by(replace(grant, traced=False), base)
         tag = await calendars.tag(seen, found.patient, found.shown, datetime.now(UTC))
         if had.strip() == "*" or tag in _TAG.findall(had):

@@ -146,6 +146,11 @@ def opened(around: Surroundings) -> Reminders:
     return Reminders(around)
 
 
+def whose(key: str) -> str:
+    """The patient (id) of a record of the kind `CHOSEN`, by its key."""
+    return key.rpartition("\n")[2]
+
+
 def is_to_come(tree: Mapping[str, Any], patient: str, base: str) -> bool:
     """Whether a patient (id) may be reminded of an Appointment."""
     return tree.get("status") in COMING and f"Patient/{patient}" in set(actors(tree, base))

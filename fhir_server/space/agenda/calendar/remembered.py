@@ -1,0 +1,143 @@
+"""Calendars as a worker last put them together: each holds until something of its patient's agenda is written.
+
+A calendar is made of the appointments that a filter finds, in which the caller's rule and the days stand, and of what
+one patient chose to be reminded of; so it goes with the versions and records about that patient, whoever writes them,
+and with nobody else's. Programs look every hour and mostly find what they have.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fhir_server.access.touched import Touched
+from fhir_server.changes.whom import Whom
+from fhir_server.space.agenda.calendar.addresses import Shown
+from fhir_server.space.agenda.calendar.envelope import calendar
+from fhir_server.store.filters import Filter
+from fhir_server.store.matching import has_links
+
+#: Calendars that a worker remembers, and events that are in them together.
+MOST, EVENTS = 5_000, 50_000
+
+
+class Place(NamedTuple):
+    """What tells a calendar from others, whatever is written.
+
+    Attributes:
+        patient: id of whose it is.
+        where: the appointments that are in it, those that the caller may not see among them.
+        allowed: the same as the caller may see them.
+        shown: what is told of each.
+        host: in the names of events.
+    """
+
+    patient: str
+    where: Filter
+    allowed: Filter
+    shown: Shown
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A calendar.
+
+    Attributes:
+        tag: its entity-tag, as headers have it.
+        at: when something of it was last written, in ms since 1970 UTC; None where it is empty.
+        events: in lines of RFC 5545.
+        touched: what is given with it, for the traces of whoever is given it; None where it was not asked for.
+    """
+
+    tag: str
+    at: int | None
+    events: tuple[bytes, ...]
+    touched: Touched | None
+
+    @property
+    def body(self) -> bytes:
+        """All of it, in lines of RFC 5545."""
+        return calendar(self.events)
+
+
+@dataclass(eq=False, slots=True)
+class Making:
+    """A calendar that is being made; `overtaken` once something about its patient was written meanwhile."""
+
+    patient: str
+    overtaken: bool = False
+
+
+class Remembered:
+    """The calendars of one worker."""
+
+    def __init__(self, whom: Whom, most: int = MOST, events: int = EVENTS) -> None:
+        """`whom` says whose appointments and reminders were written."""
+        self._whom = whom
+        self._most, self._most_events = most, events
+        self._known: OrderedDict[Place, str | Feed] = OrderedDict()
+        self._of: dict[str, set[Place]] = {}
+        self._making: set[Making] = set()
+        self._events = 0
+
+    async def get(self, place: Place) -> str | Feed | None:
+        """The calendar, or its entity-tag alone; None where neither is known.
+
+        Raises:
+            FhirError: the store cannot be read, so that nothing that is remembered counts.
+        """
+        await self._whom.taken(self._forget)
+        found = self._known.get(place)
+        if found is not None:
+            self._known.move_to_end(place)
+        return found
+
+    @contextmanager
+    def making(self, place: Place) -> Iterator[Making]:
+        """While the block reads what a calendar is made of."""
+        made = Making(place.patient)
+        self._making.add(made)
+        try:
+            yield made
+        finally:
+            self._making.discard(made)
+
+    async def keep(self, place: Place, found: str | Feed, making: Making) -> None:
+        """Remember a calendar, or its entity-tag alone, that was read inside `making`.
+
+        What others than the patient's own writes may change is not remembered.
+        """
+        await self._whom.taken(self._forget)
+        if making.overtaken or has_links(place.allowed):
+            return
+        self._drop(place)
+        self._known[place] = found
+        self._of.setdefault(place.patient, set()).add(place)
+        self._events += _size(found)
+        while len(self._known) > self._most or self._events > self._most_events:
+            self._drop(next(iter(self._known)))
+
+    def _forget(self, patients: frozenset[str] | None) -> None:
+        for made in self._making:
+            made.overtaken = made.overtaken or patients is None or made.patient in patients
+        for patient in list(self._of) if patients is None else patients:
+            for place in list(self._of.get(patient, ())):
+                self._drop(place)
+
+    def _drop(self, place: Place) -> None:
+        found = self._known.pop(place, None)
+        if found is None:
+            return
+        self._events -= _size(found)
+        places = self._of[place.patient]
+        places.discard(place)
+        if not places:
+            del self._of[place.patient]
+
+
+def _size(found: str | Feed) -> int:
+    return len(found.events) if isinstance(found, Feed) else 0
