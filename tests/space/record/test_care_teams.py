@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.app import House, opened
+from fhir_server.interactions.exchange import FHIR_JSON
 from fhir_server.settings import Settings
 from tests.server.people import a_care_team
 from tests.space.record.callers import ALL, BASE, OWN, SYSTEM, Caller, Tree, document, grant
@@ -79,3 +80,51 @@ async def test_nobody_lets_themself_in(house: House, verb: str) -> None:
     assert status[:3] == ("404" if verb in ("PUT", "PATCH", "DELETE") else "403")
     assert (await Caller(house)("GET", "CareTeam/team-a")).version == 1
     assert not await out.sees("DocumentReference", "d")
+
+
+#: What the patient does → how, under their own token.
+ENDINGS: dict[str, tuple[str, str, Any, str]] = {
+    "it is inactive": (
+        "PATCH",
+        "CareTeam/old",
+        [{"op": "replace", "path": "/status", "value": "inactive"}],
+        "application/json-patch+json",
+    ),
+    "who is in it is not": (
+        "PATCH",
+        "CareTeam/old",
+        [{"op": "remove", "path": "/participant/0"}],
+        "application/json-patch+json",
+    ),
+    "it is deleted": ("DELETE", "CareTeam/old", None, FHIR_JSON),
+    "who is in it is blocked": (
+        "POST",
+        "Patient/b/$record-choose",
+        {
+            "resourceType": "Parameters",
+            "parameter": [
+                {
+                    "name": "choice",
+                    "part": [
+                        {"name": "kind", "valueCode": "blocked"},
+                        {"name": "practitioner", "valueReference": {"reference": "Practitioner/out"}},
+                    ],
+                }
+            ],
+        },
+        FHIR_JSON,
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_team_of_before_the_rule_lets_in_until_its_patient_ends_it(house: House, ending: str) -> None:
+    """Nothing stored says who wrote it, and hospitals' own teams are as old."""
+    own, out = Caller(house), Caller(house, grant("Practitioner/out", ALL))
+    await own.put({**a_care_team("b", "Practitioner/out"), "id": "old"})
+    await own.put(document("of-b", "N", patient="b", author={"display": "x"}))
+    assert await out.sees("DocumentReference", "of-b")
+    method, url, body, kind = ENDINGS[ending]
+    ended = await Caller(house, grant("Patient/b", ALL))(method, url, body, kind)
+    assert ended.status in (200, 204), ended.json
+    assert not await out.sees("DocumentReference", "of-b")
