@@ -9,6 +9,7 @@ from tests.server.closed import Space
 from tests.site.test_browser import CHROMIUM
 from tests.site.test_message_story import NARROW, tab_to, whole
 from tests.site.test_record_story import Visitors, space, visitors
+from tests.space.agenda.calendar.test_import import calendar, event
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 __all__ = ["space", "visitors"]
@@ -62,3 +63,27 @@ async def test_an_entry_is_noted_moved_and_deleted_without_a_mouse(space: Space,
     doctor = await visitors.enter("zoe", NARROW)
     await doctor.goto(f"{visitors.root}/agenda?jour=2027-03-15")
     await whole(doctor)
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+async def test_a_calendar_file_is_brought_by_a_form_with_a_script_and_without(
+    space: Space, visitors: Visitors, scripted: bool
+) -> None:
+    page = await visitors.enter("nathalie", NARROW, script=scripted)
+    await page.goto(f"{visitors.root}/mon-agenda/p1?mois=2027-07")
+    await page.get_by_role("link", name="Importer un calendrier").press("Enter")
+    await page.wait_for_url("**/importer")
+    await whole(page)
+    field, press = page.get_by_label("Fichier de calendrier"), page.get_by_role("button", name="Importer")
+    backwards = calendar(event("DTEND;TZID=Europe/Paris:20270701T080000", uid="back@x"))
+    await field.set_input_files({"name": "a.ics", "mimeType": "text/calendar", "buffer": backwards})
+    await press.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("Rendez-vous n° 1 du fichier : sa fin est avant son début.")
+    await whole(page)
+    title = f"Kiné {scripted}"
+    right = calendar(event(f"SUMMARY:{title}", uid=f"{scripted}@x"))
+    await field.set_input_files({"name": "b.ics", "mimeType": "text/calendar", "buffer": right})
+    await press.press("Enter")
+    await expect(page.locator("main .done")).to_contain_text("1 entrée est dans votre agenda.")
+    await page.goto(f"{visitors.root}/mon-agenda/p1?mois=2027-07")
+    await expect(page.get_by_role("link", name=title)).to_be_visible()

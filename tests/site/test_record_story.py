@@ -41,9 +41,10 @@ class Visitors:
         self.root = root
         self.problems: list[str] = []
 
-    async def enter(self, login: str, width: int = 1280) -> Page:
-        """Somebody signed in, on the page of their account."""
-        context = await self._chromium.new_context(viewport={"width": width, "height": 800}, locale="fr-FR")
+    async def enter(self, login: str, width: int = 1280, script: bool = True) -> Page:
+        """Somebody signed in, on the page of their account; `script` is whether their browser runs any."""
+        size = {"width": width, "height": 800}
+        context = await self._chromium.new_context(viewport=size, locale="fr-FR", java_script_enabled=script)
         # A machine that runs much else is slow, not wrong.
         context.set_default_timeout(120_000)
         page: Page = await context.new_page()

@@ -19,8 +19,9 @@ from fhir_server.interactions.routes import dispatch
 from fhir_server.operations.invocation import Invocation
 from fhir_server.search.kinds.values import escape
 from fhir_server.space.agenda.authors import is_patients
+from fhir_server.space.agenda.calendar.bounds import LARGEST
 from fhir_server.space.agenda.calendar.feed import Calendars
-from fhir_server.space.agenda.calendar.reading import LARGEST, Entry, read
+from fhir_server.space.agenda.calendar.reading import Entry, read
 from fhir_server.space.agenda.calendar.recurrence import Unreadable
 from fhir_server.space.agenda.model import AUTHOR, PATIENT
 from fhir_server.space.agenda.writing import LONGEST

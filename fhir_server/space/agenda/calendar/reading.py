@@ -9,18 +9,17 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
 import icalendar
 
-from fhir_server.space.agenda.calendar.recurrence import MOST, Unreadable, instant, local, occurrences
+from fhir_server.space.agenda.calendar.bounds import COMPONENTS, DEPTH, LINE, LONGEST_UID, MOST
+from fhir_server.space.agenda.calendar.recurrence import Unreadable, instant, local, occurrences
 from fhir_server.space.paris import PARIS
 
-#: Bytes of a calendar; components in it, and inside one another; characters of a line that is put together again.
-LARGEST, COMPONENTS, DEPTH, LINE = 1_000_000, 2_000, 3, 20_000
-LONGEST_UID = 200
 #: Years of which something may be.
 _YEARS = range(1900, 2200)
 _MARK = re.compile(r"^(BEGIN|END):", re.MULTILINE | re.IGNORECASE)
@@ -54,21 +53,32 @@ def read(data: bytes) -> list[Entry]:
     Raises:
         Unreadable: why it is not taken in.
     """
-    events = _events(_bounded(data))
-    latest: dict[tuple[str, str], Any] = {}
-    for event in events:
-        _require_readable(event)
-        key = (str(event["UID"]), "" if "RECURRENCE-ID" not in event else _stamp(*_when(event, "RECURRENCE-ID")))
-        if key not in latest or _sequence(event) >= _sequence(latest[key]):
-            latest[key] = event
+    latest: dict[tuple[str, str], tuple[int, Any]] = {}
+    for number, event in enumerate(_events(_bounded(data)), 1):
+        with _told(number):
+            _require_readable(event)
+            key = (str(event["UID"]), "" if "RECURRENCE-ID" not in event else _stamp(*_when(event, "RECURRENCE-ID")))
+        if key not in latest or _sequence(event) >= _sequence(latest[key][1]):
+            latest[key] = number, event
     found: dict[str, Entry] = {}
-    for (uid, stamp), event in sorted(latest.items(), key=lambda one: one[0]):
+    for (uid, stamp), (number, event) in sorted(latest.items(), key=lambda one: one[0]):
+        with _told(number):
+            made = list(_entries(uid, stamp, event))
         # An occurrence that is told apart comes after the event that it is one of.
-        for entry in _entries(uid, stamp, event):
+        for entry in made:
             found[entry.uid] = entry
             if len(found) > MOST:
                 raise Unreadable(f"A calendar brings {MOST} entries at most, each time that something recurs counted.")
     return list(found.values())
+
+
+@contextmanager
+def _told(number: int) -> Iterator[None]:
+    """What is wrong with one event is said of it: the first of the file is number 1."""
+    try:
+        yield
+    except Unreadable as wrong:
+        raise Unreadable(f"Event {number}: {wrong}") from None
 
 
 def _events(text: str) -> list[Any]:

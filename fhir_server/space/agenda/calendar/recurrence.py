@@ -14,8 +14,10 @@ from typing import Any
 
 from dateutil.rrule import rrulestr
 
-#: Occurrences of one import, and how far ahead of the first they may be.
-MOST, FARTHEST = 200, timedelta(days=5 * 366)
+from fhir_server.space.agenda.calendar.bounds import MOST
+
+#: How far ahead of the first an occurrence may be.
+FARTHEST = timedelta(days=5 * 366)
 _FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 #: Parts of a rule that make it several times a day.
 _HOURS = ("BYHOUR", "BYMINUTE", "BYSECOND")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fhir_server.site.service_pages import Page, ServicePages
+from fhir_server.space.agenda.calendar.bounds import LARGEST
 from fhir_server.space.service import Surroundings
 from fhir_server.space.visitors import acts, professional
 
@@ -27,6 +28,8 @@ ROWS: tuple[Page, ...] = (
     Page("POST", f"{_MINE}/prevention", "prevention:say", acts),
     Page("GET", f"{_MINE}/calendrier", "exporting:show", acts),
     Page("POST", f"{_MINE}/calendrier", "exporting:choose", acts),
+    Page("GET", f"{_MINE}/importer", "bringing:show", acts),
+    Page("POST", f"{_MINE}/importer", "bringing:bring", acts, long=True),
     Page("GET", f"{_MINE}/agenda.ics", "exporting:export", acts),
     Page("GET", f"{_MINE}/{{appointment}}", "entry:show", acts),
     Page("POST", f"{_MINE}/{{appointment}}", "entry:change", acts, long=True),
@@ -44,4 +47,5 @@ ROWS: tuple[Page, ...] = (
 
 def pages(around: Surroundings) -> ServicePages:
     """The pages over one opened server."""
-    return ServicePages("agenda", __package__, Path(__file__).parents[1] / "templates", ROWS, around)
+    templates = Path(__file__).parents[1] / "templates"
+    return ServicePages("agenda", __package__, templates, ROWS, around, largest_file=LARGEST)

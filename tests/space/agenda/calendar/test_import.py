@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from fhir_server.app import House
-from fhir_server.space.agenda.calendar.reading import DEPTH, LARGEST, read
-from fhir_server.space.agenda.calendar.recurrence import MOST
+from fhir_server.space.agenda.calendar.bounds import DEPTH, LARGEST, MOST
+from fhir_server.space.agenda.calendar.reading import read
 from fhir_server.space.agenda.model import AUTHOR, PATIENT, tags
 from tests.server.calls import Answer
 from tests.space.agenda.world import an_appointment, ask
