@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fhir_server.access import scopes
 from fhir_server.access.grant import Grant, Held, Purpose
-from fhir_server.changes.cache import Cache
+from fhir_server.changes.cache import REMEMBERED_SECONDS, Cache
 from fhir_server.fhir.outcome import Unauthorized
 from fhir_server.search.asking.query import Place
 from fhir_server.search.parameters.registry import Registry
@@ -104,21 +104,27 @@ class Verifier:
     async def renewed(self, held: Held, base: str) -> Grant | None:
         """What a caller of before may do now; None where their software or their authorization is no more.
 
+        Remembered as a token's is: whoever tells many of one caller's Subscriptions asks for each.
+
         Args:
             held: as the grant was made.
             base: the FHIR base that the token was for.
         """
+        try:
+            key = ("renewed", held, base)
+            return (await self._cache.get(key, lambda: self._renewed(held, base), _Verified.seconds)).grant
+        except Unauthorized:
+            return None
+
+    async def _renewed(self, held: Held, base: str) -> _Verified:
         client = None if held.client is None else await self._clients.get(held.client)
         if client is None or client.status != "active":
-            return None
+            raise _refusal(base, "invalid_token")
         person = None
         if held.family is None and held.subject is not None:
             person = Person(held.subject, held.role, held.purpose or "HOPERAT", held.reason)
-        access = Access(client.id, held.family, base, held.granted, 0, 0, person)
-        try:
-            return (await self._grant(client, access, base))[0]
-        except Unauthorized:
-            return None
+        access = Access(client.id, held.family, base, held.granted, 0, int(time.time() + REMEMBERED_SECONDS), person)
+        return _until(client, *await self._grant(client, access, base))
 
     def place(self, base: str) -> Place:
         """Where constraints are read for `base`."""
@@ -131,10 +137,7 @@ class Verifier:
         client = await self._clients.get(access.client)
         if client is None or client.status != "active":
             raise _refusal(base, "invalid_token")
-        grant, ends = await self._grant(client, access, base)
-        # What a governed client holds may end with a day (of its convention, of a consent), unannounced.
-        day = (time.time() // _DAY + 1) * _DAY
-        return _Verified(grant, min(ends, day) if client.device else ends)
+        return _until(client, *await self._grant(client, access, base))
 
     async def _grant(self, client: Client, access: Access, base: str) -> tuple[Grant, float]:
         """Who the token's holder is, and when it ends, in seconds since 1970."""
@@ -179,6 +182,12 @@ class Verifier:
             granted=access.scope,
         )
         return grant, min(access.expires, family.until) if family.until else access.expires
+
+
+def _until(client: Client, grant: Grant, ends: float) -> _Verified:
+    # What a governed client holds may end with a day (of its convention, of a consent), unannounced.
+    day = (time.time() // _DAY + 1) * _DAY
+    return _Verified(grant, min(ends, day) if client.device else ends)
 
 
 def _purpose(account: Account) -> Purpose:
