@@ -219,6 +219,9 @@ class Settings(BaseSettings):
     subscription_loopback: bool = Field(
         False, description="For development: let subscriptions notify software on this machine, over http too."
     )
+    subscriptions_per_caller: int = Field(
+        100, ge=1, le=5_000, description="Subscriptions that one client may have for one person, or for itself."
+    )
     subscription_days: int = Field(
         30, ge=1, le=366, description="How long events of subscriptions are kept to be asked for again, in days."
     )

@@ -226,6 +226,11 @@ class Repository:
         found = await self._readings.heads(read, "head" if self.grant.own else "index")
         return {(v.type, v.id) for v in found if v is not None and not v.deleted and await self.sees(v, "r")}
 
+    async def ended(self, keys: Sequence[Numbered]) -> list[Version | None]:
+        """For each of `keys` the deletion that it is, bare, where what it ended may be read, else None; not traced."""
+        found = await self.sight.past(await self._readings.vread_many(keys, "index"))
+        return [one if one is not None and one.deleted and self.allows(one.type, "r") else None for one in found]
+
     async def ids_each(self, scopes: Sequence[Scope], count: int) -> list[frozenset[str]]:
         """The ids of what `find` would give for each of `scopes`: nothing is shown, and nothing is traced."""
         pages = await self._store.find_each([self.visible(scope) for scope in scopes], count, "head")

@@ -66,7 +66,7 @@ def _conditions(where: Filter) -> int:
 
 
 def interactions(criteria: str) -> frozenset[str]:
-    """What makes an event: "create", "update"."""
+    """What makes an event: "create", "update", "delete". Of R4's own criteria a deletion is none."""
     found = topic(criteria)
     return ANY if found is None else found.interactions
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fhir_server.access.grant import Grant
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, FhirError, Forbidden, Gone, NotFound, PreconditionFailed, Unavailable
-from fhir_server.fhir.xml import to_xml
-from fhir_server.interactions.exchange import FHIR_JSON, FHIR_XML, Request
+from fhir_server.interactions.exchange import FHIR_JSON, Request
 from fhir_server.jobs.outbox import Notice, Outbox
 from fhir_server.store.protocol import Drop, Keep
-from fhir_server.subscriptions import kept, notification
+from fhir_server.subscriptions import kept, notification, telling
 from fhir_server.subscriptions.kept import Event, Queued
-from fhir_server.subscriptions.matching import is_shown, rights_of
-from fhir_server.subscriptions.model import ENGINE, XML, Wanted, mailbox
+from fhir_server.subscriptions.model import ENGINE, Wanted, mailbox
 from fhir_server.subscriptions.sending import Failed, Sent, send
+from fhir_server.subscriptions.sights import rights_of, shown
 
 if TYPE_CHECKING:
     from fhir_server.subscriptions.surroundings import Surroundings
@@ -36,7 +35,8 @@ IN_ERROR = 3
 #: Who fails while more than so many wait is turned off at once.
 MOST_WAITING = 100_000
 _DAY = 86_400
-#: A mail tells of so many events at most, and the next is not before so many seconds are over.
+#: A mail tells of so many events at most, and so many are numbered for a socket at once; the next mail is not before so
+#: many seconds are over.
 _MAILED, MAIL_SECONDS = 100, 3_600
 
 
@@ -125,12 +125,14 @@ class Delivery:
 
     async def _said(self, entry: Entry, kind: notification.Kind) -> bool:
         """Tell a Subscription to a topic something that is no event; whether it was taken."""
-        return await self._taken(entry, self._bundle(entry, kind, ()))
+        now = self._table.get(entry.wanted.id) or entry
+        return await self._taken(entry, self._posted(entry, telling.said(entry, kind, (), now.state.numbered)))
 
     async def _tell(self, entry: Entry, rights: Grant, found: Sequence[tuple[str, Queued]]) -> bool:
         """Tell of some versions in one notification; whether to go on with the next."""
         ready = await self._ready(entry, rights, found)
-        if not ready:
+        if not ready or entry.wanted.kind == "websocket":
+            # Whichever worker holds its socket hears of the numbers, and tells.
             return True
         if entry.wanted.kind == "email":
             await self._mailed(entry, ready[-1][0], [key for key, _ in found])
@@ -153,15 +155,15 @@ class Delivery:
     ) -> list[tuple[Queued, bool]]:
         """Those that are told of, numbered, and whether each may be named."""
         seen = await self._around.seen_by(rights, entry.holder.base)
-        ready: list[tuple[Queued, bool]] = []
-        for key, queued in found:
-            shown = await is_shown(seen, queued.type, queued.id)
-            if not shown and (not queued.number or not entry.wanted.topic):
-                # Hidden, or deleted, since: it has no number yet, so that nothing tells that it was there.
-                await self._done(entry.wanted.id, [key])
-                continue
-            ready.append((await self._numbered(entry.wanted.id, key, queued), shown))
-        return ready
+        may = await shown(seen, [queued for _, queued in found])
+        ready = [(key, queued, (queued.type, queued.id, queued.version) in may) for key, queued in found]
+        hidden = [key for key, queued, may in ready if not may and not (queued.number and entry.wanted.topic)]
+        if hidden:
+            # Hidden, or deleted, since: they have no number yet, so that nothing tells that they were there.
+            await self._done(entry.wanted.id, hidden)
+        left = [one for one in ready if one[0] not in hidden]
+        numbered = await self._numbered(entry, [(key, queued) for key, queued, _ in left])
+        return [(queued, may) for queued, (_, _, may) in zip(numbered, left, strict=True)]
 
     async def _mailed(self, entry: Entry, last: Queued, keys: Sequence[str]) -> None:
         """Have a mail say that there is something: of one commit with what it told of."""
@@ -186,70 +188,41 @@ class Delivery:
         self._spoken[entry.wanted.id] = time.monotonic()
         return True
 
-    async def _numbered(self, id: str, key: str, queued: Queued) -> Queued:
-        entry = self._table.get(id)
-        if queued.number or entry is None:
-            return queued
-        number = entry.state.numbered + 1
-        named = replace(queued, number=number)
-        event = kept.encoded(Event(int(time.time() * 1000), [named]))
-        lasts = self._around.settings.subscription_days * _DAY
-        await self._table.keep(
-            id,
-            replace(entry.state, numbered=number),
-            Keep(kept.QUEUE, key, kept.encoded(named)),
-            Keep(kept.EVENTS, kept.numbered(id, number), event, lasts),
-        )
-        return named
+    async def _numbered(self, of: Entry, found: Sequence[tuple[str, Queued]]) -> list[Queued]:
+        """The same, each with its number: kept before it is sent, in one commit."""
+        id, entry = of.wanted.id, self._table.get(of.wanted.id)
+        if entry is None:
+            return [queued for _, queued in found]
+        by_socket, lasts = of.wanted.kind == "websocket", self._around.settings.subscription_days * _DAY
+        number, made, changes = entry.state.numbered, list[Queued](), list[Keep | Drop]()
+        for key, queued in found:
+            if not queued.number:
+                number += 1
+                queued = replace(queued, number=number)
+                event = kept.encoded(Event(int(time.time() * 1000), [queued]))
+                changes.append(Drop(kept.QUEUE, key) if by_socket else Keep(kept.QUEUE, key, kept.encoded(queued)))
+                changes.append(Keep(kept.EVENTS, kept.numbered(id, number), event, lasts))
+            made.append(queued)
+        if changes:
+            changes += [Keep(kept.SOCKETS, id, str(number).encode(), lasts)] if by_socket else []
+            await self._table.keep(id, replace(entry.state, numbered=number), *changes)
+        return made
 
     async def _sent(self, entry: Entry, rights: Grant, ready: Sequence[tuple[Queued, bool]]) -> Sent:
         """The notification of versions: R4 puts its payload under the endpoint, and posts without one."""
         wanted = entry.wanted
         if wanted.topic:
-            return self._bundle(entry, "event-notification", ready, await self._entries(entry, rights, ready))
+            return self._posted(entry, await telling.told(self._around, entry, rights, ready, entry.state.numbered))
         if not wanted.payload:
             return Sent("POST", wanted.endpoint, headers=entry.holder.headers, seconds=self._seconds(wanted))
         queued = ready[0][0]
-        body = await self._version(entry, rights, queued)
-        return self._with("PUT", f"{wanted.endpoint.rstrip('/')}/{queued.type}/{queued.id}", entry, body)
+        body, media_type = telling.encoded(wanted, await telling.version(self._around, entry, rights, queued))
+        url = telling.put_under(wanted.endpoint, queued)
+        return Sent("PUT", url, body, media_type, entry.holder.headers, self._seconds(wanted))
 
-    async def _entries(self, entry: Entry, rights: Grant, ready: Sequence[tuple[Queued, bool]]) -> list[dict[str, Any]]:
-        base, found = entry.holder.base, list[dict[str, Any]]()
-        for queued, shown in ready if entry.wanted.content != "empty" else ():
-            whole = shown and entry.wanted.content == "full-resource"
-            try:
-                tree = parse(await self._version(entry, rights, queued), 1000) if whole else None
-            except (NotFound, Gone, Forbidden):
-                continue
-            if shown:
-                found.append(notification.entry(base, queued, tree))
-        return found
-
-    def _bundle(
-        self,
-        entry: Entry,
-        kind: notification.Kind,
-        ready: Sequence[tuple[Queued, bool]],
-        entries: Sequence[dict[str, Any]] = (),
-    ) -> Sent:
-        wanted, base = entry.wanted, entry.holder.base
-        now = self._table.get(wanted.id) or entry
-        told = [(one, shown and wanted.content != "empty") for one, shown in ready]
-        numbered = max([one.number for one, _ in ready], default=now.state.numbered)
-        said = notification.status(base, wanted.id, wanted.topic, wanted.status, kind, numbered, told)
-        return self._with("POST", wanted.endpoint, entry, serialize(notification.bundle(wanted.id, said, entries)))
-
-    def _with(self, method: str, url: str, entry: Entry, body: bytes) -> Sent:
+    def _posted(self, entry: Entry, what: telling.Body) -> Sent:
         wanted = entry.wanted
-        if wanted.payload in XML:
-            body = to_xml(body)
-        media_type = FHIR_XML if wanted.payload in XML else FHIR_JSON
-        return Sent(method, url, body, media_type, entry.holder.headers, self._seconds(wanted))
-
-    async def _version(self, entry: Entry, rights: Grant, queued: Queued) -> bytes:
-        """A version as the subscriber would read it, traced as that."""
-        path = (queued.type, queued.id, "_history", str(queued.version))
-        return (await self._around.exchange(Request("GET", path), rights, entry.holder.base)).body
+        return Sent("POST", wanted.endpoint, *what, entry.holder.headers, self._seconds(wanted))
 
     def _seconds(self, wanted: Wanted) -> float:
         return min(wanted.timeout or self._pace.seconds, self._pace.seconds)
@@ -294,6 +267,6 @@ class Delivery:
 
 def _at_once(wanted: Wanted) -> int:
     """How many events one notification tells of at most."""
-    if wanted.kind == "email":
+    if wanted.kind != "rest-hook":
         return _MAILED
     return max(wanted.max_count, 1) if wanted.topic else 1

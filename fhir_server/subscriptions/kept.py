@@ -6,6 +6,7 @@ subscription-state      id                         `State`
 subscription-queued     id                         number of the last that was queued
 subscription-queue      id, line feed, number      `Queued`
 subscription-event      id, line feed, number      `Event`
+subscription-socket     id                         number of the last event, of a Subscription by websocket
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from fhir_server.store.protocol import Drop, Keep, Records
 
 HOLDERS, STATES, COUNTS = "subscription-holder", "subscription-state", "subscription-queued"
 QUEUE, EVENTS = "subscription-queue", "subscription-event"
+#: Noted (`store.notes.NOTED`): by it the worker that holds a socket hears that there is something to tell.
+SOCKETS = "subscription-socket"
 #: How long what a Subscription needs is kept before one is stored that names it, in seconds.
 UNCLAIMED_SECONDS = 7 * 86_400
 
@@ -68,6 +71,11 @@ class Queued:
     at: int
     method: str
     number: int = 0
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it is a deletion."""
+        return self.method == "DELETE"
 
 
 @dataclass(frozen=True, slots=True)

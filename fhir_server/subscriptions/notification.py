@@ -83,9 +83,13 @@ def bundle(id: str, said: Tree, entries: Sequence[Tree] = ()) -> Tree:
 
 
 def entry(base: str, of: Queued, resource: Mapping[str, Any] | None) -> Tree:
-    """What happened to a resource; with it, where it is sent whole."""
+    """What happened to a resource; with it, where it is sent whole. Of a deleted one there is nothing to send."""
     created = of.version == 1
     found: Tree = {"fullUrl": f"{base}/{of.type}/{of.id}"}
+    if of.deleted:
+        found["request"] = {"method": "DELETE", "url": f"{of.type}/{of.id}"}
+        found["response"] = {"status": "204", "lastModified": instant(of.at)}
+        return found
     if resource is not None:
         found["resource"] = resource
     method = "POST" if created and of.method == "POST" else "PUT"

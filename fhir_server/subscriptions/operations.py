@@ -13,6 +13,7 @@ from fhir_server.store.protocol import Version
 from fhir_server.subscriptions import kept, notification
 from fhir_server.subscriptions.kept import Queued
 from fhir_server.subscriptions.model import CONTENTS, wanted
+from fhir_server.subscriptions.sights import shown
 
 #: Subscriptions, and events, of one answer.
 _MOST = 1_000
@@ -67,8 +68,8 @@ async def events(_: Any, call: Invocation, context: Context) -> Response:
     if content not in CONTENTS:
         raise InvalidParameter("The content is empty, id-only or full-resource.", "http.content")
     found = await kept.events(context.records, of.id, first or 1, last, _MOST)
-    there = await context.repository.there([(one.type, one.id) for one in found])
-    seen = [one for one in found if (one.type, one.id) in there]
+    may = await shown(context.repository, found)
+    seen = [one for one in found if (one.type, one.id, one.version) in may]
     bodies = await _bodies(context, seen) if content == "full-resource" else {}
     numbered = await _numbered(context, of.id)
     told = [(one, content != "empty") for one in seen]
@@ -80,6 +81,7 @@ async def events(_: Any, call: Invocation, context: Context) -> Response:
 
 async def _bodies(context: Context, seen: list[Queued]) -> dict[int, dict[str, Any]]:
     """The resources of events as they were then, by number; of those that are too long together, the first."""
+    seen = [one for one in seen if not one.deleted]
     keys = [(one.type, one.id, one.version) for one in seen]
     found = await context.repository.vread_many(keys, _MOST_BYTES)
     return {

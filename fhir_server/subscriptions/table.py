@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -51,13 +50,18 @@ class Entry:
 
 
 class Table:
-    """Those in force, by id."""
+    """Those in force, by id.
+
+    Attributes:
+        state: another number whenever one came, went or says something else.
+    """
 
     def __init__(self, around: Surroundings) -> None:
         """Nothing is read before `load`."""
         self._around = around
         self._entries: dict[str, Entry] = {}
         self._awake: set[str] = set()
+        self.state = 0
 
     async def load(self) -> None:
         """Read all of them."""
@@ -88,10 +92,6 @@ class Table:
     def all(self) -> list[Entry]:
         """Every subscription in force, in no order that means anything."""
         return list(self._entries.values())
-
-    def live(self) -> Iterator[Entry]:
-        """Those that are told of commits."""
-        return (one for one in self._entries.values() if one.since)
 
     def wake(self, id: str) -> None:
         """Something is to be told to one of them."""
@@ -128,6 +128,7 @@ class Table:
             # Its owner wrote it anew: it is tried at once.
             new = replace(new, failures=0, again=0.0)
         self._entries[found.id] = Entry(found, holder, new)
+        self.state += 1
         self._awake.add(found.id)
         if new != state:
             kept_now = [claimed(found.holder, holder), kept.keep_state(found.id, new)]
@@ -137,6 +138,7 @@ class Table:
     async def _forget(self, id: str, for_good: bool) -> None:
         records = self._around.records
         there = self._entries.pop(id, None)
+        self.state += 1
         self._awake.discard(id)
         state = there.state if there is not None else await kept.state(records, id)
         if state == State():
@@ -146,5 +148,5 @@ class Table:
             await records.apply([kept.keep_state(id, replace(state, since=0, failures=0, again=0.0))])
             return
         await kept.emptied(records, id, kept.EVENTS)
-        drops = [Drop(kept.STATES, id), Drop(kept.COUNTS, id)]
+        drops = [Drop(kept.STATES, id), Drop(kept.COUNTS, id), Drop(kept.SOCKETS, id)]
         await records.apply([*drops, *([Drop(kept.HOLDERS, state.claimed)] if state.claimed else [])])

@@ -1,6 +1,7 @@
 """The topics that may be subscribed to, as data: http://hl7.org/fhir/uv/subscriptions-backport, R5's SubscriptionTopic.
 
-A Subscription names one in its `criteria`, and narrows it by filters: searches of the topic's resource.
+A Subscription names one in its `criteria`, and narrows it by filters: searches of the topic's resource, of one that was
+deleted as it last was.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Topic:
         url: its canonical.
         title: in words.
         type: the resource type that it is about.
-        interactions: "create", "update": those that make an event.
+        interactions: "create", "update", "delete": those that make an event.
         filters: search parameters that it may be narrowed by.
     """
 
@@ -48,6 +49,12 @@ encounter           Encounter            create,update  patient,subject,status,c
 consent             Consent              create,update  patient,category,status
 patient             Patient              create,update  _id,identifier
 task                Task                 create,update  patient,owner,requester,status,code
+document-deleted    DocumentReference    delete         patient,subject,type,category,author,date,status,identifier
+appointment-deleted Appointment          delete         patient,actor,practitioner,location,date,status,service-type
+slot-deleted        Slot                 delete         schedule,status,start,service-type
+message-deleted     Communication        delete         patient,subject,sender,recipient,status,category,part-of
+observation-deleted Observation          delete         patient,subject,code,category,status,date
+consent-deleted     Consent              delete         patient,category,status
 """
 
 

@@ -16,15 +16,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fhir_server.access.grant import held
-from fhir_server.access.repository import Repository
 from fhir_server.access.write_rules import administers
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError, Forbidden, Invalid, Issue
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.lots import Lot
-from fhir_server.interactions.pipeline import Change
+from fhir_server.interactions.pipeline import Among, Change, Extra
 from fhir_server.smart.fetch import Refused, pinned, public
-from fhir_server.store.filters import Token
+from fhir_server.store.filters import Filter, Token
 from fhir_server.store.protocol import Keep
 from fhir_server.subscriptions.criteria import compiled, type_of
 from fhir_server.subscriptions.kept import HOLDERS, UNCLAIMED_SECONDS, Holder, holder
@@ -50,8 +49,6 @@ from fhir_server.subscriptions.model import (
 )
 from fhir_server.subscriptions.owners import owner
 
-#: Subscriptions that one caller may have.
-MOST = 100
 #: Headers of a channel, and characters of each.
 MOST_HEADERS, LONGEST_HEADER = 20, 8_192
 _CHANNELS = ("rest-hook", "email")
@@ -215,10 +212,24 @@ async def together(context: Context, lot: Lot) -> list[tuple[int, FhirError]]:
     """Of the Subscriptions that a transaction makes, those beyond as many as its sender may have."""
     made = [one.number for one in lot.parts if one.change is not None and _makes(one.change)]
     if len(made) < 2 or context.repository.grant == ENGINE:
-        # One by itself is judged by `judge`.
+        # One by itself is judged by `complete`.
         return []
-    left = MOST - await _count(context.repository)
-    return [(number, _too_many()) for number in made[max(left, 0) :]]
+    left = _most(context) - len(await _own(context))
+    return [(number, _too_many(context)) for number in made[max(left, 0) :]]
+
+
+async def complete(context: Context, changes: Sequence[Change], among: Among) -> Extra:
+    """The condition that whoever makes a Subscription has as many as were counted, whoever else makes one meanwhile.
+
+    Raises:
+        Invalid: they have as many as anybody may (422).
+    """
+    if context.repository.grant == ENGINE or not any(map(_makes, changes)):
+        return Extra()
+    ids = await _own(context)
+    if len(ids) >= _most(context):
+        raise _too_many(context)
+    return Extra(guards=[context.repository.as_server().guard("Subscription", _mine(context), ids)])
 
 
 def _makes(change: Change) -> bool:
@@ -226,20 +237,29 @@ def _makes(change: Change) -> bool:
     return written and (change.before is None or change.before.deleted)
 
 
-async def _count(caller: Repository) -> int:
-    return await caller.as_server().count({"Subscription": Token(SUBSCRIBER, owner(caller.grant))}, MOST)
+def _most(context: Context) -> int:
+    return context.settings.subscriptions_per_caller
 
 
-def _too_many() -> Invalid:
-    return Invalid(f"A caller has {MOST} subscriptions at most.", "Subscription", code="too-costly")
+def _mine(context: Context) -> Filter:
+    return Token(SUBSCRIBER, owner(context.repository.grant))
+
+
+async def _own(context: Context) -> frozenset[str]:
+    """The ids of the caller's, one more at most than they may have."""
+    [ids] = await context.repository.as_server().ids_each([{"Subscription": _mine(context)}], _most(context) + 1)
+    return ids
+
+
+def _too_many(context: Context) -> Invalid:
+    return Invalid(f"A caller has {_most(context)} subscriptions at most.", "Subscription", code="too-costly")
 
 
 async def judge(context: Context, change: Change) -> None:
-    """Refuse a Subscription to what its writer may not search, or one more than they may have.
+    """Refuse a Subscription to what its writer may not search.
 
     Raises:
         Forbidden: no scope lets them search and read the type, or have others written to (403).
-        Invalid: they have as many as anybody may (422).
     """
     caller, tree = context.repository, change.tree
     if change.as_server or caller.grant == ENGINE or tree is None:
@@ -251,8 +271,6 @@ async def judge(context: Context, change: Change) -> None:
     type = type_of(str(tree.get("criteria", "")))
     for verb in "sr":
         caller.require(type, verb)
-    if _makes(change) and await _count(caller) >= MOST:
-        raise _too_many()
 
 
 def _said(words: str, element: str, code: str = "business-rule") -> Issue:

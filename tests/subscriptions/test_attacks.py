@@ -5,6 +5,7 @@ R4 subscription.html, "Safety and Security"; OWASP ASVS 12.6.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -124,6 +125,23 @@ async def test_a_transaction_makes_no_more_than_anybody_may_have(space: Space) -
     for count, expected in ((101, 422), (99, 200), (2, 422), (1, 200), (1, 422)):
         assert (await sent(count)).status_code == expected, count
     assert (await space.fhir("GET", "Subscription?_summary=count", many)).json()["total"] == 100
+
+
+async def test_posts_at_once_make_no_more_than_anybody_may_have(space: Space) -> None:
+    """Each is of one commit with the condition that there are as many as were counted."""
+    await space.backend("racing", scopes=SCOPES)
+    racing = await space.backend_token(SCOPES, "racing")
+    tree = a_subscription("http://127.0.0.1:9/") | OFF
+    entry = {"resource": tree, "request": {"method": "POST", "url": "Subscription"}}
+    lot = {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * 90}
+    assert (await space.fhir("POST", "", racing, json=lot)).status_code == 200
+    made = await asyncio.gather(
+        *(space.fhir("POST", "Subscription", racing, json=tree) for _ in range(20)),
+        *(space.fhir("POST", "", racing, json=lot | {"type": "batch", "entry": [entry] * 5}) for _ in range(2)),
+    )
+    batched = [int(row["response"]["status"][:3]) for one in made[20:] for row in one.json()["entry"]]
+    assert sorted([*(one.status_code for one in made[:20]), *batched]) == [201] * 10 + [422] * 20
+    assert (await space.fhir("GET", "Subscription?_summary=count", racing)).json()["total"] == 100
 
 
 _MANY = ",".join(f"x{n}" for n in range(201))

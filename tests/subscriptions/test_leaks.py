@@ -18,6 +18,7 @@ from fhir_server.smart.tokens.storage import Family
 from fhir_server.store.protocol import Keep
 from tests.server.closed import BASE, Space
 from tests.subscriptions.receiver import receiving
+from tests.subscriptions.test_topics import TOPIC, to_topic
 from tests.subscriptions.world import a_subscription, an_observation, attended, status, subscribed, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -71,6 +72,29 @@ async def test_a_patients_app_is_told_of_that_patient_alone(space: Space) -> Non
         await space.fhir("POST", "Observation", lab, json=an_observation("leak"))
         await until(lambda: _off(space, lab, id))
         assert len(hook.got) == 1
+
+
+async def test_a_deletion_is_told_to_who_could_read_what_it_ended_and_to_nobody_else(space: Space) -> None:
+    """Also where the same id is somebody else's since: what is read now is not what was."""
+    lab = await space.backend_token()
+    token, _ = await a_person(space, "a")
+    async with receiving() as hook:
+        tree = to_topic(hook.address, "id-only", "Observation?code=ended") | {"criteria": f"{TOPIC}-deleted"}
+        id = await subscribed(space, token, tree)
+        await hook.until(1)
+        made = {}
+        for who in ("b", "a"):
+            tree = an_observation("ended", f"Patient/{who}")
+            made[who] = (await space.fhir("POST", "Observation", lab, json=tree)).json()
+        for who in ("b", "a"):
+            await space.fhir("DELETE", f"Observation/{made[who]['id']}", lab)
+        await hook.until(2)
+        await asyncio.sleep(0.5)
+        got = "".join(one.body.decode() for one in hook.got)
+        assert len(hook.got) == 2 and made["a"]["id"] in got and made["b"]["id"] not in got
+        again = made["a"] | {"subject": {"reference": "Patient/b"}}
+        await space.fhir("PUT", f"Observation/{made['a']['id']}", lab, json=again)
+        assert made["a"]["id"] not in (await space.fhir("GET", f"Subscription/{id}/$events", token)).text
 
 
 async def _off(space: Space, token: str, id: str) -> bool:

@@ -224,3 +224,33 @@ async def test_a_heartbeat_tells_that_it_is_attended_to(space: Space, monkeypatc
         got = await hook.until(3)
         assert [said(one.json)["type"] for one in got[:3]] == ["handshake", "heartbeat", "heartbeat"]
         await asyncio.sleep(0)
+
+
+async def test_of_a_deletion_who_could_read_what_it_ended_is_told_by_a_topic_of_deletions(space: Space) -> None:
+    """R5's SubscriptionTopic.resourceTrigger.supportedInteraction "delete"; 1.1.0 notifications: nothing of it is sent."""
+    token = await space.backend_token()
+    wanted = {"all": "Observation?code=gone", "none": "Observation?code=other"}
+    async with receiving() as hook, receiving() as other:
+        ids = {}
+        for to, mine in zip((hook, other), wanted.values(), strict=True):
+            tree = to_topic(to.address, "full-resource", mine) | {"criteria": f"{TOPIC}-deleted"}
+            ids[to.address] = await subscribed(space, token, tree)
+            await to.until(1)
+        made = (await space.fhir("POST", "Observation", token, json=an_observation("gone"))).json()
+        # An update is none, nor is what is there still.
+        await space.fhir("PUT", f"Observation/{made['id']}", token, json=made | {"status": "amended"})
+        assert (await space.fhir("DELETE", f"Observation/{made['id']}", token)).status_code in (200, 204)
+        got = (await hook.until(2))[1].json
+        url = f"{BASE}/Observation/{made['id']}"
+        (event,) = said(got)["event"]
+        assert event["focus"] == {"reference": url}
+        (entry,) = got["entry"][1:]
+        assert entry["fullUrl"] == url and "resource" not in entry
+        assert entry["request"] == {"method": "DELETE", "url": f"Observation/{made['id']}"}
+        assert entry["response"]["status"] == "204"
+        judged = await space.fhir("POST", "Bundle/$validate", token, json=got)
+        assert not [one for one in judged.json()["issue"] if one["severity"] in ("error", "fatal")]
+        replayed = (await space.fhir("GET", f"Subscription/{ids[hook.address]}/$events", token)).json()
+        assert [one["focus"]["reference"] for one in said(replayed)["event"]] == [url]
+        await asyncio.sleep(0.5)
+        assert len(other.got) == 1 and len(hook.got) == 2

@@ -19,6 +19,7 @@ SUBSCRIPTIONS = Service(
             arrange=writing.arrange,
             judge=writing.judge,
             together=writing.together,
+            complete=writing.complete,
         ),
     ),
     rows={"Subscription": f"{_ENGINE}.owners:rows"},
