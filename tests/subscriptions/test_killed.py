@@ -61,14 +61,16 @@ async def _told(folder: Path, hook: Receiver) -> None:
         assert await asyncio.to_thread(served.process.wait, 30) == -signal.SIGKILL
     with open_serving(folder, FHIR_SUBSCRIPTION_LOOPBACK="true") as served:
         async with httpx.AsyncClient(timeout=60) as http:
+            found = (await http.get(f"{served.base}/Basic?_sort=_lastUpdated&_count=1000")).json()["entry"]
+            stamps = {one["resource"]["id"]: one["resource"]["meta"]["lastUpdated"] for one in found}
+            assert set(acknowledged) <= set(stamps)
 
             async def all_told() -> bool:
-                return set(acknowledged) <= {one.path.rpartition("/")[2] for one in hook.got}
+                # What was committed and not acknowledged any more is told too.
+                return set(stamps) <= {one.path.rpartition("/")[2] for one in hook.got}
 
             await until(all_told, 60)
             first = list(dict.fromkeys(one.path.rpartition("/")[2] for one in hook.got))
-            found = (await http.get(f"{served.base}/Basic?_sort=_lastUpdated&_count=1000")).json()["entry"]
-            stamps = {one["resource"]["id"]: one["resource"]["meta"]["lastUpdated"] for one in found}
             assert [stamps[id] for id in first] == sorted(stamps[id] for id in first)
             assert set(first) == set(stamps)
 
