@@ -11,8 +11,9 @@ from fhir_server.store.changes import Changed
 from fhir_server.store.protocol import Position
 
 #: Kinds of records whose every change is noted, by whatever process it is made. Who remembers another adds it here.
-NOTED = frozenset({"access", "account", "agenda-reminder", "client", "family", "job", "search-parameter"})
-NOTED = frozenset({"access", "account", "client", "family", "job", "search-parameter", "subscription-socket"})
+NOTED = frozenset(
+    {"access", "account", "agenda-reminder", "client", "family", "job", "search-parameter", "subscription-socket"}
+)
 #: How long notes are kept at least, in seconds: whoever was away for longer is told that there was more.
 NOTES_SECONDS = 3_600.0
 
