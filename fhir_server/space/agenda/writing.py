@@ -98,10 +98,11 @@ async def _require_fitting(context: Context, tree: dict[str, Any]) -> None:
     if not named or len(named) > MOST_SLOTS or tree.get("status") not in FILLS:
         return
     own = context.repository.as_server()
+    # Read once, whole: by that it is judged whether the caller sees it, too.
+    await own.ahead([("Slot", id) for id in named])
     if len(await context.repository.there([("Slot", id) for id in named])) < len(named):
         # What is hidden is said to be absent where it is booked, and nothing of it is told before.
         return
-    await own.ahead([("Slot", id) for id in named])
     found = [parse(one.body) for id in named if (one := await own.current("Slot", id)) is not None and not one.deleted]
     if len(found) < len(named):
         # Said of what is absent and of what is hidden alike, where it is booked.
