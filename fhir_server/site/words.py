@@ -59,6 +59,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "outcome": ("message", "message"),
     "method": ("Action", "Action"),
     "mode": ("Raison", "Reason"),
+    "menu": ("Menu", "Menu"),
     "my-account": ("Mon compte", "My account"),
     "my-space": ("Mon espace", "My space"),
     "narrative": ("Résumé lisible", "Readable summary"),

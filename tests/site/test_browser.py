@@ -94,14 +94,34 @@ PAGES = [
 ]
 
 
+#: Width in pixels → whether the ways of the site are behind a menu.
+@pytest.mark.parametrize(("width", "behind"), [(360, True), (1280, False)])
+async def test_the_ways_are_a_menu_on_a_narrow_screen_that_keys_open(
+    browser: Browser, width: int, behind: bool
+) -> None:
+    page = await browser.open(Stub(), "/", width=width)
+    menu, way = page.locator("header summary"), page.locator("header details a").first
+    assert (await menu.is_visible(), await way.is_visible()) == (behind, not behind)
+    for _ in range(3):
+        # Past the link to the content and the name of the site.
+        await page.keyboard.press("Tab")
+    if behind:
+        assert await menu.evaluate("one => one === document.activeElement")
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+    assert await way.is_visible()
+    assert await way.evaluate("one => one === document.activeElement")
+
+
 @pytest.mark.parametrize(("resource", "path"), PAGES)
 async def test_a_page_is_whole_on_a_narrow_screen_without_script(browser: Browser, resource: Any, path: str) -> None:
     """A width of 320 is 1280 at 400 % (WCAG 1.4.10): nothing is cut and only tables and sources scroll sideways."""
     page = await browser.open(answering(resource) if resource else Stub(), path, width=320)
     await page.wait_for_selector("h1")
-    box = await page.locator("main").bounding_box()
-    assert box is not None
+    box, head = await page.locator("main").bounding_box(), await page.locator("header").bounding_box()
+    assert box is not None and head is not None
     assert box["width"] <= 320
+    assert head["height"] <= 120
     for summary in await page.locator("main > details > summary").all():
         await summary.click()
     for block in await page.locator("main h1, main h2, main p, main form, main dl, main ul").all():
@@ -124,7 +144,7 @@ async def test_the_first_tab_stop_leads_past_the_header_and_can_be_seen(browser:
 async def test_a_search_is_made_with_the_form_alone(browser: Browser) -> None:
     stub = answering(SEARCHSET)
     page = await browser.open(stub, "/fhir/Patient?lang=en")
-    await page.locator("summary").first.click()
+    await page.locator("main summary").first.click()
     await page.get_by_label("birthdate").fill("ge2000")
     await page.get_by_role("button", name="Search").click()
     await page.wait_for_url("**birthdate=ge2000**")
