@@ -22,6 +22,8 @@ TYPES = FOLDER.parent / "profiles" / "hl7.fhir.r4.core" / "types.json"
 CANONICAL = "https://fhir-server.example"
 #: The national guide of document sharing, whose server this is.
 PDSM = "https://interop.esante.gouv.fr/ig/fhir/pdsm"
+#: That of event notification.
+NDE = "https://interop.esante.gouv.fr/ig/fhir/nde"
 
 INTERACTIONS = (
     "read",
@@ -143,7 +145,11 @@ def statement(operations: list[dict[str, Any]]) -> dict[str, Any]:
         "status": "active",
         "date": "2026-01-01",
         "kind": "instance",
-        "instantiates": [f"{PDSM}/CapabilityStatement/PDSm-GestionnaireDePartageDeDocuments"],
+        "instantiates": [
+            f"{PDSM}/CapabilityStatement/PDSm-GestionnaireDePartageDeDocuments",
+            f"{NDE}/CapabilityStatement/NdE-GestionnaireDAbonnements",
+            f"{NDE}/CapabilityStatement/NdE-GestionnaireDeNotifications",
+        ],
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
         "patchFormat": [
