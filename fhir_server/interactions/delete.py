@@ -16,7 +16,7 @@ from fhir_server.store.protocol import Guard, Version
 
 
 async def delete(request: Request, context: Context) -> Response:
-    """204 (200 with an outcome where preferred), also when there was nothing to delete.
+    """204 (200 with an outcome where preferred, or where a guide says so), also when there was nothing to delete.
 
     Raises:
         PreconditionFailed: `If-Match` names another version (412).
@@ -31,7 +31,7 @@ async def delete(request: Request, context: Context) -> Response:
             return answered(before, context)
         made = await context.pipeline.ending(context, [before])
         [version] = await context.pipeline.commit(context, made)
-        return answered(version, context)
+        return answered(version, context, tells=_tells(before, context))
 
     return await retried(context, attempt)
 
@@ -54,7 +54,7 @@ async def conditional_delete(request: Request, context: Context) -> Response:
             return answered(None, context)
         made = await context.pipeline.ending(context, versions)
         done = await context.pipeline.commit(context, made, guards)
-        return answered(done[0] if len(done) == 1 else None, context)
+        return answered(done[0] if len(done) == 1 else None, context, any(_tells(one, context) for one in versions))
 
     return await retried(context, attempt)
 
@@ -81,10 +81,16 @@ async def matches(request: Request, context: Context, type: str) -> tuple[list[V
     return [found.version] if found.version else [], [found.guard]
 
 
-def answered(version: Version | None, context: Context) -> Response:
-    """The answer to a deletion: no body but where an OperationOutcome is preferred."""
+def answered(version: Version | None, context: Context, tells: bool = False) -> Response:
+    """The answer to a deletion: no body but where an OperationOutcome is preferred, or it `tells` what was done."""
     number, at = (version.version, version.at) if version else (None, None)
-    if context.prefer != "OperationOutcome":
+    if context.prefer != "OperationOutcome" and not (tells and context.prefer != "minimal"):
         return Response(204, version=number, at=at)
     said = Issue("information", "informational", "Deleted." if version else "There was nothing to delete.")
     return Response(200, msgspec.json.encode(outcome([said])), version=number, at=at)
+
+
+def _tells(version: Version, context: Context) -> bool:
+    """Whether the end of a version is answered with words though nobody asked for them: as a guide says."""
+    steps = (one for one in context.pipeline.steps if one.tells is not None and one.speaks_of(version.type))
+    return any(one.tells(version) for one in steps if one.tells is not None)

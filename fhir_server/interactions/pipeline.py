@@ -114,10 +114,10 @@ class Step:
     Attributes:
         name: for people who read the table.
         types: that it is asked of; None for all. Of other types it costs nothing.
-        spelled, patched: of a patch, before anything else.
-        together: of a transaction, once for all of it; asked where an entry is of its types.
+        spelled, patched, together: of a patch, and of a transaction as a whole that has an entry of its types.
         receive, permit, validate, arrange, judge, complete, after: what it does, when its time comes, in this order.
         when: whether it is in force by the settings.
+        tells: whether the deletion of a version is answered with an OperationOutcome where the client says nothing.
     """
 
     name: str
@@ -133,6 +133,7 @@ class Step:
     complete: Complete | None = None
     after: After | None = None
     when: Callable[[Settings], bool] | None = None
+    tells: Callable[[Version], bool] | None = None
 
     def speaks_of(self, type: str) -> bool:
         """Whether it is asked of a type."""
@@ -261,8 +262,7 @@ class Pipeline:
         Raises:
             FhirError: as `prepared`.
         """
-        changes = [Change(one.type, one.id, None, one, "DELETE") for one in versions]
-        made = Commit()
+        changes, made = [Change(one.type, one.id, None, one, "DELETE") for one in versions], Commit()
         for change in changes:
             await self.judge(context, change)
             made.writes.append(await _write(context, change))

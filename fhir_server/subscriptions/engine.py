@@ -13,6 +13,7 @@ from fhir_server.jobs.feed_reader import FeedReader
 from fhir_server.store.leases import Lease, inherited
 from fhir_server.subscriptions.delivery import Delivery, Pace
 from fhir_server.subscriptions.matching import Matching
+from fhir_server.subscriptions.model import Narrow, as_said
 from fhir_server.subscriptions.table import Table
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ AT_ONCE, AT_ONCE_EACH = 64, 8
 _log = logging.getLogger(__name__)
 
 
-async def attend(around: Surroundings, pace: Pace | None = None) -> None:
+async def attend(around: Surroundings, pace: Pace | None = None, narrow: Narrow = as_said) -> None:
     """Attend to subscriptions whenever no other worker does, until cancelled."""
     while True:
         try:
             await inherited(around.records, NAME)
-            await Lease(around.records, NAME).hold(Engine(around, pace or Pace()).run)
+            await Lease(around.records, NAME).hold(Engine(around, pace or Pace(), narrow).run)
         except FhirError as error:
             _log.warning("subscriptions: put off (%s)", type(error).__name__)
         except Exception as error:
@@ -44,9 +45,9 @@ async def attend(around: Surroundings, pace: Pace | None = None) -> None:
 class Engine:
     """The work of one worker."""
 
-    def __init__(self, around: Surroundings, pace: Pace) -> None:
+    def __init__(self, around: Surroundings, pace: Pace, narrow: Narrow = as_said) -> None:
         """Nothing is read yet."""
-        self._table = Table(around)
+        self._table = Table(around, narrow)
         self._matching = Matching(around, self._table)
         self._delivery = Delivery(around, self._table, pace)
         self._feed = FeedReader(around.records, around.changes, NAME, ())

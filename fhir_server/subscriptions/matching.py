@@ -17,7 +17,7 @@ from fhir_server.jobs.feed_reader import Taken
 from fhir_server.search.parameters.registry import Registry
 from fhir_server.settings import Settings
 from fhir_server.store.changes import Changed
-from fhir_server.store.filters import NOTHING, Filter, Index
+from fhir_server.store.filters import NOTHING, Filter, Index, both
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Drop, Keep, Version
 from fhir_server.subscriptions import kept
@@ -117,7 +117,7 @@ class Matching:
         if by != known:
             place = _Place(_Registered(registry), entry.holder.base, self._around.settings)
             try:
-                found = compiled(wanted.criteria, wanted.filters, place)[1]
+                found = both(compiled(wanted.criteria, wanted.filters, place)[1], entry.narrowing.where)
             except FhirError as error:
                 # One whose criteria cannot be read any more holds up nobody.
                 _log.warning("a subscription was not judged (%s)", type(error).__name__)
@@ -149,7 +149,7 @@ class Matching:
             entry = self._table.get(id)
             if entry is None or not entry.since:
                 continue
-            wanted = interactions(entry.wanted.criteria)
+            wanted = interactions(entry.wanted.criteria) & entry.narrowing.interactions
             mine = [one for one in versions if entry.lasts_at(one[0].at) and _made(one[0]) in wanted]
             try:
                 if mine and (one := await self._of(entry, sights, mine)) is not None and one.of:

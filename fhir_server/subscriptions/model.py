@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from fhir_server.access.grant import VERBS, Grant, Scope
 from fhir_server.fhir.json import parse
+from fhir_server.store.filters import EVERYTHING, Filter
 from fhir_server.store.protocol import Version
 from fhir_server.subscriptions.topics import names_topic
 
@@ -18,6 +19,8 @@ OWNER = "https://fhir-server.example/CodeSystem/subscription-owner"
 HOLDER = "https://fhir-server.example/CodeSystem/subscription-holder"
 #: Index row: whose a Subscription is.
 SUBSCRIBER = "_subscriber"
+#: Index row: whose events it is to ("Patient/1"), where it says so.
+ABOUT = "_about"
 #: The engine's own hand: what it writes of a Subscription is not what a caller asks for.
 ENGINE = Grant((Scope("system", "*", VERBS),), reason="subscriptions", traced=False)
 
@@ -71,6 +74,30 @@ class Wanted:
     heartbeat: int = 0
     timeout: int = 0
     max_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What else a Subscription is held to than what R4 has elements for.
+
+    Attributes:
+        where: what it is told of satisfies this too.
+        interactions: what makes an event, at most: "create", "update", "delete".
+        start: it is told of nothing that was committed before, in ms since 1970.
+    """
+
+    where: Filter = EVERYTHING
+    interactions: frozenset[str] = frozenset({"create", "update", "delete"})
+    start: int = 0
+
+
+#: Reads it from a stored Subscription, by the base that its owner's rights are for.
+Narrow = Callable[[Mapping[str, Any], str], Narrowing]
+
+
+def as_said(tree: Mapping[str, Any], base: str) -> Narrowing:
+    """Of a Subscription of which nothing more is known."""
+    return Narrowing()
 
 
 def wanted(version: Version) -> Wanted:

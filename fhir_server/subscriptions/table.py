@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from fhir_server.fhir.json import parse
 from fhir_server.store.filters import Or, Token
 from fhir_server.store.protocol import Drop, Keep, Position, Version
 from fhir_server.subscriptions import kept
 from fhir_server.subscriptions.criteria import type_of
 from fhir_server.subscriptions.kept import Holder, State
-from fhir_server.subscriptions.model import Wanted, wanted
+from fhir_server.subscriptions.model import Narrow, Narrowing, Wanted, as_said, wanted
 from fhir_server.subscriptions.writing import claimed
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ class Entry:
         wanted: what it says.
         holder: whose rights it is judged by.
         state: how far it is.
+        narrowing: what else it is held to.
     """
 
     wanted: Wanted
     holder: Holder
     state: State
+    narrowing: Narrowing = field(default_factory=Narrowing)
 
     @property
     def type(self) -> str:
@@ -46,7 +49,7 @@ class Entry:
     def lasts_at(self, ms: int) -> bool:
         """Whether it is told of what is committed at an instant."""
         end = self.wanted.end
-        return 0 < self.since <= ms and (end is None or ms < end.timestamp() * 1000)
+        return 0 < self.since <= ms and self.narrowing.start <= ms and (end is None or ms < end.timestamp() * 1000)
 
 
 class Table:
@@ -56,9 +59,10 @@ class Table:
         state: another number whenever one came, went or says something else.
     """
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, narrow: Narrow = as_said) -> None:
         """Nothing is read before `load`."""
         self._around = around
+        self._narrow = narrow
         self._entries: dict[str, Entry] = {}
         self._awake: set[str] = set()
         self.state = 0
@@ -127,7 +131,8 @@ class Table:
         if state.claimed != found.holder:
             # Its owner wrote it anew: it is tried at once.
             new = replace(new, failures=0, again=0.0)
-        self._entries[found.id] = Entry(found, holder, new)
+        narrowing = self._narrow(parse(version.body), holder.base)
+        self._entries[found.id] = Entry(found, holder, new, narrowing)
         self.state += 1
         self._awake.add(found.id)
         if new != state:

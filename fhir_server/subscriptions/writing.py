@@ -259,18 +259,29 @@ async def judge(context: Context, change: Change) -> None:
     """Refuse a Subscription to what its writer may not search.
 
     Raises:
-        Forbidden: no scope lets them search and read the type, or have others written to (403).
+        Forbidden: no scope lets them search and read the type (403).
     """
     caller, tree = context.repository, change.tree
     if change.as_server or caller.grant == ENGINE or tree is None:
         return
-    if tree["channel"].get("type") == "email" and not administers(caller.grant):
-        # Whoever writes to an address that nobody confirmed answers for it.
-        words = "Mails are asked for by software that an administrator of this server admitted."
-        raise Forbidden(words, "Subscription.channel.type")
     type = type_of(str(tree.get("criteria", "")))
     for verb in "sr":
         caller.require(type, verb)
+
+
+def require_mails(context: Context, change: Change) -> None:
+    """Refuse to have others written to.
+
+    Raises:
+        Forbidden: the caller is no software that an administrator admitted (403).
+    """
+    grant, tree = context.repository.grant, change.tree
+    if change.as_server or grant == ENGINE or tree is None or administers(grant):
+        return
+    if tree["channel"].get("type") == "email":
+        # Whoever writes to an address that nobody confirmed answers for it.
+        words = "Mails are asked for by software that an administrator of this server admitted."
+        raise Forbidden(words, "Subscription.channel.type")
 
 
 def _said(words: str, element: str, code: str = "business-rule") -> Issue:
