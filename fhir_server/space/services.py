@@ -6,6 +6,7 @@ from fhir_server.space.accesses.service import ACCESSES
 from fhir_server.space.agenda.calendar.service import CALENDAR
 from fhir_server.space.agenda.service import AGENDA
 from fhir_server.space.catalogue.service import CATALOGUE
+from fhir_server.space.events.service import EVENTS
 from fhir_server.space.guides.service import GUIDES
 from fhir_server.space.mailboxes.service import MAILBOXES
 from fhir_server.space.messages.service import MESSAGES
@@ -24,6 +25,7 @@ SERVICES: tuple[Service, ...] = (
     MESSAGES,
     AGENDA,
     CALENDAR,
+    EVENTS,
     SUBSCRIPTIONS,
     GUIDES,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_server.space.events.narrowing import narrowed
 from fhir_server.space.service import Surroundings
 from fhir_server.subscriptions import engine
 from fhir_server.subscriptions.delivery import Pace
@@ -19,4 +20,4 @@ Something that your software follows has changed: open it to see what.
 
 async def attend(around: Surroundings) -> None:
     """Attend to subscriptions whenever no other worker does, until cancelled."""
-    await engine.attend(around, Pace(words=(_SUBJECT, _TEXT)))
+    await engine.attend(around, Pace(words=(_SUBJECT, _TEXT)), narrowed)

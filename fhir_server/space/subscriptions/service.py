@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhir_server.interactions.pipeline import Step
 from fhir_server.space.service import Service
+from fhir_server.space.subscriptions import mails
 from fhir_server.subscriptions import owners, writing
 
 _ENGINE = "fhir_server.subscriptions"
@@ -21,6 +22,7 @@ SUBSCRIPTIONS = Service(
             together=writing.together,
             complete=writing.complete,
         ),
+        Step("subscription-mails", frozenset({"Subscription"}), judge=mails.judge),
     ),
     rows={"Subscription": f"{_ENGINE}.owners:rows"},
     operations={
