@@ -16,7 +16,7 @@ import msgspec
 
 from fhir_server.fhir.json import instant
 from fhir_server.store.chain import CHAINED, linked
-from fhir_server.store.embedded.claims import claimed, require_free, settle
+from fhir_server.store.embedded.claims import Claims, claimed
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.outstanding import DEFERRED, leads, taken
 from fhir_server.store.embedded.schema import SHORT
@@ -112,6 +112,7 @@ class Batch:
         self.at = max(int(time.time() * 1000), last)
         self._stamp = instant(self.at).encode()
         self._states = self._read(writes)
+        self._claims = Claims(connection, names, writes)
         # Rows waiting for `flush`: bodies and versions in order of seq; the rest by resource, so that the last counts.
         self._bodies: list[bytes] = []
         self._versions: list[tuple[int | str | None, ...]] = []
@@ -141,11 +142,10 @@ class Batch:
                 raise Stale(write)
             latest[key] = write.expected + 1
         wanted = claimed(writes)
-        if wanted:
-            require_free(self._connection, self._names, writes, wanted, self._rids(wanted))
+        before = self._rids(wanted)
+        self._claims.require_free(writes, wanted, before)
         made = [self._put(write) if isinstance(write, Put) else self._delete(write) for write in writes]
-        if wanted:
-            settle(self._connection, self._names, wanted, self._rids(wanted))
+        self._claims.settle(wanted, before.values(), self._rids(wanted))
         return made
 
     def reindex(self, type: str, id: str, version: int, index: Index) -> bool:
@@ -191,6 +191,7 @@ class Batch:
             insert(_UNINDEXED, (_text([(rid, one.narrative, one.content) for rid, one in self._later.items()]),))
             self.deferred += len(self._later)
             self._later.clear()
+        self._claims.flush()
 
     def index_outstanding(self) -> None:
         """Write the index rows that were left for later, by this process or another."""

@@ -190,6 +190,9 @@ class Chooser:
         return low
 
     def _count(self, found: Candidates, cap: int) -> int:
+        if isinstance(found.source, Id):
+            # There are no more than are named, which tells enough without a look.
+            return min(len(found.source.ids), cap)
         text = f"SELECT count(*) FROM ({found.sql.text} LIMIT ?)"
         count: int = self._connection.execute(text, (*found.sql.values, cap)).get
         return count

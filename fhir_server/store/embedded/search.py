@@ -102,7 +102,10 @@ class Search:
         """The ids of the current resources satisfying `where`, `limit` at most."""
         if self.compiler.types(frame.types, "r.type") == FALSE:
             return frozenset()
-        source, demanded = self._judged(where, frame.types, self.chooser.smallest(where, frame))
+        best = self.chooser.smallest(where, frame)
+        if best is not None and not best.count:
+            return frozenset()
+        source, demanded = self._judged(where, frame.types, best)
         if demanded == FALSE:
             return frozenset()
         text = f"SELECT r.id FROM {source.text} WHERE {demanded.text} LIMIT ?"
@@ -194,6 +197,8 @@ class Search:
         if position is not None:
             checked(position, these)
         sets = () if where == EVERYTHING else self.chooser.few(where, Frame(types))
+        if sets and not sets[0].count:
+            return Found([], 0 if position is None else None)
         if not _is_walkable(these) or are_few(sets):
             best = self.chooser.sized(Frame(types), sets)
             return self._driven(where, types, best, these, position, count)
