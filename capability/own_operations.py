@@ -35,6 +35,16 @@ PREFERENCE: dict[str, Any] = {
 }
 
 
+#: Where somebody's space stands, and what the caller may have happen to it.
+SPACE: list[dict[str, Any]] = [
+    {"name": "state", "use": "out", "min": 1, "max": "1", "type": "code"},
+    {"name": "since", "use": "out", "min": 0, "max": "1", "type": "dateTime"},
+    {"name": "next", "use": "out", "min": 0, "max": "1", "type": "dateTime"},
+    {"name": "deletionAsked", "use": "out", "min": 0, "max": "1", "type": "boolean"},
+    {"name": "may", "use": "out", "min": 0, "max": "*", "type": "code"},
+]
+
+
 #: An emergency, as those who look through them are told.
 EMERGENCY: dict[str, Any] = {
     "name": "emergency",
@@ -398,6 +408,29 @@ OWN: tuple[dict[str, Any], ...] = (
             {"name": "executed", "use": "in", "min": 0, "max": "1", "type": "date"},
             {"name": "refused", "use": "in", "min": 0, "max": "1", "type": "boolean"},
             PREVENTION,
+        ],
+    },
+    {
+        "id": "Patient-space",
+        "name": "Space",
+        "code": "space",
+        "affectsState": False,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": SPACE,
+    },
+    {
+        "id": "Patient-space-move",
+        "name": "SpaceMove",
+        "code": "space-move",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [
+            {"name": "event", "use": "in", "min": 1, "max": "1", "type": "code"},
+            {"name": "reason", "use": "in", "min": 0, "max": "1", "type": "string"},
+            {"name": "died", "use": "in", "min": 0, "max": "1", "type": "dateTime"},
+            *SPACE,
         ],
     },
     {

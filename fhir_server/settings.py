@@ -176,6 +176,9 @@ class Settings(BaseSettings):
     record_emergency_hours: float = Field(
         4.0, gt=0, le=48, description="How long what was authorized in an emergency lasts, in hours."
     )
+    space_wave: int = Field(
+        430_000, ge=1, description="How many spaces that nobody objected to open in one day at most."
+    )
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."
     )

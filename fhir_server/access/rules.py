@@ -49,7 +49,8 @@ class Facts:
     Attributes:
         of: whose facts a grant needs, as a key that they are remembered under; None where the rule does not concern it.
         read: reads them, with the server's own sight of the store; never None.
-        types: resource types that they are made of: when one of these changes, they are read anew.
+        types: resource types that they are made of: when one of these changes, they are read anew. What they are made
+            of some resources of, `read` says itself: `changes.cache.hangs_on`.
     """
 
     of: Callable[[Grant], Hashable | None]

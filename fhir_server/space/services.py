@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.space.accesses.service import ACCESSES
+from fhir_server.space.accounts.service import ACCOUNTS
 from fhir_server.space.agenda.calendar.service import CALENDAR
 from fhir_server.space.agenda.service import AGENDA
 from fhir_server.space.catalogue.service import CATALOGUE
@@ -19,6 +20,7 @@ from fhir_server.space.subscriptions.service import SUBSCRIPTIONS
 SERVICES: tuple[Service, ...] = (
     NOTICES,
     CATALOGUE,
+    ACCOUNTS,
     ACCESSES,
     MAILBOXES,
     RECORD,

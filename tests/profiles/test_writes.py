@@ -256,4 +256,4 @@ async def test_the_statement_names_the_profiles_of_each_type(server: httpx.Async
     statement = (await server.get("metadata")).json()
     rows = {row["type"]: row for row in statement["rest"][0]["resource"]}
     assert SIMPLIFIED in rows["DocumentReference"]["supportedProfile"]
-    assert "supportedProfile" not in rows["Basic"]
+    assert "supportedProfile" not in rows["Account"]

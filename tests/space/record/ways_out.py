@@ -259,6 +259,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-import-agenda": (),
     "Patient-prevention": (get("Patient/a/$prevention"),),
     "Patient-prevention-mark": (),
+    "Patient-space": (get("Patient/a/$space"),),
+    "Patient-space-move": (),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
     **dict.fromkeys(
         (

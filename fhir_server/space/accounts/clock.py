@@ -1,0 +1,86 @@
+"""What time does to spaces: those nobody objected to open in waves, suspensions end, archives are let go.
+
+CSP R1111-28, R1111-36. A wave is as many as the setting says for a day; the oldest notice first. Several hundred
+spaces are one commit, so that a process that dies has done some of them whole, and the next goes on with the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import Invalid
+from fhir_server.jobs.clock import Job
+from fhir_server.space.accounts import moving, rows
+from fhir_server.space.accounts.life import Life, from_basic
+from fhir_server.space.accounts.moving import Asked
+from fhir_server.space.service import Surroundings
+from fhir_server.store.filters import Not, both
+from fhir_server.store.protocol import Put, Sort, Stale
+
+#: Spaces of one commit.
+TOGETHER = 250
+_OLDEST = (Sort(rows.NEXT, "span"),)
+#: What time makes of these is more than another state: `erasing` does it.
+_NOT_ERASED = both(Not(rows.in_state("closed")), Not(rows.in_state("deceased")))
+
+
+def jobs(around: Surroundings) -> Sequence[Job]:
+    """What is done as time passes."""
+    waves = Waves(around.repository(), around.settings.space_wave)
+    return (Job("space-waves", timedelta(days=1), waves.run),)
+
+
+class Waves:
+    """What is due to the spaces of one store."""
+
+    def __init__(self, own: Repository, most: int) -> None:
+        """`own` is the server's own sight; at most so many spaces move in one run."""
+        self._own = own
+        self._most = most
+
+    async def run(self, now: datetime) -> int:
+        """Have what is due by a moment happen; to how many spaces it did."""
+        done = 0
+        due = both(rows.due(round(now.timestamp() * 1_000_000)), _NOT_ERASED)
+        while done < self._most:
+            page = await self._own.find({"Basic": due}, sort=_OLDEST, count=min(TOGETHER, self._most - done))
+            lives = [life for version in page.versions if (life := from_basic(parse(version.body))) is not None]
+            moved = await self._together(lives, now)
+            if not moved:
+                return done
+            done += moved
+        return done
+
+    async def _together(self, lives: Sequence[Life], now: datetime) -> int:
+        """Move them in one commit, or each alone where somebody was at one of them; how many were."""
+        puts = await self._puts(lives, now)
+        try:
+            await self._own.transact([put for each in puts for put in each])
+            return len(puts)
+        except Stale:
+            done = 0
+            for life in lives:
+                done += await self._alone(life, now)
+            return done
+
+    async def _puts(self, lives: Sequence[Life], now: datetime) -> list[list[Put]]:
+        asked = Asked("due", "clock", now)
+        found = []
+        for space in await moving.found(self._own, [life.patient for life in lives]):
+            try:
+                if space is not None:
+                    found.append(await moving.writes(self._own, space, moving.moved(space, asked), asked))
+            except Invalid:
+                # Somebody was faster: it is not due any more.
+                continue
+        return found
+
+    async def _alone(self, life: Life, now: datetime) -> int:
+        try:
+            await moving.move(self._own, life.patient, Asked("due", "clock", now))
+        except Invalid:
+            return 0
+        return 1

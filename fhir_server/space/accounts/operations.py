@@ -1,0 +1,109 @@
+"""Where a space stands over REST, and what happens to it. https://hl7.org/fhir/R4/operations.html
+
+https://fhir-server.example/OperationDefinition/Patient-space and Patient-space-move. The holder, or the legal
+representative of a minor, decides for the space; the operator's software (`system/` scopes, no person) informs of it,
+suspends it and learns of deaths. A caregiver does neither.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from fhir_server.access.challenge import insufficient
+from fhir_server.fhir.dates import interval
+from fhir_server.fhir.json import serialize
+from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
+from fhir_server.interactions.exchange import Context, Response
+from fhir_server.operations.invocation import Invocation
+from fhir_server.space.accounts import moving
+from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
+from fhir_server.space.accounts.states import EVENTS, Event, Role, allowed
+from fhir_server.space.paris import PARIS
+from fhir_server.space.record import choosing
+from fhir_server.store.filters import EVERYTHING
+
+
+async def read(here: object, call: Invocation, context: Context) -> Response:
+    """200 with Parameters: the state, since when, when time acts by itself, and what the caller may have happen.
+
+    Raises:
+        Forbidden: the token has no scope to read the Basic, or the caller does not decide for the patient (403).
+        NotFound: no such patient, or not for this caller (404).
+    """
+    role, space = await _asked_of(call, context, "r")
+    return _answer(space, role)
+
+
+async def move(here: object, call: Invocation, context: Context) -> Response:
+    """200 with Parameters, as `read`: what happened to the space.
+
+    Raises:
+        Forbidden, NotFound: as `read`, of a scope to update the Basic.
+        InvalidParameter: there is no such event, or what is said beside it is wrong (400).
+        Invalid: it cannot happen in this state, or not by this caller (422).
+        Conflict: others kept changing the same space (409).
+    """
+    role, _ = await _asked_of(call, context, "u")
+    event, patient = call.inputs.one("event"), str(call.id)
+    if event not in EVENTS or event == "due":
+        raise InvalidParameter(f"The event is one of {', '.join(EVENTS[:-1])}.", _at("event"))
+    reason, died = call.inputs.one("reason") or "", call.inputs.one("died") or ""
+    if len(reason) > LONGEST_REASON:
+        raise InvalidParameter(f"A reason has at most {LONGEST_REASON} characters.", _at("reason"))
+    if died and event != "die":
+        raise InvalidParameter("When somebody died is said with the event die.", _at("died"))
+    now = datetime.now(UTC)
+    if died and _begins(died) > now:
+        raise InvalidParameter("Nobody is known to have died later than now.", _at("died"))
+    performer = choosing.performer(context.repository.grant, patient) if role == "holder" else ""
+    await moving.move(context.repository, patient, Asked(cast(Event, event), role, now, performer, reason, died))
+    (space,) = await moving.found(context.repository.as_server(), [patient])
+    if space is None:
+        raise NotFound("There is no such Patient.")
+    return _answer(space, role)
+
+
+async def _asked_of(call: Invocation, context: Context, verb: str) -> tuple[Role, Found]:
+    """As whom the caller decides, and the space.
+
+    Raises:
+        Forbidden, NotFound: as `read`.
+    """
+    repository = context.repository
+    grant = repository.grant
+    own = repository.as_server()
+    who = await choosing.decider(own, grant, call.id or "")
+    # A scope with a constraint speaks of some Basics, and not of whichever may be made.
+    if not any(scope.covers("Basic", verb) and scope.where == EVERYTHING for scope in grant.scopes):
+        raise Forbidden("The token has no scope for this on Basic.", headers=insufficient(grant, "Basic", verb))
+    if who == "professional":
+        raise Forbidden("A professional decides nothing of a patient's space.")
+    (space,) = await moving.found(own, [call.id or ""])
+    if space is None:
+        raise NotFound("There is no such Patient.")
+    return "holder" if who == "holder" else "operator", space
+
+
+def _answer(space: Found, role: Role) -> Response:
+    life, state = space.life, space.state
+    rows: list[dict[str, Any]] = [{"name": "state", "valueCode": state}]
+    if life is not None:
+        rows.append({"name": "since", "valueDateTime": life.since.isoformat(timespec="seconds")})
+        if life.next is not None:
+            rows.append({"name": "next", "valueDateTime": life.next.isoformat(timespec="seconds")})
+        rows.append({"name": "deletionAsked", "valueBoolean": life.deletion})
+    rows += [{"name": "may", "valueCode": event} for event in allowed(state, role)]
+    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+
+
+def _begins(said: str) -> datetime:
+    try:
+        first, _ = interval(said, PARIS)
+        return datetime.fromtimestamp(first // 1_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InvalidParameter("When somebody died is a date or dateTime.", _at("died")) from None
+
+
+def _at(name: str) -> str:
+    return f"Parameters.parameter.where(name='{name}')"

@@ -1,0 +1,77 @@
+"""Who reads where a space stands, and what is read of a space that is not in use.
+
+CSP R1111-36: what is closed is an archive, which nobody consults until it is opened again. What professionals read of
+it is the record's own gate (`space.record.gate`), which goes by the Patient. The holder still reads who they are, where
+their space stands, what they agreed to and who looked at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from fhir_server.access.grant import Grant
+from fhir_server.access.record_owner import readable, rows
+from fhir_server.access.rules import Asked, Facts, Rule
+from fhir_server.changes.cache import hangs_on
+from fhir_server.space.accounts.rows import LIFE
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Id, Token, both, either
+
+if TYPE_CHECKING:
+    from fhir_server.access.repository import Repository
+
+#: What stays readable to the holder of a space that is not in use.
+_STAYS = frozenset({"Basic", "Consent", "Patient"})
+_ARCHIVED = frozenset(type for type, row in rows().items() if row.kind == "record") - _STAYS
+_MOST = 500
+
+
+def _is_holders(grant: Grant) -> bool:
+    return (grant.subject or "").startswith(("Patient/", "RelatedPerson/"))
+
+
+def _lives_kept(asked: Asked) -> Filter:
+    """Professionals see by the Patient whether the record is in use, and no more."""
+    return NOTHING if asked.level == "system" or _is_holders(asked.grant) else LIFE
+
+
+def _of(grant: Grant) -> Hashable | None:
+    if grant.own or not _is_holders(grant):
+        return None
+    own = {str(grant.subject).removeprefix("Patient/")} if str(grant.subject).startswith("Patient/") else set()
+    found = {grant.patient} if grant.patient else {*grant.wards, *own}
+    return frozenset(found) or None
+
+
+async def _read(own: Repository, key: Hashable) -> Hashable:
+    assert isinstance(key, frozenset)
+    # Of these patients alone: others are opened and closed all day.
+    hangs_on(*(("Patient", id) for id in key))
+    where = both(Id(tuple(sorted(key))), Token("active", "false"))
+    page = await own.find({"Patient": where}, count=_MOST, want="head")
+    return frozenset(version.id for version in page.versions)
+
+
+def _archived(asked: Asked) -> Filter:
+    closed = asked.facts
+    if not isinstance(closed, frozenset):
+        return NOTHING if not _is_holders(asked.grant) else EVERYTHING
+    return either([readable(id, asked.type) for id in sorted(closed)])
+
+
+RULES = (
+    Rule(
+        "space-life-kept",
+        "kept by the space: it changes by $space-move",
+        frozenset({"Basic"}),
+        withholds=_lives_kept,
+        kept={"Basic": LIFE},
+    ),
+    Rule(
+        "space-not-in-use",
+        "of a space that is not in use",
+        _ARCHIVED,
+        withholds=_archived,
+        facts=Facts(_of, _read, frozenset()),
+    ),
+)
