@@ -44,7 +44,7 @@ async def test_an_entry_is_noted_moved_and_deleted_without_a_mouse(space: Space,
     await page.wait_for_url("**#j2027-03-15")
     await page.get_by_role("link", name="Vaccin antigrippe").press("Enter")
     await expect(page.get_by_label("Début")).to_have_value("10:00")
-    await tab_to(page, "summary")
+    await tab_to(page, "main summary")
     await page.keyboard.press("Enter")
     await whole(page)
     await tab_to(page, "button[value=delete]")
