@@ -11,7 +11,8 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from heapq import merge
 from itertools import islice
 from typing import Any
 
@@ -20,8 +21,9 @@ from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.jobs.clock import Job
 from fhir_server.jobs.feed_reader import FeedReader, Taken
+from fhir_server.space.agenda.availability.offering import made_of, offered, slot
 from fhir_server.space.agenda.availability.reading import AVAILABILITY, Period, said, slot_minutes
-from fhir_server.space.agenda.model import AUTHOR, FREE, SOFTWARE, times
+from fhir_server.space.agenda.model import FREE, times
 from fhir_server.space.paris import PARIS
 from fhir_server.space.service import Surroundings
 from fhir_server.store.changes import Changed
@@ -30,8 +32,6 @@ from fhir_server.store.protocol import Stale, Version, Write
 
 #: How far ahead slots are made, how many of one Schedule, and how many in one commit.
 AHEAD, MOST, TOGETHER = timedelta(days=92), 5_000, 200
-#: Tag of slots that this makes.
-ORIGIN, MADE = "https://fhir-server.example/CodeSystem/ens-slot-origin", "availability"
 _PAGE = 200
 #: What stands in the JSON of every Schedule that says something of its availability.
 _MARK = AVAILABILITY.encode()
@@ -81,18 +81,20 @@ class Filling:
         gone = version is None or version.deleted
         tree = {} if gone or version is None else parse(version.body)
         wanted = {} if tree.get("active") is False else await wanted_of(tree, now)
+        common, digest = offered(tree)
         since = int(now.timestamp() * 1_000_000)
         mine = both(Refers("schedule", f"Schedule/{id}"), Range("start", low_from=since))
         there = await own.find({"Slot": mine}, count=MOST)
         stale: dict[str, Version] = {}
         taken: list[tuple[int, int]] = []
-        for slot in there.versions:
-            found = parse(slot.body)
+        for version_there in there.versions:
+            found = parse(version_there.body)
             when = times(found)
             if when.start is None or when.end is None:
                 continue
-            if _is_ours(found) and found.get("status") == FREE and wanted.get(when.start) != when.end:
-                stale[slot.id] = slot
+            as_wanted = wanted.get(when.start) == when.end and made_of(found) == digest
+            if made_of(found) is not None and found.get("status") == FREE and not as_wanted:
+                stale[version_there.id] = version_there
             else:
                 taken.append((when.start, when.end))
         writes: list[Write] = []
@@ -102,9 +104,9 @@ class Filling:
             if before is not None and not before.deleted and not _begins(before, start):
                 # Somebody has moved it: it is theirs.
                 continue
-            made = slot_of(tree, id, slot_id, start, end)
+            made = slot(common, id, slot_id, start, end)
             writes.append(await own.put("Slot", slot_id, made, serialize(made), before))
-        writes += [await own.delete(slot) for slot in stale.values()]
+        writes += [await own.delete(one) for one in stale.values()]
         return await self._written(own, writes)
 
     async def _written(self, own: Repository, writes: Sequence[Write]) -> int:
@@ -155,12 +157,15 @@ def occurrences(period: Period, low: int, high: int) -> Iterator[tuple[int, int]
     """
     lasts = period.end - period.start
     first, last = (datetime.fromtimestamp(one // 1_000_000, period.zone).date() for one in (low, high))
-    begins = (
+    ruled = (
         [period.start]
         if period.rule is None
         else period.rule.times(period.start, first - lasts - timedelta(days=1), last)
     )
-    for start in begins:
+    for start in merge(ruled, period.besides):
+        if start in period.without or start.date() in period.without_days:
+            # RFC 5545 §3.8.5.1: what is left out is, whichever way it came in.
+            continue
         at, until = (_instant(one, period) for one in (start, start + lasts))
         if at < high and until > low and at < until:
             yield at, until
@@ -194,35 +199,10 @@ def _not_taken(wanted: Mapping[int, int], taken: Sequence[tuple[int, int]]) -> I
             yield start, end
 
 
-def slot_of(tree: Mapping[str, Any], schedule: str, id: str, start: int, end: int) -> dict[str, Any]:
-    """A free slot of a Schedule, which belongs to whose software made that."""
-    tags = [one for one in (tree.get("meta") or {}).get("tag", ()) if one.get("system") in (AUTHOR, SOFTWARE)]
-    services = slot_minutes(tree)[1]
-    return {
-        "resourceType": "Slot",
-        "id": id,
-        "meta": {"tag": [*tags, {"system": ORIGIN, "code": MADE}]},
-        **({"serviceType": services} if services else {}),
-        **{name: tree[name] for name in ("serviceCategory", "specialty") if name in tree},
-        "schedule": {"reference": f"Schedule/{schedule}"},
-        "status": FREE,
-        "start": _written_out(start),
-        "end": _written_out(end),
-    }
-
-
 def identified(schedule: str, start: int) -> str:
     """Id of the slot of a schedule that begins then."""
     return hashlib.sha256(f"{schedule} {start}".encode()).hexdigest()[:32]
 
 
-def _written_out(instant: int) -> str:
-    return datetime.fromtimestamp(instant // 1_000_000, UTC).astimezone(PARIS).isoformat()
-
-
 def _begins(version: Version, start: int) -> bool:
     return times(parse(version.body)).start == start
-
-
-def _is_ours(tree: Mapping[str, Any]) -> bool:
-    return any(one.get("system") == ORIGIN for one in (tree.get("meta") or {}).get("tag", ()))

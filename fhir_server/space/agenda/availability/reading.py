@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.outcome import Issue
+from fhir_server.space.agenda.availability import lines
+from fhir_server.space.agenda.availability.lines import Lines
 from fhir_server.space.agenda.availability.recurring import BadRule, Recurring, read
 from fhir_server.space.paris import PARIS
 
@@ -38,6 +40,8 @@ class Period:
         start, end: local times of its first occurrence.
         zone: of these.
         rule: how it recurs; None for once.
+        without, without_days: local times and days at which it is not, whatever the rule says.
+        besides: local times at which it is too.
     """
 
     free: bool
@@ -45,6 +49,9 @@ class Period:
     end: datetime
     zone: ZoneInfo
     rule: Recurring | None
+    without: frozenset[datetime] = frozenset()
+    without_days: frozenset[date] = frozenset()
+    besides: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +105,14 @@ def _periods(one: Mapping[str, Any], horizon: datetime | None) -> Iterator[Perio
         # The guide lets a start be left out: then nothing says when.
         return
     text = next((one for one in rules if isinstance(one, str)), None)
-    zone, text = _zone(text)
+    said = Lines(PARIS, "") if text is None else lines.read(text)
+    zone = said.zone
     local = _local(start, zone)
     until = local + timedelta(days=1) if end is None else _local(end, zone)
     hours: list[tuple[time, time | None]] = []
     rule: Recurring | None = None
     if text is not None:
-        rule = read(text, zone)
+        rule = read(said.rule, zone)
     elif rules:
         rule, hours = _older(rules[0])
     if rule is not None and not rule.ends and horizon is None:
@@ -115,7 +123,7 @@ def _periods(one: Mapping[str, Any], horizon: datetime | None) -> Iterator[Perio
         if hours and first < local:
             first, last = first + timedelta(days=1), last + timedelta(days=1)
         _require(first, last)
-        yield Period(free, first, last, zone, rule)
+        yield Period(free, first, last, zone, rule, said.without, said.without_days, said.besides)
 
 
 def _require(start: datetime, end: datetime) -> None:
@@ -148,26 +156,6 @@ def _hour(value: Any) -> time:
         return time.fromisoformat(text) if ":" in text else time(int(text))
     except ValueError:
         raise BadRule("byHour is an hour from 0 to 23, or a time.") from None
-
-
-def _zone(text: str | None) -> tuple[ZoneInfo, str | None]:
-    """The zone that a text names, Paris where it names none, and the rule alone."""
-    zone, rules = PARIS, []
-    for line in (text or "").replace("\\n", "\n").split("\n"):
-        name = line.strip().partition(":")[0].upper()
-        if name.startswith("DTSTART"):
-            named = line.strip().partition("TZID=")[2].partition(":")[0].partition(";")[0]
-            try:
-                zone = ZoneInfo(named) if named else PARIS
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise BadRule("TZID names no zone of the IANA database, such as Europe/Paris.") from None
-        elif line.strip():
-            rules.append(line.strip())
-    if text is None:
-        return zone, None
-    if len(rules) != 1:
-        raise BadRule("The recurrence is one RRULE; EXDATE and RDATE are availabilities of their own.")
-    return zone, rules[0]
 
 
 def _bound(tree: Mapping[str, Any]) -> datetime | None:

@@ -65,6 +65,12 @@ _OLDER = [
     *({"url": "byHour", "valueInteger": hour} for hour in (9, 10, 14, 15)),
 ]
 _ISLAND = "DTSTART;TZID=Indian/Reunion:20270326T120000\nRRULE:FREQ=WEEKLY;COUNT=2"
+_LAST = "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1"
+_SOME = (
+    "DTSTART;TZID=Europe/Paris:20270326T090000\nRRULE:FREQ=DAILY;COUNT=7\nEXDATE:20270327T090000,20270328T090000\n"
+    "EXDATE:20270329T070000Z\nEXDATE;TZID=America/Cayenne:20270330T040000\nEXDATE;VALUE=DATE:20270331\n"
+    "RDATE:20270330T140000,20270402T090000\nEXDATE:20270402T090000"
+)
 #: What is said → when slots begin.
 MADE: dict[str, tuple[tuple[Tree, ...], Tree, list[str]]] = {
     "once": ((available(),), {}, ["2027-03-26T09:00:00+01:00", "2027-03-26T09:30:00+01:00"]),
@@ -98,6 +104,21 @@ MADE: dict[str, tuple[tuple[Tree, ...], Tree, list[str]]] = {
         {},
         ["2027-03-26T09:00:00+01:00", "2027-03-26T09:40:00+01:00"],
     ),
+    # Left out are a time by the clock of its zone, one in UTC and a day; one is added.
+    "but some, and one besides": (
+        (available(rule=_SOME), lasting(60)),
+        {},
+        ["2027-03-26T09:00:00+01:00", "2027-03-30T14:00:00+02:00", "2027-04-01T09:00:00+02:00"],
+    ),
+    "each year, and the last working day of each month": (
+        (
+            available("2026-04-05T10:00:00+02:00", "2026-04-05T11:00:00+02:00", "FREQ=YEARLY;COUNT=3"),
+            available("2027-01-01T08:00:00+01:00", "2027-01-01T09:00:00+01:00", _LAST),
+            lasting(60),
+        ),
+        HORIZON | {"planningHorizon": {"start": "2027-01-01", "end": "2027-05-01"}},
+        ["2027-03-31T08:00:00+02:00", "2027-04-05T10:00:00+02:00", "2027-04-30T08:00:00+02:00"],
+    ),
     "once where two overlap": ((available(), available(), lasting(60)), {}, ["2027-03-26T09:00:00+01:00"]),
     "nothing of the past": ((available("2027-03-23T09:00:00+01:00", "2027-03-23T10:00:00+01:00"),), {}, []),
     "nothing beyond three months": ((available("2027-08-23T09:00:00+02:00", "2027-08-23T10:00:00+02:00"),), {}, []),
@@ -127,10 +148,24 @@ REFUSED: dict[str, tuple[Tree, str]] = {
     "never ends": (available(rule="FREQ=DAILY"), "never ends"),
     "end before start": (available(end="2027-03-26T08:00:00+01:00"), "before it starts"),
     "unknown zone": (available(rule="DTSTART;TZID=Mars/Olympus:20270326T090000\nRRULE:FREQ=DAILY;COUNT=2"), "IANA"),
-    "unknown part": (available(rule="FREQ=DAILY;COUNT=2;BYSETPOS=1"), "BYSETPOS"),
+    "unknown part": (available(rule="FREQ=DAILY;COUNT=2;BYSETPOS=1"), "BYSETPOS chooses"),
     "longer than a month": (available(end="2027-06-26T10:00:00+02:00"), "31 days"),
     "longer ago than any": (available("1999-03-26T09:00:00+01:00", "1999-03-26T10:00:00+01:00"), "2000"),
-    "two rules": (available(rule="RRULE:FREQ=DAILY;COUNT=2\nEXDATE:20270327T090000"), "one RRULE"),
+    "two rules": (available(rule="RRULE:FREQ=DAILY;COUNT=2\nRRULE:FREQ=WEEKLY;COUNT=2"), "one RRULE"),
+    "no rule": (available(rule="RDATE:20270327T090000"), "one RRULE"),
+    "an exception by a rule": (available(rule="RRULE:FREQ=DAILY;COUNT=2\nEXRULE:FREQ=DAILY"), "one RRULE"),
+    "an exception that is no time": (available(rule="RRULE:FREQ=DAILY;COUNT=2\nEXDATE:tomorrow"), "EXDATE"),
+    "an exception of no day": (available(rule="RRULE:FREQ=DAILY;COUNT=2\nEXDATE:20270230"), "EXDATE"),
+    "an exception in no zone": (available(rule="RRULE:FREQ=DAILY;COUNT=2\nEXDATE;TZID=Mars/X:20270327T090000"), "IANA"),
+    "a period besides": (available(rule="RRULE:FREQ=DAILY;COUNT=2\nRDATE:20270327T090000/PT1H"), "RDATE"),
+    "very many exceptions": (
+        available(
+            rule="FREQ=DAILY;COUNT=2\nEXDATE:"
+            + ",".join(f"{day}T{t:06}" for day in (20270327, 20270328, 20270329) for t in range(600) if t % 100 < 60)
+        ),
+        "EXDATE",
+    ),
+    "a year's days": (available(rule="FREQ=YEARLY;COUNT=2;BYYEARDAY=1"), "BYYEARDAY"),
     "an hour without its end": (
         available(rule=[{"url": "freq", "valueCoding": {"code": "DAILY"}}, {"url": "byHour", "valueInteger": 9}]),
         "pairs",
