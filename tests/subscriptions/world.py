@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from fhir_server.space.events.narrowing import narrowed
 from fhir_server.subscriptions import engine
 from fhir_server.subscriptions.delivery import Pace
 from tests.server.closed import Space, serving
@@ -21,7 +22,7 @@ Tree = dict[str, Any]
 async def attended(folder: Path, pace: Pace = QUICK, **settings: Any) -> AsyncIterator[Space]:
     """A server whose subscriptions are attended to."""
     async with serving(folder, subscription_loopback=True, **settings) as space:
-        task = asyncio.create_task(engine.attend(space.house.services, pace))
+        task = asyncio.create_task(engine.attend(space.house.services, pace, narrowed))
         try:
             yield space
         finally:

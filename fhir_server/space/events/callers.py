@@ -46,7 +46,9 @@ class Party:
 
     Attributes:
         kind: what they are.
-        names: as index rows name who wrote: "Practitioner/1", an IdNatPS, "Organization/1", an IdNatStruct.
+        names: as index rows name who wrote: "Practitioner/1", an IdNatPS; of an organization "Organization/1", an
+            IdNatStruct.
+        organisations: for whom a professional acts, likewise: what these declared they change, and do not see by that.
         references: by which care teams and choices name them.
         resources: that say by which address they are reached.
         patients: whose events they follow without being let in: ids.
@@ -55,10 +57,16 @@ class Party:
 
     kind: Kind
     names: frozenset[str] = frozenset()
+    organisations: frozenset[str] = frozenset()
     references: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     patients: frozenset[str] = frozenset()
     now: int = 0
+
+    @property
+    def may_say(self) -> frozenset[str]:
+        """As whom they may declare and follow: themself, or the organisation that they act for."""
+        return self.names | self.organisations
 
 
 class _Key(NamedTuple):
@@ -81,7 +89,7 @@ async def party(repository: Repository) -> Party:
     if not subject:
         return Party("app", patients=mine)
     kind: Kind = "patient" if mine == {subject.removeprefix("Patient/")} else "representative"
-    return Party(kind, frozenset({subject}), (), (subject,), mine)
+    return Party(kind, frozenset({subject}), resources=(subject,), patients=mine)
 
 
 def _of(grant: Grant) -> Hashable | None:
@@ -96,13 +104,14 @@ async def _read(own: Repository, asked: Hashable) -> Party:
     if asked.subject.startswith("Organization/"):
         tree = await referred(own, asked.subject)
         known = [asked.subject, *filter(None, map(national_structure, dicts(tree.get("identifier"))))]
-        return Party("organization", frozenset(known), (asked.subject,), (asked.subject,), now=asked.now)
+        mine = (asked.subject,)
+        return Party("organization", frozenset(known), references=mine, resources=mine, now=asked.now)
     who = await professionals.read(own, asked.subject, asked.role)
     if who.ended:
         return Party("professional", now=asked.now)
     organisations = tuple(one for one in sorted(who.organisations) if one.startswith("Organization/"))
-    names = who.authors | who.organisations | {*who.names}
-    return Party("professional", frozenset(names), who.names, (*who.names, *organisations), now=asked.now)
+    names, reached = who.authors | {*who.names}, (*who.names, *organisations)
+    return Party("professional", frozenset(names), who.organisations, who.names, reached, now=asked.now)
 
 
 #: What rules know of professionals and organizations.

@@ -135,7 +135,7 @@ def _require_declarer(who: Party, tree: dict[str, Any], base: str) -> None:
         words = "Events are declared by professionals, organisations and software that an administrator admitted."
         raise Forbidden(words, _TYPE)
     names = {one.value for one in declared(tree, tree.get("requester"), base)}
-    if who.kind != "administrator" and not names & who.names:
+    if who.kind != "administrator" and not names & who.may_say:
         words = "Who declares an event is who asks, or the organisation that they act for, by a national identifier."
         raise Forbidden(words, f"{_TYPE}.requester")
 

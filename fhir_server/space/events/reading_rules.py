@@ -32,7 +32,7 @@ def _of_others(asked: Asked) -> Filter:
     if not isinstance(who, Party):
         return _EVENTS
     told = both(Linked("subject", "Patient", let_in(who.references, who.now)), Not(_MISTAKEN))
-    return both(_EVENTS, Not(by(who.names) if asked.verb in "ud" else either([by(who.names), told])))
+    return both(_EVENTS, Not(by(who.may_say) if asked.verb in "ud" else either([by(who.names), told])))
 
 
 def _closed(asked: Asked) -> Filter:

@@ -155,13 +155,13 @@ async def _require_self(context: Context, who: Party, tree: dict[str, Any], abou
 async def _is_self(context: Context, who: Party, tree: dict[str, Any], found: dict[str, Any] | str, about: str) -> bool:
     names = {one.value for one in declared(tree, said(tree, SUBSCRIBER), context.base)}
     if isinstance(found, str):
-        return found in who.names or (found == about and "Patient" in SUBSCRIBERS[who.kind])
+        return found in who.may_say or (found == about and "Patient" in SUBSCRIBERS[who.kind])
     if found.get("resourceType") == "Patient":
         # The person followed, whom the server found already, or the caller's own self.
         return found.get("id") == str((said(tree, SUBJECT) or {}).get("reference", "")).removeprefix("#")
     if found.get("resourceType") == "RelatedPerson":
         return await _is_known(context, who, found)
-    return bool(names & who.names)
+    return bool(names & who.may_say)
 
 
 async def _is_known(context: Context, who: Party, found: Mapping[str, Any]) -> bool:
