@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -64,6 +64,42 @@ def interval(value: str, zone: ZoneInfo) -> tuple[int, int]:
             high = _FRACTION[len(digits)]
     low -= _offset(low // SECOND, zone) if offset is None else _ahead(offset)
     return low, low + high
+
+
+def begins(value: Any, zone: ZoneInfo) -> datetime | None:
+    """The first instant that `value` may stand for, on the clock of `zone`; None of what is no date.
+
+    What R4 allows and a datetime has not is the nearest that it has: the second of a leap, the ends of the first year
+    and the last.
+    """
+    found = _limits_of(value, zone)
+    return None if found is None else _on_clock(found[0], zone)
+
+
+def ends(value: Any, zone: ZoneInfo) -> datetime | None:
+    """The last instant that `value` may stand for, as `begins`."""
+    found = _limits_of(value, zone)
+    return None if found is None else _on_clock(found[1], zone)
+
+
+def _limits_of(value: Any, zone: ZoneInfo) -> tuple[int, int] | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return interval(value, zone)
+    except ValueError:
+        return None
+
+
+def _on_clock(at: int, zone: ZoneInfo) -> datetime:
+    return (UNSAID + timedelta(microseconds=min(max(at, _EARLIEST), _LATEST))).astimezone(zone)
+
+
+#: What stands for when something was that does not say so, or nothing that is a date.
+UNSAID = datetime(1970, 1, 1, tzinfo=UTC)
+#: Of which every zone's clock has a datetime, in µs since 1970.
+_EARLIEST = (date(1, 1, 2).toordinal() - _EPOCH) * DAY
+_LATEST = (date(9999, 12, 31).toordinal() - _EPOCH) * DAY - 1
 
 
 def moment(value: str) -> int:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from fhir_server.fhir.dates import begins
 from fhir_server.site.words import Language
 
 #: Names of months, by language.
@@ -35,15 +36,23 @@ def moment(given: datetime | date | str | None, language: Language, zone: str) -
         words = f"{MONTHS[language][int(month[2]) - 1]} {month[1]}"
         return Markup('<time datetime="{}">{}</time>').format(given, words)
     if isinstance(given, str):
-        try:
-            given = datetime.fromisoformat(given) if "T" in given else date.fromisoformat(given)
-        except ValueError:
+        at = begins(given, _zone(zone)) if len(given) >= len("2026-01-01") else None
+        if at is None:
             return Markup("{}").format(given)
+        given = at if "T" in given else at.date()
     if not isinstance(given, datetime):
         return Markup('<time datetime="{}">{}</time>').format(given.isoformat(), _day(given, language))
     here = given.astimezone(_zone(zone))
     words = f"{_day(here, language)}{' à ' if language == 'fr' else ', '}{here:%H:%M}"
     return Markup('<time datetime="{}">{}</time>').format(here.isoformat(timespec="seconds"), words)
+
+
+def day(given: datetime | date | str | None, language: Language, zone: str) -> Markup:
+    """As `moment`, of an instant the day alone: that which it was where people read."""
+    if isinstance(given, str) and "T" in given:
+        at = begins(given, _zone(zone))
+        return moment(given if at is None else at.date(), language, zone)
+    return moment(given.astimezone(_zone(zone)).date() if isinstance(given, datetime) else given, language, zone)
 
 
 def _day(given: date, language: Language) -> str:

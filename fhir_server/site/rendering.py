@@ -108,13 +108,14 @@ class Pages:
 
     def _rendered(self, template: str, chosen: Language, here: str, values: Mapping[str, Any]) -> str:
         # An open server has nobody to sign in, and none of the pages behind it.
-        common = {"people": not self.settings.open, "moment": self._moments(chosen), "ways": self._ways}
+        common = {"people": not self.settings.open, **self._moments(chosen), "ways": self._ways}
         return _rendered(_environment(self._ways.folders, chosen), template, chosen, here, {**common, **values})
 
-    def _moments(self, chosen: Language) -> Callable[[Any], str]:
-        from fhir_server.site.moments import moment
+    def _moments(self, chosen: Language) -> Mapping[str, Callable[[Any], str]]:
+        from fhir_server.site.moments import day, moment
 
-        return lambda given: moment(given, chosen, self.settings.default_timezone)
+        zone = self.settings.default_timezone
+        return {"moment": lambda given: moment(given, chosen, zone), "day_of": lambda given: day(given, chosen, zone)}
 
 
 def _rendered(environment: Environment, template: str, chosen: Language, here: str, values: dict[str, Any]) -> str:

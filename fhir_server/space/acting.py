@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.trees import referred
-from fhir_server.fhir.dates import interval
+from fhir_server.fhir.dates import ends, interval
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.nos import CAREGIVER
 from fhir_server.space.paris import PARIS
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Years after which nobody acts for somebody because they are a minor (Code civil, art. 414).
 MAJORITY = 18
+#: Who is born later comes of age in no year that has a number.
+_LAST_YEAR = 9999 - MAJORITY
 #: RelatedPersons of one patient: more are not looked at.
 _MOST = 200
 #: The pace at which time enters a rule, in µs.
@@ -55,8 +57,10 @@ def is_of_age(tree: Mapping[str, Any], now: int) -> bool:
     born = tree.get("birthDate")
     if not isinstance(born, str):
         return False
-    _, last = interval(born, PARIS)
-    day = datetime.fromtimestamp(last // 1_000_000, UTC).astimezone(PARIS).date()
+    last = ends(born, PARIS)
+    if last is None or last.year > _LAST_YEAR:
+        return False
+    day = last.date()
     # Born on 29 February: of age on 1 March.
     leap = (day.month, day.day) == (2, 29)
     birthday = datetime(day.year + MAJORITY, 3 if leap else day.month, 1 if leap else day.day, tzinfo=PARIS)

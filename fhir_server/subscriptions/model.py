@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import VERBS, Grant, Scope
+from fhir_server.fhir.dates import begins
 from fhir_server.fhir.json import parse
 from fhir_server.store.filters import EVERYTHING, Filter
 from fhir_server.store.protocol import Version
@@ -146,13 +148,13 @@ def tag(tree: Mapping[str, Any], system: str) -> str:
     return next((str(one.get("code", "")) for one in tags if one.get("system") == system), "")
 
 
+_UTC = ZoneInfo("UTC")
+
+
 def ends(tree: Mapping[str, Any]) -> datetime | None:
     """When a Subscription ends; None for never, or where that is no instant."""
-    try:
-        found = datetime.fromisoformat(str(tree["end"]))
-    except (KeyError, ValueError):
-        return None
-    return found if found.tzinfo is not None else None
+    said = tree.get("end")
+    return begins(said, _UTC) if isinstance(said, str) and "T" in said else None
 
 
 def mailbox(endpoint: str) -> str | None:

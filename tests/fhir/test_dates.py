@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.fhir import dates
-from fhir_server.fhir.dates import interval, period, timing
+from fhir_server.fhir.dates import begins, ends, interval, period, timing
 from fhir_server.store import filters
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -155,3 +155,37 @@ def test_a_timing_without_limits_has_none(value: dict[str, object]) -> None:
 
 def test_open_ends_are_those_of_the_index() -> None:
     assert (dates.BEGINNING, dates.END) == (filters.BEGINNING, filters.END)
+
+
+@pytest.mark.parametrize(
+    "value, first, last",
+    [
+        ("2026", "2026-01-01T00:00:00+01:00", "2026-12-31T23:59:59.999999+01:00"),
+        ("2026-07", "2026-07-01T00:00:00+02:00", "2026-07-31T23:59:59.999999+02:00"),
+        ("2026-07-02", "2026-07-02T00:00:00+02:00", "2026-07-02T23:59:59.999999+02:00"),
+        ("2026-07-02T23:30:00Z", "2026-07-03T01:30:00+02:00", "2026-07-03T01:30:00.999999+02:00"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T01:00:00+01:00", "2017-01-01T01:00:00.999999+01:00"),
+        ("2026-07-02T10:00:00.123456789Z", "2026-07-02T12:00:00.123456+02:00", "2026-07-02T12:00:00.123456+02:00"),
+    ],
+)
+def test_the_ends_of_a_date_of_any_precision_are_read_on_a_clock(value: str, first: str, last: str) -> None:
+    found = begins(value, PARIS), ends(value, PARIS)
+    assert found == (datetime.fromisoformat(first), datetime.fromisoformat(last))
+    assert found[0] is not None and found[0].tzinfo is PARIS
+
+
+@pytest.mark.parametrize(
+    "value", [None, 3, {}, "", "yesterday", "2023-02-30", "0000", "2026-13", "2026-01-01T24:00:00Z"]
+)
+def test_what_is_no_date_is_none(value: object) -> None:
+    assert begins(value, PARIS) is None and ends(value, PARIS) is None
+
+
+@pytest.mark.parametrize(
+    "value", ["0001", "0001-01-01T00:00:00+14:00", "9999", "9999-12-31", "9999-12-31T23:59:59-12:00"]
+)
+@pytest.mark.parametrize("zone", [PARIS, ZULU, ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Etc/GMT+12")])
+def test_the_first_year_and_the_last_have_ends_on_every_clock(value: str, zone: ZoneInfo) -> None:
+    for found in (begins(value, zone), ends(value, zone)):
+        assert found is not None and str(found.year).zfill(4) == value[:4]
+        found.astimezone(ZULU)

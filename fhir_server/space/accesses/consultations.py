@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.access.repository import Repository
 from fhir_server.audit.reading import AuditRow, asked_by, from_audit_event
+from fhir_server.fhir.dates import UNSAID, begins, moment
 from fhir_server.fhir.json import parse
 from fhir_server.search.asking.query import condition
 from fhir_server.space.accesses import words
@@ -190,7 +191,9 @@ class Teller:
         if asked.since is not None:
             criteria.append(("date", f"ge{self._midnight(asked.since)}"))
         if asked.until is not None:
-            criteria.append(("date", f"lt{self._midnight(asked.until + timedelta(days=1))}"))
+            criteria.append(
+                ("date", f"lt{self._midnight(min(asked.until, date.max - timedelta(days=1)) + timedelta(days=1))}")
+            )
         if asked.before:
             criteria.append(("date", f"lt{_instant(asked.before)}"))
         if asked.who:
@@ -198,7 +201,7 @@ class Teller:
         return criteria
 
     def _midnight(self, day: date) -> str:
-        return _instant(datetime(day.year, day.month, day.day, tzinfo=self.zone).isoformat())
+        return _zulu(begins(day.isoformat(), self.zone) or UNSAID)
 
     def _ends(self, row: AuditRow, before: AuditRow, groups: int, looked: int, rows: int) -> bool:
         """Whether a page ends between two traces: after a day, or amid one that is too long, never amid an instant."""
@@ -207,7 +210,7 @@ class Teller:
         return looked >= LOOKED_THROUGH or (groups >= rows and self._day(row) != self._day(before))
 
     def _at(self, row: AuditRow) -> datetime:
-        return datetime.fromisoformat(row.recorded).astimezone(self.zone)
+        return begins(row.recorded, self.zone) or UNSAID.astimezone(self.zone)
 
     def _day(self, row: AuditRow) -> date:
         return self._at(row).date()
@@ -276,7 +279,9 @@ def _instant(text: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("An instant has a time zone.")
+    moment(text)
+    return _zulu(begins(text, ZoneInfo("UTC")) or UNSAID)
+
+
+def _zulu(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from fhir_server.fhir.dates import UNSAID, begins
 from fhir_server.space.catalogue.apps import OWN, App, Purpose
+from fhir_server.space.paris import PARIS
 
 PROFILE = f"{OWN}/StructureDefinition/ens-consent-purpose"
 KIND = f"{OWN}/CodeSystem/ens-consent-kind"
@@ -70,7 +72,7 @@ def from_consent(tree: Mapping[str, Any]) -> tuple[str, str, Decision]:
     status = tree.get("status")
     decision = Decision(
         permit=status == "active",
-        when=_instant(tree.get("dateTime", "")),
+        when=(begins(tree.get("dateTime"), PARIS) or UNSAID).astimezone(UTC),
         version=next(iter(parts.get("version", ())), ""),
         performer=next((p.get("reference", "") for p in tree.get("performer", ())), ""),
         scopes=tuple(parts.get("scope", ())),
@@ -116,11 +118,3 @@ def to_consent(patient: str, app: App, purpose: Purpose, decision: Decision) -> 
 
 def _concept(system: str, code: str, display: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code, "display": display}]}
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return datetime(1970, 1, 1, tzinfo=UTC)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, cast, get_args
 
+from fhir_server.fhir.dates import UNSAID, begins
 from fhir_server.fhir.json import parse
 from fhir_server.space.catalogue import apps
 from fhir_server.space.catalogue.apps import OWN, App
+from fhir_server.space.paris import PARIS
 
 State = Literal[
     "filed",
@@ -226,7 +228,7 @@ def _taken(extension: Mapping[str, Any]) -> Taken:
         parts[part.get("url", "")] = value.get("reference", "") if isinstance(value, dict) else str(value)
     return Taken(
         step=parts.get("step", ""),
-        at=datetime.fromisoformat(parts["at"].replace("Z", "+00:00")),
+        at=begins(parts.get("at"), PARIS) or UNSAID,
         by=parts.get("by", ""),
         duty=parts.get("duty", ""),
         before=parts.get("before", ""),

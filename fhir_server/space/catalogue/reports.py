@@ -17,11 +17,13 @@ from fhir_server.access.touched import Touched
 from fhir_server.access.trees import tree_of
 from fhir_server.audit.exchanges import exchange_events
 from fhir_server.audit.recording import record
+from fhir_server.fhir.dates import UNSAID, begins
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import NotFound
 from fhir_server.space.catalogue.apps import OWN, App
 from fhir_server.space.catalogue.reach import REPORT
 from fhir_server.space.catalogue.registry import Catalogue
+from fhir_server.space.paris import PARIS
 from fhir_server.store.filters import Token, both
 from fhir_server.store.protocol import Put
 
@@ -130,7 +132,7 @@ def _from_task(tree: Mapping[str, Any]) -> Report:
         id=str(tree.get("id", "")),
         app=str(tree.get("focus", {}).get("reference", "")).removeprefix("Device/"),
         text=str(tree.get("description", "")),
-        filed=datetime.fromisoformat(str(tree.get("authoredOn"))),
+        filed=begins(tree.get("authoredOn"), PARIS) or UNSAID,
         closed=tree.get("status") == "completed",
         answer=next((str(note.get("text", "")) for note in tree.get("note", ())), ""),
     )

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.access.repository import Repository
 from fhir_server.access.trees import referred
-from fhir_server.fhir.dates import interval
+from fhir_server.fhir.dates import begins
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.nos import DOCUMENT_TYPES, NON_PROFESSIONAL
 from fhir_server.fhir.outcome import Forbidden, Invalid, InvalidParameter, NotFound
@@ -102,9 +102,7 @@ def _draft(
 ) -> Draft:
     zone = ZoneInfo(context.settings.default_timezone)
     # What was restored may say no more than a day, or a year.
-    sent = (
-        datetime.fromtimestamp(interval(message.sent, zone)[0] / 1_000_000, UTC) if message.sent else datetime.now(UTC)
-    )
+    sent = begins(message.sent, zone) or datetime.now(UTC)
     title = (call.inputs.one("title") or file.title or _TITLE)[:LONGEST_TITLE]
     return Draft(
         number=str(uuid.uuid5(_NAMES, f"{message.patient} {id} {file.place}")),

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
-from zoneinfo import ZoneInfo
 
+from fhir_server.fhir.dates import UNSAID, begins, ends
 from fhir_server.space.acting import MINUTE
+from fhir_server.space.paris import PARIS
 from fhir_server.space.record.rows import CHOICE as CHOICE_ROW
 from fhir_server.space.record.rows import CHOICE_UNTIL
 from fhir_server.space.record.rows import KINDS as SYSTEM
@@ -51,8 +52,6 @@ _PURPOSES: Mapping[Kind, str] = {
 _SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-#: The zone of days that are written without one.
-_ZONE = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +133,16 @@ def from_consent(tree: Mapping[str, Any]) -> Choice | None:
         kind=found,
         professional=_professional(tree),
         chosen=chosen,
-        when=_instant(str(tree.get("dateTime", ""))),
+        when=(begins(tree.get("dateTime"), PARIS) or UNSAID).astimezone(UTC),
         performer=_reference(next(iter(tree.get("performer", ())), None)),
-        until=_instant(end) if chosen and isinstance(end, str) else None,
+        # R4 datatypes.html#Period: an end is inclusive, of a day or a month all of it.
+        until=_until(end) if chosen and isinstance(end, str) else None,
     )
+
+
+def _until(end: str) -> datetime:
+    found = begins(end, PARIS) if "T" in end else ends(end, PARIS)
+    return (found or UNSAID).astimezone(UTC)
 
 
 def kind_of(tree: Mapping[str, Any]) -> Kind | None:
@@ -169,14 +174,6 @@ def _professional(tree: Mapping[str, Any]) -> str:
 
 def _reference(node: Any) -> str:
     return str(node.get("reference", "")) if isinstance(node, dict) else ""
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime(1970, 1, 1, tzinfo=UTC)
-    return (found if found.tzinfo else found.replace(tzinfo=_ZONE)).astimezone(UTC)
 
 
 def _concept(system: str, code: str, display: str) -> dict[str, Any]:

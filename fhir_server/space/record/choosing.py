@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
 from fhir_server.access.trees import tree_of
 from fhir_server.access.write_rules import administers
+from fhir_server.fhir.dates import ends
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, Issue, NotFound
 from fhir_server.space.acting import cares
@@ -205,10 +206,12 @@ async def _put(own: Repository, one: Choice) -> Any:
 
 
 def is_minor(birth_date: str) -> bool:
-    """Whether somebody born on a day ("2015-01-01") is a minor: represented by others; no, where no day is said."""
-    try:
-        born = date.fromisoformat(birth_date)
-    except ValueError:
+    """Whether somebody born on a day, in a month or a year is a minor: represented by others; no, where none is said.
+
+    Of a month or a year alone its last day counts, as where somebody comes of age (`space.acting`).
+    """
+    born = ends(birth_date, _ZONE)
+    if born is None:
         return False
     today = datetime.now(_ZONE).date()
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < _MAJORITY

@@ -258,7 +258,7 @@ async def test_a_day_that_is_too_long_goes_on_on_the_next_page(scene: Scene, mon
 
 @pytest.mark.parametrize("before", ["x", "2026-13-01T00:00:00Z", "2026-03-04T09:00:00", "2026-03-04"])
 async def test_what_is_no_place_of_a_page_is_refused(scene: Scene, before: str) -> None:
-    with pytest.raises(ValueError, match=r"isoformat|month|time zone"):
+    with pytest.raises(ValueError, match=r"instant|month"):
         await scene.told(before=before)
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from fastapi.responses import Response
 
 from fhir_server.access.grant import Grant, Scope
+from fhir_server.fhir.dates import begins
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.agenda.model import FILLED, FREE, local
 from fhir_server.space.agenda.pages.agenda import between
@@ -102,7 +103,9 @@ def _slot(tree: Mapping[str, Any], zone: ZoneInfo) -> Line | None:
     status = tree.get("status")
     if status == "entered-in-error":
         return None
-    start, end = (datetime.fromisoformat(tree[name]).astimezone(zone) for name in ("start", "end"))
+    start, end = (begins(tree[name], zone) for name in ("start", "end"))
+    if start is None or end is None:
+        return None
     return Line(start, end, None, (), "free" if status == FREE else "busy" if status in FILLED else "away")
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi.responses import Response
 
+from fhir_server.fhir.dates import begins
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.agenda.notebook import URIS, saying
@@ -174,8 +175,9 @@ def _said(tree: Tree, made: Noted) -> Tree:
 
 
 def _to_month(guest: Guest[Surroundings], tree: Tree, done: str) -> Response:
-    at = datetime.fromisoformat(tree["start"]).astimezone(_zone(guest))
-    return guest.to(f"/mon-agenda/{guest.path('patient')}?mois={at:%Y-%m}&done={done}")
+    at = begins(tree["start"], _zone(guest))
+    month = "" if at is None else f"mois={at.year:04}-{at:%m}&"
+    return guest.to(f"/mon-agenda/{guest.path('patient')}?{month}done={done}")
 
 
 def _zone(guest: Guest[Surroundings]) -> ZoneInfo:

@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from html import escape
 from typing import Any
 
+from fhir_server.fhir.dates import UNSAID, begins
 from fhir_server.space.messages.mail import naming
 from fhir_server.space.messages.mail.headers import CODECDA, END, INS, MES, NIL
 from fhir_server.space.messages.mail.parsing import File
@@ -23,6 +24,7 @@ from fhir_server.space.messages.mail.xdm import ebrim
 from fhir_server.space.messages.mail.xdm.archive import pack
 from fhir_server.space.messages.mail.xdm.documents import entry_of, named_patient
 from fhir_server.space.messages.model import Message
+from fhir_server.space.paris import PARIS
 
 _CDA = frozenset({"text/xml", "application/xml"})
 #: OID under which a UUID, or any number of 128 bits, is one: X.667.
@@ -81,7 +83,7 @@ class Letter:
 def written(letter: Letter) -> bytes:
     """The mail of a letter, as it is sent by SMTP."""
     made = EmailMessage(policy=policy.SMTP.clone(refold_source="none"))
-    sent = datetime.fromisoformat((letter.message.sent or "1970-01-01T00:00:00Z").replace("Z", "+00:00"))
+    sent = begins(letter.message.sent, PARIS) or UNSAID
     made["From"], made["To"], made["Date"] = letter.sender, letter.to, format_datetime(sent.astimezone(UTC))
     made["Message-ID"] = f"<{letter.name}>"
     if letter.before:
@@ -140,9 +142,10 @@ def _kind(one: Sent) -> str:
 
 def _pdf_name(letter: Letter, one: Sent, number: int, sent: date) -> str:
     family, given, _ = named_patient(letter.patient)
-    start = str(((one.tree.get("context") or {}).get("period") or {}).get("start") or "")[:10]
-    act = date.fromisoformat(start) if len(start) == 10 else sent
-    return naming.pdf_name(act, _label(one), family, given, number)
+    start = str(((one.tree.get("context") or {}).get("period") or {}).get("start") or "")
+    # Of a month or a year alone the day of the act is not known.
+    act = begins(start, PARIS) if len(start) >= len("2026-01-01") else None
+    return naming.pdf_name(act.date() if act is not None else sent, _label(one), family, given, number)
 
 
 def _attach(made: EmailMessage, file: File) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fhir_server.fhir.dates import begins
 from fhir_server.fhir.nos import nos
 
 LOINC = "http://loinc.org"
@@ -87,13 +88,13 @@ def taken(tree: Mapping[str, Any], zone: ZoneInfo) -> Taken | None:
     codings = tree.get("code", {}).get("coding", ())
     code = next((one["code"] for one in codings if one.get("system") in _SYSTEMS and one.get("code") in MEASURES), None)
     said = str(tree.get("effectiveDateTime") or tree.get("effectivePeriod", {}).get("start") or "")
-    if code is None or len(said) < len("2026-01-01"):
+    at = begins(said, zone) if len(said) >= len("2026-01-01") else None
+    if code is None or at is None:
         return None
-    at = datetime.fromisoformat(said)
     values = [_quantity(one) for one in _places(tree, code)]
     if not any(values):
         return None
-    return Taken(code, at.astimezone(zone) if at.tzinfo else at.replace(tzinfo=zone), "T" not in said, values)
+    return Taken(code, at, "T" not in said, values)
 
 
 def _places(tree: Mapping[str, Any], code: str) -> list[Mapping[str, Any]]:

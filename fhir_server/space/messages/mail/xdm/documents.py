@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from fhir_server.fhir.dates import begins
 from fhir_server.fhir.nos import CONFIDENTIALITY, VISIBILITY
 from fhir_server.space.messages.mail.refusals import Refused
 from fhir_server.space.messages.mail.xdm.ebrim import Author, Code, Entry
@@ -279,11 +281,15 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value] if value else []
 
 
+_UTC = ZoneInfo("UTC")
+
+
 def _dtm(value: str) -> str:
     """A dateTime as DTM, in UTC."""
     if len(value) <= 10:
         return value.replace("-", "")
-    return f"{datetime.fromisoformat(value.replace('Z', '+00:00')).astimezone(UTC):%Y%m%d%H%M%S}"
+    at = begins(value, _UTC)
+    return "" if at is None else f"{at.year:04}{at:%m%d%H%M%S}"
 
 
 def _authors(tree: Mapping[str, Any]) -> Iterator[Author]:
