@@ -37,7 +37,8 @@ async def complete(context: Context, changes: Sequence[Change], among: Among) ->
     """The condition that nobody has ended the exchange of a message meanwhile."""
     if not people(context.repository.grant):
         return Extra()
-    sent = [made for one in changes if (made := sent_now(context, one)) is not None and made.first != made.id]
+    linked = [one for one in changes if one.tree is not None and "partOf" in one.tree]
+    sent = [made for one in linked if (made := sent_now(context, one)) is not None and made.first != made.id]
     threads = dict.fromkeys(one.first for one in sent)
     return Extra(guards=[Guard("Communication", ended_by(first), frozenset()) for first in threads])
 
@@ -47,6 +48,8 @@ def sent_now(context: Context, change: Change | None) -> Message | None:
     if change is None or change.type != "Communication" or change.tree is None or change.as_server:
         return None
     before = change.before
-    was_sent = before is not None and not before.deleted and parse(before.body).get("status") == SENT
-    made = message_of({**change.tree, "id": change.id}, context.base)
-    return made if made.is_sent and not was_sent else None
+    if change.tree.get("status") != SENT:
+        return None
+    if before is not None and not before.deleted and parse(before.body).get("status") == SENT:
+        return None
+    return message_of({**change.tree, "id": change.id}, context.base)

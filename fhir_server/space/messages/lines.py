@@ -13,7 +13,7 @@ from typing import Any
 
 from fhir_server.fhir.outcome import Issue
 from fhir_server.space.messages.attachments import files
-from fhir_server.space.messages.model import message_of
+from fhir_server.space.messages.model import message_id
 
 #: Unicode's categories of control, line, paragraph and format characters, and of halves of a pair.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -25,10 +25,10 @@ _message_id = re.compile(r"[^\s<>@\"()\\\x00-\x1f\x7f]{1,250}@[^\s<>@\"()\\\x00-
 
 def astray(tree: Mapping[str, Any]) -> Iterator[Issue]:
     """What of a Communication could not be written in a header as it is."""
-    message = message_of(tree)
-    if not is_line(message.topic):
+    topic, name = tree.get("topic"), message_id(tree)
+    if not is_line(str(topic.get("text") or "") if isinstance(topic, Mapping) else ""):
         yield _issue("The subject of a message is one line, without control characters.", "topic.text")
-    if message.message_id is not None and not _message_id(message.message_id):
+    if name is not None and not _message_id(name):
         yield _issue("A Message-ID is as RFC 5322 §3.6.4 spells it, without angle brackets.", "identifier[0].value")
     for attachment, where in files(tree):
         title = attachment.get("title")

@@ -131,7 +131,7 @@ def message_of(tree: Mapping[str, Any], base: str = "") -> Message:
         written_by=_written_by(tree, base),
         text="\n\n".join(str(one["contentString"]) for one in parts if "contentString" in one),
         attached=tuple(_attached(parts, base)),
-        message_id=_message_id(tree),
+        message_id=message_id(tree),
         is_linked="partOf" in tree or "inResponseTo" in tree,
     )
 
@@ -194,6 +194,12 @@ def local(reference: Any, base: str = "") -> str:
     return parsed.target if parsed is not None and parsed.local and not parsed.fragment else ""
 
 
+def message_id(tree: Mapping[str, Any]) -> str | None:
+    """The Message-ID of the mail that a Communication was or is; None without one."""
+    found = (one.get("value") for one in _dicts(tree.get("identifier")) if one.get("system") == MESSAGE_ID)
+    return next((one for one in found if isinstance(one, str)), None)
+
+
 def _attached(parts: Sequence[Mapping[str, Any]], base: str) -> Iterator[Attached]:
     for place, part in enumerate(parts):
         file, document = part.get("contentAttachment"), part.get("contentReference")
@@ -208,11 +214,6 @@ def _attached(parts: Sequence[Mapping[str, Any]], base: str) -> Iterator[Attache
 def _written_by(tree: Mapping[str, Any], base: str) -> str | None:
     found = (one.get("valueReference") for one in _dicts(tree.get("extension")) if one.get("url") == WRITTEN_BY)
     return next((local(one, base) for one in found), None) or None
-
-
-def _message_id(tree: Mapping[str, Any]) -> str | None:
-    found = (one.get("value") for one in _dicts(tree.get("identifier")) if one.get("system") == MESSAGE_ID)
-    return next((one for one in found if isinstance(one, str)), None)
 
 
 def _text(value: Any) -> str | None:

@@ -31,6 +31,7 @@ class ExchangeRule:
         sides: whose messages it is asked of.
         breaks: whether a message breaks it.
         drafts: whether it is asked of what is kept and not sent, too.
+        always: whether no message of any time breaks it, so that it is asked of an administrator's software too.
     """
 
     code: str
@@ -39,6 +40,7 @@ class ExchangeRule:
     sides: frozenset[Side]
     breaks: Callable[[Situation], bool]
     drafts: bool = False
+    always: bool = False
 
 
 def _others_sender(s: Situation) -> bool:
@@ -65,11 +67,11 @@ RULES: tuple[ExchangeRule, ...] = (
     ExchangeRule("message-sender", "sender", "The sender is who writes, or whom they act for.",
                  _BOTH, _others_sender, drafts=True),
     ExchangeRule("message-patient", "recipient", "The patient of an exchange is one, and no other patient takes part.",
-                 _BOTH, lambda s: bool(s.others), drafts=True),
+                 _BOTH, lambda s: bool(s.others), drafts=True, always=True),
     ExchangeRule("message-to-patient", "recipient", "A professional's message is to the patient.",
-                 _PROFESSIONAL, _patient_left_out),
+                 _PROFESSIONAL, _patient_left_out, always=True),
     ExchangeRule("message-to-professional", "recipient", "A patient's message is to professionals alone.",
-                 _PATIENT, lambda s: any(side(one) == "patient" for one in s.message.recipients)),
+                 _PATIENT, lambda s: any(side(one) == "patient" for one in s.message.recipients), always=True),
     ExchangeRule("message-recipient", "recipient", "A recipient is not here, or is no longer active.",
                  _BOTH, lambda s: bool(s.unknown - s.others)),
     ExchangeRule("message-thread", "inResponseTo", "There is no such message to answer in this exchange.",
@@ -90,7 +92,16 @@ RULES: tuple[ExchangeRule, ...] = (
 
 def broken(situation: Situation) -> Iterator[Issue]:
     """What a message breaks, as issues of an OperationOutcome; a draft is asked less."""
-    for rule in RULES:
+    return _broken(situation, RULES)
+
+
+def impossible(situation: Situation) -> Iterator[Issue]:
+    """What a message breaks that no message of any time did."""
+    return _broken(situation, tuple(rule for rule in RULES if rule.always))
+
+
+def _broken(situation: Situation, rules: tuple[ExchangeRule, ...]) -> Iterator[Issue]:
+    for rule in rules:
         asked = situation.message.is_sent or rule.drafts
         if asked and situation.writer.side in rule.sides and rule.breaks(situation):
             where = f"Communication.{rule.element}"

@@ -96,6 +96,20 @@ async def situation(repository: Repository, message: Message, writer: Writer, no
     )
 
 
+async def bare(own: Repository, message: Message) -> Situation:
+    """What is known of a message whatever the time it is of: in which side's name, and to which other patients.
+
+    Whom it names and who is not here yet, as in an exchange that is restored in any order, is taken for who it says.
+    """
+    parties = dict.fromkeys(message.parties)
+    people = {one: await referred(own, one) for one in parties if one.startswith("RelatedPerson/")}
+    others = [
+        one for one in parties if people.get(one, True) and _is_anothers(one, people.get(one, {}), message.patient)
+    ]
+    writer = Writer("patient" if message.side == "patient" else "professional")
+    return Situation(message, writer, others=frozenset(others))
+
+
 def in_thread(first: str) -> Filter:
     """Messages of the thread that begins with one (id)."""
     return Refers(THREAD, f"Communication/{first}")

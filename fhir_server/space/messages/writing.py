@@ -2,7 +2,8 @@
 
 A draft is its author's, until it is sent: then nothing of it changes but that it was received, which a recipient says
 once. When it was sent and received, and who wrote it in the patient's place, is the server's to say. What an
-administrator's software writes (a restored export) is the administrator's.
+administrator's software writes (a restored export) is the administrator's, as far as any message could be so
+(`whoever`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,18 @@ from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, Invalid, Issue, MethodNotAllowed
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
-from fhir_server.space.messages import attachments, bounds, lines
-from fhir_server.space.messages.model import DRAFT, MESSAGE_ID, PROFILE, SENT, WRITTEN_BY, Message, message_of
+from fhir_server.space.messages import attachments, bounds, lines, whoever
+from fhir_server.space.messages.model import (
+    DRAFT,
+    MESSAGE_ID,
+    PROFILE,
+    SENT,
+    WRITTEN_BY,
+    Message,
+    local,
+    message_id,
+    message_of,
+)
 from fhir_server.space.messages.rules import broken
 from fhir_server.space.messages.situation import situation
 from fhir_server.space.messages.writers import Writer, acts_for, writer_of
@@ -34,12 +45,7 @@ _FINAL = "A message that was sent does not change: another message says what is 
 
 async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[str]) -> list[Issue]:
     """What people write is a message of our profile, which it says."""
-    if not people(context.repository.grant):
-        return []
-    meta = tree.get("meta")
-    said = meta.get("profile") if isinstance(meta, dict) else None
-    claims = isinstance(said, list) and any(str(one).partition("|")[0] == PROFILE for one in said)
-    if claims or PROFILE in profiles:
+    if not people(context.repository.grant) or PROFILE in profiles or not whoever.unclaimed(tree):
         return []
     words = f"A message says that it conforms to {PROFILE}."
     return [Issue("error", "required", words, "Communication.meta.profile", "message-profile")]
@@ -57,18 +63,19 @@ async def arrange(context: Context, change: Change) -> Change:
     if people(context.repository.grant) and not change.as_server:
         tree = await _said(context, tree, before)
         change = await attachments.stored(context, change.arranged(tree))
-    elif tree != change.tree:
-        change = change.arranged(tree)
+    else:
+        change = change if tree == change.tree else change.arranged(tree)
+        change = change if change.as_server else await whoever.completed(context, change)
     return _claiming(change)
 
 
 def _claiming(change: Change) -> Change:
     """The change with the Message-ID that it alone of its sender's has: nobody takes one away from others."""
     assert change.tree is not None
-    message = message_of(change.tree)
-    if message.message_id is None:
+    name = message_id(change.tree)
+    if name is None:
         return change if change.before is None else replace(change, claims=frozenset())
-    return replace(change, claims=frozenset({f"{MESSAGE_ID}|{message.message_id}|{message.sender}"}))
+    return replace(change, claims=frozenset({f"{MESSAGE_ID}|{name}|{local(change.tree.get('sender'))}"}))
 
 
 async def _said(context: Context, tree: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
@@ -80,7 +87,7 @@ async def _said(context: Context, tree: dict[str, Any], before: dict[str, Any] |
     made = {name: one for name, one in tree.items() if name not in ("sent", "_sent")}
     if made.get("status") == SENT:
         made["sent"] = now
-    writer = await writer_of(context.repository, message_of(made, context.base).patient)
+    writer = await writer_of(context.repository, local(made.get("subject"), context.base))
     others = [one for one in tree.get("extension", ()) if one.get("url") != WRITTEN_BY]
     if writer.stands_in:
         others.append({"url": WRITTEN_BY, "valueReference": {"reference": writer.person}})
@@ -96,7 +103,11 @@ async def judge(context: Context, change: Change) -> None:
         Forbidden: who reads a message that was sent to others says that it was received (403).
         Invalid: a rule of exchanges is broken, or a message that was sent would change (422).
     """
-    if change.as_server or not people(context.repository.grant):
+    if change.as_server:
+        return
+    if not people(context.repository.grant):
+        if change.tree is not None:
+            await whoever.judge(context, change.tree)
         return
     before = _before(change)
     if before is not None and before.get("status") != DRAFT:
