@@ -15,16 +15,18 @@ from datetime import datetime, timedelta
 from fhir_server.access.trees import referred
 from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
+from fhir_server.space.messages.mail import in_use
 from fhir_server.space.messages.mail.mailboxes import mailbox_of
-from fhir_server.space.messages.mail.outgoing import PLACE as MAIL
 from fhir_server.space.messages.model import Message, local, message_of
 from fhir_server.space.messages.rows import FROM
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Filter, Missing, Range, Token, both, either
-from fhir_server.store.protocol import Sort
+from fhir_server.store.protocol import Keep, Sort
 
 #: Kind and key of the record: up to which instant, in µs since 1970, messages were told of.
 _KEPT = ("messages-told", "until")
+#: Kind of the record that says that the end of a gateway, by when it was last there, was looked at.
+_GONE = "messages-gateway-gone"
 #: Of what was sent longer ago nobody is told: a restored export, or invented people.
 _RECENT = timedelta(days=2)
 _PAGE = 200
@@ -43,13 +45,13 @@ class Announced:
     def __init__(self, around: Surroundings) -> None:
         """Nothing is read yet."""
         self._around = around
+        self._brings = False
 
     async def tell(self, now: datetime) -> int:
         """Tell of what nobody was told of yet; how many notices were made."""
         repository = self._around.repository()
         recent, told = _micros(now - _RECENT), 0
-        kept = await self._around.records.get(*_KEPT)
-        since = max(int(kept), recent) if kept is not None else recent
+        since = max(await self._since(now, recent), recent)
         where, after, until = _new(since, recent), None, since
         while True:
             page = await repository.find({"Communication": where}, [_OLDEST], after, _PAGE)
@@ -61,6 +63,19 @@ class Announced:
             after = page.next
             if after is None:
                 return told
+
+    async def _since(self, now: datetime, first: int) -> int:
+        """From which instant on to look, in µs since 1970: `first` where nobody looked yet."""
+        records = self._around.records
+        kept = await records.get(*_KEPT)
+        since, alive = int(kept) if kept is not None else first, await in_use.last(records)
+        self._brings = in_use.brings(alive, _micros(now))
+        if self._brings or alive is None:
+            return since
+        # What was written since the gateway was last there it never brought: looked at once more.
+        from_then = Keep(*_KEPT, str(min(since, alive)).encode())
+        noted = Keep(_GONE, str(alive), b"", _RECENT.total_seconds(), new=True)
+        return min(since, alive) if await records.apply([noted, from_then]) else since
 
     async def _told(self, message: Message, now: datetime) -> int:
         key, notices = f"message {message.id}", self._around.service("notices")
@@ -75,7 +90,7 @@ class Announced:
     async def _reached_by(self, recipient: str) -> str:
         """The professional ("Practitioner/1") of a recipient; "" for none, and for who has it as a mail."""
         tree = await referred(self._around.repository(), recipient)
-        mailed = bool(mailbox_of(tree)) and await self._around.records.get(MAIL, "") is not None
+        mailed = self._brings and bool(mailbox_of(tree))
         who = recipient if recipient.startswith("Practitioner/") else local(tree.get("practitioner"))
         return "" if mailed or not who.startswith("Practitioner/") else who
 

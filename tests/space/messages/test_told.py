@@ -5,24 +5,28 @@ Domain file §2.11 (NOTIF_MESSAGE).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fhir_server.app import House
+from fhir_server.space.messages.mail import in_use
 from fhir_server.space.notices import centre
 from tests.server.people import kept
 from tests.space.mailboxes.directory import mailbox
 from tests.space.messages.exchange import CLINIC, DOCTOR, A, ago, ask, message, sent
+from tests.space.record.callers import Tree
 from tests.space.record.writers import a_practitioner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def looked(house: House) -> int:
+async def looked(house: House, later: timedelta = timedelta()) -> int:
     """How many notices the job made."""
     [job] = [one for one in house.services.jobs() if one.name == "messages"]
-    return await job.run(datetime.now(UTC))
+    return await job.run(datetime.now(UTC) + later)
 
 
 async def test_of_a_message_its_patient_is_told_once(house: House) -> None:
@@ -61,7 +65,7 @@ async def test_a_professional_is_told_once_that_a_patient_has_written(house: Hou
     records, (recipient, *told) = house.services.records, REPLIES[to]
     await kept(house, {**a_practitioner("mailed", "99700218897"), "telecom": [mailbox("m@medecin.mssante.fr")]})
     if gateway:
-        await records.put("mail-place", "", b"0")
+        await in_use.say(records, time.time())
     await looked(house)
     id = f"reply-{to.replace(' ', '-')}-{gateway}"
     before = await lines(house, told[0])
@@ -69,10 +73,35 @@ async def test_a_professional_is_told_once_that_a_patient_has_written(house: Hou
     assert await looked(house) == bool(told[gateway])
     await records.take("messages-told", "until")
     assert await looked(house) == 0
-    await records.take("mail-place", "")
+    await records.take(in_use.ALIVE, "")
     new = [one for one in await lines(house, told[0]) if one not in before]
     assert [(one.told.occasion, one.told.patient) for one in new] == ([("reply", "")] if told[gateway] else [])
 
 
 async def lines(house: House, person: str) -> list[centre.Line]:
     return await centre.lines(house.services.records, person, "", 99) if person else []
+
+
+async def test_what_a_gateway_that_stopped_for_good_did_not_bring_is_told_once(house: House) -> None:
+    records = house.services.records
+    await kept(house, {**a_practitioner("waits", "99700218895"), "telecom": [mailbox("w@medecin.mssante.fr")]})
+    await looked(house)
+    before = await kept_at(house, message(A, "Practitioner/waits", id="brought", sent=ago(0)))
+    await in_use.say(records, before / 1_000_000 + 0.001)
+    await asyncio.sleep(0.005)
+    await kept(house, message(A, "Practitioner/waits", id="left", sent=ago(0)))
+    assert await looked(house) == 0, "the gateway may come back"
+    assert await looked(house, timedelta(hours=2)) == 1
+    assert [await house.services.service("notices").told(f"message {id}/Practitioner/waits") for id in ("brought", "left")] == [False, True]  # fmt: skip
+    assert await looked(house, timedelta(hours=3)) == 0
+    await kept(house, message(A, "Practitioner/waits", id="after", sent=ago(0)))
+    assert await looked(house, timedelta(hours=3)) == 1
+    await records.take(in_use.ALIVE, "")
+
+
+async def kept_at(house: House, tree: Tree) -> int:
+    """When a message was stored, in µs since 1970."""
+    await kept(house, tree)
+    version = await house.repository().current("Communication", tree["id"])
+    assert version is not None
+    return version.at * 1000

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import smtplib
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -20,7 +19,8 @@ import msgspec
 from fhir_server.access.repository import Repository
 from fhir_server.access.trees import referred
 from fhir_server.fhir.json import parse
-from fhir_server.space.messages.mail import composing, naming, reports
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.space.messages.mail import composing, in_use, naming, reports
 from fhir_server.space.messages.mail.carrying import Carrier, Rejected, carrier
 from fhir_server.space.messages.mail.mailboxes import ins_identifier, mailbox_of
 from fhir_server.space.messages.mail.names import name_of
@@ -55,6 +55,7 @@ class Outgoing:
         self._records = around.records
         self._waiting = Registry(around.records, OUT, Out)
         self._reported = Reported(around)
+        self._said = 0.0
         settings = around.settings
         self._way = way or carrier(settings.mail_relay.get_secret_value(), settings.data / "mail")
         self._domain, self._nil = settings.mail_domain, settings.mail_nil
@@ -65,6 +66,9 @@ class Outgoing:
         return await Lease(self._records, "mail-out").hold(lambda: self._once(at)) or 0
 
     async def _once(self, now: float) -> int:
+        if now - self._said >= in_use.EVERY:
+            await in_use.say(self._records, now)
+            self._said = now
         await self._look(now)
         sent = 0
         async for key, out in self._waiting.everything():
@@ -128,7 +132,10 @@ class Outgoing:
         except Rejected as error:
             await self._give_up(key, out, error.code)
             return False
-        except (OSError, smtplib.SMTPException) as error:
+        except FhirError:
+            raise
+        except Exception as error:
+            # Also one that cannot be written as a mail: it waits, and is given up, and holds up none of the others.
             _log.warning("mail out: put off (%s)", type(error).__name__)
             await self._again(key, out, now)
             return False
