@@ -23,11 +23,11 @@ class Sent:
 
     Attributes:
         fields: name → values, in order.
-        files: name → (name of the file, its bytes; one byte more than is allowed of one that is larger).
+        files: name → (name of the file, its bytes; one byte more than is allowed of one that is larger) each, in order.
     """
 
     fields: dict[str, list[str]] = field(default_factory=dict)
-    files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    files: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
 
 
 def is_form(request: Request) -> bool:
@@ -154,7 +154,8 @@ class _Reading:
         if self._is_file:
             if self._file or self._data:
                 # Some browsers send the whole path: RFC 7578 §4.2 keeps its last part.
-                self.sent.files[self._name] = (self._file.replace("\\", "/").rpartition("/")[2], bytes(self._data))
+                name = self._file.replace("\\", "/").rpartition("/")[2]
+                self.sent.files.setdefault(self._name, []).append((name, bytes(self._data)))
             return
         self.sent.fields.setdefault(self._name, []).append(_lines(self._data.decode()))
 

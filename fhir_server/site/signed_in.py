@@ -5,7 +5,7 @@ OWASP ASVS 4.1: refused unless allowed; every form carries this browser's word.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -33,7 +33,7 @@ class Guest(Generic[S]):
         visit: of their browser.
         session, account: theirs.
         given: the form they sent; empty when the page is only asked for.
-        files: that came with it: name of the field → (name of the file, its bytes).
+        files: that came with it: name of the field → (name of the file, its bytes) of each.
     """
 
     service: S
@@ -41,7 +41,7 @@ class Guest(Generic[S]):
     session: Session
     account: Account
     given: Form
-    files: Mapping[str, tuple[str, bytes]]
+    files: Mapping[str, Sequence[tuple[str, bytes]]]
 
     @property
     def entrance(self) -> Entrance:
@@ -51,6 +51,10 @@ class Guest(Generic[S]):
     def field(self, name: str, most: int = 200) -> str:
         """The first value of a field, spaces at its ends left out."""
         return first(self.given, name, most).strip()
+
+    def file(self, name: str) -> tuple[str, bytes]:
+        """Name and bytes of the first file of a field; both empty without one."""
+        return next(iter(self.files.get(name, ())), ("", b""))
 
     def path(self, name: str) -> str:
         """A part of the address."""

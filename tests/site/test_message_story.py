@@ -179,7 +179,7 @@ async def test_reports_by_mail_and_over_fhir_are_read_filed_and_answered_until_t
     await expect(own.get_by_role("status").first).to_have_text("Le fichier est enregistré dans le dossier.")
     await own.get_by_label("Message", exact=True).fill("Voici mon ancienne ordonnance.")
     old = {"name": "ordonnance.pdf", "mimeType": "application/pdf", "buffer": PDF}
-    await own.get_by_label("Fichier joint").set_input_files(old)
+    await own.get_by_label("Fichiers joints").set_input_files(old)
     # Kept, with the file, by the script that shows its way; gone on with, and sent.
     await own.get_by_role("button", name="Garder en brouillon").click()
     await expect(own.get_by_role("status").first).to_have_text(re.compile("Le brouillon est gardé"))

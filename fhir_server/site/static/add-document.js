@@ -11,7 +11,7 @@ function enhance(form) {
   const words = hint.textContent;
   hint.hidden = false;
   field.addEventListener("change", () => {
-    hint.textContent = field.files.length ? form.dataset.chosen + field.files[0].name : words;
+    hint.textContent = field.files.length ? form.dataset.chosen + [...field.files].map((file) => file.name).join(", ") : words;
   });
   for (const name of ["dragenter", "dragover"]) {
     zone.addEventListener(name, (event) => { event.preventDefault(); zone.classList.add("over"); });
@@ -22,7 +22,10 @@ function enhance(form) {
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     if (!event.dataTransfer.files.length) return;
-    field.files = event.dataTransfer.files;
+    // Of several files a field that takes one keeps the first.
+    const dropped = new DataTransfer();
+    for (const file of field.multiple ? event.dataTransfer.files : [event.dataTransfer.files[0]]) dropped.items.add(file);
+    field.files = dropped.files;
     field.dispatchEvent(new Event("change"));
     field.focus();
   });

@@ -181,7 +181,7 @@ async def _page(guest: Guest[Apps], sheet: Sheet, dpia: Attached | None = None, 
 
 async def _assessment(guest: Guest[Apps]) -> Attached | None:
     """What was sent now, or with the same form before; None without either."""
-    name, data = guest.files.get("dpia", ("", b""))
+    name, data = guest.file("dpia")
     if data:
         return Attached(name or "Analyse d’impact", data)
     key = guest.field("kept", 100)

@@ -1,4 +1,4 @@
-"""What a form says of a message: its words, a file, documents of the record, what a draft had, and what is missing.
+"""What a form says of a message: its words, files, documents of the record, what a draft had, and what is missing.
 
 A document goes as a reference, so that the record goes on judging who sees it. One that the patient hides from
 professionals goes as a copy: they choose to show it, and its reader would find nothing in the record.
@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from fhir_server.site.signed_in import Guest
-from fhir_server.space.messages.model import LONGEST_SUBJECT, LONGEST_TEXT
+from fhir_server.space.messages.model import LONGEST_SUBJECT, LONGEST_TEXT, Side
 from fhir_server.space.messages.pages.correspondents import Correspondent
 from fhir_server.space.messages.pages.rows import LARGEST
 from fhir_server.space.record.pages import files
@@ -23,8 +23,10 @@ from fhir_server.space.record.pages.documents import sheets
 from fhir_server.space.record.pages.sheets import HIDING, Sheet, bytes_words
 from fhir_server.space.service import Surroundings
 
-#: Documents that a form offers, the latest, and that one message takes.
+#: Documents that a form offers, the latest, and that one message takes; of files as many.
 OFFERED, MOST = 100, 20
+#: Bytes of all files of a message together, from either side: a patient's as the rule of exchanges has it.
+_SUMS: Mapping[Side, int] = {"patient": LARGEST, "professional": 4 * LARGEST}
 #: Of a file's name; a document's own title has no more.
 _LONGEST_NAME = 50
 #: What professionals do not see, and what the patient does not see yet.
@@ -73,7 +75,7 @@ async def composed(
     stays = {one for one in guest.given.get("kept", ())}
     kept = [dict(part) for n, part in enumerate(before) if "contentString" not in part and str(n) in stays]
     documents, errors["document"] = await _documents(guest, here, of_record(here, record))
-    new, errors["file"] = _file(guest)
+    new, errors["file"] = _files(guest, [*kept, *documents], _SUMS[here.side])
     payload = [*([{"contentString": text}] if text else []), *kept, *documents, *new]
     return Composed(said, text, payload, {field: why for field, why in errors.items() if why})
 
@@ -141,14 +143,29 @@ async def _document(here: Correspondent, one: Sheet) -> Part | None:
     return {"contentAttachment": _attachment(one.media_type or "application/octet-stream", one.title, body)}
 
 
-def _file(guest: Guest[Surroundings]) -> tuple[list[Part], str]:
-    name, body = guest.files.get("file", ("", b""))
-    if not body:
-        return [], ""
-    kind = files.media_type(body)
-    if len(body) > LARGEST or kind is None:
-        return [], "large" if len(body) > LARGEST else "format"
-    return [{"contentAttachment": _attachment(kind, name, body)}], ""
+def _files(guest: Guest[Surroundings], others: Sequence[Part], most: int) -> tuple[list[Part], str]:
+    """Parts for the files that were chosen; and what is wrong with them, or with all that the message has by now."""
+    chosen = [(name, body) for name, body in guest.files.get("file", ()) if body]
+    if len(chosen) > MOST:
+        return [], "files"
+    if any(len(body) > LARGEST for _, body in chosen):
+        return [], "large"
+    kinds = [files.media_type(body) for _, body in chosen]
+    if None in kinds:
+        return [], "format"
+    if chosen and sum(len(body) for _, body in chosen) + sum(map(_size, others)) > most:
+        return [], "sum" if most == LARGEST else "sums"
+    return [
+        {"contentAttachment": _attachment(kind, name, body)}
+        for kind, (name, body) in zip(kinds, chosen, strict=True)
+        if kind is not None
+    ], ""
+
+
+def _size(part: Part) -> int:
+    """Bytes of the file that a part is; 0 of a document that is referred to."""
+    file = part.get("contentAttachment") or {}
+    return len(file["data"]) * 3 // 4 if "data" in file else int(file.get("size") or 0)
 
 
 def _attachment(kind: str, name: str, body: bytes) -> Part:

@@ -17,7 +17,7 @@ from fhir_server.space.messages.pages.composing import Composed, composed, form
 from fhir_server.space.messages.pages.correspondents import Correspondent, called, correspondent, people
 from fhir_server.space.messages.pages.inbox import WITH, about, of_messages
 from fhir_server.space.messages.pages.refusals import refused
-from fhir_server.space.messages.pages.writing import after, reached
+from fhir_server.space.messages.pages.writing import NOBODY, after, reached, reaches
 from fhir_server.space.record.pages.asking import Tree
 from fhir_server.space.record.pages.refusals import Refusal
 from fhir_server.space.service import Surroundings
@@ -65,7 +65,7 @@ async def change(guest: Guest[Surroundings]) -> Response:
     wrong = dict(made.errors)
     if here.side == "patient" and not answers:
         to = guest.field("to")
-        wrong |= {} if to in dict(await reached(guest, here)) else {"to": "to"}
+        wrong |= {} if await reaches(guest, here, to) else {"to": "to"}
         tree = {**tree, "recipient": [{"reference": to}]}
     if wrong:
         return await _page(guest, here, tree, made, wrong, status=400)
@@ -119,6 +119,7 @@ async def _page(
     message, done = message_of(tree), guest.query("done")
     known = await people(here, message.recipients)
     begins = here.side == "patient" and message.answers is None
+    to = guest.field("to") or next(iter(message.recipients), "")
     shown = made or Composed(message.topic, message.text, [], {})
     values = {
         **await about(guest, here),
@@ -126,8 +127,9 @@ async def _page(
         "draft": message,
         "version": tree["meta"]["versionId"],
         "whom_to": _to(message, known),
-        "contacts": await reached(guest, here) if begins else [],
-        "to": guest.field("to") or next(iter(message.recipients), ""),
+        **(await reached(guest, here, to) if begins else NOBODY),
+        "to": to,
+        "begins": begins,
         "kept": [(one.place, one.title, one.size or 0) for one in message.attached],
         "errors": errors or {},
         "refusals": refusals,

@@ -5,7 +5,7 @@ Sent, or kept as a draft. A form has a number: sent twice it makes one message.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi.responses import Response
@@ -14,7 +14,7 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.smart import lifetimes
 from fhir_server.smart.secret import digest
-from fhir_server.space.messages.contacts import contacts
+from fhir_server.space.messages.contacts import contacts, is_contact
 from fhir_server.space.messages.model import DRAFT, communication, message_of
 from fhir_server.space.messages.pages.composing import Composed, composed, form, number
 from fhir_server.space.messages.pages.correspondents import Correspondent, called, correspondent, mailboxes, people
@@ -30,7 +30,11 @@ from fhir_server.space.service import Surroundings
 #: Kind of record: what a form made.
 _FORM = "message-form"
 
+#: Which page of those who may be written to a form shows: a parameter of its address, and a field.
+PLACE = "depuis"
 Choices = list[tuple[str, str]]
+#: As `reached`, on the form of who does not choose to whom they write.
+NOBODY: Mapping[str, Any] = {"contacts": [], "place": "", "next_contacts": None}
 
 
 async def show(guest: Guest[Surroundings]) -> Response:
@@ -98,18 +102,36 @@ async def _between(guest: Guest[Surroundings], here: Correspondent, patient: str
     """From whom and to whom; and what is wrong with the choice."""
     if here.side == "patient":
         to = guest.field("to")
-        return here.name, to, {} if to in dict(await reached(guest, here)) else {"to": "to"}
+        return here.name, to, {} if await reaches(guest, here, to) else {"to": "to"}
     mine = dict(await mailboxes(guest, here))
     sender = guest.field("sender") or here.name
     return sender, patient, {} if sender in mine else {"sender": "sender"}
 
 
-async def reached(guest: Guest[Surroundings], here: Correspondent) -> Choices:
-    """(reference, name) of whom a patient may begin to write to."""
+async def reached(guest: Guest[Surroundings], here: Correspondent, chosen: str = "") -> dict[str, Any]:
+    """What a form shows of those to whom a patient may begin to write: a page of them, and where the next begins.
+
+    Args:
+        guest: whose form it is.
+        here: the same.
+        chosen: who is chosen already: stands there on whichever page.
+    """
     repository = await guest.service.seen_by(here.asking.grant, here.asking.base)
-    some = await contacts(repository, here.name, datetime.now(UTC))
+    said = guest.query(PLACE) or guest.field(PLACE, 6)
+    start = int(said) if said.isascii() and said.isdigit() and len(said) < 6 else 0
+    found = await contacts(repository, here.name, start)
+    some = list(found.references)
+    if chosen and chosen not in some and await is_contact(repository, here.name, chosen):
+        some = [chosen, *some]
     known = await people(here, some)
-    return [(one, called(one, known) or one) for one in some]
+    choices: Choices = [(one, called(one, known) or one) for one in some]
+    return {"contacts": choices, "place": start or "", "next_contacts": found.next}
+
+
+async def reaches(guest: Guest[Surroundings], here: Correspondent, reference: str) -> bool:
+    """Whether somebody chosen may be written to."""
+    repository = await guest.service.seen_by(here.asking.grant, here.asking.base)
+    return "/" in reference and await is_contact(repository, here.name, reference)
 
 
 async def _page(
@@ -128,7 +150,7 @@ async def _page(
         "patient": patient,
         "whom": whom,
         "minor": not theirs and is_minor(born),
-        "contacts": await reached(guest, here) if theirs else [],
+        **(await reached(guest, here, guest.field("to")) if theirs else NOBODY),
         "to": guest.field("to"),
         "mailboxes": [] if theirs else await mailboxes(guest, here),
         "sender": guest.field("sender") or here.name,

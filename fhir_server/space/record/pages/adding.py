@@ -60,7 +60,7 @@ async def add(guest: Guest[Surroundings]) -> Response:
 def read(guest: Guest[Surroundings]) -> Draft | dict[str, str]:
     """What the form says, or field → what is wrong with it: a key of the page's words."""
     title, kind = guest.field("title", LONGEST_TITLE + 1), guest.field("type")
-    body = guest.files.get("file", ("", b""))[1]
+    body = guest.file("file")[1]
     found, told = files.media_type(body), guest.field("day", 30)
     today = datetime.now(ZoneInfo(guest.service.settings.default_timezone)).date()
     when = day(told) if told else today

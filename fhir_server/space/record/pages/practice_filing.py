@@ -78,7 +78,7 @@ def types() -> list[tuple[str, list[tuple[Code, str]]]]:
 
 def _read(guest: Guest[Surroundings]) -> Draft | dict[str, str]:
     title, told = guest.field("title", LONGEST_TITLE + 1), guest.field("day", 30)
-    body = guest.files.get("file", ("", b""))[1]
+    body = guest.file("file")[1]
     system, _, code = guest.field("type").rpartition("|")
     today = datetime.now(ZoneInfo(guest.service.settings.default_timezone)).date()
     when = day(told) if told else today
