@@ -7,13 +7,15 @@ the version it was judged against, and whatever is written or overtaken lets go 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from fhir_server.access import binaries
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Scope, Sort, Store, Version, Want, Write
 from fhir_server.work.budget import carry
 
+T = TypeVar("T")
 #: (type, id).
 Key = tuple[str, str]
 #: (type, id, version).
@@ -35,12 +37,13 @@ class Readings:
         turn: how often something was written: what was read before may be older.
     """
 
-    __slots__ = ("_heads", "_held", "_inside", "_room", "store", "turn")
+    __slots__ = ("_heads", "_held", "_inside", "_made", "_room", "store", "turn")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._held: dict[Key, Version | None] = {}
         self._heads: dict[Key, Version | None] = {}
+        self._made: dict[Hashable, Any] = {}
         self._room = LONGEST
         self._inside = 0
         self.turn = 0
@@ -79,6 +82,18 @@ class Readings:
                 found.update(zip(some, await self.store.read_many(some), strict=True))
         self._hold(found, turn)
         return [found[key] for key in keys]
+
+    async def once(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        """What `make` makes of what is read: made once while that is held, and called by `key` of those inside."""
+        if not self._inside:
+            return await make()
+        if key in self._made:
+            return cast(T, self._made[key])
+        turn = self.turn
+        made = await make()
+        if turn == self.turn:
+            self._made[key] = made
+        return made
 
     async def vread_many(
         self, keys: Sequence[Numbered], want: Want = "body", most_bytes: int | None = None
@@ -151,6 +166,7 @@ class Readings:
     def _let_go(self) -> None:
         self._held.clear()
         self._heads.clear()
+        self._made.clear()
         self._room = LONGEST
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +48,8 @@ async def _run(chosen: Settings) -> None:
     from fhir_server.space.messages.mail.traces import Traces
 
     give_back_what_is_freed()
+    # As a worker that serves has it: the thread that writes waits this long for the event loop.
+    sys.setswitchinterval(0.0005)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):
@@ -59,6 +63,9 @@ async def _run(chosen: Settings) -> None:
         for (_, _, lmtp), server in zip(ports, servers, strict=True):
             address, taken = server.sockets[0].getsockname()[:2]
             out.print(f"{'LMTP' if lmtp else 'SMTP'} on {address}:{taken} for @{chosen.mail_domain}")
+        # What is there when it has started stays, and is looked through for garbage no more.
+        gc.collect()
+        gc.freeze()
         await stop.wait()
         for server in servers:
             server.close()

@@ -56,9 +56,13 @@ ADMINISTRATOR = Writer("administrator")
 
 async def writer_of(repository: Repository, patient: str) -> Writer:
     """Who the caller is to the exchanges of a patient ("Patient/1")."""
-    grant = repository.grant
-    if not people(grant):
+    if not people(repository.grant):
         return ADMINISTRATOR
+    return await repository.once(("message-writer", patient), lambda: _writer_of(repository, patient))
+
+
+async def _writer_of(repository: Repository, patient: str) -> Writer:
+    grant = repository.grant
     subject, own = grant.subject or "", repository.as_server()
     if subject.startswith("Organization/"):
         return Writer("organization", frozenset({subject}), subject)

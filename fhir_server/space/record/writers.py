@@ -88,9 +88,13 @@ async def caller_of(repository: Repository, patient: str | None, named: bool = T
         patient: whose document it is; None where it does not say.
         named: whether it matters by which names a professional signs: they are looked up.
     """
-    grant = repository.grant
-    if not people(grant):
+    if not people(repository.grant):
         return ADMINISTRATOR
+    return await repository.once(("record-caller", patient, named), lambda: _caller_of(repository, patient, named))
+
+
+async def _caller_of(repository: Repository, patient: str | None, named: bool) -> Caller:
+    grant = repository.grant
     software = frozenset({f"Device/{grant.client}"} if grant.client else ())
     subject = grant.subject or ""
     if subject.startswith(("Practitioner/", "PractitionerRole/")):

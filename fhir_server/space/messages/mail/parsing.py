@@ -19,6 +19,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 from lxml import etree, html
 
 from fhir_server.space.messages.mail.headers import MSS, charset, message_ids, words
+from fhir_server.space.messages.mail.long_bodies import put_back, shortened
 from fhir_server.space.messages.mail.refusals import Refused
 
 #: Bytes of all headers, of one of them; how many of them; of each part likewise.
@@ -48,7 +49,10 @@ _MALFORMED = (
 )
 #: Headers of which there is one at most (RFC 5322 §3.6): of two, each reader takes another.
 _ONCE = ("From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References", *MSS)
-_WHITE = str.maketrans("", "", " \t\r\n")
+_WHITE = b" \t\r\n"
+_ATOMS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+#: One address as nearly all are written, with what its holder is called or without; else the library's reader is asked.
+_PLAIN = re.compile(rf"(?:[ \w.'=?-]*<({_ATOMS})>|({_ATOMS})) *", re.ASCII).fullmatch
 _ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "base64", "quoted-printable"})
 
 
@@ -127,9 +131,12 @@ def read(raw: bytes) -> Mail:
 
 def _parsed(raw: bytes) -> Message:
     reader = BytesFeedParser(policy=policy.compat32)
-    for start in range(0, len(raw), _PIECE):
-        reader.feed(raw[start : start + _PIECE])
-    return reader.close()
+    short, pieces = shortened(raw)
+    for start in range(0, len(short), _PIECE):
+        reader.feed(short[start : start + _PIECE])
+    whole: Message = reader.close()
+    put_back(whole, pieces)
+    return whole
 
 
 def _mail(whole: Message, parts: Sequence[tuple[Message, bool]]) -> Mail:
@@ -252,7 +259,7 @@ def _bytes(part: Message, number: int) -> bytes:
         said = part.get_payload()
         try:
             # What is not of the alphabet is no content (RFC 2045 §6.8); blanks and line ends are.
-            return b64decode(str(said).translate(_WHITE), validate=True)
+            return b64decode(str(said).encode("ascii").translate(None, _WHITE), validate=True)
         except (binascii.Error, ValueError):
             raise Refused("mime", f"Part {number} is not base64, as it says.") from None
     found = part.get_payload(decode=True)
@@ -301,7 +308,10 @@ def _header(whole: Message, name: str) -> str:
 
 def addresses(whole: Message, name: str) -> tuple[str, ...]:
     """The addresses of a header, lower case; none where it cannot be told which they are."""
-    found = getaddresses([str(one) for one in whole.get_all(name, [])])
+    said = [str(one) for one in whole.get_all(name, [])]
+    if all(plain := [_PLAIN(one) for one in said]):
+        return tuple((one[1] or one[2]).lower() for one in plain if one is not None)
+    found = getaddresses(said)
     return tuple(address.lower() for _, address in found if address.count("@") == 1)
 
 
