@@ -7,10 +7,10 @@ and write is refused, not overwritten. Filters are narrowed on the way in, links
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from fhir_server.access import binaries, touched_patients
 from fhir_server.access.attachment_filing import Filing, concerns, context_kept, with_context
@@ -45,7 +45,6 @@ from fhir_server.store.protocol import (
 )
 from fhir_server.work.budget import settle
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _ALONE = nullcontext()
 
@@ -146,10 +145,6 @@ class Repository:
     def together(self) -> Readings:
         """What is read inside is asked of the store once: a write and all it is judged by, a Bundle's entries."""
         return self._readings
-
-    async def once(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
-        """What `make` makes of what is read for this caller, made once inside one `together`."""
-        return await self._readings.once((self.grant, key), make)
 
     async def ahead(self, keys: Sequence[Key]) -> None:
         """Ask for what will be read one by one inside the same `together`: in one call, with what it is judged by."""

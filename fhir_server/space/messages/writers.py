@@ -58,7 +58,8 @@ async def writer_of(repository: Repository, patient: str) -> Writer:
     """Who the caller is to the exchanges of a patient ("Patient/1")."""
     if not people(repository.grant):
         return ADMINISTRATOR
-    return await repository.once(("message-writer", patient), lambda: _writer_of(repository, patient))
+    key = ("message-writer", repository.grant, patient)
+    return await repository.together().once(key, lambda: _writer_of(repository, patient))
 
 
 async def _writer_of(repository: Repository, patient: str) -> Writer:

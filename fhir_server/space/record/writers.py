@@ -90,7 +90,8 @@ async def caller_of(repository: Repository, patient: str | None, named: bool = T
     """
     if not people(repository.grant):
         return ADMINISTRATOR
-    return await repository.once(("record-caller", patient, named), lambda: _caller_of(repository, patient, named))
+    key = ("record-caller", repository.grant, patient, named)
+    return await repository.together().once(key, lambda: _caller_of(repository, patient, named))
 
 
 async def _caller_of(repository: Repository, patient: str | None, named: bool) -> Caller:
