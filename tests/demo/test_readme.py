@@ -68,6 +68,8 @@ RUN: dict[str, tuple[str, str]] = {
         "open",
         r"(?s)201 Created.*<h2>En résumé</h2>.*Glycémie",
     ),
+    # Of the patient that the block before it made.
+    "guide=https://interop.esante.gouv.fr": ("open", r'^201\n.*"resourceType": ?"OperationOutcome".*Deleted'),
     "fhir=http://127.0.0.1:8080/fhir\nTOKEN=$(.venv/bin/fhir-server demo token patient)": (
         "closed",
         r'(?s)"document"\},\{"name":"channel","valueCode":"sms"\},\{"name":"on","valueBoolean":false\}'
