@@ -129,7 +129,7 @@ LISTING = {
     "smart/authorizing/endpoint.py": "of one account and app, by the beginning of the key",
     "smart/registration.py": "drafts, as many as may be kept",
     "store/registry.py": "page by page",
-    "space/agenda/reminders/keeping.py": "what is due by now, a page at a time",
+    "space/agenda/reminders/keeping.py": "what is due by now, a page at a time; once, to write rows of what was there",
     "space/notices/centre.py": "of one person, by the beginning of the key",
     "space/notices/waiting.py": "what is due by now, a page at a time; for /metrics, up to a bound",
     "space/record/first_accesses.py": "what is left of days that are over, a page at a time",

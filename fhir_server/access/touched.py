@@ -68,17 +68,8 @@ class Touched:
         self.audited = True
         self.objects, self.patients = {}, {}
 
-    def given(self, versions: Iterable[Version]) -> Touched | None:
-        """What is noted of `versions`, for `take` where they are given again; None where nothing is noted."""
-        if not self.noting:
-            return None
-        found = Touched(True)
-        found.objects = {name: self.objects[name] for name in map(_name, versions)}
-        found.patients = dict.fromkeys(one for patients in found.objects.values() for one in patients)
-        return found
-
     def take(self, others: Touched) -> None:
-        """What `with_writes` foresaw has been done, or what `given` was said of is given again."""
+        """What `with_writes` foresaw has been done, or what was seen before is given again."""
         self.objects.update(others.objects)
         self.patients.update(others.patients)
 
@@ -111,10 +102,6 @@ class Touched:
         distinct = dict.fromkeys(patients)
         self.objects[f"{type}/{id}/_history/{version}"] = tuple(distinct)
         self.patients.update(distinct)
-
-
-def _name(version: Version) -> str:
-    return f"{version.type}/{version.id}/_history/{version.version}"
 
 
 #: (type, id) of a resource → references to the patients it is about.

@@ -5,14 +5,17 @@ Domain file §2.11 (NOTIF_APPOINTMENT); RFC 5545 §3.8.6.3 for what is before a 
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fhir_server.app import House
+from fhir_server.space.agenda.reminders import keeping
 from fhir_server.space.agenda.reminders.keeping import DUE
 from fhir_server.space.notices import centre
+from fhir_server.store.registry import BUILT
 from tests.server.people import kept
 from tests.space.agenda.world import CALLERS, a_slot, an_appointment, ask, own_entry
 from tests.space.record.callers import Caller, Tree
@@ -227,3 +230,33 @@ async def test_a_booked_slot_and_its_appointment_are_as_they_were(house: House) 
     answer = await ask(house, "doctor", "POST", "Appointment", an_appointment("reminded"))
     await remind(house, answer.id, 60)
     assert (await ask(house, "open", "GET", "Slot/reminded")).json["status"] == "busy"
+
+
+async def test_all_that_one_patient_chose_is_found_together(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, as for each appointment; of what is chosen no more, and of others' choices, nothing."""
+    monkeypatch.setattr(keeping, "PAGE", 2)
+    here: keeping.Reminders = house.services.service("agenda")
+    ids = [await made(house) for _ in range(5)]
+    others = await made(house, participant=[{"actor": {"reference": "Patient/b"}, "status": "accepted"}])
+    for n, id in enumerate(ids):
+        await remind(house, id, n + 1, 60)
+    await here.choose(others, "b", [5], datetime.now(UTC))
+    await remind(house, ids[2])
+    found = await here.chosen_by("a")
+    assert {id: found.get(id, ()) for id in ids} == {id: await here.chosen(id, "a") for id in ids}
+    assert ids[2] not in found and others not in found
+    assert await here.chosen_by("b") == {others: (5,)}
+    assert await here.chosen_by("nobody") == {}
+
+
+async def test_what_was_chosen_of_an_earlier_server_is_found_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It kept no rows by patient: they are written when they are first asked for, once."""
+    monkeypatch.setattr(keeping, "PAGE", 2)
+    records = house.services.records
+    for n in range(5):
+        chosen_then = json.dumps({"minutes": [n + 1], "start": None, "due": []}).encode()
+        await records.put(keeping.CHOSEN, f"early{n}\nelder", chosen_then, 1_000.0)
+    await records.take(BUILT, keeping.OF)
+    here = keeping.Reminders(house.services)
+    assert await here.chosen_by("elder") == {f"early{n}": (n + 1,) for n in range(5)}
+    assert await records.get(BUILT, keeping.OF) is not None

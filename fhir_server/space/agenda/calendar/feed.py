@@ -10,11 +10,13 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dateutil.relativedelta import relativedelta
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.touched import Touched, owners
 from fhir_server.fhir.version import VERSION
 from fhir_server.space.agenda.calendar.addresses import Shown
 from fhir_server.space.agenda.calendar.events import CANCELLED, each
@@ -22,16 +24,24 @@ from fhir_server.space.agenda.calendar.remembered import Feed, Place, Remembered
 from fhir_server.space.agenda.reminders.keeping import CHOSEN, Reminders, whose
 from fhir_server.space.paris import PARIS
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import NOTHING, Filter, Not, Range, Refers, Token, both, either
-from fhir_server.store.protocol import Version, Want
+from fhir_server.store.filters import NOTHING, Filter, Id, Not, Range, Refers, Token, both, either
+from fhir_server.store.protocol import Page, Version, Want
 from fhir_server.work.beside import aside
 
 #: Months before today and after it that are in a calendar, and events, the latest written first.
 BACK, AHEAD, MOST = 3, 18, 2_000
 #: Days after which what was cancelled is left out.
 CANCELLED_DAYS = 30
-#: Events that a worker remembers, and how many it writes itself, rather than in the process beside it.
-REMEMBERED, FEW = 20_000, 10
+#: Events that a worker remembers; how many it writes itself, rather than in the process beside it; and of how many new
+#: ones the bodies are read apart from what is known.
+REMEMBERED, MANY, FEW = 20_000, 500, 50
+
+
+class _Event(NamedTuple):
+    """What was written of one version: its lines, and the patients whom the version is about."""
+
+    lines: bytes
+    about: tuple[str, ...]
 
 
 class Calendars:
@@ -44,26 +54,22 @@ class Calendars:
     def __init__(self, around: Surroundings) -> None:
         """Nothing is remembered yet."""
         self.around = around
-        self._written: OrderedDict[tuple[str, int, Shown], bytes] = OrderedDict()
+        self._written: OrderedDict[tuple[str, int, Shown], _Event] = OrderedDict()
         self._remembered = Remembered(around.whom("Appointment", {CHOSEN: whose}))
 
     async def feed(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> Feed:
         """The calendar of a patient (id), as the caller of `seen` may see it."""
         place = _place(seen, patient, shown, now)
         known = await self._remembered.get(place)
-        if isinstance(known, Feed) and not seen.touched.noting:
-            return known
-        if isinstance(known, Feed) and known.touched is not None:
-            # What is given is traced, wherever it was read.
-            seen.touched.take(known.touched)
-            return known
-        with self._remembered.making(place) as making:
-            versions = await _versions(seen, place, "body")
-            told = await self._told(versions, place)
-            events = await self._events(versions, told, place.host)
-            last = max((one.at for one in versions), default=None)
-            made = Feed(_tag(versions, told, place.host), last, events, seen.touched.given(versions))
-            await self._remembered.keep(place, made, making)
+        if isinstance(known, Feed):
+            made = known
+        else:
+            with self._remembered.making(place) as making, seen.touched.rehearsing():
+                made = await self._made(seen, place)
+                await self._remembered.keep(place, made, making)
+        # What is given is traced, wherever it was read.
+        if seen.touched.noting:
+            seen.touched.take(made.touched)
         return made
 
     async def tag(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> str:
@@ -78,26 +84,41 @@ class Calendars:
             await self._remembered.keep(place, made, making)
         return made
 
-    async def _events(self, versions: Sequence[Version], told: Sequence[Shown], host: str) -> tuple[bytes, ...]:
+    async def _made(self, seen: Repository, place: Place) -> Feed:
+        versions = await _versions(seen, place, "head")
+        told = await self._told(versions, place)
+        new = [v for v, how in zip(versions, told, strict=True) if (v.id, v.version, how) not in self._written]
+        whole = await _bodies(seen, new)
+        if whole is None:
+            versions = await _versions(seen, place, "body")
+            told, whole = await self._told(versions, place), {}
+        events = await self._events([whole.get(one.id, one) for one in versions], told, place.host)
+        last = max((one.at for one in versions), default=None)
+        lines = tuple([one.lines for one in events])
+        return Feed(_tag(versions, told, place.host), last, lines, _touched(versions, events))
+
+    async def _events(self, versions: Sequence[Version], told: Sequence[Shown], host: str) -> list[_Event]:
         """The event of each version, same order; those are written that were not written before."""
         keys = [(one.id, one.version, how) for one, how in zip(versions, told, strict=True)]
         known = [self._written.get(key) for key in keys]
-        lacking = [n for n, text in enumerate(known) if text is None]
+        lacking = [n for n, event in enumerate(known) if event is None]
         some = [(versions[n], told[n]) for n in lacking]
         asked = [(one.body, one.at, one.version, f"{one.id}@{host}", how) for one, how in some]
-        made = each(asked) if len(asked) <= FEW else await aside(each, asked)
+        lines = each(asked) if len(asked) <= MANY else await aside(each, asked)
+        about = [owners(one.type, one.id, one.own) for one, _ in some]
+        made = [_Event(*both_of) for both_of in zip(lines, about, strict=True)]
         self._remember([keys[n] for n in lacking], made)
         further = iter(made)
-        return tuple([next(further) if text is None else text for text in known])
+        return [next(further) if event is None else event for event in known]
 
     async def _told(self, versions: Sequence[Version], place: Place) -> list[Shown]:
         """What is told of each: with the reminders that the patient's side chose for it."""
         reminders: Reminders = self.around.service("agenda")
-        chosen = await reminders.chosen_each([one.id for one in versions], place.patient)
-        shown = place.shown
-        return [Shown(shown.content, tuple(sorted({*shown.alarms, *minutes}))) for minutes in chosen]
+        chosen, shown = await reminders.chosen_by(place.patient), place.shown
+        told = {id: Shown(shown.content, tuple(sorted({*shown.alarms, *minutes}))) for id, minutes in chosen.items()}
+        return [told.get(one.id, shown) for one in versions]
 
-    def _remember(self, keys: Sequence[tuple[str, int, Shown]], made: Sequence[bytes]) -> None:
+    def _remember(self, keys: Sequence[tuple[str, int, Shown]], made: Sequence[_Event]) -> None:
         self._written.update(zip(keys, made, strict=True))
         while len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
@@ -126,6 +147,25 @@ async def _versions(seen: Repository, place: Place, want: Want) -> list[Version]
     """What is in the calendar; by id, so that it is the same however it was found."""
     page = await seen.find({"Appointment": place.where}, count=MOST, want=want)
     return sorted(page.versions, key=lambda one: one.id)
+
+
+async def _bodies(seen: Repository, new: Sequence[Version]) -> dict[str, Version] | None:
+    """Versions whose heads are known, whole, by id; None where all are better read as of one moment."""
+    if len(new) > FEW:
+        return None
+    page = await seen.find({"Appointment": Id(tuple(one.id for one in new))}, count=FEW) if new else Page(())
+    found = {one.id: one for one in page.versions}
+    # One may have been written anew since.
+    return found if all(one.id in found and found[one.id].version == one.version for one in new) else None
+
+
+def _touched(versions: Sequence[Version], events: Sequence[_Event]) -> Touched:
+    """What is given with these events, for traces."""
+    found = Touched(True)
+    named = zip(versions, events, strict=True)
+    found.objects = {f"{v.type}/{v.id}/_history/{v.version}": event.about for v, event in named}
+    found.patients = dict.fromkeys(one for event in events for one in event.about)
+    return found
 
 
 def _tag(versions: Sequence[Version], told: Sequence[Shown], host: str) -> str:

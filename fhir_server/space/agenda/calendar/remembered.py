@@ -50,13 +50,13 @@ class Feed:
         tag: its entity-tag, as headers have it.
         at: when something of it was last written, in ms since 1970 UTC; None where it is empty.
         events: in lines of RFC 5545.
-        touched: what is given with it, for the traces of whoever is given it; None where it was not asked for.
+        touched: what is given with it, for the traces of whoever is given it.
     """
 
     tag: str
     at: int | None
     events: tuple[bytes, ...]
-    touched: Touched | None
+    touched: Touched
 
     @property
     def body(self) -> bytes:

@@ -1,12 +1,13 @@
 """The reminders of an appointment: kept by patient, since what software made its patient does not change.
 
 One record says how long before the start a patient is reminded; one more a reminder waits until it is due. Both change
-in one commit, so that nothing is lost and nothing left over, whenever the process dies.
+in one commit, so that nothing is lost and nothing left over, whenever the process dies. A row beside the first leads to
+all that one patient chose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,9 +17,11 @@ from fhir_server.fhir.json import parse
 from fhir_server.space.agenda.model import actors, times
 from fhir_server.space.service import Surroundings
 from fhir_server.store.protocol import Drop, Keep, Records
+from fhir_server.store.registry import BUILT, PAGE
 
-#: Kinds of the records: by appointment and patient, what was chosen; by when it is due, what waits.
-CHOSEN, DUE = "agenda-reminder", "agenda-reminder-due"
+#: Kinds of the records: by appointment and patient, what was chosen; by patient, rows that lead there; by when it is
+#: due, what waits.
+CHOSEN, OF, DUE = "agenda-reminder", "agenda-reminder-of", "agenda-reminder-due"
 #: Reminders of one appointment, and how long before it the first may be.
 MOST, FARTHEST_MINUTES = 10, 366 * 24 * 60
 #: Statuses of an Appointment that is still to come: of others nobody is reminded.
@@ -65,6 +68,7 @@ class Reminders:
     def __init__(self, around: Surroundings) -> None:
         """Nothing is read yet."""
         self._around = around
+        self._rows_are_found = False
 
     @property
     def records(self) -> Records:
@@ -75,10 +79,28 @@ class Reminders:
         """How many minutes before an appointment (id) a patient (id) is reminded of it."""
         return _read(await self.records.get(CHOSEN, _key(appointment, patient))).minutes
 
-    async def chosen_each(self, appointments: Sequence[str], patient: str) -> list[tuple[int, ...]]:
-        """As `chosen`, of each appointment, same order."""
-        found = await self.records.get_each([(CHOSEN, _key(one, patient)) for one in appointments])
-        return [_read(one).minutes for one in found]
+    async def chosen_by(self, patient: str) -> dict[str, tuple[int, ...]]:
+        """As `chosen`, of all appointments (ids) of which a patient (id) chose something."""
+        await self._find_rows()
+        found: dict[str, tuple[int, ...]] = {}
+        after = ""
+        while True:
+            rows = await self.records.list_by(CHOSEN, OF, f"{patient}\n", after, PAGE)
+            found |= {key.partition("\n")[0]: minutes for key, value in rows if (minutes := _read(value).minutes)}
+            if len(rows) < PAGE:
+                return found
+            after = rows[-1][0]
+
+    async def _find_rows(self) -> None:
+        """Write the rows of what an earlier server kept, once; done again it does no harm."""
+        if self._rows_are_found or await self.records.get(BUILT, OF) is not None:
+            self._rows_are_found = True
+            return
+        after, now = "", datetime.now(UTC)
+        while some := await self.records.list(CHOSEN, after=after, count=PAGE):
+            await self.records.apply([_row(key, _lasts(_read(value).start, now)) for key, value in some])
+            after = some[-1][0]
+        await self.records.put(BUILT, OF, b"")
 
     async def choose(self, appointment: str, patient: str, minutes: Collection[int], now: datetime) -> None:
         """Keep how many minutes before an appointment (id) a patient (id) is reminded; none any more where it is empty.
@@ -137,7 +159,8 @@ class Reminders:
             kept = [Keep(DUE, one, msgspec.json.encode(what)) for one, what in waiting.items()]
             value = msgspec.json.encode(Chosen(minutes, start, tuple(waiting)))
             lasts = _lasts(start, now) if minutes else 0.0
-            if await self.records.apply([Keep(CHOSEN, key, value, lasts, before is None, before), *gone, *kept]):
+            chosen = Keep(CHOSEN, key, value, lasts, before is None, before)
+            if await self.records.apply([chosen, _row(key, lasts), *gone, *kept]):
                 return
 
 
@@ -175,6 +198,11 @@ def _lasts(start: int | None, now: datetime) -> float:
 
 def _key(appointment: str, patient: str) -> str:
     return f"{appointment}\n{patient}"
+
+
+def _row(key: str, lasts: float) -> Keep:
+    """What leads from a patient to what they chose, under a key of the kind `CHOSEN`."""
+    return Keep(OF, f"{whose(key)}\n{key}", b"", lasts)
 
 
 def _read(value: bytes | None) -> Chosen:

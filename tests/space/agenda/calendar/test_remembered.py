@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from fhir_server.access.grant import Grant
+from fhir_server.access.touched import Touched
 from fhir_server.app import House, opened
 from fhir_server.changes.whom import Whom
 from fhir_server.settings import Settings
@@ -122,7 +123,6 @@ async def test_a_calendar_is_what_it_would_be_if_nothing_were_remembered(
     asked = [one for one in calls if "find Appointment" in one]
     made = await calendar(house, fresh=True)
     assert (after.tag, after.body, after.at) == (made.tag, made.body, made.at)
-    assert after.touched is not None and made.touched is not None
     assert (after.touched.objects, after.touched.patients) == (made.touched.objects, made.touched.patients)
     assert (after.tag != before.tag, bool(asked)) == (differs, differs)
     theirs = await calendar(house, CALLERS["another patient"], "b", fresh=True)
@@ -209,7 +209,7 @@ def _remembered(most: int, events: int) -> Remembered:
 
 
 def _feed(tag: str, events: int) -> Feed:
-    return Feed(tag, None, (b"x",) * events, None)
+    return Feed(tag, None, (b"x",) * events, Touched(True))
 
 
 #: What is kept one after the other (patient, events; None for a tag alone) → whose is left of 3 calendars and 5 events.
