@@ -78,6 +78,10 @@ def token(
         str, typer.Option(help="Which patient it is about: an id, an INS, a name; else their own record, or the first.")
     ] = "",
     role: Annotated[str, typer.Option(help="Which exercise of several: words of it, or its id; else the first.")] = "",
+    purpose: Annotated[
+        str, typer.Option(help="Of use, a professional's: TREAT; BTG opens one record in an emergency, with --reason.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why, in words: the patient and their doctor are told.")] = "",
     base: Annotated[
         str, typer.Option(help="FHIR base of the demonstration, when it is not at FHIR_HOST and FHIR_PORT.")
     ] = "",
@@ -100,7 +104,9 @@ def token(
     own = known.subject.removeprefix("Patient/") if known.subject.startswith("Patient/") else ""
     base = (base or f"http://{chosen.host}:{chosen.port}/fhir").rstrip("/")
     try:
-        given = asked(base, Person(login, password, scope or _scope(known, patient), patient or own, role))
+        # An emergency is one patient's.
+        wanted = scope or _scope(known, patient or purpose)
+        given = asked(base, Person(login, password, wanted, patient or own, role, purpose, reason))
     except Refused as refused:
         refuse(str(refused), WRONG)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

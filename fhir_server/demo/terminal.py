@@ -37,6 +37,8 @@ class Person:
         scope: asked for, parted by spaces; all of it is allowed.
         patient: whom it is about, where that is to be chosen: an id, a name, an INS; "" for the first shown.
         role: in which exercise, likewise.
+        purpose: of use: TREAT, ETREAT or BTG; "" where none is said.
+        reason: why, in words; breaking the glass (BTG) needs one.
     """
 
     login: str
@@ -44,6 +46,8 @@ class Person:
     scope: str
     patient: str = ""
     role: str = ""
+    purpose: str = ""
+    reason: str = ""
 
 
 def token(base: str, person: Person, transport: httpx.BaseTransport | None = None) -> dict[str, Any]:
@@ -116,6 +120,7 @@ class _Walk:
             "aud": self.base,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
+            **({"purpose_of_use": self.person.purpose} if self.person.purpose else {}),
         }
         answer = self.http.get(_own(self.base, endpoint), params=asked)
         seen: list[str] = []
@@ -173,6 +178,10 @@ def _looking_for(person: Person, form: Any) -> Mapping[str, Any] | None:
     return {"name": person.patient} if person.patient and not form.fields.get("name") else None
 
 
+def _why(person: Person, form: Any) -> Mapping[str, Any]:
+    return {"purpose": person.purpose, "reason": person.reason}
+
+
 def _allowing(person: Person, form: Any) -> Mapping[str, Any]:
     return {"decision": "allow", "scope": form.xpath('.//input[@type="checkbox" and @name="scope"]/@value')}
 
@@ -183,6 +192,7 @@ _FILLED: dict[str, Callable[[Person, Any], Mapping[str, Any] | None]] = {
     "/auth/role": _role,
     "/auth/find": _looking_for,
     "/auth/patient": _patient,
+    "/auth/purpose": _why,
     "/auth/consent": _allowing,
 }
 

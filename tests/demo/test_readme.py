@@ -43,6 +43,7 @@ BLOCKS = [Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```$", README
 RUN: dict[str, tuple[str, str]] = {
     ".venv/bin/python -m fhir_server.demo.backend --base": ("closed", r"(?s)Dupont|DUPONT"),
     "TOKEN=$(.venv/bin/fhir-server demo token": ("closed", r'"resourceType": "DocumentReference"'),
+    "GLASS=$(.venv/bin/fhir-server demo token": ("closed", r'(?s)"total": [1-9].*"Patient/s1-pat-24"'),
     "curl -i http://127.0.0.1:8080/fhir/Patient": ("open", r"(?s)^HTTP/1.1 201 Created.*[Ll]ocation: \S+/_history/1\b"),
     "curl 'http://127.0.0.1:8080/fhir/Patient?family=DURAND&given=zoe": ("open", r'"family": "Durand"'),
     "curl 'http://127.0.0.1:8080/fhir/DocumentReference?patient=": ("open", r'"resourceType": "DocumentReference"'),

@@ -63,6 +63,20 @@ def test_the_token_opens_what_its_holder_may_see(demo: Demo, arguments: tuple[st
     assert httpx.get(f"{demo.base}/{path}", headers=held).status_code == status
 
 
+def test_a_doctor_of_no_care_team_reads_in_an_emergency_alone(demo: Demo) -> None:
+    """CSP R1111-49: a patient in danger; the reason is asked on a page, and the demonstration's command fills it in."""
+    stranger = ("medecin", "--patient", "293087512000130")
+    glass = ("--purpose", "BTG", "--reason", "Malaise, traitement inconnu")
+    read = []
+    for why in ((), glass):
+        token = asked(demo, *stranger, *why).stdout.strip()
+        found = httpx.get(f"{demo.base}/DocumentReference", headers={"Authorization": f"Bearer {token}"}).json()
+        read.append(found["total"])
+    assert read[0] == 0 < read[1]
+    told = asked(demo, *stranger, "--purpose", "BTG")
+    assert told.exit_code != 0 and "reason" in told.stderr
+
+
 @pytest.mark.parametrize("arguments", REFUSED, ids=" ".join)
 def test_what_is_not_given_is_said(demo: Demo, arguments: tuple[str, ...]) -> None:
     found = asked(demo, *arguments)
