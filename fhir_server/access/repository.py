@@ -324,11 +324,13 @@ class Repository:
         """The condition that the resources of `type` matching `where`, as the caller sees them, are exactly `ids`."""
         return Guard(type, self.visible({type: where}).get(type, NOTHING), ids)
 
-    async def transact(self, writes: Sequence[Write], guards: Sequence[Guard] = ()) -> list[Version]:
+    async def transact(
+        self, writes: Sequence[Write], guards: Sequence[Guard] = (), shown: bool = True
+    ) -> list[Version]:
         """All the writes or none, durable when this returns; one version per write, same order.
 
         What is filed with them (`access.attachment_filing`) and, where they are made with it, the AuditEvents are of
-        the same commit.
+        the same commit. Versions not to be `shown` have the bodies that are stored: for nobody.
 
         Raises:
             Forbidden: a Binary would be put where its writer may not write.
@@ -341,14 +343,15 @@ class Repository:
             writes, guards = filing.writes, [*guards, *filing.guards]
         settle()
         if not self.touched.noting:
-            return [*await self.sight.shown((await self._readings.transact(writes, guards))[:asked])]
+            made = await self._readings.transact(writes, guards)
+            return [*await self.sight.shown(made[:asked])] if shown else made[:asked]
         touched = self.touched.with_writes(writes, await touched_patients.of_writes(self._readings, writes))
         events = await self.touched.auditing(touched) if self.touched.auditing is not None and writes else ()
         made = await self._readings.transact([*writes, *events], guards)
         self.touched.take(touched)
         if events:
             self.touched.settle()
-        return [*await self.sight.shown(made[:asked])]
+        return [*await self.sight.shown(made[:asked])] if shown else made[:asked]
 
     async def append(self, puts: Sequence[Put]) -> None:
         """New resources of the server's own that nothing is judged against: as `Store.append`."""
@@ -362,7 +365,7 @@ class Repository:
 
     def new_id(self, type: str, tree: dict[str, Any] | None = None) -> str:
         """An unguessable id for a new resource, as `Store.new_id`; `tree` says whose it will be."""
-        return self._store.new_id(type, owner(type, tree, self.base).patient if tree else None)
+        return self._store.new_id(type, (lambda: owner(type, tree, self.base).patient) if tree else None)
 
     def _least(self, want: Want) -> Want:
         """What must be read to give what is wanted: a trace says whom what was found is about, as its index does."""

@@ -145,14 +145,15 @@ class Commit:
     """What is written together, and on which conditions.
 
     Attributes:
-        writes: of the changes that were asked for, same order.
-        extra: what steps have added to them.
+        writes, extra: of the changes that were asked for, same order; what steps have added to them.
         guards: conditions of all of it.
+        bodies: whether somebody is given them.
     """
 
     writes: list[Write] = field(default_factory=list)
     extra: list[Write] = field(default_factory=list)
     guards: list[Guard] = field(default_factory=list)
+    bodies: bool = True
 
 
 class Pipeline:
@@ -320,7 +321,8 @@ class Pipeline:
         writes = [*made.writes, *made.extra]
         if made.extra and len({(one.type, one.id) for one in writes}) < len(writes):
             raise Conflict("What is written changes another resource, also written with it: one after the other.")
-        versions = await context.repository.transact(writes, list(dict.fromkeys((*guards, *made.guards))))
+        shown = made.bodies or any(step.after is not None for step in self.steps)
+        versions = await context.repository.transact(writes, list(dict.fromkeys((*guards, *made.guards))), shown)
         await self.told(context, versions)
         return versions[: len(made.writes)]
 
@@ -328,10 +330,8 @@ class Pipeline:
         """Tell the steps of versions that are durable; each hears of all of its types at once."""
         types = {version.type for version in versions}
         for step in self.steps:
-            if step.after is None or not any(map(step.speaks_of, types)):
-                continue
-            mine = versions if step.types is None else [one for one in versions if one.type in step.types]
-            await step.after(context, mine)
+            if step.after is not None and any(map(step.speaks_of, types)):
+                await step.after(context, [one for one in versions if step.speaks_of(one.type)])
 
     async def _complete(
         self, context: Context, changes: Sequence[Change], among: Among, made: Commit, asked: frozenset[str]

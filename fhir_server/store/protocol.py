@@ -6,7 +6,7 @@ Instants are integers: milliseconds since 1970 UTC for versions, as FHIR's `inst
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -179,12 +179,12 @@ Scope = Mapping[str, Filter]
 class Store(Protocol):
     """Versions of resources, found by filters."""
 
-    def new_id(self, type: str, owner: str | None = None) -> str:
+    def new_id(self, type: str, owner: Callable[[], str | None] | None = None) -> str:
         """An id for a new resource, of FHIR's `id` alphabet, that nobody can guess and nothing has yet; no journey.
 
         Args:
             type: resource type.
-            owner: "Patient/1", whose it will be, where that is known: an engine may keep together what is one person's.
+            owner: tells whose it will be, "Patient/1", if anybody's: an engine may keep together what is one person's.
         """
 
     async def read(self, type: str, id: str) -> Version | None:

@@ -206,3 +206,17 @@ async def test_a_writer_keeps_what_they_were_not_shown(house: House) -> None:
     assert b"Media/hidden" not in patched.response.body
     stored = (await Caller(house)("GET", "List/both")).json
     assert (stored["title"], items(stored)) == ("mine", ["Media/seen", "Media/hidden", "DocumentReference/x"])
+
+
+@pytest.mark.parametrize(("prefer", "given"), [("return=representation", True), ("", False)])
+async def test_a_transaction_that_gives_bodies_gives_them_without_it(house: House, prefer: str, given: bool) -> None:
+    caller = Caller(house, DOCTOR)
+    tree = {**(await caller("GET", "List/both")).json, "title": "mine"}
+    entry = {"resource": tree, "request": {"method": "PUT", "url": "List/both"}}
+    headers = {"prefer": prefer} if prefer else {}
+    answer = await caller("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}, **headers)
+    assert answer.status == 200, answer.json
+    assert b"hidden" not in answer.response.body
+    shown = [items(one) for one in answer.resources] if "resource" in answer.json["entry"][0] else None
+    assert shown == ([["Media/seen"]] if given else None)
+    assert items((await Caller(house)("GET", "List/both")).json) == ["Media/seen", "Media/hidden"]

@@ -72,7 +72,9 @@ async def _attempt(bundle: dict[str, Any], body: bytes, context: Context, dispat
         await _rehearse(entry, plan, dispatch)
     if plan.problems:
         raise entries.together(plan.problems)
-    versions = await context.pipeline.commit(context, Commit(plan.writes, plan.extra, plan.guards))
+    # What others the bodies name that are hidden is looked up where these are given to somebody: of lots hardly any.
+    bodies = context.prefer == "representation"
+    versions = await context.pipeline.commit(context, Commit(plan.writes, plan.extra, plan.guards, bodies))
     answers = await _answers(plan, versions)
     left = context.settings.max_answer_bytes - sum(map(len, answers.values()))
     for n, entry in enumerate(reads):

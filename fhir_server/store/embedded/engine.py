@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -37,6 +36,7 @@ from fhir_server.store.embedded.writer import Writer
 from fhir_server.store.filters import Index
 from fhir_server.store.notes import News
 from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Put, Scope, Sort, Version, Want, Write
+from fhir_server.store.random_ids import random_id
 
 _READ = """
 SELECT r.vid, r.at, r.method, r.size, c.bytes
@@ -56,9 +56,9 @@ class EmbeddedStore:
         self._writer = writer
         self._readers = readers
 
-    def new_id(self, type: str, owner: str | None = None) -> str:
+    def new_id(self, type: str, owner: Callable[[], str | None] | None = None) -> str:
         """As `Store.new_id`: 96 bits in 24 characters that sort alike everywhere."""
-        return secrets.token_hex(12)
+        return random_id()
 
     async def read(self, type: str, id: str) -> Version | None:
         """As `Store.read`."""

@@ -30,7 +30,7 @@ async def test_what_was_appended_is_there_and_found_and_told_in_the_feed(engine:
 
 async def test_many_append_at_once_and_lose_nothing(engine: Engine) -> None:
     def some() -> list[str]:
-        return [engine.store.new_id("AuditEvent", "Patient/1") for _ in range(4)]
+        return [engine.store.new_id("AuditEvent", lambda: "Patient/1") for _ in range(4)]
 
     made = [some() for _ in range(20)]
     writing = [engine.store.append([a_put("AuditEvent", id, 0, MASKED, "POST") for id in ids]) for ids in made]

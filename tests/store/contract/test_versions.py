@@ -146,6 +146,6 @@ async def test_many_are_read_as_of_one_moment(engine: Engine) -> None:
 
 @pytest.mark.parametrize("owner", [None, "Patient/1", f"Patient/{'x' * 64}", "Patient/-.-.-.-"])
 def test_new_ids_are_of_fhirs_alphabet_and_never_the_same(engine: Engine, owner: str | None) -> None:
-    made = {engine.store.new_id(type, owner) for type in ("Patient", "DocumentReference") for _ in range(500)}
+    made = {engine.store.new_id(type, lambda: owner) for type in ("Patient", "DocumentReference") for _ in range(500)}
     assert len(made) == 1000
     assert all(re.fullmatch(r"[A-Za-z0-9\-.]{16,64}", id) for id in made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cmp_to_key
 
@@ -53,9 +53,9 @@ class MemoryStore:
         self._distance = distance
         self._judging = Judging(data)
 
-    def new_id(self, type: str, owner: str | None = None) -> str:
+    def new_id(self, type: str, owner: Callable[[], str | None] | None = None) -> str:
         """Led by whose it is, as an engine on several machines might."""
-        return (owner or type).rpartition("/")[2].lower()[:6].rstrip("-.") + secrets.token_hex(9)
+        return ((owner() if owner else None) or type).rpartition("/")[2].lower()[:6].rstrip("-.") + secrets.token_hex(9)
 
     async def read(self, type: str, id: str) -> Version | None:
         await self._distance.there()
