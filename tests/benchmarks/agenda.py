@@ -1,4 +1,4 @@
-"""The agenda: free slots of fifty professionals over seven days, and bookings of slots that nobody has yet.
+"""The agenda: free slots of fifty professionals over seven days, bookings of slots that nobody has yet, calendars.
 
 https://interop.esante.gouv.fr/ig/fhir/sas (INT_R01, with what it asks for beside slots), guide GAP (flow 6).
 """
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from fhir_server.app import House, opened
 from fhir_server.fhir.json import serialize
 from fhir_server.settings import Settings
+from tests.benchmarks.calendar import calendars
 from tests.benchmarks.calls import Tree
 from tests.benchmarks.servers import Figure, free_port, get, measure, post, running, serving
 from tests.benchmarks.timing import table, told
@@ -44,6 +45,7 @@ def agenda(base: Path, slots: int, seconds: float) -> Iterator[str]:
             measure(port, requests[:1], 1, 1.0, server)
             rows += [_row(name, n, "", measure(port, requests, n, seconds, server)) for n in (1, 8)]
         rows.append(_row("a booking", _BOOKED_AT, "≥ 300", booked))
+    rows += [_row(name, 1, "< 5 ms CPU", found) for name, found in calendars(base / "calendar").items()]
     yield table(_HEAD, rows)
 
 
