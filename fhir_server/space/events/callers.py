@@ -20,6 +20,7 @@ from fhir_server.space.acting import MINUTE, minute
 from fhir_server.space.events.model import dicts
 from fhir_server.space.record import professionals
 from fhir_server.space.record.choices import patients_with
+from fhir_server.space.record.professionals import Professional
 from fhir_server.space.record.rows import MEMBER, national_structure
 from fhir_server.space.record.standing import CLOSED
 from fhir_server.store.filters import NOTHING, Filter, LinkedFrom, Not, Range, both, either
@@ -36,6 +37,8 @@ SUBSCRIBERS: Mapping[Kind, frozenset[str]] = {
     "app": frozenset(),
     "staff": frozenset(),
 }
+#: How the subjects of those begin who care for patients.
+CARING = ("Practitioner/", "PractitionerRole/", "Organization/")
 #: Those who declare events.
 DECLARERS: frozenset[Kind] = frozenset({"administrator", "professional", "organization"})
 
@@ -71,7 +74,6 @@ class Party:
 
 class _Key(NamedTuple):
     subject: str
-    role: str | None
     now: int
 
 
@@ -81,8 +83,8 @@ async def party(repository: Repository) -> Party:
     subject = grant.subject or ""
     if not people(grant):
         return Party("administrator")
-    if (key := _of(grant)) is not None:
-        return await _read(repository.as_server(), key)
+    if subject.startswith(CARING):
+        return await _caring(repository)
     if subject.startswith("Person/"):
         return Party("staff")
     mine = _patients(grant)
@@ -92,30 +94,39 @@ async def party(repository: Repository) -> Party:
     return Party(kind, frozenset({subject}), resources=(subject,), patients=mine)
 
 
+async def _caring(repository: Repository) -> Party:
+    """The professional or the organization that calls."""
+    grant, own = repository.grant, repository.as_server()
+    subject = grant.subject or ""
+    if (key := _of(grant)) is not None:
+        return await _read(own, key)
+    return of_professional(await professionals.read(own, subject, grant.role), minute())
+
+
+def of_professional(who: Professional, now: int) -> Party:
+    """A professional as the directory has them; by no name where they ended."""
+    if who.ended:
+        return Party("professional", now=now)
+    organisations = tuple(one for one in sorted(who.organisations) if one.startswith("Organization/"))
+    names, reached = who.authors | {*who.names}, (*who.names, *organisations)
+    return Party("professional", frozenset(names), who.organisations, who.names, reached, now=now)
+
+
 def _of(grant: Grant) -> Hashable | None:
     subject = grant.subject or ""
-    caring = subject.startswith(("Practitioner/", "PractitionerRole/", "Organization/"))
-    return _Key(subject, grant.role, minute()) if caring else None
+    return _Key(subject, minute()) if subject.startswith("Organization/") else None
 
 
 async def _read(own: Repository, asked: Hashable) -> Party:
-    """The professional or the organization of a token, as the directory has them; by no name where they ended."""
     assert isinstance(asked, _Key)
-    if asked.subject.startswith("Organization/"):
-        tree = await referred(own, asked.subject)
-        known = [asked.subject, *filter(None, map(national_structure, dicts(tree.get("identifier"))))]
-        mine = (asked.subject,)
-        return Party("organization", frozenset(known), references=mine, resources=mine, now=asked.now)
-    who = await professionals.read(own, asked.subject, asked.role)
-    if who.ended:
-        return Party("professional", now=asked.now)
-    organisations = tuple(one for one in sorted(who.organisations) if one.startswith("Organization/"))
-    names, reached = who.authors | {*who.names}, (*who.names, *organisations)
-    return Party("professional", frozenset(names), who.organisations, who.names, reached, now=asked.now)
+    tree = await referred(own, asked.subject)
+    known = [asked.subject, *filter(None, map(national_structure, dicts(tree.get("identifier"))))]
+    mine = (asked.subject,)
+    return Party("organization", frozenset(known), references=mine, resources=mine, now=asked.now)
 
 
-#: What rules know of professionals and organizations.
-FACTS = Facts(_of, _read, frozenset({"Organization", "Practitioner", "PractitionerRole"}))
+#: What rules know of organizations; of professionals they know what the record's gate does.
+FACTS = Facts(_of, _read, frozenset({"Organization"}))
 
 
 def _patients(grant: Grant) -> frozenset[str]:

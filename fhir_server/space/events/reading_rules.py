@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from fhir_server.access.rules import Asked, Rule
 from fhir_server.access.write_rules import administers
-from fhir_server.space.events.callers import FACTS, Party, let_in
+from fhir_server.space.events.callers import CARING, FACTS, Party, let_in, of_professional
 from fhir_server.space.events.rows import EVENT
+from fhir_server.space.record import standing as gate
 from fhir_server.space.record.rows import AUTHOR, AUTHOR_ORGANISATION
+from fhir_server.space.record.standing import Standing
 from fhir_server.store.filters import NOTHING, Filter, Linked, Not, Refers, Token, both, either
 
 _REQUESTS = frozenset({"CommunicationRequest"})
 _EVENTS = Token(EVENT)
 _MISTAKEN = Token("status", "entered-in-error")
-_CARING = ("Practitioner/", "PractitionerRole/", "Organization/")
 
 
 def by(names: frozenset[str]) -> Filter:
@@ -24,13 +25,21 @@ def by(names: frozenset[str]) -> Filter:
     return either([Token(row, one) for one in sorted(names) for row in (AUTHOR, AUTHOR_ORGANISATION)])
 
 
-def _of_others(asked: Asked) -> Filter:
-    """What a professional, or an organization, does not see of events, and does not change."""
-    who = asked.facts
+def _of_professionals(asked: Asked) -> Filter:
+    """What a professional does not see of events, and does not change."""
+    standing = asked.facts
+    if not isinstance(standing, Standing):
+        return _EVENTS
+    return _hidden(asked, of_professional(standing.who, standing.now))
+
+
+def _of_organizations(asked: Asked) -> Filter:
+    return _hidden(asked, asked.facts) if isinstance(asked.facts, Party) else _EVENTS
+
+
+def _hidden(asked: Asked, who: Party) -> Filter:
     if asked.verb == "c":
         return NOTHING
-    if not isinstance(who, Party):
-        return _EVENTS
     told = both(Linked("subject", "Patient", let_in(who.references, who.now)), Not(_MISTAKEN))
     return both(_EVENTS, Not(by(who.may_say) if asked.verb in "ud" else either([by(who.names), told])))
 
@@ -38,7 +47,7 @@ def _of_others(asked: Asked) -> Filter:
 def _closed(asked: Asked) -> Filter:
     """What needs no facts: what of events the patient's side does not see, and other software."""
     grant = asked.grant
-    if grant.own or asked.verb == "c" or (grant.subject or "").startswith(_CARING):
+    if grant.own or asked.verb == "c" or (grant.subject or "").startswith(CARING):
         return NOTHING
     if administers(grant) and asked.level == "system":
         return NOTHING
@@ -50,7 +59,7 @@ def _closed(asked: Asked) -> Filter:
 def _in_context(asked: Asked) -> Filter:
     """Events of the patient in context, whom what a professional sends contains: by no literal reference theirs."""
     grant = asked.grant
-    caring = (grant.subject or "").startswith(_CARING)
+    caring = (grant.subject or "").startswith(CARING)
     if asked.verb not in "cud" or not caring or grant.patient is None or asked.level == "system":
         return NOTHING
     return both(_EVENTS, Refers("subject", f"Patient/{grant.patient}"))
@@ -61,7 +70,15 @@ RULES = (
         "event-parties",
         "about an event of somebody who did not let the professional in",
         _REQUESTS,
-        withholds=_of_others,
+        withholds=_of_professionals,
+        of_writes=False,
+        facts=gate.FACTS,
+    ),
+    Rule(
+        "event-organizations",
+        "about an event of somebody whom the organization does not care for",
+        _REQUESTS,
+        withholds=_of_organizations,
         of_writes=False,
         facts=FACTS,
     ),

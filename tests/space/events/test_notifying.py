@@ -225,6 +225,14 @@ async def test_a_mail_that_is_not_taken_is_sent_again_and_once(space: Space) -> 
     assert await mails(space) == []
 
 
+async def test_an_event_leaves_a_trace_of_its_person(space: Space) -> None:
+    """CSP R1111-43: who did what in whose record; the patient is found though what was sent contains them."""
+    lab = await space.backend_token()
+    made = await declared(space, lab, declaration(code="REC"))
+    traces = await space.fhir("GET", f"AuditEvent?patient=Patient/a&entity={TYPE}/{made['id']}&_elements=entity", lab)
+    assert traces.json()["total"] == 1, traces.text
+
+
 async def test_a_notification_that_is_asked_for_is_told_by_its_subscription_alone(space: Space) -> None:
     """Flow 4: a CommunicationRequest based on the subscription."""
     lab = await space.backend_token()
