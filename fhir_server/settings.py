@@ -85,9 +85,17 @@ class Settings(BaseSettings):
         {}, description="The same for one client's software, as JSON: client id and level."
     )
     sas_clients: tuple[str, ...] = Field(
-        (),
+        ("plateforme-sas",),
         description="Client ids of access-to-care platforms (SAS), as JSON: shown the slots of regulators, and held to "
         "the guide's searches.",
+    )
+    sas: Literal["strict", "lenient"] = Field(
+        "lenient",
+        description="Whether callers without a token (open mode) are held to the guide SAS as its platforms are.",
+    )
+    sas_sos: Literal["schedules", "slots"] = Field(
+        "schedules",
+        description="What the search for SOS Médecins matches and counts: Schedules, as R4 has it, or their Slots.",
     )
     code_levels: dict[
         Literal["unknown-code", "younger-code", "not-a-code-system", "inactive-code", "abstract-code", "wrong-display"],

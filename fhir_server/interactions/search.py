@@ -69,10 +69,14 @@ async def _answer(
 ) -> Response:
     repository = context.repository
     request, posted, here = await asked(request, context, path_of(types, compartment))
-    if len(types) == 1 and compartment is None and (demand := repository.registry.additions.demands.get(types[0])):
-        demand(context.settings, repository.grant.client or "", request.query)
+    additions, client = repository.registry.additions, repository.grant.client or ""
+    alone = types[0] if len(types) == 1 and compartment is None else ""
+    if demand := additions.demands.get(alone):
+        demand(context.settings, client, request.query)
     query = await read(request, context, types, compartment)
     found = await run.search(
         query, repository, repository.registry, context.base, context.settings, context.cursor_key, posted, here
     )
+    if answered := additions.answers.get(alone):
+        found = answered(context.settings, client, request.query, found)
     return Response(200, found)

@@ -10,7 +10,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fhir_server.access.grant import OPEN, Grant, Held
-from fhir_server.search.parameters.additions import Additions, Demand, Found, OwnRows
+from fhir_server.search.parameters.additions import Additions, Answered, Demand, Found, OwnRows
 from fhir_server.space.service import Place, Service
 from fhir_server.store.filters import Span, Word
 
@@ -230,7 +230,16 @@ def additions(declared: Sequence[Service]) -> Additions:
     systems = {wrong: right for one in declared for wrong, right in one.systems.items()}
     cited = {type for one in declared for rule in one.rules if rule.unnamed for type in rule.types}
     left = {type: _late_found(place) for one in declared for type, place in one.found.items()}
-    return Additions(names, ways, hops, rows, demands, systems, cited, left)
+    answers = {type: _late_answered(place) for one in declared for type, place in one.answers.items()}
+    return Additions(names, ways, hops, rows, demands, systems, cited, left, answers)
+
+
+def _late_answered(place: Place) -> Answered:
+    def answered(settings: Settings, client: str, pairs: Sequence[tuple[str, str]], bundle: bytes) -> bytes:
+        made: bytes = found(place)(settings, client, pairs, bundle)
+        return made
+
+    return answered
 
 
 def _demand(place: Place) -> Demand:

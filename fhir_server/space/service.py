@@ -112,6 +112,7 @@ class Service:
         governs: what clients that it governs hold now, and what people are asked for them: (Surroundings) → Governing.
             One service at most does.
         demands: resource type → what a search of it must say, as `search.parameters.additions.Demand`.
+        answers: resource type → what a search of it is answered where a guide has it otherwise, as `Answered` there.
         systems: code systems as a guide's examples misspell them in searches → as they are spelled.
         search_names: files of `profiles/` with the names that guides call search parameters by.
         search_ways: files of `profiles/` with what guides mean by criteria, where that is not what R4 makes of them.
@@ -133,6 +134,7 @@ class Service:
     pages: Place | None = None
     governs: Place | None = None
     demands: Mapping[str, Place] = field(default_factory=dict)
+    answers: Mapping[str, Place] = field(default_factory=dict)
     systems: Mapping[str, str] = field(default_factory=dict)
     search_names: tuple[str, ...] = ()
     search_ways: tuple[str, ...] = ()

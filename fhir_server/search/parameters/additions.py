@@ -26,6 +26,10 @@ Found = Callable[[dict[str, Any]], dict[str, Any]]
 #: the names and values of its parameters.
 Demand = Callable[[Settings, str, Sequence[tuple[str, str]]], None]
 
+#: The searchset of a type that a caller is given, where a guide has it otherwise than R4: by the settings, the client's
+#: id ("" for none), the names and values of the search's parameters, and the Bundle there is.
+Answered = Callable[[Settings, str, Sequence[tuple[str, str]], bytes], bytes]
+
 #: A criterion: its name with modifier and chain, and its value.
 Criterion = tuple[str, str]
 T = TypeVar("T")
@@ -39,6 +43,7 @@ class Additions:
             though they are second hops: alone they would do nothing.
         rows: resource type → what makes rows of its resources.
         demands: resource type → what a search of it must say.
+        answers: resource type → what a search of it is answered.
         cited: types whose resources may be hidden so that nothing names them: references to them have further rows.
         found: resource type → what of its resources is found at all, wherever they stand; of other types all is.
     """
@@ -53,6 +58,7 @@ class Additions:
         systems: Mapping[str, str] | None = None,
         cited: Iterable[str] = (),
         found: Mapping[str, Found] | None = None,
+        answers: Mapping[str, Answered] | None = None,
     ) -> None:
         """`name_files` are JSON files of `profiles/`, read when they are first needed: type → name → code.
 
@@ -64,6 +70,7 @@ class Additions:
         self.second_hops = frozenset(second_hops)
         self.rows: Mapping[str, Sequence[OwnRows]] = rows or {}
         self.demands: Mapping[str, Demand] = demands or {}
+        self.answers: Mapping[str, Answered] = answers or {}
         self.cited = frozenset(cited)
         self.found: Mapping[str, Found] = found or {}
         self._systems = tuple((f"{wrong}|", f"{right}|") for wrong, right in (systems or {}).items())

@@ -1,7 +1,7 @@
 """What a platform of access to care (SAS) must say when it looks for slots.
 
 https://interop.esante.gouv.fr/ig/fhir/sas: from when, until when, that they are free, and whose; 25 of these at most.
-Held to it are the platforms that the settings name: as R4, everybody else may ask whatever they like.
+Held to it are the platforms that the settings name (`platforms`): as R4, everybody else may ask whatever they like.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from fhir_server.fhir.outcome import InvalidParameter, Issue
 from fhir_server.search.kinds.values import split
 from fhir_server.settings import Settings
+from fhir_server.space.agenda.platforms import ASSOCIATIONS, OF_SLOTS, is_platform
 
 Pairs = Sequence[tuple[str, str]]
 
 #: Most professionals, or associations, that one search is about.
 MOST = 25
-#: How the guide says whose slots are looked for: of professionals, of SOS Médecins.
+#: How the guide says whose slots are looked for, of professionals.
 PROFESSIONALS = "schedule.actor:Practitioner.identifier"
-ASSOCIATIONS = "actor:Location.organization.identifier"
 
 
 def slots(settings: Settings, client: str, pairs: Pairs) -> None:
@@ -27,7 +27,7 @@ def slots(settings: Settings, client: str, pairs: Pairs) -> None:
     Raises:
         InvalidParameter: each criterion that is missing is named (400).
     """
-    if client in settings.sas_clients:
+    if is_platform(settings, client):
         _require(pairs, "", PROFESSIONALS)
 
 
@@ -39,8 +39,8 @@ def schedules(settings: Settings, client: str, pairs: Pairs) -> None:
     """
     # Schedules are also looked for by themselves.
     by_slots = any(name.startswith("_has:Slot:") or name == ASSOCIATIONS for name, _ in pairs)
-    if client in settings.sas_clients and by_slots:
-        _require(pairs, "_has:Slot:schedule:", ASSOCIATIONS)
+    if by_slots and is_platform(settings, client):
+        _require(pairs, OF_SLOTS, ASSOCIATIONS)
 
 
 def _require(pairs: Pairs, of_slots: str, whose: str) -> None:

@@ -50,11 +50,15 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
     """The rules of labels, with the platforms that the settings name."""
     platforms = frozenset(settings.sas_clients)
 
+    def is_platform(grant: Grant) -> bool:
+        # Whoever admits software chose its id; an app's publisher chose nothing that counts here.
+        return grant.client in platforms and not grant.referenced
+
     def of_professionals(asked: Asked) -> Filter:
-        return NOTHING if asked.grant.client in platforms else Not(either(list(_for_professionals(asked))))
+        return NOTHING if is_platform(asked.grant) else Not(either(list(_for_professionals(asked))))
 
     def of_others(asked: Asked) -> Filter:
-        known = is_professional(asked.grant) or administers(asked.grant) or asked.grant.client in platforms
+        known = is_professional(asked.grant) or administers(asked.grant) or is_platform(asked.grant)
         return NOTHING if known or asked.type != "Slot" else Not(either([_PUBLIC, *_made(asked.grant)]))
 
     # Whoever makes a slot says whom it is for, themself or not.

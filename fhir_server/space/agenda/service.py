@@ -18,6 +18,7 @@ AGENDA = Service(
     opens=f"{_HERE}.reminders.keeping:opened",
     rules=(*reading_rules.RULES, *answers.RULES),
     ruled=f"{_HERE}.labels:rules",
+    answers=dict.fromkeys(("Schedule", "Slot"), f"{_HERE}.platforms:answered"),
     demands={"Schedule": f"{_HERE}.demands:schedules", "Slot": f"{_HERE}.demands:slots"},
     steps=(
         Step("agenda-authors", frozenset({"Appointment", "Schedule", "Slot"}), arrange=authors.arrange),
@@ -40,6 +41,8 @@ AGENDA = Service(
     pages=f"{_HERE}.pages.rows:pages",
     rows={
         "Appointment": f"{_HERE}.rows:made",
+        "Organization": f"{_HERE}.prefixes:organizations",
+        "Practitioner": f"{_HERE}.prefixes:practitioners",
         "Schedule": f"{_HERE}.rows:made",
         "Slot": f"{_HERE}.rows:slots",
     },
