@@ -464,6 +464,26 @@ OWN: tuple[dict[str, Any], ...] = (
         ],
     },
     {
+        "id": "backport-subscription-get-ws-binding-token",
+        "url": (
+            "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"
+            "backport-subscription-get-ws-binding-token"
+        ),
+        "name": "R5SubscriptionGetWsBindingToken",
+        "code": "get-ws-binding-token",
+        "affectsState": False,
+        "resource": ["Subscription"],
+        "type": True,
+        "instance": True,
+        "parameter": [
+            {"name": "id", "use": "in", "min": 0, "max": "*", "type": "id"},
+            {"name": "token", "use": "out", "min": 1, "max": "1", "type": "string"},
+            {"name": "expiration", "use": "out", "min": 1, "max": "1", "type": "dateTime"},
+            {"name": "subscription", "use": "out", "min": 0, "max": "*", "type": "string"},
+            {"name": "websocket-url", "use": "out", "min": 1, "max": "1", "type": "url"},
+        ],
+    },
+    {
         "id": "DocumentReference-show",
         "name": "Show",
         "code": "show",

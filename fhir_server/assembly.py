@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fhir_server.access.grant import Grant, Held
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.work import beside
 
@@ -54,6 +55,8 @@ def application(house: House) -> Application:
         gauges=gauges,
         registered=registered,
         blobs=house.blobs,
+        admits=partial(_admitted, house),
+        holds=lambda: house.services.service("subscriptions"),
         imports=("fhir_server.site.routing", "lxml.etree", *(() if house.settings.open else _BEHIND_SIGN_IN)),
     )
 
@@ -65,6 +68,13 @@ _BEHIND_SIGN_IN = ("fhir_server.site.authorizing.routes", "fhir_server.site.entr
 def _service_pages(house: House) -> Sequence[ServicePages]:
     """The pages of every service; an open server has none, since nobody signs in."""
     return () if house.settings.open else house.services.pages()
+
+
+async def _admitted(house: House, headers: Mapping[str, str], base: str) -> Grant | None:
+    """The caller of a websocket's handshake; None where it has no token yet."""
+    if house.settings.open:
+        return await house.renewed(Held())
+    return await house.authorization.authenticate(headers, base) if "authorization" in headers else None
 
 
 async def _check(engine: Engine) -> str | None:

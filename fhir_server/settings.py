@@ -152,6 +152,7 @@ class Settings(BaseSettings):
         30.0, gt=0, description="A client that takes less than 64 KiB of an answer in so many seconds is cut off."
     )
     max_connections: int = Field(4_000, ge=1, description="Connections per worker; beyond, 429.")
+    max_sockets: int = Field(1_000, ge=0, description="Websockets per worker; beyond, 429.")
     max_connections_per_address: int = Field(
         256,
         ge=0,

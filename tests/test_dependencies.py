@@ -25,7 +25,6 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 UNIMPORTED = {
     "fastapi-offline": "the files of Swagger UI, which site/api_reference finds by name",
     "tzdata": "zoneinfo, on machines without a time zone database",
-    "websockets": "uvicorn, which speaks the protocol with it",
 }
 #: The same for development: what is run, or a plugin.
 RUN = {

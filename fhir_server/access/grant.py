@@ -61,6 +61,7 @@ class Grant:
             an administrator of the server.
         family: the person's authorization that it is of; None where nobody authorized it.
         granted: the scopes as the token has them; () where there is no token.
+        token: digest of the token itself; None where there is none.
     """
 
     scopes: tuple[Scope, ...] = ()
@@ -77,6 +78,7 @@ class Grant:
     referenced: bool = False
     family: str | None = field(default=None, compare=False)
     granted: tuple[str, ...] = field(default=(), compare=False)
+    token: str | None = field(default=None, compare=False)
 
     def __hash__(self) -> int:
         """Of who and through what: a grant is asked for in each rule of a request, and its scopes are long to hash."""

@@ -247,6 +247,7 @@ def configured(chosen: Settings) -> uvicorn.Config:
     import uvicorn
 
     from fhir_server.http.protocol import Connection
+    from fhir_server.http.socket_connection import LONGEST_MESSAGE, PING_SECONDS, SocketConnection
 
     return uvicorn.Config(
         "fhir_server.cli.serve:application",
@@ -254,7 +255,11 @@ def configured(chosen: Settings) -> uvicorn.Config:
         workers=chosen.workers,
         loop="uvloop",
         http=Connection,
-        ws="none",
+        ws=SocketConnection,
+        ws_max_size=LONGEST_MESSAGE,
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fhir_server.fhir.outcome import Unavailable
+from fhir_server.fhir.outcome import NotFound, Unavailable
 from fhir_server.http import health, metrics
 from fhir_server.http.answers import Answer, failure
 from fhir_server.http.calls import MakeContext
@@ -20,6 +20,8 @@ from fhir_server.http.cors import Cors, Registered
 from fhir_server.http.forwarded import Peers
 from fhir_server.http.front import Front
 from fhir_server.http.metrics_shared import Folder
+from fhir_server.http.protocol import SOCKETS
+from fhir_server.http.sockets import Admits, Holds, Sockets, refused, without_handshake
 from fhir_server.http.wire import PREFIX, Renders, Wire
 from fhir_server.interactions.exchange import Handler
 from fhir_server.settings import Settings
@@ -50,8 +52,10 @@ class Application:
         cors: Cors,
         peers: Peers,
         imports: Sequence[str] = (),
+        sockets: Sockets | None = None,
     ) -> None:
         """Join the parts that `build` makes; `make` assembles the routes that are not FHIR's, out of `imports`."""
+        self._sockets = sockets
         self._make = make
         self._imports = imports
         self._made: FastAPI | None = None
@@ -88,7 +92,7 @@ class Application:
             if not self.readiness.stopping:
                 raise
             # What was waited for takes longer than a stop waits (FHIR_SHUTDOWN_SECONDS).
-            if not begun:
+            if not begun and scope["type"] == "http":
                 await _stopped(scope, send)
 
     async def _answered(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -99,8 +103,16 @@ class Application:
             own = path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in ("", "/")
             if own and not path.startswith(WELL_KNOWN):
                 await self.wire(scope, receive, send)
+            elif path == SOCKETS and self._sockets is not None:
+                await without_handshake(scope, send)
             else:
                 await self._front(scope, receive, send)
+        elif scope["type"] == "websocket":
+            scope = self._peers.seen(scope)
+            if self._sockets is not None and scope["path"] == SOCKETS:
+                await self._sockets(scope, receive, send)
+            else:
+                await refused(NotFound("There are no websockets here."), send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
 
@@ -117,6 +129,8 @@ def build(
     registered: Registered | None = None,
     imports: Sequence[str] = (),
     blobs: Blobs | None = None,
+    admits: Admits | None = None,
+    holds: Callable[[], Holds] | None = None,
 ) -> Application:
     """The application.
 
@@ -131,6 +145,7 @@ def build(
         registered: origins of registered apps, which may call from a browser.
         imports: modules that `routes` needs, read when the first such route is asked for: many servers never are.
         blobs: where content is that is sent as it is read.
+        admits, holds: who opens a websocket, and who talks with them; None where there are none.
     """
     shared = Folder(settings.data / "metrics", os.getppid(), os.getpid()) if settings.workers > 1 else None
     counted = metrics.Metrics(gauges, shared)
@@ -139,7 +154,8 @@ def build(
     wire = Wire(settings, dispatch, make_context, counted, page, cors, blobs)
 
     peers = Peers(settings.trusted_proxies, settings.forwarded_header)
-    return Application(lambda: routes(counted), wire, readiness, cors, peers, imports)
+    sockets = None if admits is None or holds is None else Sockets(settings.base_url, cors, admits, holds)
+    return Application(lambda: routes(counted), wire, readiness, cors, peers, imports, sockets)
 
 
 async def _stopped(scope: Scope, send: Any) -> None:

@@ -92,6 +92,10 @@ class Outlet:
             self._paused = False
             self._transport.resume_reading()
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """As a transport does."""
+        self._transport.set_protocol(protocol)
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As a transport does."""
         return self._transport.get_extra_info(name, default)

@@ -96,6 +96,10 @@ class Cors:
             found.append((b"access-control-allow-private-network", b"true"))
         return found
 
+    async def admits(self, origin: str) -> bool:
+        """Whether a page of `origin` may open a websocket, for which browsers ask nothing beforehand."""
+        return origin == self._own or self._any or await self._allows(origin)
+
     async def _allows(self, origin: str) -> bool:
         if origin in self._origins:
             return True

@@ -16,6 +16,7 @@ from fhir_server.fhir.outcome import FhirError, Forbidden, UnsupportedMediaType
 from fhir_server.http.answers import Answer, failure
 from fhir_server.http.calls import headers_of
 from fhir_server.http.cors import Registered
+from fhir_server.http.sockets import as_http, refused
 from fhir_server.settings import Settings, is_loopback
 
 _HOST = re.compile(r"(?:([A-Za-z0-9._-]{1,253})|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?")
@@ -54,6 +55,9 @@ class Guard:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Refuse or redirect what is wrong before anything of it is read; the rest goes on."""
+        if scope["type"] == "websocket" and (wrong := await self._wrong(as_http(scope))) is not None:
+            await refused(wrong, send)
+            return
         if scope["type"] == "http" and (wrong := await self._wrong(scope)) is not None:
             await _refuse(wrong, scope, send)
             return

@@ -26,6 +26,8 @@ LONGEST_TARGET = 65_535
 MOST_HEADERS = 200
 #: The one transfer coding that is understood (RFC 9112 §6.1: others are answered with 501).
 _CODING = re.compile(rb"chunked[ \t]*", re.IGNORECASE)
+#: Where websockets are (RFC 6455 §3); elsewhere a wish for one is not heard.
+SOCKETS = "/websocket"
 #: A target that names its host itself (RFC 9112 §3.2.2), without a user's name.
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(?:[/?#]|$)", re.IGNORECASE)
 
@@ -39,6 +41,7 @@ class Connection(HttpToolsProtocol):
     _received = 0
     _had_body = False
     _ended = False
+    _is_socket = False
     _coming: Literal["nothing", "head", "body"] = "head"
     _address = ""
 
@@ -81,7 +84,7 @@ class Connection(HttpToolsProtocol):
             self._read(data)
         except httptools.HttpParserError:
             self.send_400_response("")
-        if self._outlet.is_closing():
+        if self._outlet.is_closing() or self._is_socket:
             return
         if self._coming == "nothing" and self._is_answered():
             # Line ends between requests, or the rest of a body answered early: uvicorn has forgotten its idle timer.
@@ -101,7 +104,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, f"{what} longer than {LONGEST_HEAD} bytes.", "too-long")
 
     def _read(self, data: bytes) -> None:
-        """Have `data` parsed; a wish for another protocol is not heard (RFC 9110 §7.8), and its request read anew."""
+        """Have `data` parsed; a wish for another protocol, but for a websocket where these are, is not heard.
+
+        RFC 9110 §7.8: its request is read anew, without it.
+        """
         rest = memoryview(data)
         while True:
             try:
@@ -111,6 +117,9 @@ class Connection(HttpToolsProtocol):
                 if self._outlet.is_closing():
                     return
                 rest = rest[asked.args[0] :]
+                if self._asks_for_socket():
+                    self._become_socket(bytes(rest))
+                    return
                 head = [
                     b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
                 ]
@@ -118,6 +127,41 @@ class Connection(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+
+    def _asks_for_socket(self) -> bool:
+        names = {name for name, _ in self.headers}
+        wanted = next(value for name, value in self.headers if name == b"upgrade")
+        return (
+            self.config.ws_protocol_class is not None
+            and self.parser.get_method() == b"GET"
+            and self.url.partition(b"?")[0] == SOCKETS.encode()
+            and wanted.strip().lower() == b"websocket"
+            and not names & {b"content-length", b"transfer-encoding"}
+            and self._is_answered()
+        )
+
+    def _become_socket(self, rest: bytes) -> None:
+        """RFC 6455 §4.2: from here on another protocol reads and writes; it is given the head that was read."""
+        if rest:
+            # §4.1: the client sends nothing before it is answered.
+            self._refuse(400, "What follows a handshake waits for its answer.", "structure")
+            return
+        if wrong := self._wrong():
+            self._refuse(*wrong)
+            return
+        if [value.strip() for name, value in self.headers if name == b"sec-websocket-version"] != [b"13"]:
+            # §4.2.2: the version that is understood is said.
+            more = "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
+            self._refuse(426, "Websockets here are of version 13.", "not-supported", more)
+            return
+        self._is_socket, self._coming = True, "nothing"
+        self._door.leave(self, self._address)
+        self.connections.discard(self)
+        head = [b"GET %s HTTP/1.1" % self.url, *(b"%s: %s" % pair for pair in self.headers)]
+        made = self.config.ws_protocol_class(self.config, self.server_state, self.app_state)  # type: ignore[call-arg, misc]
+        made.connection_made(self._outlet)  # type: ignore[arg-type]  # a transport as uvicorn uses it
+        self._outlet.set_protocol(made)
+        made.data_received(b"\r\n".join([*head, b"", b""]))
 
     def on_message_begin(self) -> None:
         """A request has begun."""
@@ -228,7 +272,7 @@ class Connection(HttpToolsProtocol):
     def _is_answered(self) -> bool:
         return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
-    def _refuse(self, status: int, words: str, code: str) -> None:
+    def _refuse(self, status: int, words: str, code: str, more: str = "") -> None:
         if not self._is_answered():
             if self.cycle.response_started or self.pipeline:
                 self.end()
@@ -242,7 +286,7 @@ class Connection(HttpToolsProtocol):
         body = Malformed(issues=[Issue("error", code, words)]).body()
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\n{more}connection: close\r\n\r\n"
         )
         self._outlet.write(head.encode() + body)
         self._outlet.close()

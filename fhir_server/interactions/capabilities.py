@@ -83,7 +83,15 @@ def completed(
         "date": _SINCE,
         "software": {"name": "fhir-server", "version": VERSION},
         "implementation": {"description": "FHIR R4 server", "url": base},
-        "rest": [{**rest, "security": {**rest["security"], **secured}, "resource": resources, "searchParam": common}],
+        "rest": [
+            {
+                **rest,
+                "extension": [{"url": statement.WEBSOCKET, "valueUri": statement.socket_url(base)}],
+                "security": {**rest["security"], **secured},
+                "resource": resources,
+                "searchParam": common,
+            }
+        ],
     }
 
 

@@ -13,6 +13,8 @@ import msgspec
 
 from fhir_server.fhir import definitions
 
+#: Says of `rest` where websockets are: https://hl7.org/fhir/R4/extension-capabilitystatement-websocket.html.
+WEBSOCKET = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket"
 #: Interactions of the whole system, as `rest.interaction` names them, and always offered ones besides.
 SYSTEM = frozenset({"transaction", "batch", "search-system", "history-system"})
 
@@ -54,3 +56,8 @@ def conditional_delete(type: str) -> Literal["not-supported", "single", "multipl
 def allows(type: str, flag: Literal["conditionalCreate", "conditionalUpdate", "updateCreate"]) -> bool:
     """Whether the statement sets `flag` for `type`."""
     return bool(resources()[type].get(flag, False))
+
+
+def socket_url(base: str) -> str:
+    """Where websockets are of the server whose FHIR base is `base`."""
+    return "ws" + base.removeprefix("http").removesuffix("/fhir") + "/websocket"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
     from fhir_server.access.rules import Rule
     from fhir_server.changes.cache import Cache
+    from fhir_server.changes.follower import Follower, Hears
     from fhir_server.changes.whom import Whom
     from fhir_server.interactions.exchange import Apart, Context, Request, Response
     from fhir_server.jobs.clock import Job
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fhir_server.search.parameters.registry import Registry
     from fhir_server.settings import Settings
     from fhir_server.site.service_pages import ServicePages
+    from fhir_server.smart.authorization import Authorization
     from fhir_server.smart.clients.governing import Governing
     from fhir_server.store.changes import Changes
     from fhir_server.store.protocol import Position, Records
@@ -62,6 +64,14 @@ class Server(Protocol):
 
     async def renewed(self, held: Held) -> Grant | None:
         """What a caller of before may do now; None where their software or authorization is no more."""
+
+    @property
+    def authorization(self) -> Authorization:
+        """Who gets in; not to be asked for of an open server."""
+
+    @property
+    def follower(self) -> Follower:
+        """Hears of what is committed."""
 
     def context_of(
         self,
@@ -136,6 +146,16 @@ class Services:
     async def renewed(self, held: Held) -> Grant | None:
         """What a caller of before may do now; None where their software or authorization is no more."""
         return await self._server.renewed(held)
+
+    async def lasts(self, token: str | None) -> float:
+        """Until when an access token (its digest) holds, seconds since 1970: 0 where it does not, inf for none."""
+        if self.settings.open:
+            return float("inf")
+        return 0.0 if token is None else await self._server.authorization.tokens.lasts(token)
+
+    def hear(self, heard: Hears, types: Sequence[str], kinds: Sequence[str]) -> object:
+        """Be told of what is committed, by whatever process: as `Follower.subscribe`."""
+        return self._server.follower.subscribe(heard, types, kinds)
 
     async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
         """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.

@@ -16,6 +16,7 @@ from fhir_server.access.rules import Rule
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
     from fhir_server.changes.cache import Cache
+    from fhir_server.changes.follower import Hears
     from fhir_server.changes.whom import Whom
     from fhir_server.interactions.exchange import Request, Response
     from fhir_server.interactions.pipeline import Step
@@ -69,6 +70,12 @@ class Surroundings(Protocol):
 
     async def renewed(self, held: Held) -> Grant | None:
         """What a caller of before may do now; None where their software or authorization is no more."""
+
+    async def lasts(self, token: str | None) -> float:
+        """Until when an access token (its digest) holds, seconds since 1970: 0 where it does not, inf for none."""
+
+    def hear(self, heard: Hears, types: Sequence[str], kinds: Sequence[str]) -> object:
+        """Be told of what is committed, by whatever process: as `Follower.subscribe`."""
 
     async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
         """What the caller of `grant` is answered, as software with such a token would be, AuditEvents included.

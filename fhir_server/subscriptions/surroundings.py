@@ -9,6 +9,7 @@ from fhir_server.access.grant import OPEN, Grant, Held
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
+    from fhir_server.changes.follower import Hears
     from fhir_server.interactions.exchange import Request, Response
     from fhir_server.search.parameters.registry import Registry
     from fhir_server.settings import Settings
@@ -42,6 +43,12 @@ class Surroundings(Protocol):
 
     async def renewed(self, held: Held) -> Grant | None:
         """What a caller of before may do now."""
+
+    async def lasts(self, token: str | None) -> float:
+        """Until when an access token (its digest) holds, seconds since 1970: 0 where it does not, inf for none."""
+
+    def hear(self, heard: Hears, types: Sequence[str], kinds: Sequence[str]) -> object:
+        """Be told of what is committed, by whatever process: as `Follower.subscribe`."""
 
     async def exchange(self, request: Request, grant: Grant, base: str = "") -> Response:
         """What the caller of `grant` is answered."""

@@ -51,7 +51,7 @@ from fhir_server.subscriptions.owners import owner
 
 #: Headers of a channel, and characters of each.
 MOST_HEADERS, LONGEST_HEADER = 20, 8_192
-_CHANNELS = ("rest-hook", "email")
+_CHANNELS = ("rest-hook", "websocket", "email")
 #: Extension of a topic's channel → its least and greatest value: seconds, seconds, events.
 _BOUNDS = ((HEARTBEAT, 5, 86_400), (TIMEOUT, 0, 3_600), (MAX_COUNT, 1, 100))
 _HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?::[ \t]*([\t\x20-\x7e\x80-\xff]*))?").fullmatch
@@ -67,7 +67,7 @@ async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[st
     if context.repository.grant == ENGINE:
         return []
     issues = [*_wrong(tree), *_wrong_channel(tree.get("channel") or {}), *_wrong_criteria(context, tree)]
-    issues += _wrong_topic(tree)
+    issues += [*_wrong_topic(tree), *_wrong_socket(tree)]
     if not issues and tree["channel"]["type"] == "rest-hook":
         issues += await _wrong_endpoint(tree["channel"], context)
     return issues
@@ -139,6 +139,18 @@ def _wrong_topic(tree: Mapping[str, Any]) -> Iterator[Issue]:
         for value in extensions(channel, url):
             if not isinstance(value, int) or not least <= value <= most:
                 yield _said(f"{url.rpartition('/')[2]} is from {least} to {most}.", "channel.extension")
+
+
+def _wrong_socket(tree: Mapping[str, Any]) -> Iterator[Issue]:
+    """What is not sent by websocket."""
+    channel = tree.get("channel") or {}
+    if channel.get("type") != "websocket":
+        return
+    if channel.get("header"):
+        yield _said("A socket is opened by its client: no headers are sent.", "channel.header", "not-supported")
+    if channel.get("payload") is not None and not topic_of(tree):
+        words = "By websocket R4 tells that there is something (ping): a payload is of topics."
+        yield _said(words, "channel.payload", "not-supported")
 
 
 async def _wrong_endpoint(channel: Mapping[str, Any], context: Context) -> list[Issue]:

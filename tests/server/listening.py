@@ -14,10 +14,15 @@ from fhir_server.http.connection_limits import STATE, Door, door
 from fhir_server.http.protocol import Connection
 from fhir_server.settings import Settings
 
+#: Without websockets.
+NONE: dict[str, Any] = {"ws": "none"}
+
 
 @asynccontextmanager
-async def listening(app: Any, settings: Settings, at: Door | None = None) -> AsyncIterator[int]:
-    """The port on which `app` is served with the limits of `settings`."""
+async def listening(
+    app: Any, settings: Settings, at: Door | None = None, sockets: dict[str, Any] | None = None
+) -> AsyncIterator[int]:
+    """The port on which `app` is served with the limits of `settings`; `sockets` says how uvicorn serves websockets."""
     opened = at or door(settings)
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
@@ -32,7 +37,7 @@ async def listening(app: Any, settings: Settings, at: Door | None = None) -> Asy
 
     idle: Any = settings.idle_seconds
     config = uvicorn.Config(
-        served, port=0, http=Connection, ws="none", lifespan="on", log_config=None, timeout_keep_alive=idle
+        served, port=0, http=Connection, lifespan="on", log_config=None, timeout_keep_alive=idle, **(sockets or NONE)
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())

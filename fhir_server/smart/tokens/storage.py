@@ -336,7 +336,18 @@ class Tokens:
 
     async def access(self, token: str) -> Access | None:
         """The access token's data; None when it has expired, was revoked or its authorization has ended."""
-        found = await self._records.get("access", digest(token))
+        return await self._access(digest(token))
+
+    async def lasts(self, key: str) -> float:
+        """Until when the access token of that digest holds, in seconds since 1970; 0 when it does not."""
+        kept = await self._access(key)
+        family = await self.family(kept.family) if kept is not None and kept.family is not None else None
+        if kept is None:
+            return 0.0
+        return float(min(kept.expires, family.until) if family is not None and family.until else kept.expires)
+
+    async def _access(self, key: str) -> Access | None:
+        found = await self._records.get("access", key)
         kept = None if found is None else msgspec.json.decode(found, type=Access)
         if kept is None or kept.expires <= time.time():
             return None

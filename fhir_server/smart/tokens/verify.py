@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_server.access import scopes
 from fhir_server.access.grant import Grant, Held, Purpose
@@ -23,6 +23,7 @@ from fhir_server.smart.bearer import bearer, scheme
 from fhir_server.smart.clients.registered import Client, Clients
 from fhir_server.smart.people.accounts import Account, Accounts, acts_for
 from fhir_server.smart.people.person import Person
+from fhir_server.smart.secret import digest
 from fhir_server.smart.tokens.held_scopes import HeldScopes
 from fhir_server.smart.tokens.storage import Access, Tokens
 
@@ -137,7 +138,8 @@ class Verifier:
         client = await self._clients.get(access.client)
         if client is None or client.status != "active":
             raise _refusal(base, "invalid_token")
-        return _until(client, *await self._grant(client, access, base))
+        grant, ends = await self._grant(client, access, base)
+        return _until(client, replace(grant, token=digest(token)), ends)
 
     async def _grant(self, client: Client, access: Access, base: str) -> tuple[Grant, float]:
         """Who the token's holder is, and when it ends, in seconds since 1970."""

@@ -11,6 +11,7 @@ _ENGINE = "fhir_server.subscriptions"
 
 SUBSCRIPTIONS = Service(
     "subscriptions",
+    opens=f"{_ENGINE}.sockets.hub:opened",
     rules=owners.RULES,
     steps=(
         Step(
@@ -28,6 +29,7 @@ SUBSCRIPTIONS = Service(
     operations={
         "backport-subscription-status": f"{_ENGINE}.operations:status",
         "backport-subscription-events": f"{_ENGINE}.operations:events",
+        "backport-subscription-get-ws-binding-token": f"{_ENGINE}.sockets.operations:binding_token",
     },
     attends="fhir_server.space.subscriptions.attending:attend",
 )

@@ -252,6 +252,7 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     # Of the caller's own subscriptions: tests/subscriptions judges what they tell.
     "backport-subscription-status": (get("Subscription/$status"),),
     "backport-subscription-events": (),
+    "backport-subscription-get-ws-binding-token": (post("Subscription/$get-ws-binding-token"),),
     "Appointment-remind": (),
     "Appointment-reminders": (),
     "Patient-calendar-address": (post("Patient/a/$calendar-address?action=show"),),
