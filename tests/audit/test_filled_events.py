@@ -19,7 +19,7 @@ from fhir_server.access.repository import Repository
 from fhir_server.access.touched import Touched
 from fhir_server.app import House, opened
 from fhir_server.audit.exchanges import exchange_event
-from fhir_server.audit.filled_events import exchange_puts
+from fhir_server.audit.filled_events import MOST_THINGS, PLACE, exchange_puts
 from fhir_server.audit.recording import WITNESSED
 from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.fhir.json import PLACEHOLDER, instant, parse
@@ -52,6 +52,24 @@ TOUCHED: dict[str, dict[str, tuple[str, ...]]] = {
     "the patient": {"Patient/1/_history/3": ("Patient/1",)},
     "who reads": {"Practitioner/d/_history/1": ()},
     "two documents": {f"DocumentReference/{n}/_history/1": ("Patient/1",) for n in range(2)},
+    "two others": {f"DocumentReference/{'1' * n}/_history/{n}": ("Patient/1",) for n in (2, 1)},
+    "a lot": {f"{kind}/a/_history/1": ("Patient/1",) for kind in ("List", "DocumentReference", "Binary")},
+    "another lot": {f"{kind}/00b/_history/1": ("Patient/1",) for kind in ("List", "DocumentReference", "Binary")},
+    "a lot in another order": {f"{kind}/c/_history/1": ("Patient/1",) for kind in ("Binary", "List")},
+    "a lot that is nobody's": {f"{kind}/d/_history/2": () for kind in ("List", "DocumentReference")},
+    "a lot that supersedes": {
+        "List/e/_history/1": ("Patient/1",),
+        "DocumentReference/e/_history/1": ("Patient/1",),
+        "DocumentReference/f/_history/7": ("Patient/1",),
+    },
+    "documents and their patient": {
+        "DocumentReference/g/_history/1": ("Patient/1",),
+        "Patient/1/_history/3": ("Patient/1",),
+    },
+    "two versions": {f"DocumentReference/h/_history/{n}": ("Patient/1",) for n in (1, 2)},
+    "as many as there are places": {f"DocumentReference/{n}/_history/{n}": ("Patient/1",) for n in range(MOST_THINGS)},
+    "one more": {f"DocumentReference/{n}/_history/{n}": ("Patient/1",) for n in range(MOST_THINGS + 1)},
+    "several patients'": {f"DocumentReference/{n}/_history/1": (f"Patient/{n % 2}",) for n in range(5)},
     "a document and more": {"DocumentReference/3/_history/1": ("Patient/1",), "List/3/_history/1": ("Patient/1",)},
     "nothing": {},
 }
@@ -106,6 +124,28 @@ async def test_what_is_filled_in_is_what_would_be_made(house: House, who: str, i
             made = Index((*found.words, Word(WITNESSED, "1")), found.spans, found.narrative, found.content)
             assert rows(put.index) == rows(made)
             assert len(put.index.words) == len(set(put.index.words))
+
+
+#: What was touched before, and after → how often an event was made that others are filled into.
+FORMS = {
+    ("a document", "another document"): 1,
+    ("two documents", "two others"): 1,
+    ("a lot", "another lot"): 1,
+    ("a lot", "a lot that is nobody's"): 2,
+    ("a lot", "a document"): 2,
+    ("as many as there are places", "as many as there are places"): 1,
+    ("one more", "one more"): 0,
+    ("two versions", "documents and their patient"): 0,
+    ("several patients'", "several patients'"): 2,
+}
+
+
+@pytest.mark.parametrize("what", FORMS)
+async def test_one_is_made_for_all_that_are_alike(house: House, what: tuple[str, str]) -> None:
+    repository = seen_by(house, *GRANTS["software"])
+    for one in what:
+        assert list(exchange_puts(repository, touched(one), "transaction", None, 200, BASE))
+    assert len(repository.registry.compiled.get(PLACE, ())) == FORMS[what]
 
 
 async def test_each_has_its_own_id_and_instant(house: House) -> None:
