@@ -33,17 +33,25 @@ def addresses(request: Request, base_url: str) -> Addresses:
 
 async def form(request: Request) -> list[tuple[str, str]] | None:
     """The pairs of a form; None when the body is not one, or too large."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+    body = await body_of(request, FORM)
+    if body is None:
+        return None
+    try:
+        return parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        return None
+
+
+async def body_of(request: Request, kind: str) -> bytes | None:
+    """The body, of that media type; None when it is of another, or too large."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
         return None
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > LARGEST:
             return None
-    try:
-        return parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError:
-        return None
+    return body
 
 
 def router(authorization: Authorization) -> APIRouter:

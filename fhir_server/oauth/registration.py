@@ -10,15 +10,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from fhir_server.fhir.outcome import Unauthorized
-from fhir_server.oauth.endpoints import addresses, refused
+from fhir_server.oauth.endpoints import addresses, body_of, refused
 from fhir_server.smart.authorization import Authorization
 from fhir_server.smart.bearer import bearer
 
 if TYPE_CHECKING:
     from fhir_server.smart.registration import Outcome, Registrant, Registration
 
-#: The largest registration, in bytes.
-LARGEST = 64 * 1024
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 Handled = Callable[[Authorization, "Registration", Request, "Registrant"], Awaitable[Response]]
@@ -86,13 +84,9 @@ def _asked(authorization: Authorization, handled: Handled) -> Callable[[Request]
 
 async def _object(request: Request) -> dict[str, Any] | None:
     """The JSON object of the body; None when it is none, or too large."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    body = await body_of(request, "application/json")
+    if body is None:
         return None
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST:
-            return None
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):

@@ -39,7 +39,9 @@ def terminology(base: Path, seconds: float) -> Iterator[str]:
         for name, requests in asked.items():
             found = measure(port, requests, 1, seconds, server)
             rows.append((name, f"{found.p50:.1f} ms", f"{found.p99:.1f} ms", told(found.cpu)))
-        rows.append((f"resident memory after that (as started: {empty:.0f} MB)", f"{resident(server):.0f} MB", "", ""))
+        rows.append(
+            ("resident memory before it, then after all that", f"{empty:.0f} MB, {resident(server):.0f} MB", "", "")
+        )
     yield table((f"{CONCEPTS:,} concepts", "median", "p99", "server CPU"), rows)
 
 
