@@ -32,7 +32,7 @@ async def bring(guest: Guest[Surroundings]) -> Response:
     asking = of_patient(guest)
     if asking is None:
         return guest.nothing()
-    body = guest.files.get("file", ("", b""))[1]
+    body = guest.file("file")[1]
     wrong = "file" if not body else "large" if len(body) > LARGEST else ""
     if wrong:
         return await _page(guest, wrong, status=400)
