@@ -1,6 +1,7 @@
 """The one thread that writes: it drains a queue of callers into one transaction, commits, and answers them together.
 
 Group commit: while one transaction is made durable the next callers gather, so the disk is asked once for all of them.
+Who comes in the same turn of an event loop is handed over together: else the first would be a transaction alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -72,7 +73,11 @@ class Writer:
         self._names = names
         self._judge = judge
         self._max_pending = max_pending
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._turns: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        self._handing = threading.Lock()
+        self._handed = self._taken = 0
+        self._ended = False
         self._swept = time.monotonic()
         self._closed = False
         self._outstanding = 0
@@ -97,22 +102,43 @@ class Writer:
     @property
     def pending(self) -> int:
         """How many jobs wait."""
-        return self._jobs.qsize()
+        return self._handed - self._taken + sum(map(len, tuple(self._turns.values())))
 
     def close(self) -> None:
         """Finish what was accepted, then end the thread."""
         self._closed = True
-        self._jobs.put(None)
+        for loop in tuple(self._turns):
+            self._hand_over(loop)
+        with self._handing:
+            self._ended = True
+            self._jobs.put(None)
         self._thread.join()
         self._turnstile.close()
 
     def _submit(self, job: Job) -> asyncio.Future[Any]:
         if self._closed:
             raise Unavailable("The server is stopping.", headers={"Retry-After": "5"})
-        if self._jobs.qsize() >= self._max_pending:
+        if self.pending >= self._max_pending:
             raise Unavailable("Too many writes are waiting for the store.", headers={"Retry-After": "1"})
-        self._jobs.put(job)
+        together = self._turns.get(job.loop)
+        if together is None:
+            self._turns[job.loop] = [job]
+            job.loop.call_soon(self._hand_over, job.loop)
+        else:
+            together.append(job)
         return job.future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the thread what came in one turn of an event loop, no more at once than one transaction takes."""
+        # Also from the thread that closes, which may be about to end what takes them.
+        with self._handing:
+            for some in _shared_out(self._turns.pop(loop, [])):
+                self._handed += len(some)
+                if self._ended:
+                    _fail(some, Unavailable("The server is stopping.", headers={"Retry-After": "5"}))
+                    _deliver(some)
+                else:
+                    self._jobs.put(some)
 
     def _run(self) -> None:
         going = True
@@ -130,17 +156,18 @@ class Writer:
                 looked = True
             self._sweep()
 
-    def _gather(self, job: Job | None) -> tuple[list[Job], bool]:
+    def _gather(self, some: list[Job] | None) -> tuple[list[Job], bool]:
         """The jobs of the next transaction, and whether more may follow."""
         jobs: list[Job] = []
         size = 0
-        while job is not None:
-            jobs.append(job)
-            size += len(job.writes) + 1
+        while some is not None:
+            self._taken += len(some)
+            jobs += some
+            size += sum(len(job.writes) + 1 for job in some)
             if size >= _FULL:
                 return jobs, True
             try:
-                job = self._jobs.get_nowait()
+                some = self._jobs.get_nowait()
             except Empty:
                 return jobs, True
         return jobs, False
@@ -225,6 +252,20 @@ class Writer:
                 (time.time(),),
             )
             pruned(self._connection)
+
+
+def _shared_out(jobs: list[Job]) -> Iterator[list[Job]]:
+    """Jobs in the same order, as many together as one transaction takes."""
+    some: list[Job] = []
+    size = 0
+    for job in jobs:
+        some.append(job)
+        size += len(job.writes) + 1
+        if size >= _FULL:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _index(batch: Batch, _: apsw.Connection) -> None:
