@@ -142,7 +142,7 @@ class House:
         """What was committed of some types after a position, by any process; None: from now on, so nothing yet."""
         return await self.engine.store.changes(after, types)
 
-    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], tuple[str, str]]]) -> Whom:
         """Whose resources of a type, and records of some kinds, are written from now on, by whatever process."""
         return Whom(self.follower, partial(self.engine.store.vread_many, want="bare"), type, kinds)
 

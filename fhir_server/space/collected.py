@@ -53,7 +53,7 @@ class Server(Protocol):
     async def changes(self, after: Position | None, types: Sequence[str]) -> Changes:
         """What was committed of some types after a position."""
 
-    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], tuple[str, str]]]) -> Whom:
         """Whose resources of a type, and records of some kinds, were written."""
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:
@@ -131,7 +131,7 @@ class Services:
         """What was committed of some types after a position, by any process; None: from now on."""
         return await self._server.changes(after, types)
 
-    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], tuple[str, str]]]) -> Whom:
         """Whose resources of a type, and records of some kinds, were written by whatever process."""
         return self._server.whom(type, kinds)
 

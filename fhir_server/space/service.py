@@ -59,7 +59,7 @@ class Surroundings(Protocol):
         Whoever keeps `Changes.position` and goes on from there misses nothing and meets nothing twice: `Store.changes`.
         """
 
-    def whom(self, type: str, kinds: Mapping[str, Callable[[str], str]]) -> Whom:
+    def whom(self, type: str, kinds: Mapping[str, Callable[[str], tuple[str, str]]]) -> Whom:
         """Whose resources of a type, and records of some kinds, were written by whatever process: as `Whom`."""
 
     def repository(self, grant: Grant = OPEN, base: str = "") -> Repository:

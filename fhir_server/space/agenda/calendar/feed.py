@@ -10,7 +10,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dateutil.relativedelta import relativedelta
@@ -20,28 +19,20 @@ from fhir_server.access.touched import Touched, owners
 from fhir_server.fhir.version import VERSION
 from fhir_server.space.agenda.calendar.addresses import Shown
 from fhir_server.space.agenda.calendar.events import CANCELLED, each
-from fhir_server.space.agenda.calendar.remembered import Feed, Place, Remembered
-from fhir_server.space.agenda.reminders.keeping import CHOSEN, Reminders, whose
+from fhir_server.space.agenda.calendar.remembered import Entry, Feed, Known, Outdated, Place, Remembered
+from fhir_server.space.agenda.reminders.keeping import CHOSEN, Reminders, about
 from fhir_server.space.paris import PARIS
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import NOTHING, Filter, Id, Not, Range, Refers, Token, both, either
-from fhir_server.store.protocol import Page, Version, Want
+from fhir_server.store.protocol import Version, Want
 from fhir_server.work.beside import aside
 
 #: Months before today and after it that are in a calendar, and events, the latest written first.
 BACK, AHEAD, MOST = 3, 18, 2_000
 #: Days after which what was cancelled is left out.
 CANCELLED_DAYS = 30
-#: Events that a worker remembers; how many it writes itself, rather than in the process beside it; and of how many new
-#: ones the bodies are read apart from what is known.
-REMEMBERED, MANY, FEW = 20_000, 500, 50
-
-
-class _Event(NamedTuple):
-    """What was written of one version: its lines, and the patients whom the version is about."""
-
-    lines: bytes
-    about: tuple[str, ...]
+#: Events that a worker remembers, and how many it writes itself, rather than in the process beside it.
+REMEMBERED, MANY = 20_000, 500
 
 
 class Calendars:
@@ -54,62 +45,78 @@ class Calendars:
     def __init__(self, around: Surroundings) -> None:
         """Nothing is remembered yet."""
         self.around = around
-        self._written: OrderedDict[tuple[str, int, Shown], _Event] = OrderedDict()
-        self._remembered = Remembered(around.whom("Appointment", {CHOSEN: whose}))
+        self._written: OrderedDict[tuple[str, int, Shown], Entry] = OrderedDict()
+        self._remembered = Remembered(around.whom("Appointment", {CHOSEN: about}))
 
     async def feed(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> Feed:
         """The calendar of a patient (id), as the caller of `seen` may see it."""
         place = _place(seen, patient, shown, now)
-        known = await self._remembered.get(place)
-        if isinstance(known, Feed):
-            made = known
-        else:
-            with self._remembered.making(place) as making, seen.touched.rehearsing():
-                made = await self._made(seen, place)
-                await self._remembered.keep(place, made, making)
+        found = await self._now(seen, place, await self._remembered.get(place))
         # What is given is traced, wherever it was read.
         if seen.touched.noting:
-            seen.touched.take(made.touched)
-        return made
+            seen.touched.take(found.touched)
+        return found
 
     async def tag(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> str:
         """The entity-tag of `feed`, for less: what is unchanged since it was last asked for is not read."""
         place = _place(seen, patient, shown, now)
         known = await self._remembered.get(place)
+        if isinstance(known, str):
+            return known
         if known is not None:
-            return known.tag if isinstance(known, Feed) else known
+            return (await self._now(seen, place, known)).tag
         with self._remembered.making(place) as making:
-            versions = await _versions(seen, place, "head")
-            made = _tag(versions, await self._told(versions, place), place.host)
+            versions = await _versions(seen, place.where, "head")
+            told = await self._told(versions, place)
+            made = _tag([_said(*one) for one in zip(versions, told, strict=True)], place.host)
+            await self._remembered.keep(place, made, making)
+        return made
+
+    async def _now(self, seen: Repository, place: Place, known: Known | None) -> Feed:
+        """The calendar as it is, by what is known of it."""
+        if isinstance(known, Feed):
+            return known
+        with self._remembered.making(place) as making, seen.touched.rehearsing():
+            if isinstance(known, Outdated) and len(known.feed.entries) + len(known.ids) <= MOST:
+                made = await self._renewed(seen, place, known)
+            else:
+                made = await self._made(seen, place)
             await self._remembered.keep(place, made, making)
         return made
 
     async def _made(self, seen: Repository, place: Place) -> Feed:
-        versions = await _versions(seen, place, "head")
+        """All of it, of what was written before where that is enough."""
+        versions = await _versions(seen, place.where, "head")
         told = await self._told(versions, place)
-        new = [v for v, how in zip(versions, told, strict=True) if (v.id, v.version, how) not in self._written]
-        whole = await _bodies(seen, new)
-        if whole is None:
-            versions = await _versions(seen, place, "body")
-            told, whole = await self._told(versions, place), {}
-        events = await self._events([whole.get(one.id, one) for one in versions], told, place.host)
-        last = max((one.at for one in versions), default=None)
-        lines = tuple([one.lines for one in events])
-        return Feed(_tag(versions, told, place.host), last, lines, _touched(versions, events))
+        if any((v.id, v.version, how) not in self._written for v, how in zip(versions, told, strict=True)):
+            versions = await _versions(seen, place.where, "body")
+            told = await self._told(versions, place)
+        return _feed(await self._entries(versions, told, place.host), place.host)
 
-    async def _events(self, versions: Sequence[Version], told: Sequence[Shown], host: str) -> list[_Event]:
+    async def _renewed(self, seen: Repository, place: Place, before: Outdated) -> Feed:
+        """What was written since is looked for, and all else is as it was."""
+        versions = await _versions(seen, both(place.where, Id(tuple(sorted(before.ids)))), "body")
+        found = await self._entries(versions, await self._told(versions, place), place.host)
+        left = [one for one in before.feed.entries if one.id not in before.ids]
+        return _feed(sorted((*left, *found), key=lambda one: one.id), place.host)
+
+    async def _entries(self, versions: Sequence[Version], told: Sequence[Shown], host: str) -> list[Entry]:
         """The event of each version, same order; those are written that were not written before."""
         keys = [(one.id, one.version, how) for one, how in zip(versions, told, strict=True)]
-        known = [self._written.get(key) for key in keys]
-        lacking = [n for n, event in enumerate(known) if event is None]
+        lacking = [n for n, key in enumerate(keys) if key not in self._written]
         some = [(versions[n], told[n]) for n in lacking]
         asked = [(one.body, one.at, one.version, f"{one.id}@{host}", how) for one, how in some]
         lines = each(asked) if len(asked) <= MANY else await aside(each, asked)
-        about = [owners(one.type, one.id, one.own) for one, _ in some]
-        made = [_Event(*both_of) for both_of in zip(lines, about, strict=True)]
-        self._remember([keys[n] for n in lacking], made)
-        further = iter(made)
-        return [next(further) if event is None else event for event in known]
+        made = [
+            Entry(one.id, one.version, one.at, _said(one, how), text, owners(one.type, one.id, one.own))
+            for (one, how), text in zip(some, lines, strict=True)
+        ]
+        further = dict(zip(lacking, made, strict=True))
+        entries = [further[n] if n in further else self._written[key] for n, key in enumerate(keys)]
+        self._written.update(zip([keys[n] for n in lacking], made, strict=True))
+        while len(self._written) > REMEMBERED:
+            self._written.popitem(last=False)
+        return entries
 
     async def _told(self, versions: Sequence[Version], place: Place) -> list[Shown]:
         """What is told of each: with the reminders that the patient's side chose for it."""
@@ -117,11 +124,6 @@ class Calendars:
         chosen, shown = await reminders.chosen_by(place.patient), place.shown
         told = {id: Shown(shown.content, tuple(sorted({*shown.alarms, *minutes}))) for id, minutes in chosen.items()}
         return [told.get(one.id, shown) for one in versions]
-
-    def _remember(self, keys: Sequence[tuple[str, int, Shown]], made: Sequence[_Event]) -> None:
-        self._written.update(zip(keys, made, strict=True))
-        while len(self._written) > REMEMBERED:
-            self._written.popitem(last=False)
 
 
 def opened(around: Surroundings) -> Calendars:
@@ -143,34 +145,25 @@ def _place(seen: Repository, patient: str, shown: Shown, now: datetime) -> Place
 _DEAD: Filter = either([Token("status", one) for one in CANCELLED])
 
 
-async def _versions(seen: Repository, place: Place, want: Want) -> list[Version]:
+async def _versions(seen: Repository, where: Filter, want: Want) -> list[Version]:
     """What is in the calendar; by id, so that it is the same however it was found."""
-    page = await seen.find({"Appointment": place.where}, count=MOST, want=want)
+    page = await seen.find({"Appointment": where}, count=MOST, want=want)
     return sorted(page.versions, key=lambda one: one.id)
 
 
-async def _bodies(seen: Repository, new: Sequence[Version]) -> dict[str, Version] | None:
-    """Versions whose heads are known, whole, by id; None where all are better read as of one moment."""
-    if len(new) > FEW:
-        return None
-    page = await seen.find({"Appointment": Id(tuple(one.id for one in new))}, count=FEW) if new else Page(())
-    found = {one.id: one for one in page.versions}
-    # One may have been written anew since.
-    return found if all(one.id in found and found[one.id].version == one.version for one in new) else None
+def _feed(entries: Sequence[Entry], host: str) -> Feed:
+    touched = Touched(True)
+    touched.objects = {f"Appointment/{one.id}/_history/{one.version}": one.about for one in entries}
+    touched.patients = dict.fromkeys(name for one in entries for name in one.about)
+    return Feed(tuple(entries), _tag([one.said for one in entries], host), touched)
 
 
-def _touched(versions: Sequence[Version], events: Sequence[_Event]) -> Touched:
-    """What is given with these events, for traces."""
-    found = Touched(True)
-    named = zip(versions, events, strict=True)
-    found.objects = {f"{v.type}/{v.id}/_history/{v.version}": event.about for v, event in named}
-    found.patients = dict.fromkeys(one for event in events for one in event.about)
-    return found
+def _said(version: Version, told: Shown) -> str:
+    return f"{version.id}/{version.version}/{version.at}/{told.content}/{told.alarms}"
 
 
-def _tag(versions: Sequence[Version], told: Sequence[Shown], host: str) -> str:
+def _tag(each_said: Sequence[str], host: str) -> str:
     """RFC 9110 §8.8.1: strong, since what it is made of says every byte."""
-    each_said = (f"{v.id}/{v.version}/{v.at}/{how.content}/{how.alarms}" for v, how in zip(versions, told, strict=True))
     said = [VERSION, host, *each_said]
     return f'"{hashlib.sha256(chr(10).join(said).encode()).hexdigest()[:32]}"'
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fhir_server.access.touched import Touched
-from fhir_server.changes.whom import Whom
+from fhir_server.changes.whom import About, Whom
 from fhir_server.space.agenda.calendar.addresses import Shown
 from fhir_server.space.agenda.calendar.envelope import calendar
 from fhir_server.store.filters import Filter
@@ -22,6 +22,8 @@ from fhir_server.store.matching import has_links
 
 #: Calendars that a worker remembers, and events that are in them together.
 MOST, EVENTS = 5_000, 50_000
+#: Appointments that may have been written since for the others to be taken as they were.
+FEW = 50
 
 
 class Place(NamedTuple):
@@ -42,26 +44,59 @@ class Place(NamedTuple):
     host: str
 
 
+class Entry(NamedTuple):
+    """One version of an appointment in a calendar.
+
+    Attributes:
+        id, version, at: of the version.
+        said: all that its lines are made of.
+        lines: of RFC 5545.
+        about: the patients whom it is about: "Patient/1".
+    """
+
+    id: str
+    version: int
+    at: int
+    said: str
+    lines: bytes
+    about: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """A calendar.
 
     Attributes:
+        entries: by id, so that it is the same however they were found.
         tag: its entity-tag, as headers have it.
-        at: when something of it was last written, in ms since 1970 UTC; None where it is empty.
-        events: in lines of RFC 5545.
         touched: what is given with it, for the traces of whoever is given it.
     """
 
+    entries: tuple[Entry, ...]
     tag: str
-    at: int | None
-    events: tuple[bytes, ...]
     touched: Touched
+
+    @property
+    def at(self) -> int | None:
+        """When something of it was last written, in ms since 1970 UTC; None where it is empty."""
+        return max((one.at for one in self.entries), default=None)
 
     @property
     def body(self) -> bytes:
         """All of it, in lines of RFC 5545."""
-        return calendar(self.events)
+        return calendar(one.lines for one in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A calendar as it was before some appointments (ids) were written, or reminders of them chosen."""
+
+    feed: Feed
+    ids: frozenset[str]
+
+
+#: What is remembered: a calendar, an entity-tag alone, or what was so before.
+Known = str | Feed | Outdated
 
 
 @dataclass(eq=False, slots=True)
@@ -79,13 +114,13 @@ class Remembered:
         """`whom` says whose appointments and reminders were written."""
         self._whom = whom
         self._most, self._most_events = most, events
-        self._known: OrderedDict[Place, str | Feed] = OrderedDict()
+        self._known: OrderedDict[Place, Known] = OrderedDict()
         self._of: dict[str, set[Place]] = {}
         self._making: set[Making] = set()
         self._events = 0
 
-    async def get(self, place: Place) -> str | Feed | None:
-        """The calendar, or its entity-tag alone; None where neither is known.
+    async def get(self, place: Place) -> Known | None:
+        """The calendar, its entity-tag alone, or how it was before; None where nothing is known.
 
         Raises:
             FhirError: the store cannot be read, so that nothing that is remembered counts.
@@ -121,12 +156,22 @@ class Remembered:
         while len(self._known) > self._most or self._events > self._most_events:
             self._drop(next(iter(self._known)))
 
-    def _forget(self, patients: frozenset[str] | None) -> None:
+    def _forget(self, written: About) -> None:
         for made in self._making:
-            made.overtaken = made.overtaken or patients is None or made.patient in patients
-        for patient in list(self._of) if patients is None else patients:
+            made.overtaken = made.overtaken or written is None or made.patient in written
+        for patient in list(self._of) if written is None else written:
             for place in list(self._of.get(patient, ())):
-                self._drop(place)
+                self._outdate(place, None if written is None else written[patient])
+
+    def _outdate(self, place: Place, ids: frozenset[str] | None) -> None:
+        known = self._known[place]
+        if isinstance(known, Outdated) and ids is not None:
+            ids = known.ids | ids
+        feed = known.feed if isinstance(known, Outdated) else known
+        if isinstance(feed, Feed) and ids is not None and len(ids) <= FEW:
+            self._known[place] = Outdated(feed, ids)
+        else:
+            self._drop(place)
 
     def _drop(self, place: Place) -> None:
         found = self._known.pop(place, None)
@@ -139,5 +184,6 @@ class Remembered:
             del self._of[place.patient]
 
 
-def _size(found: str | Feed) -> int:
-    return len(found.events) if isinstance(found, Feed) else 0
+def _size(found: Known) -> int:
+    feed = found.feed if isinstance(found, Outdated) else found
+    return len(feed.entries) if isinstance(feed, Feed) else 0

@@ -169,9 +169,10 @@ def opened(around: Surroundings) -> Reminders:
     return Reminders(around)
 
 
-def whose(key: str) -> str:
-    """The patient (id) of a record of the kind `CHOSEN`, by its key."""
-    return key.rpartition("\n")[2]
+def about(key: str) -> tuple[str, str]:
+    """The patient and the appointment (ids) of a record of the kind `CHOSEN`, by its key."""
+    appointment, _, patient = key.rpartition("\n")
+    return patient, appointment
 
 
 def is_to_come(tree: Mapping[str, Any], patient: str, base: str) -> bool:
@@ -202,7 +203,7 @@ def _key(appointment: str, patient: str) -> str:
 
 def _row(key: str, lasts: float) -> Keep:
     """What leads from a patient to what they chose, under a key of the kind `CHOSEN`."""
-    return Keep(OF, f"{whose(key)}\n{key}", b"", lasts)
+    return Keep(OF, f"{about(key)[0]}\n{key}", b"", lasts)
 
 
 def _read(value: bytes | None) -> Chosen:

@@ -16,9 +16,10 @@ from fhir_server.access.touched import Touched
 from fhir_server.app import House, opened
 from fhir_server.changes.whom import Whom
 from fhir_server.settings import Settings
+from fhir_server.space.agenda.calendar import feed, remembered
 from fhir_server.space.agenda.calendar.addresses import Shown
 from fhir_server.space.agenda.calendar.feed import Calendars
-from fhir_server.space.agenda.calendar.remembered import Feed, Place, Remembered
+from fhir_server.space.agenda.calendar.remembered import Entry, Feed, Place, Remembered
 from fhir_server.store.filters import EVERYTHING, LinkedFrom
 from tests.server.people import a_person
 from tests.space.agenda.world import CALLERS, an_appointment, ask, peopled
@@ -88,9 +89,9 @@ async def calendar(house: House, grant: Grant = TRACED, patient: str = "a", fres
     made = Calendars(around) if fresh else around.service("agenda/calendar")
     seen = await around.seen_by(grant, BASE)
     tag = await made.tag(await around.seen_by(replace(grant, traced=False), BASE), patient, SHOWN, NOW)
-    feed: Feed = await made.feed(seen, patient, SHOWN, NOW)
-    assert feed.tag == tag
-    return feed
+    found: Feed = await made.feed(seen, patient, SHOWN, NOW)
+    assert found.tag == tag
+    return found
 
 
 Change = Callable[[House, str], Awaitable[object]]
@@ -149,7 +150,7 @@ async def test_who_may_see_less_is_given_less_of_the_same_patient(house: House) 
     stranger = replace(CALLERS["stranger"], traced=True)
     less = await calendar(house, stranger)
     assert less.tag == (await calendar(house, stranger, fresh=True)).tag
-    assert less.events != whole.events and (await calendar(house)).events == whole.events
+    assert less.body != whole.body and (await calendar(house)).body == whole.body
 
 
 async def test_what_another_worker_writes_is_heard_of(house: House, folder: Path) -> None:
@@ -195,6 +196,35 @@ def _export() -> Any:
     return Request("GET", ("Patient", "a", "$export-agenda"))
 
 
+@pytest.mark.parametrize("few", [0, 1, 2, 50])
+async def test_what_was_written_meanwhile_is_looked_for_alone_where_it_is_little(
+    house: House, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(remembered, "FEW", few)
+    ids = [await booked(house, 30 + n) for n in range(3)]
+    await calendar(house)
+    await changed(house, ids[0], **at(50))
+    await reminded(house, ids[0], 9)
+    assert (await ask(house, "doctor", "DELETE", f"Appointment/{ids[1]}")).status in (200, 204)
+    new = await booked(house, 34)
+    after, made = await calendar(house), await calendar(house, fresh=True)
+    assert (after.tag, after.body) == (made.tag, made.body)
+    there = [one.id for one in after.entries]
+    assert there == sorted(there) and new in there and ids[1] not in there
+
+
+async def test_the_most_that_a_calendar_has_are_the_latest_written(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await booked(house, 3)
+    before = await calendar(house)
+    monkeypatch.setattr(feed, "MOST", len(before.entries))
+    new = await booked(house, 4)
+    after, made = await calendar(house), await calendar(house, fresh=True)
+    assert (after.tag, len(after.entries)) == (made.tag, len(before.entries))
+    assert new in {one.id for one in after.entries}
+
+
 class _Quiet:
     """Nothing is ever written."""
 
@@ -209,7 +239,7 @@ def _remembered(most: int, events: int) -> Remembered:
 
 
 def _feed(tag: str, events: int) -> Feed:
-    return Feed(tag, None, (b"x",) * events, Touched(True))
+    return Feed((Entry("x", 1, 0, "", b"", ()),) * events, tag, Touched(True))
 
 
 #: What is kept one after the other (patient, events; None for a tag alone) → whose is left of 3 calendars and 5 events.
@@ -251,7 +281,7 @@ async def test_what_was_written_while_it_was_read_is_not_missed(house: House) ->
     with here.making(place) as making:
         await booked(house, 20)
         await here.keep(place, _feed("old", 1), making)
-    assert await here.get(place) is None
+    assert not isinstance(await here.get(place), Feed)
     await calendar(house)
     with here.making(place) as making:
         await booked(house, 21, participant=of("b"))
