@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from fhir_server.fhir.nos import nos
 from fhir_server.fhir.references import parse
-from fhir_server.subscriptions.model import extensions
 
 _GUIDE = "https://interop.esante.gouv.fr/ig/fhir/nde/StructureDefinition/"
 SUBSCRIPTION, DECLARATION, REQUEST = (
@@ -45,19 +44,25 @@ def kind(tree: Tree) -> Kind | None:
         return "request"
     if DECLARATION in claimed:
         return "declaration"
-    if not extensions(tree, EVENT_TYPE):
+    if not values(tree, EVENT_TYPE):
         return None
     return "request" if tree.get("basedOn") else "declaration"
 
 
 def follows_events(tree: Tree) -> bool:
     """Whether a Subscription is one to the events of a person: it claims the profile, or names the person."""
-    return SUBSCRIPTION in _claimed(tree) or bool(extensions(tree, SUBJECT))
+    return SUBSCRIPTION in _claimed(tree) or bool(values(tree, SUBJECT))
 
 
 def said(tree: Tree, url: str) -> Any:
     """The value of the first extension of a resource, or an element, with a URL; None without one."""
-    return next(iter(extensions(tree, url)), None)
+    return next(iter(values(tree, url)), None)
+
+
+def values(tree: object, url: str) -> list[Any]:
+    """The values of the extensions with a URL; of what is not as its type says, those that are."""
+    rows = [one for one in dicts(tree.get("extension")) if one.get("url") == url] if isinstance(tree, dict) else []
+    return [value for one in rows for name, value in one.items() if name.startswith("value")]
 
 
 def event_types(tree: Tree) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ from fhir_server.space.events.model import (
     record,
     referred,
     said,
+    values,
 )
 from fhir_server.space.events.narrowing import start
 from fhir_server.space.events.rows import declared, named
@@ -39,7 +40,7 @@ from fhir_server.space.events.whom import whose
 from fhir_server.store.filters import Id, both
 from fhir_server.store.protocol import Version
 from fhir_server.subscriptions.criteria import type_of
-from fhir_server.subscriptions.model import ENGINE, ends, extensions, mailbox, topic_of
+from fhir_server.subscriptions.model import ENGINE, ends, mailbox, topic_of
 
 _TYPE = "Subscription"
 #: What each names once (the profile nde-subscription).
@@ -56,7 +57,7 @@ async def validate(context: Context, tree: dict[str, Any], profiles: Sequence[st
 
 def _wrong(tree: Mapping[str, Any]) -> Iterator[Issue]:
     for url in _ONCE:
-        if len(extensions(tree, url)) != 1:
+        if len(values(tree, url)) != 1:
             yield _issue(f"It says its {url.rpartition('/')[2]} once.", "extension", "required")
     for url in (SUBJECT, DECLARANT, SUBSCRIBER):
         if not isinstance(said(tree, url) or {}, dict):

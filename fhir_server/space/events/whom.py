@@ -13,10 +13,12 @@ from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.asking.query import condition
-from fhir_server.smart.people.matching import normalized
+from fhir_server.smart.people.matching import INS, normalized
 from fhir_server.space.events.model import Tree, dicts, referred, subject
 from fhir_server.store.filters import Filter, Id, either
 
+#: Of the identifiers that are said of somebody.
+_MOST_NUMBERS = 20
 #: More people than this with one sex, birth date and family name: nobody is chosen among them.
 _CANDIDATES = 50
 _SPECIAL = str.maketrans({one: f"\\{one}" for one in "\\,$|"})
@@ -34,14 +36,19 @@ async def whose(context: Context, tree: Tree) -> str:
     if who.get("resourceType", "Patient") != "Patient":
         return ""
     said = who or ({"identifier": [identifier]} if isinstance(identifier, dict) else {})
-    found = [one for one in await _candidates(context, own, said) if _agree(said, one)]
-    return f"Patient/{found[0]['id']}" if len(found) == 1 else ""
+    found = await _candidates(context, own, said)
+    # By numbers of several people it is about none of them; by traits about who has them all.
+    left = found if _numbers(said) else [one for one in found if _agree(said, one)]
+    return f"Patient/{left[0]['id']}" if len(left) == 1 and _agree(said, left[0]) else ""
 
 
 async def _candidates(context: Context, own: Repository, said: Mapping[str, Any]) -> list[dict[str, Any]]:
-    identifiers = [(str(one["system"]), str(one["value"])) for one in dicts(said.get("identifier")) if _names(one)]
-    if identifiers:
-        searches = [[("identifier", f"{system}|{value.translate(_SPECIAL)}")] for system, value in identifiers]
+    numbers = _numbers(said)
+    if len(numbers) > _MOST_NUMBERS:
+        return []
+    if numbers:
+        each = ((system.translate(_SPECIAL), value.translate(_SPECIAL)) for system, value in sorted(numbers))
+        searches = [[("identifier", f"{system}|{value}")] for system, value in each]
     else:
         name, born, sex = _name(said), str(said.get("birthDate", "")), str(said.get("gender", ""))
         if not (name.get("family") and name.get("given") and len(born) == 10 and sex):
@@ -51,8 +58,14 @@ async def _candidates(context: Context, own: Repository, said: Mapping[str, Any]
     return await _patients(own, either([condition("Patient", one, context) for one in searches]))
 
 
-def _names(identifier: Mapping[str, Any]) -> bool:
-    return bool(identifier.get("system") and identifier.get("value")) and identifier.get("use") != "old"
+def _numbers(tree: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(system, value) of the identifiers of somebody that are in use."""
+    rows = (one for one in dicts(tree.get("identifier")) if one.get("use") != "old")
+    return {(str(one["system"]), str(one["value"])) for one in rows if one.get("system") and one.get("value")}
+
+
+def _ins(tree: Mapping[str, Any]) -> set[tuple[str, str]]:
+    return {one for one in _numbers(tree) if one[0] in INS}
 
 
 async def _patients(own: Repository, where: Filter) -> list[dict[str, Any]]:
@@ -61,16 +74,23 @@ async def _patients(own: Repository, where: Filter) -> list[dict[str, Any]]:
 
 
 def _agree(said: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Whether no trait that both say is another's: names as they are compared, the birth date, the sex."""
+    """Whether nothing that both say is another's: the INS, names as they are compared, the birth date, the sex."""
     name, names = _name(said), [*dicts(known.get("name"))]
     family = normalized(str(name.get("family", "")))
     given = _first(name.get("given"))
+    mine, theirs = _ins(said), _ins(known)
     return (
-        said.get("birthDate", known.get("birthDate")) == known.get("birthDate", said.get("birthDate"))
-        and said.get("gender", known.get("gender")) == known.get("gender", said.get("gender"))
+        (not mine or not theirs or bool(mine & theirs))
+        and _is_within(str(said.get("birthDate", "")), str(known.get("birthDate", "")))
+        and {said.get("gender"), known.get("gender")} != {"male", "female"}
         and (not family or not names or family in {normalized(str(one.get("family", ""))) for one in names})
         and (not given or not names or given in {_first(one.get("given")) for one in names})
     )
+
+
+def _is_within(day: str, other: str) -> bool:
+    """Whether of two dates, either of which may be a year, a month or nothing, one may be the other."""
+    return day.startswith(other) or other.startswith(day)
 
 
 def _name(tree: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -76,7 +76,13 @@ def _reached(address: str) -> list[Tree]:
 def _patient(id: str, n: int, born: str, **more: Any) -> Tree:
     name = {"use": "official", "family": f"Famille{id}", "given": ["Lou"]}
     tree = {"resourceType": "Patient", "id": id, "active": True, "birthDate": born, "gender": "female", "name": [name]}
-    return {**tree, "identifier": [{**INS, "value": f"28001{n:08d}"}], "telecom": _reached(f"{id}@exemple.fr"), **more}
+    local = {"system": "urn:local", "value": id}
+    return {
+        **tree,
+        "identifier": [{**INS, "value": f"28001{n:08d}"}, local],
+        "telecom": _reached(f"{id}@exemple.fr"),
+        **more,
+    }
 
 
 def _pro(id: str) -> Tree:

@@ -85,6 +85,9 @@ WHOM: dict[str, tuple[Any, bool]] = {
     "no INS, no birth date": (changed(changed(inside(), "identifier"), "birthDate"), False),
     "no INS, another given name": (changed(changed(inside(), "identifier"), "name.0.given.0", "Zoé"), False),
     "INS, another birth date": (changed(inside(), "birthDate", "2015-01-02"), False),
+    "INS, a year of birth": (changed(inside(), "birthDate", "2015"), True),
+    "INS, another year": (changed(inside(), "birthDate", "2014"), False),
+    "INS, an unknown sex": (changed(inside(), "gender", "unknown"), True),
     "INS, another sex": (changed(inside(), "gender", "male"), False),
     "INS, another name": (changed(inside(), "name.0.family", "Martin"), False),
     "INS, accents and case": (changed(inside(), "name.0.family", "FAMILLÉA"), True),
@@ -92,6 +95,14 @@ WHOM: dict[str, tuple[Any, bool]] = {
     "a local number, and no other": (inside(identifier=[{"system": "urn:ipp", "value": "1"}]), False),
     "an INS that ended": (changed(inside(), "identifier.0.use", "old"), True),
     "of a closed record": (inside("closed"), False),
+    "many numbers": (inside(identifier=[{**INS, "value": f"2800100000{n:03d}"} for n in range(21)]), False),
+    "numbers of two": (inside(identifier=[*inside()["identifier"], *inside("b")["identifier"]]), False),
+    "a local number, and another's INS": (
+        inside(identifier=[{"system": "urn:local", "value": "a"}, {**INS, "value": "2800199999999"}]),
+        False,
+    ),
+    "a local number alone": (inside(identifier=[{"system": "urn:local", "value": "a"}]), True),
+    "a number like a search": (inside(identifier=[{"system": "urn:x", "value": "1,urn:oid|2"}]), False),
     "nobody": ({"resourceType": "Patient", "id": "pat"}, False),
 }
 
@@ -189,6 +200,21 @@ async def test_other_requests_to_communicate_are_as_they_were(house: House) -> N
     tree = {"resourceType": "CommunicationRequest", "status": "draft", "subject": {"reference": "Patient/a"}}
     assert (await ask(house, "operator", "POST", "CommunicationRequest", tree)).status == 201
     assert (await ask(house, "patient", "POST", "CommunicationRequest", tree)).status == 201
+
+
+async def test_the_statement_says_what_is_served(house: House) -> None:
+    """NdE-GestionnaireDAbonnements, NdE-GestionnaireDeNotifications."""
+    statement = (await ask(house, "operator", "GET", "metadata")).json
+    managers = {one.rpartition("/")[2] for one in statement["instantiates"]}
+    assert {"NdE-GestionnaireDAbonnements", "NdE-GestionnaireDeNotifications"} <= managers
+    rows = {one["type"]: one for one in statement["rest"][0]["resource"]}
+    asked = {"Subscription": {"create", "update", "delete"}, "CommunicationRequest": {"create"}}
+    for type, profiles in {"Subscription": ["subscription"], "CommunicationRequest": ["eventdeclaration", "notificationrequest"]}.items():  # fmt: skip
+        assert {f"{GUIDE}nde-{one}" for one in profiles} <= {*rows[type]["supportedProfile"]}
+        assert asked[type] <= {one["code"] for one in rows[type]["interaction"]}
+    assert {"name": "event-type", "type": "token"}.items() <= next(
+        one for one in rows["CommunicationRequest"]["searchParam"] if one["name"] == "event-type"
+    ).items()
 
 
 async def test_what_happened_may_be_said_beside_when_it_was_declared(house: House) -> None:

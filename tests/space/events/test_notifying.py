@@ -27,6 +27,7 @@ from tests.space.events.people import (
     CLINIC,
     RESOURCES,
     SELVES,
+    TYPES,
     changed,
     dated,
     declaration,
@@ -122,6 +123,19 @@ async def test_a_declarant_without_an_identifier_is_told_by_name(space: Space) -
             last = await declared(space, lab, tree)
         await hook.until(1)
         assert [one.path.rpartition("/")[2] for one in hook.got] == [last["id"]]
+
+
+async def test_criteria_may_choose_the_person_by_identifier(space: Space) -> None:
+    """Flow 1: what the guide's page shows."""
+    lab = await space.backend_token()
+    ins = RESOURCES[0]["identifier"][0]
+    criteria = f"{TYPE}?subject.identifier={ins['system']}|{ins['value']}&event-type={TYPES}|DEM"
+    async with receiving() as hook:
+        tree = hooked(subscription("operator", code="DEM", criteria=criteria), hook.address)
+        await subscribed(space, lab, tree)
+        made = await declared(space, lab, declaration(code="DEM"))
+        await hook.until(1)
+        assert hook.got[0].path.endswith(made["id"])
 
 
 async def test_nothing_is_told_before_the_start(space: Space) -> None:
