@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fhir_server.app import House
     from fhir_server.http.application import Application
     from fhir_server.http.metrics import Gauge, Metrics
+    from fhir_server.site.home import Cast
     from fhir_server.site.rendering import Pages
     from fhir_server.site.service_pages import ServicePages
     from fhir_server.store.engine import Engine
@@ -126,7 +127,18 @@ def _routes(house: House, pages: Pages, counted: Metrics, looks: Sequence[Callab
         for one in looks:
             await one()
 
-    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers, look)
+    return assembled(pages, counted, house.settings.metrics_token.get_secret_value(), routers, look, _cast(house))
+
+
+def _cast(house: House) -> Cast:
+    """Whom a visitor may be: of a demonstration alone, where simulators let anyone be anyone."""
+    from fhir_server.site.home import nobody
+
+    if house.settings.open or not house.settings.simulators:
+        return nobody
+    from fhir_server.demo.playbill import players
+
+    return lambda: players(house.authorization.accounts)
 
 
 def _authorizing(house: House, pages: Pages) -> list[APIRouter]:

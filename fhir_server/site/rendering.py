@@ -5,7 +5,7 @@ RGAA 4.1, WCAG 2.1 AA: every page is whole without JavaScript and says its langu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -88,9 +88,10 @@ class Pages:
         headers = {**response.headers, "Content-Security-Policy": POLICY, "Content-Language": chosen}
         return replace(response, body=body.encode(), media_type="text/html; charset=utf-8", headers=headers)
 
-    def home(self, request: Request) -> str:
-        """The home page as HTML, with what to try in the language of the request."""
-        values = {"suggested": _SUGGESTED if self.settings.open else _PUBLIC, "fhir_version": FHIR_VERSION}
+    def home(self, request: Request, cast: Sequence[Any] = ()) -> str:
+        """The home page as HTML, with what to try in the language of the request; `cast` of a demonstration."""
+        suggested = _SUGGESTED if self.settings.open else _PUBLIC
+        values = {"suggested": suggested, "fhir_version": FHIR_VERSION, "cast": cast}
         return self.rendered("home.html", request, values)
 
     def rendered(

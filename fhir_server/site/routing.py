@@ -24,13 +24,22 @@ def assembled(
     token: str,
     routers: Iterable[APIRouter],
     look: Callable[[], Awaitable[None]] = metrics_access.nothing,
+    cast: home.Cast = home.nobody,
 ) -> FastAPI:
-    """The routes: pages for people, the reference, `/metrics` for `token` after a `look`, and `routers`."""
+    """The routes: pages for people, the reference, `/metrics` for `token` after a `look`, and `routers`.
+
+    The home page lists a `cast`, where somebody is of it.
+    """
     fastapi = FastAPI(title="FHIR server", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     for path in PROBES:
         # Front answers what may be asked of them; here stands what else they are asked: 405.
         fastapi.add_route(path, _nothing, methods=["GET"])
-    for one in (home.router(pages), api_reference.router(pages), *routers, metrics_access.router(counted, token, look)):
+    for one in (
+        home.router(pages, cast),
+        api_reference.router(pages),
+        *routers,
+        metrics_access.router(counted, token, look),
+    ):
         for route in one.routes:
             _add(fastapi, route)
     for kind in (FhirError, HTTPException, Exception):

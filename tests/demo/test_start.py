@@ -12,13 +12,16 @@ import pytest
 
 from fhir_server.app import House, opened
 from fhir_server.demo.cast import CAST
+from fhir_server.demo.playbill import TRIED
 from fhir_server.demo.software import SAMPLES
 from fhir_server.fhir.json import parse
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.registered import RecordedClients
+from fhir_server.smart.people.accounts import Account
 from fhir_server.store.filters import EVERYTHING
 from tests.demo.served import Demo
 from tests.server.command import run
+from tests.site.accessible import document
 
 
 def test_it_says_where_to_look_who_may_sign_in_and_how(demo: Demo) -> None:
@@ -26,6 +29,31 @@ def test_it_says_where_to_look_who_may_sign_in_and_how(demo: Demo) -> None:
         assert expected in demo.said
     assert demo.password == (demo.folder / "demo-password").read_text().strip()
     assert len(demo.said.splitlines()) < 30
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_its_home_page_says_who_is_who_and_what_to_try(demo: Demo, language: str) -> None:
+    answer = httpx.get(f"{demo.root}/", headers={"Accept": "text/html", "Accept-Language": language})
+    page = document(answer)
+    rows = [[" ".join(cell.text_content().split()) for cell in row] for row in page.xpath("//main//tbody/tr")]
+    assert [row[0] for row in rows] == [role.login for role in CAST]
+    assert rows[0][:2] == ["patient", "Gérard DUPONT, patient"]
+    assert {login: tries[("fr", "en").index(language)] for login, (_, tries) in TRIED.items()} == {
+        login: tries for login, _, tries in rows
+    }
+    for role, link in zip(CAST, page.xpath("//main//tbody//a/@href"), strict=True):
+        assert link == f"{demo.root}{role.page}"
+    assert demo.password not in answer.text
+
+
+async def test_no_other_server_has_a_cast(tmp_path: Path) -> None:
+    """Simulators alone make no demonstration: an account of somebody else under one of its logins is not of it."""
+    async with opened(Settings(data=tmp_path, simulators=True)) as house:
+        await house.authorization.accounts.add(Account("x", "patient", "Somebody", "Patient/other"))
+        transport = httpx.ASGITransport(house.served)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+            page = (await client.get("/")).text
+    assert "<h1>" in page and "Somebody" not in page and 'id="cast"' not in page
 
 
 @pytest.mark.parametrize("name", ["demo-password", "demo-key.json"])
