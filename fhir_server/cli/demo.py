@@ -9,6 +9,7 @@ import asyncio
 import os
 import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -157,6 +158,7 @@ async def _set_up(chosen: Settings, patients: int, root: str, origin: str) -> Po
     key, jwks = private_files.key(chosen.data)
     async with opened(chosen) as house:
         people = await _stage(house).set_up(origin, jwks, password, anew)
+        await _agendas(house)
     return Poster(root, origin, people, password, chosen.data, key, shlex.quote(_program()))
 
 
@@ -165,6 +167,13 @@ def _stage(house: House) -> Stage:
     from fhir_server.space.catalogue.opening import of
 
     return Stage(house.repository(), house.authorization, of(house.services).catalogue)
+
+
+async def _agendas(house: House) -> None:
+    from fhir_server.demo.agendas import prepare
+    from fhir_server.demo.cast import PATIENTS
+
+    await prepare(house.repository(), house.services.service("agenda"), PATIENTS, datetime.now(UTC))
 
 
 async def _has_patients(house: House) -> bool:

@@ -79,7 +79,7 @@ _HOSPITAL, _SPECIALIST = _role("s1-rol-1-15"), _role("s1-rol-1-7")
 #: What of the population the rest is made from.
 MODELS = (_HOSPITAL, _SPECIALIST)
 #: Patients whose record the cast shows.
-_PATIENTS = tuple(f"s1-pat-{number}" for number in (21, 24, 25, 26, 28, 31))
+PATIENTS = tuple(f"s1-pat-{number}" for number in (21, 24, 25, 26, 28, 31))
 _AGREED = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 _BORN, _PLACE = date(1968, 3, 14), "35238"
 
@@ -95,10 +95,10 @@ def additions(models: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any
         "specialty": own["specialty"],
     }
     # Who follows them is in their care team; these two they were asked by.
-    for patient in _PATIENTS:
+    for patient in PATIENTS:
         for professional in ("Practitioner/s1-pra-1-7", "Practitioner/s1-pra-1-24"):
             yield to_consent(Choice(patient, "authorised", professional, True, _AGREED, f"Patient/{patient}"))
-    yield from conversations(_PATIENTS)
+    yield from conversations(PATIENTS)
     for order, ward in enumerate(("s1-pat-28", "s1-pat-31"), 1):
         yield _caregiver(f"demo-rel-{order}", ward)
 

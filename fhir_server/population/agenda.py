@@ -23,6 +23,11 @@ REASONS = ("Consultation de suivi", "Première consultation", "Renouvellement", 
 SERVICES = "http://terminology.hl7.org/CodeSystem/service-type"
 CANCELLED = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 FREE_HOURS = (9, 10, 11, 14, 15, 16)
+#: Whom the free slot of each of these hours is for (TRE_R314, guide SAS): everybody, professionals, regulators; of the
+#: last nobody says so, and it is the professionals' own business.
+LABELS = (("PUBLIC",), ("PUBLIC", "SNP"), ("PRO",), ("PUBLIC",), ("SNP",), ())
+SLOT_LABELS = "https://mos.esante.gouv.fr/NOS/TRE_R314-TypeCreneau/FHIR/TRE-R314-TypeCreneau"
+AGGREGATED = "http://sas.fr/fhir/StructureDefinition/FrSlotAgregateur"
 
 
 def openings(world: World, district: District) -> Iterator[dict[str, Any]]:
@@ -30,10 +35,10 @@ def openings(world: World, district: District) -> Iterator[dict[str, Any]]:
     for order, professional in enumerate(district.with_agenda(), 1):
         yield _schedule(world, district, professional, order)
         for day in range(1, 4):
-            for hour in FREE_HOURS:
+            for hour, labels in zip(FREE_HOURS, LABELS, strict=True):
                 when = _coming(world.day, day)
                 id = world.id("slo", district.number, order, day, hour)
-                yield _slot(world, id, district, order, professional, when, hour, 0, "free")
+                yield _offered(_slot(world, id, district, order, professional, when, hour, 0, "free"), labels)
 
 
 def _coming(today: date, days: int) -> date:
@@ -101,6 +106,22 @@ def _slot(
         "start": instant(day, hour, minute),
         "end": instant(day, hour, minute + 20),
     }
+
+
+def _offered(slot: dict[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
+    """A free slot as platforms of access to care are offered it, where it has labels."""
+    if not labels:
+        return slot
+    said = {
+        "profile": [*slot["meta"]["profile"], AGGREGATED],
+        "security": [{"system": SLOT_LABELS, "code": one} for one in labels],
+    }
+    ways = {
+        "serviceType": [concept("http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB", "ambulatory")],
+        "appointmentType": concept("http://terminology.hl7.org/CodeSystem/v2-0276", "ROUTINE", "Routine appointment"),
+        "comment": "https://agenda.example/rdv",
+    }
+    return {**slot, "meta": said, **ways}
 
 
 def appointments(world: World, person: Person, district: District) -> Iterator[dict[str, Any]]:

@@ -64,6 +64,14 @@ RUN: dict[str, tuple[str, str]] = {
     ),
     "PATIENT_TOKEN=": ("closed", r'(?s)"received":.*"resourceType":"DocumentReference"'),
     "fhir=http://127.0.0.1:8080/fhir json=": ("open", r'^201\n409\n"status": ?"busy"'),
+    "AGENDA_TOKEN=": (
+        "closed",
+        r'(?s)"name":"reason".*"before".*"imported","valueInteger":4.*SUMMARY:Rendez-vous de santé',
+    ),
+    "fhir=http://127.0.0.1:8080/fhir\ndoctor=": (
+        "open",
+        r'(?s)"type": ?"searchset".*FrSlotAgregateur.*"PractitionerRole".*urn:oid:1.2.250.1.71.4.2.1',
+    ),
     # It files the document that it writes, and shows it.
     "curl -s -o /dev/null http://127.0.0.1:8080/fhir/Patient": (
         "open",
