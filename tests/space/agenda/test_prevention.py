@@ -57,6 +57,30 @@ async def test_a_child_has_twenty_examinations_three_of_them_with_a_certificate(
     assert [one.windows[0].low.years for one in dental] == [3, 6, 9, 12, 15, 18, 21, 24]
 
 
+#: A vaccination of grown people → at which ages it begins: edition 2025 of the calendar, as of 23 December 2025.
+GROWN: dict[str, list[int]] = {
+    "vac-hpv-15": [15],
+    "vac-menacwy-15": [15],
+    "vac-booster-25": [25],
+    "vac-booster-45": [45],
+    "vac-booster-65": [65, 75, 85, 95, 105],
+    "vac-influenza-65": [*range(65, 115)],
+    "vac-pneumococcus-65": [65],
+    "vac-zoster-65": [65],
+    "vac-rsv-75": [75],
+}
+
+
+async def test_vaccinations_go_on_through_life() -> None:
+    for gender in ("female", "male"):
+        found = all_of("1950-05-02", gender)
+        assert {code: [int(day[:4]) - 1950 for day in found[code]] for code in GROWN} == GROWN
+    sources = calendar.calendar(NOW).sources
+    for code in ("vac-mmr", *GROWN):
+        [item] = [one for one in calendar.calendar(NOW).items if one.code == code]
+        assert "édition 2025" in sources[item.source] or item.source == "meningococcus", code
+
+
 async def test_what_is_due_hangs_on_birth_and_sex_alone() -> None:
     woman, man = all_of("1972-02-29"), all_of("1972-02-29", "male")
     assert woman["screening-breast"][:2] == ["2022-02-28", "2024-02-28"] and len(woman["screening-breast"]) == 13
