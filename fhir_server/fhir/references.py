@@ -109,12 +109,14 @@ def walk_references(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]
         if isinstance(node, dict):
             if isinstance(node.get("reference"), str) and node.keys() <= _MEMBERS and not _education(path):
                 yield node, path
-            pending.extend((v, f"{path}.{k}") for k, v in reversed(node.items()) if isinstance(v, dict | list))
+            pending.extend((v, f"{path}.{k}") for k, v in reversed(node.items()) if isinstance(v, _NODES))
         else:
             rows = reversed(list(enumerate(node)))
-            pending.extend((v, f"{path}[{i}]") for i, v in rows if isinstance(v, dict | list))
+            pending.extend((v, f"{path}[{i}]") for i, v in rows if isinstance(v, _NODES))
 
 
+#: What has others inside it.
+_NODES = (dict, list)
 #: What a Reference may hold. `DetectedIssue.reference` and `Expression.reference` are URIs beside other members.
 _MEMBERS = frozenset("id extension reference _reference type _type identifier display _display".split())
 # Immunization.education may hold nothing but its `reference`, which is a URI too.

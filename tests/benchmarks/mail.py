@@ -1,4 +1,4 @@
-"""The mail gateway: mails of 20 KB a second, durable, beside the same SMTP server writing bare files; memory with large ones.
+"""The mail gateway: mails of 20 KB a second, durable, beside the same SMTP server into a Maildir; memory with large ones.
 
 Each mail is from a doctor to a patient, with a file; one process of the gateway for each core, sharing the port.
 """
@@ -31,7 +31,7 @@ _HEAD = (
     "target",
     "/s",
     "CPU ms a mail",
-    "the same SMTP server, bare files /s",
+    "the same SMTP server, into a Maildir (fsync of file and folder) /s",
     "ratio",
     "ratio CPU",
 )

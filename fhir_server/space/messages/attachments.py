@@ -22,6 +22,7 @@ from fhir_server.space.record.sharing.content import content_of, content_outside
 #: Parts of one message.
 MOST_PARTS = 100
 _KEY = "message-attachment"
+_NODES = (dict, list)
 #: Values of extensions that are content, or name it.
 _CONTENT = ("valueAttachment", "valueBase64Binary", "valueSignature")
 
@@ -108,9 +109,10 @@ def _beside_the_payload(tree: Mapping[str, Any]) -> Iterator[str]:
         node, where = left.pop()
         if isinstance(node, list):
             left += [(one, f"{where}[{n}]") for n, one in enumerate(node)]
-        elif isinstance(node, Mapping):
+        elif isinstance(node, dict):
             yield from (f"{where}.{name}" for name in _CONTENT if name in node)
-            left += [(one, f"{where}.{name}") for name, one in node.items() if name != "contained"]
+            inside = ((name, one) for name, one in node.items() if isinstance(one, _NODES) and name != "contained")
+            left += [(one, f"{where}.{name}") for name, one in inside]
 
 
 async def together(context: Context, lot: Lot) -> list[tuple[int, FhirError]]:

@@ -42,6 +42,6 @@ def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
             yield where, node
         elif isinstance(node, list):
             left += [(one, f"{where}[{n}]") for n, one in enumerate(node)]
-        elif isinstance(node, Mapping):
+        elif isinstance(node, dict):
             inside = where.endswith(".contentAttachment")
             left += [(one, f"{where}.{name}") for name, one in node.items() if not (inside and name == "data")]

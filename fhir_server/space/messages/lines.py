@@ -26,7 +26,7 @@ _message_id = re.compile(r"[^\s<>@\"()\\\x00-\x1f\x7f]{1,250}@[^\s<>@\"()\\\x00-
 def astray(tree: Mapping[str, Any]) -> Iterator[Issue]:
     """What of a Communication could not be written in a header as it is."""
     topic, name = tree.get("topic"), message_id(tree)
-    if not is_line(str(topic.get("text") or "") if isinstance(topic, Mapping) else ""):
+    if not is_line(str(topic.get("text") or "") if isinstance(topic, dict) else ""):
         yield _issue("The subject of a message is one line, without control characters.", "topic.text")
     if name is not None and not _message_id(name):
         yield _issue("A Message-ID is as RFC 5322 §3.6.4 spells it, without angle brackets.", "identifier[0].value")

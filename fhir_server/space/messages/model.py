@@ -113,7 +113,6 @@ def message_of(tree: Mapping[str, Any], base: str = "") -> Message:
         base: the server's own, under which absolute references are its own.
     """
     id, parts = str(tree.get("id") or ""), list(_dicts(tree.get("payload")))
-    first = next((local(one, base) for one in _dicts(tree.get("partOf"))), "").rpartition("/")[2]
     answers = next((local(one, base) for one in _dicts(tree.get("inResponseTo"))), "").rpartition("/")[2]
     topic = tree.get("topic")
     return Message(
@@ -121,13 +120,13 @@ def message_of(tree: Mapping[str, Any], base: str = "") -> Message:
         patient=local(tree.get("subject"), base),
         sender=local(tree.get("sender"), base),
         recipients=tuple(local(one, base) for one in _dicts(tree.get("recipient"))),
-        topic=str(topic.get("text") or "") if isinstance(topic, Mapping) else "",
-        first=first or id,
+        topic=str(topic.get("text") or "") if isinstance(topic, dict) else "",
+        first=thread_of(tree, base),
         answers=answers or None,
         is_sent=tree.get("status") == SENT,
         sent=_text(tree.get("sent")),
         received=_text(tree.get("received")),
-        ends=any(one.get("url") == CLOSED and one.get("valueBoolean") is True for one in _dicts(tree.get("extension"))),
+        ends=is_end(tree),
         written_by=_written_by(tree, base),
         text="\n\n".join(str(one["contentString"]) for one in parts if "contentString" in one),
         attached=tuple(_attached(parts, base)),
@@ -136,10 +135,21 @@ def message_of(tree: Mapping[str, Any], base: str = "") -> Message:
     )
 
 
+def thread_of(tree: Mapping[str, Any], base: str = "") -> str:
+    """Id of the first message of the thread that a Communication is of: its own where it names none."""
+    named = next((local(one, base) for one in _dicts(tree.get("partOf"))), "").rpartition("/")[2]
+    return named or str(tree.get("id") or "")
+
+
+def is_end(tree: Mapping[str, Any]) -> bool:
+    """Whether a professional ends the exchange with it."""
+    return any(one.get("url") == CLOSED and one.get("valueBoolean") is True for one in _dicts(tree.get("extension")))
+
+
 def is_message(tree: Mapping[str, Any]) -> bool:
     """Whether a Communication is a message, by its category or its profile."""
     meta = tree.get("meta")
-    said = meta.get("profile") if isinstance(meta, Mapping) else None
+    said = meta.get("profile") if isinstance(meta, dict) else None
     claimed = isinstance(said, list) and any(str(one).partition("|")[0] == PROFILE for one in said)
     codings = (coding for one in _dicts(tree.get("category")) for coding in _dicts(one.get("coding")))
     return claimed or any((one.get("system"), one.get("code")) == (CATEGORIES, "message") for one in codings)
@@ -189,7 +199,7 @@ def communication(
 
 def local(reference: Any, base: str = "") -> str:
     """ "Patient/1" of a literal Reference to what is here; "" of any other."""
-    said = reference.get("reference") if isinstance(reference, Mapping) else None
+    said = reference.get("reference") if isinstance(reference, dict) else None
     parsed = parse(said, base) if isinstance(said, str) else None
     return parsed.target if parsed is not None and parsed.local and not parsed.fragment else ""
 
@@ -203,11 +213,11 @@ def message_id(tree: Mapping[str, Any]) -> str | None:
 def _attached(parts: Sequence[Mapping[str, Any]], base: str) -> Iterator[Attached]:
     for place, part in enumerate(parts):
         file, document = part.get("contentAttachment"), part.get("contentReference")
-        if isinstance(file, Mapping):
+        if isinstance(file, dict):
             named, size = local({"reference": file.get("url")}, base), file.get("size")
             kind, title = str(file.get("contentType") or ""), str(file.get("title") or "")
             yield Attached(place, named, kind, title, size if isinstance(size, int) else None)
-        elif isinstance(document, Mapping):
+        elif isinstance(document, dict):
             yield Attached(place, local(document, base), title=str(document.get("display") or ""))
 
 
@@ -221,4 +231,4 @@ def _text(value: Any) -> str | None:
 
 
 def _dicts(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (one for one in (value if isinstance(value, list) else ()) if isinstance(one, Mapping))
+    return (one for one in (value if isinstance(value, list) else ()) if isinstance(one, dict))

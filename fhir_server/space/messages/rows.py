@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_server.space.messages.model import message_of
+from fhir_server.space.messages.model import DRAFT, SENT, is_end, local, side, thread_of
 from fhir_server.store.filters import Word
 
 THREAD, DRAFT_OF, FROM, ENDS = "thread", "_draft", "_from", "_ends"
@@ -19,12 +19,12 @@ THREAD, DRAFT_OF, FROM, ENDS = "thread", "_draft", "_from", "_ends"
 
 def communications(tree: dict[str, Any], base: str) -> Iterator[Word]:
     """The rows of a Communication; one that is no message has them as far as they can be told."""
-    message = message_of(tree, base)
-    if message.first and message.first == message.id:
-        yield Word(THREAD, f"Communication/{message.id}")
-    if message.sender and tree.get("status") == "preparation":
-        yield Word(DRAFT_OF, message.side)
-    if message.sender and message.is_sent:
-        yield Word(FROM, message.side)
-        if message.ends:
+    sender, status = local(tree.get("sender"), base), tree.get("status")
+    if tree.get("id") and thread_of(tree, base) == tree["id"]:
+        yield Word(THREAD, f"Communication/{tree['id']}")
+    if sender and status == DRAFT:
+        yield Word(DRAFT_OF, side(sender))
+    if sender and status == SENT:
+        yield Word(FROM, side(sender))
+        if is_end(tree):
             yield Word(ENDS, "1")

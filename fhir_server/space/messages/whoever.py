@@ -28,7 +28,7 @@ Tree = Mapping[str, Any]
 def unclaimed(tree: Tree) -> bool:
     """Whether a Communication does not say that it is of our profile, by which messages are judged."""
     meta = tree.get("meta")
-    said = meta.get("profile") if isinstance(meta, Mapping) else None
+    said = meta.get("profile") if isinstance(meta, dict) else None
     return not (isinstance(said, list) and any(str(one).partition("|")[0] == PROFILE for one in said))
 
 

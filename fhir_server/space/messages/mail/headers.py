@@ -36,6 +36,8 @@ def message_ids(value: str) -> list[str]:
 
 def words(value: str) -> str:
     """A header as people read it: encoded words decoded, on one line, without control characters."""
+    if value.isascii() and value.isprintable() and "=?" not in value:
+        return " ".join(value.split())
     try:
         parts = decode_header(value)
         whole = "".join(_decoded(one, said) for one, said in parts)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import errors, policy
@@ -123,8 +124,9 @@ def read(raw: bytes) -> Mail:
     parts = list(_parts(whole))
     if parts[0][0] is whole and not whole.keys():
         raise Refused("mime", "It has no headers.")
+    many = Counter(name.lower() for name in whole)
     for name in _ONCE:
-        if len(whole.get_all(name, [])) > 1:
+        if many[name.lower()] > 1:
             raise Refused("headers", f"{name} stands there more than once.")
     return _mail(whole, parts)
 
@@ -140,24 +142,24 @@ def _parsed(raw: bytes) -> Message:
 
 
 def _mail(whole: Message, parts: Sequence[tuple[Message, bool]]) -> Mail:
-    senders = addresses(whole, "From")
+    heads, senders = _headers(whole), addresses(whole, "From")
     report = str(whole.get_param("report-type") or "").lower() if whole.get_content_type() == "multipart/report" else ""
     text, files = _content(parts)
-    own = message_ids(_header(whole, "Message-ID"))
+    own = message_ids(heads.get("message-id", ""))
     return Mail(
         message_id=own[0] if len(own) == 1 else "",
-        answers=_answers(whole),
+        answers=_answers(heads),
         sender=senders[0] if len(senders) == 1 else "",
-        recipients=(*addresses(whole, "To"), *addresses(whole, "Cc")),
-        subject=words(_header(whole, "Subject")),
-        date=_date(_header(whole, "Date")),
+        recipients=(*addresses(whole, "To"), *(addresses(whole, "Cc") if "cc" in heads else ())),
+        subject=words(heads.get("subject", "")),
+        date=_date(heads.get("date", "")),
         text=text,
         files=tuple(files),
-        mss={name: words(_header(whole, name)) for name in MSS if name in whole},
+        mss={name: words(heads[name.lower()]) for name in MSS if name.lower() in heads},
         report=report,
         report_parts=tuple(_report_parts(parts)) if report else (),
         wants_receipt=addresses(whole, "Disposition-Notification-To"),
-        is_automatic=_is_automatic(whole, report),
+        is_automatic=_is_automatic(heads, report),
         hops=len(whole.get_all("Received", [])),
     )
 
@@ -219,7 +221,8 @@ def _parts(whole: Message) -> Iterator[tuple[Message, bool]]:
             raise Refused("mime", f"Part {count} does not end, or holds no part, as it says.")
         _require_headers(b"\n".join(f"{name}: {value}".encode(errors="replace") for name, value in part.items()))
         inside = part.get_payload()
-        is_message = part.get_content_maintype() == "message" or part.get_content_type() == "text/rfc822-headers"
+        kind = part.get_content_type()
+        is_message = kind.startswith("message/") or kind == "text/rfc822-headers"
         if part.is_multipart() and not is_message and isinstance(inside, list):
             waiting.extend((one, depth + 1) for one in reversed(inside) if isinstance(one, Message))
         else:
@@ -302,8 +305,12 @@ def _report_parts(parts: Sequence[tuple[Message, bool]]) -> Iterator[tuple[str, 
         yield part.get_content_type(), b"\n".join(texts)
 
 
-def _header(whole: Message, name: str) -> str:
-    return str(whole.get(name, ""))
+def _headers(whole: Message) -> dict[str, str]:
+    """The headers of a mail by their names in lower case; of several of one name the first, as readers take it."""
+    found: dict[str, str] = {}
+    for name, value in whole.items():
+        found.setdefault(name.lower(), str(value))
+    return found
 
 
 def addresses(whole: Message, name: str) -> tuple[str, ...]:
@@ -315,23 +322,24 @@ def addresses(whole: Message, name: str) -> tuple[str, ...]:
     return tuple(address.lower() for _, address in found if address.count("@") == 1)
 
 
-def _answers(whole: Message) -> tuple[str, ...]:
-    said = (*message_ids(_header(whole, "In-Reply-To")), *reversed(message_ids(_header(whole, "References"))))
+def _answers(heads: Mapping[str, str]) -> tuple[str, ...]:
+    said = (*message_ids(heads.get("in-reply-to", "")), *reversed(message_ids(heads.get("references", ""))))
     return tuple(dict.fromkeys(said))
 
 
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
+        return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
+        # Also a day of the first year or the last, which is none in UTC.
         return None
-    return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _is_automatic(whole: Message, report: str) -> bool:
-    submitted = _header(whole, "Auto-Submitted").partition(";")[0].strip().lower()
-    bulk = _header(whole, "Precedence").strip().lower() in ("bulk", "junk", "list", "auto_reply")
-    suppressed = bool(whole.get("X-Auto-Response-Suppress")) or bool(whole.get("List-Id"))
+def _is_automatic(heads: Mapping[str, str], report: str) -> bool:
+    submitted = heads.get("auto-submitted", "").partition(";")[0].strip().lower()
+    bulk = heads.get("precedence", "").strip().lower() in ("bulk", "junk", "list", "auto_reply")
+    suppressed = bool(heads.get("x-auto-response-suppress")) or bool(heads.get("list-id"))
     return submitted not in ("", "no") or bulk or suppressed or bool(report)
 
 

@@ -154,3 +154,9 @@ def test_a_codec_that_is_no_character_set_is_none(name: str) -> None:
 @pytest.mark.parametrize("name", ["utf-8", "ISO-8859-1", "windows-1252", "utf-7", "iso-2022-jp", "us-ascii", "cp850"])
 def test_character_sets_of_mails_are_read(name: str) -> None:
     assert read(HEAD + f"Content-Type: text/plain; charset={name}\r\n\r\nabc\r\n".encode()).text == "abc"
+
+
+@pytest.mark.parametrize("said", ["Fri, 31 Dec 9999 23:59:59 -1200", "yesterday", "", "1", "Mon, 99 Foo"])
+def test_a_date_that_is_none_in_utc_is_none(said: str) -> None:
+    # RFC 5322 §3.3: a year has four digits or more.
+    assert read(a_mail(Date=said).as_bytes()).date is None
