@@ -1,6 +1,7 @@
 """What is seen at once of an invariant is what FHIRPath says of it.
 
-https://hl7.org/fhir/R4/bundle.html#invs
+https://hl7.org/fhir/R4/bundle.html#invs, https://hl7.org/fhir/R4/list.html#invs,
+https://hl7.org/fhir/R4/organization.html#invs
 """
 
 from __future__ import annotations
@@ -54,6 +55,44 @@ def test_what_is_seen_at_once_of_a_bundle_is_what_fhirpath_says(rule: invariants
                 node = whole if value is bundle else Node(value, shape(rule.type), parent=whole)
                 assert ready.truth(node, root=whole) is True, value
     assert seen or rule.key in _NEVER
+
+
+_LIST_ROWS: list[dict[str, Any]] = [
+    {"item": {"display": "x"}},
+    {"deleted": True},
+    {"deleted": False},
+    {"_deleted": {"extension": [{"url": "urn:x", "valueString": "x"}]}},
+    {"date": "2026-01-01"},
+    {"_date": {"extension": [{"url": "urn:x", "valueString": "x"}]}},
+]
+_OTHERS: dict[str, list[dict[str, Any]]] = {
+    "List": [
+        {"resourceType": "List", **mode, **rows}
+        for mode in ({}, *({"mode": mode} for mode in ("working", "snapshot", "changes")))
+        for rows in ({}, *({"entry": [*some]} for n in (1, 2) for some in itertools.product(_LIST_ROWS, repeat=n)))
+    ],
+    "Organization": [
+        {"resourceType": "Organization", **name, **identifier}
+        for name in ({}, {"name": "x"}, {"_name": {"extension": [{"url": "urn:x", "valueString": "x"}]}})
+        for identifier in ({}, {"identifier": [{"value": "1"}]}, {"identifier": [{"value": "1"}, {"use": "old"}]})
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [(rule, one) for type, some in _OTHERS.items() for rule in invariants.evaluated(type) for one in some],
+)
+def test_what_is_seen_at_once_of_others_is_what_fhirpath_says(rule: invariants.Invariant, value: dict[str, Any]):
+    whole = root(value)
+    truth = compile(rule.expression, rule.type).truth(whole, root=whole)
+    assert truth is True or not is_plain(rule.expression, value)
+
+
+def test_each_of_them_is_seen():
+    rules = {rule.key: rule for type in _OTHERS for rule in invariants.evaluated(type)}
+    seen = {key: sum(is_plain(rule.expression, one) for one in _OTHERS[rule.type]) for key, rule in rules.items()}
+    assert {key: seen[key] > 0 for key in ("lst-2", "lst-3", "org-1")} == {"lst-2": True, "lst-3": True, "org-1": True}
 
 
 #: What a Bundle has to have before it is asked.

@@ -6,7 +6,7 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -343,21 +343,26 @@ def _by_way(rows: list[Asked]) -> Ways:
     return list(found.values())
 
 
-def _reached(holds: Holds, value: Any, at: str, way: tuple[Hop, ...], done: int = 0) -> Iterator[tuple[str, Any]]:
-    """The values at the end of a way, of which so many hops are done, with their FHIRPaths."""
-    if done == len(way):
-        yield at, value
-        return
-    hop = way[done]
-    for key in hop.keys if isinstance(value, dict) else ():
-        if (found := value.get(key)) is not None:
-            for here, item in _items(found, f"{at}.{hop.name}"):
-                if hop.condition is None or holds(hop.condition, item):
-                    yield from _reached(holds, item, here, way, done + 1)
+def _reached(holds: Holds, value: Any, at: str, way: tuple[Hop, ...]) -> Sequence[tuple[str, Any]]:
+    """The values at the end of a way, with their FHIRPaths."""
+    found = [(at, value)]
+    for hop in way:
+        items = [
+            item
+            for here, one in found
+            if isinstance(one, dict)
+            for key in hop.keys
+            if (inner := one.get(key)) is not None
+            for item in _items(inner, f"{here}.{hop.name}")
+        ]
+        condition = hop.condition
+        found = items if condition is None else [item for item in items if holds(condition, item[1])]
+        if not found:
+            break
+    return found
 
 
-def _items(value: Any, at: str) -> Iterator[tuple[str, Any]]:
+def _items(value: Any, at: str) -> Sequence[tuple[str, Any]]:
     if isinstance(value, list):
-        yield from ((f"{at}[{n}]", item) for n, item in enumerate(value) if item is not None)
-    elif value is not None:
-        yield at, value
+        return [(f"{at}[{n}]", item) for n, item in enumerate(value) if item is not None]
+    return ((at, value),)

@@ -20,6 +20,7 @@ from fhir_server.fhir.fhirpath.shapes import shape
 from fhir_server.fhir.outcome import FhirError, Issue
 from fhir_server.validation.rules import ruled
 from fhir_server.validation.steps import STRING, Step, is_primitive, steps
+from fhir_server.validation.types import remembered
 from fhir_server.validation.types.existence import as_schema
 from fhir_server.validation.types.plainly import is_plain
 from fhir_server.validation.types.textual_rules import STATED
@@ -111,17 +112,19 @@ class Invariant:
         """
         if is_plain(self.expression, value):
             return True
-        scene = within.scene
-        parent = None if value is scene.resource.value else scene.resource
-        node = Node(value, shape("string" if path == STRING else path), parent=parent)
         try:
-            truth = _ready(self.expression, self.type).truth(node, root=scene.root, services=scene.services)
+            truth = remembered.truth(self.expression, path, value, lambda: self._asked(value, path, within.scene))
         except FhirError:
             # The element is not what the expression takes for granted; its own rule has said so.
             return True
         if truth is None:
-            return self.severity == "warning" or not scene.sound or _UNSURE.search(self.expression) is not None
+            return self.severity == "warning" or not within.scene.sound or _UNSURE.search(self.expression) is not None
         return truth
+
+    def _asked(self, value: Any, path: str, scene: Scene) -> bool | None:
+        parent = None if value is scene.resource.value else scene.resource
+        node = Node(value, shape("string" if path == STRING else path), parent=parent)
+        return _ready(self.expression, self.type).truth(node, root=scene.root, services=scene.services)
 
     def _can_fail(self, value: Mapping[str, Any]) -> bool:
         there = {s.name for k, s in steps(self.type).items() if k in value}

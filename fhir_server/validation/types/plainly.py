@@ -1,6 +1,7 @@
 """Invariants that most elements are seen to satisfy at once, without asking FHIRPath; what is not seen so is asked.
 
-https://hl7.org/fhir/R4/bundle.html#invs, https://hl7.org/fhir/R4/codesystem.html#invs. A look says True only where the
+https://hl7.org/fhir/R4/bundle.html#invs, https://hl7.org/fhir/R4/codesystem.html#invs,
+https://hl7.org/fhir/R4/list.html#invs, https://hl7.org/fhir/R4/organization.html#invs. A look says True only where the
 expression would; False says nothing.
 """
 
@@ -79,6 +80,24 @@ def _called_otherwise(bundle: Tree) -> bool:
     return all(isinstance(url, str) for url in urls) and len(set(urls)) == len(urls)
 
 
+def _removes_nothing(listed: Tree) -> bool:
+    """Whether no entry of a List says that it was removed, as lst-2 lets those of other than changes."""
+    return listed.get("mode") == "changes" or not any("deleted" in row or "_deleted" in row for row in _entries(listed))
+
+
+def _dates_nothing(listed: Tree) -> bool:
+    """Whether no entry of a List says since when, as lst-3 lets those of other than working lists."""
+    return listed.get("mode") == "working" or not any("date" in row or "_date" in row for row in _entries(listed))
+
+
+def _has_identity(organization: Tree) -> bool:
+    """Whether an Organization has a name or an identifier, as org-1 asks."""
+    listed = organization.get("identifier")
+    return isinstance(organization.get("name"), str) or (
+        isinstance(listed, list) and any(isinstance(one, dict) for one in listed)
+    )
+
+
 def _of_no_version(entry: Tree) -> bool:
     url = entry.get("fullUrl")
     return isinstance(url, str) and "/_history/" not in url
@@ -106,5 +125,8 @@ _PLAINLY: Mapping[str, Callable[[Any], bool]] = {
     "type = 'document' implies (identifier.system.exists() and identifier.value.exists())": _is_no("document"),
     "type = 'document' implies (timestamp.hasValue())": _is_no("document"),
     "type = 'document' implies entry.first().resource.is(Composition)": _is_no("document"),
+    "mode = 'changes' or entry.deleted.empty()": _removes_nothing,
+    "mode = 'working' or entry.date.empty()": _dates_nothing,
+    "(identifier.count() + name.count()) > 0": _has_identity,
     "type = 'message' implies entry.first().resource.is(MessageHeader)": _is_no("message"),
 }
