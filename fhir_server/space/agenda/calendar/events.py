@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import icalendar
@@ -63,7 +64,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _LINE = 74
 
 
-def written(body: bytes, at: int, number: int, uid: str, shown: Shown) -> bytes:
+def written(
+    body: bytes, at: int, number: int, uid: str, shown: Shown, names: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """The VEVENT of an Appointment, in lines of RFC 5545; b"" of one that has no beginning.
 
     Args:
@@ -72,13 +75,14 @@ def written(body: bytes, at: int, number: int, uid: str, shown: Shown) -> bytes:
         number: of the version.
         uid: of the event.
         shown: what of it is told.
+        names: by reference, as it is written, of those whom it names by that alone, where they are known.
     """
     tree = parse(body)
     when = times(tree)
     if when.start is None:
         return b""
     said, last = STATUS.get(str(tree.get("status")), "TENTATIVE"), _utc(at // 1000)
-    told = dict(_told(tree) if shown.content else [("SUMMARY", _text(NEUTRAL))])
+    told = dict(_told(tree, names) if shown.content else [("SUMMARY", _text(NEUTRAL))])
     found: dict[str, str] = {
         "DTSTART": _local(when.start),
         **_until(tree, when),
@@ -97,9 +101,9 @@ def written(body: bytes, at: int, number: int, uid: str, shown: Shown) -> bytes:
     return b"".join([_folded(line) for line in ("BEGIN:VEVENT", *lines, "END:VEVENT")])
 
 
-def each(versions: Sequence[tuple[bytes, int, int, str, Shown]]) -> list[bytes]:
+def each(versions: Sequence[tuple[bytes, int, int, str, Shown]], names: Mapping[str, str]) -> list[bytes]:
     """`written` of each, same order."""
-    return [written(*one) for one in versions]
+    return [written(*one, names) for one in versions]
 
 
 def _local(micros: int) -> str:
@@ -129,11 +133,12 @@ def _lasts(minutes: int) -> str:
     return lasts.decode()
 
 
-def _told(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _told(tree: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """What tells of somebody's health: what for, where, with whom."""
     yield "SUMMARY", _text(_title(tree))
-    named = list(_participants(tree))
-    people = [name for kind, name in named if kind not in ("Location", "Patient")]
+    # A doctor is named by themself and by their role: once is enough.
+    named = list(dict.fromkeys(_participants(tree, names)))
+    people = list(dict.fromkeys(name for kind, name in named if kind not in ("Location", "Patient")))
     notes = [str(tree[name]) for name in ("patientInstruction", "comment") if isinstance(tree.get(name), str)]
     if said := [*(f"Avec : {name}" for name in people), *notes]:
         yield "DESCRIPTION", _text("\n".join(said))
@@ -164,13 +169,15 @@ def _said(concept: Mapping[str, Any]) -> str | None:
     return next((str(one) for one in found if one), None)
 
 
-def _participants(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Type and name of those whose names the appointment itself says; "" for a type that it does not say."""
+def _participants(tree: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Type and name of those whose names are known; "" for a type that it does not say."""
     for one in tree.get("participant", ()):
         actor = one.get("actor") or {}
-        kind = str(actor.get("type") or str(actor.get("reference", "")).rpartition("/")[0].rpartition("/")[2])
-        if isinstance(actor.get("display"), str):
-            yield kind, actor["display"]
+        reference = str(actor.get("reference", ""))
+        kind = str(actor.get("type") or reference.partition("/_history/")[0].rpartition("/")[0].rpartition("/")[2])
+        name = actor.get("display") or names.get(reference)
+        if isinstance(name, str):
+            yield kind, name
 
 
 def _trigger(minutes: int) -> str:

@@ -19,6 +19,7 @@ from fhir_server.access.touched import Touched, owners
 from fhir_server.fhir.version import VERSION
 from fhir_server.space.agenda.calendar.addresses import Shown
 from fhir_server.space.agenda.calendar.events import CANCELLED, each
+from fhir_server.space.agenda.calendar.names import names
 from fhir_server.space.agenda.calendar.remembered import Entry, Feed, Known, Outdated, Place, Remembered
 from fhir_server.space.agenda.reminders.keeping import CHOSEN, Reminders, about
 from fhir_server.space.paris import PARIS
@@ -106,7 +107,8 @@ class Calendars:
         lacking = [n for n, key in enumerate(keys) if key not in self._written]
         some = [(versions[n], told[n]) for n in lacking]
         asked = [(one.body, one.at, one.version, f"{one.id}@{host}", how) for one, how in some]
-        lines = each(asked) if len(asked) <= MANY else await aside(each, asked)
+        known = await names(self.around.repository(), [body for body, *_, how in asked if how.content])
+        lines = each(asked, known) if len(asked) <= MANY else await aside(each, asked, known)
         made = [
             Entry(one.id, one.version, one.at, _said(one, how), text, owners(one.type, one.id, one.own))
             for (one, how), text in zip(some, lines, strict=True)
