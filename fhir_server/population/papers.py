@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from fhir_server.population.pdfa import page
+from fhir_server.space.pdfa import page
 
 #: Field → how many bytes its mark, and so its text, takes on the page.
 FIELDS = {"patient": 44, "ins": 15, "born": 10, "author": 48, "place": 48, "date": 10, "number": 36}

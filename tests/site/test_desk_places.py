@@ -57,6 +57,7 @@ PLACES = {
         "/mes-notifications",
         "/mes-applications",
         "/mes-acces",
+        "/mon-compte",
         "/catalogue",
     ],
     "docteur": ["/patients", "/messages", "/agenda", "/mes-notifications", "/outils", "/catalogue"],

@@ -13,6 +13,7 @@ import pytest
 
 from fhir_server.smart.people.accounts import Account
 from fhir_server.space.accesses.pages.rows import ROWS as ACCESSES
+from fhir_server.space.accounts.pages.rows import ROWS as ACCOUNTS
 from fhir_server.space.agenda.pages.rows import ROWS as AGENDA
 from fhir_server.space.catalogue.pages.rows import ROWS as CATALOGUE
 from fhir_server.space.messages.pages.rows import ROWS as MESSAGES
@@ -29,7 +30,7 @@ PEOPLE: dict[str, tuple[str, dict[str, Any]]] = {
     "docteur": ("Practitioner/d1", {"roles": ("PractitionerRole/r1",)}),
     "agent": ("Person/s1", {"duties": ("publisher", "administrator"), "organization": "Organization/pub"}),
 }
-ROWS = (*ACCESSES, *CATALOGUE, *RECORD, *NOTICES, *MESSAGES, *AGENDA)
+ROWS = (*ACCESSES, *ACCOUNTS, *CATALOGUE, *RECORD, *NOTICES, *MESSAGES, *AGENDA)
 #: But the way out of messages, which a mail system sends without a session (RFC 8058).
 POSTS = [row for row in ROWS if row.method == "POST" and row.allowed is not None]
 PATHS = sorted({row.path for row in POSTS})

@@ -18,4 +18,5 @@ ACCOUNTS = Service(
         "Patient-space-move": f"{_HERE}.operations:move",
     },
     jobs=f"{_HERE}.clock:jobs",
+    pages=f"{_HERE}.pages.rows:pages",
 )

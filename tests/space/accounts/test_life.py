@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.access.grant import OPEN, Grant, Scope
@@ -142,6 +142,7 @@ def test_what_may_happen_in_each_state_by_whom_and_nothing_else(state: str | Non
     assert happened == TABLE[state]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from(ROLES), st.integers(0, 5000)), max_size=25))
 def test_no_sequence_of_events_reaches_what_the_table_does_not_know(steps: list[tuple[Any, Any, int]]) -> None:
     life: Life | None = None

@@ -1,0 +1,162 @@
+"""People are told of their space: by e-mail where there is an address, else by a letter that is printed.
+
+CSP R1111-28: what the space is, that it opens after six weeks, how to object, and a provisional code. Nothing of
+anybody's health is in it. A letter is a file of a folder, for whoever prints and posts them; it is named by a number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+from fhir_server.access.repository import Repository
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import Invalid
+from fhir_server.jobs.outbox import Notice, Outbox
+from fhir_server.smart.secret import made
+from fhir_server.space.accounts import codes, moving
+from fhir_server.space.accounts.life import Life
+from fhir_server.space.accounts.moving import Asked, Found
+from fhir_server.space.notices.occasions import Language
+from fhir_server.space.notices.reach import reach
+from fhir_server.space.pdfa import page
+from fhir_server.space.service import Surroundings
+from fhir_server.store.filters import Token
+from fhir_server.store.protocol import Position
+
+_PAGE = 200
+#: Language → subject, and lines; {} are the code, the address of the page, and the day on which it opens.
+_WORDS: dict[Language, tuple[str, tuple[str, ...]]] = {
+    "fr": (
+        "Votre espace santé",
+        (
+            "Bonjour,",
+            "",
+            "Un espace santé va être ouvert pour vous : un carnet de santé en ligne.",
+            "Vous décidez de ce qui y est partagé, et avec qui.",
+            "Il s’ouvrira le {day}, sauf si vous vous y opposez avant.",
+            "",
+            "Pour l’activer, ou pour vous y opposer :",
+            "{page}",
+            "",
+            "Votre code provisoire, valable une fois : {code}",
+            "Il vous sera aussi demandé votre matricule INS et votre date de naissance.",
+            "",
+            "Vous pourrez fermer cet espace à tout moment. Personne ne vous demandera ce code par téléphone.",
+        ),
+    ),
+    "en": (
+        "Your health space",
+        (
+            "Hello,",
+            "",
+            "A health space will be opened for you: a health record on line.",
+            "You decide what is shared in it, and with whom.",
+            "It opens on {day}, unless you object before.",
+            "",
+            "To activate it, or to object:",
+            "{page}",
+            "",
+            "Your provisional code, to be used once: {code}",
+            "You will also be asked for your INS number and your date of birth.",
+            "",
+            "You may close this space at any time. Nobody will ask you for this code on the telephone.",
+        ),
+    ),
+}
+
+
+class Informing:
+    """Tells people of their spaces, of one opened server."""
+
+    def __init__(self, around: Surroundings, letters: Path) -> None:
+        """`letters` is the folder in which letters are put that go by post."""
+        self._around = around
+        self._letters = letters
+
+    async def all(self, now: datetime) -> int:
+        """Tell everybody whose space is not open and who was not told yet; how many were told."""
+        told = 0
+        async for patient in self._not_told():
+            told += await self.tell(patient, now)
+        return told
+
+    async def tell(self, patient: str, now: datetime) -> bool:
+        """Tell one person (id of their Patient) of their space, or send them a new code where they were told.
+
+        Raises:
+            NotFound: there is no such Patient.
+            Invalid: their space is open, or they objected.
+        """
+        own = self._around.repository()
+        life = await self._informed(own, patient, now)
+        version = await own.current("Patient", patient)
+        if version is None or life is None or life.next is None:
+            return False
+        tree = parse(version.body)
+        code, kept = codes.change(patient)
+        to = reach(tree, now)
+        day = f"{life.next:%d/%m/%Y}" if to.language == "fr" else f"{life.next:%d %B %Y}"
+        subject, rows = _WORDS[to.language]
+        lines = [row.format(code=code, day=day, page=self._around.address("/activer")) for row in rows]
+        if to.email:
+            notice = Notice(f"space/{patient}/{kept.value.decode()}", to.email, subject, "\n".join(lines))
+            return await self._around.records.apply([kept, *Outbox.kept(notice)])
+        # The letter first: a code that nobody was sent is of no use, and one that is sent again makes the first void.
+        await asyncio.to_thread(self._post, subject, [*_address(tree), "", *lines])
+        return await self._around.records.apply([kept])
+
+    async def _informed(self, own: Repository, patient: str, now: datetime) -> Life | None:
+        try:
+            return await moving.move(own, patient, Asked("inform", "operator", now))
+        except Invalid:
+            (space,) = await moving.found(own, [patient])
+            if space is None or space.life is None or space.life.state != "informed":
+                raise
+            return space.life
+
+    async def _not_told(self) -> AsyncIterator[str]:
+        own = self._around.repository()
+        after: Position | None = None
+        while True:
+            versions = await own.find({"Patient": Token("active", "false")}, after=after, count=_PAGE)
+            spaces = await moving.found(own, [one.id for one in versions.versions])
+            for space in spaces:
+                if space is not None and await self._awaits(space):
+                    yield space.patient.id
+            after = versions.next
+            if after is None:
+                return
+
+    async def _awaits(self, space: Found) -> bool:
+        """Whether somebody was not told, or a process died before it sent them their code."""
+        if space.life is None:
+            return not _died(space.tree)
+        return space.life.state == "informed" and await self._around.records.get(codes.CODE, space.patient.id) is None
+
+    def _post(self, subject: str, lines: list[str]) -> None:
+        self._letters.mkdir(parents=True, exist_ok=True)
+        # Whole or not there: who prints them looks at any time.
+        name, part = self._letters / f"{made()[:24]}.pdf", self._letters / f".{made()[:24]}"
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(page(subject, lines))
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(name)
+
+
+def _died(tree: dict[str, object]) -> bool:
+    return "deceasedDateTime" in tree or tree.get("deceasedBoolean") is True
+
+
+def _address(tree: dict[str, object]) -> list[str]:
+    """Who the letter is for, and where they live, as it is written on an envelope."""
+    names, addresses = tree.get("name"), tree.get("address")
+    name = names[0] if isinstance(names, list) and names else {}
+    place = addresses[0] if isinstance(addresses, list) and addresses else {}
+    given = " ".join(map(str, name.get("given", ())))
+    lines = [f"{given} {name.get('family', '')}".strip(), *map(str, place.get("line", ()))]
+    return [*lines, f"{place.get('postalCode', '')} {place.get('city', '')}".strip()]
