@@ -6,9 +6,11 @@ ours (CSP R1111-43). What is told and in which order is seen by a rest-hook, whi
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,7 +22,7 @@ from fhir_server.smart.tokens.storage import Family
 from fhir_server.store.protocol import Drop, Keep
 from fhir_server.subscriptions import kept as told
 from tests.jobs.test_outbox import Post
-from tests.server.closed import BASE, Space
+from tests.server.closed import BASE, Space, serving
 from tests.server.people import a_care_team
 from tests.space.events.people import (
     CALLERS,
@@ -291,3 +293,26 @@ async def test_a_request_that_fits_no_subscription_is_refused_whatever_does_not_
     assert answer.status_code == 422 and f"{TYPE}.medium" in answer.text
     assert (await space.fhir("POST", TYPE, lab, json=tree)).status_code == 201
     assert CLINIC[0] == "Organization"
+
+
+async def test_the_server_itself_attends_to_subscriptions_as_the_guide_has_them(tmp_path: Path) -> None:
+    """What runs beside the requests: nothing of other events, and the space's own words, French first."""
+    async with POST.listening() as address, serving(tmp_path, outbox=address) as space:
+        for tree in RESOURCES:
+            await space.put(tree)
+        await space.backend("lab")
+        lab = await space.backend_token()
+        tasks = [asyncio.create_task(one) for one in space.house.services.attending()]
+        try:
+            id = await subscribed(space, lab, subscription("operator"))
+            for tree in OTHERS.values():
+                await declared(space, lab, tree)
+            await declared(space, lab, declaration())
+            await until(lambda: waiting(space, 1))
+            assert await queued(space, id) == 1
+            [(_, text)] = await mails(space)
+            assert text.startswith("Du nouveau dans un suivi de l’Espace santé Bonjour,")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
