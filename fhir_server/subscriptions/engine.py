@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Names the lease, and the place in the feed.
 NAME = "subscriptions"
 #: Seconds between two looks at the feed: with subscriptions in force, and without.
-SOON, LATE = 0.2, 1.0
+SOON, LATE = 0.1, 1.0
 #: Subscribers told at once, in all and of one client.
 AT_ONCE, AT_ONCE_EACH = 64, 8
 _log = logging.getLogger(__name__)
@@ -53,6 +53,9 @@ class Engine:
         self._feed = FeedReader(around.records, around.changes, NAME, ())
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._each: dict[str, int] = {}
+        #: Whose turn was since the last look.
+        self._turned: set[str] = set()
+        self._ended = False
 
     async def run(self) -> None:
         """Work until cancelled.
@@ -66,6 +69,7 @@ class Engine:
                 await self.look()
                 await asyncio.sleep(SOON if self._table.all() else LATE)
         finally:
+            self._ended = True
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -83,6 +87,8 @@ class Engine:
         for one in self._table.all():
             if self._delivery.is_due(one):
                 self._table.wake(one.wanted.id)
+        # One turn each between two looks, in which all that waits is told: what cannot go on is not tried without end.
+        self._turned = {*self._tasks}
         self._begin()
 
     async def _end_those_over(self) -> None:
@@ -93,12 +99,15 @@ class Engine:
 
     def _begin(self) -> None:
         for id in self._table.awake():
+            if len(self._tasks) >= AT_ONCE:
+                return
             entry = self._table.get(id)
-            if entry is None or id in self._tasks or entry.state.again > time.time():
+            if entry is None or id in self._turned or entry.state.again > time.time():
                 continue
             client = entry.holder.held.client or ""
-            if len(self._tasks) < AT_ONCE and self._each.get(client, 0) < AT_ONCE_EACH:
+            if self._each.get(client, 0) < AT_ONCE_EACH:
                 self._each[client] = self._each.get(client, 0) + 1
+                self._turned.add(id)
                 self._tasks[id] = asyncio.create_task(self._attended(id, client))
 
     async def _attended(self, id: str, client: str) -> None:
@@ -113,3 +122,6 @@ class Engine:
             self._each[client] -= 1
             if not self._each[client]:
                 del self._each[client]
+            if not self._ended:
+                # Whoever waits for a place has it now, and not at the next look.
+                self._begin()

@@ -64,7 +64,8 @@ class Table:
         self._around = around
         self._narrow = narrow
         self._entries: dict[str, Entry] = {}
-        self._awake: set[str] = set()
+        #: In the order in which they were woken.
+        self._awake: dict[str, None] = {}
         self.state = 0
 
     async def load(self) -> None:
@@ -99,15 +100,15 @@ class Table:
 
     def wake(self, id: str) -> None:
         """Something is to be told to one of them."""
-        self._awake.add(id)
+        self._awake.setdefault(id)
 
     def awake(self) -> list[str]:
-        """Ids of those to whom something is to be told."""
+        """Ids of those to whom something is to be told, who was woken first before the others."""
         return [id for id in self._awake if id in self._entries]
 
     def asleep(self, id: str) -> None:
         """Nothing is to be told to one of them."""
-        self._awake.discard(id)
+        self._awake.pop(id, None)
 
     async def keep(self, id: str, state: State, *changes: Keep | Drop) -> None:
         """Keep how far one of them is, with further changes; nothing, where it is not in force any more."""
@@ -134,7 +135,7 @@ class Table:
         narrowing = self._narrow(parse(version.body), holder.base)
         self._entries[found.id] = Entry(found, holder, new, narrowing)
         self.state += 1
-        self._awake.add(found.id)
+        self._awake.setdefault(found.id)
         if new != state:
             kept_now = [claimed(found.holder, holder), kept.keep_state(found.id, new)]
             old = [Drop(kept.HOLDERS, state.claimed)] if state.claimed not in ("", found.holder) else []
@@ -144,7 +145,7 @@ class Table:
         records = self._around.records
         there = self._entries.pop(id, None)
         self.state += 1
-        self._awake.discard(id)
+        self._awake.pop(id, None)
         state = there.state if there is not None else await kept.state(records, id)
         if state == State():
             return

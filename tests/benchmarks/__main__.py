@@ -26,6 +26,7 @@ PARTS = (
     "messages",
     "agenda",
     "mail",
+    "subscriptions",
     "live",
     "beside",
 )
@@ -94,6 +95,10 @@ class Bench:
             from tests.benchmarks.mail import mail
 
             yield from mail(self.base, seconds, self.options.mails)
+        elif name == "subscriptions":
+            from tests.benchmarks.subscriptions import subscriptions
+
+            yield from subscriptions(self.base, seconds)
         elif name == "live":
             from tests.benchmarks.live import live
 
