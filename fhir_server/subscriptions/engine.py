@@ -24,7 +24,7 @@ NAME = "subscriptions"
 #: Seconds between two looks at the feed: with subscriptions in force, and without.
 SOON, LATE = 0.1, 1.0
 #: Subscribers told at once, in all and of one client.
-AT_ONCE, AT_ONCE_EACH = 64, 8
+AT_ONCE, AT_ONCE_EACH = 64, 32
 _log = logging.getLogger(__name__)
 
 

@@ -23,7 +23,7 @@ from tests.benchmarks.servers import Figure, free_port, measure, post, running, 
 from tests.benchmarks.timing import table, told
 
 MANY, RATE, WRITERS = 1_000, 200, 8
-_TOGETHER = 100
+_TOGETHER, _CONNECTIONS = 100, 32
 _OPTIONS = {"FHIR_SUBSCRIPTION_LOOPBACK": "true", "FHIR_SUBSCRIPTIONS_PER_CALLER": str(MANY)}
 
 
@@ -65,7 +65,7 @@ async def _told(port: int, server: int, seconds: float) -> tuple[list[tuple[str,
     address = f"http://127.0.0.1:{hook.sockets[0].getsockname()[1]}/hook"
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/fhir/", timeout=60) as http:
         await _subscribe(http, address)
-        row = await _paced(http, receiver, server, seconds)
+        row = await _paced(port, receiver, server, seconds)
         rows = []
         for name, code in {
             "1,000, of which a write concerns none": "nobody",
@@ -100,20 +100,26 @@ async def _subscribe(http: httpx.AsyncClient, address: str) -> None:
     raise AssertionError("Not all were activated within a minute.")
 
 
-async def _paced(http: httpx.AsyncClient, receiver: _Receiver, server: int, seconds: float) -> tuple[str, ...]:
+async def _paced(port: int, receiver: _Receiver, server: int, seconds: float) -> tuple[str, ...]:
     """So many writes a second, whether or not earlier ones are answered, and how late each was told of."""
     committed: dict[str, float] = {}
-    codes = itertools.cycle(range(MANY))
+    codes, free = itertools.cycle(range(MANY)), asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
+    for _ in range(_CONNECTIONS):
+        free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
 
-    async def write() -> None:
-        made = await http.post("Observation", json=_observation(f"c{next(codes)}"))
-        tree = made.json()
+    async def write(request: bytes) -> None:
+        reader, writer = await free.get()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        at = head.lower().index(b"content-length:")
+        tree = json.loads(await reader.readexactly(int(head[at + 15 : head.index(b"\r\n", at)])))
         committed[tree["id"]] = datetime.fromisoformat(tree["meta"]["lastUpdated"]).timestamp()
+        free.put_nowait((reader, writer))
 
     async with asyncio.TaskGroup() as group:
         before, began = worked(server), time.perf_counter()
         for n in range(int(RATE * seconds)):
-            group.create_task(write())
+            group.create_task(write(_sent(f"c{next(codes)}")))
             await asyncio.sleep(max(0.0, began + (n + 1) / RATE - time.perf_counter()))
     wrote = len(committed) / (time.perf_counter() - began)
     for _ in range(600):
@@ -122,6 +128,8 @@ async def _paced(http: httpx.AsyncClient, receiver: _Receiver, server: int, seco
         await asyncio.sleep(0.1)
     took = time.perf_counter() - began
     cpu = (worked(server) - before) / len(committed)
+    while not free.empty():
+        free.get_nowait()[1].close()
     late = [receiver.came[id] - at for id, at in committed.items() if id in receiver.came]
     cuts = statistics.quantiles(late, n=100)
     missing = len(committed) - len(late)
