@@ -14,11 +14,10 @@ from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.jobs.clock import Job
 from fhir_server.space.accounts import moving, rows
-from fhir_server.space.accounts.life import Life, from_basic
 from fhir_server.space.accounts.moving import Asked
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Not, both
-from fhir_server.store.protocol import Put, Sort, Stale
+from fhir_server.store.protocol import Put, Sort, Stale, Version
 
 #: Spaces of one commit.
 TOGETHER = 250
@@ -47,29 +46,28 @@ class Waves:
         due = both(rows.due(round(now.timestamp() * 1_000_000)), _NOT_ERASED)
         while done < self._most:
             page = await self._own.find({"Basic": due}, sort=_OLDEST, count=min(TOGETHER, self._most - done))
-            lives = [life for version in page.versions if (life := from_basic(parse(version.body))) is not None]
-            moved = await self._together(lives, now)
+            moved = await self._together([_patient_of(version) for version in page.versions], now)
             if not moved:
                 return done
             done += moved
         return done
 
-    async def _together(self, lives: Sequence[Life], now: datetime) -> int:
+    async def _together(self, patients: Sequence[str], now: datetime) -> int:
         """Move them in one commit, or each alone where somebody was at one of them; how many were."""
-        puts = await self._puts(lives, now)
+        puts = await self._puts(patients, now)
         try:
             await self._own.transact([put for each in puts for put in each])
             return len(puts)
         except Stale:
             done = 0
-            for life in lives:
-                done += await self._alone(life, now)
+            for patient in patients:
+                done += await self._alone(patient, now)
             return done
 
-    async def _puts(self, lives: Sequence[Life], now: datetime) -> list[list[Put]]:
+    async def _puts(self, patients: Sequence[str], now: datetime) -> list[list[Put]]:
         asked = Asked("due", "clock", now)
         found = []
-        for space in await moving.found(self._own, [life.patient for life in lives]):
+        for space in await moving.found(self._own, patients):
             try:
                 if space is not None:
                     found.append(await moving.writes(self._own, space, moving.moved(space, asked), asked))
@@ -78,9 +76,13 @@ class Waves:
                 continue
         return found
 
-    async def _alone(self, life: Life, now: datetime) -> int:
+    async def _alone(self, patient: str, now: datetime) -> int:
         try:
-            await moving.move(self._own, life.patient, Asked("due", "clock", now))
+            await moving.move(self._own, patient, Asked("due", "clock", now))
         except Invalid:
             return 0
         return 1
+
+
+def _patient_of(version: Version) -> str:
+    return str(parse(version.body)["subject"]["reference"]).removeprefix("Patient/")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from fhir_server.access.repository import Repository
@@ -44,19 +45,19 @@ class Asked:
     died: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """A space as it is stored: its Patient, and its life where one is written."""
 
     patient: Version
     basic: Version | None
 
-    @property
+    @cached_property
     def tree(self) -> dict[str, Any]:
         """The Patient as it is stored, parsed."""
         return parse(self.patient.body)
 
-    @property
+    @cached_property
     def life(self) -> Life | None:
         """Where it stands; None where nothing is written of it."""
         return None if self.basic is None or self.basic.deleted else from_basic(parse(self.basic.body))
