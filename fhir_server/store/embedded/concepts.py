@@ -248,6 +248,8 @@ class _TooMany(Exception):
 def _opened(path: Path, busy_seconds: float) -> apsw.Connection:
     db = apsw.Connection(str(path), statementcachesize=200)
     db.set_busy_timeout(int(busy_seconds * 1000))
+    # As for every connection: `connections`.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     # What is lost in a power cut is made again.
     db.execute(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY;"
