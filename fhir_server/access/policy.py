@@ -65,6 +65,17 @@ _OWN = {
 }
 
 
+class _Told(tuple[tuple[str, Hashable], ...]):
+    """Facts of one caller, hashed once: they are part of the key of each rule of a request."""
+
+    _hash: int | None = None
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = super().__hash__()
+        return self._hash
+
+
 class _Sight(NamedTuple):
     """What one scope says of a type: who gives what, under which constraint, and what is withheld from all of it."""
 
@@ -106,7 +117,11 @@ class Policy:
         self.tracing = Citing([*unnamed, *in_traces, *(["Binary"] if unnamed else [])])
         self.cutting = tuple(one for one in self.rules if one.cut is not None)
         self._of_traces = self.tracing.types - self.citing.types - {"Binary"}
-        self._asks_facts = any(one.facts is not None for one in self.rules)
+        # Rules that ask for the same facts share them.
+        self._asking_for: dict[Facts, list[str]] = {}
+        for one in self.rules:
+            if one.facts is not None:
+                self._asking_for.setdefault(one.facts, []).append(one.name)
         self._remembered = lru_cache(maxsize=remembered)(self._rule)
         self._remembered_parts = lru_cache(maxsize=remembered)(self._partly)
 
@@ -197,16 +212,15 @@ class Policy:
             own: gives the server's own sight of the store.
             cache: what this worker remembers.
         """
-        if not self._asks_facts or grant.own:
+        if not self._asking_for or grant.own:
             return ()
-        found = []
-        for one in self.rules:
-            key = None if one.facts is None else one.facts.of(grant)
-            if one.facts is not None and key is not None:
-                read = partial(_read, one.facts, own(), key)
-                # By what reads them: rules that ask for the same facts share them.
-                found.append((one.name, await cache.get(("facts", one.facts.read, key), read)))
-        return tuple(found)
+        found: list[tuple[str, Hashable]] = []
+        for facts, names in self._asking_for.items():
+            key = facts.of(grant)
+            if key is not None:
+                told = await cache.get(("facts", facts.read, key), partial(_read, facts, own, key))
+                found += [(name, told) for name in names]
+        return _Told(found)
 
     async def decide(
         self, grant: Grant, type: str, verb: str, index: Index, satisfies: Satisfies, known: Known = ()
@@ -363,6 +377,6 @@ def _of_patients(ids: frozenset[str], type: str) -> Filter:
     return both(found, Not(Token(SEVERAL))) if type in WITNESSES else found
 
 
-async def _read(facts: Facts, own: Repository, key: Hashable) -> Hashable:
+async def _read(facts: Facts, own: Callable[[], Repository], key: Hashable) -> Hashable:
     hangs_on(*[(type, ANY) for type in facts.types])
-    return await facts.read(own, key)
+    return await facts.read(own(), key)
