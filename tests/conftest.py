@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as drawing
 from joserfc.jwk import RSAKey
 
 from fhir_server import app
@@ -32,6 +34,9 @@ IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
 #: After how many seconds a slow test is ended and named; `faulthandler_timeout` in pyproject.toml is that of all others.
 SLOW_SECONDS = 3_600
 _ERRORS = pytest.StashKey[int]()
+# A machine that runs much else is slow, not wrong. What stands in a file's own settings is of this too.
+drawing.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+drawing.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:
