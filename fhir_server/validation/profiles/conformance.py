@@ -6,7 +6,7 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -22,11 +22,12 @@ from fhir_server.terminology.code_status import Key, Known
 from fhir_server.validation import explain
 from fhir_server.validation.levels import Levels, relaxed
 from fhir_server.validation.profiles.compile import compiled
-from fhir_server.validation.profiles.compiled_profile import Asked, Hop, Profiled
+from fhir_server.validation.profiles.compiled_profile import Asked, Profiled
 from fhir_server.validation.profiles.keywords import NOW, View
 from fhir_server.validation.profiles.keywords import compiled as ready
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.profiles.snapshots import MAX_BASES, Definition
+from fhir_server.validation.profiles.ways import Ways, by_way, judged
 from fhir_server.validation.reference_targets import Around
 from fhir_server.validation.sampling import errors
 from fhir_server.validation.types.invariants import Scene
@@ -34,9 +35,6 @@ from fhir_server.validation.walking import Place
 
 Tree = dict[str, Any]
 STRICT = Levels()
-Ways = list[tuple[tuple[Hop, ...], list[Asked]]]
-#: Whether an element meets the condition of a slice.
-Holds = Callable[[dict[str, Any], Any], bool]
 
 
 @dataclass(slots=True)
@@ -46,8 +44,8 @@ class _Ready:
     profile: Profiled
     judge: jsonschema_rs.Validator
     conditions: dict[int, jsonschema_rs.Validator] = field(default_factory=dict)
-    #: What the profile asks beside its schema, by the way to where: each is walked once.
-    ways: Ways = field(default_factory=list)
+    #: What the profile asks beside its schema, by the way to where.
+    ways: Ways = field(default_factory=Ways)
     #: The same of the contents that elements share.
     contents: dict[str, Ways] = field(default_factory=dict)
 
@@ -157,7 +155,7 @@ class Conformance:
             node = root_node(tree)
             root = node if around.root is tree else root_node(around.root)
             scene = Scene(node, root, sound and not found, self._services(levels, within))
-            return found + list(self._asked(one, tree, at, scene, 0, levels))
+            return found + self._asked(one, tree, at, scene, 0, levels)
         finally:
             NOW.view = before
 
@@ -185,7 +183,7 @@ class Conformance:
             node = root_node(within)
             root = node if around.root is within else root_node(around.root)
             scene = Scene(node, root, not found, self._services(levels, 0))
-            return found + list(self._asked(one, value, at, scene, 0, levels))
+            return found + self._asked(one, value, at, scene, 0, levels)
         finally:
             NOW.view = before
 
@@ -237,27 +235,23 @@ class Conformance:
             if definition is None:
                 raise KeyError(canonical)
             profile = compiled(definition, self.profiles)
-            shared = {name: _by_way(rows) for name, rows in profile.contents.items()}
-            ways = _by_way(profile.asked)
+            shared = {name: by_way(rows) for name, rows in profile.contents.items()}
+            ways = by_way(profile.asked)
             one = self._ready[canonical] = _Ready(profile, ready(profile.schema), ways=ways, contents=shared)
         return one
 
-    def _asked(self, one: _Ready, value: Any, at: str, scene: Scene, depth: int, levels: Levels) -> Iterator[Issue]:
-        yield from self._along(one, one.ways, value, at, scene, depth, levels)
+    def _asked(self, one: _Ready, value: Any, at: str, scene: Scene, depth: int, levels: Levels) -> list[Issue]:
+        return self._along(one, one.ways, value, at, scene, depth, levels)
 
     def _along(
         self, one: _Ready, ways: Ways, value: Any, at: str, scene: Scene, depth: int, levels: Levels
-    ) -> Iterator[Issue]:
-        holds = partial(one.holds, met=NOW.view.met if NOW.view else {})
-        for way, rules in ways:
-            if way and isinstance(value, dict) and not any(key in value for key in way[0].keys):
-                continue
-            for here, item in _reached(holds, value, at, way):
-                for asked in rules:
-                    if asked.content is not None:
-                        yield from self._along(one, one.contents[asked.content], item, here, scene, depth, levels)
-                    else:
-                        yield from self._judged(asked, item, here, one.profile.url, scene, depth, levels)
+    ) -> list[Issue]:
+        def judge(asked: Asked, item: Any, here: str) -> Iterable[Issue]:
+            if asked.content is not None:
+                return self._along(one, one.contents[asked.content], item, here, scene, depth, levels)
+            return self._judged(asked, item, here, one.profile.url, scene, depth, levels)
+
+        return judged(ways, value, at, judge, partial(one.holds, met=NOW.view.met if NOW.view else {}))
 
     def _judged(
         self, asked: Asked, item: Any, at: str, url: str, scene: Scene, depth: int, levels: Levels
@@ -332,37 +326,3 @@ def _within(item: Any, scene: Scene) -> Scene:
         inner: Node = root_node(item)
         return Scene(inner, inner, scene.sound, scene.services)
     return scene
-
-
-def _by_way(rows: list[Asked]) -> Ways:
-    """What a profile asks beside its schema, by way; two conditions are the same when they are one object."""
-    found: dict[tuple[tuple[str, tuple[str, ...], int], ...], tuple[tuple[Hop, ...], list[Asked]]] = {}
-    for asked in rows:
-        key = tuple((hop.name, hop.keys, id(hop.condition)) for hop in asked.way)
-        found.setdefault(key, (asked.way, []))[1].append(asked)
-    return list(found.values())
-
-
-def _reached(holds: Holds, value: Any, at: str, way: tuple[Hop, ...]) -> Sequence[tuple[str, Any]]:
-    """The values at the end of a way, with their FHIRPaths."""
-    found = [(at, value)]
-    for hop in way:
-        items = [
-            item
-            for here, one in found
-            if isinstance(one, dict)
-            for key in hop.keys
-            if (inner := one.get(key)) is not None
-            for item in _items(inner, f"{here}.{hop.name}")
-        ]
-        condition = hop.condition
-        found = items if condition is None else [item for item in items if holds(condition, item[1])]
-        if not found:
-            break
-    return found
-
-
-def _items(value: Any, at: str) -> Sequence[tuple[str, Any]]:
-    if isinstance(value, list):
-        return [(f"{at}[{n}]", item) for n, item in enumerate(value) if item is not None]
-    return ((at, value),)
