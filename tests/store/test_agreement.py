@@ -269,8 +269,8 @@ async def paged(engine: Engine, scope: dict[str, Filter], sort: tuple[Sort, ...]
 #: Name, and figures of the planner: small ones make every way be taken with a handful of resources.
 PLANS = [
     ("usual", 1_000, 20_000, 500, 100_000, 150, 2_000),
-    ("walked", 0, 0, -1, 10**9, 150, 2_000),
-    ("walked in vain", 0, 0, -1, 0, 0, 1),
+    ("walked", 1, 0, -1, 10**9, 150, 2_000),
+    ("walked in vain", 1, 0, -1, 0, 0, 1),
     ("driven", 1, 10**9, 10**9, 0, 150, 2_000),
 ]
 
