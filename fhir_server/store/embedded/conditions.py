@@ -15,6 +15,8 @@ import apsw
 
 from fhir_server.fhir.outcome import TooCostly
 from fhir_server.store.embedded.names import Names, is_writing
+from fhir_server.store.embedded.one_span import Spans, joined
+from fhir_server.store.embedded.one_span import condition as one_span
 from fhir_server.store.embedded.outstanding import DEFERRED
 from fhir_server.store.embedded.sql import FALSE, TRUE, Sql, among, conjunction, disjunction, negation, one_of, starting
 from fhir_server.store.filters import (
@@ -97,7 +99,7 @@ class Compiler:
         """That `column` is the number of `param` in one of `types`; FALSE when no row has ever had it."""
         return one_of(column, [self._number(type, param) for type in types])
 
-    def condition(self, where: Filter | Tokens | Targets, frame: Frame) -> Sql:
+    def condition(self, where: Filter | Tokens | Targets | Spans, frame: Frame) -> Sql:
         """`where`, of the resource that `frame` names.
 
         Raises:
@@ -105,7 +107,11 @@ class Compiler:
         """
         match where:
             case And():
-                return conjunction([self.condition(part, frame) for part in where.parts])
+                # Inside a composite the rows of one group are judged.
+                parts = where.parts if frame.group else joined(where.parts)
+                return conjunction([self.condition(part, frame) for part in parts])
+            case Spans():
+                return one_span(where, frame.row, self.param(where.param, frame.types, "w.param"), self.span)
             case Or():
                 return disjunction([self.condition(part, frame) for part in gathered(where.parts)])
             case Not():
