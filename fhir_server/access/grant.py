@@ -87,7 +87,7 @@ class Grant:
     @property
     def own(self) -> bool:
         """Whether this is the server's own work, or an open server's caller: no person and no software is named."""
-        return self is OPEN or (ALL in self.scopes and self.client is None and self.subject is None)
+        return self is OPEN or (self.client is None and self.subject is None and ALL in self.scopes)
 
     @property
     def unrestricted(self) -> bool:

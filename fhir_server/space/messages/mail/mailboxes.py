@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fhir_server.access.grant import Grant, Level, Scope
@@ -50,18 +51,23 @@ class Holder:
     address: str
 
     def grant(self, patient: str) -> Grant:
-        """What they may do for a patient (id)."""
-        is_person = not self.reference.startswith("Organization/")
-        level: Level = "user" if is_person else "patient"
-        scopes = _SCOPES if is_person else {**_SCOPES, **_UNNAMED}
-        return Grant(
-            scopes=tuple(Scope(level, type, verbs) for type, verbs in scopes.items()),
-            subject=self.person,
-            role=self.reference if self.reference.startswith("PractitionerRole/") else None,
-            client=CLIENT,
-            patient=patient,
-            purpose="TREAT",
-        )
+        """What they may do for a patient (id): the same for as long as it is remembered, as rules remember it by it."""
+        return _grant(self.reference, self.person, patient)
+
+
+@lru_cache(maxsize=4096)
+def _grant(reference: str, person: str, patient: str) -> Grant:
+    is_person = not reference.startswith("Organization/")
+    level: Level = "user" if is_person else "patient"
+    scopes = _SCOPES if is_person else {**_SCOPES, **_UNNAMED}
+    return Grant(
+        scopes=tuple(Scope(level, type, verbs) for type, verbs in scopes.items()),
+        subject=person,
+        role=reference if reference.startswith("PractitionerRole/") else None,
+        client=CLIENT,
+        patient=patient,
+        purpose="TREAT",
+    )
 
 
 async def holder_of(own: Repository, address: str, cache: Cache) -> Holder | None:
