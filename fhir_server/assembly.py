@@ -45,6 +45,7 @@ def application(house: House) -> Application:
         "fhir_job_success_age_seconds": house.job_ages,
         "fhir_trace_chain_head_position": lambda: head.place,
         "fhir_outbox_messages": lambda: post.sizes,
+        "fhir_websockets": lambda: float(house.services.service("subscriptions").places.count),
     }
     return build(
         house.settings,

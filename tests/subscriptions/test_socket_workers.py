@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +15,13 @@ from fhir_server.interactions.statement import WEBSOCKET
 from tests.server.process import open_serving
 from tests.subscriptions.sockets import by_socket, closed, heard, opened
 from tests.subscriptions.world import until
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "Sec-WebSocket-Version": "13",
+}
 
 
 @pytest.mark.asyncio
@@ -41,5 +50,18 @@ async def test_each_worker_tells_its_sockets_and_a_stop_ends_them(tmp_path: Path
                 assert (await http.post(f"{served.base}/Basic", json=tree)).status_code == 201
                 for socket in sockets:
                     assert await heard(socket) == f"ping {id}"
+            metrics = (await http.get(f"{served.root}/metrics")).text
+            assert re.search(r"^fhir_websockets(\{.*\})? \S+$", metrics, re.M), metrics
+            # Without tokens any page could listen, by whatever name it calls this machine.
+            for what, status in (({"Origin": "https://evil.example"}, 403), ({"Host": "evil.test"}, 421)):
+                rows = {"Host": f"127.0.0.1:{port}", **HANDSHAKE, **what}
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(
+                    "".join(
+                        ["GET /websocket HTTP/1.1\r\n", *(f"{n}: {v}\r\n" for n, v in rows.items()), "\r\n"]
+                    ).encode()
+                )
+                assert int((await asyncio.wait_for(reader.readline(), 20)).split()[1]) == status, what
+                writer.close()
             served.process.terminate()
             assert {(await closed(socket))[0] for socket in sockets} == {1012}
