@@ -15,6 +15,7 @@ from typing import Any
 
 from fhir_server.app import House, opened
 from fhir_server.fhir.json import serialize
+from fhir_server.http.logs import configure
 from fhir_server.settings import Settings
 from fhir_server.space.paris import PARIS
 from tests.benchmarks.calls import Tree
@@ -38,7 +39,9 @@ def calendars(folder: Path) -> dict[str, Figure]:
 
 
 async def _measured(folder: Path) -> dict[str, Figure]:
-    async with opened(Settings(data=folder, base_url=BASE, open=False)) as house:
+    settings = Settings(data=folder, base_url=BASE, open=False, log_level="error")
+    configure(settings)
+    async with opened(settings) as house:
         await peopled(house)
         await a_person(house, "a", "Anna", "Patient/a")
         await _kept(house, [(f"a{n}", _an_appointment(n)) for n in range(EVENTS)])

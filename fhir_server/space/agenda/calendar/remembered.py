@@ -21,7 +21,7 @@ from fhir_server.store.filters import Filter
 from fhir_server.store.matching import has_links
 
 #: Calendars that a worker remembers, and events that are in them together.
-MOST, EVENTS = 5_000, 50_000
+MOST, EVENTS = 5_000, 20_000
 #: Appointments that may have been written since for the others to be taken as they were.
 FEW = 50
 
