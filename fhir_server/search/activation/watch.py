@@ -30,9 +30,9 @@ STANDING = "search-parameter"
 #: of contained resources; 3 has attachments, and traces of several patients; 4 has the rows of the medical record; 5 of
 #: messages; 6 has who wrote what is clinical; 7 Provenances of documents alone; 8 has mailboxes, and none of those of
 #: the red list; 9 who made what of the agenda, and when slots are; 10 has whose events are declared and followed; 11
-#: the lives of spaces; 12 national identifiers with their prefixes. What was stored earlier is then indexed anew
-#: (`reindex.py`).
-FORMAT = b"12"
+#: the lives of spaces; 12 national identifiers with their prefixes; 13 which professional made what of the agenda.
+#: What was stored earlier is then indexed anew (`reindex.py`).
+FORMAT = b"13"
 #: Where it is recorded that everything stored is indexed so.
 FORMAT_KEPT = ("reindex", "format")
 

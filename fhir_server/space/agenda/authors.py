@@ -14,8 +14,10 @@ from fhir_server.access.write_rules import administers
 from fhir_server.fhir.json import parse
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
-from fhir_server.space.agenda.model import AUTHOR, EDITOR, PATIENT, SOFTWARE, tags
+from fhir_server.space.agenda.model import AUTHOR, EDITOR, MAKER, PATIENT, SOFTWARE, tags
 
+#: Systems of the tags that the server alone sets.
+_SAID = (AUTHOR, SOFTWARE, MAKER)
 _PROFESSIONALS = ("Practitioner/", "PractitionerRole/", "Organization/")
 
 
@@ -41,7 +43,7 @@ async def arrange(context: Context, change: Change) -> Change:
     before = None if change.before is None or change.before.deleted else parse(change.before.body)
     if change.as_server or (grant.own and before is None):
         return change
-    said = _of(grant) if before is None else [(name, one) for name in (AUTHOR, SOFTWARE) for one in tags(before, name)]
+    said = _of(grant) if before is None else [(name, one) for name in _SAID for one in tags(before, name)]
     made = _tagged(tree, said)
     return change if made == tree else change.arranged(made)
 
@@ -49,12 +51,14 @@ async def arrange(context: Context, change: Change) -> Change:
 def _of(grant: Grant) -> list[tuple[str, str]]:
     """What is said of who makes something with a token."""
     author = PATIENT if is_patients(grant) and not grant.referenced else EDITOR
-    return [(AUTHOR, author), *([(SOFTWARE, grant.client)] if grant.client is not None else [])]
+    software = [(SOFTWARE, grant.client)] if grant.client is not None else []
+    maker = [(MAKER, grant.subject)] if grant.subject is not None and is_professional(grant) else []
+    return [(AUTHOR, author), *software, *maker]
 
 
 def _tagged(tree: dict[str, Any], said: list[tuple[str, str]]) -> dict[str, Any]:
     meta = tree.get("meta") or {}
-    others = [one for one in meta.get("tag", ()) if one.get("system") not in (AUTHOR, SOFTWARE)]
+    others = [one for one in meta.get("tag", ()) if one.get("system") not in _SAID]
     wanted = [*others, *({"system": system, "code": code} for system, code in said)]
     kept = {name: one for name, one in meta.items() if name != "tag"} | ({"tag": wanted} if wanted else {})
     return tree if kept == meta else {**tree, "meta": kept}

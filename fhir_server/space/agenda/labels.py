@@ -19,8 +19,7 @@ from fhir_server.interactions.exchange import Context
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.settings import Settings
 from fhir_server.space.agenda.authors import is_patients, is_professional
-from fhir_server.space.agenda.parties import FACTS, Acting, mine
-from fhir_server.space.agenda.rows import MADE_BY
+from fhir_server.space.agenda.parties import FACTS, Acting, made_by, mine
 from fhir_server.space.label_places import misplaced
 from fhir_server.store.filters import NOTHING, Filter, Linked, LinkedFrom, Not, Refers, Token, both, either
 
@@ -59,7 +58,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
 
     def of_others(asked: Asked) -> Filter:
         known = is_professional(asked.grant) or administers(asked.grant) or is_platform(asked.grant)
-        return NOTHING if known or asked.type != "Slot" else Not(either([_PUBLIC, *_made(asked.grant)]))
+        return NOTHING if known or asked.type != "Slot" else Not(either([_PUBLIC, *made_by(asked.grant)]))
 
     # Whoever makes a slot says whom it is for, themself or not.
     return (
@@ -76,7 +75,7 @@ def _given(asked: Asked) -> Filter:
 
 
 def _for_professionals(asked: Asked) -> Iterator[Filter]:
-    yield from (_PUBLIC, _label(PRO), Not(Token("_security", None, SYSTEM)), *_made(asked.grant))
+    yield from (_PUBLIC, _label(PRO), Not(Token("_security", None, SYSTEM)), *made_by(asked.grant))
     if isinstance(asked.facts, Acting):
         if (theirs := mine(asked.facts)) != NOTHING:
             yield Linked("schedule", "Schedule", theirs)
@@ -93,7 +92,3 @@ def _of_community(acting: Acting) -> Iterator[Filter]:
         offered.append(Linked(SERVICE, "HealthcareService", provided))
     if offered:
         yield both(_label(CPTS), either(offered))
-
-
-def _made(grant: Grant) -> list[Filter]:
-    return [Token(MADE_BY, grant.client)] if grant.client is not None else []

@@ -13,9 +13,11 @@ from fhir_server.fhir.dates import interval
 from fhir_server.fhir.references import parse
 from fhir_server.space.paris import PARIS
 
-#: Code system of the tag that says who made an agenda resource, and system of the tag that names the software.
+#: Code system of the tag that says who made an agenda resource, and systems of the tags that name the software, and the
+#: professional who acted by it ("Practitioner/1").
 AUTHOR = "https://fhir-server.example/CodeSystem/ens-agenda-author"
 SOFTWARE = "https://fhir-server.example/NamingSystem/agenda-software"
+MAKER = "https://fhir-server.example/NamingSystem/agenda-maker"
 #: Codes of `AUTHOR`, as the national product has them: a patient, in their own notebook; software of a professional, of
 #: an establishment or of the catalogue.
 PATIENT, EDITOR = "PATIENT", "EDITOR_SOLUTION"

@@ -16,8 +16,9 @@ from fhir_server.fhir.json import parse
 from fhir_server.space.acting import minute
 from fhir_server.space.agenda.authors import is_professional
 from fhir_server.space.agenda.model import local
+from fhir_server.space.agenda.rows import MADE_BY, MADE_FOR
 from fhir_server.space.record import professionals
-from fhir_server.store.filters import Filter, Linked, Refers, either
+from fhir_server.store.filters import Filter, Linked, Refers, Token, either
 
 _ACTORS = ("Practitioner/", "PractitionerRole/", "Organization/")
 #: Type of an actor that an establishment has → the element that says whose it is; each is its search parameter
@@ -93,3 +94,13 @@ def mine(who: Acting) -> Filter:
     named: list[Filter] = [Refers("actor", one) for one in sorted(who.names)]
     of_structure = either([Refers("organization", one) for one in sorted(who.structures)])
     return either([*named, *(Linked("actor", type, of_structure) for type in sorted(kept(who)) if who.structures)])
+
+
+def made_by(grant: Grant) -> list[Filter]:
+    """What a caller made: a professional themself, since many who know nothing of each other use one software.
+
+    Of software without a person, what it made; nothing of who is neither.
+    """
+    if is_professional(grant):
+        return [Token(MADE_FOR, str(grant.subject))]
+    return [Token(MADE_BY, grant.client)] if grant.client is not None else []

@@ -1,18 +1,18 @@
 """Who sees and who changes what of the agenda.
 
 Appointments say of somebody's health whom they see and how often: a professional sees those in which they take part,
-and those that their software made; no care team, agreement or emergency shows them others', which the national product
-shows to the patient alone (domain file §2.8). The patient's own entries are shown to no professional.
+and those that they made; software without a person, those that it made; no care team, agreement or emergency shows them
+others', which the national product shows to the patient alone (domain file §2.8). The patient's own entries are shown
+to no professional.
 """
 
 from __future__ import annotations
 
-from fhir_server.access.grant import Grant
 from fhir_server.access.rules import Asked, Rule
 from fhir_server.access.write_rules import administers
 from fhir_server.space.agenda.authors import is_patients, is_professional
-from fhir_server.space.agenda.parties import FACTS, Acting, mine
-from fhir_server.space.agenda.rows import MADE_BY, NOTEBOOK
+from fhir_server.space.agenda.parties import FACTS, Acting, made_by, mine
+from fhir_server.space.agenda.rows import NOTEBOOK
 from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Linked, Not, Refers, Token, either
 
 _PRIVATE = Token(NOTEBOOK, "1")
@@ -23,7 +23,7 @@ def _others_appointments(asked: Asked) -> Filter:
         return NOTHING
     names = asked.facts.names if isinstance(asked.facts, Acting) else frozenset[str]()
     taking_part = [Refers("actor", one) for one in sorted(names)]
-    return either([Not(either([*taking_part, *_own_software(asked.grant)])), _PRIVATE])
+    return either([Not(either([*taking_part, *made_by(asked.grant)])), _PRIVATE])
 
 
 def _others_agendas(asked: Asked) -> Filter:
@@ -48,16 +48,12 @@ def _software_alone(asked: Asked) -> Filter:
         return NOTHING
     if asked.type != "Appointment" and asked.verb in "rs":
         return NOTHING
-    return Not(either(_own_software(grant)))
+    return Not(either(made_by(grant)))
 
 
 def _patients(asked: Asked) -> Filter:
     """Schedules and slots are not theirs to write; which appointments are, `writing` says in words."""
     return EVERYTHING if asked.verb in "cud" and asked.type != "Appointment" else NOTHING
-
-
-def _own_software(grant: Grant) -> list[Filter]:
-    return [Token(MADE_BY, grant.client)] if grant.client is not None else []
 
 
 RULES = (

@@ -3,6 +3,7 @@
 row                          says
 Word("_notebook", "1")       that the patient's side made it for itself
 Word("_software", client)    that other software made it, and which
+Word("_maker", reference)    the professional who made it by that software
 Span("_taken", µs, µs)       from when until when a Slot that is filled lasts; both are inside it
 Word("_day", "Schedule/1@n")  a day (days since 1970, UTC) on which a filled Slot of that schedule is
 """
@@ -13,10 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from fhir_server.fhir.dates import DAY
-from fhir_server.space.agenda.model import AUTHOR, FILLED, PATIENT, SOFTWARE, Times, local, tags, times
+from fhir_server.space.agenda.model import AUTHOR, FILLED, MAKER, PATIENT, SOFTWARE, Times, local, tags, times
 from fhir_server.store.filters import Span, Word
 
-NOTEBOOK, MADE_BY, LASTS, ON_DAY = "_notebook", "_software", "_taken", "_day"
+NOTEBOOK, MADE_BY, MADE_FOR, LASTS, ON_DAY = "_notebook", "_software", "_maker", "_taken", "_day"
 #: Days that a slot lasts at most: each is a row.
 MOST_DAYS = 366
 
@@ -27,6 +28,7 @@ def made(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:
         yield Word(NOTEBOOK, "1")
     else:
         yield from (Word(MADE_BY, one) for one in tags(tree, SOFTWARE))
+        yield from (Word(MADE_FOR, one) for one in tags(tree, MAKER))
 
 
 def slots(tree: dict[str, Any], base: str) -> Iterator[Word | Span]:

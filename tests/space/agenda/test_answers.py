@@ -25,8 +25,8 @@ def an_answer(appointment: str, actor: str = A) -> Tree:
 
 #: Whose appointment, in whose name → who answers it. Everybody else is refused; who does not see it, as if it was absent.
 GIVEN: dict[tuple[str, str], frozenset[str]] = {
-    ("doctor", A): frozenset({"operator", "doctor", "colleague", "patient", "referenced app"}),
-    ("doctor", DOCTOR): frozenset({"operator", "doctor", "colleague"}),
+    ("doctor", A): frozenset({"operator", "doctor", "patient", "referenced app"}),
+    ("doctor", DOCTOR): frozenset({"operator", "doctor"}),
     ("doctor", COLLEAGUE): frozenset(),
     ("doctor", B): frozenset(),
     ("patient", A): frozenset({"operator", "patient", "referenced app"}),

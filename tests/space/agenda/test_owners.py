@@ -186,7 +186,7 @@ async def test_answers_of_whoever_takes_part_are_read_as_the_appointment_is(hous
         told[actor] = answer.id
     #: Of whom both answers are, beside the doctor's.
     shown = {"patient": {DOCTOR, A}, "referenced app": {DOCTOR, A}, "another patient": {DOCTOR, "Patient/b"}}
-    shown |= {who: {*told} for who in ("open", "operator", "doctor", "colleague")}
+    shown |= {who: {*told} for who in ("open", "operator", "doctor")}
     for who, grant in WHO.items():
         caller = Caller(house, grant)
         read = {actor for actor, id in told.items() if await caller.sees("AppointmentResponse", id)}

@@ -81,7 +81,7 @@ ANSWERS = {
     "open": (200, 200),
     "operator": (200, 200),
     "doctor": (403, 403),
-    "colleague": (403, 403),
+    "colleague": (404, 404),
     "stranger": (404, 404),
     "another patient": (404, 404),
 }

@@ -16,7 +16,7 @@ from typing import Any
 from fhir_server.fhir.json import serialize
 from fhir_server.space.agenda.availability.reading import slot_minutes
 from fhir_server.space.agenda.labels import CPTS
-from fhir_server.space.agenda.model import AUTHOR, FREE, SOFTWARE
+from fhir_server.space.agenda.model import AUTHOR, FREE, MAKER, SOFTWARE
 from fhir_server.space.paris import PARIS
 
 #: Tag of slots that are made of an availability; its `version` is a digest of what they were made of, so that what
@@ -36,7 +36,7 @@ Tree = dict[str, Any]
 
 def offered(tree: Mapping[str, Any]) -> tuple[Tree, str]:
     """What all slots of a Schedule say alike, and the digest of it."""
-    tags = [one for one in (tree.get("meta") or {}).get("tag", ()) if one.get("system") in (AUTHOR, SOFTWARE)]
+    tags = [one for one in (tree.get("meta") or {}).get("tag", ()) if one.get("system") in (AUTHOR, SOFTWARE, MAKER)]
     labels = [one["valueCoding"] for one in tree.get("extension", ()) if one.get("url") == LABEL]
     services = [*_ways(tree), *slot_minutes(tree)[1]]
     address = tree.get("comment")
