@@ -7,9 +7,12 @@ services, so that a new one is among them.
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from fhir_server.smart.people.accounts import Account
 from fhir_server.space.accesses.pages.rows import ROWS as ACCESSES
@@ -19,10 +22,12 @@ from fhir_server.space.catalogue.pages.rows import ROWS as CATALOGUE
 from fhir_server.space.messages.pages.rows import ROWS as MESSAGES
 from fhir_server.space.notices.pages.rows import ROWS as NOTICES
 from fhir_server.space.record.pages.rows import ROWS as RECORD
-from tests.server.closed import Space
+from tests.server.closed import Space, serving
 from tests.server.people import kept
 from tests.site.records import signed_in
 from tests.smart.browser import Browser
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: Those who come: whoever acts for a patient, a professional, staff with every duty.
 PEOPLE: dict[str, tuple[str, dict[str, Any]]] = {
@@ -64,25 +69,45 @@ def who(path: str) -> str:
     raise AssertionError(f"nobody of these may be on {path}")
 
 
-async def visitor(space: Space, path: str) -> tuple[Browser, str]:
-    """Somebody who may be on the page, signed in, and the word of their forms."""
-    subject, more = PEOPLE[who(path)]
-    await kept(
-        space.house,
-        *({"resourceType": "Patient", "id": id} for id in ("p1", "p2")),
-        {"resourceType": "DocumentReference", "id": "d2", "status": "current", "subject": {"reference": "Patient/p2"}},
-    )
-    browser = await signed_in(space, who(path), subject, **more)
-    page = await browser.http.get("/auth/me")
-    word = re.search(r'name="word" value="([^"]+)"', page.text)
-    assert word is not None
-    return browser, word[1]
+@dataclass(frozen=True)
+class Visitors:
+    """Those who come, each signed in once: nothing that is sent here changes anything."""
+
+    space: Space
+    seen: dict[str, tuple[Browser, str]] = field(default_factory=dict)
+
+    async def at(self, path: str) -> tuple[Browser, str]:
+        """Somebody who may be on the page, signed in, and the word of their forms."""
+        login = who(path)
+        if login not in self.seen:
+            subject, more = PEOPLE[login]
+            browser = await signed_in(self.space, login, subject, **more)
+            word = re.search(r'name="word" value="([^"]+)"', (await browser.http.get("/auth/me")).text)
+            assert word is not None
+            self.seen[login] = browser, word[1]
+        return self.seen[login]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def visitors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Visitors]:
+    async with serving(tmp_path_factory.mktemp("posts")) as space:
+        await kept(
+            space.house,
+            *({"resourceType": "Patient", "id": id} for id in ("p1", "p2")),
+            {
+                "resourceType": "DocumentReference",
+                "id": "d2",
+                "status": "current",
+                "subject": {"reference": "Patient/p2"},
+            },
+        )
+        yield Visitors(space)
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_form_counts_only_from_a_page_this_browser_was_given(space: Space, path: str) -> None:
-    browser, word = await visitor(space, path)
-    other = Browser(space)
+async def test_a_form_counts_only_from_a_page_this_browser_was_given(visitors: Visitors, path: str) -> None:
+    browser, word = await visitors.at(path)
+    other = Browser(visitors.space)
     theirs = re.search(r'name="word" value="([^"]+)"', (await other.http.get("/auth/sign-in")).text)
     assert theirs is not None
     sent: list[tuple[dict[str, Any], dict[str, str]]] = [
@@ -100,8 +125,8 @@ async def test_a_form_counts_only_from_a_page_this_browser_was_given(space: Spac
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if "{" in path])
-async def test_what_is_another_s_answers_as_what_is_not_there(space: Space, path: str) -> None:
-    browser, word = await visitor(space, path)
+async def test_what_is_another_s_answers_as_what_is_not_there(visitors: Visitors, path: str) -> None:
+    browser, word = await visitors.at(path)
     given = {
         "word": word,
         "act": "block",
@@ -120,8 +145,8 @@ async def test_what_is_another_s_answers_as_what_is_not_there(space: Space, path
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_huge_form_is_refused(space: Space, path: str) -> None:
-    browser, word = await visitor(space, path)
+async def test_a_huge_form_is_refused(visitors: Visitors, path: str) -> None:
+    browser, word = await visitors.at(path)
     many = {"word": word, **{f"field{n}": "x" for n in range(20_000)}}
     for data in (many, {"word": word, "text": "x" * 4_000_000}):
         answer = await browser.http.post(address(path), data=data)
