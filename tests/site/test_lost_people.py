@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from fhir_server.app import opened
 from fhir_server.fhir.definitions import folder
@@ -27,13 +29,31 @@ from tests.site.accessible import document
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-@pytest.fixture
-async def closed(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    chosen = Settings(data=tmp_path, base_url="http://127.0.0.1:8080/fhir")
+#: With the servers of this file, on their event loop.
+served = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def visited(chosen: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with opened(chosen) as house:
         transport = httpx.ASGITransport(house.served)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
             yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """Nothing that is asked here changes anything."""
+    folder = tmp_path_factory.mktemp("closed")
+    async with visited(Settings(data=folder, base_url="http://127.0.0.1:8080/fhir")) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def unlocked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """An open server, likewise."""
+    async with visited(Settings(data=tmp_path_factory.mktemp("open"), open=True)) as client:
+        yield client
 
 
 #: Host asked for, whether the page is at another address.
@@ -51,6 +71,7 @@ HOSTS = [
 
 @pytest.mark.parametrize(("host", "elsewhere"), HOSTS)
 @pytest.mark.parametrize("path", ["/", "/catalogue?category=mesures", "/auth/sign-in", "/fhir/Patient/a", "/nowhere"])
+@served
 async def test_a_person_is_sent_to_the_address_that_is_printed(
     closed: httpx.AsyncClient, host: str, elsewhere: bool, path: str
 ) -> None:
@@ -65,11 +86,13 @@ async def test_a_person_is_sent_to_the_address_that_is_printed(
     ("method", "accept"),
     [("GET", "application/fhir+json"), ("GET", "*/*"), ("POST", "text/html"), ("OPTIONS", "text/html")],
 )
+@served
 async def test_software_is_answered_where_it_asks(closed: httpx.AsyncClient, method: str, accept: str) -> None:
     answer = await closed.request(method, "/fhir/metadata", headers={"Host": "localhost:8080", "Accept": accept})
     assert answer.status_code != 307
 
 
+@served
 async def test_a_server_with_a_public_name_sends_nobody_away_from_its_proxy(tmp_path: Path) -> None:
     async with opened(Settings(data=tmp_path, base_url="https://fhir.example/fhir")) as house:
         transport = httpx.ASGITransport(house.served)
@@ -84,6 +107,7 @@ LOST = ["/nowhere", "/auth/nowhere", "/catalogue/a/b/c", "/static/none.css", "/d
 @pytest.mark.parametrize(
     ("language", "said"), [("fr", "Il n’y a rien à cette adresse"), ("en", "nothing at this address")]
 )
+@served
 async def test_an_unknown_address_is_a_page_to_a_browser(
     closed: httpx.AsyncClient, path: str, language: str, said: str
 ) -> None:
@@ -94,17 +118,20 @@ async def test_an_unknown_address_is_a_page_to_a_browser(
 
 @pytest.mark.parametrize("path", LOST)
 @pytest.mark.parametrize("accept", ["application/fhir+json", "*/*", "application/json"])
+@served
 async def test_an_unknown_address_is_an_outcome_to_software(closed: httpx.AsyncClient, path: str, accept: str) -> None:
     answer = await closed.get(path, headers={"Accept": accept})
     assert answer.status_code == 404 and answer.json()["resourceType"] == "OperationOutcome"
 
 
+@served
 async def test_a_method_that_an_address_has_not_is_a_page_with_what_it_has(closed: httpx.AsyncClient) -> None:
     answer = await closed.post("/catalogue", headers=PAGE)
     assert answer.status_code == 405 and "GET" in answer.headers["allow"] and "<main" in answer.text
 
 
 @pytest.mark.parametrize("path", ["Patient", "Patient/a", "Patient?name=a", "Patient/a/_history", "Observation/$lastn"])
+@served
 async def test_a_closed_page_leads_to_signing_in(closed: httpx.AsyncClient, path: str) -> None:
     answer = await closed.get(f"/fhir/{path}", headers=PAGE)
     page = document(answer, 401)
@@ -112,11 +139,9 @@ async def test_a_closed_page_leads_to_signing_in(closed: httpx.AsyncClient, path
     assert [one.get("href") for one in page.iter("a") if "/auth/sign-in" in (one.get("href") or "")]
 
 
-async def test_an_open_server_has_nobody_to_sign_in(tmp_path: Path) -> None:
-    async with opened(Settings(data=tmp_path, open=True)) as house:
-        transport = httpx.ASGITransport(house.served)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
-            assert "/auth/sign-in" not in (await client.get("/fhir/Patient/none", headers=PAGE)).text
+@served
+async def test_an_open_server_has_nobody_to_sign_in(unlocked: httpx.AsyncClient) -> None:
+    assert "/auth/sign-in" not in (await unlocked.get("/fhir/Patient/none", headers=PAGE)).text
 
 
 #: Requests whose refusal a person reads, each for another kind of issue.
@@ -131,12 +156,10 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("path", REFUSED)
-async def test_english_words_in_a_french_page_say_that_they_are(tmp_path: Path, path: str) -> None:
-    async with opened(Settings(data=tmp_path, open=True)) as house:
-        transport = httpx.ASGITransport(house.served)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
-            answer = await client.get(f"/fhir/{path}", headers={**PAGE, "Accept-Language": "fr"})
-            told = (await client.get(f"/fhir/{path}", headers={"Accept": "application/fhir+json"})).json()
+@served
+async def test_english_words_in_a_french_page_say_that_they_are(unlocked: httpx.AsyncClient, path: str) -> None:
+    answer = await unlocked.get(f"/fhir/{path}", headers={**PAGE, "Accept-Language": "fr"})
+    told = (await unlocked.get(f"/fhir/{path}", headers={"Accept": "application/fhir+json"})).json()
     page = document(answer, answer.status_code)
     for issue in told["issue"]:
         assert KINDS[issue["code"]][0] in answer.text
@@ -180,6 +203,7 @@ def test_every_rule_of_the_catalogue_has_its_words_in_both_languages() -> None:
     assert unkeyed == []
 
 
+@served
 async def test_the_version_is_said_alike_everywhere(tmp_path: Path) -> None:
     async with opened(Settings(data=tmp_path, open=True)) as house:
         transport = httpx.ASGITransport(house.served, client=("127.0.0.1", 1))
