@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import degrees, inf, prod
+from operator import attrgetter
 
 import apsw
 
@@ -40,7 +41,8 @@ FEW = 1_000
 MANY = 20_000
 #: How long the number of a type's resources is remembered, and where counting them stops.
 _TOTALS_SECONDS = 60.0
-_MOST_COUNTED = 500_000
+MOST_COUNTED = 500_000
+_count = attrgetter("count")
 #: In what order kinds of filters are counted: the usually selective first, since a few candidates end the search.
 _RANK: dict[type, int] = {Id: 0, Refers: 1, Token: 2, String: 3, LinkedFrom: 5, Linked: 5}
 
@@ -70,7 +72,7 @@ class Candidates:
         exact: whether all of them satisfy the filter, which then need not be asked again.
         how: the index used, for people.
         source: the filter it was made of.
-        count: how many there are, or `MANY` when there are more; 0 when not counted.
+        count: how many there are, or how far they were counted when there are more; 0 when not counted.
         share: about which part of all resources satisfies the whole filter; only known when candidates are not few.
     """
 
@@ -121,7 +123,18 @@ class Chooser:
         joined = {one.source.param for one in sets if isinstance(one.source, Window)}
         alone = [one for one in counted if not (isinstance(one.source, Range) and one.source.param in joined)]
         share = prod(min(1.0, one.count / total) for one in alone)
-        return replace(min(counted, key=lambda one: one.count), share=share)
+        return replace(min(counted, key=_count), share=share)
+
+    def rarest(self, sets: tuple[Candidates, ...], most: int = MOST_COUNTED) -> Candidates | None:
+        """The smallest of `sets`, which `few` gave: counted further and further until one ends, or to `most`."""
+        if len(sets) < 2 or are_few(sets):
+            return sets[0] if sets else None
+        cap = FEW
+        while True:
+            cap = min(4 * cap, most)
+            best = min((replace(found, count=self._count(found, cap)) for found in sets), key=_count)
+            if best.count < cap or cap == most:
+                return best
 
     def total(self, frame: Frame) -> int:
         """About how many current resources there are of the types of `frame`."""
@@ -130,7 +143,7 @@ class Chooser:
             return known[0]
         kind = self._compiler.types(frame.types, "r.type")
         text = f"SELECT count(*) FROM (SELECT 1 FROM resource r WHERE {kind.text} AND r.live=1 LIMIT ?)"
-        total: int = self._connection.execute(text, (_MOST_COUNTED,)).get
+        total: int = self._connection.execute(text, (MOST_COUNTED,)).get
         self._totals[frame.types] = (total, time.monotonic())
         return total
 
@@ -201,14 +214,16 @@ class Chooser:
         param = self._compiler.param(where.param, frame.types, "w.param")  # type: ignore[union-attr]
         sql = conjunction([param, self._compiler.word(where)])
         text = f"SELECT w.rid FROM word w INDEXED BY word_value WHERE {sql.text}"
-        return _set(text if sql != FALSE else _NONE, sql.values, True, "word_value", where)
+        how = f"word_value ({where.param})"  # type: ignore[union-attr]
+        return _set(text if sql != FALSE else _NONE, sql.values, True, how, where)
 
     def _spans(self, where: Range, frame: Frame) -> Candidates:
         param = self._compiler.param(where.param, frame.types, "w.param")
         demanded = conjunction([param, self._compiler.span(where)])
         if demanded == FALSE:
             return _set(_NONE, (), True, "span_low", where)
-        return _set(*_union([_arm(demanded, *arm) for arm in _arms(where)]), True, "span_low, span_high", where)
+        how = f"span_low, span_high ({where.param})"
+        return _set(*_union([_arm(demanded, *arm) for arm in _arms(where)]), True, how, where)
 
     def _instants(self, where: Range, frame: Frame) -> Candidates:
         low, high = self.bounds(where)

@@ -9,13 +9,14 @@ many have been looked at. A walk that goes on longer than that is given up, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import apsw
 import msgspec
 
 from fhir_server.store.embedded.batch import METHODS
-from fhir_server.store.embedded.candidates import MANY, Candidates, Chooser, are_few, remaining
+from fhir_server.store.embedded.candidates import FEW, MANY, MOST_COUNTED, Candidates, Chooser, are_few, remaining
 from fhir_server.store.embedded.conditions import Compiler, Frame
 from fhir_server.store.embedded.connections import Clock
 from fhir_server.store.embedded.names import Names
@@ -157,14 +158,17 @@ class Search:
         lines: list[str] = []
         for where, types in self.groups(scope):
             label = types[0] if len(types) == 1 else f"{len(types)} types"
-            best = None if where == EVERYTHING else self.chooser.smallest(where, Frame(types))
+            sets = () if where == EVERYTHING else self.chooser.few(where, Frame(types))
+            best = self.chooser.sized(Frame(types), sets)
             these = keys(tuple(sort) or NEWEST, types, self.compiler)
+            is_walked = self._is_walked(best, these, DEFAULT_PAGE)
             if best is None:
                 lines.append(f"{label}: no index narrows the filter")
             else:
+                best = self._looked_through(best, sets)
                 many = f"{best.count}" if best.count < MANY else f"at least {best.count}"
                 lines.append(f"{label}: {many} candidates by index {best.how}")
-            if self._is_walked(best, these, DEFAULT_PAGE):
+            if is_walked:
                 index = walked_index(these[0])
                 lines.append(f"{label}: walks index {index}, judging each resource, until the page is full")
             else:
@@ -200,7 +204,7 @@ class Search:
         if sets and not sets[0].count:
             return Found([], 0 if position is None else None)
         if not _is_walkable(these) or are_few(sets):
-            best = self.chooser.sized(Frame(types), sets)
+            best = self.chooser.rarest(sets)
             return self._driven(where, types, best, these, position, count)
         if len(types) == 1:
             return self._walked(where, types, sets, these, position, count)
@@ -240,8 +244,13 @@ class Search:
             if best is not None and self._is_walked(best, these, count) and best.count * _JUDGING > _LEAST:
                 rows = self.clock.attempt(attempt, best.count * _JUDGING)
             if rows is None:
+                best = best and self._looked_through(best, sets)
                 return self._driven(where, types, best, these, position, count)
         return Found(rows, None)
+
+    def _looked_through(self, best: Candidates, sets: tuple[Candidates, ...]) -> Candidates:
+        """The smallest of `sets`: where `best` of them was counted no further than the others, the one that is."""
+        return best if best.count < MANY else self.chooser.rarest(sets) or best
 
     def _driven(
         self,
@@ -281,14 +290,26 @@ class Search:
 
     def _count(self, where: Filter, types: tuple[str, ...], limit: int | None) -> int:
         sets = () if where == EVERYTHING else self.chooser.few(where, Frame(types))
-        # Candidates are judged as the index gives them: when all sets are large, the limit is met in any of them.
-        best = self.chooser.sized(Frame(types), sets, MANY if limit is None else min(MANY, 2 * limit))
-        return self._counted(*self._judged(where, types, best), "" if limit is None else f"LIMIT {limit:d}")
+        if limit is None or len(sets) < 2 or are_few(sets):
+            return self._counted(where, types, self.chooser.rarest(sets), limit)
+        # None is few. Where the limit is met soon, it is in any of them: which is the rarest need not be known.
+        most = 2 * max(limit, FEW)
+        while True:
+            best = self.chooser.rarest(sets, most)
+            if best is None or best.count < most or most >= MOST_COUNTED:
+                return self._counted(where, types, best, limit)
+            total = self.clock.attempt(partial(self._counted, where, types, best, limit), most * _JUDGING)
+            if total is not None:
+                return total
+            most = min(4 * most, MOST_COUNTED)
 
-    def _counted(self, source: Sql, demanded: Sql, limit: str) -> int:
+    def _counted(self, where: Filter, types: tuple[str, ...], best: Candidates | None, limit: int | None) -> int:
+        """How many satisfy `where`, of the candidates `best` and at most `limit`."""
+        source, demanded = self._judged(where, types, best)
         if demanded == FALSE:
             return 0
-        text = f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {demanded.text} {limit})"
+        most = "" if limit is None else f"LIMIT {limit:d}"
+        text = f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {demanded.text} {most})"
         total: int = self.connection.execute(text, (*source.values, *demanded.values)).get
         return total
 
