@@ -83,14 +83,22 @@ def _wrong_request(tree: Mapping[str, Any]) -> Iterator[Issue]:
 
 
 async def arrange(context: Context, change: Change) -> Change:
-    """A declaration or a request with whom the server found its subject to be.
+    """A declaration or a request with whom the server found its subject to be; of any other nobody says that.
 
     Raises:
+        Forbidden: the caller declares no events, or names another as who declares it (403): before anybody is looked
+            for, so that whether somebody is here is nothing they are told.
         Invalid: it is nobody here (422).
     """
     tree = change.tree
-    if tree is None or kind(tree) is None or not isinstance(tree.get("subject"), dict):
+    if tree is None or not isinstance(tree.get("subject"), dict):
         return change
+    if kind(tree) is None:
+        return (
+            change.arranged({**tree, "subject": without(tree["subject"])}) if said(tree["subject"], RECORD) else change
+        )
+    if not change.as_server:
+        _require_declarer(await party(context.repository), tree, context.base)
     found = await whose(context, tree)
     if not found:
         raise nobody(f"{_TYPE}.subject")
@@ -99,18 +107,25 @@ async def arrange(context: Context, change: Change) -> Change:
 
 def kept_with(reference: Mapping[str, Any], found: str) -> dict[str, Any]:
     """A Reference to whom a resource contains, with who of this server that is; a literal one says it itself."""
+    bare = without(reference)
+    inside = not str(reference.get("reference", "")) or str(reference["reference"]).startswith("#")
+    if not inside:
+        return bare
+    mine = {"url": RECORD, "valueReference": {"reference": found}}
+    return {**bare, "extension": [*dicts(bare.get("extension")), mine]}
+
+
+def without(reference: Mapping[str, Any]) -> dict[str, Any]:
+    """A Reference without what a caller says of who the server found it to be."""
     others = [one for one in dicts(reference.get("extension")) if one.get("url") != RECORD]
     made = {name: value for name, value in reference.items() if name != "extension"}
-    inside = not str(reference.get("reference", "")) or str(reference["reference"]).startswith("#")
-    mine = [{"url": RECORD, "valueReference": {"reference": found}}] if inside else []
-    return {**({"extension": [*others, *mine]} if others or mine else {}), **made}
+    return {**made, "extension": others} if others else made
 
 
 async def judge(context: Context, change: Change) -> None:
-    """Refuse an event of others than those who declare events, or of whom they may declare none.
+    """Refuse an event of whom the caller may declare none.
 
     Raises:
-        Forbidden: the caller declares no events, or names another as who declares it (403).
         Invalid: the person is nobody here, or nobody of whom this caller declares events; it became another's; a
             request fits no subscription (422).
     """
@@ -121,7 +136,6 @@ async def judge(context: Context, change: Change) -> None:
     about, who = record(tree, context.base), await party(context.repository)
     if kind(before) is not None and record(before, context.base) not in ("", about):
         raise Invalid("An event stays the same person's.", f"{_TYPE}.subject", code="business-rule")
-    _require_declarer(who, tree, context.base)
     own = context.repository.as_server()
     where = both(Id((about.removeprefix("Patient/"),)), not_refusing(who.references, minute()))
     if who.kind != "administrator" and not (await own.find({"Patient": where}, count=1)).versions:

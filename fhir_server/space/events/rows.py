@@ -61,5 +61,6 @@ def named(who: dict[str, Any] | str) -> str:
 
 def found(tree: dict[str, Any]) -> dict[str, Any]:
     """A CommunicationRequest with whom its subject was found to be in place of whom it contains."""
-    here = said(subject(tree), RECORD) if isinstance(tree.get("subject"), dict) else None
+    # Of an event alone: of any other request who sends it says whose it is, and is held to that.
+    here = said(subject(tree), RECORD) if kind(tree) is not None and isinstance(tree.get("subject"), dict) else None
     return {**tree, "subject": here} if isinstance(here, dict) else tree

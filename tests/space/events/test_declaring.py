@@ -196,6 +196,51 @@ async def test_what_a_caller_says_of_whom_the_server_found_counts_for_nothing(ho
     assert [one["valueReference"]["reference"] for one in answer.json["subject"]["extension"]] == ["Patient/a"]
 
 
+@pytest.mark.parametrize("who", ["team", "stranger", "publisher's app", "operator"])
+async def test_no_other_request_is_put_into_anothers_record_by_what_it_says_of_its_subject(
+    house: House, who: str
+) -> None:
+    """R4 communicationrequest.html: `subject` says whose it is, and writes are judged by that."""
+    said = {"reference": "Patient/a", "extension": [{"url": RECORD, "valueReference": {"reference": "Patient/b"}}]}
+    tree = {"resourceType": "CommunicationRequest", "status": "draft", "subject": said}
+    made = await ask(house, who, "POST", "CommunicationRequest", tree)
+    others = {**said["extension"][0], "url": "urn:other"}
+    patch = [{"op": "add", "path": "/subject/extension", "value": [said["extension"][0], others]}]
+    patched = await ask(
+        house, "operator", "POST", "CommunicationRequest", {**tree, "subject": {"reference": "Patient/a"}}
+    )
+    url = f"CommunicationRequest/{patched.json['id']}"
+    patched = await ask(house, "operator", "PATCH", url, patch, "application/json-patch+json")
+    assert patched.json["subject"]["extension"] == [others]
+    for answer in (made, patched):
+        if answer.status >= 400:
+            continue
+        assert RECORD not in json.dumps(answer.json)
+        for patient, found in (("a", True), ("b", False)):
+            there = await ask(house, "operator", "GET", f"CommunicationRequest?subject=Patient/{patient}&_count=200")
+            assert (answer.json["id"] in json.dumps(there.json)) is found
+
+
+@pytest.mark.parametrize("who", [one for one in CALLERS if one != "operator"])
+async def test_who_may_not_declare_is_not_told_whether_somebody_is_here(house: House, who: str) -> None:
+    """Hidden and absent look the same: nobody learns by what they may not do that an INS, or an id, is known here."""
+    nobody = inside(
+        "a", identifier=[{**INS, "value": "199019999999999"}], name=[{"family": "Personne", "given": ["X"]}]
+    )
+    as_another = declaration(("Organization", "urn:others", "1"))
+    bare = {name: value for name, value in as_another.items() if name != "meta"}
+    bare["contained"] = as_another["contained"][1:]
+    sent = [
+        as_another,
+        declaration(("Organization", "urn:others", "1"), "closed"),
+        {**as_another, "contained": [nobody, as_another["contained"][1]]},
+        *({**bare, "subject": {"reference": f"Patient/{id}"}} for id in ("b", "absent")),
+    ]
+    answers = [await ask(house, who, "POST", "CommunicationRequest", tree) for tree in sent]
+    told = {(one.status, *(issue["diagnostics"] for issue in one.json["issue"])) for one in answers}
+    assert len(told) == 1 and next(iter(told))[0] == 403, told
+
+
 async def test_other_requests_to_communicate_are_as_they_were(house: House) -> None:
     tree = {"resourceType": "CommunicationRequest", "status": "draft", "subject": {"reference": "Patient/a"}}
     assert (await ask(house, "operator", "POST", "CommunicationRequest", tree)).status == 201
