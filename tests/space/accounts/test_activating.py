@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from datetime import UTC, datetime
@@ -111,6 +112,35 @@ async def test_somebody_who_was_told_activates_their_space_and_signs_in(
     account = await space.house.authorization.accounts.by_login("nour@example.org")
     assert account is not None
     assert (account.subject, bool(account.totp)) == ("Patient/n", True)
+
+
+@pytest.mark.parametrize("steps", ["oppose", "activate", "activate suspend", "die", "activate close"])
+async def test_a_code_makes_no_account_of_a_space_that_it_may_not_activate(
+    space: Space, tmp_path: Path, steps: str
+) -> None:
+    """CSP R1111-28, R1111-36: whoever found the letter is not let in to what its holder closed, or uses already."""
+    await somebody(space)
+    browser, page = await entered(space, await told(space, tmp_path))
+    holders = ("oppose", "activate", "close")
+    for event in steps.split():
+        role: Any = "holder" if event in holders else "operator"
+        await moving.move(space.house.repository(), "n", Asked(event, role, NOW, reason="motif"))  # type: ignore[arg-type]
+    before = await state(space)
+    done = await chosen(space, browser, page)
+    assert (done.status_code, await state(space)) == (422, before)
+    assert "ne peut plus l’être" in done.text
+    assert await space.house.authorization.accounts.by_login("nour@example.org") is None
+
+
+async def test_an_account_made_while_others_decide_is_closed(space: Space, tmp_path: Path) -> None:
+    """Activation and opposition at once, in two windows: where an account is left open the space is activated."""
+    await somebody(space)
+    code = await told(space, tmp_path)
+    (one, first), (two, second) = await entered(space, code), await entered(space, code)
+    opposing = send(two, "/activer/opposition", "/activer", key=hidden(second, "key"), what="oppose")
+    await asyncio.gather(chosen(space, one, first), opposing)
+    account = await space.house.authorization.accounts.by_login("nour@example.org")
+    assert (account is not None and account.open) is (await state(space) == "activated")
 
 
 @pytest.mark.parametrize(

@@ -82,14 +82,25 @@ async def activate(visit: Visit, around: Surroundings) -> Response:
     if given is None or proven is None:
         return visit.foreign()
     login = first(given, "login", 200).strip()
+    if not await _may_activate(around, proven.patient):
+        # Of a space that was objected to, suspended or activated otherwise a code makes no account.
+        return visit.page("accounts/decided", {"what": "activate", "refused": True, "key": ""}, status=422)
     wrong = await _wrong(visit, given, proven)
-    if not wrong and not await _admitted(visit, around, proven, given):
-        wrong = {"login": "taken"}
-    if wrong:
-        return await _choices(visit, around, key, proven, wrong, login)
+    account = None if wrong else await _admitted(visit, around, proven, given)
+    if account is None:
+        return await _choices(visit, around, key, proven, wrong or {"login": "taken"}, login)
     await around.records.take(_PROOF, digest(key))
     refused = await _moved(visit, around, proven.patient, "activate", f"terms {TERMS}")
-    return visit.page("accounts/decided", {"what": "activate", "refused": refused, "key": ""})
+    if refused:
+        # Others decided in that moment: nobody is let in to what was not activated.
+        await visit.authorization.accounts.close(account.id)
+    status = 422 if refused else 200
+    return visit.page("accounts/decided", {"what": "activate", "refused": refused, "key": ""}, status=status)
+
+
+async def _may_activate(around: Surroundings, patient: str) -> bool:
+    (space,) = await moving.found(around.repository(), [patient])
+    return space is not None and "activate" in allowed(space.state, "holder")
 
 
 async def _wrong(visit: Visit, given: Form, proven: _Proven) -> dict[str, str]:
@@ -110,16 +121,16 @@ async def _wrong(visit: Visit, given: Form, proven: _Proven) -> dict[str, str]:
     return {name: what for name, what in found.items() if what}
 
 
-async def _admitted(visit: Visit, around: Surroundings, proven: _Proven, given: Form) -> bool:
-    """Whether the account is made: its login was free, and nobody used the code meanwhile."""
+async def _admitted(visit: Visit, around: Surroundings, proven: _Proven, given: Form) -> Account | None:
+    """The account, made; None where its login was taken, or somebody used the code meanwhile."""
     name = await _name(around, proven.patient)
     login = first(given, "login", 200).strip()
     account = Account(made(), login, name, f"Patient/{proven.patient}", totp=proven.totp)
     free, _ = await visit.authorization.people.admit(account, first(given, "password", LONGEST + 1))
     if free and not await codes.used(around.records, proven.patient):
         await visit.authorization.accounts.close(account.id)
-        return False
-    return free
+        return None
+    return account if free else None
 
 
 async def decide(visit: Visit, around: Surroundings) -> Response:
