@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from fhir_server.fhir.dates import UNSAID, begins
 from fhir_server.space.accounts.states import EVENTS, IN_USE, ROLES, STATES, Event, Role, State
+from fhir_server.space.paris import PARIS
 
 OWN = "https://fhir-server.example"
 PROFILE = f"{OWN}/StructureDefinition/ens-space-life"
@@ -164,4 +166,4 @@ def _written(when: datetime) -> str:
 
 
 def _read(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    return (begins(text, PARIS) or UNSAID).astimezone(UTC)
