@@ -163,7 +163,8 @@ QUERIES: list[tuple[str, set[str]]] = [
     ("DocumentReference?author.family=DUPONT", {"a", "b"}),
     ("DocumentReference?author.given=Paul", {"c", "e"}),
     ("DocumentReference?author:Practitioner.family=MARTIN", {"c"}),
-    ("DocumentReference?author.identifier=urn:oid:1.2.250.1.71.4.2.1|899700218896", {"a", "b"}),
+    # The author of "e" is in the directory by their RPPS, which that number is with its prefix (IdNatPS).
+    ("DocumentReference?author.identifier=urn:oid:1.2.250.1.71.4.2.1|899700218896", {"a", "b", "e"}),
     # Of a role, contained or not, the person in it: MHD ITI-67 asks of the author, whichever resource that is.
     ("DocumentReference?author.family=LEBRUN", {"d"}),
     ("DocumentReference?author.family:exact=LEBRUN", {"d"}),
