@@ -44,6 +44,9 @@ NO_BASE = (
 #: How often the listening socket is watched. The event loop takes one connection from each watcher in a turn (libuv
 #: since 1.45), and a turn of a busy server is long: by one, the thirtieth of a group of clients waits for seconds.
 _DOORS = 32
+#: New objects after which those are looked through for garbage that goes in a circle, and after how many looks older
+#: ones are too. Hardly anything that a request makes does: Python's own measure, 700, is a twentieth of a write's work.
+_NEW_OBJECTS, _LOOKS = 10_000, (5, 10)
 
 
 def serve(
@@ -142,6 +145,7 @@ class _Worker:
             _on_stop(house.asgi.readiness)
             _when_orphaned()
             gc.freeze()
+            gc.set_threshold(_NEW_OBJECTS, *_LOOKS)
             gc.enable()
             tending = asyncio.create_task(tended())
             stack.callback(tending.cancel)
