@@ -32,14 +32,15 @@ class Citing:
         names = "|".join(sorted(types)).encode() or b"(?!)"
         # As JSON has it: a slash may be written as an escape, and so may letters, which are looked at closely.
         self._cited = re.compile(rb"(%s)\\?/([A-Za-z0-9\-.]{1,64})" % names).findall
-        self._starts = tuple(f"{type}{slash}".encode() for type in sorted(types) for slash in ("/", "\\/"))
+        # One by one: a pattern that begins with a word is looked for as fast as bytes are, one of several words is not.
+        self._begins = tuple(re.compile(type.encode() + rb"\\?/").search for type in sorted(types))
 
     def perhaps(self, body: bytes) -> set[Key] | None:
         """What a resource refers to at most, without reading it; None where that cannot be told so."""
-        if b"\\u00" in body and _escaped(body):
+        if b"\\" in body and _escaped(body):
             return None
-        # Most bodies name none: looking for the bytes costs a hundredth of what looking for the pattern does.
-        if not any([start in body for start in self._starts]):
+        # Most bodies name none, which costs a hundredth of finding what they name.
+        if not any([begins(body) for begins in self._begins]):
             return set()
         return {(type.decode(), id.decode()) for type, id in self._cited(body)}
 
@@ -103,7 +104,7 @@ class Citing:
 
 def has(marker: bytes, body: bytes) -> bool:
     """Whether a resource may say `marker`, without reading it: letters may be written as escapes."""
-    return marker in body or (b"\\u00" in body and _escaped(body) is not None)
+    return marker in body or (b"\\" in body and _escaped(body) is not None)
 
 
 #: A reference on this server is shorter, its base included.

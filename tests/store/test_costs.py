@@ -9,6 +9,7 @@ import pytest
 
 from fhir_server.store.embedded.costs import Costs, shape
 from fhir_server.store.embedded.engine import EmbeddedEngine, open_engine
+from fhir_server.store.embedded.held_filters import OfHeld
 from fhir_server.store.filters import And, Not, Or, Range, Refers, Token
 from fhir_server.store.protocol import Sort
 from tests.store.making import an_index, stored
@@ -71,3 +72,23 @@ async def test_a_read_gives_the_same_wherever_it_is_begun(engine: EmbeddedEngine
         engine._readers._costs.note(known, seconds)
         assert await engine.store.find(scope, count=50) == here
     assert len(here.versions) == 30
+
+
+def test_what_is_made_of_a_filter_is_made_once_for_each_object() -> None:
+    made: list[Token] = []
+
+    def make(where: Token) -> str:
+        made.append(where)
+        return where.param
+
+    of_held = OfHeld(make)  # type: ignore[arg-type]
+    one, equal = Token("code", "a"), Token("code", "a")
+    assert [of_held(one), of_held(one), of_held(equal)] == ["code"] * 3
+    assert [id(where) for where in made] == [id(one), id(equal)]
+
+
+def test_no_filter_is_taken_for_one_that_is_no_more() -> None:
+    of_held = OfHeld(lambda where: where)
+    for n in range(3_000):
+        # Each is let go of at once, so that the next may stand where it stood.
+        assert of_held(Token("code", str(n))) == Token("code", str(n))

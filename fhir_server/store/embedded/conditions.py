@@ -75,7 +75,7 @@ class Compiler:
         """`names` is asked for the numbers of types, parameters and systems."""
         self._connection = connection
         self._names = names
-        self._negated: dict[tuple[Filter, Frame], Sql] = {}
+        self._negated: dict[tuple[int, Frame], tuple[Not, Sql]] = {}
         # How often a name had no number: what is made of such a name changes once it has one.
         self._unknown = 0
 
@@ -123,16 +123,19 @@ class Compiler:
 
     def _not(self, where: Not, frame: Frame) -> Sql:
         # What rules withhold, mostly: the same for each of a caller's searches.
-        known = self._negated.get((where, frame))
-        if known is None:
-            unknown = self._unknown
-            known = negation(self.condition(where.part, frame))
-            # Numbers that are not committed yet may be undone.
-            if unknown == self._unknown and _is_short(known) and not is_writing(self._connection):
-                if len(self._negated) >= _MOST_NEGATED:
-                    self._negated.clear()
-                self._negated[where, frame] = known
-        return known
+        # By the object: to look up what it is equal to, all of it would be gone through.
+        kept = self._negated.get((id(where), frame))
+        if kept is not None:
+            return kept[1]
+        unknown = self._unknown
+        made = negation(self.condition(where.part, frame))
+        # Numbers that are not committed yet may be undone.
+        if unknown == self._unknown and _is_short(made) and not is_writing(self._connection):
+            if len(self._negated) >= _MOST_NEGATED:
+                self._negated.clear()
+            # With the filter: while it is here no other has its number.
+            self._negated[id(where), frame] = (where, made)
+        return made
 
     def _number(self, type: str, code: str = "") -> int | None:
         number = self._names.find(self._connection, type, code)

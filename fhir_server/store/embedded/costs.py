@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from itertools import islice
 
+from fhir_server.store.embedded.held_filters import OfHeld
 from fhir_server.store.filters import And, Filter, Not, Or, Together
 from fhir_server.store.protocol import Scope, Sort
 
@@ -49,6 +50,10 @@ def _form(where: Filter) -> Hashable:
     match where:
         case And(parts) | Or(parts) | Together(parts):
             return type(where).__name__, frozenset([_form(part) for part in parts[:_PARTS]])
-        case Not(part):
-            return "Not", _form(part)
+        case Not():
+            return _form_of_not(where)
     return type(where).__name__, getattr(where, "param", "")
+
+
+#: Of what rules withhold, mostly.
+_form_of_not = OfHeld[Hashable](lambda where: ("Not", _form(where.part)))  # type: ignore[union-attr]

@@ -44,6 +44,8 @@ FROM resource r CROSS JOIN content c ON c.seq=r.seq WHERE r.type=? AND r.id=?"""
 
 #: What finding costs depends on how much is read of what is found.
 _FIND: dict[Want, str] = {"head": "find-heads", "index": "find-indexes", "bare": "find", "body": "find"}
+#: Ids that are drawn at once.
+_IDS = 128
 #: With less than this left on its disk, in bytes, the store is not sent any more to be written.
 _LEAST_FREE = 16_000_000
 
@@ -55,6 +57,7 @@ class EmbeddedStore:
         """Writes go to `writer`, reads to `readers`."""
         self._writer = writer
         self._readers = readers
+        self._ids: list[str] = []
 
     def new_id(self, type: str, owner: Callable[[], str | None] | None = None) -> str:
         """As `Store.new_id`: 96 bits in 24 characters that sort alike everywhere."""

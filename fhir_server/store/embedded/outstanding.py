@@ -14,6 +14,7 @@ import apsw
 import msgspec
 
 from fhir_server.store.chain import CHAINED
+from fhir_server.store.embedded.held_filters import OfHeld
 from fhir_server.store.filters import And, Filter, Index, Linked, LinkedFrom, Not, Or, Together
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import Scope
@@ -53,11 +54,14 @@ def leads(where: Filter) -> bool:
         case And() | Or() | Together():
             return _any(where.parts)
         case Not():
-            return leads(where.part)
+            return _leads_of_not(where)
         case Linked() | LinkedFrom():
             return where.type == DEFERRED or leads(where.where)
         case _:
             return False
+
+
+_leads_of_not = OfHeld[bool](lambda where: leads(where.part))  # type: ignore[union-attr]
 
 
 def _any(parts: Iterable[Filter]) -> bool:
