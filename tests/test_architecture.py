@@ -130,6 +130,8 @@ LISTING = {
     "smart/registration.py": "drafts, as many as may be kept",
     "store/registry.py": "page by page",
     "space/agenda/reminders/keeping.py": "what is due by now, a page at a time; once, to write rows of what was there",
+    "space/indicators/counting.py": "the cells of one fact, a page at a time",
+    "space/indicators/recounting.py": "what an earlier count left, a page at a time",
     "space/notices/centre.py": "of one person, by the beginning of the key",
     "space/notices/waiting.py": "what is due by now, a page at a time; for /metrics, up to a bound",
     "space/record/first_accesses.py": "what is left of days that are over, a page at a time",

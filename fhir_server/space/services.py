@@ -9,6 +9,7 @@ from fhir_server.space.agenda.service import AGENDA
 from fhir_server.space.catalogue.service import CATALOGUE
 from fhir_server.space.events.service import EVENTS
 from fhir_server.space.guides.service import GUIDES
+from fhir_server.space.indicators.service import INDICATORS
 from fhir_server.space.mailboxes.service import MAILBOXES
 from fhir_server.space.messages.service import MESSAGES
 from fhir_server.space.notices.service import NOTICES
@@ -30,4 +31,5 @@ SERVICES: tuple[Service, ...] = (
     EVENTS,
     SUBSCRIPTIONS,
     GUIDES,
+    INDICATORS,
 )
