@@ -53,6 +53,9 @@ async def _read(own: Repository, key: Hashable) -> Hashable:
 
 
 def _archived(asked: Asked) -> Filter:
+    if asked.verb == "c" and asked.type == "DocumentReference":
+        # The record refuses what is filed in an archive by whomever, and says that it is one (`record.open_records`).
+        return NOTHING
     closed = asked.facts
     if not isinstance(closed, frozenset):
         return NOTHING if not _is_holders(asked.grant) else EVERYTHING
