@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
 import icalendar
+from icalendar.timezone import tzp
 
 from fhir_server.space.agenda.calendar.bounds import COMPONENTS, DEPTH, LINE, LONGEST_UID, MOST
 from fhir_server.space.agenda.calendar.recurrence import Unreadable, instant, local, occurrences
@@ -86,6 +87,9 @@ def _events(text: str) -> list[Any]:
         with warnings.catch_warnings():
             # A zone is guessed by a longer name of it (§3.2.19): nobody has to be warned.
             warnings.simplefilter("ignore")
+            # What a file says of its zones the library keeps by their name, for whatever it reads next: another
+            # person's calendar would be read by it, though that says otherwise.
+            tzp.use_zoneinfo()
             calendar = icalendar.Calendar.from_ical(text)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise Unreadable("This is no calendar of RFC 5545.") from None

@@ -75,6 +75,9 @@ def _ends(rule: Mapping[str, Any], start: datetime, zone: tzinfo) -> tuple[int |
     """How many there are, None where that is not said, and until when they are looked for."""
     if {str(one) for one in rule.get("FREQ", ())} - _FREQUENCIES or any(name in rule for name in _HOURS):
         raise Unreadable("An event recurs daily, weekly, monthly or yearly.")
+    if any(one < 1 for one in rule.get("INTERVAL", ())):
+        # Of 0 dateutil would look for the same day for ever.
+        raise Unreadable("The INTERVAL of an RRULE is 1 at least.")
     count, last = next(iter(rule.get("COUNT", ())), None), next(iter(rule.get("UNTIL", ())), None)
     if count is None and last is None:
         raise Unreadable("An RRULE never ends: it has neither COUNT nor UNTIL.")

@@ -11,6 +11,7 @@ import pytest
 from fhir_server.app import House
 from fhir_server.space.agenda.calendar.bounds import DEPTH, LARGEST, MOST
 from fhir_server.space.agenda.calendar.reading import read
+from fhir_server.space.agenda.calendar.recurrence import Unreadable
 from fhir_server.space.agenda.model import AUTHOR, PATIENT, tags
 from tests.server.calls import Answer
 from tests.space.agenda.world import an_appointment, ask
@@ -105,6 +106,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "many": (calendar(event("RRULE:FREQ=DAILY;COUNT=201")), "200"),
     "many until": (calendar(event("RRULE:FREQ=DAILY;UNTIL=20280701T000000Z")), "200"),
     "for ever, nearly": (calendar(event("RRULE:FREQ=YEARLY;UNTIL=99990101T000000Z")), "five years"),
+    # RFC 5545 §3.3.10: a positive integer. Of none, a day that never comes would be looked for without end.
+    "an interval of none": (calendar(event("RRULE:FREQ=DAILY;INTERVAL=0;COUNT=2")), "INTERVAL"),
+    "no day, again and again": (
+        calendar(event("RRULE:FREQ=YEARLY;INTERVAL=0;BYMONTH=2;BYMONTHDAY=30;COUNT=2")),
+        "INTERVAL",
+    ),
     "no frequency": (calendar(event("RRULE:COUNT=3")), "RRULE"),
     "a rule that is none": (calendar(event("RRULE:FREQ=WEEKLY;BYDAY=XX;COUNT=2")), "RFC 5545"),
     "two rules": (calendar(event("RRULE:FREQ=DAILY;COUNT=2", "RRULE:FREQ=WEEKLY;COUNT=2")), "several"),
@@ -208,3 +215,37 @@ async def test_a_zone_of_the_files_own_is_read() -> None:
     )
     [one] = read(calendar(zone, event(start=";TZID=Cabinet:20270701T090000")))
     assert one.start == datetime(2027, 7, 1, 5, tzinfo=UTC)
+
+
+def zoned(name: str, offset: str = "") -> bytes:
+    """A calendar of one event at nine by the clock of a zone, which the file says by its offset, or not at all."""
+    lines = f"DTSTART:16010101T000000\r\nTZOFFSETFROM:{offset}\r\nTZOFFSETTO:{offset}"
+    zone = f"BEGIN:VTIMEZONE\r\nTZID:{name}\r\nBEGIN:STANDARD\r\n{lines}\r\nEND:STANDARD\r\nEND:VTIMEZONE"
+    return calendar(*([zone] if offset else []), event(start=f";TZID={name}:20270101T090000"))
+
+
+def hour(data: bytes) -> str:
+    try:
+        [one] = read(data)
+    except Unreadable:
+        return "refused"
+    return f"{one.start:%H:%M}"
+
+
+#: Names that calendar programs give zones → the hour in UTC where the file does not say which zone that is.
+NAMED: dict[str, str] = {
+    "Romance Standard Time": "08:00",
+    "/softwarestudio.org/Tzfile/Europe/Paris": "08:00",
+    "Customized Time Zone": "refused",
+    "Heure de Paris": "refused",
+    "Cabinet": "refused",
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+async def test_what_one_file_says_of_a_zone_changes_no_hour_of_another(name: str) -> None:
+    """§3.2.19: a TZID is a name of its own file, and whoever brings one before says nothing of others' appointments."""
+    assert hour(zoned(name, "+0900")) == "00:00"
+    assert hour(zoned(name)) == NAMED[name]
+    assert hour(zoned(name, "+0100")) == "08:00"
+    assert hour(zoned(name, "-0300")) == "12:00"
