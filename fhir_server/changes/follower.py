@@ -67,8 +67,10 @@ class Subscription:
         Raises:
             FhirError: the store did not answer; it is still to be done.
         """
+        if self._then is None or not (self.stale or self._lock.locked()):
+            return
         async with self._lock:
-            while self.stale and self._then is not None:
+            while self.stale:
                 self.stale = False
                 try:
                     await self._then()
