@@ -183,7 +183,7 @@ class Store(Protocol):
         """An id for a new resource, of FHIR's `id` alphabet, that nobody can guess and nothing has yet; no journey.
 
         Args:
-            type: resource type.
+            type: resource type. Of an AuditEvent the id may tell when it was made, which that says itself.
             owner: tells whose it will be, "Patient/1", if anybody's: an engine may keep together what is one person's.
         """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -25,7 +26,7 @@ from fhir_server.store.embedded.maintenance import EmbeddedMaintenance
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.notes import news
 from fhir_server.store.embedded.numbered import numbered
-from fhir_server.store.embedded.outstanding import any_outstanding, asks
+from fhir_server.store.embedded.outstanding import DEFERRED, any_outstanding, asks
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.records import EmbeddedRecords
 from fhir_server.store.embedded.schema import prepare
@@ -44,8 +45,6 @@ FROM resource r CROSS JOIN content c ON c.seq=r.seq WHERE r.type=? AND r.id=?"""
 
 #: What finding costs depends on how much is read of what is found.
 _FIND: dict[Want, str] = {"head": "find-heads", "index": "find-indexes", "bare": "find", "body": "find"}
-#: Ids that are drawn at once.
-_IDS = 128
 #: With less than this left on its disk, in bytes, the store is not sent any more to be written.
 _LEAST_FREE = 16_000_000
 
@@ -57,11 +56,13 @@ class EmbeddedStore:
         """Writes go to `writer`, reads to `readers`."""
         self._writer = writer
         self._readers = readers
-        self._ids: list[str] = []
 
     def new_id(self, type: str, owner: Callable[[], str | None] | None = None) -> str:
-        """As `Store.new_id`: 96 bits in 24 characters that sort alike everywhere."""
-        return random_id()
+        """As `Store.new_id`: 96 bits in 24 characters that sort alike everywhere, in traces after the time (ms)."""
+        if type != DEFERRED:
+            return random_id()
+        # Traces of one commit stand together in the index of ids: else each has a page written, nearly half of all.
+        return f"{time.time_ns() // 1_000_000:012x}{random_id()}"
 
     async def read(self, type: str, id: str) -> Version | None:
         """As `Store.read`."""
