@@ -1,8 +1,8 @@
 """When an event of a calendar recurs, held to what one import may bring. RFC 5545 §3.3.10, §3.8.5.
 
 The rule is dateutil's to expand; here stand its bounds. What never ends is refused before it is begun, what comes
-several times a day too, and nothing is looked for further than five years ahead: an impossible date (30 February) is
-looked for in vain that long and not until the year 9999.
+several times a day too, and nothing is looked for further than five years ahead. dateutil itself looks at `until` where
+it has found something: for an impossible date (30 February) it would look in vain until the year 9999.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import islice
+from types import FunctionType
 from typing import Any
 
+from dateutil import rrule as rrule_module
 from dateutil.rrule import rrulestr
 
 from fhir_server.space.agenda.calendar.bounds import MOST
@@ -63,12 +65,28 @@ def _ruled(rule: Any, start: datetime, zone: tzinfo) -> Iterator[datetime]:
     count, until = _ends(rule, start, zone)
     text = ";".join(part for part in _said(rule).split(";") if not part.startswith(("COUNT=", "UNTIL=")))
     try:
-        found = list(islice(rrulestr(text, dtstart=start).replace(until=until), MOST + 1))
+        found = list(islice(_no_later(rrulestr(text, dtstart=start).replace(until=until), until.year), MOST + 1))
     except (ValueError, TypeError, IndexError, OverflowError):
         # Whatever is wrong with a rule, dateutil says as one of these.
         raise Unreadable("An RRULE is none of RFC 5545.") from None
     # RFC 5545 §3.8.5.3: the start counts as the first, whether or not the rule has it.
     yield from [*([] if found[:1] == [start] else [start]), *found][:count]
+
+
+class _Years:
+    """What the rule sees of `datetime`, whose last year is another."""
+
+    date, datetime = date, datetime
+
+    def __init__(self, last: int) -> None:
+        self.MAXYEAR = last
+
+
+def _no_later(found: Any, year: int) -> Iterator[datetime]:
+    """What a rule of dateutil's gives, which looks at no year after `year`."""
+    known = {**vars(rrule_module), "datetime": _Years(year)}
+    looking: Iterator[datetime] = FunctionType(type(found)._iter.__code__, known)(found)
+    return looking
 
 
 def _ends(rule: Mapping[str, Any], start: datetime, zone: tzinfo) -> tuple[int | None, datetime]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import icalendar
+import pytest
 import recurring_ical_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,3 +52,25 @@ def test_whatever_is_brought_is_read_or_refused(noise: bytes, at: int) -> None:
             assert len(str(wrong)) < 200
         else:
             assert json.dumps([str(entry) for entry in found])
+
+
+@pytest.mark.parametrize("rule", [
+    "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=MONTHLY;BYMONTH=4;BYMONTHDAY=31", "FREQ=WEEKLY;BYMONTH=13;BYDAY=MO",
+    "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "FREQ=YEARLY;BYDAY=MO;BYSETPOS=200", "FREQ=YEARLY;INTERVAL=400",
+])  # fmt: skip
+def test_a_day_that_never_comes_is_looked_for_five_years_long(rule: str) -> None:
+    """And not until the year 9999: counted by what is called, one day or period after the other."""
+    calls = 0
+
+    def count(frame: object, event: str, what: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    data = calendar(event(f"RRULE:{rule};COUNT=5"))
+    sys.setprofile(count)
+    try:
+        found = read(data)
+    finally:
+        sys.setprofile(None)
+    assert [one.start for one in found] == [datetime(2027, 7, 1, 7, tzinfo=UTC)]
+    assert calls < 15_000
