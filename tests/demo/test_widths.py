@@ -25,7 +25,10 @@ MOST = 40
 
 #: Who comes ("" for nobody) → where they begin; every link of a page's main part is followed.
 PEOPLE: dict[str, tuple[str, ...]] = {
-    "": ("/", "/docs", "/docs?type=Patient", "/catalogue", "/auth/sign-in", "/fhir/metadata?_format=html", "/nowhere"),
+    "": (
+        *("/", "/docs", "/docs?type=Patient", "/catalogue", "/indicateurs", "/auth/sign-in"),
+        *("/fhir/metadata?_format=html", "/nowhere"),
+    ),
     "patient": ("/mon-dossier", "/mes-messages", "/mon-agenda", "/auth/me", "/mes-applications", "/signalements"),
     "parent": ("/mon-dossier", "/mes-messages", "/mes-applications"),
     "aidante": ("/mes-applications",),
@@ -34,7 +37,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
     "editeur": ("/referencement", "/referencement/nouveau"),
     "verification": ("/referencement", "/signalements"),
     "commission": ("/referencement",),
-    "administration": ("/referencement", "/signalements", "/urgences"),
+    "administration": ("/referencement", "/signalements", "/urgences", "/pilotage"),
 }
 WIDE = """() => {
   const page = document.documentElement;
@@ -91,7 +94,7 @@ def is_page(path: str) -> bool:
     # A provider's page is its own; a file, and what is for software, is no page.
     other = ("/auth/with/", "/health/", "/openapi.json")
     return not path.startswith(other) and not re.search(
-        r"analyse-impact|/export\?|/contenu|\.ics|_format=(json|xml)|^/(mes-)?messages/[^/]+/[^/]+/\d+$", path
+        r"analyse-impact|/export\?|/contenu|\.ics|\.csv|_format=(json|xml)|^/(mes-)?messages/[^/]+/[^/]+/\d+$", path
     )
 
 

@@ -93,6 +93,8 @@ async def cells(records: Records, fact: str) -> dict[Cell, int]:
     while rows := await records.list(CELL, prefix, after, _PAGE):
         found |= {tuple(key.removeprefix(prefix).split("|")): int(value) for key, value in rows}
         after = rows[-1][0]
+        if len(rows) < _PAGE:
+            break
     return {cell: count for cell, count in found.items() if count}
 
 

@@ -6,4 +6,4 @@ from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.indicators"
 
-INDICATORS = Service("indicators", jobs=f"{_HERE}.recounting:jobs")
+INDICATORS = Service("indicators", jobs=f"{_HERE}.recounting:jobs", pages=f"{_HERE}.pages.rows:pages")

@@ -1,0 +1,171 @@
+"""All indicators, one of them with its definition, chart and table, and its series as a CSV file (RFC 4180)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi.responses import Response
+
+from fhir_server.site.signed_in import Guest
+from fhir_server.site.visit import Visit
+from fhir_server.site.words import Language
+from fhir_server.space.indicators.counting import cells, generation
+from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS, Indicator
+from fhir_server.space.indicators.hiding import TOTAL, small
+from fhir_server.space.indicators.pages.charts import WIDTH, drawn
+from fhir_server.space.indicators.pages.words import HEADS, called, number, scaled
+from fhir_server.space.indicators.tables import Table, persons, table
+from fhir_server.space.service import Surroundings
+from fhir_server.store.protocol import Records
+
+_PUBLIC, _DESK = "/indicateurs", "/pilotage"
+#: Sectors whose share the national objective is about.
+_WATCHED = ("biology", "hospital")
+
+
+async def everything(visit: Visit, around: Surroundings) -> Response:
+    """The key figures, documents by sector, and every public indicator."""
+    return await _index(visit, around, _PUBLIC)
+
+
+async def one(visit: Visit, around: Surroundings) -> Response:
+    """A public indicator: what it counts, its chart and its table."""
+    return await _one(visit, around, _PUBLIC)
+
+
+async def series(visit: Visit, around: Surroundings) -> Response:
+    """A public indicator as a file."""
+    return await _series(visit, around, _PUBLIC)
+
+
+async def desk(guest: Guest[Surroundings]) -> Response:
+    """As `everything`, with what staff alone sees."""
+    return await _index(guest.visit, guest.service, _DESK)
+
+
+async def desk_one(guest: Guest[Surroundings]) -> Response:
+    """As `one`, of any indicator."""
+    return await _one(guest.visit, guest.service, _DESK)
+
+
+async def desk_series(guest: Guest[Surroundings]) -> Response:
+    """As `series`, of any indicator."""
+    return await _series(guest.visit, guest.service, _DESK)
+
+
+async def _index(visit: Visit, around: Surroundings, root: str) -> Response:
+    records, now = around.records, datetime.now(UTC)
+    fed = await table(records, BY_CODE["documents"], now)
+    states = await table(records, BY_CODE["states"], now)
+    people = await persons(records)
+    values = {
+        "at": root,
+        "indicators": [one for one in INDICATORS if one.public or root == _DESK],
+        "figures": await _figures(records, fed, states, people),
+        "sectors": list(_by_sector(fed, people)),
+        "month": fed.rows[-1],
+        "counted": await generation(records) is not None,
+        **_told(visit.language),
+    }
+    return visit.page("indicators/everything", values)
+
+
+async def _figures(
+    records: Records, documents: Table, states: Table, people: int
+) -> list[tuple[tuple[str, str], float | None, str]]:
+    """(what it is, its value or None where it is not shown, how it is written) of each key figure."""
+    everybody = None if small(people) else people
+    total = documents.values[TOTAL, TOTAL]
+    watched = [documents.values.get((TOTAL, one), 0) for one in _WATCHED]
+    both = None if None in watched else sum(one or 0 for one in watched)
+    fed = (await cells(records, "fed")).get(("ever",), 0)
+    activated = states.values.get(("activated", TOTAL), 0)
+    return [
+        (("Documents déposés en douze mois", "Documents filed in twelve months"), total, "count"),
+        (("Documents par habitant et par an", "Documents per inhabitant and year"), _over(total, everybody), "ratio"),
+        (("Part de la biologie et de l’hôpital", "Share of biology and hospitals"), _over(both, total), "share"),
+        (("Dossiers enregistrés", "Records on file"), everybody, "count"),
+        (
+            ("Dossiers alimentés par un professionnel", "Records fed by a professional"),
+            _over(None if small(fed) else fed, everybody),
+            "share",
+        ),
+        (("Espaces activés", "Spaces activated"), activated, "count"),
+        (("Part des espaces activés", "Share of spaces activated"), _over(activated, everybody), "share"),
+    ]
+
+
+def _by_sector(fed: Table, people: int) -> list[tuple[str, int | None, float | None, int | None, float | None]]:
+    """Sector → documents of the last month, those per inhabitant, of twelve months, those per inhabitant."""
+    everybody, month = None if small(people) else people, fed.rows[-1]
+    rows = []
+    for one in fed.heads:
+        last, year = fed.values[month, one], fed.values[TOTAL, one]
+        rows.append((one, last, _over(last, everybody), year, _over(year, everybody)))
+    return rows
+
+
+def _over(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+async def _one(visit: Visit, around: Surroundings, root: str) -> Response:
+    found = _asked(visit, root)
+    if found is None:
+        return visit.refused("There is nothing at this address.", 404)
+    shown = await table(around.records, found, datetime.now(UTC))
+    values = {
+        "at": root,
+        "one": found,
+        "table": shown,
+        "chart": drawn(shown),
+        "width": WIDTH,
+        "hides": None in shown.values.values(),
+        **_told(visit.language),
+    }
+    return visit.page("indicators/one", values)
+
+
+async def _series(visit: Visit, around: Surroundings, root: str) -> Response:
+    found = _asked(visit, root)
+    if found is None:
+        return visit.refused("There is nothing at this address.", 404)
+    text = _csv(await table(around.records, found, datetime.now(UTC)), visit.language)
+    headers = {"Content-Disposition": f'attachment; filename="{found.code}.csv"', "Cache-Control": "no-store"}
+    return visit.known(Response(text, media_type="text/csv; charset=utf-8; header=present", headers=headers))
+
+
+def _asked(visit: Visit, root: str) -> Indicator | None:
+    found = BY_CODE.get(str(visit.request.path_params["code"]))
+    return found if found is not None and (found.public or root == _DESK) else None
+
+
+def _csv(table: Table, language: Language) -> str:
+    """A line for each cell, totals too; what is not shown has no value, and says so in its last column."""
+    out = io.StringIO()
+    lines = csv.writer(out)
+    one, at = table.indicator, 0 if language == "fr" else 1
+    lines.writerow(
+        ("indicator", "first", "last", "row", "row_name", "column", "column_name", "value", "unit", "hidden")
+    )
+    for row in table.lines:
+        for column in table.heads:
+            value = table.values[row, column]
+            names = (row, called(one.rows, row, language), column, called(one.columns, column, language))
+            shown = ("" if value is None else value, one.unit[at], "true" if value is None else "false")
+            lines.writerow((one.code, table.first, table.last, *names, *shown))
+    return out.getvalue()
+
+
+def _told(language: Language) -> Mapping[str, Any]:
+    """What templates say keys and numbers by."""
+    return {
+        "called": lambda dim, key: called(dim, key, language),
+        "number": lambda value, decimals=0: number(value, language, decimals),
+        "scaled": lambda value: scaled(value, language),
+        "heads": HEADS,
+    }

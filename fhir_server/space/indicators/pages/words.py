@@ -1,0 +1,117 @@
+"""What the rows, columns and numbers of tables are called to people, in French and in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from fhir_server.site.words import Language
+from fhir_server.space.indicators.hiding import TOTAL
+from fhir_server.space.indicators.sectors import SECTORS
+from fhir_server.space.indicators.tables import COUNT, OTHERS
+from fhir_server.space.record.pages.categories import type_words
+
+_MONTHS: Mapping[Language, tuple[str, ...]] = {
+    "fr": (
+        *("janvier", "février", "mars", "avril", "mai", "juin"),
+        *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
+    ),
+    "en": (
+        *("January", "February", "March", "April", "May", "June"),
+        *("July", "August", "September", "October", "November", "December"),
+    ),
+}
+#: What rows and columns are → how they are headed.
+HEADS: Mapping[str, tuple[str, str]] = {
+    "month": ("Mois", "Month"),
+    "period": ("Période", "Period"),
+    "type": ("Type de document", "Type of document"),
+    "state": ("État", "State"),
+    "year": ("Âge", "Age"),
+    "department": ("Département", "Department"),
+}
+_FIXED: Mapping[str, tuple[str, str]] = {
+    TOTAL: ("Total", "Total"),
+    COUNT: ("Nombre", "Count"),
+    OTHERS: ("Tous les autres", "All others"),
+}
+_NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "sector": SECTORS,
+    "by": {
+        "professional": ("Professionnels", "Professionals"),
+        "patient": ("Titulaires", "Holders"),
+        "close": ("Proches", "Those close to them"),
+        "other": ("Autres", "Others"),
+    },
+    "way": {
+        "emergency": ("En urgence", "In an emergency"),
+        "refused": ("Refusés", "Refused"),
+    },
+    "state": {
+        "informed": ("Annoncé, pas encore ouvert", "Announced, not open yet"),
+        "opposed": ("Opposition", "Objected to"),
+        "open": ("Ouvert, pas encore activé", "Open, not activated yet"),
+        "activated": ("Activé", "Activated"),
+        "closed": ("Fermé", "Closed"),
+        "suspended": ("Suspendu", "Suspended"),
+        "deceased": ("Titulaire décédé", "Holder deceased"),
+        "erased": ("Effacé", "Erased"),
+        "current": ("Visible des professionnels", "Seen by professionals"),
+        "masked": ("Masqué aux professionnels", "Masked from professionals"),
+        "replaced": ("Remplacé", "Replaced"),
+    },
+}
+_NOT_SAID = ("non précisé", "not said")
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
+
+
+def called(dim: str, key: str, language: Language) -> str:
+    """What a row or a column is called; its own code where it has no other name."""
+    at = 0 if language == "fr" else 1
+    if key in _FIXED:
+        return _FIXED[key][at]
+    if not key:
+        return _NOT_SAID[at]
+    if dim in ("month", "period"):
+        return _period(key, language)
+    if dim == "type":
+        return _types().get(key, key)
+    if dim == "year":
+        years = key.removesuffix("+").lstrip("0") or "0"
+        band = f"{years} ans et plus" if language == "fr" else f"{years} years and more"
+        return band if key.endswith("+") else f"{_years(key)} {'ans' if language == 'fr' else 'years'}"
+    return _NAMES.get(dim, {}).get(key, (key, key))[at]
+
+
+def number(value: float, language: Language, decimals: int = 0) -> str:
+    """A number with its thousands apart, as the language has it."""
+    text = f"{value:,.{decimals}f}"
+    return text.replace(",", _NARROW).replace(".", ",") if language == "fr" else text
+
+
+def scaled(value: float, language: Language) -> str:
+    """A number in few figures: "1,2 million", "350 milliers"; small ones whole."""
+    if value >= 1_000_000:
+        shown = value / 1_000_000
+        word = "million" if shown < 2 else "millions"
+        return f"{number(shown, language, 0 if shown >= 100 else 1)} {word}"
+    if value >= 100_000:
+        return f"{number(value / 1_000, language)} {'milliers' if language == 'fr' else 'thousand'}"
+    return number(value, language)
+
+
+def _period(key: str, language: Language) -> str:
+    year, _, rest = key.partition("-")
+    if rest.startswith("W"):
+        return f"{'semaine' if language == 'fr' else 'week'} {int(rest[1:])}, {year}"
+    return f"{_MONTHS[language][int(rest) - 1]} {year}"
+
+
+def _years(key: str) -> str:
+    first, _, last = key.partition("-")
+    return f"{int(first)}–{int(last)}"
+
+
+@cache
+def _types() -> Mapping[str, str]:
+    return {code: words for (_, code), words in type_words().items()}
