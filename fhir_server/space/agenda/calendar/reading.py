@@ -17,13 +17,13 @@ from typing import Any
 import icalendar
 from icalendar.timezone import tzp
 
-from fhir_server.space.agenda.calendar.bounds import COMPONENTS, DEPTH, LINE, LONGEST_UID, MOST
+from fhir_server.space.agenda.calendar.bounds import CHANGES, COMPONENTS, DEPTH, LINE, LONGEST_UID, MOST
 from fhir_server.space.agenda.calendar.recurrence import Unreadable, instant, local, occurrences
 from fhir_server.space.paris import PARIS
 
 #: Years of which something may be.
 _YEARS = range(1900, 2200)
-_MARK = re.compile(r"^(BEGIN|END):", re.MULTILINE | re.IGNORECASE)
+_MARK = re.compile(r"^(BEGIN|END):(STANDARD|DAYLIGHT)?", re.MULTILINE | re.IGNORECASE)
 _FOLD = re.compile(r"\r?\n[ \t]")
 _STATUS: Mapping[str, str] = {"CANCELLED": "cancelled", "TENTATIVE": "pending"}
 
@@ -106,12 +106,15 @@ def _bounded(data: bytes) -> str:
         text = _FOLD.sub("", data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise Unreadable("A calendar is written in UTF-8.") from None
-    depth, count = 0, 0
+    depth, count, changes = 0, 0, 0
     for mark in _MARK.finditer(text):
         begins = mark[1].upper() == "BEGIN"
         depth, count = depth + (1 if begins else -1), count + begins
+        changes += begins and mark[2] is not None
         if depth > DEPTH or count > COMPONENTS:
             raise Unreadable(f"A calendar has {COMPONENTS} components at most, {DEPTH} inside one another.")
+    if changes > CHANGES:
+        raise Unreadable(f"The zones of a calendar change at {CHANGES} times at most, each by a rule or by itself.")
     if any(len(line) > LINE for line in text.splitlines()):
         raise Unreadable(f"A line of a calendar has {LINE} characters at most.")
     return text

@@ -118,6 +118,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "all that follow": (calendar(event("RECURRENCE-ID;RANGE=THISANDFUTURE:20270701T070000Z")), "RANGE"),
     "one inside another": (calendar(*["BEGIN:VEVENT"] * 500, *["END:VEVENT"] * 500), str(DEPTH)),
     "many components": (calendar(*["BEGIN:VTODO\r\nEND:VTODO"] * 2_001), "components"),
+    "many changes of a zone": (
+        calendar("BEGIN:VTIMEZONE\r\nTZID:X", *["BEGIN:STANDARD\r\nEND:STANDARD"] * 501, "END:VTIMEZONE", event()),
+        "500 times",
+    ),
     "many events": (calendar(*[event(uid=str(n)) for n in range(MOST + 1)]), "200"),
     "a huge line": (calendar(event("SUMMARY:" + "x" * 20_001)), "line"),
     "a huge folded line": (calendar(event("SUMMARY:" + "\r\n x" * 20_001)), "line"),
