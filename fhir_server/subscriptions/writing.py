@@ -158,13 +158,24 @@ async def _wrong_endpoint(channel: Mapping[str, Any], context: Context) -> list[
     words = "The endpoint is not an address that notifications are sent to: https, on the public network."
     try:
         # Told to itself, this server would write, be told of it, and write again.
-        if not public(url, loopback) or urlsplit(url).netloc.lower() == urlsplit(context.base).netloc.lower():
+        if not public(url, loopback) or origin(url) == origin(context.base):
             raise Refused(words)
         await pinned(url, loopback)
     except (Refused, ValueError):
         # In the same words whatever it is: what names of the network here lead to is not told.
         return [_said(words, "channel.endpoint")]
     return []
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address, whichever way it is written (RFC 3986 §6.2.2.1, §6.2.3; RFC 1034 §3.1).
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").rstrip("."), parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
 async def arrange(context: Context, change: Change) -> Change:

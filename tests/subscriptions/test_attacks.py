@@ -15,6 +15,7 @@ import pytest_asyncio
 from fhir_server.subscriptions.kept import HOLDERS
 from fhir_server.subscriptions.model import HOLDER, OWNER
 from fhir_server.subscriptions.sending import Failed, Sent, send
+from fhir_server.subscriptions.writing import origin
 from tests.server.closed import Space
 from tests.subscriptions.receiver import receiving
 from tests.subscriptions.world import Tree, a_subscription, an_observation, attended, status, subscribed, until
@@ -177,3 +178,19 @@ async def test_a_name_that_leads_here_tells_nothing_of_it() -> None:
             await send(Sent("POST", url))
         said.add(str(failed.value))
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://fhir.example/fhir",
+        "https://fhir.example:443/fhir",
+        "https://FHIR.Example/fhir/Observation",
+        "HTTPS://fhir.example./x",
+        "https://fhir.example:/",
+    ],
+)
+async def test_a_server_knows_itself_whichever_way_its_address_is_written(url: str) -> None:
+    """Told to itself it would write, be told of it, and write again: RFC 3986 §6.2, RFC 1034 §3.1 (the last dot)."""
+    assert origin(url) == origin("https://fhir.example/fhir")
+    assert origin(url) not in (origin("https://other.example/fhir"), origin("https://fhir.example:8443/fhir"))
