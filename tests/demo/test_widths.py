@@ -27,10 +27,10 @@ MOST = 40
 PEOPLE: dict[str, tuple[str, ...]] = {
     "": (
         *("/", "/docs", "/docs?type=Patient", "/catalogue", "/indicateurs", "/auth/sign-in"),
-        *("/fhir/metadata?_format=html", "/nowhere"),
+        *("/activer", "/fhir/metadata?_format=html", "/nowhere"),
     ),
     "patient": ("/mon-dossier", "/mes-messages", "/mon-agenda", "/auth/me", "/mes-applications", "/signalements"),
-    "parent": ("/mon-dossier", "/mes-messages", "/mes-applications"),
+    "parent": ("/mon-compte", "/mon-dossier", "/mes-messages", "/mes-applications"),
     "aidante": ("/mes-applications",),
     "medecin": ("/patients", "/messages", "/agenda", "/outils", "/auth/me"),
     "cardiologue": ("/outils",),
