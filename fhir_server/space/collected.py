@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fhir_server.site.service_pages import ServicePages
     from fhir_server.smart.authorization import Authorization
     from fhir_server.smart.clients.governing import Governing
+    from fhir_server.store.blobs.protocol import Blobs
     from fhir_server.store.changes import Changes
     from fhir_server.store.protocol import Position, Records
 
@@ -37,6 +38,7 @@ class Server(Protocol):
     """The part of an opened server that services stand on."""
 
     settings: Settings
+    blobs: Blobs
 
     @property
     def cache(self) -> Cache:
@@ -105,6 +107,11 @@ class Services:
         self.readable = frozenset(scope.type for scope in self.public.scopes)
         self._server = server
         self._opened: dict[str, Any] = {}
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where long content is, for what reads it as bytes."""
+        return self._server.blobs
 
     @property
     def registry(self) -> Registry:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fhir_server.jobs.outbox import Outbox
     from fhir_server.search.parameters.registry import Registry
     from fhir_server.settings import Settings
+    from fhir_server.store.blobs.protocol import Blobs
     from fhir_server.store.changes import Changes
     from fhir_server.store.protocol import Position, Records
 
@@ -40,6 +41,10 @@ class Surroundings(Protocol):
     @property
     def records(self) -> Records:
         """The records of the server, where a service keeps what is no resource."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where long content is, for what reads it as bytes: `Version.content` names it."""
 
     @property
     def registry(self) -> Registry:

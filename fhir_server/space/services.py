@@ -13,6 +13,7 @@ from fhir_server.space.indicators.service import INDICATORS
 from fhir_server.space.mailboxes.service import MAILBOXES
 from fhir_server.space.messages.service import MESSAGES
 from fhir_server.space.notices.service import NOTICES
+from fhir_server.space.portability.service import PORTABILITY
 from fhir_server.space.record.service import RECORD
 from fhir_server.space.service import Service
 from fhir_server.space.subscriptions.service import SUBSCRIPTIONS
@@ -28,6 +29,7 @@ SERVICES: tuple[Service, ...] = (
     MESSAGES,
     AGENDA,
     CALENDAR,
+    PORTABILITY,
     EVENTS,
     SUBSCRIPTIONS,
     GUIDES,

@@ -15,7 +15,7 @@ from pathlib import Path
 #: What others may do with a file.
 _OTHERS = 0o077
 #: Folders of a data folder, which hold nothing but ours.
-FOLDERS = ("keys", "loads", "metrics", "outbox")
+FOLDERS = ("exports", "keys", "loads", "metrics", "outbox")
 #: Derived from a store, and beside it.
 CONCEPTS = "concepts.sqlite"
 #: Files of a data folder besides the store and what its name begins.

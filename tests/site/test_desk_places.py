@@ -58,6 +58,7 @@ PLACES = {
         "/mes-applications",
         "/mes-acces",
         "/mon-compte",
+        "/mes-donnees",
         "/catalogue",
     ],
     "docteur": ["/patients", "/messages", "/agenda", "/mes-notifications", "/outils", "/catalogue"],

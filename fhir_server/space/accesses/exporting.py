@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.audit.reading import AuditRow
+from fhir_server.fhir.json import serialize
 from fhir_server.space.accesses.consultations import Asked, Consultation, Teller
 from fhir_server.space.accesses.shown import ShownDocuments
 
@@ -71,6 +73,37 @@ async def bundle(teller: Teller, asked: Asked) -> dict[str, Any]:
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "entry": [{"fullUrl": f"{base}/AuditEvent/{tree['id']}", "resource": _cut(tree, shown)} for _, tree in events],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """All accesses to one record, however many, as they are put in a file.
+
+    Attributes:
+        teller: tells them.
+        asked: which.
+    """
+
+    teller: Teller
+    asked: Asked
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The AuditEvents, one a line, the newest first: as `bundle`, but none is left out."""
+        part: list[tuple[AuditRow, dict[str, Any]]] = []
+        async for one in self.teller.events(self.asked):
+            part.append(one)
+            if len(part) == _PART:
+                yield await self._written(part)
+                part = []
+        yield await self._written(part)
+
+    async def table(self) -> str:
+        """As `table`, in French."""
+        return await table(self.teller, self.asked)
+
+    async def _written(self, part: Sequence[tuple[AuditRow, dict[str, Any]]]) -> bytes:
+        shown = await self.teller.shown([row for row, _ in part])
+        return b"".join(serialize(_cut(tree, shown)) + b"\n" for _, tree in part)
 
 
 async def _events(teller: Teller, asked: Asked) -> list[tuple[AuditRow, dict[str, Any]]]:

@@ -156,6 +156,32 @@ OCCASIONS: Mapping[str, Occasion] = {
             ("A reminder of a relative’s agenda", "A reminder is waiting in the agenda of somebody you act for."),
         ),
     ),
+    #: The archive of one's data can be downloaded.
+    "export": Occasion(
+        "service",
+        "/mes-donnees",
+        _both(
+            (
+                "Vos données peuvent être téléchargées",
+                "Le fichier que vous avez demandé est prêt. Il est disponible pendant sept jours :",
+            ),
+            (
+                "Your data can be downloaded",
+                "The file that you asked for is ready. It is there for seven days:",
+            ),
+        ),
+        _both(
+            (
+                "Les données d’un proche peuvent être téléchargées",
+                "Le fichier demandé pour un proche est prêt. Il est disponible pendant sept jours :",
+            ),
+            (
+                "A relative’s data can be downloaded",
+                "The file asked for somebody you act for is ready. It is there for seven days:",
+            ),
+        ),
+        at_once=True,
+    ),
     "service": Occasion(
         "service",
         "/mes-applications",

@@ -260,6 +260,10 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-import-agenda": (),
     "Patient-prevention": (get("Patient/a/$prevention"),),
     "Patient-prevention-mark": (),
+    # What the archive holds of hidden documents: tests/space/portability.
+    "Patient-export-record": (),
+    "Patient-export-status": (get("Patient/a/$export-status"),),
+    "Patient-export-archive": (get("Patient/a/$export-archive"),),
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.

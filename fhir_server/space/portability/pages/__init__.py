@@ -1,0 +1,1 @@
+"""The pages of portability: asking for one's data, and downloading them."""
