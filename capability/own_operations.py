@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from own_delegations import DELEGATIONS
 from own_exchanges import EXCHANGES
 from own_shapes import CHOICE, EMERGENCY, PREFERENCE
 
@@ -189,4 +190,5 @@ OWN: tuple[dict[str, Any], ...] = (
         ],
     },
     *EXCHANGES,
+    *DELEGATIONS,
 )

@@ -188,6 +188,9 @@ class Settings(BaseSettings):
     space_wave: int = Field(
         430_000, ge=1, description="How many spaces that nobody objected to open in one day at most."
     )
+    caregivers: Literal["off", "on"] = Field(
+        "off", description="Whether people invite caregivers; what was agreed on before holds either way."
+    )
     audit: Literal["auto", "on", "off"] = Field(
         "auto", description="Traces: auto writes them whenever a caller is known."
     )

@@ -91,6 +91,11 @@ def cares(tree: Mapping[str, Any]) -> bool:
     )
 
 
+def is_acting(tree: Mapping[str, Any], now: int) -> bool:
+    """Whether a RelatedPerson acts at an instant (µs since 1970): it was not ended, and its time is."""
+    return tree.get("active") is not False and _holds(tree, now)
+
+
 def _holds(tree: Mapping[str, Any], now: int) -> bool:
     period = tree.get("period") or {}
     start, end = period.get("start"), period.get("end")

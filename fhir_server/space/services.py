@@ -7,6 +7,7 @@ from fhir_server.space.accounts.service import ACCOUNTS
 from fhir_server.space.agenda.calendar.service import CALENDAR
 from fhir_server.space.agenda.service import AGENDA
 from fhir_server.space.catalogue.service import CATALOGUE
+from fhir_server.space.delegations.service import DELEGATIONS
 from fhir_server.space.events.service import EVENTS
 from fhir_server.space.guides.service import GUIDES
 from fhir_server.space.indicators.service import INDICATORS
@@ -23,6 +24,7 @@ SERVICES: tuple[Service, ...] = (
     NOTICES,
     CATALOGUE,
     ACCOUNTS,
+    DELEGATIONS,
     ACCESSES,
     MAILBOXES,
     RECORD,

@@ -266,6 +266,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-export-archive": (get("Patient/a/$export-archive"),),
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),
+    "Patient-delegations": (get("Patient/a/$delegations"),),
+    **dict.fromkeys((f"Patient-delegation-{one}" for one in ("match", "invite", "answer", "end")), ()),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
     **dict.fromkeys(
         (

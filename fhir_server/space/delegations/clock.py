@@ -1,0 +1,54 @@
+"""Delegations whose end is past are ended: the Consent and RelatedPerson say so, and the accounts follow.
+
+Nobody sees more until then: who acts for whom is judged by the period, at any moment (`space.acting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from fhir_server.fhir.json import parse
+from fhir_server.fhir.outcome import FhirError
+from fhir_server.jobs.clock import Job
+from fhir_server.space.delegations import changing
+from fhir_server.space.delegations.delegation import DELEGATION, from_consent
+from fhir_server.space.delegations.following import follow
+from fhir_server.space.service import Surroundings
+from fhir_server.store.filters import Range, Token, both
+
+#: Delegations of one run; the next takes the rest.
+_MOST = 1000
+
+
+def jobs(around: Surroundings) -> Sequence[Job]:
+    """What is done as time passes."""
+    return (Job("delegations-ended", timedelta(hours=1), Ending(around).run),)
+
+
+class Ending:
+    """The delegations of one store."""
+
+    def __init__(self, around: Surroundings) -> None:
+        """Over one opened server."""
+        self._around = around
+
+    async def run(self, now: datetime) -> int:
+        """End those whose end is past; how many there were."""
+        own = self._around.repository()
+        past = Range("period", high_to=round(now.timestamp() * 1_000_000) - 1)
+        where = both(DELEGATION, Token("status", "active"), past)
+        page = await own.find({"Consent": where}, count=_MOST)
+        done = 0
+        for version in page.versions:
+            one = from_consent(parse(version.body))
+            if one is None:
+                continue
+            try:
+                await changing.end(own, one.id, one.patient, one.by, now)
+            except FhirError:
+                # Somebody was faster.
+                continue
+            await follow(self._around, one.patient, one.caregiver, now)
+            done += 1
+        return done

@@ -1,0 +1,179 @@
+"""Delegations over REST: seen, and changed by either of the two. https://hl7.org/fhir/R4/operations.html
+
+https://fhir-server.example/OperationDefinition/Patient-delegations, Patient-delegation-match,
+Patient-delegation-invite, Patient-delegation-answer, Patient-delegation-end: each of the Patient who asks, on whichever
+side they are. A caregiver does none of it for whom they care.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_server.access.challenge import insufficient
+from fhir_server.fhir.json import serialize
+from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
+from fhir_server.interactions.exchange import Context, Response
+from fhir_server.operations.invocation import Invocation
+from fhir_server.space.delegations import changing, listing, matching
+from fhir_server.space.delegations.delegation import last_moment
+from fhir_server.space.delegations.following import follow
+from fhir_server.space.delegations.listing import Row
+from fhir_server.space.delegations.people import Identity
+from fhir_server.space.delegations.refusals import refused
+from fhir_server.space.record import choosing
+from fhir_server.space.service import Surroundings
+from fhir_server.store.filters import EVERYTHING
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+#: Characters of what an identity is said with.
+_LONGEST = 200
+
+
+def opened(around: Surroundings) -> Surroundings:
+    """What the operations work with."""
+    return around
+
+
+async def read(here: Surroundings, call: Invocation, context: Context) -> Response:
+    """200 with Parameters: a `delegation` for each who acts for the patient, or for whom they act.
+
+    Raises:
+        Forbidden: no scope to read Consents, or the caller does not decide for the patient (403).
+        NotFound: no such patient, or not for this caller (404).
+    """
+    await _by(call, context, "r", {"holder", "administrator"})
+    return _answer(await listing.of(context.repository.as_server(), call.id or "", datetime.now(UTC)))
+
+
+async def match(here: Surroundings, call: Invocation, context: Context) -> Response:
+    """200 with Parameters: the `transaction` under which whoever was named can be invited, the same for nobody.
+
+    Raises:
+        Forbidden, NotFound: as `read`, of a scope to update Consents.
+        NotSupported: this server has no caregivers (400).
+        InvalidParameter: what names them is not of its kind (400).
+        TooManyRequests: too many were named in a while (429).
+    """
+    await _by(call, context, "u", {"holder"})
+    _require_caregivers(here)
+    said = {name: (call.inputs.one(name) or "").strip() for name in ("ins", "given", "family", "birthDate")}
+    for name, value in said.items():
+        if not 0 < len(value) <= _LONGEST or (name == "birthDate" and not _DAY.fullmatch(value)):
+            raise InvalidParameter("Somebody is named by INS, given name, family name and day of birth.", _at(name))
+    identity = Identity(said["ins"], said["given"], said["family"], said["birthDate"])
+    word, until = await matching.match(here, call.id or "", identity, datetime.now(UTC))
+    rows = [
+        {"name": "transaction", "valueString": word},
+        {"name": "expires", "valueDateTime": until.isoformat(timespec="seconds")},
+    ]
+    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+
+
+async def invite(here: Surroundings, call: Invocation, context: Context) -> Response:
+    """200 with Parameters, as `read`: the invitation.
+
+    Raises:
+        Forbidden, NotFound, NotSupported: as `match`.
+        InvalidParameter: the end is not a date (400).
+        Invalid: it cannot be; the code stands in the details (422).
+        Conflict: others kept changing the same (409).
+    """
+    by = await _by(call, context, "u", {"holder"})
+    _require_caregivers(here)
+    now, patient, said = _now(), call.id or "", call.inputs.one("end")
+    end = last_moment(said) if said else None
+    if said and end is None:
+        raise InvalidParameter("The end is a date.", _at("end"))
+    caregiver = await matching.named(here, patient, call.inputs.one("transaction") or "")
+    if caregiver is None:
+        raise refused("PROFILE_NOT_FOUND")
+    one = await changing.invite(context.repository, patient, caregiver, by, end, now)
+    return await _of(context, patient, one.id)
+
+
+async def answer(here: Surroundings, call: Invocation, context: Context) -> Response:
+    """200 with Parameters, as `read`: what became of the invitation.
+
+    Raises:
+        Forbidden, NotFound, NotSupported: as `match`; there is no such invitation of the caller's (404).
+        Invalid, Conflict: as `invite`.
+    """
+    by = await _by(call, context, "u", {"holder"})
+    accepted, person, now = call.inputs.one("accept") == "true", call.id or "", _now()
+    if accepted:
+        _require_caregivers(here)
+    one = await changing.answer(context.repository, call.inputs.one("delegation") or "", person, accepted, by, now)
+    await follow(here, one.patient, person, now)
+    return await _of(context, person, one.id)
+
+
+async def end(here: Surroundings, call: Invocation, context: Context) -> Response:
+    """200 with Parameters, as `read`: what is left of it.
+
+    Raises:
+        Forbidden, NotFound: as `match`, of the caller's delegation (404).
+        Invalid: it has ended (422).
+        Conflict: as `invite`.
+    """
+    by = await _by(call, context, "u", {"holder", "administrator"})
+    person, id, now = call.id or "", call.inputs.one("delegation") or "", _now()
+    patient = await changing.end(context.repository, id, person, by, now)
+    await follow(here, patient, person, now)
+    return await _of(context, person, id)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+async def _by(call: Invocation, context: Context, verb: str, may: set[str]) -> str:
+    """Who decides, as a reference: the holder, or the operator for them."""
+    repository = context.repository
+    grant = repository.grant
+    who = await choosing.decider(repository.as_server(), grant, call.id or "")
+    # A scope with a constraint speaks of some Consents, and not of whichever may be made.
+    if not any(scope.covers("Consent", verb) and scope.where == EVERYTHING for scope in grant.scopes):
+        raise Forbidden("The token has no scope for this on Consent.", headers=insufficient(grant, "Consent", verb))
+    if who not in may:
+        raise Forbidden("Only the person themself decides on who acts for them, and for whom they act.")
+    return choosing.performer(grant, call.id or "")
+
+
+def _require_caregivers(here: Surroundings) -> None:
+    if here.settings.caregivers == "off":
+        raise NotSupported("This server lets nobody invite a caregiver.")
+
+
+async def _of(context: Context, person: str, id: str) -> Response:
+    rows = await listing.of(context.repository.as_server(), person, datetime.now(UTC))
+    return _answer([one for one in rows if one.id == id])
+
+
+def _answer(rows: Sequence[Row]) -> Response:
+    return Response(200, serialize({"resourceType": "Parameters", "parameter": [_row(one) for one in rows]}))
+
+
+def _row(one: Row) -> dict[str, Any]:
+    instants = {"created": one.created, "expires": one.expires, "start": one.start, "end": one.end}
+    return {
+        "name": "delegation",
+        "part": [
+            {"name": "id", "valueId": one.id},
+            {"name": "kind", "valueCode": one.kind},
+            {"name": "direction", "valueCode": one.direction},
+            {"name": "status", "valueCode": one.status},
+            {"name": "person", "valueString": one.name or "?"},
+            *(
+                {"name": name, "valueDateTime": at.astimezone(UTC).isoformat(timespec="seconds")}
+                for name, at in instants.items()
+                if at is not None
+            ),
+        ],
+    }
+
+
+def _at(name: str) -> str:
+    return f"Parameters.parameter.where(name='{name}')"

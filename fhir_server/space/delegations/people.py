@@ -1,0 +1,102 @@
+"""Who an identity is, and who acts for whom by what is registered: RelatedPerson is the one source.
+
+https://hl7.org/fhir/R4/relatedperson.html: a person is one over several resources by the identifiers these share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fhir_server.access.repository import Repository
+from fhir_server.access.trees import tree_of
+from fhir_server.fhir.json import parse
+from fhir_server.search.parameters.codes import spelling
+from fhir_server.smart.people.matching import INS, normalized
+from fhir_server.space.acting import is_acting, is_of_age
+from fhir_server.store.filters import NOTHING, Filter, Not, Refers, Token, both, either
+
+#: More people than this with one INS, or who act for one person: they are not looked at.
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody as who invites them says: INS, first given name, family name, date of birth."""
+
+    ins: str
+    given: str
+    family: str
+    born: str
+
+
+async def matched(own: Repository, said: Identity, now: datetime) -> str | None:
+    """Id of the one Patient who is that; None for nobody, somebody not of age, and one whose space is not in use."""
+    where = either([Token("identifier", spelling(said.ins, system), system) for system in INS])
+    page = await own.find({"Patient": where}, count=MOST)
+    found = [tree for version in page.versions if _is(tree := parse(version.body), said)]
+    able = [one for one in found if one.get("active") is not False and of_age(one, now)]
+    return str(able[0]["id"]) if len(found) == len(able) == 1 else None
+
+
+def _is(tree: Mapping[str, Any], said: Identity) -> bool:
+    if (said.ins not in [one.get("value") for one in ins_of(tree)]) or tree.get("birthDate") != said.born:
+        return False
+    return any(
+        normalized(str(one.get("family", ""))) == normalized(said.family)
+        and normalized(str(next(iter(one.get("given", ())), ""))) == normalized(said.given)
+        for one in tree.get("name", ())
+    )
+
+
+def ins_of(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The identifiers of a person that are an INS in force."""
+    return [
+        one
+        for one in tree.get("identifier", ())
+        if one.get("system") in INS and one.get("value") and one.get("use") != "old"
+    ]
+
+
+def of_age(tree: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a Patient is of age; of somebody without a date of birth, not."""
+    return is_of_age(tree, int(now.timestamp() * 1_000_000))
+
+
+async def person(own: Repository, reference: str) -> dict[str, Any]:
+    """Somebody of the data ("Patient/1", "RelatedPerson/1"); {} for nobody."""
+    return tree_of(await own.current(*reference.split("/", 1)))
+
+
+def acting_for(patient: str) -> Filter:
+    """RelatedPersons who act for a patient (id), but for those who were ended."""
+    return both(Refers("patient", f"Patient/{patient}"), Not(Token("active", "false")))
+
+
+def same_person(tree: Mapping[str, Any]) -> Filter:
+    """RelatedPersons who are somebody, by an INS."""
+    return either([_token(one) for one in ins_of(tree)]) if ins_of(tree) else NOTHING
+
+
+def _token(identifier: Mapping[str, Any]) -> Filter:
+    system = str(identifier["system"])
+    return Token("identifier", spelling(str(identifier["value"]), system), system)
+
+
+def shares(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two resources are one person, by an INS."""
+    keys = {(each["system"], each["value"]) for each in ins_of(one)}
+    return any((each["system"], each["value"]) in keys for each in ins_of(other))
+
+
+def acts(tree: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a RelatedPerson acts at a moment."""
+    return is_acting(tree, int(now.timestamp() * 1_000_000))
+
+
+def called(tree: Mapping[str, Any]) -> str:
+    """Somebody's name, as pages show it; "" without one."""
+    name: Mapping[str, Any] = next(iter(tree.get("name", ())), {})
+    return " ".join([*map(str, name.get("given", ())[:1]), str(name.get("family", ""))]).strip()
