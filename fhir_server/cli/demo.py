@@ -62,7 +62,9 @@ def serving(
     listener = listen(chosen)
     root = address_of(chosen, listener)
     # Tokens are bound to one address, the one that is printed.
-    chosen = chosen.model_copy(update={"base_url": ""}).placed(listener.getsockname()[1])
+    # People of the demonstration invite caregivers, unless somebody said otherwise.
+    shown = {} if "caregivers" in chosen.model_fields_set else {"caregivers": "on"}
+    chosen = chosen.model_copy(update={"base_url": "", **shown}).placed(listener.getsockname()[1])
     pages = _listening(chosen, app_port)
     with occupied(chosen, new=True):
         poster = asyncio.run(_set_up(chosen, patients, root, pages.origin))
