@@ -26,7 +26,7 @@ async def match(around: Surroundings, patient: str, said: Identity, now: datetim
     Raises:
         TooManyRequests: too many were named in a while (429).
     """
-    if len(await around.records.list(_MATCH, f"{patient}\n")) >= MOST:
+    if len(await around.records.list(_MATCH, f"{patient}\n", count=MOST)) >= MOST:
         seconds = str(int(LASTS.total_seconds()))
         raise TooManyRequests("Too many people were named in a while; wait.", headers={"Retry-After": seconds})
     found = await people.matched(around.repository(), said, now)
