@@ -2,7 +2,8 @@
 
 https://fhir-server.example/OperationDefinition/Patient-space and Patient-space-move. The holder, or the legal
 representative of a minor, decides for the space; the operator's software (`system/` scopes, no person) informs of it,
-suspends it and learns of deaths. A caregiver does neither.
+suspends it and learns of deaths. A caregiver does neither, nor does an app of the catalogue, which shows its holder
+where it stands.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ async def move(here: object, call: Invocation, context: Context) -> Response:
         Conflict: others kept changing the same space (409).
     """
     role, _ = await _asked_of(call, context, "u")
+    if role == "holder" and context.repository.grant.referenced:
+        # People let it in for a while and a purpose; their own page asks for the password before it closes a space.
+        raise Forbidden("An app of the catalogue decides nothing of a space: the person does, in it.")
     event, patient = call.inputs.one("event"), str(call.id)
     if event not in EVENTS or event == "due":
         raise InvalidParameter(f"The event is one of {', '.join(EVENTS[:-1])}.", _at("event"))

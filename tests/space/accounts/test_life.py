@@ -282,6 +282,9 @@ async def test_software_and_people_see_it_as_it_goes(house: House) -> None:
         (ANOTHER, "p", 404, 404),
         (OPERATOR, "nobody", 404, 404),
         (READER, "p", 200, 403),
+        # OWASP ASVS 4.2: what is hard to take back is the person's to do, not an app's that they let in for a purpose.
+        (replace(HOLDER, referenced=True), "p", 200, 403),
+        (replace(PARENT, referenced=True), "child", 200, 403),
     ],
 )
 async def test_who_decides_for_a_space(house: House, caller: Grant, patient: str, read: int, status: int) -> None:
