@@ -173,6 +173,22 @@ EXCHANGES: tuple[dict[str, Any], ...] = (
         "parameter": [{"name": "return", "use": "out", "min": 1, "max": "1", "type": "Binary"}],
     },
     {
+        "id": "Patient-summary",
+        "url": "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
+        "name": "IpsSummary",
+        "code": "summary",
+        "affectsState": False,
+        "resource": ["Patient"],
+        "type": True,
+        "instance": True,
+        "parameter": [
+            {"name": "identifier", "use": "in", "min": 0, "max": "1", "type": "string", "searchType": "token"},
+            {"name": "profile", "use": "in", "min": 0, "max": "1", "type": "uri"},
+            {"name": "graph", "use": "in", "min": 0, "max": "1", "type": "uri"},
+            {"name": "return", "use": "out", "min": 0, "max": "1", "type": "Bundle"},
+        ],
+    },
+    {
         "id": "Patient-space",
         "name": "Space",
         "code": "space",

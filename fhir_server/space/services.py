@@ -15,6 +15,7 @@ from fhir_server.space.mailboxes.service import MAILBOXES
 from fhir_server.space.messages.service import MESSAGES
 from fhir_server.space.notices.service import NOTICES
 from fhir_server.space.portability.service import PORTABILITY
+from fhir_server.space.profile.service import PROFILE
 from fhir_server.space.record.service import RECORD
 from fhir_server.space.service import Service
 from fhir_server.space.subscriptions.service import SUBSCRIPTIONS
@@ -36,4 +37,5 @@ SERVICES: tuple[Service, ...] = (
     SUBSCRIPTIONS,
     GUIDES,
     INDICATORS,
+    PROFILE,
 )

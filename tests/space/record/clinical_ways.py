@@ -102,7 +102,7 @@ def every(indexes: Mapping[str, Index], registry: Registry) -> Iterator[Call]:
 
 
 #: Operations of a whole record.
-_WHOLE = ("Patient-everything", "Observation-lastn", "Record-access-explain")
+_WHOLE = ("Patient-everything", "Patient-summary", "Observation-lastn", "Record-access-explain")
 
 
 def _direct(type: str) -> Iterator[Call]:

@@ -1,0 +1,1 @@
+"""What matters of a person's health, in one view: the international patient summary."""

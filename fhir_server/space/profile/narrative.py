@@ -1,0 +1,94 @@
+"""What a section says in words, for who reads the document and not its data.
+
+https://hl7.org/fhir/R4/narrative.html. Words of the record stay in the language in which they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from fhir_server.fhir.references import parse as parse_reference
+from fhir_server.operations.references import Key
+
+Tree = dict[str, Any]
+#: What is said where nothing can be shown. It is not known whether there is nothing, so this does not say so.
+NOTHING_SHOWN = {"fr": "Aucune information disponible.", "en": "No information available."}
+#: What is said where more is there than was looked through.
+NOT_ALL = {
+    "fr": "Seules les informations les plus récentes figurent ici.",
+    "en": "Only the most recent information is listed here.",
+}
+#: Elements that say what it is, the first that a resource has.
+_WHAT = ("code", "medicationCodeableConcept", "medicationReference", "vaccineCode", "device", "relationship", "title",
+         "summary", "description")  # fmt: skip
+#: Elements that say when, likewise.
+_WHEN = ("effectiveDateTime", "occurrenceDateTime", "performedDateTime", "onsetDateTime", "authoredOn", "recordedDate",
+         "date", "issued")  # fmt: skip
+_PERIODS = ("effectivePeriod", "performedPeriod", "onsetPeriod", "period", "timingPeriod")
+#: Statuses that go without saying.
+_USUAL = frozenset({"active", "final", "completed", "confirmed", "in-use"})
+
+
+def narrative(trees: list[Tree], inside: Mapping[Key, Tree], language: str, whole: bool) -> Tree:
+    """A Narrative: one item for each resource, in "fr" or "en".
+
+    Args:
+        trees: what the section has.
+        inside: all resources of the document.
+        language: of the server's own words.
+        whole: whether all that there is was looked through.
+    """
+    rows = "".join(f"<li>{escape(line(tree, inside), quote=False)}</li>" for tree in trees)
+    shown = f"<ul>{rows}</ul>" if rows else f"<p>{NOTHING_SHOWN[language]}</p>"
+    more = "" if whole else f"<p>{NOT_ALL[language]}</p>"
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml" lang="{language}" xml:lang="{language}">{shown}{more}</div>'
+    return {"status": "generated", "div": div}
+
+
+def line(tree: Tree, inside: Mapping[Key, Tree]) -> str:
+    """A resource in one line: what, the value, when, and its status where that is not the usual one."""
+    what = next((words for name in _WHAT if (words := _said(tree.get(name), inside))), tree["resourceType"])
+    found = [what, _value(tree)]
+    found += [f"{_said(one.get('code'), inside)} {_value(one)}".strip() for one in tree.get("component", ())]
+    found += [_said(one.get("code"), inside) for one in tree.get("condition", ())]
+    statuses = (_status(tree.get(name)) for name in ("status", "clinicalStatus", "verificationStatus"))
+    beside = [_when(tree), *(status for status in statuses if status and status not in _USUAL)]
+    words = ", ".join(one for one in found if one)
+    return words + "".join(f" ({one})" for one in beside if one)
+
+
+def _said(value: Any, inside: Mapping[Key, Tree]) -> str:
+    """A text, a CodeableConcept, or what a Reference leads to."""
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else ""
+    coded = [one.get("display") or one.get("code") for one in value.get("coding", ())]
+    own = value.get("text") or value.get("display") or next((one for one in coded if one), "")
+    if own or "reference" not in value:
+        return str(own)
+    found = parse_reference(value["reference"])
+    target = inside.get((found.type or "", found.id or ""))
+    return _said((target or {}).get("code") or (target or {}).get("type"), {})
+
+
+def _value(tree: Tree) -> str:
+    quantity = tree.get("valueQuantity")
+    if isinstance(quantity, dict) and "value" in quantity:
+        parts = (quantity.get("comparator"), quantity["value"], quantity.get("unit") or quantity.get("code"))
+        return " ".join(str(part) for part in parts if part is not None)
+    coded = _said(tree.get("valueCodeableConcept"), {})
+    plain = next((tree[key] for key in ("valueString", "valueDateTime", "valueInteger") if key in tree), "")
+    return coded or str(plain)
+
+
+def _when(tree: Tree) -> str:
+    day = next((tree[name] for name in _WHEN if isinstance(tree.get(name), str)), "")
+    period: Tree = next((tree[name] for name in _PERIODS if isinstance(tree.get(name), dict)), {})
+    return (day or str(period.get("start", "")))[:10]
+
+
+def _status(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return next((str(one["code"]) for one in (value or {}).get("coding", ()) if "code" in one), "")
