@@ -32,8 +32,9 @@ PRAGMA foreign_keys=OFF;
 #: 4 MiB for each connection, of which a worker has up to six: what is not in the cache is in the log or mapped, and
 #: with four times as much neither commits nor searches take less.
 _CACHE = "PRAGMA cache_size=-4096"
-#: SQLite asks whether to go on each time it has done this many instructions: some dozens of microseconds.
-_INSTRUCTIONS = 2_000
+#: SQLite asks whether to go on each time it has done this many instructions, a tenth of a millisecond: most reads are
+#: done by then. Each asking takes Python's lock back, and the first one asks the system for the time.
+_INSTRUCTIONS = 5_000
 #: In a thread, where each asking waits for the event loop to let it: half a millisecond.
 INSTRUCTIONS_OF_A_THREAD = 20_000
 
