@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from markupsafe import Markup, escape
+import msgspec
+from markupsafe import Markup
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
@@ -148,7 +149,7 @@ async def _bundle(found: Gathered, base: str, at: datetime) -> AsyncIterator[byt
         for line in file:
             body = line.rstrip(b"\n")
             tree: dict[str, Any] = parse(body)
-            full = escape(f"{base}/{tree['resourceType']}/{tree['id']}")
-            yield b"%s{" % (b"" if first else b",") + f'"fullUrl":"{full}","resource":'.encode() + body + b"}"
+            full = msgspec.json.encode(f"{base}/{tree['resourceType']}/{tree['id']}")
+            yield b'%s{"fullUrl":%s,"resource":%s}' % (b"" if first else b",", full, body)
             first = False
     yield b"]}"

@@ -44,7 +44,7 @@ async def ask(here: Exports, call: Invocation, context: Context) -> Response:
         InvalidParameter: there is no such action (400).
     """
     patient = call.id or ""
-    who = await person(context.repository, patient)
+    who = await _who(context, patient)
     action = call.inputs.one("action") or "start"
     if action not in ("start", "end"):
         raise InvalidParameter(f"The action is start or end, not {action[:64]}.", "http.action")
@@ -68,7 +68,7 @@ async def status(here: Exports, call: Invocation, context: Context) -> Response:
         Forbidden, NotFound: as `sight.person`; nothing was asked for, or it has ended.
     """
     patient = call.id or ""
-    export = await _there(here, await person(context.repository, patient), patient)
+    export = await _there(here, await _who(context, patient), patient)
     if export.under_way:
         said = f"{export.done}/{export.of}" if export.of else export.state
         return Response(202, headers={"X-Progress": said, "Retry-After": _AGAIN, **_NO_STORE})
@@ -101,7 +101,7 @@ async def archive(here: Exports, call: Invocation, context: Context) -> Response
         Unsatisfiable: the range asked for is outside of it (416).
     """
     patient = call.id or ""
-    export = await _there(here, await person(context.repository, patient), patient)
+    export = await _there(here, await _who(context, patient), patient)
     path = here.path(export.id)
     if export.state != "ready" or not await asyncio.to_thread(path.is_file):
         raise _none()
@@ -139,6 +139,13 @@ class _OpenedZip:
 
     def close(self) -> None:
         """Nothing is open before it is read."""
+
+
+async def _who(context: Context, patient: str) -> str:
+    """As `sight.person`; the Patient is read, so that the trace is one of theirs."""
+    who = await person(context.repository, patient)
+    await context.repository.read("Patient", patient)
+    return who
 
 
 async def _there(here: Exports, who: str, patient: str) -> Export:

@@ -18,8 +18,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from fhir_server.space.paris import PARIS
 
-#: Longer pieces are packed beside the event loop, in bytes.
-_LONG = 16_384
+#: Bytes that are packed at once, beside the event loop.
+_LONG = 65_536
 #: Permissions of what is unpacked: its owner's alone, and a plain file.
 _MODE = 0o100600 << 16
 
@@ -66,13 +66,14 @@ class Packing:
         info.external_attr = _MODE
         digest, size = hashlib.sha256(), 0
         with self._zip.open(info, "w", force_zip64=True) as out:
-            async for piece in pieces:
+
+            def write(piece: bytes) -> None:
                 digest.update(piece)
+                out.write(piece)
+
+            async for piece in _together(pieces):
                 size += len(piece)
-                if len(piece) > _LONG:
-                    await asyncio.to_thread(out.write, piece)
-                else:
-                    out.write(piece)
+                await asyncio.to_thread(write, piece)
         made = Packed(path, media_type, size, digest.hexdigest(), source)
         self.files.append(made)
         return made
@@ -93,6 +94,19 @@ class Packing:
         # Else its list would be written when it is let go of, into a file that is closed.
         self._zip.fp = None
         self._file.close()
+
+
+async def _together(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces that are worth a thread's time; between two of them others have their turn."""
+    held: list[bytes] = []
+    length = 0
+    async for piece in pieces:
+        held.append(piece)
+        length += len(piece)
+        if length >= _LONG:
+            yield b"".join(held)
+            held, length = [], 0
+    yield b"".join(held)
 
 
 async def one(body: bytes | str) -> AsyncIterator[bytes]:

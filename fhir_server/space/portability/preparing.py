@@ -103,8 +103,17 @@ class Exports:
                 await asyncio.to_thread(self.remove, id)
                 await keeping.forget(records, WAITING, row)
             else:
-                done += await self._begin(export, now)
+                done += await self._tried(export, now)
         return done
+
+    async def _tried(self, export: Export, now: datetime) -> bool:
+        """Prepare it; what fails is begun again at the next look, and keeps no other from being prepared."""
+        try:
+            return await self._begin(export, now)
+        except Exception as error:
+            # Only what kind of mistake it is: its words may hold a person's data.
+            _log.warning("an export was put off (%s)", type(error).__name__)
+            return False
 
     async def _begin(self, export: Export, now: datetime) -> bool:
         records = self.around.records

@@ -18,6 +18,7 @@ import pytest
 
 from fhir_server.access.grant import Scope
 from fhir_server.space.portability import keeping, preparing
+from fhir_server.store.filters import EVERYTHING
 from tests.server.closed import BASE, Space
 from tests.site.records import PDF, a_document
 from tests.space.portability.exporting import (
@@ -283,12 +284,43 @@ async def test_what_fails_each_time_is_given_up_and_said(space: Space, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(preparing, "gathered", fail)
         for _ in range(preparing.ATTEMPTS):
-            with pytest.raises(OSError, match="no room"):
-                await look(space)
+            assert await look(space) == 0
+            assert (await ask(space, "a", "a", "status")).status == 202
         assert await look(space) == 0
     assert (await ask(space, "a", "a", "status")).status == 500
     assert (await ask(space, "a", "a")).status == 202
     assert await look(space) == 1
+
+
+async def test_what_fails_keeps_no_other_waiting(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    await people(space)
+    for who, patient in (("a", "a"), ("m", "m")):
+        assert (await ask(space, who, patient)).status == 202
+    real = preparing.gathered
+
+    async def fail(seen: Any, patient: str, path: Any) -> Any:
+        if patient == "a":
+            raise OSError("no room")
+        return await real(seen, patient, path)
+
+    monkeypatch.setattr(preparing, "gathered", fail)
+    assert await look(space) == 1
+    assert (await ask(space, "m", "m", "archive")).status == 200
+
+
+async def test_asking_and_downloading_are_told_to_the_holder_as_accesses(space: Space) -> None:
+    """CSP R1111-43: the trace is of the patient whose data they are, and says who."""
+    await people(space)
+    caller = Caller(space.house, replace(GRANTS["r"], traced=True))
+    assert (await caller("POST", "Patient/m/$export-record")).status == 202
+    assert await look(space) == 1
+    assert (await caller("GET", "Patient/m/$export-archive")).status == 200
+    page = await space.house.repository().find({"AuditEvent": EVERYTHING})
+    told = [json.loads(version.body) for version in page.versions]
+    named = [one for one in told if "export-" in json.dumps(one["subtype"])]
+    assert len(named) == 2
+    for one in named:
+        assert "Patient/m" in json.dumps(one["entity"]) and "RelatedPerson/r" in json.dumps(one["agent"])
 
 
 async def test_who_acts_no_more_is_given_nothing(space: Space) -> None:
