@@ -50,6 +50,7 @@ STANDARD = (
     "CodeSystem-lookup",
     "CodeSystem-subsumes",
     "ConceptMap-translate",
+    "Measure-evaluate-measure",
 )
 KEPT = (
     "resourceType",

@@ -6,4 +6,10 @@ from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.indicators"
 
-INDICATORS = Service("indicators", jobs=f"{_HERE}.recounting:jobs", pages=f"{_HERE}.pages.rows:pages")
+INDICATORS = Service(
+    "indicators",
+    opens=f"{_HERE}.operations:opened",
+    operations={"Measure-evaluate-measure": f"{_HERE}.operations:evaluate"},
+    jobs=f"{_HERE}.recounting:jobs",
+    pages=f"{_HERE}.pages.rows:pages",
+)

@@ -149,7 +149,7 @@ async def test_a_person_is_counted_once_and_by_no_name(house: House) -> None:
     assert (await shown(house))["fed"] == {("ever",): 1, ("2026-06",): 1}
 
 
-async def trace(house: House, subject: str, status: int = 200, purpose: str | None = None, *, own: bool = True) -> None:
+async def trace(house: House, subject: str, status: int = 200, purpose: Any = None, *, own: bool = True) -> None:
     """What the trace says of somebody who opened a document of p, made by this server or sent by somebody."""
     noted = Touched(noting=True)
     noted.patients["Patient/p"] = None
@@ -219,7 +219,7 @@ def invented(rng: random.Random) -> Tree:
     if kind == 0:
         return person(f"p{id[-1:]}", **({"address": [{"postalCode": "75001"}]} if rng.random() < 0.5 else {}))
     if kind == 1:
-        state = rng.choice(("open", "activated"))
+        state: Any = rng.choice(("open", "activated"))
         at = datetime(2026, 6, 3, tzinfo=UTC)
         return to_basic(Life(f"p{id}", state, at, "activate", at, "holder"))
     date = rng.choice((JUNE, JULY))

@@ -39,7 +39,7 @@ def told(values: Values, secret: frozenset[Place]) -> set[Place]:
                 for other in reduced
             ]
             reduced.append(line)
-    return {unknown[line.index(1)] for line in reduced if sum(map(bool, line)) == 1}
+    return {unknown[line.index(Fraction(1))] for line in reduced if sum(map(bool, line)) == 1}
 
 
 def table(lines: list[list[int]]) -> Values:

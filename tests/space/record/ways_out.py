@@ -258,6 +258,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-calendar-address": (post("Patient/a/$calendar-address?action=show"),),
     "Patient-export-agenda": (get("Patient/a/$export-agenda"),),
     "Patient-import-agenda": (),
+    # Counts of everybody: small ones are not told, tests/space/indicators.
+    "Measure-evaluate-measure": (),
     "Patient-prevention": (get("Patient/a/$prevention"),),
     "Patient-prevention-mark": (),
     # What the archive holds of hidden documents: tests/space/portability.
