@@ -57,6 +57,7 @@ PLACES = {
         "/mes-notifications",
         "/mes-applications",
         "/mes-acces",
+        "/mes-proches",
         "/mon-compte",
         "/mes-donnees",
         "/catalogue",

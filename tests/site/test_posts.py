@@ -19,6 +19,7 @@ from fhir_server.space.accesses.pages.rows import ROWS as ACCESSES
 from fhir_server.space.accounts.pages.rows import ROWS as ACCOUNTS
 from fhir_server.space.agenda.pages.rows import ROWS as AGENDA
 from fhir_server.space.catalogue.pages.rows import ROWS as CATALOGUE
+from fhir_server.space.delegations.pages.rows import ROWS as DELEGATIONS
 from fhir_server.space.messages.pages.rows import ROWS as MESSAGES
 from fhir_server.space.notices.pages.rows import ROWS as NOTICES
 from fhir_server.space.portability.pages.rows import ROWS as PORTABILITY
@@ -36,7 +37,7 @@ PEOPLE: dict[str, tuple[str, dict[str, Any]]] = {
     "docteur": ("Practitioner/d1", {"roles": ("PractitionerRole/r1",)}),
     "agent": ("Person/s1", {"duties": ("publisher", "administrator"), "organization": "Organization/pub"}),
 }
-ROWS = (*ACCESSES, *ACCOUNTS, *CATALOGUE, *RECORD, *NOTICES, *MESSAGES, *AGENDA, *PORTABILITY)
+ROWS = (*ACCESSES, *ACCOUNTS, *CATALOGUE, *DELEGATIONS, *RECORD, *NOTICES, *MESSAGES, *AGENDA, *PORTABILITY)
 #: But the way out of messages, which a mail system sends without a session (RFC 8058).
 POSTS = [row for row in ROWS if row.method == "POST" and row.allowed is not None]
 PATHS = sorted({row.path for row in POSTS})
@@ -44,6 +45,7 @@ PATHS = sorted({row.path for row in POSTS})
 OTHERS = {
     "patient": "p2",
     "document": "d2",
+    "delegation": "g2",
     "folder": "f2",
     "app": "a2",
     "appointment": "v2",

@@ -19,4 +19,5 @@ DELEGATIONS = Service(
         "Patient-delegation-end": f"{_HERE}.operations:end",
     },
     jobs=f"{_HERE}.clock:jobs",
+    pages=f"{_HERE}.pages.rows:pages",
 )
