@@ -173,6 +173,19 @@ EXCHANGES: tuple[dict[str, Any], ...] = (
         "parameter": [{"name": "return", "use": "out", "min": 1, "max": "1", "type": "Binary"}],
     },
     {
+        "id": "Patient-not-concerned",
+        "name": "NotConcerned",
+        "code": "not-concerned",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [
+            {"name": "section", "use": "in", "min": 1, "max": "1", "type": "code"},
+            {"name": "withdrawn", "use": "in", "min": 0, "max": "1", "type": "boolean"},
+            {"name": "notConcerned", "use": "out", "min": 1, "max": "1", "type": "boolean"},
+        ],
+    },
+    {
         "id": "Patient-summary",
         "url": "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
         "name": "IpsSummary",

@@ -13,6 +13,7 @@ from fhir_server.access.record_owner import owner
 from fhir_server.fhir.json import parse
 from fhir_server.interactions.exchange import Context
 from fhir_server.search.asking.compartments import compartment_filter
+from fhir_server.space.profile.assertions import is_none
 from fhir_server.space.profile.sections import SECTIONS, Section, Taken
 from fhir_server.store.filters import both
 from fhir_server.store.protocol import NEWEST, Sort, Version
@@ -48,6 +49,9 @@ async def chosen(patient: str, context: Context) -> list[Part]:
             rows, all_seen = await _taken(taken, patient, context)
             found += [(version, tree) for version, tree in rows if (version.type, version.id) not in placed]
             whole = whole and all_seen
+        if any(not is_none(tree) for _, tree in found):
+            # Said before there was any, or by who did not know of it: what is there is the safer truth.
+            found = [(version, tree) for version, tree in found if not is_none(tree)]
         placed |= {(version.type, version.id) for version, _ in found}
         parts.append(Part(section, tuple(found), whole))
     return parts

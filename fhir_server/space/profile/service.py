@@ -4,4 +4,12 @@ from __future__ import annotations
 
 from fhir_server.space.service import Service
 
-PROFILE = Service("profile", operations={"Patient-summary": "fhir_server.space.profile.summary:summary"})
+_HERE = "fhir_server.space.profile"
+
+PROFILE = Service(
+    "profile",
+    operations={
+        "Patient-summary": f"{_HERE}.summary:summary",
+        "Patient-not-concerned": f"{_HERE}.saying_none:not_concerned",
+    },
+)

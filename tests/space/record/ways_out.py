@@ -266,6 +266,7 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-export-record": (),
     "Patient-export-status": (get("Patient/a/$export-status"),),
     "Patient-export-archive": (get("Patient/a/$export-archive"),),
+    "Patient-not-concerned": (),
     "Patient-summary": (get("Patient/a/$summary"),),
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),
