@@ -19,7 +19,7 @@ from fhir_server.space.record import (
     writing,
 )
 from fhir_server.space.record.choices import CHOICE
-from fhir_server.space.record.clinical import AUTHORS
+from fhir_server.space.record.clinical import AUTHORS, CLINICAL
 from fhir_server.space.record.content import step as content_step
 from fhir_server.space.record.personal_lists import PRIVATE
 from fhir_server.space.record.sharing.steps import SHARING
@@ -47,7 +47,7 @@ RECORD = Service(
         Step("title-and-viruses", _DOCUMENTS, judge=content_step.judge_document),
         Step("document-default-masks", _DOCUMENTS, arrange=default_mask.arrange),
         Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
-        Step("open-records", _DOCUMENTS, complete=open_records.complete),
+        Step("open-records", _DOCUMENTS | CLINICAL, complete=open_records.complete),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
         Step("care-teams", frozenset({"CareTeam"}), judge=care_teams.judge),

@@ -6,6 +6,7 @@ CSP R1111-36, R1111-47; PDSm4DMP TD02: `Patient.active` says whether the record 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ from tests.space.record.cda_documents import cda, patient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tree = dict[str, Any]
+HL7 = "http://terminology.hl7.org/CodeSystem"
 DOCTOR, LABORATORY = grant("Practitioner/d", ALL), grant(None, SYSTEM)
+CATALOGUE = replace(LABORATORY, referenced=True)
 PATIENT = grant("Patient/1", OWN, patient="1")
 
 
@@ -46,6 +49,28 @@ def plain() -> Tree:
     return {**own(), "type": {"text": "x"}, "content": [{"attachment": {"title": "x"}}]}
 
 
+def a_finding() -> Tree:
+    """What a professional observed."""
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": "Patient/1"},
+    }
+
+
+def an_allergy() -> Tree:
+    active = {"coding": [{"system": f"{HL7}/allergyintolerance-clinical", "code": "active"}]}
+    patient = {"reference": "Patient/1"}
+    return {"resourceType": "AllergyIntolerance", "clinicalStatus": active, "code": {"text": "x"}, "patient": patient}
+
+
+def among_others(make: Any) -> Any:
+    """The same in a transaction."""
+    entry = {"resource": make(), "request": {"method": "POST", "url": make()["resourceType"]}}
+    return lambda: {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+
+
 #: Who files what, in which way → whether it is refused where the record is closed.
 FILED: dict[str, tuple[Any, str, Any, str, bool]] = {
     "a doctor publishes": (DOCTOR, "DocumentReference", making.a_simple, "application/fhir+json", True),
@@ -54,6 +79,11 @@ FILED: dict[str, tuple[Any, str, Any, str, bool]] = {
     "a laboratory files a lot": (LABORATORY, "", making.a_lot, "application/fhir+json", True),
     "a laboratory publishes": (LABORATORY, "DocumentReference", making.a_simple, "application/fhir+json", True),
     "the patient files": (PATIENT, "DocumentReference", own, "application/fhir+json", True),
+    "a doctor writes a finding": (DOCTOR, "Observation", a_finding, "application/fhir+json", True),
+    "a doctor writes an allergy": (DOCTOR, "AllergyIntolerance", an_allergy, "application/fhir+json", True),
+    "a doctor writes some": (DOCTOR, "", among_others(a_finding), "application/fhir+json", True),
+    "an app of the catalogue writes": (CATALOGUE, "Observation", a_finding, "application/fhir+json", True),
+    "an administrator writes a finding": (LABORATORY, "Observation", a_finding, "application/fhir+json", False),
     "an administrator stores what R4 has": (LABORATORY, "DocumentReference", plain, "application/fhir+json", False),
 }
 
@@ -79,7 +109,7 @@ async def test_nothing_is_filed_in_a_closed_record(house: House, way: str) -> No
         assert answer.status == 201, answer.json
 
 
-TYPES = ("DocumentReference", "Binary", "List")
+TYPES = ("DocumentReference", "Binary", "List", "Observation", "AllergyIntolerance")
 
 
 @pytest.mark.parametrize("said", [True, None])
