@@ -27,7 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     },
     "client": ("clients", "client"),
     "account": ("accounts", "account"),
-    **{name: (name, name) for name in ("keys", "jobs", "outbox", "profiles", "space", "terminology", "audit")},
+    **{
+        name: (name, name)
+        for name in ("keys", "jobs", "outbox", "profiles", "space", "indicators", "terminology", "audit")
+    },
 }
 
 

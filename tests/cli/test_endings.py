@@ -57,6 +57,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "keys rotate": (),
     "jobs run": (),
     "why": ("Patient/1",),
+    "indicators show": ("documents",),
+    "indicators recount": (),
     "profiles list": (),
     "profiles remove": ("x",),
     "terminology import": ("TABLE", "--url", "http://a.example/codes"),

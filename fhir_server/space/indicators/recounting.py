@@ -30,6 +30,7 @@ from fhir_server.space.indicators.counting import (
 from fhir_server.space.indicators.facts import FORMAT, TYPES, counted
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import EVERYTHING, Filter
+from fhir_server.store.leases import Lease
 from fhir_server.store.protocol import Drop, Keep, Position, Sort
 
 #: The job, and the lease that a recount takes too.
@@ -45,6 +46,15 @@ _MEANWHILE = 300_000
 def jobs(around: Surroundings) -> Sequence[Job]:
     """What is counted as time passes."""
     return (Job(JOB, EVERY, Indicators(around).count),)
+
+
+async def recounted(around: Surroundings, now: datetime) -> int | None:
+    """Count everything from scratch, under the lease of the job; how many resources, None where another counts."""
+
+    async def work() -> int:
+        return await Indicators(around).recount(now)
+
+    return await Lease(around.records, f"job {JOB}").hold(work)
 
 
 class Indicators:

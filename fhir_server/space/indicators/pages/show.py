@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +16,7 @@ from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS, Indica
 from fhir_server.space.indicators.hiding import TOTAL, small
 from fhir_server.space.indicators.pages.charts import WIDTH, drawn
 from fhir_server.space.indicators.pages.words import HEADS, called, number, scaled
+from fhir_server.space.indicators.series import as_csv
 from fhir_server.space.indicators.tables import Table, persons, table
 from fhir_server.space.service import Surroundings
 from fhir_server.store.protocol import Records
@@ -134,7 +133,7 @@ async def _series(visit: Visit, around: Surroundings, root: str) -> Response:
     found = _asked(visit, root)
     if found is None:
         return visit.refused("There is nothing at this address.", 404)
-    text = _csv(await table(around.records, found, datetime.now(UTC)), visit.language)
+    text = as_csv(await table(around.records, found, datetime.now(UTC)), visit.language)
     headers = {"Content-Disposition": f'attachment; filename="{found.code}.csv"', "Cache-Control": "no-store"}
     return visit.known(Response(text, media_type="text/csv; charset=utf-8; header=present", headers=headers))
 
@@ -142,23 +141,6 @@ async def _series(visit: Visit, around: Surroundings, root: str) -> Response:
 def _asked(visit: Visit, root: str) -> Indicator | None:
     found = BY_CODE.get(str(visit.request.path_params["code"]))
     return found if found is not None and (found.public or root == _DESK) else None
-
-
-def _csv(table: Table, language: Language) -> str:
-    """A line for each cell, totals too; what is not shown has no value, and says so in its last column."""
-    out = io.StringIO()
-    lines = csv.writer(out)
-    one, at = table.indicator, 0 if language == "fr" else 1
-    lines.writerow(
-        ("indicator", "first", "last", "row", "row_name", "column", "column_name", "value", "unit", "hidden")
-    )
-    for row in table.lines:
-        for column in table.heads:
-            value = table.values[row, column]
-            names = (row, called(one.rows, row, language), column, called(one.columns, column, language))
-            shown = ("" if value is None else value, one.unit[at], "true" if value is None else "false")
-            lines.writerow((one.code, table.first, table.last, *names, *shown))
-    return out.getvalue()
 
 
 def _told(language: Language) -> Mapping[str, Any]:
