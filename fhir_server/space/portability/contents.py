@@ -17,7 +17,7 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.binary_answers import disposition
 from fhir_server.space.accesses.exporting import Log
 from fhir_server.space.portability import readable
-from fhir_server.space.portability.gathering import Gathered
+from fhir_server.space.portability.gathering import Gathered, attached, inside
 from fhir_server.space.portability.manifest import Told, manifest
 from fhir_server.space.portability.packing import Packed, Packing, lines, one
 from fhir_server.space.record.showing.shown import shown_apart
@@ -79,6 +79,7 @@ async def fill(packing: Packing, sources: Sources, found: Gathered, id: str, at:
     for n, binary in enumerate(found.contents):
         await told(n, len(found.contents))
         await _content(packing, sources, binary, len(filed) + 1, filed, lacking)
+    await _inline(packing, sources, found, filed, lacking)
     await packing.add("AGENDA.ICS", "text/calendar", one(sources.calendar))
     await packing.add("TRACES/TRACES.ndjson", _NDJSON, sources.log.lines())
     await packing.add("TRACES/TRACES.CSV", "text/csv", one(await sources.log.table()))
@@ -113,13 +114,44 @@ async def _content(
         lacking.append(source)
         return
     if whole is not None:
-        pieces = one(whole)
-    packs = not media_type.startswith(_SHORT)
-    ending = disposition(media_type)["Content-Disposition"].rpartition(".")[2].strip('"')
-    filed[id] = Filed(await packing.add(f"{name}.{ending}", media_type, pieces, source, packs))
-    page = None if whole is None else await _page(whole, media_type, sources.zone)
+        filed[id] = await _filed(packing, name, media_type, whole, source, sources.zone)
+        return
+    filed[id] = Filed(await packing.add(_file(name, media_type), media_type, pieces, source, _packs(media_type)))
+
+
+async def _inline(
+    packing: Packing, sources: Sources, found: Gathered, filed: dict[str, Filed], lacking: list[str]
+) -> None:
+    """Files that stand inside resources."""
+    with found.path.open("rb") as file:
+        for reference, at in found.inline.items():
+            file.seek(at)
+            for n, (media_type, data) in enumerate(attached(parse(file.readline())), 1):
+                name, source = f"DOCUMENTS/{len(filed) + 1:05d}", inside(reference, n)
+                try:
+                    content = b64decode(data)
+                except ValueError:
+                    lacking.append(source)
+                    continue
+                filed[source] = await _filed(packing, name, media_type, content, source, sources.zone)
+
+
+async def _filed(packing: Packing, name: str, media_type: str, content: bytes, source: str, zone: str) -> Filed:
+    """A file that is in memory, and its page where it is one of data."""
+    path = _file(name, media_type)
+    made = Filed(await packing.add(path, media_type, one(content), source, _packs(media_type)))
+    page = await _page(content, media_type, zone)
     if page is not None:
-        filed[id].page = await packing.add(f"{name}.HTM", _HTML, one(page))
+        made.page = await packing.add(f"{name}.HTM", _HTML, one(page))
+    return made
+
+
+def _file(name: str, media_type: str) -> str:
+    return name + "." + disposition(media_type)["Content-Disposition"].rpartition(".")[2].strip('"')
+
+
+def _packs(media_type: str) -> bool:
+    return not media_type.startswith(_SHORT)
 
 
 async def _shown(seen: Repository, id: str) -> Version | None:

@@ -40,6 +40,7 @@ class Gathered:
         places: type → the bytes of it where the type begins and ends.
         counts: type → how many.
         contents: ids of Binaries that these resources name, in order, each once.
+        inline: resources with files inside them, as references → where the line of each begins.
         documents: the DocumentReferences, in short.
     """
 
@@ -47,6 +48,7 @@ class Gathered:
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     contents: dict[str, None] = field(default_factory=dict)
+    inline: dict[str, int] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
 
 
@@ -58,7 +60,7 @@ class Document:
         id: of the DocumentReference.
         title: what it is called; "" where it is not.
         date: YYYY-MM-DD; "" where none is said.
-        binaries: ids of what its content is in.
+        binaries: ids of what its content is in, and names (`inside`) of what is in itself.
     """
 
     id: str
@@ -81,7 +83,7 @@ async def gathered(seen: Repository, patient: str, path: Path) -> Gathered:
                 page = await _page(seen, type, where, after)
                 for version in page.versions:
                     tree = parse(version.body)
-                    named |= dict.fromkeys(_noted(found, tree, seen.base))
+                    named |= dict.fromkeys(_noted(found, tree, seen.base, file.tell()))
                     file.write(_line(version, tree))
                 after = page.next
                 if after is None:
@@ -135,15 +137,39 @@ def _line(version: Version, tree: dict[str, Any]) -> bytes:
     return (serialize(tree) if b"\n" in body or b"\r" in body else body) + b"\n"
 
 
-def _noted(found: Gathered, tree: dict[str, Any], base: str) -> list[tuple[str, str]]:
-    """Note what a resource names; gives the references."""
+def attached(tree: Any) -> Iterator[tuple[str, str]]:
+    """Media type and base64 of each attachment that is inside a resource, in order."""
+    if isinstance(tree, list):
+        for one in tree:
+            yield from attached(one)
+    elif isinstance(tree, dict):
+        if isinstance(tree.get("data"), str) and isinstance(tree.get("contentType"), str):
+            yield tree["contentType"], tree["data"]
+        for value in tree.values():
+            if isinstance(value, dict | list):
+                yield from attached(value)
+
+
+def inside(reference: str, number: int) -> str:
+    """What a file inside a resource is called: "DocumentReference/1#1" for the first."""
+    return f"{reference}#{number}"
+
+
+def _noted(found: Gathered, tree: dict[str, Any], base: str, at: int) -> list[tuple[str, str]]:
+    """Note what a resource names, whose line begins at a byte; gives the references."""
     type = str(tree.get("resourceType"))
+    reference = f"{type}/{tree.get('id')}"
     found.counts[type] = found.counts.get(type, 0) + 1
     named = list(_references(tree, base))
     binaries = tuple(dict.fromkeys(id for kind, id in named if kind == "Binary"))
     found.contents |= dict.fromkeys(binaries)
+    own = tuple(inside(reference, n) for n, _ in enumerate(attached(tree), 1))
+    if own:
+        found.inline[reference] = at
     if type == "DocumentReference":
-        found.documents.append(Document(str(tree.get("id")), _title(tree), str(tree.get("date", ""))[:10], binaries))
+        found.documents.append(
+            Document(str(tree.get("id")), _title(tree), str(tree.get("date", ""))[:10], binaries + own)
+        )
     return named
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -16,7 +17,6 @@ from xml.etree import ElementTree as XML
 
 import pytest
 
-from fhir_server.access.grant import Scope
 from fhir_server.space.portability import keeping, preparing
 from fhir_server.store.filters import EVERYTHING
 from tests.server.closed import BASE, Space
@@ -34,7 +34,7 @@ from tests.space.portability.exporting import (
     resources,
     taken,
 )
-from tests.space.record.callers import Caller
+from tests.space.record.callers import Caller, document
 from tests.space.record.cda_documents import cda
 
 
@@ -75,9 +75,9 @@ async def test_one_export_is_under_way_at_a_time_and_a_new_one_takes_the_place_o
 
 async def test_all_of_it_is_in_the_archive_and_the_manifest_says_so(space: Space) -> None:
     await people(space)
-    document = cda()
+    cda_document = cda()
     await a_document(space, "pdf", "Bilan", patient="a", body=PDF)
-    await a_document(space, "cda", "Compte rendu", patient="a", media_type="text/xml", body=document)
+    await a_document(space, "cda", "Compte rendu", patient="a", media_type="text/xml", body=cda_document)
     long = bytes(range(256)) * 400
     await a_document(space, "long", "Radio", patient="a", media_type="image/png", body=long)
     start = (NOW + timedelta(days=3)).isoformat(timespec="seconds")
@@ -104,7 +104,7 @@ async def test_all_of_it_is_in_the_archive_and_the_manifest_says_so(space: Space
         body = archive.read(path)
         assert (row["size"], row["sha256"]) == (str(len(body)), hashlib.sha256(body).hexdigest()), path
     given = {row["source"]: archive.read(path) for path, row in rows.items() if "source" in row}
-    assert given == {"Binary/b-pdf": PDF, "Binary/b-cda": document, "Binary/b-long": long}
+    assert given == {"Binary/b-pdf": PDF, "Binary/b-cda": cda_document, "Binary/b-long": long}
     (page,) = [path for path in names if path.startswith("DOCUMENTS/") and path.endswith(".HTM")]
     assert b"<main><h1>" in archive.read(page)
     assert [one["id"] for one in resources(archive, "Practitioner")] == ["d1"]
@@ -137,96 +137,14 @@ async def test_another_program_opens_it(space: Space) -> None:
     assert found.returncode == 0, found.stdout
 
 
-#: Who takes whose → labels of documents that are in it, and that are not: TRE_A07, of whom each hides from.
-LEAKS: dict[tuple[str, str], tuple[set[str], set[str]]] = {
-    ("a", "a"): ({"N", "R", "MASQUE_PS"}, {"INVISIBLE_PATIENT"}),
-    ("m", "m"): ({"N", "INVISIBLE_REPRESENTANTS_LEGAUX"}, {"INVISIBLE_PATIENT"}),
-    ("r", "m"): ({"N"}, {"INVISIBLE_REPRESENTANTS_LEGAUX", "INVISIBLE_PATIENT"}),
-}
-
-
-@pytest.mark.parametrize("who", LEAKS)
-async def test_nothing_is_in_it_that_its_reader_may_not_see(space: Space, who: tuple[str, str]) -> None:
-    """Not its title, its content, its id, nor what others' records or a trace of them would tell."""
+async def test_a_file_inside_a_resource_is_given_as_one(space: Space) -> None:
     await people(space)
-    person, patient = who
-    shown, hidden = LEAKS[who]
-    for label in shown | hidden:
-        words = await a_text(space, f"x-{label.replace('_', '-')}", label, patient)
-        assert words
-    await a_text(space, "elses", patient="b")
-    ids = [f"x-{label.replace('_', '-')}" for label in sorted(shown | hidden)]
-    await space.put(
-        {
-            "resourceType": "List",
-            "id": "lot",
-            "status": "current",
-            "mode": "working",
-            "subject": {"reference": f"Patient/{patient}"},
-            "entry": [{"item": {"reference": f"DocumentReference/{id}"}} for id in ids],
-        }
-    )
-    # Somebody opened each of them: the log of accesses names what may be seen alone.
-    for id in ids:
-        await space.put(
-            {
-                "resourceType": "AuditEvent",
-                "id": f"t-{id}",
-                "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
-                "subtype": [{"system": "http://hl7.org/fhir/restful-interaction", "code": "read"}],
-                "action": "R",
-                "recorded": "2026-11-01T09:00:00Z",
-                "outcome": "0",
-                "agent": [{"requestor": True, "who": {"reference": "Practitioner/d1"}}],
-                "source": {"observer": {"display": "x"}},
-                "entity": [
-                    {"what": {"reference": f"DocumentReference/{id}"}},
-                    {"what": {"reference": f"Patient/{patient}"}},
-                ],
-            }
-        )
-    archive = await taken(space, person, patient)
-    whole = all_of(archive).decode()
-    for label in shown:
-        assert f"content-of-x-{label.replace('_', '-')}" in whole, label
-        assert f"title-of-x-{label.replace('_', '-')}" in whole, label
-    for label in (*hidden, "elses"):
-        id = "elses" if label == "elses" else f"x-{label.replace('_', '-')}"
-        for form in (f"content-of-{id}", f"title-of-{id}", f"DocumentReference/{id}", f'"{id}"', f"b-{id}"):
-            assert form not in whole, form
-    assert "BETA" not in whole and "Patient/b" not in whole
-    assert "t-x-N" in archive.read("TRACES/TRACES.ndjson").decode()
-
-
-#: Who asks, of whom → status; what is not theirs is not there.
-REFUSED: dict[tuple[str, str], int] = {
-    ("c", "a"): 403,
-    ("a", "b"): 404,
-    ("a", "absent"): 404,
-    ("r", "a"): 404,
-    ("doctor", "a"): 403,
-}
-
-
-@pytest.mark.parametrize("who", REFUSED)
-@pytest.mark.parametrize("operation", ["record", "status", "archive"])
-async def test_others_may_not_ask(space: Space, who: tuple[str, str], operation: str) -> None:
-    await people(space)
-    await taken(space, "a", "a")
-    answer = await ask(space, *who, operation)
-    assert answer.status == REFUSED[who]
-    assert answer.json["resourceType"] == "OperationOutcome"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"referenced": True}, {"scopes": (Scope("user", "DocumentReference", frozenset("rs")),)}],
-    ids=["an app of the catalogue", "a token for documents alone"],
-)
-async def test_software_takes_no_more_than_it_may_read(space: Space, changes: Any) -> None:
-    await people(space)
-    caller = Caller(space.house, replace(GRANTS["a"], **changes))
-    assert (await caller("POST", "Patient/a/$export-record")).status == 403
+    inside = {"contentType": "application/pdf", "data": base64.b64encode(PDF).decode(), "title": "Ordonnance"}
+    await space.put(document("mine", content=[{"attachment": inside}]))
+    archive = await taken(space, "a", "a")
+    (path,) = [path for path, row in listed(archive).items() if row.get("source") == "DocumentReference/mine#1"]
+    assert archive.read(path) == PDF and path.endswith(".pdf")
+    assert f'href="{path}"' in archive.read("INDEX.HTM").decode()
 
 
 async def test_an_archive_ends_after_seven_days_and_is_removed(space: Space) -> None:

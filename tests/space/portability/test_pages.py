@@ -9,6 +9,7 @@ import pytest
 
 from tests.server.closed import Space
 from tests.server.people import PASSWORD
+from tests.site.accessible import document, errors, said
 from tests.site.records import a_document, a_record, send, signed_in
 from tests.space.notices.space import a_patient, related
 from tests.space.portability.exporting import look
@@ -18,16 +19,17 @@ async def test_somebody_has_their_data_prepared_and_downloads_them(space: Space)
     await a_record(space)
     await a_document(space)
     browser = await signed_in(space)
-    page = (await browser.http.get("/mes-donnees")).text
-    assert "Préparer mes données" in page and 'type="password"' in page
-    refused = await send(browser, "/mes-donnees/p1", "/mes-donnees", act="start", password="wrong")
-    assert refused.status_code == 403 and "n’est pas le bon" in refused.text
+    page = document(await browser.http.get("/mes-donnees"))
+    assert "Préparer mes données" in said(page) and page.xpath("//main//input[@type='password']")
+    refused = document(await send(browser, "/mes-donnees/p1", "/mes-donnees", act="start", password="wrong"), 403)
+    assert "n’est pas le bon" in errors(refused)["password"]
     assert await look(space) == 0
     going = await send(browser, "/mes-donnees/p1", "/mes-donnees", act="start", password=PASSWORD)
-    assert "En préparation" in going.text
+    assert "En préparation" in said(document(going))
     assert (await browser.http.get("/mes-donnees/p1/archive")).status_code == 404
     assert await look(space) == 1
-    assert "/mes-donnees/p1/archive" in (await browser.http.get("/mes-donnees")).text
+    ready = document(await browser.http.get("/mes-donnees"))
+    assert any(one.endswith("/mes-donnees/p1/archive") for one in ready.xpath("//main//a/@href"))
     whole = await browser.http.get("/mes-donnees/p1/archive")
     assert (whole.status_code, whole.headers["content-type"]) == (200, "application/zip")
     assert "no-store" in whole.headers["cache-control"]
