@@ -113,7 +113,9 @@ def own(definition: dict[str, Any]) -> dict[str, Any]:
         **({"base": definition["base"]} if "base" in definition else {}),
     }
     resource = {"resource": definition["resource"]} if "resource" in definition else {}
-    return {**head, **resource, **levels, "parameter": [_used(one, one["use"]) for one in definition["parameter"]]}
+    parameters = [_used(one, one["use"]) for one in definition["parameter"]]
+    # FHIR JSON has no empty array.
+    return {**head, **resource, **levels, **({"parameter": parameters} if parameters else {})}
 
 
 def _used(source: dict[str, Any], use: str) -> dict[str, Any]:
