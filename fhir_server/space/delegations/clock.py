@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.jobs.clock import Job
-from fhir_server.space.delegations import changing
+from fhir_server.space.delegations import changing, settling
 from fhir_server.space.delegations.delegation import DELEGATION, from_consent
-from fhir_server.space.delegations.following import follow
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Range, Token, both
 
@@ -34,21 +33,22 @@ class Ending:
         self._around = around
 
     async def run(self, now: datetime) -> int:
-        """End those whose end is past; how many there were."""
+        """End those whose end is past, and finish what was interrupted; how many there were."""
         own = self._around.repository()
         past = Range("period", high_to=round(now.timestamp() * 1_000_000) - 1)
         where = both(DELEGATION, Token("status", "active"), past)
         page = await own.find({"Consent": where}, count=_MOST)
-        done = 0
+        done = await settling.left(self._around, now)
         for version in page.versions:
             one = from_consent(parse(version.body))
             if one is None:
                 continue
             try:
+                await settling.note(self._around, one.id, now)
                 await changing.end(own, one.id, one.patient, one.by, now)
             except FhirError:
                 # Somebody was faster.
                 continue
-            await follow(self._around, one.patient, one.caregiver, now)
+            await settling.settle(self._around, one.id, now)
             done += 1
         return done

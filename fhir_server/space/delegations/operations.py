@@ -17,9 +17,8 @@ from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation
-from fhir_server.space.delegations import changing, listing, matching
+from fhir_server.space.delegations import changing, listing, matching, settling
 from fhir_server.space.delegations.delegation import last_moment
-from fhir_server.space.delegations.following import follow
 from fhir_server.space.delegations.listing import Row
 from fhir_server.space.delegations.people import Identity
 from fhir_server.space.delegations.refusals import refused
@@ -105,8 +104,12 @@ async def answer(here: Surroundings, call: Invocation, context: Context) -> Resp
     accepted, person, now = call.inputs.one("accept") == "true", call.id or "", _now()
     if accepted:
         _require_caregivers(here)
-    one = await changing.answer(context.repository, call.inputs.one("delegation") or "", person, accepted, by, now)
-    await follow(here, one.patient, person, now)
+    id = call.inputs.one("delegation") or ""
+    if accepted:
+        await settling.note(here, id, now)
+    one = await changing.answer(context.repository, id, person, accepted, by, now)
+    if accepted:
+        await settling.settle(here, id, now)
     return await _of(context, person, one.id)
 
 
@@ -120,8 +123,9 @@ async def end(here: Surroundings, call: Invocation, context: Context) -> Respons
     """
     by = await _by(call, context, "u", {"holder", "administrator"})
     person, id, now = call.id or "", call.inputs.one("delegation") or "", _now()
-    patient = await changing.end(context.repository, id, person, by, now)
-    await follow(here, patient, person, now)
+    await settling.note(here, id, now)
+    await changing.end(context.repository, id, person, by, now)
+    await settling.settle(here, id, now)
     return await _of(context, person, id)
 
 

@@ -18,7 +18,7 @@ from fhir_server.access.grant import OPEN, Grant, Scope
 from fhir_server.app import House
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.nos import CAREGIVER, ROLE_CLASS
-from fhir_server.space.delegations import changing, listing
+from fhir_server.space.delegations import changing, listing, settling
 from fhir_server.space.delegations.clock import Ending
 from fhir_server.space.delegations.delegation import delegation_id, from_consent
 from tests.access.test_rules import ask, seen
@@ -306,3 +306,34 @@ async def test_the_consent_says_by_whose_leave(house: House) -> None:
     assert [
         i for i in (await ask(house, OPEN, "POST", "Consent/$validate", wrong))["issue"] if i["severity"] == "error"
     ]
+
+
+async def test_both_have_the_attestation_once(house: House) -> None:
+    made = await agreed(house, 0, 1)
+    own = house.repository()
+    for n in (0, 1):
+        (found,) = (await ask(house, holder(n), "GET", "DocumentReference"))["entry"]
+        document = found["resource"]
+        assert [one["code"] for one in document["type"]["coding"]] == ["DOCPAT09"]
+        attachment = document["content"][0]["attachment"]
+        file = await own.current("Binary", attachment["url"].rpartition("/")[2])
+        assert attachment["contentType"] == "application/pdf" and file is not None
+        answered = await ask(house, OPEN, "POST", "DocumentReference/$validate", document)
+        assert [one for one in answered["issue"] if one["severity"] in ("error", "fatal")] == []
+    # What follows is done again, and nothing is there twice.
+    await settling.settle(house.services, made["id"], NOW)
+    assert await seen(house, holder(0), "DocumentReference?_summary=count") == 1
+
+
+async def test_what_an_interrupted_change_left_is_done_by_the_clock(house: House) -> None:
+    await a_person(house, "eve", "Ève", "Patient/p1")
+    own = house.repository()
+    asked = await changing.invite(own, "p0", "p1", "Patient/p0", None, NOW)
+    await settling.note(house.services, asked.id, NOW)
+    await changing.answer(own, asked.id, "p1", True, "Patient/p1", NOW)
+    assert await Ending(house.services).run(NOW + timedelta(minutes=1)) == 0
+    assert (await house.authorization.accounts.by_login("eve")).wards == ()  # type: ignore[union-attr]
+    assert await Ending(house.services).run(NOW + timedelta(minutes=6)) == 1
+    assert (await house.authorization.accounts.by_login("eve")).wards == ("p0",)  # type: ignore[union-attr]
+    assert await seen(house, holder(1), "DocumentReference?_summary=count") == 1
+    assert await Ending(house.services).run(NOW + timedelta(minutes=12)) == 0

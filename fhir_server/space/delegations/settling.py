@@ -1,0 +1,46 @@
+"""What follows a change of a delegation, outside its commit: accounts, attestations. None is lost where a process dies.
+
+What is to follow is noted before the change and struck off after it; what is left of an interrupted one the job does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fhir_server.access.trees import tree_of
+from fhir_server.space.delegations.attesting import attest
+from fhir_server.space.delegations.delegation import from_consent
+from fhir_server.space.delegations.following import follow
+from fhir_server.space.service import Surroundings
+
+#: Kind of the records: key = id of the delegation, value = when it was noted, as ISO 8601.
+_DUE = "delegation-due"
+#: Whoever has not struck theirs off by then was interrupted.
+_INTERRUPTED, _MOST = timedelta(minutes=5), 200
+
+
+async def note(around: Surroundings, id: str, now: datetime) -> None:
+    """Something is about to change of a delegation (id)."""
+    await around.records.put(_DUE, id, now.isoformat().encode())
+
+
+async def settle(around: Surroundings, id: str, now: datetime) -> None:
+    """Have follow what follows of how a delegation (id) stands; done again it does no harm."""
+    own = around.repository()
+    one = from_consent(tree_of(await own.current("Consent", id)))
+    related = tree_of(await own.current("RelatedPerson", id))
+    ward = str(related.get("patient", {}).get("reference", "")).removeprefix("Patient/")
+    await follow(around, one.patient if one is not None else ward, one.caregiver if one is not None else "", now)
+    if one is not None and one.status == "active":
+        await attest(around, one)
+    await around.records.take(_DUE, id)
+
+
+async def left(around: Surroundings, now: datetime) -> int:
+    """Have follow what was interrupted; how many."""
+    done = 0
+    for id, noted in await around.records.list(_DUE, count=_MOST):
+        if datetime.fromisoformat(noted.decode()) + _INTERRUPTED <= now:
+            await settle(around, id, now)
+            done += 1
+    return done
