@@ -69,6 +69,13 @@ class SocketConnection(WebSocketsSansIOProtocol):
             return
         super().handle_pong(event)
 
+    async def send(self, message: Any) -> None:
+        """Send what the application says."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # Whom it refuses it has answered: to uvicorn that would be a failure, which it tells of in the log.
+            self.handshake_complete = True
+
     @property
     def unused(self) -> bool:
         """Never: somebody waits to be told."""

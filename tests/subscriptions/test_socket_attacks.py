@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -87,6 +88,22 @@ async def test_who_may_not_open_one(space: Space, port: int) -> None:
     async with opened(port) as socket:
         await socket.send("bind any")
         assert (await closed(socket))[0] == 1008
+
+
+async def test_who_is_refused_makes_no_errors_in_the_log(
+    space: Space, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Strangers are refused all day: what is logged as an error is the server's own."""
+    for logger in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(logger).addHandler(caplog.handler)
+    try:
+        assert await refused(port, "nonsense") == (401, "login")
+        assert await refused(port, Origin="https://evil.example") == (403, "forbidden")
+        await asyncio.sleep(0.05)
+    finally:
+        for logger in ("uvicorn", "uvicorn.error"):
+            logging.getLogger(logger).removeHandler(caplog.handler)
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 async def test_nobody_listens_to_anothers(space: Space, port: int) -> None:
