@@ -102,7 +102,7 @@ def is_page(path: str) -> bool:
     # A provider's page is its own; a file, and what is for software, is no page.
     other = ("/auth/with/", "/health/", "/openapi.json")
     return not path.startswith(other) and not re.search(
-        r"analyse-impact|/export\?|/archive$|/contenu|\.ics|\.csv|_format=(json|xml)|^/(mes-)?messages/[^/]+/[^/]+/\d+$",
+        r"analyse-impact|/export\?|/archive$|/contenu|\.(ics|csv|json)\b|_format=(json|xml)|^/(mes-)?messages/[^/]+/[^/]+/\d+$",
         path,
     )
 

@@ -52,6 +52,7 @@ PLACES = {
     "alix": ["/referencement", "/signalements", "/urgences", "/pilotage", "/catalogue"],
     "nathalie": [
         "/mon-dossier",
+        "/mon-profil",
         "/mes-messages",
         "/mon-agenda",
         "/mes-notifications",

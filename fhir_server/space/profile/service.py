@@ -12,4 +12,5 @@ PROFILE = Service(
         "Patient-summary": f"{_HERE}.summary:summary",
         "Patient-not-concerned": f"{_HERE}.saying_none:not_concerned",
     },
+    pages=f"{_HERE}.pages.rows:pages",
 )

@@ -1,0 +1,29 @@
+"""Every page of the profile: its address, what answers, who may, and where it is linked from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fhir_server.site.service_pages import Page, ServicePages
+from fhir_server.space.service import Surroundings
+from fhir_server.space.visitors import acts
+
+ROWS: tuple[Page, ...] = (
+    Page(
+        "GET",
+        "/mon-profil",
+        "own:people",
+        acts,
+        label=("Mon profil médical", "My medical profile"),
+        about=("L’essentiel sur une santé, à lire ou à emporter en voyage", "The essentials, to read or to take along"),
+        rank=15,
+    ),
+    Page("GET", "/mon-profil/{patient}", "own:show", acts),
+    Page("POST", "/mon-profil/{patient}", "own:say", acts),
+    Page("GET", "/mon-profil/{patient}/ips.json", "own:download", acts),
+)
+
+
+def pages(around: Surroundings) -> ServicePages:
+    """The pages over one opened server."""
+    return ServicePages("profile", __package__, Path(__file__).parents[1] / "templates", ROWS, around)
