@@ -3,7 +3,7 @@
 A cell of 1 to 10 is hidden (statistical secrecy: fewer than 11 persons or things). In a table with totals each row and
 each column is an equation, and what is hidden is a graph: rows and columns are its points, hidden cells its lines. A
 hidden cell is told by the others exactly where its line is on no round trip (a bridge): three cells that go round
-with it are hidden beside it, the smallest there are, until there is no bridge. Totals are cells like any other.
+with it are hidden beside it, the fewest and smallest there are, until there is no bridge. Totals are cells like others.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def hidden(values: Mapping[Place, int]) -> frozenset[Place]:
     return frozenset(found)
 
 
-def _cost(values: Mapping[Place, int], places: Set[Place]) -> tuple[int, int, int, list[Place]]:
-    """What is hidden first: no totals, no zeros, the smallest."""
+def _cost(values: Mapping[Place, int], places: Set[Place]) -> tuple[int, int, int, int, list[Place]]:
+    """What is hidden first: few cells, no totals, no zeros, the smallest."""
     totals = sum(TOTAL in place for place in places)
     zeros = sum(not values[place] for place in places)
-    return totals, zeros, sum(values[place] for place in places), sorted(places)
+    return len(places), totals, zeros, sum(values[place] for place in places), sorted(places)
 
 
 def _bridges(found: set[Place]) -> Iterator[Place]:

@@ -78,6 +78,8 @@ def test_the_judge_of_this_test_sees_what_a_sum_tells() -> None:
         ([[5], [20], [30]], {("r0", "c0"), ("r1", "c0")}),
         ([[5], [6], [30]], {("r0", "c0"), ("r1", "c0")}),
         ([[5, 100, 90], [200, 300, 80], [70, 60, 50]], {("r0", "c0"), ("r0", "c2"), ("r2", "c0"), ("r2", "c2")}),
+        # A small cell whose column's total is small too goes round with both cells of another column, and no third.
+        ([[3, 100, 90], [0, 300, 80]], {("r0", "c0"), ("total", "c0"), ("r0", "c2"), ("total", "c2")}),
     ],
 )
 def test_as_little_is_hidden_as_will_do(lines: list[list[int]], secret: set[Place]) -> None:
