@@ -17,7 +17,7 @@ from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation
-from fhir_server.space.delegations import changing, listing, matching, settling
+from fhir_server.space.delegations import changing, listing, matching, settling, telling
 from fhir_server.space.delegations.delegation import last_moment
 from fhir_server.space.delegations.listing import Row
 from fhir_server.space.delegations.people import Identity
@@ -90,6 +90,7 @@ async def invite(here: Surroundings, call: Invocation, context: Context) -> Resp
     if caregiver is None:
         raise refused("PROFILE_NOT_FOUND")
     one = await changing.invite(context.repository, patient, caregiver, by, end, now)
+    await telling.tell(here, one.id, patient, now)
     return await _of(context, patient, one.id)
 
 
@@ -110,6 +111,7 @@ async def answer(here: Surroundings, call: Invocation, context: Context) -> Resp
     one = await changing.answer(context.repository, id, person, accepted, by, now)
     if accepted:
         await settling.settle(here, id, now)
+    await telling.tell(here, id, person, now)
     return await _of(context, person, one.id)
 
 
@@ -126,6 +128,7 @@ async def end(here: Surroundings, call: Invocation, context: Context) -> Respons
     await settling.note(here, id, now)
     await changing.end(context.repository, id, person, by, now)
     await settling.settle(here, id, now)
+    await telling.tell(here, id, person, now)
     return await _of(context, person, id)
 
 

@@ -256,6 +256,21 @@ OCCASIONS: Mapping[str, Occasion] = {
             ),
         ),
     ),
+    #: An invitation to care for somebody, an answer, an end: of the person alone.
+    "delegation": Occasion(
+        "access",
+        "/mes-proches",
+        _both(
+            (
+                "Du nouveau entre vous et vos proches",
+                "Une invitation, une réponse ou une fin vous attend parmi vos proches, dans votre espace santé.",
+            ),
+            (
+                "Something new between you and your relatives",
+                "An invitation, an answer or an end is waiting among your relatives, in your health space.",
+            ),
+        ),
+    ),
     "access": Occasion(
         "access",
         "/mes-acces",

@@ -21,6 +21,7 @@ from fhir_server.fhir.nos import CAREGIVER, ROLE_CLASS
 from fhir_server.space.delegations import changing, listing, settling
 from fhir_server.space.delegations.clock import Ending
 from fhir_server.space.delegations.delegation import delegation_id, from_consent
+from fhir_server.space.notices import centre
 from tests.access.test_rules import ask, seen
 from tests.server.people import a_person, kept
 from tests.space.delegations.people import (
@@ -337,3 +338,17 @@ async def test_what_an_interrupted_change_left_is_done_by_the_clock(house: House
     assert (await house.authorization.accounts.by_login("eve")).wards == ("p0",)  # type: ignore[union-attr]
     assert await seen(house, holder(1), "DocumentReference?_summary=count") == 1
     assert await Ending(house.services).run(NOW + timedelta(minutes=12)) == 0
+
+
+async def test_the_other_is_told_and_nobody_else(house: House) -> None:
+    async def told(person: int) -> list[str]:
+        lines = await centre.lines(house.services.records, f"Patient/p{person}", "", 20)
+        return [one.told.occasion for one in lines if one.told.occasion == "delegation"]
+
+    made = await invited(house, 0, 1)
+    assert (len(await told(0)), len(await told(1))) == (0, 1)
+    await does(house, holder(1), "delegation-answer", "p1", delegation=made["id"], accept=True)
+    assert (len(await told(0)), len(await told(1))) == (1, 1)
+    await does(house, holder(1), "delegation-end", "p1", delegation=made["id"])
+    assert (len(await told(0)), len(await told(1))) == (2, 1)
+    assert await told(2) == []
