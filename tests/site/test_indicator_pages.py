@@ -92,6 +92,20 @@ async def test_few_are_not_disclosed_on_pages_or_in_files(space: Space) -> None:
     assert [(one["value"], one["column_name"]) for one in many] == [("30", "Établissements de santé")]
 
 
+async def test_how_few_records_were_not_fed_is_not_told_by_the_share_of_the_others(space: Space) -> None:
+    await filled(space)
+    share = "Dossiers alimentés par un professionnel"
+    words = {}
+    for people in (40, 41):
+        await kept(space.house, *(person(f"p{n}") for n in range(people)))
+        await Indicators(space.house.services).recount(datetime.now(UTC))
+        page = document(await Browser(space).http.get("/indicateurs?lang=fr"))
+        [line] = [one for one in page.xpath("//dl/div") if one.findtext("dt") == share]
+        words[people] = line.find("dd").text_content()
+    # Thirty were fed: of forty there are ten others.
+    assert words == {40: "n. d.", 41: "73,2 %"}
+
+
 async def test_a_file_has_every_cell_of_the_table(space: Space) -> None:
     await filled(space)
     answer = await Browser(space).http.get("/indicateurs/document-types/series.csv?lang=fr")

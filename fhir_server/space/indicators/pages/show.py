@@ -81,6 +81,7 @@ async def _figures(
     total = documents.values[TOTAL, TOTAL]
     watched = [documents.values.get((TOTAL, one), 0) for one in _WATCHED]
     both = None if None in watched else sum(one or 0 for one in watched)
+    # Of how few it was not fed is told by the share too.
     fed = (await cells(records, "fed")).get(("ever",), 0)
     activated = states.values.get(("activated", TOTAL), 0)
     return [
@@ -90,7 +91,7 @@ async def _figures(
         (("Dossiers enregistrés", "Records on file"), everybody, "count"),
         (
             ("Dossiers alimentés par un professionnel", "Records fed by a professional"),
-            _over(None if small(fed) else fed, everybody),
+            _over(None if small(fed) or small(people - fed) else fed, everybody),
             "share",
         ),
         (("Espaces activés", "Spaces activated"), activated, "count"),
