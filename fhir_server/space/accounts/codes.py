@@ -14,7 +14,7 @@ from datetime import timedelta
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.search.parameters.codes import spelling
-from fhir_server.smart.people.attempts import admitted, give_back
+from fhir_server.smart.people.attempts import admitted, give_back, network
 from fhir_server.smart.people.matching import INS
 from fhir_server.smart.secret import digest
 from fhir_server.store.filters import Token, either
@@ -26,17 +26,26 @@ CODE = "space-code"
 LIFE = timedelta(days=90)
 #: Without what is taken for another: no I, L, O, U, 0 or 1. Twelve of them are 59 bits.
 _LETTERS, _LENGTH = "ABCDEFGHJKMNPQRSTVWXYZ23456789", 12
-#: Attempts for one INS, whoever makes them, until they are forgotten together.
+#: Attempts for one INS from one network, until they are forgotten together: of an INS alone, anybody could keep its
+#: holder out.
 _ATTEMPTS, _FORGOTTEN = 20, 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Who somebody says they are: INS, date of birth ("1980-01-31"), and the code that they were sent."""
+    """Who somebody says they are.
+
+    Attributes:
+        ins: number of their national identity.
+        born: "1980-01-31".
+        code: that they were sent.
+        source: network address they come from.
+    """
 
     ins: str
     born: str
     code: str
+    source: str
 
 
 def change(patient: str) -> tuple[str, Keep]:
@@ -52,7 +61,7 @@ async def holder(records: Records, own: Repository, claimed: Claimed) -> str | N
     The code stays valid: `used` ends it, when something came of it.
     """
     ins = "".join(claimed.ins.split()).upper()
-    tried = digest(f"space:{ins}")
+    tried = digest(f"space:{ins}\n{network(claimed.source)}")
     if not ins or not await admitted(records, "failures", tried, _ATTEMPTS, _FORGOTTEN):
         return None
     where = either([Token("identifier", spelling(ins, system), system) for system in INS])

@@ -191,13 +191,30 @@ async def test_whatever_is_wrong_is_answered_alike(space: Space, tmp_path: Path)
     assert (await entered(space, again))[1].status_code == 200
 
 
-async def test_codes_are_tried_a_few_times_for_one_number_whoever_tries(space: Space, tmp_path: Path) -> None:
+async def test_codes_are_tried_a_few_times_from_one_network_and_others_are_not_kept_out(
+    space: Space, tmp_path: Path
+) -> None:
     await somebody(space)
     code = await told(space, tmp_path)
     records, own = space.house.services.records, space.house.repository()
     for _ in range(20):
-        assert await codes.holder(records, own, Claimed(INS, BORN, "WRONG")) is None
-    assert await codes.holder(records, own, Claimed(INS, BORN, code)) is None
+        assert await codes.holder(records, own, Claimed(INS, BORN, "WRONG", "192.0.2.1")) is None
+    assert await codes.holder(records, own, Claimed(INS, BORN, code, "192.0.2.1")) is None
+    assert await codes.holder(records, own, Claimed(INS, BORN, code, "192.0.2.2")) == "n"
+
+
+async def test_a_minor_has_no_account_of_their_own_and_their_code_objects_alone(space: Space, tmp_path: Path) -> None:
+    born = f"{NOW.year - 5}-01-01"
+    await somebody(space, birthDate=born)
+    browser, page = await entered(space, await told(space, tmp_path), born=born)
+    assert "représentant légal" in page.text
+    assert "/activer/compte" not in page.text
+    fields = {"login": "nour@example.org", "password": "un mot de passe long", "again": "un mot de passe long"}
+    refused = await send(browser, "/activer/compte", "/activer", key=hidden(page, "key"), terms="2026-11", **fields)
+    assert refused.status_code == 422
+    assert await space.house.authorization.accounts.by_login("nour@example.org") is None
+    await send(browser, "/activer/opposition", "/activer", key=hidden(page, "key"), what="oppose")
+    assert await state(space) == "opposed"
 
 
 async def test_somebody_objects_takes_the_proof_and_changes_their_mind(space: Space, tmp_path: Path) -> None:

@@ -25,12 +25,14 @@ from fhir_server.smart.secret import digest, made
 from fhir_server.space.accounts import codes, moving
 from fhir_server.space.accounts.codes import Claimed
 from fhir_server.space.accounts.life import Life
+from fhir_server.space.accounts.moving import Found
 from fhir_server.space.accounts.pages.deciding import moved
 from fhir_server.space.accounts.states import Event, allowed
 from fhir_server.space.accounts.terms import TERMS
 from fhir_server.space.notices.reach import reach
 from fhir_server.space.paris import PARIS
 from fhir_server.space.pdfa import page
+from fhir_server.space.record import choosing
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.service import Surroundings
 
@@ -62,7 +64,7 @@ async def prove(visit: Visit, around: Surroundings) -> Response:
     people = visit.authorization.people
     if not await people.may_try(visit.source):
         return visit.page("accounts/activating", {"error": "locked", "ins": "", "born": ""}, status=429)
-    claimed = Claimed(ins, born, first(given, "code", 40))
+    claimed = Claimed(ins, born, first(given, "code", 40), visit.source)
     patient = await codes.holder(around.records, around.repository(), claimed)
     if patient is None:
         return visit.page("accounts/activating", {"error": "wrong", "ins": ins, "born": born}, status=403)
@@ -100,7 +102,13 @@ async def activate(visit: Visit, around: Surroundings) -> Response:
 
 async def _may_activate(around: Surroundings, patient: str) -> bool:
     (space,) = await moving.found(around.repository(), [patient])
-    return space is not None and "activate" in allowed(space.state, "holder")
+    return space is not None and "activate" in _may(space)
+
+
+def _may(space: Found) -> tuple[Event, ...]:
+    """What may be decided with a code: an account of their own is for whoever is of age."""
+    minor = choosing.is_minor(str(space.tree.get("birthDate", "")))
+    return tuple(one for one in allowed(space.state, "holder") if not (minor and one == "activate"))
 
 
 async def _wrong(visit: Visit, given: Form, proven: _Proven) -> dict[str, str]:
@@ -192,7 +200,8 @@ async def _choices(
     values: dict[str, Any] = {
         "key": key,
         "name": await _name(around, proven.patient),
-        "may": allowed(space.state, "holder"),
+        "may": _may(space),
+        "minor": choosing.is_minor(str(tree.get("birthDate", ""))),
         "state": space.state,
         "wrong": wrong or {},
         "login": shown,
