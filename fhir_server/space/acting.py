@@ -82,6 +82,20 @@ async def _cared_for(own: Repository, subject: str, adults: Collection[str], now
     return found
 
 
+async def only_cares(own: Repository, subject: str, patient: str) -> bool:
+    """Whether somebody with a space of their own ("Patient/1") is registered for a patient (id), as a caregiver alone.
+
+    Of whom nothing is registered their account says that they act, as parents did before there were RelatedPersons.
+    """
+    mine = set(_named(await referred(own, subject)))
+    where = both(Refers("patient", f"Patient/{patient}"), Not(Token("active", "false")))
+    page = await own.find({"RelatedPerson": where}, count=_MOST)
+    now = minute()
+    trees = [tree for version in page.versions if is_acting(tree := parse(version.body), now)]
+    known = [tree for tree in trees if mine & set(_named(tree))]
+    return bool(known) and all(map(cares, known))
+
+
 def cares(tree: Mapping[str, Any]) -> bool:
     """Whether a RelatedPerson cares for somebody, and does not represent them."""
     return any(

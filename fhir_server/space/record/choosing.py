@@ -20,7 +20,7 @@ from fhir_server.access.write_rules import administers
 from fhir_server.fhir.dates import ends
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, Issue, NotFound
-from fhir_server.space.acting import cares
+from fhir_server.space.acting import cares, only_cares
 from fhir_server.space.record.choices import CHOICE, OF_PROFESSIONALS, Choice, Kind, choice_id, from_consent, to_consent
 from fhir_server.store.filters import Refers, both
 from fhir_server.store.protocol import Stale
@@ -88,7 +88,7 @@ async def decider(own: Repository, grant: Grant, patient: str) -> Decider:
         return "holder"
     if patient not in grant.wards:
         raise NotFound("There is no such Patient.")
-    if is_minor(str(parse(version.body).get("birthDate", ""))) and not await _is_caregiver(own, subject):
+    if is_minor(str(parse(version.body).get("birthDate", ""))) and not await _is_caregiver(own, subject, patient):
         return "holder"
     raise Forbidden("Only the holder, or the legal representative of a minor, decides on who sees the record.")
 
@@ -217,10 +217,10 @@ def is_minor(birth_date: str) -> bool:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < _MAJORITY
 
 
-async def _is_caregiver(own: Repository, subject: str) -> bool:
-    """Whether somebody acts for others by helping them: a RelatedPerson with that role. Parents are patients too."""
+async def _is_caregiver(own: Repository, subject: str, patient: str) -> bool:
+    """Whether somebody acts for a patient (id) by helping them, as registered. Parents are patients too."""
     if not subject.startswith("RelatedPerson/"):
-        return False
+        return await only_cares(own, subject, patient)
     version = await own.current(*subject.split("/", 1))
     tree = tree_of(version)
     return not tree or cares(tree)

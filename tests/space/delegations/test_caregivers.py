@@ -235,7 +235,8 @@ MAY: list[tuple[str, str, dict[str, Any], tuple[int, int, int, int, int]]] = [
     ("POST", "Patient/p0/$delegation-answer", {"delegation": "x", "accept": True}, (404, 403, 404, 403, 403)),
     ("POST", "Patient/p0/$delegation-end", {"delegation": "x"}, (404, 403, 404, 403, 404)),
     ("POST", "Patient/p0/$space-move", {"event": "close"}, (0, 403, 404, 403, 422)),
-    ("POST", "Patient/p0/$record-choose", {}, (400, 400, 400, 400, 400)),
+    ("POST", "Patient/p0/$record-choose", {"choice": "btg-refused"}, (0, 403, 404, 403, 0)),
+    ("POST", "Patient/p0/$export-record", {}, (202, 403, 404, 403, 403)),
     ("GET", "Patient/p0/$record-choices", {}, (0, 403, 404, 0, 0)),
     ("GET", "Patient/p0", {}, (0, 0, 404, 0, 0)),
 ]
@@ -247,7 +248,12 @@ async def test_what_each_may_ask(
 ) -> None:
     await agreed(house, 0, 1)
     keys = {"birthDate": "valueDate", "delegation": "valueId", "event": "valueCode"}
-    rows = [{"name": n, keys.get(n, "valueBoolean" if v is True else "valueString"): v} for n, v in given.items()]
+    rows: list[dict[str, Any]] = [
+        {"name": n, "part": [{"name": "kind", "valueCode": v}]}
+        if n == "choice"
+        else {"name": n, keys.get(n, "valueBoolean" if v is True else "valueString"): v}
+        for n, v in given.items()
+    ]
     body = {"resourceType": "Parameters", "parameter": rows} if method == "POST" else None
     callers = (holder(0), as_caregiver(1, 0), holder(2), DOCTOR, OPERATOR)
     found = [await ask(house, caller, method, url, body) for caller in callers]
@@ -352,3 +358,21 @@ async def test_the_other_is_told_and_nobody_else(house: House) -> None:
     await does(house, holder(1), "delegation-end", "p1", delegation=made["id"])
     assert (len(await told(0)), len(await told(1))) == (2, 1)
     assert await told(2) == []
+
+
+@pytest.mark.parametrize(
+    ("registered", "status"),
+    [
+        ([], 0),
+        ([CAREGIVER], 403),
+        (["GUARD"], 0),
+        (["GUARD", CAREGIVER], 0),
+    ],
+)
+async def test_a_neighbour_who_helps_with_a_child_does_not_decide_for_it(
+    house: House, registered: list[str], status: int
+) -> None:
+    # Of whom nothing is registered is a parent; a neighbour has a space of their own too.
+    await kept(house, MINOR, *(related(f"r{n}", 11, 1, code) for n, code in enumerate(registered)))
+    found = await ask(house, as_caregiver(1, 11), "GET", "Patient/p11/$record-choices")
+    assert (found if isinstance(found, int) else 0) == status
