@@ -22,7 +22,7 @@ NOT_ALL = {
 }
 #: Elements that say what it is, the first that a resource has.
 _WHAT = ("code", "medicationCodeableConcept", "medicationReference", "vaccineCode", "device", "relationship", "title",
-         "summary", "description")  # fmt: skip
+         "summary", "description", "category")  # fmt: skip
 #: Elements that say when, likewise.
 _WHEN = ("effectiveDateTime", "occurrenceDateTime", "performedDateTime", "onsetDateTime", "authoredOn", "recordedDate",
          "date", "issued")  # fmt: skip
@@ -49,7 +49,8 @@ def narrative(trees: list[Tree], inside: Mapping[Key, Tree], language: str, whol
 
 def line(tree: Tree, inside: Mapping[Key, Tree]) -> str:
     """A resource in one line: what, the value, when, and its status where that is not the usual one."""
-    what = next((words for name in _WHAT if (words := _said(tree.get(name), inside))), tree["resourceType"])
+    within = {**inside, **{("", f"#{one.get('id')}"): one for one in tree.get("contained", ())}}
+    what = next((words for name in _WHAT if (words := _said(tree.get(name), within))), tree["resourceType"])
     found = [what, _value(tree)]
     found += [f"{_said(one.get('code'), inside)} {_value(one)}".strip() for one in tree.get("component", ())]
     found += [_said(one.get("code"), inside) for one in tree.get("condition", ())]
@@ -60,7 +61,9 @@ def line(tree: Tree, inside: Mapping[Key, Tree]) -> str:
 
 
 def _said(value: Any, inside: Mapping[Key, Tree]) -> str:
-    """A text, a CodeableConcept, or what a Reference leads to."""
+    """A text, a CodeableConcept, the first of several, or what a Reference leads to, inside its resource too."""
+    if isinstance(value, list):
+        return next((words for one in value if (words := _said(one, inside))), "")
     if not isinstance(value, dict):
         return value if isinstance(value, str) else ""
     coded = [one.get("display") or one.get("code") for one in value.get("coding", ())]
@@ -68,8 +71,10 @@ def _said(value: Any, inside: Mapping[Key, Tree]) -> str:
     if own or "reference" not in value:
         return str(own)
     found = parse_reference(value["reference"])
-    target = inside.get((found.type or "", found.id or ""))
-    return _said((target or {}).get("code") or (target or {}).get("type"), {})
+    key = ("", f"#{found.fragment}") if found.contained else (found.type or "", found.id or "")
+    target = inside.get(key, {})
+    names = [one.get("name") for one in target.get("deviceName", ())]
+    return _said(target.get("code") or target.get("type") or names, {})
 
 
 def _value(tree: Tree) -> str:

@@ -19,6 +19,7 @@ from fhir_server.access.grant import Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.fhir.references import walk_references
 from fhir_server.settings import Settings
+from fhir_server.space.profile.narrative import line
 from fhir_server.space.profile.sections import SECTIONS as ROWS
 from tests.server.people import a_care_team, kept
 from tests.space.profile.record import BESIDE, ENDED, INSIDE, SECTIONS, Tree, allergy, condition
@@ -280,3 +281,33 @@ async def test_of_types_without_a_scope_nothing_is_in_it(worlds: tuple[House, Ho
     bundle = await asked(worlds[0], Grant(scopes, subject="Patient/a", patient="a", client="app", traced=False))
     assert {one["resourceType"] for one in resources(bundle).values()} == {
         "Composition", "Patient", "AllergyIntolerance", "Device"}  # fmt: skip
+
+
+#: A resource, and what is said of it in words.
+LINES: dict[str, tuple[Tree, str]] = {
+    "a medication inside": (
+        {"resourceType": "MedicationStatement", "medicationReference": {"reference": "#m"},
+         "contained": [{"resourceType": "Medication", "id": "m", "code": {"text": "aspirin"}}]},
+        "aspirin",
+    ),
+    "a device by its name": (
+        {"resourceType": "DeviceUseStatement", "device": {"reference": "#d"},
+         "contained": [{"resourceType": "Device", "id": "d", "deviceName": [{"name": "pacer", "type": "other"}]}]},
+        "pacer",
+    ),
+    "a display for what is not inside": (
+        {"resourceType": "MedicationRequest", "medicationReference": {"display": "iron"}, "authoredOn": "2024-02"},
+        "iron (2024-02)",
+    ),
+    "a category where there is no name": (
+        {"resourceType": "CarePlan", "status": "active", "category": [{"text": "weight"}]}, "weight",
+    ),
+    "a code for want of words": ({"resourceType": "Condition", "code": {"coding": [{"code": "J45"}]}}, "J45"),
+    "its type for want of all": ({"resourceType": "CarePlan", "status": "on-hold"}, "CarePlan (on-hold)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+async def test_a_resource_is_one_line_by_the_best_name_that_it_has(name: str) -> None:
+    tree, words = LINES[name]
+    assert line(tree, {}) == words
