@@ -12,6 +12,7 @@ import pytest
 
 from fhir_server.access.grant import Scope
 from tests.server.closed import Space
+from tests.space.notices.space import a_patient
 from tests.space.portability.exporting import GRANTS, a_text, all_of, ask, people, resources, taken
 from tests.space.record.callers import Caller, document
 
@@ -115,3 +116,15 @@ async def test_software_takes_no_more_than_it_may_read(space: Space, changes: An
     await people(space)
     caller = Caller(space.house, replace(GRANTS["a"], **changes))
     assert (await caller("POST", "Patient/a/$export-record")).status == 403
+
+
+async def test_of_a_space_that_is_not_in_use_its_holder_takes_what_they_still_read(space: Space) -> None:
+    """CSP R1111-36: what is closed is an archive, which nobody consults until the space is opened again."""
+    await people(space)
+    words = await a_text(space, "d1")
+    await space.put(a_patient("a", active=False))
+    archive = await taken(space, "a", "a")
+    assert words not in all_of(archive).decode()
+    assert [one["id"] for one in resources(archive, "Patient")] == ["a"]
+    await space.put(a_patient("a", active=True))
+    assert words in all_of(await taken(space, "a", "a")).decode()
