@@ -15,7 +15,9 @@ from fhir_server.access.record_owner import readable, rows
 from fhir_server.access.rules import Asked, Facts, Rule
 from fhir_server.changes.cache import hangs_on
 from fhir_server.space.accounts.rows import LIFE
-from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Id, Token, both, either
+from fhir_server.space.record.clinical import CLINICAL, DOCUMENTS, patient_param
+from fhir_server.space.record.standing import CLOSED
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Id, Linked, Token, both, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -62,6 +64,13 @@ def _archived(asked: Asked) -> Filter:
     return either([readable(id, asked.type) for id in sorted(closed)])
 
 
+def _of_closed(asked: Asked) -> Filter:
+    """A publisher's own software, which no person stands behind, reads no archive either."""
+    if asked.level != "system" or asked.grant.own or not asked.grant.referenced or asked.verb not in "rs":
+        return NOTHING
+    return Linked(patient_param(asked.type), "Patient", CLOSED)
+
+
 RULES = (
     Rule(
         "space-life-kept",
@@ -77,4 +86,5 @@ RULES = (
         withholds=_archived,
         facts=Facts(_of, _read, frozenset()),
     ),
+    Rule("space-closed-to-software", "of a space that is not in use", CLINICAL | DOCUMENTS, withholds=_of_closed),
 )

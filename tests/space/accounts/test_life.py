@@ -260,6 +260,7 @@ async def test_software_and_people_see_it_as_it_goes(house: House) -> None:
         assert said == ([motive] if motive else []), event
         assert await seen(house, HOLDER, "Observation/o") == read, event
         assert await seen(house, HOLDER, "Observation?_summary=count") == (1 if read == "o" else 0)
+        assert await seen(house, PUBLISHED, "Observation?_summary=count") == (1 if read == "o" else 0), event
         assert "deceasedBoolean" in patient if event == "die" else "deceasedBoolean" not in patient
     # Each step is a version of one Basic, which its holder reads, and no professional.
     assert len((await ask(house, HOLDER, "GET", f"Basic/{life_id('p')}/_history"))["entry"]) == len(steps)
