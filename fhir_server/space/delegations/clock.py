@@ -44,11 +44,10 @@ class Ending:
             if one is None:
                 continue
             try:
-                await settling.note(self._around, one.id, now)
-                await changing.end(own, one.id, one.patient, one.by, now)
+                async with settling.settled(self._around, one.id, one.patient, now):
+                    await changing.end(own, one.id, one.patient, one.by, now)
             except FhirError:
                 # Somebody was faster.
                 continue
-            await settling.settle(self._around, one.id, now)
             done += 1
         return done

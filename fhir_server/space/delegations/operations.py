@@ -106,11 +106,8 @@ async def answer(here: Surroundings, call: Invocation, context: Context) -> Resp
     if accepted:
         _require_caregivers(here)
     id = call.inputs.one("delegation") or ""
-    if accepted:
-        await settling.note(here, id, now)
-    one = await changing.answer(context.repository, id, person, accepted, by, now)
-    if accepted:
-        await settling.settle(here, id, now)
+    async with settling.settled(here, id, person, now):
+        one = await changing.answer(context.repository, id, person, accepted, by, now)
     await telling.tell(here, id, person, now)
     return await _of(context, person, one.id)
 
@@ -125,9 +122,8 @@ async def end(here: Surroundings, call: Invocation, context: Context) -> Respons
     """
     by = await _by(call, context, "u", {"holder", "administrator"})
     person, id, now = call.id or "", call.inputs.one("delegation") or "", _now()
-    await settling.note(here, id, now)
-    await changing.end(context.repository, id, person, by, now)
-    await settling.settle(here, id, now)
+    async with settling.settled(here, id, person, now):
+        await changing.end(context.repository, id, person, by, now)
     await telling.tell(here, id, person, now)
     return await _of(context, person, id)
 

@@ -336,8 +336,12 @@ async def test_what_an_interrupted_change_left_is_done_by_the_clock(house: House
     await a_person(house, "eve", "Ève", "Patient/p1")
     own = house.repository()
     asked = await changing.invite(own, "p0", "p1", "Patient/p0", None, NOW)
-    await settling.note(house.services, asked.id, NOW)
-    await changing.answer(own, asked.id, "p1", True, "Patient/p1", NOW)
+    with pytest.raises(OSError, match="killed"):
+        async with settling.settled(house.services, asked.id, "p1", NOW):
+            await changing.answer(own, asked.id, "p1", True, "Patient/p1", NOW)
+            raise OSError("killed")
+    # What was refused leaves nothing to do.
+    assert await does(house, holder(1), "delegation-end", "p1", delegation="nothing") == 404
     assert await Ending(house.services).run(NOW + timedelta(minutes=1)) == 0
     assert (await house.authorization.accounts.by_login("eve")).wards == ()  # type: ignore[union-attr]
     assert await Ending(house.services).run(NOW + timedelta(minutes=6)) == 1
