@@ -34,7 +34,12 @@ class _Receiver:
     came: dict[str, float] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.CancelledError, asyncio.IncompleteReadError):
+            # The run is over.
+            writer.close()
+            return
         now, path = time.time(), head.split(b" ", 2)[1].decode()
         self.came.setdefault(path.rpartition("/")[2], now)
         at = head.lower().find(b"content-length:")

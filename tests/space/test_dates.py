@@ -155,6 +155,8 @@ OTHERWISE = {
     "messages/mail/xdm/documents.py": "a birth date that is a day",
     "notices/quiet.py": "a setting",
     "notices/composing.py": "its own record",
+    "delegations/settling.py": "its own record",
+    "indicators/tables.py": "a month of its own",
     "catalogue/operations.py": "a parameter that is a day",
     "catalogue/apps.py": "an extension that is a day",
     "catalogue/pages/desk.py": "a field of a form",

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from fhir_server.audit.reading import from_audit_event
+from fhir_server.fhir.dates import begins
 from fhir_server.fhir.json import parse
 from fhir_server.space.accounts.life import born, from_basic
 from fhir_server.space.indicators.sectors import NOT_PROFESSIONAL, sector
@@ -178,11 +179,8 @@ _OF: Mapping[str, Callable[[bytes], Counted]] = {
 
 
 def _instant(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
+    # Of a day alone it is not known in which month of Paris something was.
+    return begins(text, PARIS) if "T" in text else None
 
 
 def _month(text: str) -> str:

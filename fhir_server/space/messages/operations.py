@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.fhir.json import parse, serialize
-from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid
+from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, PreconditionFailed
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import dispatch
 from fhir_server.interactions.writing import written
@@ -25,6 +25,8 @@ from fhir_server.store.filters import NOTHING, Filter, Missing, Refers, Token, b
 #: What ends an exchange where nothing else is said with it.
 ENDING = "L’échange est terminé. Il n’est plus possible d’y répondre."
 _PATCH = "application/json-patch+json"
+#: How often somebody who is overtaken looks again.
+_ATTEMPTS = 20
 
 
 async def mark_read(_: Any, call: Invocation, context: Context) -> Response:
@@ -37,25 +39,23 @@ async def mark_read(_: Any, call: Invocation, context: Context) -> Response:
         Forbidden: it is not to the caller (403).
         Invalid: it was not sent (422).
     """
-    if (found := await _received(call, context)) is not None:
-        return found
-    # Said by who is held to no rule too: an administrator's software.
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    patch = json.dumps([{"op": "add", "path": "/received", "value": now}]).encode()
-    request = Request("PATCH", ("Communication", call.id or ""), body=patch, content_type=_PATCH)
-    try:
-        return await dispatch(request, context)
-    except (Conflict, Invalid):
-        if (found := await _received(call, context)) is None:
-            raise
-        return found
-
-
-async def _received(call: Invocation, context: Context) -> Response | None:
-    """200 with the message as it is now, where it says that it was received."""
-    version = await call.stored(context)
-    received = message_of(parse(version.body), context.base).received is not None
-    return written(version, 200, context) if received else None
+    for last in (*[False] * _ATTEMPTS, True):
+        version = await call.stored(context)
+        if message_of(parse(version.body), context.base).received is not None:
+            return written(version, 200, context)
+        # Said by who is held to no rule too: an administrator's software.
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        patch = json.dumps([{"op": "add", "path": "/received", "value": now}]).encode()
+        # Of the version that was looked at: of two within a millisecond the later would say the same once more.
+        headers = {"if-match": f'W/"{version.version}"'}
+        request = Request("PATCH", ("Communication", call.id or ""), (), patch, _PATCH, headers=headers)
+        try:
+            return await dispatch(request, context)
+        except (Conflict, Invalid, PreconditionFailed):
+            now_there = await call.stored(context)
+            if last or now_there.version == version.version:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def end(_: Any, call: Invocation, context: Context) -> Response:

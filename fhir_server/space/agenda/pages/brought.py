@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.space.agenda.calendar.bounds import COMPONENTS, DEPTH, LARGEST, LINE, LONGEST_UID, MOST
+from fhir_server.space.agenda.calendar.bounds import CHANGES, COMPONENTS, DEPTH, LARGEST, LINE, LONGEST_UID, MOST
 from fhir_server.space.agenda.pages.refusals import french as of_the_agenda
 from fhir_server.space.record.pages.refusals import Refusal
 
@@ -25,11 +25,15 @@ OF_FILES: Mapping[str, str] = {
         f"Ce calendrier apporte plus de {MOST} entrées, chaque répétition comptée : exportez une période plus courte."
     ),
     f"A calendar has {LARGEST} bytes at most.": "Ce fichier dépasse 1 Mo : exportez une période plus courte.",
+    f"The zones of a calendar change at {CHANGES} times at most, each by a rule or by itself.": (
+        f"Les fuseaux horaires de ce calendrier changent plus de {CHANGES} fois."
+    ),
     "The calendar takes too long to read.": "Ce calendrier est trop long à lire : exportez une période plus courte.",
     "Too many long requests at once.": "Trop de demandes à la fois : recommencez dans quelques secondes.",
 }
 #: What is said of one event, whose number stands before it → the same in French.
 OF_EVENTS: Mapping[str, str] = {
+    "The INTERVAL of an RRULE is 1 at least.": "l’intervalle de sa répétition (INTERVAL) est d’au moins 1",
     "An event has a property that is none of RFC 5545.": "une de ses propriétés ne se lit pas",
     f"An event has one UID, of {LONGEST_UID} characters at most.": (
         f"il lui faut un identifiant (UID) de {LONGEST_UID} caractères au plus"
