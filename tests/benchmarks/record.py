@@ -69,7 +69,7 @@ def _filing(folder: Path, port: int, url: str, found: Records, seconds: float) -
     """Lots, each traced and durable when it is answered."""
     with running(*serving(folder, port), port=port, FHIR_BASE_URL=url, FHIR_AUDIT="auto") as server:
         # What profiles are made into is made with the first.
-        measure(port, _lots(found, 400), 1, 6.0, server)
+        measure(port, _lots(found, 6 * FASTEST), 1, 6.0, server)
         before = resident(server)
         for n in CONNECTIONS:
             filed = measure(port, _lots(found, round(FASTEST * (seconds + 1))), n, seconds, server)
