@@ -36,6 +36,7 @@ async def append(engine: Engine, *ids: str) -> None:
 async def test_a_new_store_has_a_chain_without_links(engine: Engine) -> None:
     await engine.store.transact([a_put("Patient", "p")])
     assert await links(engine) == []
+    assert list((await engine.store.chain(since=0)).links) == []
 
 
 async def test_each_trace_is_a_link_whether_appended_or_in_a_commit_with_others(engine: Engine) -> None:

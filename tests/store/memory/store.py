@@ -175,7 +175,7 @@ class MemoryStore:
         ]
         if after is not None:
             links = [link for link in links if link.place > after]
-        elif since is not None:
+        elif since is not None and links:
             links = [
                 link
                 for link, following in zip(links, [*links[1:], None], strict=True)
