@@ -68,6 +68,17 @@ class Found:
         life = self.life
         return born(self.tree) if life is None else life.state
 
+    def may(self, role: Role) -> tuple[Event, ...]:
+        """What somebody in that role may have happen to it now."""
+        asked = self.life is not None and self.life.deletion
+        known = (*(allowed(None, role) if self.untold else ()), *allowed(self.state, role))
+        return tuple(one for one in known if asked or one != "cancel-deletion")
+
+    @property
+    def untold(self) -> bool:
+        """Whether perhaps nobody was told of it: nothing is written of it, and its Patient is not in use."""
+        return self.life is None and self.tree.get("active") is False
+
 
 async def found(own: Repository, patients: Sequence[str]) -> list[Found | None]:
     """The spaces of patients (ids), same order; None where there is no such Patient.
@@ -122,10 +133,10 @@ def moved(space: Found, asked: Asked) -> Life:
     """
     life, state = space.life, space.state
     # Software that made the Patient opened the record: somebody whom nobody told yet is told before.
-    before = None if asked.event == "inform" and life is None and space.tree.get("active") is False else state
+    before = None if asked.event == "inform" and space.untold else state
     row = MOVES.get((asked.event, before))
     if row is None or asked.role not in row.by:
-        may = ", ".join(allowed(before, asked.role)) or "nothing"
+        may = ", ".join(space.may(asked.role)) or "nothing"
         raise _refused(f"This cannot happen to a space that is {before or 'not told of'}; what can: {may}.")
     if row.reasoned and not asked.reason:
         raise _refused("A reason is needed.", "reason")

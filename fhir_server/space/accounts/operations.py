@@ -19,7 +19,7 @@ from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
-from fhir_server.space.accounts.states import EVENTS, Event, Role, allowed
+from fhir_server.space.accounts.states import EVENTS, Event, Role
 from fhir_server.space.paris import PARIS
 from fhir_server.space.record import choosing
 from fhir_server.store.filters import EVERYTHING
@@ -97,7 +97,7 @@ def _answer(space: Found, role: Role) -> Response:
         if life.next is not None:
             rows.append({"name": "next", "valueDateTime": life.next.isoformat(timespec="seconds")})
         rows.append({"name": "deletionAsked", "valueBoolean": life.deletion})
-    rows += [{"name": "may", "valueCode": event} for event in allowed(state, role)]
+    rows += [{"name": "may", "valueCode": event} for event in space.may(role)]
     return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
 
 

@@ -330,6 +330,26 @@ async def test_nobody_writes_the_life_of_a_space_but_by_the_operation(house: Hou
     assert await ask(house, OPEN, "PUT", "Basic/another", {**opened_at_once, "id": "another"}) == 422
 
 
+async def test_what_may_happen_is_what_is_then_done(house: House) -> None:
+    """Each event that `$space` offers is taken, in each state that its holder and operator lead it through."""
+    for event, caller in (("inform", OPERATOR), ("activate", HOLDER), ("close", HOLDER), ("ask-deletion", HOLDER)):
+        for one in (HOLDER, OPERATOR):
+            answer = await ask(house, one, "GET", "Patient/p/$space")
+            may = {part["valueCode"] for part in answer["parameter"] if part["name"] == "may"}
+            (space,) = await moving.found(house.repository(), ["p"])
+            assert space is not None
+            role: Any = "holder" if one is HOLDER else "operator"
+            taken = set()
+            for tried in EVENTS:
+                try:
+                    moving.moved(space, Asked(tried, role, NOW, reason="said"))
+                except Invalid:
+                    continue
+                taken.add(tried)
+            assert may == taken, (event, role)
+        await happens(house, caller, event)
+
+
 async def test_two_who_decide_at_once_are_two_steps(house: House) -> None:
     await happens(house, OPERATOR, "inform")
     found = await asyncio.gather(*(happens(house, HOLDER, event) for event in ("oppose", "activate")))

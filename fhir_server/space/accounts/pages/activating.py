@@ -27,7 +27,7 @@ from fhir_server.space.accounts.codes import Claimed
 from fhir_server.space.accounts.life import Life
 from fhir_server.space.accounts.moving import Found
 from fhir_server.space.accounts.pages.deciding import moved
-from fhir_server.space.accounts.states import Event, allowed
+from fhir_server.space.accounts.states import Event
 from fhir_server.space.accounts.terms import TERMS
 from fhir_server.space.notices.reach import reach
 from fhir_server.space.paris import PARIS
@@ -108,7 +108,7 @@ async def _may_activate(around: Surroundings, patient: str) -> bool:
 def _may(space: Found) -> tuple[Event, ...]:
     """What may be decided with a code: an account of their own is for whoever is of age."""
     minor = choosing.is_minor(str(space.tree.get("birthDate", "")))
-    return tuple(one for one in allowed(space.state, "holder") if not (minor and one == "activate"))
+    return tuple(one for one in space.may("holder") if not (minor and one == "activate"))
 
 
 async def _wrong(visit: Visit, given: Form, proven: _Proven) -> dict[str, str]:

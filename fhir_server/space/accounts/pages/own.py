@@ -16,7 +16,7 @@ from fhir_server.smart.people.credentials import LONGEST
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import Found
 from fhir_server.space.accounts.pages.deciding import moved
-from fhir_server.space.accounts.states import EVENTS, Event, allowed
+from fhir_server.space.accounts.states import EVENTS, Event
 from fhir_server.space.accounts.terms import TERMS
 from fhir_server.space.record import choosing
 from fhir_server.space.record.pages.asking import Asking
@@ -104,5 +104,5 @@ async def _row(guest: Guest[Surroundings], space: Found) -> dict[str, Any]:
         "since": life.since if life is not None else None,
         "next": life.next if life is not None else None,
         "deletion": life is not None and life.deletion,
-        "may": [one for one in allowed(space.state, "holder") if one != "cancel-deletion" or (life and life.deletion)],
+        "may": space.may("holder"),
     }
