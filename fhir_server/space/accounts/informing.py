@@ -114,7 +114,7 @@ class Informing:
             return await moving.move(own, patient, Asked("inform", "operator", now))
         except Invalid:
             (space,) = await moving.found(own, [patient])
-            if space is None or space.life is None or space.life.state != "informed":
+            if space is None or space.state != "informed":
                 raise
             return space.life
 
@@ -133,9 +133,9 @@ class Informing:
 
     async def _awaits(self, space: Found) -> bool:
         """Whether somebody was not told, or a process died before it sent them their code."""
-        if space.life is None:
-            return not _died(space.tree)
-        return space.life.state == "informed" and await self._around.records.get(codes.CODE, space.patient.id) is None
+        if space.untold:
+            return True
+        return space.state == "informed" and await self._around.records.get(codes.CODE, space.patient.id) is None
 
     def _post(self, subject: str, lines: list[str]) -> None:
         self._letters.mkdir(parents=True, exist_ok=True)
@@ -146,10 +146,6 @@ class Informing:
             file.flush()
             os.fsync(file.fileno())
         part.rename(name)
-
-
-def _died(tree: dict[str, object]) -> bool:
-    return "deceasedDateTime" in tree or tree.get("deceasedBoolean") is True
 
 
 def _address(tree: dict[str, object]) -> list[str]:

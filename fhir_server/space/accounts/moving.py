@@ -76,8 +76,8 @@ class Found:
 
     @property
     def untold(self) -> bool:
-        """Whether perhaps nobody was told of it: nothing is written of it, and its Patient is not in use."""
-        return self.life is None and self.tree.get("active") is False
+        """Whether perhaps nobody was told of it: nothing is written of it, and its Patient lives and is not in use."""
+        return self.life is None and self.state == "closed"
 
 
 async def found(own: Repository, patients: Sequence[str]) -> list[Found | None]:
