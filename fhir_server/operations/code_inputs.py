@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.element_bindings import bound
-from fhir_server.operations.invocation import Inputs, Invocation
+from fhir_server.operations.invocation import Inputs, Invocation, answered
 from fhir_server.terminology.canonicals import Lent, System, ValueSet, given, required, unknown
 from fhir_server.terminology.composing import AT, Composer, Pins
 from fhir_server.terminology.designations import languages
@@ -194,4 +194,4 @@ def flag(inputs: Inputs, name: str) -> bool | None:
 def answer(*rows: tuple[str, str, Any]) -> Response:
     """Parameters of (name, `value[x]` or `part`, value); what is None or empty text is left out."""
     parameters = [{"name": name, key: value} for name, key, value in rows if value is not None and value != ""]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": parameters}))
+    return answered(parameters)

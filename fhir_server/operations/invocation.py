@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/operations.html#executing, https://hl7.org/fhir/R4/param
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,7 +155,13 @@ def inputs(definition: Definition, request: Request, context: Context, open_ende
 
 def returned(name: str, key: str, value: Any) -> Response:
     """Parameters with one out parameter that is a data type."""
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": [{"name": name, key: value}]}))
+    return answered([{"name": name, key: value}])
+
+
+def answered(rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str] | None = None) -> Response:
+    """Parameters of these rows; of none it has no list, since https://hl7.org/fhir/R4/json.html knows no empty one."""
+    tree = {"resourceType": "Parameters", **({"parameter": rows} if rows else {})}
+    return Response(200, serialize(tree), headers=headers or {})
 
 
 def _posted(request: Request, known: dict[str, Parameter], context: Context) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.access.challenge import insufficient
-from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 
 
 async def reindex(call: Invocation, context: Context) -> Response:
@@ -29,7 +28,7 @@ async def reindex(call: Invocation, context: Context) -> Response:
     rows = [_row(url, parameter.code, state) for url, (parameter, state) in sorted(added.items())]
     waiting = sum(state == "pending" for _, state in added.values())
     rows.append({"name": "pending", "valueInteger": waiting})
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+    return answered(rows)
 
 
 def _row(url: str, code: str, state: str) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from fhir_server.access.grant import Grant
 from fhir_server.access.write_rules import administers
 from fhir_server.audit.reading import AuditReader
 from fhir_server.fhir.dates import interval
-from fhir_server.fhir.json import instant, serialize
+from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound, TooCostly
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.store.protocol import Keep
 
 #: Kind of the records of reviews, by the id of their emergency.
@@ -87,7 +87,7 @@ async def listed(here: object, call: Invocation, context: Context) -> Response:
     rows = [_row(one, review) for one, review in zip(found, reviews, strict=True)]
     if call.inputs.one("unreviewed") == "true":
         rows = [row for row, review in zip(rows, reviews, strict=True) if review is None]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+    return answered(rows)
 
 
 async def review(here: object, call: Invocation, context: Context) -> Response:
@@ -110,7 +110,7 @@ async def review(here: object, call: Invocation, context: Context) -> Response:
     grant = context.repository.grant
     made = Review(grant.subject or f"Device/{grant.client}", int(now.timestamp() * 1_000_000), note)
     await context.records.apply([Keep(KIND, id, msgspec.json.encode(made))])
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": [_row(found, made)]}))
+    return answered([_row(found, made)])
 
 
 def _require(context: Context, verb: str) -> None:

@@ -13,10 +13,9 @@ from typing import Any, cast
 
 from fhir_server.access.challenge import insufficient
 from fhir_server.fhir.dates import interval
-from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
 from fhir_server.space.accounts.states import EVENTS, Event, Role
@@ -98,7 +97,7 @@ def _answer(space: Found, role: Role) -> Response:
             rows.append({"name": "next", "valueDateTime": life.next.isoformat(timespec="seconds")})
         rows.append({"name": "deletionAsked", "valueBoolean": life.deletion})
     rows += [{"name": "may", "valueCode": event} for event in space.may(role)]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+    return answered(rows)
 
 
 def _begins(said: str) -> datetime:

@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.access.challenge import insufficient
-from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.delegations import changing, listing, matching, settling, telling
 from fhir_server.space.delegations.delegation import last_moment
 from fhir_server.space.delegations.listing import Row
@@ -68,7 +67,7 @@ async def match(here: Surroundings, call: Invocation, context: Context) -> Respo
         {"name": "transaction", "valueString": word},
         {"name": "expires", "valueDateTime": until.isoformat(timespec="seconds")},
     ]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+    return answered(rows)
 
 
 async def invite(here: Surroundings, call: Invocation, context: Context) -> Response:
@@ -156,7 +155,7 @@ async def _of(context: Context, person: str, id: str) -> Response:
 
 
 def _answer(rows: Sequence[Row]) -> Response:
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": [_row(one) for one in rows]}))
+    return answered([_row(one) for one in rows])
 
 
 def _row(one: Row) -> dict[str, Any]:

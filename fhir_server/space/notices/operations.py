@@ -12,11 +12,10 @@ from typing import Any
 
 from fhir_server.access.challenge import insufficient
 from fhir_server.access.write_rules import administers
-from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.jobs.outbox import Channel
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.notices.occasions import KINDS, Kind
 from fhir_server.space.notices.preferences import CHANNELS, Preferences, prefer, preferences
 from fhir_server.space.notices.telling import Notices
@@ -100,4 +99,4 @@ def _answer(chosen: Preferences) -> Response:
         for kind in KINDS
         for channel in CHANNELS
     ]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+    return answered(rows)

@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fhir_server.access.challenge import insufficient
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.dates import interval
-from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.space.record import choosing
 from fhir_server.space.record.choices import KINDS, OF_PROFESSIONALS, Choice, Kind
@@ -122,7 +121,7 @@ def _answer(found: Sequence[Choice], defaults: Sequence[Kind]) -> Response:
     rows += [
         {"name": "choice", "part": [_part("kind", "Code", kind), _part("chosen", "Boolean", False)]} for kind in never
     ]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}))
+    return answered(rows)
 
 
 def _row(one: Choice) -> dict[str, Any]:

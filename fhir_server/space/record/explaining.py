@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fhir_server.access.grant import Grant
-from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.fhir.references import parse as reference
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.record import choosing, matrix, standing
 from fhir_server.space.record.choices import choice_id
 from fhir_server.space.record.labels import MASKED, codes
@@ -174,4 +174,4 @@ def _answer(why: Why, held: Matrix) -> Response:
         *([{"name": "row", "valueString": why.row}] if why.row else []),
         {"name": "matrix", "valueString": held.version},
     ]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": parts}))
+    return answered(parts)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fhir_server.fhir.json import instant, serialize
+from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import Invalid, NotFound
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.interactions.statement import socket_url
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.store.filters import Id, Token, both
 from fhir_server.store.protocol import Version
 from fhir_server.subscriptions.model import SUBSCRIBER, Wanted, wanted
@@ -35,9 +35,8 @@ async def binding_token(_: Any, call: Invocation, context: Context) -> Response:
         *({"name": "subscription", "valueString": id} for id in ids),
         {"name": "websocket-url", "valueUrl": socket_url(context.base)},
     ]
-    body = serialize({"resourceType": "Parameters", "parameter": rows})
     # RFC 6749 §5.1: what has a token in it is kept by nobody on the way.
-    return Response(200, body, headers={"Cache-Control": "no-store"})
+    return answered(rows, {"Cache-Control": "no-store"})
 
 
 async def _one(call: Invocation, context: Context) -> str:

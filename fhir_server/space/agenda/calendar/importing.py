@@ -16,7 +16,7 @@ from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Invalid, InvalidParameter, NotFound, TooLarge, Unavailable
 from fhir_server.interactions.exchange import FHIR_JSON, Context, Request, Response
 from fhir_server.interactions.routes import dispatch
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.search.kinds.values import escape
 from fhir_server.space.agenda.authors import is_patients
 from fhir_server.space.agenda.calendar.bounds import LARGEST
@@ -59,7 +59,7 @@ async def take_in(_: Calendars, call: Invocation, context: Context) -> Response:
         await dispatch(Request("POST", (), body=body, content_type=FHIR_JSON), context)
     rows = {"imported": len(taken), "left": len(found) - len(taken), "shortened": sum(map(_is_long, taken))}
     told = [{"name": name, "valueInteger": count} for name, count in rows.items()]
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": told}))
+    return answered(told)
 
 
 def _content(binary: dict[str, Any]) -> bytes:

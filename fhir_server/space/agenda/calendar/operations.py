@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.access.challenge import insufficient
-from fhir_server.fhir.json import instant, parse, serialize
+from fhir_server.fhir.json import instant, parse
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Inputs, Invocation
+from fhir_server.operations.invocation import Inputs, Invocation, answered
 from fhir_server.space.agenda.calendar import addresses
 from fhir_server.space.agenda.calendar.addresses import EARLIEST_ALARM, MOST_ALARMS, Address, Shown
 from fhir_server.space.agenda.calendar.feed import Calendars
@@ -47,7 +47,7 @@ async def choose(here: Calendars, call: Invocation, context: Context) -> Respons
         case "revoke":
             if not await addresses.revoke(records, person, patient):
                 raise _none()
-            return Response(200, serialize({"resourceType": "Parameters"}))
+            return answered([])
     raise InvalidParameter(f"The action is make, show, change or revoke, not {action[:64]}.", "http.action")
 
 
@@ -130,4 +130,4 @@ def _answer(found: Address, url: str | None = None) -> Response:
         *({"name": "alarm", "valueInteger": one} for one in found.shown.alarms),
     ]
     headers = {"Cache-Control": "no-store"}
-    return Response(200, serialize({"resourceType": "Parameters", "parameter": rows}), headers=headers)
+    return answered(rows, headers)

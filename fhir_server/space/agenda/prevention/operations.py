@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.access.challenge import insufficient
 from fhir_server.access.write_rules import administers
-from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.agenda.authors import is_patients
 from fhir_server.space.agenda.prevention import calendar
 from fhir_server.space.agenda.prevention.calendar import Due
@@ -125,7 +125,7 @@ def _today(context: Context) -> date:
 
 def _answer(found: Sequence[Due], said: Marks, today: date) -> Response:
     rows = [{"name": "item", "part": [*_parts(one, said, today)]} for one in found]
-    return Response(200, serialize({"resourceType": "Parameters", **({"parameter": rows} if rows else {})}))
+    return answered(rows)
 
 
 def _parts(one: Due, said: Marks, today: date) -> Iterator[Tree]:

@@ -13,10 +13,10 @@ from typing import Any
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.write_rules import administers
-from fhir_server.fhir.json import parse, serialize
+from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, Invalid, InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.agenda.authors import is_patients
 from fhir_server.space.agenda.model import actors
 from fhir_server.space.agenda.reminders.keeping import COMING, FARTHEST_MINUTES, MOST, Reminders
@@ -97,4 +97,4 @@ def _of_duration(row: Mapping[str, Any], where: str) -> int:
 def _answer(minutes: Sequence[int]) -> Response:
     durations = [{"value": one, "unit": "min", "system": UCUM, "code": "min"} for one in minutes]
     rows = [{"name": "before", "valueDuration": one} for one in durations]
-    return Response(200, serialize({"resourceType": "Parameters", **({"parameter": rows} if rows else {})}))
+    return answered(rows)

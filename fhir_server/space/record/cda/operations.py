@@ -29,7 +29,7 @@ from fhir_server.fhir.outcome import (
 from fhir_server.interactions.bundles.transaction import transaction
 from fhir_server.interactions.exchange import Context, Request, Response
 from fhir_server.interactions.routes import dispatch
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.record import labels
 from fhir_server.space.record.cda import header, reading
 from fhir_server.space.record.cda.header import Header
@@ -60,7 +60,7 @@ async def generate_metadata(_: Any, call: Invocation, context: Context) -> Respo
         filed = await file_cda(_, call, context)
         reference = {"reference": (filed.location or "").partition("/_history")[0]}
         parameter = {"name": "DocumentReference", "valueReference": reference}
-        return Response(200, serialize({"resourceType": "Parameters", "parameter": [parameter]}))
+        return answered([parameter])
     made, _file, patient, _replaced = await _made(call, context)
     made.tree["subject"] = {"reference": f"Patient/{patient.id}"}
     # Where the file will stand is the client's to say: so it is named in the transaction that shares it.
