@@ -16,7 +16,7 @@ from fhir_server.fhir.dates import ends, interval
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.nos import CAREGIVER
 from fhir_server.space.paris import PARIS
-from fhir_server.store.filters import Filter, Id, Not, Refers, Token, both, either
+from fhir_server.store.filters import Filter, Id, Refers, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -36,8 +36,10 @@ def minute() -> int:
     return int(time.time() * 1_000_000) // MINUTE * MINUTE
 
 
-async def of_age(own: Repository, subject: str, patients: Collection[str], now: int) -> frozenset[str]:
-    """The patients who are of age, and whom the person acts for as a representative rather than as a caregiver.
+async def ended(own: Repository, subject: str, patients: Collection[str], now: int) -> frozenset[str]:
+    """The patients for whom the person acts no more: of age and not cared for, or minors whom others look after now.
+
+    For a minor of whom nothing is registered of the person their account says that they act.
 
     Args:
         own: the server's own sight of the store.
@@ -47,9 +49,10 @@ async def of_age(own: Repository, subject: str, patients: Collection[str], now: 
     """
     page = await own.find({"Patient": Id(tuple(sorted(patients)))}, count=_MOST)
     adults = {version.id for version in page.versions if is_of_age(parse(version.body), now)}
-    if not adults:
-        return frozenset()
-    return frozenset(adults - await _cared_for(own, subject, adults, now))
+    registered = await _registered(own, subject, patients)
+    acting = {patient: [one for one in trees if is_acting(one, now)] for patient, trees in registered.items()}
+    grown = {one for one in adults if not any(map(cares, acting.get(one, ())))}
+    return frozenset(grown | {one for one, trees in acting.items() if one not in adults and not trees})
 
 
 def is_of_age(tree: Mapping[str, Any], now: int) -> bool:
@@ -67,18 +70,16 @@ def is_of_age(tree: Mapping[str, Any], now: int) -> bool:
     return int(birthday.timestamp()) * 1_000_000 <= now
 
 
-async def _cared_for(own: Repository, subject: str, adults: Collection[str], now: int) -> set[str]:
-    """Those of the patients whose caregiver the person is."""
-    who = await referred(own, subject)
-    mine = set(_named(who))
-    where: Filter = either([Refers("patient", f"Patient/{id}") for id in sorted(adults)])
-    page = await own.find({"RelatedPerson": both(where, Not(Token("active", "false")))}, count=_MOST)
-    found = set()
-    for version in page.versions:
+async def _registered(own: Repository, subject: str, patients: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """Patient (id) → the RelatedPersons of that patient who are the person, whether they act or not."""
+    mine = set(_named(await referred(own, subject)))
+    where: Filter = either([Refers("patient", f"Patient/{id}") for id in sorted(patients)])
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for version in (await own.find({"RelatedPerson": where}, count=_MOST)).versions:
         tree = parse(version.body)
-        is_self = f"RelatedPerson/{version.id}" == subject
-        if (is_self or mine & set(_named(tree))) and cares(tree) and _holds(tree, now):
-            found.add(str(tree.get("patient", {}).get("reference", "")).rpartition("/")[2])
+        if f"RelatedPerson/{version.id}" == subject or mine & set(_named(tree)):
+            patient = str(tree.get("patient", {}).get("reference", "")).rpartition("/")[2]
+            found.setdefault(patient, []).append(tree)
     return found
 
 
@@ -87,12 +88,9 @@ async def only_cares(own: Repository, subject: str, patient: str) -> bool:
 
     Of whom nothing is registered their account says that they act, as parents did before there were RelatedPersons.
     """
-    mine = set(_named(await referred(own, subject)))
-    where = both(Refers("patient", f"Patient/{patient}"), Not(Token("active", "false")))
-    page = await own.find({"RelatedPerson": where}, count=_MOST)
     now = minute()
-    trees = [tree for version in page.versions if is_acting(tree := parse(version.body), now)]
-    known = [tree for tree in trees if mine & set(_named(tree))]
+    found = (await _registered(own, subject, (patient,))).get(patient, ())
+    known = [tree for tree in found if is_acting(tree, now)]
     return bool(known) and all(map(cares, known))
 
 

@@ -16,7 +16,7 @@ from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, Issue
 from fhir_server.interactions.exchange import Context
 from fhir_server.interactions.pipeline import Change
-from fhir_server.space.acting import minute, of_age
+from fhir_server.space.acting import ended, minute
 from fhir_server.space.events.callers import SUBSCRIBERS, Party, addresses, let_in, party
 from fhir_server.space.events.declaring import kept_with, nobody
 from fhir_server.space.events.model import (
@@ -138,7 +138,7 @@ async def _may_follow(context: Context, who: Party, about: str) -> bool:
     id, own = about.removeprefix("Patient/"), context.repository.as_server()
     if id in who.patients:
         subject = context.repository.grant.subject or ""
-        return subject == about or not await of_age(own, subject, {id}, minute())
+        return subject == about or not await ended(own, subject, {id}, minute())
     where = both(Id((id,)), let_in(who.references, minute()))
     return bool((await own.find({"Patient": where}, count=1)).versions)
 

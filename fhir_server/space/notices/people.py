@@ -12,7 +12,7 @@ from datetime import datetime
 
 from fhir_server.access.trees import referred
 from fhir_server.smart.people.accounts import Account, Accounts
-from fhir_server.space.acting import is_of_age, of_age
+from fhir_server.space.acting import ended, is_of_age
 from fhir_server.space.notices.reach import Reach, is_gone, reach
 from fhir_server.space.service import Surroundings
 
@@ -69,7 +69,7 @@ async def _acting(around: Surroundings, account: Account, patient: str, now: dat
     tree = await referred(around.repository(), account.subject)
     if not tree or is_gone(tree) or account.subject == f"Patient/{patient}":
         return None
-    if await of_age(around.repository(), account.subject, (patient,), _micros(now)):
+    if await ended(around.repository(), account.subject, (patient,), _micros(now)):
         return None
     return Person(account.subject, reach(tree, now), acts=True)
 

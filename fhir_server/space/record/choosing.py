@@ -20,7 +20,7 @@ from fhir_server.access.write_rules import administers
 from fhir_server.fhir.dates import ends
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, Issue, NotFound
-from fhir_server.space.acting import cares, only_cares
+from fhir_server.space.acting import cares, ended, minute, only_cares
 from fhir_server.space.record.choices import CHOICE, OF_PROFESSIONALS, Choice, Kind, choice_id, from_consent, to_consent
 from fhir_server.store.filters import Refers, both
 from fhir_server.store.protocol import Stale
@@ -86,7 +86,7 @@ async def decider(own: Repository, grant: Grant, patient: str) -> Decider:
         return "professional"
     if subject == f"Patient/{patient}":
         return "holder"
-    if patient not in grant.wards:
+    if patient not in grant.wards or await ended(own, subject, (patient,), minute()):
         raise NotFound("There is no such Patient.")
     if is_minor(str(parse(version.body).get("birthDate", ""))) and not await _is_caregiver(own, subject, patient):
         return "holder"

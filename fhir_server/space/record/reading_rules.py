@@ -14,7 +14,7 @@ from fhir_server.access.grant import Grant
 from fhir_server.access.record_owner import WHOSE, readable, rows
 from fhir_server.access.rules import Asked, Facts, Rule
 from fhir_server.access.write_rules import administers
-from fhir_server.space.acting import minute, of_age
+from fhir_server.space.acting import ended, minute
 from fhir_server.space.record.labels import MASKED, NOT_PATIENT, NOT_REPRESENTATIVES
 from fhir_server.space.record.rows import OF_SHARED, SECURITY_LABEL, VISIBLE
 from fhir_server.space.record.sharing.words import LIST_TYPES, LIST_TYPES_MISSPELT
@@ -86,8 +86,8 @@ def _of_minors(asked: Asked) -> Filter:
     return hidden if own is None else both(hidden, Not(Refers("subject", f"Patient/{own}")))
 
 
-class _Grown(NamedTuple):
-    """Whose representatives have their record no more: ids of patients."""
+class _Ended(NamedTuple):
+    """For whom the caller acts no more: ids of patients."""
 
     patients: frozenset[str]
 
@@ -100,15 +100,15 @@ def _represents(grant: Grant) -> Hashable | None:
     return (grant.subject, frozenset(others), minute()) if others else None
 
 
-async def _grown(own: Repository, key: Hashable) -> Hashable:
+async def _over(own: Repository, key: Hashable) -> Hashable:
     assert isinstance(key, tuple)
     subject, patients, now = key
-    return _Grown(await of_age(own, subject, patients, now))
+    return _Ended(await ended(own, subject, patients, now))
 
 
-def _of_age(asked: Asked) -> Filter:
+def _acts_no_more(asked: Asked) -> Filter:
     facts, grant = asked.facts, asked.grant
-    if asked.level == "system" or not isinstance(facts, _Grown) or not facts.patients:
+    if asked.level == "system" or not isinstance(facts, _Ended) or not facts.patients:
         return NOTHING
     if asked.level == "patient":
         return EVERYTHING if grant.patient in facts.patients else NOTHING
@@ -192,10 +192,10 @@ RULES = (
         unnamed=True,
     ),
     Rule(
-        "patient-of-age",
-        "of a patient who is of age, and acts alone",
+        "acting-ended",
+        "of a patient for whom the caller acts no more",
         frozenset(rows()) - {"Binary"},
-        withholds=_of_age,
-        facts=Facts(_represents, _grown, frozenset({"Patient", "RelatedPerson"})),
+        withholds=_acts_no_more,
+        facts=Facts(_represents, _over, frozenset({"Patient", "RelatedPerson"})),
     ),
 )

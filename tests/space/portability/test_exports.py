@@ -21,6 +21,7 @@ from fhir_server.space.portability import keeping, preparing
 from fhir_server.store.filters import EVERYTHING
 from tests.server.closed import BASE, Space
 from tests.site.records import PDF, a_document
+from tests.space.notices.space import related
 from tests.space.portability.exporting import (
     GRANTS,
     NOW,
@@ -251,6 +252,15 @@ async def test_who_acts_no_more_is_given_nothing(space: Space) -> None:
     await accounts.revise(account, replace(account, wards=()))
     assert await look(space) == 0
     assert (await ask(space, "r", "m", "archive")).status == 404
+
+
+@pytest.mark.parametrize("over", [{"active": False}, {"period": {"end": "2020-01-01"}}])
+async def test_an_archive_is_not_given_to_who_acts_no_more_whatever_their_account_says(space: Space, over: Any) -> None:
+    await people(space)
+    await taken(space, "r", "m")
+    await space.put(related("r", "m", **over))
+    for operation in ("status", "archive", "record"):
+        assert (operation, (await ask(space, "r", "m", operation)).status) == (operation, 404)
 
 
 @pytest.mark.parametrize(

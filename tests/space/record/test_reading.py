@@ -17,7 +17,7 @@ import pytest_asyncio
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.app import House, opened
 from fhir_server.settings import Settings
-from fhir_server.space.acting import minute, of_age
+from fhir_server.space.acting import ended, minute
 from fhir_server.space.record.invisible import VISIBLE_FROM
 from tests.space.record.callers import ALL, BASE, OWN, SYSTEM, Caller, Tree, document, grant, labelled
 
@@ -260,12 +260,12 @@ async def test_an_emergency_shows_masked_documents_where_the_patient_said_so(hou
 async def test_one_is_of_age_on_ones_birthday_in_paris(house: House, birth: str, at: str, is_so: bool) -> None:
     await Caller(house).put(patient("somebody", birth))
     now = int(datetime.fromisoformat(at).timestamp() * 1_000_000)
-    assert await of_age(house.repository(), "Patient/a", ["somebody"], now) == ({"somebody"} if is_so else set())
+    assert await ended(house.repository(), "Patient/a", ["somebody"], now) == ({"somebody"} if is_so else set())
 
 
 async def test_a_patient_whose_birth_is_not_known_stays_with_who_acts_for_them(house: House) -> None:
     await Caller(house).put({"resourceType": "Patient", "id": "unknown"})
-    assert await of_age(house.repository(), "Patient/a", ["unknown"], minute()) == set()
+    assert await ended(house.repository(), "Patient/a", ["unknown"], minute()) == set()
 
 
 @pytest.mark.parametrize("type", ["Observation", "AuditEvent", "Patient", "Binary"])
