@@ -7,6 +7,7 @@ neither named nor counted (`shown`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -150,6 +151,8 @@ class Teller:
             where = both(where, Not(asked_by(f"Patient/{asked.patient}")))
         after: Position | None = None
         while True:
+            # What the store answers at once gives nobody a turn, and there are thousands of traces.
+            await asyncio.sleep(0)
             page = await self.seen.find({"AuditEvent": where}, _NEWEST, after, _PART)
             for version in page.versions:
                 tree = parse(version.body)

@@ -5,6 +5,7 @@ What is hidden from them is not named, nor counted: a trace tells of no document
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,6 +52,8 @@ async def documents(references: Iterable[str], seen: Repository, own: Repository
     ids = sorted({one.partition("/")[2] for one in named})
     titles: dict[str, str] = {}
     for n in range(0, len(ids), _PART):
+        # As `consultations.Teller.events` does: others have a turn between two reads.
+        await asyncio.sleep(0)
         page = await seen.find({"DocumentReference": Id(tuple(ids[n : n + _PART]))}, count=_PART)
         titles |= {f"DocumentReference/{one.id}": _title(parse(one.body)) for one in page.versions}
     return ShownDocuments(titles, held)

@@ -6,6 +6,7 @@ so that all that is made of them is of one look, and none of it has to be in mem
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ async def gathered(seen: Repository, patient: str, path: Path) -> Gathered:
 
 
 async def _page(seen: Repository, type: str, where: Filter, after: Position | None) -> Page:
+    # What the store answers at once gives nobody a turn, and a record is read for seconds.
+    await asyncio.sleep(0)
     return await seen.find({type: where}, after=after, count=_PAGE, most_bytes=_MOST_BYTES)
 
 
@@ -120,6 +123,7 @@ async def _beside(seen: Repository, found: Gathered, named: dict[tuple[str, str]
 
 
 async def _shown(seen: Repository, type: str, id: str) -> Version | None:
+    await asyncio.sleep(0)
     try:
         return await seen.current(type, id) if seen.allows(type, "r") else None
     except FhirError:
