@@ -98,10 +98,15 @@ async def answer(here: Surroundings, call: Invocation, context: Context) -> Resp
 
     Raises:
         Forbidden, NotFound, NotSupported: as `match`; there is no such invitation of the caller's (404).
+        InvalidParameter: what is said is neither yes nor no (400).
         Invalid, Conflict: as `invite`.
     """
     by = await _by(call, context, "u", {"holder"})
-    accepted, person, now = call.inputs.one("accept") == "true", call.id or "", _now()
+    said, person, now = call.inputs.one("accept"), call.id or "", _now()
+    if said not in ("true", "false"):
+        # A refusal is not taken back.
+        raise InvalidParameter("Whether it is accepted is true or false.", _at("accept"))
+    accepted = said == "true"
     if accepted:
         _require_caregivers(here)
     id = call.inputs.one("delegation") or ""
