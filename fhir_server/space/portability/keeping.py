@@ -103,11 +103,13 @@ async def change(records: Records, before: Export, after: Export) -> bool:
 
 
 async def end(records: Records, export: Export) -> bool:
-    """Let an export be no more; False where it changed meanwhile."""
+    """Let an export be no more; False where it changed meanwhile. What there is of it is then found by `ended`."""
     # A record is only dropped as it is known: first it is made the one that is dropped.
     value = msgspec.json.encode(export)
     rows = [Drop(WAITING, _row(export.asked, export)), Drop(ENDING, _row(export.ends, export))]
-    return await records.apply([Keep(EXPORT, export.key, value, old=value), Drop(EXPORT, export.key), *rows])
+    # Whoever ends it removes the file; if they are killed before, whoever looks next does.
+    left = Keep(ENDING, _row(0, export), export.key.encode())
+    return await records.apply([Keep(EXPORT, export.key, value, old=value), Drop(EXPORT, export.key), *rows, left])
 
 
 async def waiting(records: Records) -> list[tuple[str, str, Export | None]]:

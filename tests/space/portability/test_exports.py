@@ -172,6 +172,30 @@ async def test_who_asked_for_it_ends_it(space: Space) -> None:
     assert (await ask(space, "a", "a", "record?action=other")).status == 400
 
 
+@pytest.mark.parametrize("by", ["person", "clock"])
+async def test_whoever_is_killed_before_the_file_is_removed_leaves_it_to_the_next(
+    space: Space, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    await people(space)
+    await taken(space, "a", "a")
+    folder = space.house.settings.data / "exports"
+    assert list(folder.iterdir())
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(preparing.Exports, "remove", killed)
+        if by == "person":
+            await ask(space, "a", "a", "record?action=end")
+        else:
+            await look(space, NOW + timedelta(days=8))
+    assert (await ask(space, "a", "a", "archive")).status == 404 and list(folder.iterdir())
+    await look(space)
+    assert list(folder.iterdir()) == []
+    assert await space.house.engine.records.list(keeping.ENDING) == []
+
+
 async def test_a_preparation_that_died_is_begun_again(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a process does that is killed in the middle: the file it left is no archive, and nobody is given it."""
     await people(space)
