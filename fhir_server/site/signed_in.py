@@ -64,6 +64,18 @@ class Guest(Generic[S]):
         """A parameter of the address; "" without one."""
         return self.visit.request.query_params.get(name, "")[:200]
 
+    async def proves(self) -> bool:
+        """Whether who sent the form has the password (`password`) and the second factor (`second`) of the account.
+
+        Of whom there is no password here, since a provider alone signs them in, none is asked.
+        """
+        if self.account.password is None:
+            return True
+        password, code = first(self.given, "password"), self.field("second", 20).replace(" ", "")
+        people = self.visit.authorization.people
+        strength, _ = await people.again(self.account, password, code, self.visit.source)
+        return strength is not None
+
     def page(self, template: str, values: Mapping[str, Any], status: int = 200, leads: Iterable[str] = ()) -> Response:
         """A page of this person's; `template` is its name without `.html`, such as "catalogue/desk"."""
         return self.visit.page(template, {"account": self.account, **values}, status=status, leads=leads)

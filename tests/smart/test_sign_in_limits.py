@@ -89,6 +89,24 @@ async def test_provisional_codes_are_held_by_the_same_limit(space: Space) -> Non
     assert await tried(space, "nathalie", code, HOME) == "right"
 
 
+@pytest.mark.parametrize(
+    ("given", "failures", "found"),
+    [
+        ("password", 0, ("password", "")),
+        ("another", 0, (None, "wrong")),
+        ("provisional", 0, (None, "wrong")),
+        ("password", FAILURES_OF_LOGIN, (None, "locked")),
+    ],
+)
+async def test_who_is_signed_in_is_asked_again_under_the_same_limit(
+    space: Space, given: str, failures: int, found: tuple[str | None, str]
+) -> None:
+    account, people = await a_person(space), space.house.authorization.people
+    typed = {"password": PASSWORD, "another": "x" * 20, "provisional": await people.provisional(account)}[given]
+    await fail(space, failures, CAFE)
+    assert await people.again(account, typed, "", CAFE) == found
+
+
 #: Ways besides the sign-in form, which somebody without a session may try.
 OTHERS = ["/auth/activate", "/auth/with/psc/callback"]
 

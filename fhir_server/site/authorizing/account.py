@@ -142,10 +142,7 @@ async def _proven(visit: Visit, account: Account, given: Form) -> tuple[Strength
     """How strongly the person just proved again who they are; None and "wrong" or "locked" when they did not."""
     code = first(given, "code", 20).replace(" ", "")
     password = first(given, "current", LONGEST + 1)
-    found = await visit.authorization.people.sign_in(account.login, password, code, visit.source)
-    if isinstance(found, str):
-        return None, found
-    return (None, "wrong") if found[1] == "activate" else (found[1], "")
+    return await visit.authorization.people.again(account, password, code, visit.source)
 
 
 def _done(what: str) -> Response:

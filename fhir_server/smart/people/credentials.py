@@ -81,6 +81,20 @@ class People:
             await self.did_right(source)
         return account, found
 
+    async def again(
+        self, account: Account, password: str, code: str, source: str
+    ) -> tuple[Strength | None, Refusal | Literal[""]]:
+        """How strongly somebody who is signed in proved once more who they are; None, and why, where they did not.
+
+        Args:
+            account: theirs.
+            password, code, source: as `sign_in`; a provisional code proves nothing.
+        """
+        found = await self.sign_in(account.login, password, code, source)
+        if isinstance(found, str):
+            return None, found
+        return (None, "wrong") if found[1] == "activate" else (found[1], "")
+
     async def _counted(self, pair: str, source: str, login: str) -> tuple[list[Keep], bytes | None] | None:
         """What an attempt was counted as: for the login, and for an address the person is not known to come from.
 

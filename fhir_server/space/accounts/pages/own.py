@@ -12,7 +12,6 @@ from fastapi.responses import Response
 from fhir_server.access.grant import Grant, Scope
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
-from fhir_server.smart.people.credentials import LONGEST
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import Found
 from fhir_server.space.accounts.pages.deciding import moved
@@ -40,7 +39,7 @@ async def move(guest: Guest[Surroundings]) -> Response:
     event: Event = said
     if event == "activate" and guest.field("terms") != TERMS:
         return await _page(guest, wrong=(patient, event, "terms"), status=400)
-    if event in _GRAVE and not await _same(guest):
+    if event in _GRAVE and not await guest.proves():
         return await _page(guest, wrong=(patient, event, "password"), status=403)
     asking = Asking(guest.service, _grant(guest, patient), guest.visit.addresses.base)
     try:
@@ -51,17 +50,6 @@ async def move(guest: Guest[Surroundings]) -> Response:
         # Done meanwhile, elsewhere: the page says where it stands.
         return await _page(guest, wrong=(patient, event, "refused"), status=422)
     return guest.to(f"/mon-compte?done={event}")
-
-
-async def _same(guest: Guest[Surroundings]) -> bool:
-    """Whether who sent the form knows the password; who signs in by a provider alone has none here."""
-    if guest.account.password is None:
-        return True
-    code = guest.field("second", 20).replace(" ", "")
-    given = guest.given.get("password", [""])[0][: LONGEST + 1]
-    visit = guest.visit
-    found = await visit.authorization.people.sign_in(guest.account.login, given, code, visit.source)
-    return not isinstance(found, str) and found[1] != "activate"
 
 
 async def _decides(guest: Guest[Surroundings], patient: str) -> bool:

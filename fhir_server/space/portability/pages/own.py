@@ -15,7 +15,6 @@ from fhir_server.access.grant import Grant, Scope
 from fhir_server.fhir.outcome import FhirError, NotFound
 from fhir_server.interactions.exchange import Request
 from fhir_server.site.signed_in import Guest
-from fhir_server.smart.people.credentials import LONGEST
 from fhir_server.space.portability import keeping
 from fhir_server.space.portability.sight import person
 from fhir_server.space.record.pages.asking import Asking, parameters
@@ -37,7 +36,7 @@ async def ask(guest: Guest[Surroundings]) -> Response:
     patient, act = guest.path("patient"), guest.field("act", 20)
     if act not in ("start", "end") or not await _may(guest, patient):
         return guest.nothing()
-    if act == "start" and not await _same(guest):
+    if act == "start" and not await guest.proves():
         return await _page(guest, wrong=patient, status=403)
     asked = parameters([{"name": "action", "valueCode": act}])
     # What was ended meanwhile is so already.
@@ -67,16 +66,6 @@ async def download(guest: Guest[Surroundings]) -> Response:
     told |= {"ETag": f'"{answer.version}"', "Content-Length": str(stream.end - stream.first)}
     given = StreamingResponse(stream.opened.pieces(), answer.status, told, media_type=answer.media_type)
     return guest.visit.known(given)
-
-
-async def _same(guest: Guest[Surroundings]) -> bool:
-    """Whether who sent the form knows the password; who signs in by a provider alone has none here."""
-    if guest.account.password is None:
-        return True
-    given = guest.given.get("password", [""])[0][: LONGEST + 1]
-    visit, code = guest.visit, guest.field("second", 20).replace(" ", "")
-    found = await visit.authorization.people.sign_in(guest.account.login, given, code, visit.source)
-    return not isinstance(found, str) and found[1] != "activate"
 
 
 async def _may(guest: Guest[Surroundings], patient: str) -> bool:
