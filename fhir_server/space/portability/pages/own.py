@@ -18,7 +18,7 @@ from fhir_server.site.signed_in import Guest
 from fhir_server.space.portability import keeping
 from fhir_server.space.portability.sight import person
 from fhir_server.space.record.pages.asking import Asking, parameters
-from fhir_server.space.record.pages.people import SITE
+from fhir_server.space.record.pages.people import patients
 from fhir_server.space.service import Surroundings
 
 _SCOPES = (Scope("patient", "*", frozenset("rs")),)
@@ -79,15 +79,7 @@ async def _may(guest: Guest[Surroundings], patient: str) -> bool:
 
 
 def _grant(guest: Guest[Surroundings], patient: str) -> Grant:
-    account = guest.account
-    return Grant(
-        _SCOPES,
-        subject=account.subject,
-        client=SITE,
-        patient=patient,
-        wards=frozenset(account.wards),
-        purpose="PATRQT",
-    )
+    return patients(guest.account, patient, _SCOPES)
 
 
 def _asking(guest: Guest[Surroundings], patient: str) -> Asking:

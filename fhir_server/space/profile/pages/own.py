@@ -21,7 +21,7 @@ from fhir_server.space.profile.assertions import ASSERTIONS, is_none
 from fhir_server.space.profile.narrative import line
 from fhir_server.space.profile.sections import SECTIONS
 from fhir_server.space.record.pages.asking import Asking, parameters
-from fhir_server.space.record.pages.people import SITE
+from fhir_server.space.record.pages.people import patients
 from fhir_server.space.service import Surroundings
 
 Tree = dict[str, Any]
@@ -102,15 +102,7 @@ async def _summary(guest: Guest[Surroundings], patient: str) -> bytes | None:
 
 
 def _grant(guest: Guest[Surroundings], patient: str) -> Grant:
-    account = guest.account
-    return Grant(
-        _SCOPES,
-        subject=account.subject,
-        client=SITE,
-        patient=patient,
-        wards=frozenset(account.wards),
-        purpose="PATRQT",
-    )
+    return patients(guest.account, patient, _SCOPES)
 
 
 def _key(tree: Tree) -> Key:

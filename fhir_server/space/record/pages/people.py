@@ -53,10 +53,10 @@ def _scopes(types: Mapping[str, str]) -> tuple[Scope, ...]:
 _PATIENT_SCOPES, _PROFESSIONAL_SCOPES = _scopes(_PATIENT), _scopes(_PROFESSIONAL)
 
 
-def patients(account: Account, patient: str) -> Grant:
-    """The grant of somebody who looks at a record as its holder, or for them."""
+def patients(account: Account, patient: str, scopes: tuple[Scope, ...] = _PATIENT_SCOPES) -> Grant:
+    """The grant of somebody who looks at a record as its holder, or for them; `scopes` are those of the page."""
     return Grant(
-        _PATIENT_SCOPES,
+        scopes,
         subject=account.subject,
         client=SITE,
         patient=patient,
