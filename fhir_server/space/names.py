@@ -16,18 +16,21 @@ async def names(repository: Repository, references: Iterable[str]) -> dict[str, 
         await repository.ahead(keys)
         versions = [await repository.current(*key) for key in keys]
     trees = [tree_of(one) for one in versions]
-    found = {f"{type}/{id}": _name(tree) for (type, id), tree in zip(keys, trees, strict=True)}
+    found = {f"{type}/{id}": name_of(tree) for (type, id), tree in zip(keys, trees, strict=True)}
     return {reference: name for reference, name in found.items() if name}
+
+
+def name_of(tree: Mapping[str, Any], given: int | None = None) -> str:
+    """The name of an organization or a person, with so many given names at most, or all; "" without one."""
+    name = tree.get("name")
+    if isinstance(name, str):
+        return name
+    human: Mapping[str, Any] = next(iter(name or ()), {})
+    # Of a name of which only an extension is said JSON has null: https://hl7.org/fhir/R4/json.html#primitive.
+    said = [one for one in human.get("given", ()) if one]
+    return " ".join((*said[:given], human.get("family", ""))).strip()
 
 
 def _key(reference: str) -> tuple[str, str]:
     type, _, id = reference.partition("/")
     return type, id
-
-
-def _name(tree: Mapping[str, Any]) -> str:
-    name = tree.get("name")
-    if isinstance(name, str):
-        return name
-    human: Mapping[str, Any] = next(iter(name or ()), {})
-    return " ".join((*human.get("given", ()), human.get("family", ""))).strip()

@@ -20,6 +20,7 @@ from fhir_server.smart.secret import made
 from fhir_server.space.accounts import codes, moving
 from fhir_server.space.accounts.life import Life
 from fhir_server.space.accounts.moving import Asked, Found
+from fhir_server.space.names import name_of
 from fhir_server.space.notices.occasions import Language
 from fhir_server.space.notices.reach import reach
 from fhir_server.space.pdfa import page
@@ -150,9 +151,7 @@ class Informing:
 
 def _address(tree: dict[str, object]) -> list[str]:
     """Who the letter is for, and where they live, as it is written on an envelope."""
-    names, addresses = tree.get("name"), tree.get("address")
-    name = names[0] if isinstance(names, list) and names else {}
+    addresses = tree.get("address")
     place = addresses[0] if isinstance(addresses, list) and addresses else {}
-    given = " ".join(map(str, name.get("given", ())))
-    lines = [f"{given} {name.get('family', '')}".strip(), *map(str, place.get("line", ()))]
-    return [*lines, f"{place.get('postalCode', '')} {place.get('city', '')}".strip()]
+    town = f"{place.get('postalCode', '')} {place.get('city', '')}".strip()
+    return [name_of(tree), *map(str, place.get("line", ())), town]

@@ -17,6 +17,7 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Request
 from fhir_server.space.delegations import people
 from fhir_server.space.delegations.delegation import Delegation
+from fhir_server.space.names import name_of
 from fhir_server.space.paris import PARIS
 from fhir_server.space.pdfa import page
 from fhir_server.space.record.pages.filing import Draft, to_resource, unless
@@ -61,8 +62,8 @@ def _draft(one: Delegation, holder: str, body: bytes) -> Draft:
 
 def _lines(one: Delegation, patient: dict[str, Any], caregiver: dict[str, Any]) -> list[str]:
     return [
-        f"Titulaire de l’espace : {people.called(patient)}, né(e) le {patient.get('birthDate', '')}",
-        f"Aidant : {people.called(caregiver)}, né(e) le {caregiver.get('birthDate', '')}",
+        f"Titulaire de l’espace : {name_of(patient, given=1)}, né(e) le {patient.get('birthDate', '')}",
+        f"Aidant : {name_of(caregiver, given=1)}, né(e) le {caregiver.get('birthDate', '')}",
         "",
         f"Invitation faite le {_day(one.created)}, acceptée le {_day(one.start)}.",
         f"Fin prévue : {_day(one.end)}." if one.end else "Sans date de fin : chacun peut y mettre fin à tout moment.",

@@ -13,6 +13,7 @@ from fhir_server.space.acting import cares
 from fhir_server.space.delegations import people
 from fhir_server.space.delegations.delegation import DELEGATION, Shown, from_consent, last_moment
 from fhir_server.space.delegations.standing import Tree
+from fhir_server.space.names import name_of
 from fhir_server.space.paris import PARIS
 from fhir_server.store.filters import Filter, Refers, both, either
 
@@ -61,7 +62,7 @@ async def of(own: Repository, patient: str, now: datetime) -> list[Row]:
                 "CAREGIVING",
                 "OUTGOING" if outgoing else "INCOMING",
                 one.shown(now),
-                people.called(other),
+                name_of(other, given=1),
                 one.created,
                 one.expires,
                 one.start,
@@ -95,7 +96,7 @@ async def _registered(own: Repository, tree: Tree, direction: Direction) -> Row:
         "CAREGIVING" if cares(tree) else "LEGAL_REPRESENTATION",
         direction,
         "ACCEPTED",
-        people.called(other),
+        name_of(other, given=1),
         start=begins(start, PARIS) if isinstance(start, str) else None,
         end=last_moment(end) if isinstance(end, str) else None,
     )

@@ -94,9 +94,3 @@ def shares(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def acts(tree: Mapping[str, Any], now: datetime) -> bool:
     """Whether a RelatedPerson acts at a moment."""
     return is_acting(tree, int(now.timestamp() * 1_000_000))
-
-
-def called(tree: Mapping[str, Any]) -> str:
-    """Somebody's name, as pages show it; "" without one."""
-    name: Mapping[str, Any] = next(iter(tree.get("name", ())), {})
-    return " ".join([*map(str, name.get("given", ())[:1]), str(name.get("family", ""))]).strip()

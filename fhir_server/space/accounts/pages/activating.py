@@ -29,6 +29,7 @@ from fhir_server.space.accounts.moving import Found
 from fhir_server.space.accounts.pages.deciding import moved
 from fhir_server.space.accounts.states import Event
 from fhir_server.space.accounts.terms import TERMS
+from fhir_server.space.names import name_of
 from fhir_server.space.notices.reach import reach
 from fhir_server.space.paris import PARIS
 from fhir_server.space.pdfa import page
@@ -215,19 +216,14 @@ async def _choices(
 
 async def _name(around: Surroundings, patient: str) -> str:
     version = await around.repository().current("Patient", patient)
-    return _called(parse(version.body)) if version is not None else ""
-
-
-def _called(tree: dict[str, Any]) -> str:
-    names = tree.get("name") or [{}]
-    return " ".join([*map(str, names[0].get("given", ())[:1]), str(names[0].get("family", ""))]).strip()
+    return name_of(parse(version.body), given=1) if version is not None else ""
 
 
 def _paper(tree: dict[str, Any], life: Life) -> bytes:
     ins = [str(one.get("value", "")) for one in tree.get("identifier", ()) if one.get("system") in INS]
     at = life.at.astimezone(PARIS)
     lines = [
-        f"Titulaire : {_called(tree)}",
+        f"Titulaire : {name_of(tree, given=1)}",
         f"Matricule INS : {ins[0] if ins else ''}",
         f"Date de naissance : {tree.get('birthDate', '')}",
         "",
