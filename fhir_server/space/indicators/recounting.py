@@ -7,8 +7,10 @@ that whoever follows goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 import msgspec
 
@@ -103,6 +105,8 @@ class Indicators:
         after: Position | None = None
         number = 0
         while True:
+            # What the store answers at once gives nobody a turn, and there are millions.
+            await asyncio.sleep(0)
             page = await self._repository.find({type: where}, _BY_ID, after, _PAGE)
             for version in page.versions:
                 moved.add(counted(type, version.body))
@@ -128,16 +132,22 @@ class Indicators:
         return place
 
     async def _keep(self, number: int, moved: Moved) -> None:
-        changes: list[Keep | Drop] = []
-        for (cell, digest), count in moved.marks.items():
-            if count > 0:
-                moved.cells[cell] += 1
-                changes.append(Keep(MARK, f"{cell_key(number, cell)}|{digest}", str(count).encode()))
-        changes += [Keep(CELL, cell_key(number, cell), str(count).encode()) for cell, count in moved.cells.items()]
-        for at in range(0, len(changes), _BATCH):
-            await self._records.apply(changes[at : at + _BATCH])
+        rows = _rows(number, moved)
+        # Part by part, so that others have a turn: there is a mark for each person and month.
+        while part := list(islice(rows, _BATCH)):
+            await self._records.apply(part)
 
     async def _drop(self, number: int) -> None:
         for kind in (CELL, MARK):
             while rows := await self._records.list(kind, f"{number}|", count=_BATCH):
                 await self._records.apply([Drop(kind, key) for key, _ in rows])
+
+
+def _rows(number: int, moved: Moved) -> Iterator[Keep]:
+    """What is kept of a generation; persons add to their cells as their marks are given, so that these come first."""
+    for (cell, digest), count in moved.marks.items():
+        if count > 0:
+            moved.cells[cell] += 1
+            yield Keep(MARK, f"{cell_key(number, cell)}|{digest}", str(count).encode())
+    for cell, count in moved.cells.items():
+        yield Keep(CELL, cell_key(number, cell), str(count).encode())
