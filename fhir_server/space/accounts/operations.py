@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from fhir_server.access.challenge import insufficient
+from fhir_server.access.challenge import require_all
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
@@ -21,7 +21,6 @@ from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
 from fhir_server.space.accounts.states import EVENTS, Event, Role
 from fhir_server.space.paris import PARIS
 from fhir_server.space.record import choosing
-from fhir_server.store.filters import EVERYTHING
 
 
 async def read(here: object, call: Invocation, context: Context) -> Response:
@@ -77,9 +76,7 @@ async def _asked_of(call: Invocation, context: Context, verb: str) -> tuple[Role
     grant = repository.grant
     own = repository.as_server()
     who = await choosing.decider(own, grant, call.id or "")
-    # A scope with a constraint speaks of some Basics, and not of whichever may be made.
-    if not any(scope.covers("Basic", verb) and scope.where == EVERYTHING for scope in grant.scopes):
-        raise Forbidden("The token has no scope for this on Basic.", headers=insufficient(grant, "Basic", verb))
+    require_all(grant, "Basic", verb)
     if who == "professional":
         raise Forbidden("A professional decides nothing of a patient's space.")
     (space,) = await moving.found(own, [call.id or ""])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_server.access.challenge import insufficient
+from fhir_server.access.challenge import require_all
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation, answered
@@ -23,7 +23,6 @@ from fhir_server.space.delegations.people import Identity
 from fhir_server.space.delegations.refusals import refused
 from fhir_server.space.record import choosing
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import EVERYTHING
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 #: Characters of what an identity is said with.
@@ -141,9 +140,7 @@ async def _by(call: Invocation, context: Context, verb: str, may: set[str]) -> s
     repository = context.repository
     grant = repository.grant
     who = await choosing.decider(repository.as_server(), grant, call.id or "")
-    # A scope with a constraint speaks of some Consents, and not of whichever may be made.
-    if not any(scope.covers("Consent", verb) and scope.where == EVERYTHING for scope in grant.scopes):
-        raise Forbidden("The token has no scope for this on Consent.", headers=insufficient(grant, "Consent", verb))
+    require_all(grant, "Consent", verb)
     if who not in may:
         raise Forbidden("Only the person themself decides on who acts for them, and for whom they act.")
     return choosing.performer(grant, call.id or "")

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhir_server.access.challenge import insufficient
+from fhir_server.access.challenge import require_all
 from fhir_server.access.write_rules import administers
-from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
+from fhir_server.fhir.outcome import InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.jobs.outbox import Channel
 from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.space.notices.occasions import KINDS, Kind
 from fhir_server.space.notices.preferences import CHANNELS, Preferences, prefer, preferences
 from fhir_server.space.notices.telling import Notices
-from fhir_server.store.filters import EVERYTHING
 
 _PARTS = frozenset({"kind", "channel", "on"})
 
@@ -52,8 +51,8 @@ async def _person(context: Context, patient: str, verb: str) -> str:
     """Whose preferences are asked for: the caller's; those of nobody else are said to be there."""
     repository = context.repository
     grant = repository.grant
-    if not (grant.own or any(one.covers("Patient", verb) and one.where == EVERYTHING for one in grant.scopes)):
-        raise Forbidden("The token has no scope for this on Patient.", headers=insufficient(grant, "Patient", verb))
+    if not grant.own:
+        require_all(grant, "Patient", verb)
     subject = grant.subject or ""
     acts = subject == f"Patient/{patient}" or (bool(subject) and patient in grant.wards)
     administrator = not subject and (grant.own or administers(grant))

@@ -11,17 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fhir_server.access.challenge import insufficient
+from fhir_server.access.challenge import require_all
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.dates import interval
-from fhir_server.fhir.outcome import Forbidden, InvalidParameter
+from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation, answered
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.space.record import choosing
 from fhir_server.space.record.choices import KINDS, OF_PROFESSIONALS, Choice, Kind
 from fhir_server.space.record.choosing import Wanted
-from fhir_server.store.filters import EVERYTHING, Token
+from fhir_server.store.filters import Token
 
 
 async def read(here: object, call: Invocation, context: Context) -> Response:
@@ -32,7 +32,7 @@ async def read(here: object, call: Invocation, context: Context) -> Response:
         NotFound: no such patient, or not for this caller (404).
     """
     repository, patient = context.repository, call.id or ""
-    _require(context, "r")
+    require_all(context.repository.grant, "Consent", "r")
     own = repository.as_server()
     who = await choosing.decider(own, repository.grant, patient)
     found = await choosing.of(own, patient)
@@ -51,7 +51,7 @@ async def choose(here: object, call: Invocation, context: Context) -> Response:
         InvalidParameter: a choice is not made of its parts (400).
         Invalid: what is chosen cannot be (422).
     """
-    _require(context, "u")
+    require_all(context.repository.grant, "Consent", "u")
     repository, rows = context.repository, call.inputs.parts.get("choice", [])
     if not 0 < len(rows) <= choosing.MOST:
         raise InvalidParameter(f"The operation takes 1 to {choosing.MOST} parameters choice.", "Parameters.parameter")
@@ -61,13 +61,6 @@ async def choose(here: object, call: Invocation, context: Context) -> Response:
         raise InvalidParameter("Each kind and professional stands once in a call.", "Parameters.parameter")
     most = timedelta(days=context.settings.record_agreement_days)
     return _answer(await choosing.choose(repository, call.id or "", wanted, most), ())
-
-
-def _require(context: Context, verb: str) -> None:
-    grant = context.repository.grant
-    # A scope with a constraint speaks of some Consents, and not of whichever may be made.
-    if not any(scope.covers("Consent", verb) and scope.where == EVERYTHING for scope in grant.scopes):
-        raise Forbidden("The token has no scope for this on Consent.", headers=insufficient(grant, "Consent", verb))
 
 
 async def _wanted(own: Repository, row: Mapping[str, Any], where: str, context: Context) -> Wanted:

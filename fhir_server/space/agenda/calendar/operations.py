@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_server.access.challenge import insufficient
+from fhir_server.access.challenge import require_all
 from fhir_server.fhir.json import instant, parse
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
@@ -17,7 +17,6 @@ from fhir_server.operations.invocation import Inputs, Invocation, answered
 from fhir_server.space.agenda.calendar import addresses
 from fhir_server.space.agenda.calendar.addresses import EARLIEST_ALARM, MOST_ALARMS, Address, Shown
 from fhir_server.space.agenda.calendar.feed import Calendars
-from fhir_server.store.filters import EVERYTHING
 
 TYPE = "text/calendar; charset=utf-8"
 _BOOLEANS = {"true": True, "false": False}
@@ -99,8 +98,7 @@ async def _person(context: Context, patient: str) -> str:
     """
     repository = context.repository
     grant = repository.grant
-    if not any(one.covers("Appointment", "s") and one.where == EVERYTHING for one in grant.scopes):
-        raise Forbidden("The token has no scope for all Appointments.", headers=insufficient(grant, "Appointment", "s"))
+    require_all(grant, "Appointment", "s")
     subject = grant.subject or ""
     acts = subject == f"Patient/{patient}" or (bool(subject) and patient in grant.wards)
     if grant.patient not in (None, patient) or not acts:

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_server.access.challenge import insufficient
+from fhir_server.access.challenge import require_all
 from fhir_server.access.write_rules import administers
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter
@@ -22,7 +22,6 @@ from fhir_server.space.agenda.prevention import calendar
 from fhir_server.space.agenda.prevention.calendar import Due
 from fhir_server.space.agenda.prevention.marks import STATUSES, Mark, Marks, change, marks
 from fhir_server.space.agenda.reminders.keeping import Reminders
-from fhir_server.store.filters import EVERYTHING
 
 #: How far back and ahead is shown where the caller does not say.
 AROUND = timedelta(days=366)
@@ -80,8 +79,8 @@ async def _patient(context: Context, patient: str, verb: str) -> Tree:
     """The Patient, as far as the caller acts for them."""
     repository = context.repository
     grant = repository.grant
-    if not (grant.own or any(one.covers("Patient", verb) and one.where == EVERYTHING for one in grant.scopes)):
-        raise Forbidden("The token has no scope for this on Patient.", headers=insufficient(grant, "Patient", verb))
+    if not grant.own:
+        require_all(grant, "Patient", verb)
     tree = parse((await repository.read("Patient", patient)).body)
     acts = grant.patient == patient or (
         grant.patient is None and (grant.subject == f"Patient/{patient}" or patient in grant.wards)
