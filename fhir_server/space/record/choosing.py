@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.repository import Repository
@@ -20,7 +19,8 @@ from fhir_server.access.write_rules import administers
 from fhir_server.fhir.dates import ends
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, Issue, NotFound
-from fhir_server.space.acting import cares, ended, minute, only_cares
+from fhir_server.space.acting import cares, ended, is_of_age, minute, only_cares
+from fhir_server.space.paris import PARIS
 from fhir_server.space.record.choices import CHOICE, OF_PROFESSIONALS, Choice, Kind, choice_id, from_consent, to_consent
 from fhir_server.store.filters import Refers, both
 from fhir_server.store.protocol import Stale
@@ -30,8 +30,6 @@ MOST = 50
 #: A patient with more of them than this has them read in parts.
 _PAGE = 500
 _ATTEMPTS = 20
-_MAJORITY = 18
-_ZONE = ZoneInfo("Europe/Paris")
 
 #: As whom somebody decides.
 Decider = Literal["holder", "professional", "administrator"]
@@ -210,11 +208,8 @@ def is_minor(birth_date: str) -> bool:
 
     Of a month or a year alone its last day counts, as where somebody comes of age (`space.acting`).
     """
-    born = ends(birth_date, _ZONE)
-    if born is None:
-        return False
-    today = datetime.now(_ZONE).date()
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < _MAJORITY
+    now = int(datetime.now(UTC).timestamp() * 1_000_000)
+    return ends(birth_date, PARIS) is not None and not is_of_age({"birthDate": birth_date}, now)
 
 
 async def _is_caregiver(own: Repository, subject: str, patient: str) -> bool:
