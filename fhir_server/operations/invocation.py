@@ -164,6 +164,11 @@ def answered(rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str] | Non
     return Response(200, serialize(tree), headers=headers or {})
 
 
+def element(name: str) -> str:
+    """Where a parameter of a call stands, as an issue says it: FHIRPath."""
+    return f"Parameters.parameter.where(name='{name}')"
+
+
 def _posted(request: Request, known: dict[str, Parameter], context: Context) -> dict[str, Any]:
     """The resource that was posted; a document of another standard as the Binary that it is content of.
 

@@ -14,6 +14,7 @@ from typing import Any
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Invalid, Issue, NotFound
+from fhir_server.operations.invocation import element
 from fhir_server.space.accounts.life import Life, born, from_basic, life_id, patient_of, to_basic
 from fhir_server.space.accounts.states import MOVES, Event, Move, Role, State, allowed
 from fhir_server.store.filters import Id
@@ -202,4 +203,4 @@ def _with_death(patient: dict[str, Any], asked: Asked) -> dict[str, Any]:
 
 
 def _refused(words: str, part: str = "event") -> Invalid:
-    return Invalid(issues=[Issue("error", "business-rule", words, f"Parameters.parameter.where(name='{part}')")])
+    return Invalid(issues=[Issue("error", "business-rule", words, element(part))])

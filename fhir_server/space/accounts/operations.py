@@ -15,7 +15,7 @@ from fhir_server.access.challenge import require_all
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation, answered
+from fhir_server.operations.invocation import Invocation, answered, element
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
 from fhir_server.space.accounts.states import EVENTS, Event, Role
@@ -49,15 +49,15 @@ async def move(here: object, call: Invocation, context: Context) -> Response:
         raise Forbidden("An app of the catalogue decides nothing of a space: the person does, in it.")
     event, patient = call.inputs.one("event"), str(call.id)
     if event not in EVENTS or event == "due":
-        raise InvalidParameter(f"The event is one of {', '.join(EVENTS[:-1])}.", _at("event"))
+        raise InvalidParameter(f"The event is one of {', '.join(EVENTS[:-1])}.", element("event"))
     reason, died = call.inputs.one("reason") or "", call.inputs.one("died") or ""
     if len(reason) > LONGEST_REASON:
-        raise InvalidParameter(f"A reason has at most {LONGEST_REASON} characters.", _at("reason"))
+        raise InvalidParameter(f"A reason has at most {LONGEST_REASON} characters.", element("reason"))
     if died and event != "die":
-        raise InvalidParameter("When somebody died is said with the event die.", _at("died"))
+        raise InvalidParameter("When somebody died is said with the event die.", element("died"))
     now = datetime.now(UTC)
     if died and _begins(died) > now:
-        raise InvalidParameter("Nobody is known to have died later than now.", _at("died"))
+        raise InvalidParameter("Nobody is known to have died later than now.", element("died"))
     performer = choosing.performer(context.repository.grant, patient) if role == "holder" else ""
     await moving.move(context.repository, patient, Asked(cast(Event, event), role, now, performer, reason, died))
     (space,) = await moving.found(context.repository.as_server(), [patient])
@@ -102,8 +102,4 @@ def _begins(said: str) -> datetime:
         first, _ = interval(said, PARIS)
         return datetime.fromtimestamp(first // 1_000_000, UTC)
     except (ValueError, OverflowError, OSError):
-        raise InvalidParameter("When somebody died is a date or dateTime.", _at("died")) from None
-
-
-def _at(name: str) -> str:
-    return f"Parameters.parameter.where(name='{name}')"
+        raise InvalidParameter("When somebody died is a date or dateTime.", element("died")) from None

@@ -15,7 +15,7 @@ from typing import Any
 from fhir_server.access.challenge import require_all
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation, answered
+from fhir_server.operations.invocation import Invocation, answered, element
 from fhir_server.space.delegations import changing, listing, matching, settling, telling
 from fhir_server.space.delegations.delegation import last_moment
 from fhir_server.space.delegations.listing import Row
@@ -59,7 +59,7 @@ async def match(here: Surroundings, call: Invocation, context: Context) -> Respo
     said = {name: (call.inputs.one(name) or "").strip() for name in ("ins", "given", "family", "birthDate")}
     for name, value in said.items():
         if not 0 < len(value) <= _LONGEST or (name == "birthDate" and not _DAY.fullmatch(value)):
-            raise InvalidParameter("Somebody is named by INS, given name, family name and day of birth.", _at(name))
+            raise InvalidParameter("Somebody is named by INS, given name, family name and day of birth.", element(name))
     identity = Identity(said["ins"], said["given"], said["family"], said["birthDate"])
     word, until = await matching.match(here, call.id or "", identity, datetime.now(UTC))
     rows = [
@@ -83,7 +83,7 @@ async def invite(here: Surroundings, call: Invocation, context: Context) -> Resp
     now, patient, said = _now(), call.id or "", call.inputs.one("end")
     end = last_moment(said) if said else None
     if said and end is None:
-        raise InvalidParameter("The end is a date.", _at("end"))
+        raise InvalidParameter("The end is a date.", element("end"))
     caregiver = await matching.named(here, patient, call.inputs.one("transaction") or "")
     if caregiver is None:
         raise refused("PROFILE_NOT_FOUND")
@@ -104,7 +104,7 @@ async def answer(here: Surroundings, call: Invocation, context: Context) -> Resp
     said, person, now = call.inputs.one("accept"), call.id or "", _now()
     if said not in ("true", "false"):
         # A refusal is not taken back.
-        raise InvalidParameter("Whether it is accepted is true or false.", _at("accept"))
+        raise InvalidParameter("Whether it is accepted is true or false.", element("accept"))
     accepted = said == "true"
     if accepted:
         _require_caregivers(here)
@@ -177,7 +177,3 @@ def _row(one: Row) -> dict[str, Any]:
             ),
         ],
     }
-
-
-def _at(name: str) -> str:
-    return f"Parameters.parameter.where(name='{name}')"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from fhir_server.fhir.outcome import Invalid, Issue
+from fhir_server.operations.invocation import element
 
 Code = Literal[
     "PROFILE_NOT_FOUND",
@@ -39,5 +40,4 @@ REFUSALS: Mapping[Code, tuple[str, str]] = {
 def refused(code: Code) -> Invalid:
     """The refusal (422): its code stands in `issue.details`."""
     words, part = REFUSALS[code]
-    where = f"Parameters.parameter.where(name='{part}')"
-    return Invalid(issues=[Issue("error", "business-rule", words, where, key=code)])
+    return Invalid(issues=[Issue("error", "business-rule", words, element(part), key=code)])

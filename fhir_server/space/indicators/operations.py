@@ -14,7 +14,7 @@ from fhir_server.access.grant import Grant
 from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
-from fhir_server.operations.invocation import Invocation
+from fhir_server.operations.invocation import Invocation, element
 from fhir_server.space.indicators.definitions import BY_CODE, Indicator
 from fhir_server.space.indicators.hiding import TOTAL
 from fhir_server.space.indicators.pages.words import called
@@ -50,22 +50,22 @@ async def evaluate(around: Surroundings, call: Invocation, context: Context) -> 
     said = call.inputs.one("reportType") or "summary"
     # R4 calls it population here, and summary in the report itself.
     if said not in ("summary", "population"):
-        raise InvalidParameter("Reports are of everybody: reportType is population.", _at("reportType"))
+        raise InvalidParameter("Reports are of everybody: reportType is population.", element("reportType"))
     for name in ("subject", "practitioner", "lastReceivedOn"):
         if call.inputs.one(name) is not None:
-            raise InvalidParameter(f"Reports are of everybody: {name} is not supported.", _at(name))
+            raise InvalidParameter(f"Reports are of everybody: {name} is not supported.", element(name))
     now = datetime.now(UTC)
     made = await table(around.records, found, now)
     for name, day in (("periodStart", made.first), ("periodEnd", made.last)):
         if call.inputs.one(name) != day.isoformat():
-            raise InvalidParameter(f"Counts are kept of a period whose {name} is {day.isoformat()}.", _at(name))
+            raise InvalidParameter(f"Counts are kept of a period whose {name} is {day.isoformat()}.", element(name))
     return Response(200, serialize(report(made, now)))
 
 
 def _asked(call: Invocation, grant: Grant) -> Indicator:
     said = call.id or (call.inputs.one("measure") or "").removeprefix(MEASURE).removeprefix("Measure/")
     if not said:
-        raise InvalidParameter("Which measure is asked for is said by measure.", _at("measure"))
+        raise InvalidParameter("Which measure is asked for is said by measure.", element("measure"))
     found = BY_CODE.get(said)
     if found is None or not (found.public or _operates(grant)):
         raise NotFound("There is no such Measure.")
@@ -120,7 +120,3 @@ def _value(dim: str, key: str) -> dict[str, Any]:
 def _population(count: int | None) -> dict[str, Any]:
     code = {"coding": [{"system": _POPULATION, "code": "initial-population"}]}
     return {"code": code, **({"_count": {"extension": [_MASKED]}} if count is None else {"count": count})}
-
-
-def _at(name: str) -> str:
-    return f"Parameters.parameter.where(name='{name}')"
