@@ -22,9 +22,11 @@ class MemoryRecords:
 
     async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
         await self._distance.there()
-        done = self._applied(changes)
-        if done and appended:
+        done = self._hold(changes)
+        if done:
+            # Before the records: what is refused leaves them as they are.
             self._store.written(appended)
+            self._change(changes)
         await self._distance.back()
         return done
 
@@ -77,13 +79,16 @@ class MemoryRecords:
         await self._distance.back()
         return found if count is None else found[:count]
 
-    def _applied(self, changes: Sequence[Keep | Drop]) -> bool:
+    def _hold(self, changes: Sequence[Keep | Drop]) -> bool:
         there: dict[tuple[str, str], bytes | None] = {}
         for change in changes:
             place = (change.kind, change.key)
             if isinstance(change, Keep) and not change.fits(there.get(place, self._get(*place))):
                 return False
             there[place] = change.value if isinstance(change, Keep) else None
+        return True
+
+    def _change(self, changes: Sequence[Keep | Drop]) -> None:
         for change in changes:
             place = (change.kind, change.key)
             self._note(*place, gone=isinstance(change, Drop))
@@ -94,7 +99,6 @@ class MemoryRecords:
                 self._records[place] = (change.value, ends)
             else:
                 self._records.pop(place, None)
-        return True
 
     def _note(self, kind: str, key: str, gone: bool = False) -> None:
         before = self._get(kind, key)
