@@ -59,9 +59,10 @@ def _wrong(tree: Mapping[str, Any]) -> Iterator[Issue]:
     for url in _ONCE:
         if len(values(tree, url)) != 1:
             yield _issue(f"It says its {url.rpartition('/')[2]} once.", "extension", "required")
-    for url in (SUBJECT, DECLARANT, SUBSCRIBER):
-        if not isinstance(said(tree, url) or {}, dict):
-            yield _issue(f"Its {url.rpartition('/')[2]} is a reference.", "extension", "structure")
+    for one in dicts(tree.get("extension")):
+        # Other types have a `reference` too, as Expression does.
+        if one.get("url") in (SUBJECT, DECLARANT, SUBSCRIBER) and not isinstance(one.get("valueReference"), dict):
+            yield _issue(f"Its {one['url'].rpartition('/')[2]} is a reference.", "extension", "structure")
     if said(tree, EVENT_TYPE) is not None and not event_types(tree):
         yield _issue("The type of event is coded.", "extension", "required")
 

@@ -120,3 +120,35 @@ async def test_what_the_guide_demands_is_demanded_with_its_profiles_off(
     answer = await ask(lax, "team", "POST", tree["resourceType"], tree)
     named = {place for issue in answer.json["issue"] for place in issue.get("expression", ())}
     assert answer.status == 422 and element in named, answer.json
+
+
+#: Values of extensions that are of a type which has what a Reference, a code or an instant has.
+OTHERWISE: tuple[dict[str, Any], ...] = (
+    {"valueExpression": {"language": "text/fhirpath", "expression": "x", "reference": "Patient/a"}},
+    {"valueExpression": {"language": "text/fhirpath", "expression": "x", "reference": "#pat"}},
+    {"valueIdentifier": {"system": "urn:a", "value": "b"}},
+    {"valueString": "2026-01-01"},
+    {"valueDate": "2026"},
+    {"valueCodeableConcept": {"coding": [{"code": "SOR"}]}},
+)
+
+
+@pytest.mark.parametrize("name", TREES)
+async def test_an_extension_with_a_value_of_another_type_is_taken_or_refused(lax: House, name: str) -> None:
+    wrong = []
+    for tree in (TREES[name], LITERAL[name]):
+        for path in places(tree):
+            if path[-1] != "url" or "extension" not in path:
+                continue
+            for value in OTHERWISE:
+                otherwise = with_junk(tree, path[:-1], {"url": _at(tree, path), **value})
+                answer = await ask(lax, "team", "POST", tree["resourceType"], otherwise)
+                if answer.status not in (201, 400, 403, 422):
+                    wrong.append((path, value, answer.status))
+    assert wrong == []
+
+
+def _at(tree: Any, path: tuple[Any, ...]) -> Any:
+    for name in path:
+        tree = tree[name]
+    return tree
