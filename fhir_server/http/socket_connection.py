@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -45,6 +46,22 @@ class SocketConnection(WebSocketsSansIOProtocol):
         """Give its place among the connections of this address to others."""
         self._door.leave(self, self._address)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; who sends before they are answered is no client of RFC 6455 (§4.1), and is ended."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self.end()
+            return
+        super().data_received(data)
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message over. Text that is no UTF-8 ends it (§8.1): anybody may send it, so no log tells of it."""
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_text(self.frames):
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
 
     def handle_cont(self, event: Frame) -> None:
         """A fragment of a message."""
@@ -97,3 +114,11 @@ class SocketConnection(WebSocketsSansIOProtocol):
         late = not self.handshake_complete and now - self._since > limits.head_seconds
         if late or self._outlet.is_stuck(now, limits.write_seconds):
             self.end()
+
+
+def _is_text(frames: Sequence[bytes]) -> bool:
+    try:
+        b"".join(frames).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -19,6 +22,8 @@ from tests.server.listening import listening
 from tests.subscriptions.test_topics import to_topic
 from tests.subscriptions.world import Tree, a_subscription
 
+KEY = base64.b64encode(bytes(16)).decode()
+HANDSHAKE = f"Host: server.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: {KEY}\r\n"
 #: As `cli.serve.configured` has it; pings are not waited for.
 SERVED: dict[str, Any] = {
     "ws": SocketConnection,
@@ -81,3 +86,16 @@ async def binding_token(space: Space, token: str, path: str) -> Any:
     answer = await space.fhir("POST", f"{path}/$get-ws-binding-token", token)
     assert answer.status_code == 200, answer.text
     return {row["name"]: next(v for k, v in row.items() if k != "name") for row in answer.json()["parameter"]}
+
+
+@contextmanager
+def heard_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What is logged inside is in `caplog`, of loggers that tell no others too."""
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(caplog.handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(caplog.handler)

@@ -6,7 +6,6 @@ RFC 6455 §4.2, §5, §7.4.1, §10; RFC 6750; R4 subscription.html, "Safety and 
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -24,7 +23,17 @@ from fhir_server.store.protocol import Keep
 from fhir_server.subscriptions.sockets import conversation, places
 from tests.server.closed import BASE, Space
 from tests.server.listening import answered
-from tests.subscriptions.sockets import binding_token, by_socket, closed, heard, on_wire, opened, topic_by_socket
+from tests.subscriptions.sockets import (
+    HANDSHAKE,
+    binding_token,
+    by_socket,
+    closed,
+    heard,
+    heard_errors,
+    on_wire,
+    opened,
+    topic_by_socket,
+)
 from tests.subscriptions.world import an_observation, attended, subscribed, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -94,15 +103,10 @@ async def test_who_is_refused_makes_no_errors_in_the_log(
     space: Space, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Strangers are refused all day: what is logged as an error is the server's own."""
-    for logger in ("uvicorn", "uvicorn.error"):
-        logging.getLogger(logger).addHandler(caplog.handler)
-    try:
+    with heard_errors(caplog):
         assert await refused(port, "nonsense") == (401, "login")
         assert await refused(port, Origin="https://evil.example") == (403, "forbidden")
         await asyncio.sleep(0.05)
-    finally:
-        for logger in ("uvicorn", "uvicorn.error"):
-            logging.getLogger(logger).removeHandler(caplog.handler)
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
@@ -276,45 +280,6 @@ async def _none(hub: Any) -> bool:
 
 async def _has(hub: Any, count: int) -> bool:
     return bool(hub.places.count == count and (count or (not hub.places._each and not hub._listening)))
-
-
-KEY = base64.b64encode(bytes(16)).decode()
-HANDSHAKE = f"Host: server.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: {KEY}\r\n"
-#: Raw heads → status: what is no handshake of a websocket here.
-HEADS: dict[str, tuple[str, int]] = {
-    "no handshake": ("GET /websocket HTTP/1.1\r\nHost: server.test\r\nConnection: close\r\n\r\n", 426),
-    "another version": (f"GET /websocket HTTP/1.1\r\n{HANDSHAKE}Sec-WebSocket-Version: 8\r\n\r\n", 426),
-    "no key": (
-        "GET /websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n",
-        400,
-    ),
-    "two hosts": (f"GET /websocket HTTP/1.1\r\nHost: b\r\n{HANDSHAKE}Sec-WebSocket-Version: 13\r\n\r\n", 400),
-    "a post": (
-        f"POST /websocket HTTP/1.1\r\n{HANDSHAKE}Content-Length: 0\r\nSec-WebSocket-Version: 13\r\n"
-        "Connection: close\r\n\r\n",
-        426,
-    ),
-    "what follows at once": (f"GET /websocket HTTP/1.1\r\n{HANDSHAKE}Sec-WebSocket-Version: 13\r\n\r\n\x81", 400),
-}
-
-
-@pytest.mark.parametrize("what", HEADS)
-async def test_what_is_no_handshake(port: int, what: str) -> None:
-    head, status = HEADS[what]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(head.encode("latin-1"))
-    first = await asyncio.wait_for(reader.readline(), 10)
-    writer.close()
-    assert int(first.split()[1]) == status
-
-
-async def test_elsewhere_a_wish_for_one_is_not_heard(port: int) -> None:
-    head = f"GET /fhir/metadata HTTP/1.1\r\n{HANDSHAKE}Sec-WebSocket-Version: 13\r\n\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(head.encode())
-    assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"200"
-    writer.close()
 
 
 async def test_its_place_among_connections_is_counted_and_given_back(space: Space) -> None:
