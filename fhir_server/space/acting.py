@@ -39,7 +39,8 @@ def minute() -> int:
 async def ended(own: Repository, subject: str, patients: Collection[str], now: int) -> frozenset[str]:
     """The patients for whom the person acts no more: of age and not cared for, or minors whom others look after now.
 
-    For a minor of whom nothing is registered of the person their account says that they act.
+    For a minor of whom nothing is registered of the person their account says that they act; somebody who is a
+    RelatedPerson that was deleted acts for nobody.
 
     Args:
         own: the server's own sight of the store.
@@ -47,6 +48,8 @@ async def ended(own: Repository, subject: str, patients: Collection[str], now: i
         patients: ids of those the person acts for.
         now: µs since 1970.
     """
+    if await _is_deleted(own, subject):
+        return frozenset(patients)
     page = await own.find({"Patient": Id(tuple(sorted(patients)))}, count=_MOST)
     adults = {version.id for version in page.versions if is_of_age(parse(version.body), now)}
     registered = await _registered(own, subject, patients)
@@ -68,6 +71,13 @@ def is_of_age(tree: Mapping[str, Any], now: int) -> bool:
     leap = (day.month, day.day) == (2, 29)
     birthday = datetime(day.year + MAJORITY, 3 if leap else day.month, 1 if leap else day.day, tzinfo=PARIS)
     return int(birthday.timestamp()) * 1_000_000 <= now
+
+
+async def _is_deleted(own: Repository, subject: str) -> bool:
+    """Whether the person was a RelatedPerson, which is no more; for one that never was an account speaks."""
+    type, _, id = subject.partition("/")
+    version = await own.current(type, id) if type == "RelatedPerson" and id else None
+    return version is not None and version.deleted
 
 
 async def _registered(own: Repository, subject: str, patients: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:

@@ -287,6 +287,20 @@ async def test_an_archive_is_not_given_to_who_acts_no_more_whatever_their_accoun
         assert (operation, (await ask(space, "r", "m", operation)).status) == (operation, 404)
 
 
+async def test_an_archive_is_not_given_to_somebody_whose_relatedperson_was_deleted(space: Space) -> None:
+    await people(space)
+    await taken(space, "r", "m")
+    own = space.house.repository()
+    there = await own.current("RelatedPerson", "r")
+    assert there is not None
+    await own.transact([await own.delete(there)])
+    for operation in ("status", "archive", "record"):
+        assert (operation, (await ask(space, "r", "m", operation)).status) == (operation, 404)
+    parent = Caller(space.house, GRANTS["r"])
+    for url in ("Patient/m", "Patient/m/$summary", "Patient/m/$space"):
+        assert (url, (await parent("GET", url)).status) == (url, 404)
+
+
 @pytest.mark.parametrize(
     ("range", "status", "part"),
     [("bytes=0-99", 206, slice(0, 100)), ("bytes=100-", 206, slice(100, None)), ("bytes=-22", 206, slice(-22, None))],
