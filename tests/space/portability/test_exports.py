@@ -321,13 +321,13 @@ async def test_it_is_downloaded_in_parts(space: Space, range: str, status: int, 
 
 async def test_people_are_told_without_a_word_of_health(space: Space) -> None:
     await people(space)
-    await a_text(space, "d1")
+    await a_text(space, "a-document")
     await taken(space, "a", "a")
     told = await space.house.services.records.list("notice")
     due = b"".join(value for _, value in await space.house.services.records.list("notice-due"))
     # The holder, and not who cares for them, who may not ask for it either.
     assert [key.partition("\n")[0].partition(" ")[0] for key, value in told if b"export" in value] == ["Patient/a"]
-    assert b"export" in due and b"d1" not in due
+    assert b"export" in due and b"a-document" not in due
 
 
 async def test_memory_does_not_grow_with_the_record(space: Space) -> None:
