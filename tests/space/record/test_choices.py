@@ -115,7 +115,8 @@ async def chosen(house: House, caller: Grant, patient: str) -> Any:
         (replace(DOCTOR, subject="PractitionerRole/d1"), "p", 200, 403),
         (replace(DOCTOR, subject="Practitioner/e"), "p", 403, 403),
         (CAREGIVER, "p", 403, 403),
-        (OF_GROWN, "grown", 403, 403),
+        # Whom nobody represents any more: as where there is no such patient.
+        (OF_GROWN, "grown", 404, 404),
         (STAFF, "p", 404, 404),
         (PUBLISHED, "p", 404, 404),
         (ANOTHER, "p", 404, 404),
