@@ -37,6 +37,12 @@ def test_each_section_says_each_kind_of_change_once_and_in_order() -> None:
         assert kinds == [kind for kind in KINDS if kind in kinds]
 
 
+def test_what_changed_of_a_kind_is_one_list_that_says_nothing_twice() -> None:
+    assert re.findall(r"^(?:- |  ).*\n\n- .*", CHANGELOG, re.MULTILINE) == []
+    begins = [line[:60] for line in CHANGELOG.splitlines() if line.startswith("- ")]
+    assert sorted(begins) == sorted(set(begins))
+
+
 def test_the_server_says_its_version_as_the_package_does() -> None:
     statement = completed("https://fhir.example/fhir", Registry(), True, ())
     assert statement["software"] == {"name": "fhir-server", "version": VERSION}
