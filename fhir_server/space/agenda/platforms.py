@@ -7,15 +7,20 @@ its criteria speak of, as the guide's page has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse, serialize
+from fhir_server.search.kinds.ranges import Bounds, Rows, compare, prefixed
+from fhir_server.search.kinds.values import split, unescape
 from fhir_server.settings import Settings
 from fhir_server.space.agenda.model import times
-from fhir_server.space.agenda.prefixes import KINDS, prefixed
-from fhir_server.space.paris import PARIS
+from fhir_server.space.agenda.prefixes import KINDS
+from fhir_server.space.agenda.prefixes import prefixed as national
+from fhir_server.store.filters import Filter, Index, Span, either
+from fhir_server.store.matching import matches
 
 Pairs = Sequence[tuple[str, str]]
 #: How the guide says whose schedules are looked for, of SOS Médecins; and what it says of their slots.
@@ -45,7 +50,7 @@ def answered(settings: Settings, client: str, pairs: Pairs, bundle: bytes) -> by
         return bundle
     tree = parse(bundle)
     if by_slots:
-        tree = _of_slots(tree, pairs)
+        tree = _of_slots(tree, pairs, ZoneInfo(settings.default_timezone))
     if is_platform(settings, client):
         for one in tree.get("entry", ()):
             for resource in (one["resource"], *one["resource"].get("contained", ())):
@@ -74,48 +79,54 @@ def _prefix(resource: dict[str, Any], preferred: str) -> None:
 def _written(type: str, resource: Mapping[str, Any], preferred: str) -> list[dict[str, Any]]:
     """National identifiers, as the guide writes them: those of the preferred prefix first."""
     kinds, (system, code) = "Practitioner" if type == "Practitioner" else "Organization", _TYPES[type]
-    values = prefixed(kinds, resource.get("identifier", ()))
+    values = national(kinds, resource.get("identifier", ()))
     ordered = sorted(values, key=lambda value: not value.startswith(preferred))
     kind = {"coding": [{"system": system, "code": code}]}
     return [{"type": kind, "system": KINDS[kinds], "value": value} for value in ordered]
 
 
-def _of_slots(bundle: dict[str, Any], pairs: Pairs) -> dict[str, Any]:
+def _of_slots(bundle: dict[str, Any], pairs: Pairs, zone: ZoneInfo) -> dict[str, Any]:
     """A searchset of Schedules as one of their Slots: these match, all else comes with them."""
-    said = [(name.removeprefix(OF_SLOTS), value) for name, value in pairs if name.startswith(OF_SLOTS)]
+    # The search left out what says nothing (R4 search.html#errors), and refused what is no date.
+    said = [(name.removeprefix(OF_SLOTS), _parts(value)) for name, value in pairs if name.startswith(OF_SLOTS)]
+    statuses = [{part.rpartition("|")[2] for part in some} for name, some in said if name == "status" and some]
+    starts = [either([_start(part, zone) for part in some]) for name, some in said if name == "start" and some]
     slots, rest = [], []
     for one in bundle.get("entry", ()):
         if one["resource"].get("resourceType") == "Slot":
-            if _meets(one["resource"], said):
+            if _meets(one["resource"], statuses, starts):
                 slots.append({**one, "search": {"mode": "match"}})
         elif one.get("search", {}).get("mode") == "match":
             rest.append({**one, "search": {"mode": "include"}})
         else:
             rest.append(one)
     entries = [*slots, *rest]
-    counted = {} if _goes_on(bundle) else {"total": len(slots)}
+    # Of a page of several, and of a count alone, nobody knows how many slots there are.
+    told = not _goes_on(bundle) and (bool(entries) or not bundle.get("total"))
+    counted = {"total": len(slots)} if told else {}
     kept = {name: one for name, one in bundle.items() if name not in ("total", "entry")}
     return {**kept, **counted, **({"entry": entries} if entries else {})}
 
 
 def _goes_on(bundle: Mapping[str, Any]) -> bool:
-    """Whether this is a page of several, so that nobody knows how many slots there are in all."""
+    """Whether this is a page of several."""
     return any(one.get("relation") in ("next", "previous") for one in bundle.get("link", ()))
 
 
-def _meets(slot: Mapping[str, Any], said: Pairs) -> bool:
+def _parts(value: str) -> list[str]:
+    """The alternatives of a criterion."""
+    return [part for part in (unescape(one).strip() for one in split(value, ",")) if part]
+
+
+def _start(part: str, zone: ZoneInfo) -> Filter:
+    """What a bound means of when a slot starts, as for the search that found it: R4 search.html#prefix."""
+    prefix, said = prefixed(part)
+    # As there too: a browser that leaves the + of +02:00 as it is sends a space.
+    low, high = interval(said.replace(" ", "+"), zone)
+    return compare(prefix, Rows("start"), Bounds(low, high, low - 1, high + 1))
+
+
+def _meets(slot: Mapping[str, Any], statuses: Sequence[Collection[str]], starts: Sequence[Filter]) -> bool:
     start = times(slot).start
-    statuses = [value.split(",") for name, value in said if name == "status"]
-    bounds = [value.strip() for name, value in said if name == "start"]
-    return all(slot.get("status") in some for some in statuses) and (
-        not bounds or (start is not None and all(_is_within(start, bound) for bound in bounds))
-    )
-
-
-def _is_within(start: int, bound: str) -> bool:
-    """R4 search.html#prefix, of an instant; a bound without a prefix, or with one that is not of order, is a day's."""
-    prefix, said = (bound[:2], bound[2:]) if bound[:2].isalpha() else ("eq", bound)
-    low, high = interval(said, PARIS)
-    ways = {"ge": start >= low, "gt": start > high, "sa": start > high}
-    ways |= {"le": start <= high, "lt": start < low, "eb": start < low}
-    return ways.get(prefix, low <= start <= high)
+    index = Index() if start is None else Index(spans=(Span("start", start, start),))
+    return all(slot.get("status") in some for some in statuses) and all(matches(one, index) for one in starts)

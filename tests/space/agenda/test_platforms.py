@@ -167,6 +167,35 @@ async def test_the_search_for_sos_medecins_matches_what_the_setting_says(tmp_pat
         assert [one["search"]["mode"] for one in plain["entry"]].count("match") == 1
 
 
+#: What is asked besides, or in place of something else → how many slots of the association match: of one from 9 o'clock
+#: and, where it says so, "later" from 16 o'clock.
+_FIRST = SOS + "00000000000001"
+_WHOLE_DAY = _FIRST.replace("T14:00", "T18:00")
+_START = "&_has:Slot:schedule:start="
+WRITTEN = {
+    "alternatives": (_WHOLE_DAY + f"{_START}lt2027-03-01T12:00:00%2B01:00,ge2028", 1),
+    "alternatives that all hold": (_WHOLE_DAY + f"{_START}ge2027,ge2028", 2),
+    "an alternative of nothing": (_FIRST + f"{_START}ge2027,", 1),
+    "a criterion of nothing": (_FIRST + _START, 1),
+    "a plus that is none": (_FIRST.replace("%2B", "+"), 1),
+    "not that day": (_WHOLE_DAY + f"{_START}ne2027-03-01", 0),
+    "not that year": (_WHOLE_DAY + f"{_START}ne2026", 2),
+    "that day": (_WHOLE_DAY + f"{_START}2027-03-01", 2),
+    "about that day": (_WHOLE_DAY + f"{_START}ap2027-03-01", 2),
+    "that day, said": (_WHOLE_DAY + f"{_START}eq2027-03-01", 2),
+    "the system of the status": (_FIRST.replace("=free", "=http://hl7.org/fhir/slotstatus%7Cfree"), 1),
+    "either status": (_FIRST.replace("=free", "=free,busy"), 2),
+    "a count alone": (_FIRST + "&_summary=count", None),
+}
+
+
+async def test_slots_are_judged_as_the_search_for_their_schedules_was(tmp_path: Path) -> None:
+    async with wire(tmp_path, [*RESOURCES, *OTHERS], sas_sos="slots") as client:
+        for name, (query, total) in WRITTEN.items():
+            answer = await client.get(query)
+            assert (answer.status_code, answer.json().get("total")) == (200, total), (name, answer.text)
+
+
 async def test_of_an_association_the_siret_is_answered_and_of_others_the_finess(tmp_path: Path) -> None:
     """Identifier is 1..1 in the guide's profiles of organisations, and each asks for another kind."""
     both = [{"system": FINESS, "value": "750000001"}, {"system": SIRENE, "value": "00000000000001"}]
