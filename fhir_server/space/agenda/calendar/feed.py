@@ -46,7 +46,7 @@ class Calendars:
     def __init__(self, around: Surroundings) -> None:
         """Nothing is remembered yet."""
         self.around = around
-        self._written: OrderedDict[tuple[str, int, Shown], Entry] = OrderedDict()
+        self._written: OrderedDict[tuple[str, int, str, Shown], Entry] = OrderedDict()
         self._remembered = Remembered(around.whom("Appointment", {CHOSEN: about}))
 
     async def feed(self, seen: Repository, patient: str, shown: Shown, now: datetime) -> Feed:
@@ -89,7 +89,7 @@ class Calendars:
         """All of it, of what was written before where that is enough."""
         versions = await _versions(seen, place.where, "head")
         told = await self._told(versions, place)
-        if any((v.id, v.version, how) not in self._written for v, how in zip(versions, told, strict=True)):
+        if any(key not in self._written for key in _keys(versions, told, place.host)):
             versions = await _versions(seen, place.where, "body")
             told = await self._told(versions, place)
         return _feed(await self._entries(versions, told, place.host), place.host)
@@ -103,8 +103,10 @@ class Calendars:
 
     async def _entries(self, versions: Sequence[Version], told: Sequence[Shown], host: str) -> list[Entry]:
         """The event of each version, same order; those are written that were not written before."""
-        keys = [(one.id, one.version, how) for one, how in zip(versions, told, strict=True)]
-        lacking = [n for n, key in enumerate(keys) if key not in self._written]
+        keys = _keys(versions, told, host)
+        # Held from here on: while others are written, any of them may be forgotten.
+        found = [self._written.get(key) for key in keys]
+        lacking = [n for n, one in enumerate(found) if one is None]
         some = [(versions[n], told[n]) for n in lacking]
         asked = [(one.body, one.at, one.version, f"{one.id}@{host}", how) for one, how in some]
         known = await names(self.around.repository(), [body for body, *_, how in asked if how.content])
@@ -113,8 +115,8 @@ class Calendars:
             Entry(one.id, one.version, one.at, _said(one, how), text, owners(one.type, one.id, one.own))
             for (one, how), text in zip(some, lines, strict=True)
         ]
-        further = dict(zip(lacking, made, strict=True))
-        entries = [further[n] if n in further else self._written[key] for n, key in enumerate(keys)]
+        further = iter(made)
+        entries = [one or next(further) for one in found]
         self._written.update(zip([keys[n] for n in lacking], made, strict=True))
         while len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
@@ -158,6 +160,11 @@ def _feed(entries: Sequence[Entry], host: str) -> Feed:
     touched.objects = {f"Appointment/{one.id}/_history/{one.version}": one.about for one in entries}
     touched.patients = dict.fromkeys(name for one in entries for name in one.about)
     return Feed(tuple(entries), _tag([one.said for one in entries], host), touched)
+
+
+def _keys(versions: Sequence[Version], told: Sequence[Shown], host: str) -> list[tuple[str, int, str, Shown]]:
+    """All that the lines of each event hang on."""
+    return [(one.id, one.version, host, how) for one, how in zip(versions, told, strict=True)]
 
 
 def _said(version: Version, told: Shown) -> str:

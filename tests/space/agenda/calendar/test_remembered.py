@@ -19,6 +19,7 @@ from fhir_server.settings import Settings
 from fhir_server.space.agenda.calendar import feed, remembered
 from fhir_server.space.agenda.calendar.addresses import Shown
 from fhir_server.space.agenda.calendar.feed import Calendars
+from fhir_server.space.agenda.calendar.names import names
 from fhir_server.space.agenda.calendar.remembered import Entry, Feed, Place, Remembered
 from fhir_server.store.filters import EVERYTHING, LinkedFrom
 from tests.server.people import a_person
@@ -223,6 +224,34 @@ async def test_the_most_that_a_calendar_has_are_the_latest_written(
     after, made = await calendar(house), await calendar(house, fresh=True)
     assert (after.tag, len(after.entries)) == (made.tag, len(before.entries))
     assert new in {one.id for one in after.entries}
+
+
+async def test_what_is_forgotten_while_a_calendar_is_put_together_is_in_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others' events take the place of those that are remembered longest, also between two steps of one calendar."""
+    here = Calendars(house.services)
+    before = await here.feed(await house.services.seen_by(TRACED, BASE), "a", SHOWN, NOW)
+    new = await booked(house, 7)
+
+    async def slowly(*asked: Any) -> dict[str, str]:
+        here._written.clear()
+        return await names(*asked)
+
+    monkeypatch.setattr(feed, "names", slowly)
+    # Of the events all but the new one are known, and of the calendar nothing.
+    monkeypatch.setattr(here, "_remembered", Calendars(house.services)._remembered)
+    found = await here.feed(await house.services.seen_by(TRACED, BASE), "a", SHOWN, NOW)
+    assert {one.id for one in found.entries} == {new, *(one.id for one in before.entries)}
+
+
+async def test_events_are_named_by_the_host_that_was_asked(house: House) -> None:
+    await booked(house, 8)
+    here: Calendars = house.services.service("agenda/calendar")
+    for host in ("one.example", "other.example"):
+        seen = await house.services.seen_by(TRACED, f"https://{host}/fhir")
+        lines = (await here.feed(seen, "a", SHOWN, NOW)).body.replace(b"\r\n ", b"").split(b"\r\n")
+        assert {one.rpartition(b"@")[2].decode() for one in lines if one.startswith(b"UID")} == {host}
 
 
 class _Quiet:
