@@ -13,11 +13,9 @@ from datetime import timedelta
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
-from fhir_server.search.parameters.codes import spelling
 from fhir_server.smart.people.attempts import admitted, give_back, network
-from fhir_server.smart.people.matching import INS
 from fhir_server.smart.secret import digest
-from fhir_server.store.filters import Token, either
+from fhir_server.space.national_identity import with_ins
 from fhir_server.store.protocol import Keep, Records
 
 #: Kind of the records: key = patient, value = digest of the code that was sent last.
@@ -64,8 +62,7 @@ async def holder(records: Records, own: Repository, claimed: Claimed) -> str | N
     tried = digest(f"space:{ins}\n{network(claimed.source)}")
     if not ins or not await admitted(records, "failures", tried, _ATTEMPTS, _FORGOTTEN):
         return None
-    where = either([Token("identifier", spelling(ins, system), system) for system in INS])
-    page = await own.find({"Patient": where}, count=2)
+    page = await own.find({"Patient": with_ins(ins)}, count=2)
     found = page.versions[0] if len(page.versions) == 1 else None
     kept = await records.get(CODE, found.id if found is not None else "")
     given = digest("".join(one for one in claimed.code.upper() if one.isalnum()))

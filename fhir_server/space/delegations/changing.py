@@ -29,6 +29,7 @@ from fhir_server.space.delegations.delegation import (
 )
 from fhir_server.space.delegations.refusals import refused
 from fhir_server.space.delegations.standing import Standing, standing
+from fhir_server.space.national_identity import ins_of
 from fhir_server.store.protocol import Put, Stale, Version
 
 _T = TypeVar("_T")
@@ -182,7 +183,7 @@ async def _begun(own: Repository, one: Delegation, there: Standing) -> Put:
         "resourceType": "RelatedPerson",
         "id": delegation_id(one.patient, one.caregiver),
         "meta": {"profile": [_RELATED]},
-        "identifier": list(people.ins_of(there.caregiver)),
+        "identifier": list(ins_of(there.caregiver)),
         "active": True,
         "patient": {"reference": f"Patient/{one.patient}"},
         "relationship": [{"coding": [{"system": ROLE_CLASS, "code": CAREGIVER, "display": "Aidant"}]}],

@@ -14,8 +14,9 @@ from fhir_server.access.repository import Repository
 from fhir_server.access.trees import tree_of
 from fhir_server.fhir.json import parse
 from fhir_server.search.parameters.codes import spelling
-from fhir_server.smart.people.matching import INS, normalized
+from fhir_server.smart.people.matching import normalized
 from fhir_server.space.acting import is_acting, is_of_age
+from fhir_server.space.national_identity import ins_of, with_ins
 from fhir_server.store.filters import NOTHING, Filter, Not, Refers, Token, both, either
 
 #: More people than this with one INS, or who act for one person: they are not looked at.
@@ -34,8 +35,7 @@ class Identity:
 
 async def matched(own: Repository, said: Identity, now: datetime) -> str | None:
     """Id of the one Patient who is that; None for nobody, somebody not of age, and one whose space is not in use."""
-    where = either([Token("identifier", spelling(said.ins, system), system) for system in INS])
-    page = await own.find({"Patient": where}, count=MOST)
+    page = await own.find({"Patient": with_ins(said.ins)}, count=MOST)
     found = [tree for version in page.versions if _is(tree := parse(version.body), said)]
     able = [one for one in found if one.get("active") is not False and of_age(one, now)]
     return str(able[0]["id"]) if len(found) == len(able) == 1 else None
@@ -49,15 +49,6 @@ def _is(tree: Mapping[str, Any], said: Identity) -> bool:
         and normalized(str(next(iter(one.get("given", ())), ""))) == normalized(said.given)
         for one in tree.get("name", ())
     )
-
-
-def ins_of(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The identifiers of a person that are an INS in force."""
-    return [
-        one
-        for one in tree.get("identifier", ())
-        if one.get("system") in INS and one.get("value") and one.get("use") != "old"
-    ]
 
 
 def of_age(tree: Mapping[str, Any], now: datetime) -> bool:

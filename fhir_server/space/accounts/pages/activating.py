@@ -20,7 +20,6 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.visit import Form, Visit, first
 from fhir_server.smart.people.accounts import Account
 from fhir_server.smart.people.credentials import LONGEST, SHORTEST
-from fhir_server.smart.people.matching import INS
 from fhir_server.smart.secret import digest, made
 from fhir_server.space.accounts import codes, moving
 from fhir_server.space.accounts.codes import Claimed
@@ -30,6 +29,7 @@ from fhir_server.space.accounts.pages.deciding import moved
 from fhir_server.space.accounts.states import Event
 from fhir_server.space.accounts.terms import TERMS
 from fhir_server.space.names import name_of
+from fhir_server.space.national_identity import ins_of
 from fhir_server.space.notices.reach import reach
 from fhir_server.space.paris import PARIS
 from fhir_server.space.pdfa import page
@@ -220,7 +220,7 @@ async def _name(around: Surroundings, patient: str) -> str:
 
 
 def _paper(tree: dict[str, Any], life: Life) -> bytes:
-    ins = [str(one.get("value", "")) for one in tree.get("identifier", ()) if one.get("system") in INS]
+    ins = [str(one["value"]) for one in ins_of(tree)]
     at = life.at.astimezone(PARIS)
     lines = [
         f"Titulaire : {name_of(tree, given=1)}",
