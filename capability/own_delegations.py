@@ -25,6 +25,17 @@ DELEGATION: dict[str, Any] = {
 _WHICH: dict[str, Any] = {"name": "delegation", "use": "in", "min": 1, "max": "1", "type": "id"}
 
 
+_KIND: dict[str, Any] = {"name": "kind", "use": "in", "min": 0, "max": "1", "type": "code"}
+_REASON: dict[str, Any] = {"name": "reason", "use": "in", "min": 0, "max": "1", "type": "string"}
+#: Who somebody is.
+_IDENTITY: tuple[dict[str, Any], ...] = (
+    {"name": "ins", "use": "in", "min": 1, "max": "1", "type": "string"},
+    {"name": "given", "use": "in", "min": 1, "max": "1", "type": "string"},
+    {"name": "family", "use": "in", "min": 1, "max": "1", "type": "string"},
+    {"name": "birthDate", "use": "in", "min": 1, "max": "1", "type": "date"},
+)
+
+
 def _operation(code: str, name: str, *parameters: dict[str, Any], affects: bool = True) -> dict[str, Any]:
     return {
         "id": f"Patient-{code}",
@@ -42,10 +53,8 @@ DELEGATIONS: tuple[dict[str, Any], ...] = (
     _operation(
         "delegation-match",
         "DelegationMatch",
-        {"name": "ins", "use": "in", "min": 1, "max": "1", "type": "string"},
-        {"name": "given", "use": "in", "min": 1, "max": "1", "type": "string"},
-        {"name": "family", "use": "in", "min": 1, "max": "1", "type": "string"},
-        {"name": "birthDate", "use": "in", "min": 1, "max": "1", "type": "date"},
+        *_IDENTITY,
+        _KIND,
         {"name": "transaction", "use": "out", "min": 1, "max": "1", "type": "string"},
         {"name": "expires", "use": "out", "min": 1, "max": "1", "type": "dateTime"},
     ),
@@ -54,6 +63,8 @@ DELEGATIONS: tuple[dict[str, Any], ...] = (
         "DelegationInvite",
         {"name": "transaction", "use": "in", "min": 1, "max": "1", "type": "string"},
         {"name": "end", "use": "in", "min": 0, "max": "1", "type": "date"},
+        _KIND,
+        {"name": "declaration", "use": "in", "min": 0, "max": "1", "type": "boolean"},
         DELEGATION,
     ),
     _operation(
@@ -63,5 +74,6 @@ DELEGATIONS: tuple[dict[str, Any], ...] = (
         {"name": "accept", "use": "in", "min": 1, "max": "1", "type": "boolean"},
         DELEGATION,
     ),
-    _operation("delegation-end", "DelegationEnd", _WHICH, DELEGATION),
+    _operation("delegation-end", "DelegationEnd", _WHICH, _REASON, DELEGATION),
+    _operation("delegation-attach", "DelegationAttach", *_IDENTITY, DELEGATION),
 )

@@ -23,3 +23,7 @@ VISIBILITY = nos("TRE_A07-StatutVisibiliteDocument")
 
 #: Of `ROLE_CLASS`: a RelatedPerson who cares for somebody, and does not represent them.
 CAREGIVER = "CAREGIVER"
+#: Of `ROLE_CLASS`: who represents a minor.
+GUARDIAN = "GUARD"
+#: Of `ROLE_CLASS` and `ROLE_CODE`: guardians, mothers and fathers: a minor's representatives (Code civil, art. 372).
+PARENTS = frozenset((GUARDIAN, "PRN", "MTH", "FTH", "NPRN", "NMTH", "NFTH", "ADOPTP", "ADOPTM", "ADOPTF"))

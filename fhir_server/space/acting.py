@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fhir_server.access.trees import referred
 from fhir_server.fhir.dates import ends, interval
 from fhir_server.fhir.json import parse
-from fhir_server.fhir.nos import CAREGIVER
+from fhir_server.fhir.nos import CAREGIVER, PARENTS
 from fhir_server.space.paris import PARIS
 from fhir_server.store.filters import Filter, Id, Refers, either
 
@@ -59,18 +59,24 @@ async def ended(own: Repository, subject: str, patients: Collection[str], now: i
 
 
 def is_of_age(tree: Mapping[str, Any], now: int) -> bool:
-    """From the midnight, in Paris, with which the birthday begins; of a year or month alone, its last day's."""
+    """Whether a Patient is of age at an instant (µs since 1970); of whom no day of birth is known, not."""
+    since = of_age_from(tree)
+    return since is not None and int(since.timestamp()) * 1_000_000 <= now
+
+
+def of_age_from(tree: Mapping[str, Any]) -> datetime | None:
+    """When a Patient comes of age: the midnight, in Paris, with which the birthday begins; None where none is known.
+
+    Of a year or month of birth alone it is its last day's.
+    """
     born = tree.get("birthDate")
-    if not isinstance(born, str):
-        return False
-    last = ends(born, PARIS)
+    last = ends(born, PARIS) if isinstance(born, str) else None
     if last is None or last.year > _LAST_YEAR:
-        return False
+        return None
     day = last.date()
     # Born on 29 February: of age on 1 March.
     leap = (day.month, day.day) == (2, 29)
-    birthday = datetime(day.year + MAJORITY, 3 if leap else day.month, 1 if leap else day.day, tzinfo=PARIS)
-    return int(birthday.timestamp()) * 1_000_000 <= now
+    return datetime(day.year + MAJORITY, 3 if leap else day.month, 1 if leap else day.day, tzinfo=PARIS)
 
 
 async def _is_deleted(own: Repository, subject: str) -> bool:
@@ -106,11 +112,17 @@ async def only_cares(own: Repository, subject: str, patient: str) -> bool:
 
 def cares(tree: Mapping[str, Any]) -> bool:
     """Whether a RelatedPerson cares for somebody, and does not represent them."""
-    return any(
-        coding.get("code") == CAREGIVER
-        for concept in tree.get("relationship", ())
-        for coding in concept.get("coding", ())
-    )
+    return CAREGIVER in _roles(tree)
+
+
+def represents(tree: Mapping[str, Any]) -> bool:
+    """Whether a RelatedPerson has parental authority over somebody: a guardian, or a parent and no caregiver."""
+    roles = _roles(tree)
+    return CAREGIVER not in roles and not PARENTS.isdisjoint(roles)
+
+
+def _roles(tree: Mapping[str, Any]) -> set[Any]:
+    return {coding.get("code") for one in tree.get("relationship", ()) for coding in one.get("coding", ())}
 
 
 def is_acting(tree: Mapping[str, Any], now: int) -> bool:

@@ -34,9 +34,9 @@ _NAMES = uuid.UUID("0f7d0c8a-4c4b-4f0e-8a35-5d0b9c1f7e42")
 async def attest(around: Surroundings, one: Delegation) -> None:
     """File it in both records; in one that takes nothing, since its space is closed, it is not."""
     own = around.repository()
-    who = [await people.person(own, f"Patient/{id}") for id in (one.patient, one.caregiver)]
+    who = [await people.person(own, f"Patient/{id}") for id in (one.patient, one.delegate)]
     body = page("Attestation d’aidant", _lines(one, *who))
-    for holder in (one.patient, one.caregiver):
+    for holder in (one.patient, one.delegate):
         draft = _draft(one, holder, body)
         context = {"facilityType": _PATIENT, "practiceSetting": _PATIENT}
         tree = to_resource(draft, holder, {"reference": f"Patient/{holder}"}, context=context)
@@ -60,10 +60,10 @@ def _draft(one: Delegation, holder: str, body: bytes) -> Draft:
     return Draft(number, TITLE, "", _TYPE, start.astimezone(PARIS).date(), "application/pdf", body, False)
 
 
-def _lines(one: Delegation, patient: dict[str, Any], caregiver: dict[str, Any]) -> list[str]:
+def _lines(one: Delegation, patient: dict[str, Any], delegate: dict[str, Any]) -> list[str]:
     return [
         f"Titulaire de l’espace : {name_of(patient, given=1)}, né(e) le {patient.get('birthDate', '')}",
-        f"Aidant : {name_of(caregiver, given=1)}, né(e) le {caregiver.get('birthDate', '')}",
+        f"Aidant : {name_of(delegate, given=1)}, né(e) le {delegate.get('birthDate', '')}",
         "",
         f"Invitation faite le {_day(one.created)}, acceptée le {_day(one.start)}.",
         f"Fin prévue : {_day(one.end)}." if one.end else "Sans date de fin : chacun peut y mettre fin à tout moment.",

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.jobs.clock import Job
-from fhir_server.space.delegations import changing, settling
+from fhir_server.space.delegations import ending, settling
 from fhir_server.space.delegations.delegation import DELEGATION, from_consent
+from fhir_server.space.delegations.ending import Asker
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Range, Token, both
 
@@ -45,7 +46,7 @@ class Ending:
                 continue
             try:
                 async with settling.settled(self._around, one.id, one.patient, now):
-                    await changing.end(own, one.id, one.patient, one.by, now)
+                    await ending.end(own, one.id, Asker(one.delegate, one.by), now)
             except FhirError:
                 # Somebody was faster.
                 continue

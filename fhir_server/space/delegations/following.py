@@ -14,14 +14,14 @@ from fhir_server.space.service import Surroundings
 _ATTEMPTS = 20
 
 
-async def follow(around: Surroundings, patient: str, caregiver: str, now: datetime) -> None:
-    """Have the accounts of a caregiver, and of who acts for a patient (ids; "" for nobody), hold what is so.
+async def follow(around: Surroundings, patient: str, delegate: str, now: datetime) -> None:
+    """Have the accounts of a delegate, and of who acts for a patient (ids; "" for nobody), hold what is so.
 
     Done again it does no harm, and several at once come to the same: each looks again after it wrote.
     """
     accounts = Accounts(around.records)
     found = await accounts.acting_for(patient) if patient else []
-    own = await accounts.of_subject(f"Patient/{caregiver}") if caregiver else None
+    own = await accounts.of_subject(f"Patient/{delegate}") if delegate else None
     for id in dict.fromkeys(one.login for one in [*found, *([own] if own is not None else [])]):
         await _one(around.repository(), accounts, id, now)
 

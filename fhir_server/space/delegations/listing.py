@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.dates import begins
 from fhir_server.fhir.json import parse
-from fhir_server.space.acting import cares
+from fhir_server.space.acting import cares, of_age_from
 from fhir_server.space.delegations import people
-from fhir_server.space.delegations.delegation import DELEGATION, Shown, from_consent, last_moment
+from fhir_server.space.delegations.bonds import BONDS, Named
+from fhir_server.space.delegations.delegation import DELEGATION, Delegation, Shown, from_consent, last_moment
 from fhir_server.space.delegations.standing import Tree
 from fhir_server.space.names import name_of
 from fhir_server.space.paris import PARIS
-from fhir_server.store.filters import Filter, Refers, both, either
+from fhir_server.store.filters import Filter, Id, Refers, both, either
 
-#: As the national product has them.
-Kind = Literal["CAREGIVING", "LEGAL_REPRESENTATION"]
 #: Of who asks: they act for the other, or the other acts for them.
 Direction = Literal["INCOMING", "OUTGOING"]
 
@@ -36,7 +36,7 @@ class Row:
     """
 
     id: str
-    kind: Kind
+    kind: Named
     direction: Direction
     status: Shown
     name: str
@@ -52,32 +52,20 @@ async def of(own: Repository, patient: str, now: datetime) -> list[Row]:
     where = both(DELEGATION, either([Refers("patient", who), Refers("actor", who)]))
     page = await own.find({"Consent": where}, count=people.MOST)
     known = [one for version in page.versions if (one := from_consent(parse(version.body))) is not None]
-    found = []
-    for one in sorted(known, key=lambda each: each.created, reverse=True):
-        outgoing = one.patient == patient
-        other = await people.person(own, f"Patient/{one.caregiver if outgoing else one.patient}")
-        found.append(
-            Row(
-                one.id,
-                "CAREGIVING",
-                "OUTGOING" if outgoing else "INCOMING",
-                one.shown(now),
-                name_of(other, given=1),
-                one.created,
-                one.expires,
-                one.start,
-                one.end,
-            )
-        )
-    ids = {one.id for one in found}
-    sides: tuple[tuple[Direction, Filter], ...] = (
-        ("OUTGOING", people.acting_for(patient)),
-        ("INCOMING", people.same_person(await people.person(own, who))),
-    )
-    for direction, acting in sides:
-        others = [one for one in await _acting(own, acting, now) if one["id"] not in ids]
-        found += [await _registered(own, one, direction) for one in others]
-    return found
+    known.sort(key=lambda each: each.created, reverse=True)
+    ids = {one.id for one in known}
+    mine = await people.person(own, who)
+    outgoing = [one for one in await _acting(own, people.acting_for(patient), now) if one["id"] not in ids]
+    incoming = [one for one in await _acting(own, people.same_person(mine), now) if one["id"] not in ids]
+    named = {id for one in known for id in (one.patient, one.delegate)} | {patient, *map(_ward, incoming)}
+    there = await _patients(own, named)
+    rows = [_agreed(one, there, one.patient == patient, now) for one in known]
+    rows += [
+        _registered(one, there, "OUTGOING") for one in outgoing if people.binds(one, there.get(_ward(one), {}), now)
+    ]
+    return rows + [
+        _registered(one, there, "INCOMING") for one in incoming if people.binds(one, there.get(_ward(one), {}), now)
+    ]
 
 
 async def _acting(own: Repository, where: Filter, now: datetime) -> list[Tree]:
@@ -85,10 +73,37 @@ async def _acting(own: Repository, where: Filter, now: datetime) -> list[Tree]:
     return [tree for version in page.versions if people.acts(tree := parse(version.body), now)]
 
 
-async def _registered(own: Repository, tree: Tree, direction: Direction) -> Row:
+async def _patients(own: Repository, ids: set[str]) -> dict[str, Tree]:
+    """Patients by id; who is not there is not in it."""
+    page = await own.find({"Patient": Id(tuple(sorted(ids)))}, count=len(ids))
+    return {version.id: parse(version.body) for version in page.versions}
+
+
+def _agreed(one: Delegation, there: Mapping[str, Tree], is_outgoing: bool, now: datetime) -> Row:
+    """Of what was asked for here."""
+    other = one.delegate if is_outgoing else one.patient
+    status, end = one.shown(now), one.end
+    majority = of_age_from(there.get(one.patient, {})) if one.kind == "representation" else None
+    if majority is not None and status in ("PENDING", "ACCEPTED"):
+        end = majority.astimezone(UTC)
+        # By the clock: nobody has to write that it is over.
+        status = ("ENDED" if status == "ACCEPTED" else "EXPIRED") if end <= now else status
+    return Row(
+        one.id,
+        BONDS[one.kind].named,
+        "OUTGOING" if is_outgoing else "INCOMING",
+        status,
+        name_of(there.get(other, {}), given=1),
+        one.created,
+        one.expires,
+        one.start,
+        end,
+    )
+
+
+def _registered(tree: Tree, there: Mapping[str, Tree], direction: Direction) -> Row:
     """Of what others registered."""
-    ward = str(tree.get("patient", {}).get("reference", ""))
-    other = tree if direction == "OUTGOING" else await people.person(own, ward) if ward.count("/") == 1 else {}
+    other = tree if direction == "OUTGOING" else there.get(_ward(tree), {})
     period = tree.get("period", {})
     start, end = period.get("start"), period.get("end")
     return Row(
@@ -100,3 +115,7 @@ async def _registered(own: Repository, tree: Tree, direction: Direction) -> Row:
         start=begins(start, PARIS) if isinstance(start, str) else None,
         end=last_moment(end) if isinstance(end, str) else None,
     )
+
+
+def _ward(tree: Tree) -> str:
+    return str(tree.get("patient", {}).get("reference", "")).removeprefix("Patient/")

@@ -1,8 +1,9 @@
 """Delegations over REST: seen, and changed by either of the two. https://hl7.org/fhir/R4/operations.html
 
 https://fhir-server.example/OperationDefinition/Patient-delegations, Patient-delegation-match,
-Patient-delegation-invite, Patient-delegation-answer, Patient-delegation-end: each of the Patient who asks, on whichever
-side they are. A caregiver does none of it for whom they care.
+Patient-delegation-invite, Patient-delegation-answer, Patient-delegation-end, Patient-delegation-attach: each of the
+Patient who asks, on whichever side they are, or of the minor whom they represent. A caregiver does none of it for whom
+they care. Representatives are attached, and withdrawn, by the operator.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_server.access.challenge import require_all
+from fhir_server.access.trees import tree_of
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotSupported
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation, answered, element
-from fhir_server.space.delegations import changing, listing, matching, settling, telling
-from fhir_server.space.delegations.delegation import last_moment
+from fhir_server.space.delegations import changing, ending, listing, matching, people, settling, telling
+from fhir_server.space.delegations.bonds import BONDS, NAMED, Bond
+from fhir_server.space.delegations.delegation import delegation_id, from_consent, last_moment
+from fhir_server.space.delegations.ending import Asker
 from fhir_server.space.delegations.listing import Row
 from fhir_server.space.delegations.people import Identity
 from fhir_server.space.delegations.refusals import refused
@@ -25,8 +29,8 @@ from fhir_server.space.record import choosing
 from fhir_server.space.service import Surroundings
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-#: Characters of what an identity is said with.
-_LONGEST = 200
+#: Characters of what an identity is said with, and of a reason.
+_LONGEST, _LONGEST_REASON = 200, 500
 
 
 def opened(around: Surroundings) -> Surroundings:
@@ -55,13 +59,8 @@ async def match(here: Surroundings, call: Invocation, context: Context) -> Respo
         TooManyRequests: too many were named in a while (429).
     """
     await _by(call, context, "u", {"holder"})
-    _require_caregivers(here)
-    said = {name: (call.inputs.one(name) or "").strip() for name in ("ins", "given", "family", "birthDate")}
-    for name, value in said.items():
-        if not 0 < len(value) <= _LONGEST or (name == "birthDate" and not _DAY.fullmatch(value)):
-            raise InvalidParameter("Somebody is named by INS, given name, family name and day of birth.", element(name))
-    identity = Identity(said["ins"], said["given"], said["family"], said["birthDate"])
-    word, until = await matching.match(here, call.id or "", identity, datetime.now(UTC))
+    _require_kind(here, _bond(call))
+    word, until = await matching.match(here, call.id or "", _identity(call), datetime.now(UTC))
     rows = [
         {"name": "transaction", "valueString": word},
         {"name": "expires", "valueDateTime": until.isoformat(timespec="seconds")},
@@ -74,22 +73,50 @@ async def invite(here: Surroundings, call: Invocation, context: Context) -> Resp
 
     Raises:
         Forbidden, NotFound, NotSupported: as `match`.
-        InvalidParameter: the end is not a date (400).
+        InvalidParameter: the end is not a date, or the kind is none (400).
         Invalid: it cannot be; the code stands in the details (422).
         Conflict: others kept changing the same (409).
     """
     by = await _by(call, context, "u", {"holder"})
-    _require_caregivers(here)
+    bond = _bond(call)
+    _require_kind(here, bond)
     now, patient, said = _now(), call.id or "", call.inputs.one("end")
     end = last_moment(said) if said else None
     if said and end is None:
         raise InvalidParameter("The end is a date.", element("end"))
-    caregiver = await matching.named(here, patient, call.inputs.one("transaction") or "")
-    if caregiver is None:
+    if bond.invites == "representative":
+        if by == f"Patient/{patient}":
+            raise refused("NOT_A_REPRESENTATIVE")
+        if call.inputs.one("declaration") != "true":
+            raise refused("DECLARATION_NEEDED")
+    delegate = await matching.named(here, patient, call.inputs.one("transaction") or "")
+    if delegate is None:
         raise refused("PROFILE_NOT_FOUND")
-    one = await changing.invite(context.repository, patient, caregiver, by, end, now)
-    await telling.tell(here, one.id, patient, now)
-    return await _of(context, patient, one.id)
+    id = delegation_id(patient, delegate, bond.kind)
+    async with settling.settled(here, id, patient, now):
+        await changing.invite(context.repository, patient, delegate, by, end, now, bond.kind)
+    await telling.tell(here, id, by, now)
+    return await _of(context, patient, id)
+
+
+async def attach(here: Surroundings, call: Invocation, context: Context) -> Response:
+    """200 with Parameters, as `read`: the legal representative of a minor, whom the operator names.
+
+    Raises:
+        Forbidden, NotFound: as `match`; the caller is not the operator (403).
+        InvalidParameter: what names them is not of its kind (400).
+        Invalid, Conflict: as `invite`.
+    """
+    by = await _by(call, context, "u", {"administrator"})
+    now, patient = _now(), call.id or ""
+    delegate = await people.matched(context.repository.as_server(), _identity(call), now)
+    if delegate is None or delegate == patient:
+        raise refused("PROFILE_NOT_FOUND")
+    id = delegation_id(patient, delegate, "representation")
+    async with settling.settled(here, id, patient, now):
+        await changing.attach(context.repository, patient, delegate, by, now)
+    await telling.tell(here, id, "", now)
+    return await _of(context, patient, id)
 
 
 async def answer(here: Surroundings, call: Invocation, context: Context) -> Response:
@@ -105,13 +132,13 @@ async def answer(here: Surroundings, call: Invocation, context: Context) -> Resp
     if said not in ("true", "false"):
         # A refusal is not taken back.
         raise InvalidParameter("Whether it is accepted is true or false.", element("accept"))
-    accepted = said == "true"
-    if accepted:
-        _require_caregivers(here)
     id = call.inputs.one("delegation") or ""
+    asked = from_consent(tree_of(await context.repository.as_server().current("Consent", id)))
+    if said == "true":
+        _require_kind(here, BONDS[asked.kind if asked is not None else "caregiving"])
     async with settling.settled(here, id, person, now):
-        one = await changing.answer(context.repository, id, person, accepted, by, now)
-    await telling.tell(here, id, person, now)
+        one = await changing.answer(context.repository, id, person, said == "true", by, now)
+    await telling.tell(here, id, by, now)
     return await _of(context, person, one.id)
 
 
@@ -120,15 +147,36 @@ async def end(here: Surroundings, call: Invocation, context: Context) -> Respons
 
     Raises:
         Forbidden, NotFound: as `match`, of the caller's delegation (404).
-        Invalid: it has ended (422).
+        Invalid: it has ended, or not by the caller, or a reason is missing (422).
+        InvalidParameter: the reason is too long (400).
         Conflict: as `invite`.
     """
     by = await _by(call, context, "u", {"holder", "administrator"})
     person, id, now = call.id or "", call.inputs.one("delegation") or "", _now()
+    reason = (call.inputs.one("reason") or "").strip()
+    if len(reason) > _LONGEST_REASON:
+        raise InvalidParameter(f"A reason has at most {_LONGEST_REASON} characters.", element("reason"))
+    is_operator = not context.repository.grant.subject
     async with settling.settled(here, id, person, now):
-        await changing.end(context.repository, id, person, by, now)
-    await telling.tell(here, id, person, now)
+        await ending.end(context.repository, id, Asker(person, by, is_operator, reason), now)
+    await telling.tell(here, id, "" if is_operator else by, now)
     return await _of(context, person, id)
+
+
+def _bond(call: Invocation) -> Bond:
+    """What is asked for; of whom nothing is said, a caregiver."""
+    said = call.inputs.one("kind") or "CAREGIVING"
+    if said not in NAMED:
+        raise InvalidParameter(f"The kind is one of {', '.join(NAMED)}.", element("kind"))
+    return NAMED[said]
+
+
+def _identity(call: Invocation) -> Identity:
+    said = {name: (call.inputs.one(name) or "").strip() for name in ("ins", "given", "family", "birthDate")}
+    for name, value in said.items():
+        if not 0 < len(value) <= _LONGEST or (name == "birthDate" and not _DAY.fullmatch(value)):
+            raise InvalidParameter("Somebody is named by INS, given name, family name and day of birth.", element(name))
+    return Identity(said["ins"], said["given"], said["family"], said["birthDate"])
 
 
 def _now() -> datetime:
@@ -146,8 +194,8 @@ async def _by(call: Invocation, context: Context, verb: str, may: set[str]) -> s
     return choosing.performer(grant, call.id or "")
 
 
-def _require_caregivers(here: Surroundings) -> None:
-    if here.settings.caregivers == "off":
+def _require_kind(here: Surroundings, bond: Bond) -> None:
+    if bond.kind == "caregiving" and here.settings.caregivers == "off":
         raise NotSupported("This server lets nobody invite a caregiver.")
 
 

@@ -15,7 +15,7 @@ from fhir_server.access.trees import tree_of
 from fhir_server.fhir.json import parse
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.smart.people.matching import normalized
-from fhir_server.space.acting import is_acting, is_of_age
+from fhir_server.space.acting import cares, is_acting, is_of_age
 from fhir_server.space.national_identity import ins_of, with_ins
 from fhir_server.store.filters import NOTHING, Filter, Not, Refers, Token, both, either
 
@@ -37,7 +37,7 @@ async def matched(own: Repository, said: Identity, now: datetime) -> str | None:
     """Id of the one Patient who is that; None for nobody, somebody not of age, and one whose space is not in use."""
     page = await own.find({"Patient": with_ins(said.ins)}, count=MOST)
     found = [tree for version in page.versions if _is(tree := parse(version.body), said)]
-    able = [one for one in found if one.get("active") is not False and of_age(one, now)]
+    able = [one for one in found if is_able(one, now)]
     return str(able[0]["id"]) if len(found) == len(able) == 1 else None
 
 
@@ -54,6 +54,16 @@ def _is(tree: Mapping[str, Any], said: Identity) -> bool:
 def of_age(tree: Mapping[str, Any], now: datetime) -> bool:
     """Whether a Patient is of age; of somebody without a date of birth, not."""
     return is_of_age(tree, int(now.timestamp() * 1_000_000))
+
+
+def is_dead(tree: Mapping[str, Any]) -> bool:
+    """Whether a Patient died, or is no more here."""
+    return not tree or "deceasedDateTime" in tree or tree.get("deceasedBoolean") is True
+
+
+def is_able(tree: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a Patient may act for somebody: they live, are of age, and their space is in use."""
+    return not is_dead(tree) and tree.get("active") is not False and of_age(tree, now)
 
 
 async def person(own: Repository, reference: str) -> dict[str, Any]:
@@ -85,3 +95,8 @@ def shares(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def acts(tree: Mapping[str, Any], now: datetime) -> bool:
     """Whether a RelatedPerson acts at a moment."""
     return is_acting(tree, int(now.timestamp() * 1_000_000))
+
+
+def binds(tree: Mapping[str, Any], patient: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a RelatedPerson of a Patient means something still: who represented a minor does so until majority."""
+    return cares(tree) or not of_age(patient, now)

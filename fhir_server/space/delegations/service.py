@@ -17,6 +17,7 @@ DELEGATIONS = Service(
         "Patient-delegation-invite": f"{_HERE}.operations:invite",
         "Patient-delegation-answer": f"{_HERE}.operations:answer",
         "Patient-delegation-end": f"{_HERE}.operations:end",
+        "Patient-delegation-attach": f"{_HERE}.operations:attach",
     },
     jobs=f"{_HERE}.clock:jobs",
     pages=f"{_HERE}.pages.rows:pages",

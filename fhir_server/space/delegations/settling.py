@@ -42,8 +42,8 @@ async def settle(around: Surroundings, id: str, now: datetime) -> None:
     one = from_consent(tree_of(await own.current("Consent", id)))
     related = tree_of(await own.current("RelatedPerson", id))
     ward = str(related.get("patient", {}).get("reference", "")).removeprefix("Patient/")
-    await follow(around, one.patient if one is not None else ward, one.caregiver if one is not None else "", now)
-    if one is not None and one.status == "active":
+    await follow(around, one.patient if one is not None else ward, one.delegate if one is not None else "", now)
+    if one is not None and one.status == "active" and one.kind == "caregiving":
         await attest(around, one)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from fhir_server.access.repository import Repository
 from fhir_server.access.trees import tree_of
 from fhir_server.fhir.json import parse
-from fhir_server.space.acting import cares
 from fhir_server.space.delegations import people
+from fhir_server.space.delegations.bonds import BONDS, Bond, Kind
 from fhir_server.space.delegations.delegation import DELEGATION, LIVE, Delegation, delegation_id, from_consent
 from fhir_server.store.filters import Filter, Not, Refers, Token, both
 from fhir_server.store.protocol import Guard, Version
@@ -28,20 +28,22 @@ class Standing:
     """Two people.
 
     Attributes:
-        patient, caregiver: their Patients.
+        patient, delegate: their Patients.
+        bond: by what the one acts for the other, or shall.
         consent, related: versions of the Consent and of the RelatedPerson of the two; None where there never were.
-        asked: invitations of the patient that somebody may still answer.
-        of_patient, of_caregiver: who acts for the patient now; as whom the caregiver acts now: RelatedPersons.
+        asked: invitations of the patient, of that kind, that somebody may still answer.
+        of_patient, of_delegate: who acts for the patient now; as whom the delegate acts now: RelatedPersons.
         guards: that nothing of this has changed.
     """
 
     patient: Tree
-    caregiver: Tree
+    delegate: Tree
+    bond: Bond
     consent: Version | None
     related: Version | None
     asked: Sequence[Delegation]
     of_patient: Sequence[Tree]
-    of_caregiver: Sequence[Tree]
+    of_delegate: Sequence[Tree]
     guards: Sequence[Guard]
 
     @property
@@ -51,41 +53,47 @@ class Standing:
 
     @property
     def between(self) -> list[Tree]:
-        """As whom the caregiver acts for the patient now."""
-        return [one for one in self.of_patient if people.shares(one, self.caregiver)]
+        """As whom the delegate acts for the patient now."""
+        return [one for one in self.of_patient if people.shares(one, self.delegate)]
 
     @property
-    def caregivers(self) -> int:
-        """How many care for the patient."""
-        return sum(map(cares, self.of_patient))
+    def is_full(self) -> bool:
+        """Whether as many act for the patient as may."""
+        return self.bond.count(self.of_patient) >= self.bond.most[0]
+
+    def is_asked_full_with(self, more: int) -> bool:
+        """Whether as many act for the patient, with so many more or who may yet accept it, as may act."""
+        return self.bond.count(self.of_patient) + len(self.asked) + more >= self.bond.most[0]
 
     @property
-    def cared_for(self) -> int:
-        """How many the caregiver cares for."""
-        return sum(map(cares, self.of_caregiver))
+    def is_busy(self) -> bool:
+        """Whether the delegate acts for as many as they may."""
+        most = self.bond.most_of_one
+        return most is not None and self.bond.count(self.of_delegate) >= most[0]
 
 
-async def standing(own: Repository, patient: str, caregiver: str, now: datetime) -> Standing:
-    """What there is between two Patients (ids); `own` is the server's own sight."""
-    id = delegation_id(patient, caregiver)
+async def standing(own: Repository, patient: str, delegate: str, kind: Kind, now: datetime) -> Standing:
+    """What there is of a kind between two Patients (ids); `own` is the server's own sight."""
+    id = delegation_id(patient, delegate, kind)
     # Read before those that are counted: a change between the two is one that the guards or the version meet.
     consent, related = await own.current("Consent", id), await own.current("RelatedPerson", id)
-    one, other = await people.person(own, f"Patient/{patient}"), await people.person(own, f"Patient/{caregiver}")
+    one, other = await people.person(own, f"Patient/{patient}"), await people.person(own, f"Patient/{delegate}")
     live = both(DELEGATION, LIVE, Refers("patient", f"Patient/{patient}"))
     mine = both(people.same_person(other), Not(Token("active", "false")))
     asked, guard_asked = await _read(own, "Consent", live)
     of_patient, guard_patient = await _read(own, "RelatedPerson", people.acting_for(patient))
-    of_caregiver, guard_caregiver = await _read(own, "RelatedPerson", mine)
+    of_delegate, guard_delegate = await _read(own, "RelatedPerson", mine)
     known = [found for tree in asked if (found := from_consent(tree)) is not None]
     return Standing(
         one,
         other,
+        BONDS[kind],
         consent,
         related,
-        [each for each in known if each.shown(now) == "PENDING"],
-        [each for each in of_patient if people.acts(each, now)],
-        [each for each in of_caregiver if people.acts(each, now)],
-        (guard_asked, guard_patient, guard_caregiver),
+        [each for each in known if each.kind == kind and each.shown(now) == "PENDING"],
+        [each for each in of_patient if people.acts(each, now) and people.binds(each, one, now)],
+        [each for each in of_delegate if people.acts(each, now)],
+        (guard_asked, guard_patient, guard_delegate),
     )
 
 

@@ -13,13 +13,20 @@ from fhir_server.space.notices.telling import Notices
 from fhir_server.space.service import Surroundings
 
 
-async def tell(around: Surroundings, id: str, person: str, now: datetime) -> None:
-    """Tell who is not the person (id of their Patient) of what has become of a delegation (id)."""
+async def tell(around: Surroundings, id: str, by: str, now: datetime) -> None:
+    """Tell whom a change of a delegation (id) concerns, but for who did it ("Patient/1"; "" for the operator)."""
     version = await around.repository().current("Consent", id)
     one = from_consent(tree_of(version))
     if one is None or version is None:
         return
-    other = one.caregiver if person == one.patient else one.patient
     notices: Notices = around.service("notices")
     key = f"delegation {id} {version.version}"
-    await notices.tell(other, "access", key, occasion="delegation", private=True, at=now)
+    if by != f"Patient/{one.delegate}":
+        await notices.tell(one.delegate, "access", key, occasion="delegation", private=True, at=now)
+    if one.kind == "representation":
+        # Whoever else represents the minor is told; the minor has no account.
+        others = (by, f"Patient/{one.delegate}")
+        key = f"representation {id} {version.version}"
+        await notices.tell(one.patient, "access", key, occasion="representation", at=now, but=others)
+    elif by != f"Patient/{one.patient}":
+        await notices.tell(one.patient, "access", f"{key} patient", occasion="delegation", private=True, at=now)

@@ -8,50 +8,22 @@ either, which tells of an illness as often as not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
 
-#: NOTIF_MESSAGE, NOTIF_DOCUMENT, NOTIF_APPOINTMENT, NOTIF_SYNCHRONIZED_SERVICE, NOTIF_DEPISTAGE, and who had access.
-Kind = Literal["message", "document", "appointment", "service", "screening", "access"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-Language = Literal["fr", "en"]
-#: Subject and sentence of a message.
-Words = tuple[str, str]
+from fhir_server.space.notices.occasion import KINDS, Kind, Language, Occasion, Words, both
+from fhir_server.space.notices.occasions_of_relatives import RELATIVES
 
-
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """One thing that people are told of.
-
-    Attributes:
-        kind: by which it is turned on and off.
-        path: the page where it is seen; "" where there is nothing to see yet.
-        own: language → what the person is told of their own space.
-        ward: the same of somebody they act for; None where these are not told.
-        at_once: told at any hour, on its own, and whatever was chosen: the law has it told.
-    """
-
-    kind: Kind
-    path: str
-    own: Mapping[Language, Words]
-    ward: Mapping[Language, Words] | None = None
-    at_once: bool = False
-
-
-def _both(french: Words, english: Words) -> Mapping[Language, Words]:
-    return {"fr": french, "en": english}
-
+__all__ = ["KINDS", "OCCASIONS", "Kind", "Language", "Occasion", "Words"]
 
 #: Name → what it is. A kind is an occasion of its own name too: what is told where nothing closer is named.
 OCCASIONS: Mapping[str, Occasion] = {
     "message": Occasion(
         "message",
         "/mes-messages",
-        _both(
+        both(
             ("Vous avez un nouveau message", "Un nouveau message vous attend dans votre espace santé."),
             ("You have a new message", "A new message is waiting in your health space."),
         ),
-        _both(
+        both(
             ("Un proche a un nouveau message", "Un nouveau message attend dans l’espace santé d’un proche."),
             ("A new message for a relative", "A new message is waiting in the health space of somebody you act for."),
         ),
@@ -60,7 +32,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "reply": Occasion(
         "message",
         "/messages",
-        _both(
+        both(
             ("Un patient vous a écrit", "Un message d’un patient vous attend dans votre messagerie."),
             ("A patient has written to you", "A message of a patient is waiting among your messages."),
         ),
@@ -68,11 +40,11 @@ OCCASIONS: Mapping[str, Occasion] = {
     "document": Occasion(
         "document",
         "/mon-dossier",
-        _both(
+        both(
             ("Vous avez un nouveau document", "Un document a été ajouté dans votre espace santé."),
             ("You have a new document", "A document was added to your health space."),
         ),
-        _both(
+        both(
             ("Un proche a un nouveau document", "Un document a été ajouté dans l’espace santé d’un proche."),
             ("A new document for a relative", "A document was added to the health space of somebody you act for."),
         ),
@@ -80,7 +52,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "visible": Occasion(
         "document",
         "/mon-dossier",
-        _both(
+        both(
             (
                 "Un document est disponible dans votre espace santé",
                 "Un document est maintenant dans votre dossier médical. Vos professionnels de santé peuvent vous "
@@ -91,7 +63,7 @@ OCCASIONS: Mapping[str, Occasion] = {
                 "A document is now in your health record. Your health professionals can explain it to you.",
             ),
         ),
-        _both(
+        both(
             (
                 "Un document est disponible dans l’espace santé d’un proche",
                 "Un document est maintenant dans le dossier médical d’un proche. Ses professionnels de santé peuvent "
@@ -107,7 +79,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "consult": Occasion(
         "document",
         "",
-        _both(
+        both(
             (
                 "Pensez à consulter votre professionnel de santé",
                 "Un professionnel de santé qui vous a suivi récemment a une information à vous donner. Prenez "
@@ -119,7 +91,7 @@ OCCASIONS: Mapping[str, Occasion] = {
                 "appointment with them, or with your attending doctor.",
             ),
         ),
-        _both(
+        both(
             (
                 "Pensez à consulter le professionnel de santé d’un proche",
                 "Un professionnel de santé qui a suivi récemment un proche a une information à lui donner. Prenez "
@@ -135,11 +107,11 @@ OCCASIONS: Mapping[str, Occasion] = {
     "appointment": Occasion(
         "appointment",
         "/mon-agenda",
-        _both(
+        both(
             ("Un rendez-vous a changé", "Un rendez-vous a été ajouté ou modifié dans votre espace santé."),
             ("An appointment has changed", "An appointment was added or changed in your health space."),
         ),
-        _both(
+        both(
             ("Le rendez-vous d’un proche a changé", "Un rendez-vous d’un proche a été ajouté ou modifié."),
             ("A relative’s appointment has changed", "An appointment of somebody you act for was added or changed."),
         ),
@@ -147,11 +119,11 @@ OCCASIONS: Mapping[str, Occasion] = {
     "reminder": Occasion(
         "appointment",
         "/mon-agenda",
-        _both(
+        both(
             ("Rappel de votre agenda", "Un rappel de votre agenda vous attend dans votre espace santé."),
             ("A reminder of your agenda", "A reminder of your agenda is waiting in your health space."),
         ),
-        _both(
+        both(
             ("Rappel de l’agenda d’un proche", "Un rappel attend dans l’agenda d’un proche."),
             ("A reminder of a relative’s agenda", "A reminder is waiting in the agenda of somebody you act for."),
         ),
@@ -160,7 +132,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "export": Occasion(
         "service",
         "/mes-donnees",
-        _both(
+        both(
             (
                 "Vos données peuvent être téléchargées",
                 "Le fichier que vous avez demandé est prêt. Il est disponible pendant sept jours :",
@@ -170,7 +142,7 @@ OCCASIONS: Mapping[str, Occasion] = {
                 "The file that you asked for is ready. It is there for seven days:",
             ),
         ),
-        _both(
+        both(
             (
                 "Les données d’un proche peuvent être téléchargées",
                 "Le fichier demandé pour un proche est prêt. Il est disponible pendant sept jours :",
@@ -185,7 +157,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "service": Occasion(
         "service",
         "/mes-applications",
-        _both(
+        both(
             (
                 "Services synchronisés avec votre espace santé",
                 "Des services peuvent échanger des données avec votre espace santé, comme vous l’avez accepté. Leur "
@@ -197,7 +169,7 @@ OCCASIONS: Mapping[str, Occasion] = {
                 "what you accepted:",
             ),
         ),
-        _both(
+        both(
             (
                 "Services synchronisés avec l’espace santé d’un proche",
                 "Des services peuvent échanger des données avec l’espace santé d’un proche, comme cela a été accepté. "
@@ -213,7 +185,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "reconsent": Occasion(
         "service",
         "/mes-applications",
-        _both(
+        both(
             (
                 "Votre accord est de nouveau demandé",
                 "Un service a changé ce qu’il fait de vos données. Sans nouvel accord de votre part, il n’échangera "
@@ -225,7 +197,7 @@ OCCASIONS: Mapping[str, Occasion] = {
                 "exchange the data concerned. Which one, and until when to decide:",
             ),
         ),
-        _both(
+        both(
             (
                 "Un accord est de nouveau demandé pour un proche",
                 "Un service a changé ce qu’il fait des données d’un proche. Sans nouvel accord, il n’échangera plus "
@@ -241,11 +213,11 @@ OCCASIONS: Mapping[str, Occasion] = {
     "screening": Occasion(
         "screening",
         "/mon-agenda",
-        _both(
+        both(
             ("Une information de prévention vous attend", "Une information de prévention est dans votre espace santé."),
             ("Prevention: something to read", "Information on prevention is in your health space."),
         ),
-        _both(
+        both(
             (
                 "Une information de prévention pour un proche",
                 "Une information de prévention est dans l’espace santé d’un proche.",
@@ -256,32 +228,17 @@ OCCASIONS: Mapping[str, Occasion] = {
             ),
         ),
     ),
-    #: An invitation to care for somebody, an answer, an end: of the person alone.
-    "delegation": Occasion(
-        "access",
-        "/mes-proches",
-        _both(
-            (
-                "Du nouveau entre vous et vos proches",
-                "Une invitation, une réponse ou une fin vous attend parmi vos proches, dans votre espace santé.",
-            ),
-            (
-                "Something new between you and your relatives",
-                "An invitation, an answer or an end is waiting among your relatives, in your health space.",
-            ),
-        ),
-    ),
     "access": Occasion(
         "access",
         "/mes-acces",
-        _both(
+        both(
             (
                 "Votre espace santé a été consulté",
                 "Un professionnel a ouvert votre espace santé pour la première fois.",
             ),
             ("Your health space was opened", "A professional opened your health space for the first time."),
         ),
-        _both(
+        both(
             (
                 "L’espace santé d’un proche a été consulté",
                 "Un professionnel a ouvert pour la première fois l’espace santé d’un proche.",
@@ -295,7 +252,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "agreement": Occasion(
         "access",
         "/mon-dossier",
-        _both(
+        both(
             (
                 "Un professionnel peut consulter votre dossier médical",
                 "Un professionnel a déclaré que vous acceptez qu’il consulte votre dossier médical. Qui, et comment "
@@ -307,7 +264,7 @@ OCCASIONS: Mapping[str, Occasion] = {
                 "take it back:",
             ),
         ),
-        _both(
+        both(
             (
                 "Un professionnel peut consulter le dossier médical d’un proche",
                 "Un professionnel a déclaré qu’il a l’accord nécessaire pour consulter le dossier médical d’un proche. "
@@ -323,7 +280,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "emergency": Occasion(
         "access",
         "/mes-acces",
-        _both(
+        both(
             (
                 "Votre espace santé a été ouvert en urgence",
                 "Un professionnel a ouvert votre espace santé en déclarant une urgence. Qui, quand et pourquoi :",
@@ -333,7 +290,7 @@ OCCASIONS: Mapping[str, Occasion] = {
                 "A professional opened your health space and said that it was an emergency. Who, when and why:",
             ),
         ),
-        _both(
+        both(
             (
                 "L’espace santé d’un proche a été ouvert en urgence",
                 "Un professionnel a ouvert l’espace santé d’un proche en déclarant une urgence. Qui, quand et "
@@ -351,7 +308,7 @@ OCCASIONS: Mapping[str, Occasion] = {
     "emergency-attending": Occasion(
         "access",
         "",
-        _both(
+        both(
             (
                 "Le dossier de l’un de vos patients a été ouvert en urgence",
                 "Un professionnel a ouvert en urgence le dossier de l’un des patients dont vous êtes le médecin "
@@ -365,4 +322,5 @@ OCCASIONS: Mapping[str, Occasion] = {
         ),
         at_once=True,
     ),
+    **RELATIVES,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -53,6 +53,7 @@ class Notices:
         occasion: str = "",
         private: bool = False,
         at: datetime | None = None,
+        but: Collection[str] = (),
     ) -> bool:
         """Have whom it concerns told of something in a patient's (id) space; durable when this returns.
 
@@ -63,6 +64,7 @@ class Notices:
             occasion: of `OCCASIONS`, where it is closer than the kind alone.
             private: kept from who acts for the patient: they are not told.
             at: the time it is; now where it is not said.
+            but: who is not told ("Patient/1"), since they did it.
 
         Returns:
             False when it was told before, or there is nobody to tell.
@@ -75,7 +77,7 @@ class Notices:
             raise ValueError(f"{name} is no occasion of the kind {kind}.")
         if await self.told(key):
             return False
-        told = await people.told_of(self._around, patient, private, now)
+        told = [one for one in await people.told_of(self._around, patient, private, now) if one.reference not in but]
         return await self._keep(told, name, patient, private, key, now)
 
     async def tell_professional(self, reference: str, occasion: str, key: str, at: datetime) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from fhir_server.space.delegations.delegation import delegation_id
 from tests.server.closed import Space, serving
 from tests.site.accessible import document
 from tests.site.records import send, signed_in
@@ -92,3 +94,30 @@ async def test_others_delegations_are_not_there(space: Space) -> None:
     assert "invitation en attente" in (await holder.http.get(PAGE)).text
     doctor = await signed_in(space, "docteur", "Practitioner/d1", roles=("PractitionerRole/r1",))
     assert (await doctor.http.get(PAGE)).status_code == 403
+
+
+async def test_a_parent_invites_the_other_who_accepts_and_does_not_end_the_first(space: Space) -> None:
+    year = datetime.now(UTC).year
+    await space.put(a_patient(9, birthDate=f"{year - 9}-01-01"))
+    first = await signed_in(space, "mother", "Patient/p0", wards=("p9",))
+    second = await signed_in(space, "father", "Patient/p1")
+    document(await first.http.get(PAGE))
+    refused = await send(first, PAGE, PAGE, **form(1, child="p9"))
+    assert refused.status_code == 422 and "sur l’honneur" in refused.text
+    done = await send(first, PAGE, PAGE, **form(1, child="p9", declaration="yes"))
+    assert "L’invitation est faite" in done.text and "représentant légal" in done.text
+    document(done)
+    assert "Inviter le second" not in done.text
+    accepted = await send(second, await where(second), PAGE, act="accept")
+    assert "Qui agit pour" in accepted.text
+    document(accepted)
+    # The other's representation is a judge's to end; a form that asks for it changes nothing.
+    (mine,) = set(re.findall(r"/mes-proches/[0-9a-f]{32}", (await second.http.get(PAGE)).text))
+    other = f"/mes-proches/{delegation_id('p9', 'p0', 'representation')}"
+    tried = await send(second, other, PAGE, act="end", child="p9")
+    assert tried.status_code == 422 and "Seul un jugement" in tried.text
+    assert (await send(second, mine, PAGE, act="end", child="p2")).status_code == 404
+    left = await send(second, mine, PAGE, act="end")
+    assert "C’est terminé" in left.text
+    english = await first.http.get(PAGE, headers={"Accept-Language": "en"})
+    assert "Invite the second legal representative" in english.text

@@ -271,7 +271,7 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),
     "Patient-delegations": (get("Patient/a/$delegations"),),
-    **dict.fromkeys((f"Patient-delegation-{one}" for one in ("match", "invite", "answer", "end")), ()),
+    **dict.fromkeys((f"Patient-delegation-{one}" for one in ("match", "invite", "answer", "end", "attach")), ()),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.
     **dict.fromkeys(
         (

@@ -10,8 +10,8 @@ from fhir_server.space.service import Surroundings
 
 
 def holds(account: Account) -> bool:
-    """Whether the account is of somebody who has a space of their own."""
-    return account.subject.startswith("Patient/")
+    """Whether the account is of somebody who has a space of their own, or acts for somebody."""
+    return account.subject.startswith("Patient/") or (bool(account.wards) and not account.professional)
 
 
 ROWS: tuple[Page, ...] = (
