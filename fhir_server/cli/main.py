@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         name: (name, name)
         for name in (
             *("serve", "demo", "seed", "load", "validate", "reindex", "backup", "restore", "check", "doctor"),
+            "simulate",
             "conformance",
             "why",
             "mail",

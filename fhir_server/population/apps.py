@@ -61,6 +61,19 @@ def consents(world: World, person: Person) -> Iterator[dict[str, Any]]:
                 yield consent_resource.to_consent(world.id("pat", person.number), app, purpose, decision)
 
 
+def shared(world: World) -> tuple[App, ...]:
+    """The apps with which people may share something."""
+    return tuple(one for one in _apps(world) if one.status in _SHARED and one.purposes and one.audience == "patient")
+
+
+def agreed(world: World, person: Person, app: App, when: datetime) -> Iterator[dict[str, Any]]:
+    """The Consents of somebody who agreed to all purposes of an app."""
+    holder = f"Patient/{world.id('pat', person.number)}"
+    for purpose in app.purposes:
+        decision = Decision(True, when, app.version, holder, purpose.scopes, purpose.terms)
+        yield consent_resource.to_consent(world.id("pat", person.number), app, purpose, decision)
+
+
 def _decision(world: World, rng: Random, person: Person, app: App, purpose: Purpose, when: datetime) -> Decision:
     holder = f"Patient/{world.id('pat', person.number)}"
     accepted = Decision(True, when, app.version, holder, purpose.scopes, purpose.terms)

@@ -32,9 +32,35 @@ def conversations(world: World, person: Person, district: District) -> Iterator[
         words = rows("messages")[rng.randrange(len(rows("messages")))]
         day = max(world.day - timedelta(days=rng.randint(5, 400)), person.born)
         length = rng.choice((1, 2, 2, 3))
-        for turn in range(1, length + 1):
-            day += timedelta(days=rng.randint(0, 2))
-            yield _message(world, rng, person, doctor, words, number, turn, min(day, world.day))
+        yield from conversation(world, rng, person, doctor, words, number, (day, world.day), length)
+
+
+def conversation(
+    world: World,
+    rng: Random,
+    person: Person,
+    doctor: Professional,
+    words: dict[str, str],
+    number: int,
+    days: tuple[date, date],
+    length: int,
+) -> Iterator[dict[str, Any]]:
+    """So many messages, at most three, about what `words` (a row of `messages.csv`) say.
+
+    Args:
+        world: the run.
+        rng: of it.
+        person: who is written to.
+        doctor: who writes first.
+        words: what is said.
+        number: of the conversation, among the person's.
+        days: the first on which it may begin, and the last of all.
+        length: 1 to 3.
+    """
+    day, last = days
+    for turn in range(1, length + 1):
+        day += timedelta(days=rng.randint(0, 2))
+        yield _message(world, rng, person, doctor, words, number, turn, min(day, last))
 
 
 def _message(

@@ -37,7 +37,7 @@ def population(patients: int, random_seed: int = 1, day: date = REFERENCE_DAY) -
     world = World(random_seed, day)
     yield from apps(world)
     districts: dict[tuple[int, str], District] = {}
-    for person in islice(_people(world), patients):
+    for person in islice(people(world), patients):
         key = (person.number // BLOCK, person.commune["insee"])
         if key not in districts:
             districts[key] = district(world, len(districts) + 1, person.commune)
@@ -46,7 +46,8 @@ def population(patients: int, random_seed: int = 1, day: date = REFERENCE_DAY) -
         yield from _life(world, person, districts[key])
 
 
-def _people(world: World) -> Iterator[Person]:
+def people(world: World) -> Iterator[Person]:
+    """Invented people without end, household by household."""
     number = 1
     while True:
         home = households(world, town_pool(world, number // BLOCK), number)

@@ -1,7 +1,6 @@
 """What time does to spaces: those nobody objected to open in waves, suspensions end, archives are let go.
 
-CSP R1111-28, R1111-36. A wave is as many as the setting says for a day; the oldest notice first. Several hundred
-spaces are one commit, so that a process that dies has done some of them whole, and the next goes on with the rest.
+CSP R1111-28, R1111-36. A wave is as many as the setting says for a day; the oldest notice first.
 """
 
 from __future__ import annotations
@@ -11,16 +10,14 @@ from datetime import datetime, timedelta
 
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
-from fhir_server.fhir.outcome import Invalid
 from fhir_server.jobs.clock import Job
-from fhir_server.space.accounts import moving, rows
+from fhir_server.space.accounts import rows
 from fhir_server.space.accounts.moving import Asked
+from fhir_server.space.accounts.together import TOGETHER, move_together
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Not, both
-from fhir_server.store.protocol import Put, Sort, Stale, Version
+from fhir_server.store.protocol import Sort, Version
 
-#: Spaces of one commit.
-TOGETHER = 250
 _OLDEST = (Sort(rows.NEXT, "span"),)
 #: What time makes of these is more than another state: `erasing` does it.
 _NOT_ERASED = both(Not(rows.in_state("closed")), Not(rows.in_state("deceased")))
@@ -46,42 +43,12 @@ class Waves:
         due = both(rows.due(round(now.timestamp() * 1_000_000)), _NOT_ERASED)
         while done < self._most:
             page = await self._own.find({"Basic": due}, sort=_OLDEST, count=min(TOGETHER, self._most - done))
-            moved = await self._together([_patient_of(version) for version in page.versions], now)
+            asked = Asked("due", "clock", now)
+            moved = await move_together(self._own, {_patient_of(version): asked for version in page.versions})
             if not moved:
                 return done
             done += moved
         return done
-
-    async def _together(self, patients: Sequence[str], now: datetime) -> int:
-        """Move them in one commit, or each alone where somebody was at one of them; how many were."""
-        puts = await self._puts(patients, now)
-        try:
-            await self._own.transact([put for each in puts for put in each])
-            return len(puts)
-        except Stale:
-            done = 0
-            for patient in patients:
-                done += await self._alone(patient, now)
-            return done
-
-    async def _puts(self, patients: Sequence[str], now: datetime) -> list[list[Put]]:
-        asked = Asked("due", "clock", now)
-        found = []
-        for space in await moving.found(self._own, patients):
-            try:
-                if space is not None:
-                    found.append(await moving.writes(self._own, space, moving.moved(space, asked), asked))
-            except Invalid:
-                # Somebody was faster: it is not due any more.
-                continue
-        return found
-
-    async def _alone(self, patient: str, now: datetime) -> int:
-        try:
-            await moving.move(self._own, patient, Asked("due", "clock", now))
-        except Invalid:
-            return 0
-        return 1
 
 
 def _patient_of(version: Version) -> str:
