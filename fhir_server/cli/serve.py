@@ -231,7 +231,7 @@ def _lines(address: str, chosen: Settings) -> Iterator[str]:
     yield f"FHIR base        {address}/fhir"
     yield f"Pages            {address}/"
     yield f"Capabilities     {address}/fhir/metadata"
-    yield f"Store            {chosen.store_url} ({chosen.workers} worker{'s' * (chosen.workers > 1)})"
+    yield f"Store            {chosen.store_shown} ({chosen.workers} worker{'s' * (chosen.workers > 1)})"
     if not chosen.open:
         yield f"Authorization    {address}/fhir/.well-known/smart-configuration"
     if chosen.open:

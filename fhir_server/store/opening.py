@@ -16,6 +16,8 @@ WAITING = 30.0
 
 #: URLs of embedded stores begin so.
 EMBEDDED = "sqlite:///"
+#: What stands before `://` in those of MongoDB.
+MONGO = ("mongodb", "mongodb+srv")
 
 
 def file_beside(url: str, data: Path) -> Path:
@@ -27,7 +29,7 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     """The engine that keeps its data at `url`.
 
     Args:
-        url: `sqlite:///relative/path` or `sqlite:////absolute/path`.
+        url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `mongodb://host:port/database?replicaSet=name`.
         max_pending: writes that may wait; more are refused with 503.
         deadline_seconds: how long one read may take.
 
@@ -35,14 +37,26 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
         Unavailable: an unknown kind of URL, or a store that cannot be opened.
     """
     scheme, _, rest = url.partition("://")
+    if scheme in MONGO:
+        return _open_mongo(url, max_pending, deadline_seconds)
     if scheme != "sqlite" or not rest.startswith("/") or len(rest) < 2:
-        raise Unavailable(f"{url!r} is not a store's URL: sqlite:///path is.")
+        raise Unavailable(f"{url!r} is not a store's URL: sqlite:///path and mongodb://host/database are.")
     from fhir_server.store.embedded.engine import open_engine as open_embedded
 
     path = Path(rest[1:])
     return open_embedded(
         private.file(path), max_pending=max_pending, waiting_seconds=WAITING, deadline_seconds=deadline_seconds
     )
+
+
+def _open_mongo(url: str, max_pending: int, deadline_seconds: float) -> Engine:
+    try:
+        from fhir_server.store.mongo.opening import open_engine as open_mongo
+    except ModuleNotFoundError as error:
+        if error.name not in ("pymongo", "bson"):
+            raise
+        raise Unavailable("A store on MongoDB needs the optional extra: pip install 'fhir-server[mongo]'.") from error
+    return open_mongo(url, max_pending=max_pending, waiting_seconds=WAITING, deadline_seconds=deadline_seconds)
 
 
 def open_blobs(file: Path, key: bytes) -> Blobs:

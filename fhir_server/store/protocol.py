@@ -1,6 +1,6 @@
 """What a storage engine promises. It knows nothing of users, HTTP or search syntax.
 
-Two engines: `store/embedded` (SQLite) and, later, MongoDB. `tests/store` holds any engine to this contract.
+Two engines: `store/embedded` (SQLite) and `store/mongo` (MongoDB). `tests/store` holds any engine to this contract.
 Instants are integers: milliseconds since 1970 UTC for versions, as FHIR's `instant` in `meta.lastUpdated` shows them.
 """
 

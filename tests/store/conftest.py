@@ -9,12 +9,15 @@ import pytest
 
 from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.engine import Engine
+from tests import engines
 from tests.store.memory.engine import MemoryEngine
 
 ENGINES: dict[str, Callable[[Path], Engine]] = {
     "embedded": lambda folder: open_engine(folder / "store.sqlite"),
     "memory": lambda _: MemoryEngine(seconds=0.002),
 }
+if engines.KIND == "mongo":
+    ENGINES = {"mongo": engines.an_engine}
 
 
 @pytest.fixture(params=ENGINES)

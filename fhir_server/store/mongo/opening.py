@@ -1,0 +1,76 @@
+"""From a URL to an opened store: the database is looked at first, and what is wrong with it is said in a sentence."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError, ServerSelectionTimeoutError
+from pymongo.read_concern import ReadConcern
+from pymongo.uri_parser import parse_uri
+
+from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store.mongo.engine import MongoEngine
+from fhir_server.store.mongo.failures import said
+from fhir_server.store.mongo.schema import Collections, prepare
+from fhir_server.store.mongo.writer import DURABLE
+
+#: The database of a URL that names none.
+DATABASE = "fhir"
+#: How long the database is looked for: at start, and while serving (an election takes up to twelve seconds by default).
+_AT_START, _SERVING = 5_000, 15_000
+#: What the server must be, as its wire says: 13 is MongoDB 5.0, the first with snapshots outside transactions.
+_WIRE = 13
+#: Seconds by which its clock may differ from this machine's before a warning says so.
+_APART = 2.0
+_log = logging.getLogger(__name__)
+
+
+def open_engine(url: str, *, max_pending: int, waiting_seconds: float, deadline_seconds: float) -> MongoEngine:
+    """The engine on the database that `url` names, which is made ready when it is new.
+
+    Args:
+        url: `mongodb://` or `mongodb+srv://`; its path names the database.
+        max_pending: writes that may wait; more are refused with 503.
+        waiting_seconds: how long one transaction is tried.
+        deadline_seconds: how long one read may take.
+
+    Raises:
+        Unavailable: it cannot be reached or used; why, without the URL, which may hold a password.
+    """
+    try:
+        name = parse_uri(url)["database"] or DATABASE
+        with MongoClient(url, serverSelectionTimeoutMS=_AT_START, connectTimeoutMS=_AT_START) as client:
+            _look_at(client)
+            prepare(client.get_database(name, write_concern=DURABLE))
+        # Names and times are read as they were written, and nothing is connected to before it is asked.
+        served: Any = AsyncMongoClient(url, appname="fhir-server", serverSelectionTimeoutMS=_SERVING)
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise Unavailable(
+            "The store's URL is none of MongoDB: mongodb://HOST:PORT/DATABASE?replicaSet=NAME is."
+        ) from error
+    except ServerSelectionTimeoutError as error:
+        raise Unavailable("The database of the store cannot be reached, or has no primary.") from error
+    except PyMongoError as error:
+        raise said(error) from error
+    database = served.get_database(name, read_concern=ReadConcern("majority"), write_concern=DURABLE)
+    stored = Collections(*[database[one] for one in Collections._fields])
+    return MongoEngine(served, stored, max_pending, waiting_seconds, deadline_seconds)
+
+
+def _look_at(client: Any) -> None:
+    """Refuse a server that cannot keep what the store promises.
+
+    Raises:
+        Unavailable: it is too old, or no replica set.
+    """
+    hello = client.admin.command("hello")
+    if hello["maxWireVersion"] < _WIRE:
+        raise Unavailable("The database of the store is older than MongoDB 5.0.")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise Unavailable("The database of the store is no replica set: transactions need one.")
+    apart = abs((datetime.now(UTC) - hello["localTime"].replace(tzinfo=UTC)).total_seconds())
+    if apart > _APART:
+        _log.warning("The clock of the database and this machine's are %.0f seconds apart.", apart)

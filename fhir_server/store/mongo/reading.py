@@ -1,0 +1,70 @@
+"""Reading from one snapshot of what is on the majority: what was told to be done is there, nothing that may be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pymongo import timeout
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
+
+from fhir_server.store.mongo.failures import said
+
+T = TypeVar("T")
+
+#: How often a reading is begun anew that an election, or a collection that was being made, ended.
+_TRIES = 5
+#: Seconds between two of them, times how many there were.
+_PAUSE = 0.1
+#: The snapshot is not there: https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml
+_NO_SNAPSHOT = frozenset({246, 239})
+
+
+class Reading:
+    """Runs what reads, each in a session of its own."""
+
+    def __init__(self, client: Any, seconds: float) -> None:
+        """One reading may take `seconds`."""
+        self._client = client
+        self._seconds = seconds
+
+    async def __call__(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """What `work` gives, which reads in the session that it is handed.
+
+        Raises:
+            TooCostly: it takes too long.
+            Unavailable: the database cannot be reached.
+        """
+        for attempt in range(_TRIES):
+            try:
+                with timeout(self._seconds):
+                    async with self._client.start_session(snapshot=True) as session:
+                        return await work(session)
+            except PyMongoError as error:
+                if not _passes(error) or attempt == _TRIES - 1:
+                    raise said(error, reading=True) from error
+                await asyncio.sleep(_PAUSE * (attempt + 1))
+        raise AssertionError
+
+    async def written(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` gives, which changes one document.
+
+        Raises:
+            DuplicateKeyError: the document is there already.
+            Unavailable, InsufficientStorage: as `Store.transact`.
+        """
+        try:
+            with timeout(self._seconds):
+                return await work()
+        except DuplicateKeyError:
+            raise
+        except PyMongoError as error:
+            raise said(error) from error
+
+
+def _passes(error: PyMongoError) -> bool:
+    """Whether the same may succeed in a moment."""
+    if getattr(error, "timeout", False):
+        return False
+    return isinstance(error, ConnectionFailure) or (isinstance(error, OperationFailure) and error.code in _NO_SNAPSHOT)
