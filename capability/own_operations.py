@@ -6,6 +6,7 @@ from typing import Any
 
 from own_delegations import DELEGATIONS
 from own_exchanges import EXCHANGES
+from own_identities import IDENTITIES
 from own_shapes import CHOICE, EMERGENCY, PREFERENCE
 
 OWN: tuple[dict[str, Any], ...] = (
@@ -191,4 +192,5 @@ OWN: tuple[dict[str, Any], ...] = (
     },
     *EXCHANGES,
     *DELEGATIONS,
+    *IDENTITIES,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,6 @@ from fhir_server.cli.options import WRONG, Data, Store, out, refuse, settings
 
 if TYPE_CHECKING:
     from fhir_server.app import House
-    from fhir_server.space.accounts.states import Event
 
 space = typer.Typer(help="The spaces of people: told of, opened, closed, suspended.", no_args_is_help=True)
 
@@ -84,9 +83,9 @@ def move(
     from fhir_server.fhir.outcome import FhirError
     from fhir_server.space.accounts import moving, states
 
-    if event not in get_args(states.Event):
-        refuse(f"The event is one of {', '.join(states.EVENTS)}.", WRONG)
-    asked = moving.Asked(cast("Event", event), "operator", datetime.now(UTC), reason=reason, died=died)
+    if event not in states.ASKED:
+        refuse(f"The event is one of {', '.join(states.ASKED)}.", WRONG)
+    asked = moving.Asked(event, "operator", datetime.now(UTC), reason=reason, died=died)
 
     async def use(house: House) -> str:
         return (await moving.move(house.repository(), patient, asked)).state

@@ -10,6 +10,7 @@ from fhir_server.space.catalogue.service import CATALOGUE
 from fhir_server.space.delegations.service import DELEGATIONS
 from fhir_server.space.events.service import EVENTS
 from fhir_server.space.guides.service import GUIDES
+from fhir_server.space.identities.service import IDENTITIES
 from fhir_server.space.indicators.service import INDICATORS
 from fhir_server.space.mailboxes.service import MAILBOXES
 from fhir_server.space.messages.service import MESSAGES
@@ -26,6 +27,7 @@ SERVICES: tuple[Service, ...] = (
     CATALOGUE,
     ACCOUNTS,
     DELEGATIONS,
+    IDENTITIES,
     ACCESSES,
     MAILBOXES,
     RECORD,

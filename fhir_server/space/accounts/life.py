@@ -33,6 +33,7 @@ _MOTIVES: Mapping[State, str] = {
     "suspended": "suspension",
     "deceased": "deces",
     "erased": "suppression",
+    "merged": "fusion",
 }
 
 

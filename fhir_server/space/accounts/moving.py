@@ -16,7 +16,7 @@ from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Invalid, Issue, NotFound
 from fhir_server.operations.invocation import element
 from fhir_server.space.accounts.life import Life, born, from_basic, life_id, patient_of, to_basic
-from fhir_server.space.accounts.states import MOVES, Event, Move, Role, State, allowed
+from fhir_server.space.accounts.states import ASKED, MOVES, SIX_WEEKS, Event, Move, Role, State, allowed
 from fhir_server.store.filters import Id
 from fhir_server.store.protocol import Put, Stale, Version
 
@@ -70,10 +70,10 @@ class Found:
         return born(self.tree) if life is None else life.state
 
     def may(self, role: Role) -> tuple[Event, ...]:
-        """What somebody in that role may have happen to it now."""
+        """What somebody in that role may ask to have happen to it now."""
         asked = self.life is not None and self.life.deletion
         known = (*(allowed(None, role) if self.untold else ()), *allowed(self.state, role))
-        return tuple(one for one in known if asked or one != "cancel-deletion")
+        return tuple(one for one in known if one in ASKED and (asked or one != "cancel-deletion"))
 
     @property
     def untold(self) -> bool:
@@ -169,6 +169,9 @@ def _after(space: Found, row: Move, asked: Asked) -> Life:
     if row.next is not None:
         # What was closed is kept from then on, whatever was asked between.
         next = row.next.after(since if asked.event == "cancel-deletion" else asked.at)
+    elif after == "informed":
+        # Who was told of it, and had no time left to object while it was merged, has it anew.
+        next = SIX_WEEKS.after(asked.at)
     return Life(
         patient=space.patient.id,
         state=after,
@@ -188,7 +191,7 @@ def _former(row: Move, state: State | None, former: State | None) -> State | Non
     """The state to go back to: where it was before; of one state that follows another such, the first's."""
     if row.after == "former" or row.after in ("informed", "opposed", "open", "activated", "erased"):
         return None
-    if row.after == "deceased":
+    if row.after in ("deceased", "merged"):
         return state
     return state if state in ("open", "activated") else former
 

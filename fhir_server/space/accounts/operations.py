@@ -9,7 +9,7 @@ where it stands.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from fhir_server.access.challenge import require_all
 from fhir_server.fhir.dates import interval
@@ -18,7 +18,7 @@ from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation, answered, element
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
-from fhir_server.space.accounts.states import EVENTS, Event, Role
+from fhir_server.space.accounts.states import ASKED, Role
 from fhir_server.space.paris import PARIS
 from fhir_server.space.record import choosing
 
@@ -48,8 +48,8 @@ async def move(here: object, call: Invocation, context: Context) -> Response:
         # People let it in for a while and a purpose; their own page asks for the password before it closes a space.
         raise Forbidden("An app of the catalogue decides nothing of a space: the person does, in it.")
     event, patient = call.inputs.one("event"), str(call.id)
-    if event not in EVENTS or event == "due":
-        raise InvalidParameter(f"The event is one of {', '.join(EVENTS[:-1])}.", element("event"))
+    if event not in ASKED:
+        raise InvalidParameter(f"The event is one of {', '.join(ASKED)}.", element("event"))
     reason, died = call.inputs.one("reason") or "", call.inputs.one("died") or ""
     if len(reason) > LONGEST_REASON:
         raise InvalidParameter(f"A reason has at most {LONGEST_REASON} characters.", element("reason"))
@@ -59,7 +59,7 @@ async def move(here: object, call: Invocation, context: Context) -> Response:
     if died and _begins(died) > now:
         raise InvalidParameter("Nobody is known to have died later than now.", element("died"))
     performer = choosing.performer(context.repository.grant, patient) if role == "holder" else ""
-    await moving.move(context.repository, patient, Asked(cast(Event, event), role, now, performer, reason, died))
+    await moving.move(context.repository, patient, Asked(event, role, now, performer, reason, died))
     (space,) = await moving.found(context.repository.as_server(), [patient])
     if space is None:
         raise NotFound("There is no such Patient.")

@@ -17,8 +17,8 @@ from fhir_server.space.paris import PARIS
 
 #: `informed`: told of it, and may object; `opposed`: objected; `open`: professionals file in it, and its holder never
 #: came; `activated`: its holder uses it; `closed`: an archive that nobody reads; `suspended`: for fraud, by the
-#: operator; `deceased`: the archive of somebody who died.
-State = Literal["informed", "opposed", "open", "activated", "closed", "suspended", "deceased", "erased"]
+#: operator; `deceased`: the archive of somebody who died; `merged`: the lesser of two records of one person.
+State = Literal["informed", "opposed", "open", "activated", "closed", "suspended", "deceased", "erased", "merged"]
 STATES: tuple[State, ...] = get_args(State)
 #: States in which the record is fed and read; `Patient.active` says so to software (PDSm4DMP TD02).
 IN_USE: frozenset[State] = frozenset({"open", "activated"})
@@ -37,9 +37,13 @@ Event = Literal[
     "lift",
     "die",
     "correct-death",
+    "merge",
+    "unmerge",
     "due",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)
+#: What somebody may ask for: time acts by itself, and records are merged by `Patient/$merge`, with what is in them.
+ASKED: tuple[Event, ...] = tuple(one for one in EVENTS if one not in ("due", "merge", "unmerge"))
 
 #: Who does it: the holder, or the legal representative of a minor; the operator (the insurance); time.
 Role = Literal["holder", "operator", "clock"]
@@ -118,6 +122,9 @@ def _rows() -> Iterator[Move]:
     for living in ("informed", "opposed", "open", "activated", "closed", "suspended"):
         yield Move("die", living, "deceased", operator, TEN_YEARS, source="settled")
     yield Move("correct-death", "deceased", "former", operator, reasoned=True, source="settled")
+    for unclosed in ("informed", "opposed", "open", "activated"):
+        yield Move("merge", unclosed, "merged", operator, reasoned=True, source="R4 Patient.link; settled")
+    yield Move("unmerge", "merged", "former", operator, reasoned=True, source="settled")
     yield Move("due", "closed", "erased", clock, source="CSP R1111-36")
     yield Move("due", "deceased", "erased", clock, source="settled")
 

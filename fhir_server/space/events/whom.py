@@ -60,7 +60,16 @@ async def _candidates(context: Context, own: Repository, said: Mapping[str, Any]
 
 def _numbers(tree: Mapping[str, Any]) -> set[tuple[str, str]]:
     """(system, value) of the identifiers of somebody that are in use."""
-    rows = (one for one in dicts(tree.get("identifier")) if one.get("use") != "old")
+    return {one for one in _ever(tree) if one not in _over(tree)}
+
+
+def _over(tree: Mapping[str, Any]) -> set[tuple[str, str]]:
+    return _ever({"identifier": [one for one in dicts(tree.get("identifier")) if one.get("use") == "old"]})
+
+
+def _ever(tree: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Likewise, and of those that were."""
+    rows = dicts(tree.get("identifier"))
     return {(str(one["system"]), str(one["value"])) for one in rows if one.get("system") and one.get("value")}
 
 
@@ -78,7 +87,8 @@ def _agree(said: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     name, names = _name(said), [*dicts(known.get("name"))]
     family = normalized(str(name.get("family", "")))
     given = _first(name.get("given"))
-    mine, theirs = _ins(said), _ins(known)
+    # Who declares may not have heard yet that the number changed: an earlier one is still theirs and nobody else's.
+    mine, theirs = _ins(said), {one for one in _ever(known) if one[0] in INS}
     return (
         (not mine or not theirs or bool(mine & theirs))
         and _is_within(str(said.get("birthDate", "")), str(known.get("birthDate", "")))

@@ -30,7 +30,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
 #: State of a Patient without a life → states of lives whose Patient says the same.
 _SAID_BY = {
     "open": ("open", "activated"),
-    "closed": ("informed", "opposed", "closed", "suspended", "erased"),
+    "closed": ("informed", "opposed", "closed", "suspended", "erased", "merged"),
     "deceased": ("deceased",),
 }
 

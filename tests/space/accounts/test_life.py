@@ -25,7 +25,7 @@ from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.clock import Waves
 from fhir_server.space.accounts.life import CLOSURE, Life, from_basic, life_id, to_basic
 from fhir_server.space.accounts.moving import Asked, Found
-from fhir_server.space.accounts.states import EVENTS, MOVES, ROLES, STATES, Delay
+from fhir_server.space.accounts.states import ASKED, EVENTS, MOVES, ROLES, STATES, Delay
 from fhir_server.store.protocol import Version
 from tests.access.test_rules import ask, seen
 from tests.server.people import kept
@@ -58,20 +58,24 @@ TABLE: dict[str | None, dict[str, dict[str, str]]] = {
     "informed": {
         "oppose": {"holder": "opposed", "operator": "opposed"},
         "activate": {"holder": "activated"},
+        "merge": {"operator": "merged"},
         "due": {"clock": "open"},
         "die": {"operator": "deceased"},
     },
     "opposed": {
         "withdraw-opposition": {"holder": "open", "operator": "open"},
+        "merge": {"operator": "merged"},
         "die": {"operator": "deceased"},
     },
     "open": {
         "activate": {"holder": "activated"},
+        "merge": {"operator": "merged"},
         "close": {"holder": "closed", "operator": "closed"},
         "suspend": {"operator": "suspended"},
         "die": {"operator": "deceased"},
     },
     "activated": {
+        "merge": {"operator": "merged"},
         "close": {"holder": "closed", "operator": "closed"},
         "suspend": {"operator": "suspended"},
         "die": {"operator": "deceased"},
@@ -90,6 +94,8 @@ TABLE: dict[str | None, dict[str, dict[str, str]]] = {
     },
     "deceased": {"correct-death": {"operator": "activated"}, "due": {"clock": "erased"}},
     "erased": {},
+    # One of two records of one person: nothing happens to it until they are two again.
+    "merged": {"unmerge": {"operator": "activated"}},
 }
 #: A way from nothing to each state, through `activated` where there is something to go back to.
 WAYS: dict[str, list[tuple[str, str]]] = {
@@ -101,6 +107,7 @@ WAYS: dict[str, list[tuple[str, str]]] = {
     "suspended": [("inform", "operator"), ("activate", "holder"), ("suspend", "operator")],
     "deceased": [("inform", "operator"), ("activate", "holder"), ("die", "operator")],
     "erased": [("inform", "operator"), ("activate", "holder"), ("die", "operator"), ("due", "clock")],
+    "merged": [("inform", "operator"), ("activate", "holder"), ("merge", "operator")],
 }
 
 
@@ -191,6 +198,9 @@ def test_delays_go_by_the_calendar_of_paris(delay: Delay, from_: str, to: str) -
         (WAYS["deceased"], 3653),
         (WAYS["opposed"], None),
         (WAYS["activated"], None),
+        (WAYS["merged"], None),
+        # Who had not had their six weeks yet has them anew.
+        ([*WAYS["informed"], ("merge", "operator"), ("unmerge", "operator")], 42),
     ],
 )
 def test_when_time_acts_by_itself(way: list[tuple[str, str]], days: int | None) -> None:
@@ -301,6 +311,8 @@ async def test_who_decides_for_a_space(house: House, caller: Grant, patient: str
     ("event", "more", "status"),
     [
         ("due", {}, 400),
+        ("merge", {"reason": "x"}, 400),
+        ("unmerge", {"reason": "x"}, 400),
         ("explode", {}, 400),
         ("inform", {"reason": "x" * 501}, 400),
         ("inform", {"died": "2020-01-01"}, 400),
@@ -340,7 +352,7 @@ async def test_what_may_happen_is_what_is_then_done(house: House) -> None:
             assert space is not None
             role: Any = "holder" if one is HOLDER else "operator"
             taken = set()
-            for tried in EVENTS:
+            for tried in ASKED:
                 try:
                     moving.moved(space, Asked(tried, role, NOW, reason="said"))
                 except Invalid:

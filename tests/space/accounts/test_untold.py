@@ -15,7 +15,7 @@ import pytest
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import Asked, Found
-from fhir_server.space.accounts.states import EVENTS
+from fhir_server.space.accounts.states import ASKED
 from fhir_server.store.protocol import Version
 
 
@@ -34,7 +34,7 @@ def test_what_the_operator_may_have_happen_where_nothing_is_written(patient: dic
     body = json.dumps({"resourceType": "Patient", "id": "p", **patient}).encode()
     space = Found(Version("Patient", "p", 1, 0, "PUT", body, b""), None)
     assert set(space.may("operator")) == may
-    for event in EVENTS:
+    for event in ASKED:
         asked = Asked(event, "operator", datetime(2026, 6, 1, tzinfo=UTC), reason="said")
         with contextlib.nullcontext() if event in may else pytest.raises(Invalid):
             moving.moved(space, asked)

@@ -270,6 +270,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-summary": (get("Patient/a/$summary"),),
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),
+    "Patient-change-identity": (),
+    "Patient-identity-history": (get("Patient/a/$identity-history"),),
     "Patient-delegations": (get("Patient/a/$delegations"),),
     **dict.fromkeys((f"Patient-delegation-{one}" for one in ("match", "invite", "answer", "end", "attach")), ()),
     # Of terminology, of an administrator, and of the catalogue of apps: they read no document.

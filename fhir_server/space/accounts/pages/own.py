@@ -15,7 +15,7 @@ from fhir_server.site.signed_in import Guest
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.moving import Found
 from fhir_server.space.accounts.pages.deciding import moved
-from fhir_server.space.accounts.states import EVENTS, Event
+from fhir_server.space.accounts.states import ASKED, Event
 from fhir_server.space.accounts.terms import TERMS
 from fhir_server.space.record import choosing
 from fhir_server.space.record.pages.asking import Asking
@@ -34,7 +34,7 @@ async def show(guest: Guest[Surroundings]) -> Response:
 async def move(guest: Guest[Surroundings]) -> Response:
     """Have something happen to one of them."""
     patient, said = guest.path("patient"), guest.field("event", 40)
-    if patient not in guest.account.patients or said not in EVENTS or not await _decides(guest, patient):
+    if patient not in guest.account.patients or said not in ASKED or not await _decides(guest, patient):
         return guest.nothing()
     event: Event = said
     if event == "activate" and guest.field("terms") != TERMS:
@@ -74,7 +74,7 @@ async def _page(
     values = {
         "spaces": rows,
         "wrong": {"patient": wrong[0], "event": wrong[1], "what": wrong[2]},
-        "done": done if done in EVENTS else "",
+        "done": done if done in ASKED else "",
         "terms": TERMS,
         "asks": guest.account.password is not None,
         "code": guest.account.totp is not None,

@@ -56,6 +56,7 @@ _NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "suspended": ("Suspendu", "Suspended"),
         "deceased": ("Titulaire décédé", "Holder deceased"),
         "erased": ("Effacé", "Erased"),
+        "merged": ("Réuni avec un autre", "Made one with another"),
         "current": ("Visible des professionnels", "Seen by professionals"),
         "masked": ("Masqué aux professionnels", "Masked from professionals"),
         "replaced": ("Remplacé", "Replaced"),

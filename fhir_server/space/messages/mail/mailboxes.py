@@ -18,6 +18,7 @@ from fhir_server.space.mailboxes.holders import holders
 from fhir_server.space.mailboxes.model import HOLDERS, compared, mailboxes
 from fhir_server.space.messages.mail.naming import INS_SYSTEMS
 from fhir_server.space.messages.model import local
+from fhir_server.space.national_identity import ins_of
 from fhir_server.store.filters import Token, either
 
 #: What a mail needs: to write a message with its files, answer one, and file documents.
@@ -111,6 +112,6 @@ async def _patient_of(own: Repository, ins: str) -> str | None:
 
 
 def ins_identifier(tree: Mapping[str, Any]) -> tuple[str, str]:
-    """System and value of a patient's INS; two "" without one."""
-    found = {one.get("system"): one.get("value") for one in tree.get("identifier", ()) if isinstance(one, dict)}
+    """System and value of a patient's INS in force; two "" without one."""
+    found = {one["system"]: one["value"] for one in ins_of(tree)}
     return next(((system, str(found[system])) for system in INS_SYSTEMS if found.get(system)), ("", ""))

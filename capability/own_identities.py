@@ -1,0 +1,46 @@
+"""The operations on identities: their change, `$merge` as R5 publishes it, and what takes it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _in(name: str, type: str, min: int = 0, max: str = "1") -> dict[str, Any]:
+    return {"name": name, "use": "in", "min": min, "max": max, "type": type}
+
+
+def _out(name: str, type: str, min: int = 0, max: str = "1") -> dict[str, Any]:
+    return {**_in(name, type, min, max), "use": "out"}
+
+
+def _on(id: str, name: str, code: str, changes: bool, *parameter: dict[str, Any], **more: Any) -> dict[str, Any]:
+    said = {"id": id, "name": name, "code": code, "affectsState": changes, "resource": ["Patient"]}
+    return {**said, "instance": True, **more, "parameter": list(parameter)}
+
+
+_STEP = {
+    "name": "step",
+    "use": "out",
+    "min": 0,
+    "max": "*",
+    "part": [
+        _out("event", "code", 1),
+        _out("at", "dateTime", 1),
+        _out("reason", "string", 1),
+        _out("performer", "Reference"),
+    ],
+}
+
+IDENTITIES: tuple[dict[str, Any], ...] = (
+    _on(
+        "Patient-change-identity",
+        "ChangeIdentity",
+        "change-identity",
+        True,
+        _in("how", "code", 1),
+        _in("identity", "Patient"),
+        _in("reason", "string", 1),
+        _out("return", "Patient", 1),
+    ),
+    _on("Patient-identity-history", "IdentityHistory", "identity-history", False, _STEP),
+)

@@ -1,0 +1,18 @@
+"""Identities: who somebody is, and which record is whose. Référentiel INS; R4 Patient.link; R5 Patient/$merge."""
+
+from __future__ import annotations
+
+from fhir_server.space.identities import rules
+from fhir_server.space.service import Service
+
+_HERE = "fhir_server.space.identities"
+
+IDENTITIES = Service(
+    "identities",
+    opens=f"{_HERE}.operations:opened",
+    rules=rules.RULES,
+    operations={
+        "Patient-change-identity": f"{_HERE}.operations:change",
+        "Patient-identity-history": f"{_HERE}.operations:history",
+    },
+)
