@@ -73,14 +73,15 @@ def patient_param(type: str) -> str:
 
 def wrote(tree: dict[str, Any], base: str) -> Iterator[Word]:
     """The rows of a clinical resource that say who wrote it, as those of documents do; `base` is the server's own."""
-    named = (one for path in AUTHORS.get(tree["resourceType"], ()) for one in _values(tree, path.split(".")))
+    named = (one for path in AUTHORS.get(tree["resourceType"], ()) for one in values(tree, path.split(".")))
     yield from authors(tree, named, base)
 
 
-def _values(node: Any, path: list[str]) -> Iterator[dict[str, Any]]:
+def values(node: Any, path: list[str]) -> Iterator[dict[str, Any]]:
+    """Each element that stands at a path, names of one level each, lists gone through."""
     for one in node if isinstance(node, list) else [node]:
         if isinstance(one, dict):
             if not path:
                 yield one
             elif path[0] in one:
-                yield from _values(one[path[0]], path[1:])
+                yield from values(one[path[0]], path[1:])

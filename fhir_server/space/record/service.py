@@ -10,6 +10,7 @@ from fhir_server.interactions.pipeline import Step
 from fhir_server.space.record import (
     care_teams,
     choice_step,
+    clinical_writers,
     default_mask,
     label_step,
     mask_marks,
@@ -47,6 +48,9 @@ RECORD = Service(
         Step("title-and-viruses", _DOCUMENTS, judge=content_step.judge_document),
         Step("document-default-masks", _DOCUMENTS, arrange=default_mask.arrange),
         Step("document-writes", _DOCUMENTS, arrange=writing.arrange, judge=writing.judge),
+        Step(
+            "clinical-writers", clinical_writers.WRITTEN, arrange=clinical_writers.arrange, judge=clinical_writers.judge
+        ),
         Step("open-records", _DOCUMENTS | CLINICAL, complete=open_records.complete),
         Step("document-content", frozenset({"Binary"}), judge=writing.content),
         Step("content-kind", frozenset({"Binary"}), judge=content_step.judge),
