@@ -31,6 +31,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
     ),
     "patient": (
         "/mes-proches",
+        "/mon-profil",
         "/mon-dossier",
         "/mes-messages",
         "/mon-agenda",

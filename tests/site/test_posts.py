@@ -56,6 +56,8 @@ OTHERS = {
     "thread": "m2",
     "message": "m2",
     "place": "1",
+    "kind": "allergies",
+    "entry": "n2",
 }
 
 

@@ -1,4 +1,4 @@
-"""Who writes the clinical part of a record: a patient's side is marked as such, and changes nothing of a professional's.
+"""Who writes the clinical part of a record: a patient's side is marked, and changes nothing of a professional's.
 
 Domain file §2.3 and §2.6 for documents (others change nothing of them but what a table says); the same here of what is
 no document. Each version says by a tag which of the patient's side wrote it (https://hl7.org/fhir/R4/resource.html#simple-tags),
@@ -75,7 +75,7 @@ def writer(tree: Tree) -> str:
 
 
 def is_patients(tree: Tree, base: str = "") -> bool:
-    """Whether the patient's side wrote a version: the server says so, or of one from before it did, the version itself."""
+    """Whether the patient's side wrote a version: the server says so, or of one from before, the version itself."""
     if writer(tree):
         return True
     named = [one for path in AUTHORS.get(tree["resourceType"], ()) for one in _named(tree, path, base)]

@@ -20,14 +20,17 @@ from fhir_server.site.signed_in import Guest
 from fhir_server.space.profile.assertions import ASSERTIONS, is_none
 from fhir_server.space.profile.narrative import line
 from fhir_server.space.profile.sections import SECTIONS
+from fhir_server.space.profile.writing.kinds import KINDS
 from fhir_server.space.record.pages.asking import Asking, parameters
 from fhir_server.space.record.pages.people import patients
 from fhir_server.space.service import Surroundings
 
 Tree = dict[str, Any]
-_SCOPES = (Scope("patient", "*", frozenset("cruds")),)
+SCOPES = (Scope("patient", "*", frozenset("cruds")),)
 #: Code of a section → what it is called where it is said that it concerns nobody.
 _NAMES = {row.section: name for name, row in ASSERTIONS.items()}
+#: Code of a section → what addresses call the page on which it is filled in.
+_PAGES = {kind.section: name for name, kind in KINDS.items()}
 
 
 async def people(guest: Guest[Surroundings]) -> Response:
@@ -49,8 +52,8 @@ async def show(guest: Guest[Surroundings]) -> Response:
     inside = {_key(entry["resource"]): entry["resource"] for entry in bundle["entry"]}
     sections = [_section(one, inside) for one in bundle["entry"][0]["resource"]["section"]]
     shown = {one["code"] for one in sections}
-    # Those that a document leaves out are there to be said of that they concern nobody.
-    empty = [row for row in SECTIONS if row.code in _NAMES and row.code not in shown]
+    # Those that a document leaves out are there to be filled in, or said of that they concern nobody.
+    empty = [row for row in SECTIONS if row.code in _NAMES | _PAGES and row.code not in shown]
     sections += [_row(row.code, row.title(guest.visit.language)) for row in empty]
     name = await guest.entrance.name_of(guest.account, patient)
     values = {"patient": patient, "name": name, "own": _is_own(guest, patient), "sections": sections}
@@ -102,7 +105,7 @@ async def _summary(guest: Guest[Surroundings], patient: str) -> bytes | None:
 
 
 def _grant(guest: Guest[Surroundings], patient: str) -> Grant:
-    return patients(guest.account, patient, _SCOPES)
+    return patients(guest.account, patient, SCOPES)
 
 
 def _key(tree: Tree) -> Key:
@@ -118,5 +121,15 @@ def _section(section: Tree, inside: dict[Key, Tree]) -> Tree:
 
 
 def _row(code: str, title: str) -> Tree:
-    """A section with nothing in it; `name` is "" where it cannot be said that it concerns nobody."""
-    return {"code": code, "title": title, "name": _NAMES.get(code, ""), "lines": [], "none": False}
+    """A section with nothing in it; `name` is "" where it cannot be said that it concerns nobody.
+
+    `page` is where it is filled in, "" where people do not.
+    """
+    return {
+        "code": code,
+        "title": title,
+        "name": _NAMES.get(code, ""),
+        "page": _PAGES.get(code, ""),
+        "lines": [],
+        "none": False,
+    }

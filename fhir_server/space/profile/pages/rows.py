@@ -21,6 +21,10 @@ ROWS: tuple[Page, ...] = (
     Page("GET", "/mon-profil/{patient}", "own:show", acts),
     Page("POST", "/mon-profil/{patient}", "own:say", acts),
     Page("GET", "/mon-profil/{patient}/ips.json", "own:download", acts),
+    Page("GET", "/mon-profil/{patient}/{kind}", "entries:show", acts),
+    Page("POST", "/mon-profil/{patient}/{kind}", "entries:add", acts),
+    Page("GET", "/mon-profil/{patient}/{kind}/{entry}", "entries:edit", acts),
+    Page("POST", "/mon-profil/{patient}/{kind}/{entry}", "entries:change", acts),
 )
 
 
