@@ -129,6 +129,7 @@ LISTING = {
     "smart/authorizing/endpoint.py": "of one account and app, by the beginning of the key",
     "smart/registration.py": "drafts, as many as may be kept",
     "store/registry.py": "page by page",
+    "store/blobs/collecting.py": "content of what was purged, up to a bound",
     "space/agenda/reminders/keeping.py": "what is due by now, a page at a time; once, to write rows of what was there",
     "space/indicators/counting.py": "the cells of one fact, a page at a time",
     "space/indicators/recounting.py": "what an earlier count left, a page at a time",

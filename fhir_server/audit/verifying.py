@@ -1,7 +1,8 @@
 """Whether the traces are those that were stored: the chain over them (`store.chain`) is made again and compared.
 
 Found: what was changed, removed, inserted, put in another order or withdrawn from sight. What was cut off at the end,
-or a chain that was made anew as a whole, is found by a head that was written down elsewhere (`Head`).
+or a chain that was made anew as a whole, is found by a head that was written down elsewhere (`Head`). What was
+erased as the law has it is a link without its trace, which another trace tells of (`audit.erasures`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from fhir_server.audit.erasures import told
 from fhir_server.store.chain import CHAINED, Link, Start, begun, follows
 from fhir_server.store.engine import Engine
 
@@ -50,6 +52,7 @@ class Verdict:
             before is kept, and in the chain.
         head: the last whole link; the start when there is none.
         anchored: how many of the heads written down elsewhere were met.
+        erased: how many links have lost their trace to an erasure that is told of.
     """
 
     broken: str = ""
@@ -58,6 +61,7 @@ class Verdict:
     rewritten: list[str] = field(default_factory=list)
     head: Head | None = None
     anchored: int = 0
+    erased: int = 0
 
 
 async def verify(
@@ -83,6 +87,8 @@ async def verify(
         if looking.verdict.broken:
             break
     looking.end()
+    if not looking.verdict.broken:
+        await _require_told(engine, looking)
     return looking.verdict
 
 
@@ -108,6 +114,8 @@ class _Looking:
         self._anchors = {one.place: one.digest for one in sorted(anchors, key=lambda one: one.place)}
         self._digest: bytes | None = None
         self._first = 0
+        # Erased links by the trace they are under: how many, and the first of them in words.
+        self.erased: dict[str, tuple[int, str]] = {}
 
     def begin(self, start: Start, whole: bool) -> None:
         """The chain is looked at from its start, or from its first link on, which then vouches for itself."""
@@ -142,7 +150,11 @@ class _Looking:
         self._digest = link.digest
         self.verdict.head = Head(link.place, link.digest)
         self.verdict.verified += 1
-        if link.version.version > 1:
+        if link.erased is not None:
+            count, first = self.erased.get(link.erased.under, (0, when))
+            self.erased[link.erased.under] = (count + 1, first)
+            self.verdict.erased += 1
+        elif link.version.version > 1:
             self.verdict.rewritten.append(name)
 
     def end(self) -> None:
@@ -168,6 +180,17 @@ class _Looking:
             self.verdict.broken = (
                 f"{name}: the chain up to here is another than when the head of place {place} was written down."
             )
+
+
+async def _require_told(engine: Engine, looking: _Looking) -> None:
+    """Each erasure is told of by a trace that stands in the chain, of no more links than there were."""
+    for under, (count, first) in looking.erased.items():
+        version = await engine.store.read(CHAINED, under) if under else None
+        many = told(version.body) if version is not None and version.version == 1 else 0
+        if count > many:
+            what = f"{CHAINED}/{under} tells of {many}" if many else "nothing tells of it"
+            looking.verdict.broken = f"{count} traces are erased, the first at {first}, and {what}: they were removed."
+            return
 
 
 _CHANGED = "it, or what was stored before it, was changed, removed or put in another order"

@@ -82,6 +82,8 @@ def _say(found: Verdict) -> None:
         err.print(f"{name}: written over by the server since; what it was before is kept.", markup=False)
     if len(found.rewritten) > _MOST_NAMED:
         err.print(f"… and {len(found.rewritten) - _MOST_NAMED} more.")
+    if found.erased:
+        err.print(f"{found.erased} traces were erased with the records they were about, and that is traced.")
     if found.broken:
         err.print(f"BROKEN: {found.broken}", markup=False)
     else:

@@ -11,14 +11,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from fhir_server.store.blobs.collecting import PURGED
 from fhir_server.store.blobs.protocol import Blobs
 from fhir_server.store.content import Content, Outline, is_outlined, outlined, stored
+from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import (
     NEWEST,
     Guard,
+    Keep,
     Page,
     Position,
     Put,
+    Records,
     Scope,
     Sort,
     Store,
@@ -42,10 +46,11 @@ _TYPE = "Binary"
 class OutsideStore:
     """`Store`, over an engine's and what its content is kept in; all that is not here is the engine's own."""
 
-    def __init__(self, store: Store, blobs: Blobs) -> None:
-        """What is asked of it is asked of `store`."""
+    def __init__(self, store: Store, blobs: Blobs, records: Records) -> None:
+        """What is asked of it is asked of `store`; `records` tell the collector what was purged."""
         self._store = store
         self._blobs = blobs
+        self._records = records
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._store, name)
@@ -127,6 +132,24 @@ class OutsideStore:
             self._blobs.settle(contents)
         return [_as_sent(version, taken) for version, (_, taken) in zip(made, parts, strict=True)]
 
+    async def purge(self, keys: Sequence[tuple[str, str]], under: str = "") -> int:
+        """As `Store.purge`: what was kept outside goes with the collector's next look, where nothing else names it."""
+        handles = [await self._handles(id) for type, id in dict.fromkeys(keys) if type == _TYPE]
+        # Before the commit: of what nothing names any more, nobody could tell afterwards whose it was.
+        await self._records.apply([Keep(PURGED, one, b"") for one in sorted(set().union(*handles))])
+        return await self._store.purge(keys, under)
+
+    async def _handles(self, id: str) -> set[str]:
+        """The content that any version of a Binary names."""
+        found: set[str] = set()
+        after: Position | None = None
+        while True:
+            page = await self._store.history({_TYPE: EVERYTHING}, id, None, None, after, want="bare")
+            found |= {outline.content.handle for one in page.versions if (outline := outlined(one.body)) is not None}
+            if page.next is None:
+                return found
+            after = page.next
+
     async def _taken(self, write: Write, among: Sequence[Write]) -> tuple[Write, Taken | None]:
         """A write in the form in which it is stored, and what was taken out of it."""
         if write.type != _TYPE or not isinstance(write, Put):
@@ -176,7 +199,7 @@ class OutsideEngine:
 
     def __init__(self, engine: Engine, blobs: Blobs) -> None:
         self._engine = engine
-        self.store = cast("Store", OutsideStore(engine.store, blobs))
+        self.store = cast("Store", OutsideStore(engine.store, blobs, engine.records))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._engine, name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from fhir_server.store.content import Content
 from fhir_server.store.filters import Filter, Index
+from fhir_server.store.purging import Purging
 
 if TYPE_CHECKING:
     from fhir_server.store.chain import Stretch
@@ -176,8 +177,8 @@ class Page:
 Scope = Mapping[str, Filter]
 
 
-class Store(Protocol):
-    """Versions of resources, found by filters."""
+class Store(Purging, Protocol):
+    """Versions of resources, found by filters; `Purging` is how they are erased."""
 
     def new_id(self, type: str, owner: Callable[[], str | None] | None = None) -> str:
         """An id for a new resource, of FHIR's `id` alphabet, that nobody can guess and nothing has yet; no journey.

@@ -13,10 +13,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from fhir_server.audit.erasures import telling
 from fhir_server.audit.verifying import Head, Verdict, head, verify
+from fhir_server.fhir.json import serialize, stamped
 from fhir_server.store.chain import CHAINED, linked
 from fhir_server.store.embedded.engine import EmbeddedEngine, open_engine
-from fhir_server.store.protocol import Delete
+from fhir_server.store.protocol import Delete, Put
 from tests.store.making import OPEN, a_put
 
 #: Traces of the scene, as they are called; each committed alone, with a patient between them.
@@ -169,6 +171,57 @@ async def test_what_the_server_wrote_over_is_told_and_breaks_nothing(engine: Emb
     await engine.store.transact([Delete(CHAINED, "t2", 1)])
     found = await verified(engine)
     assert (found.broken, found.rewritten) == ("", ["AuditEvent/t1/_history/2", "AuditEvent/t2/_history/2"])
+
+
+async def erase(engine: EmbeddedEngine, told: int, *ids: str) -> None:
+    """Erase traces as a server does: what tells of it first."""
+    body, stamp = stamped(serialize(telling("http://here/fhir", told)), "teller", 1)
+    await engine.store.append([Put(CHAINED, "teller", 0, body, stamp, OPEN, "POST")])
+    await engine.store.purge([(CHAINED, id) for id in ids], under="teller")
+
+
+@pytest.mark.parametrize("ids", [("t0",), ("t3", "t4"), ("t7",), tuple(TRACES)])
+async def test_traces_that_were_erased_and_told_of_break_nothing(engine: EmbeddedEngine, ids: tuple[str, ...]) -> None:
+    kept = await head(engine)
+    await erase(engine, len(ids), *ids)
+    found = await verified(engine, kept)
+    assert (found.broken, found.erased, found.anchored, found.verified) == ("", len(ids), 1, 9)
+
+
+async def test_one_that_is_removed_as_if_it_had_been_erased_is_found(
+    engine: EmbeddedEngine, sql: Callable[[str], object]
+) -> None:
+    await erase(engine, 1, "t3")
+    await engine.store.purge([(CHAINED, "t5")], under="teller")
+    assert "2 traces are erased" in (await verified(engine)).broken
+    sql("DELETE FROM erased WHERE seq=(SELECT max(seq) FROM erased)")
+    assert (await verified(engine)).broken
+
+
+@pytest.mark.parametrize("under", ["", "t1", "nowhere"])
+async def test_traces_that_are_gone_and_nothing_tells_of_were_removed(engine: EmbeddedEngine, under: str) -> None:
+    await engine.store.purge([(CHAINED, "t3")], under=under)
+    assert "nothing tells of it" in (await verified(engine)).broken
+
+
+@pytest.mark.parametrize("id", ["t2", "t4", "teller"])
+async def test_what_stands_around_an_erased_one_is_vouched_for_still(
+    engine: EmbeddedEngine, sql: Callable[[str], object], id: str
+) -> None:
+    await erase(engine, 1, "t3")
+    sql(f"UPDATE content SET bytes=CAST(replace(bytes, '{id}', 'tt') AS BLOB) WHERE seq={_seq(id)}")
+    assert id in (await verified(engine)).broken
+
+
+async def test_what_is_left_of_an_erased_one_cannot_be_changed(
+    engine: EmbeddedEngine, sql: Callable[[str], object]
+) -> None:
+    await erase(engine, 1, "t3")
+    for column in ("said", "digest"):
+        was = sql(f"SELECT hex({column}) FROM erased")[0][0]  # type: ignore[index]
+        sql(f"UPDATE erased SET {column}=randomblob(32)")
+        assert "changed" in (await verified(engine)).broken
+        sql(f"UPDATE erased SET {column}=x'{was}'")
 
 
 async def test_a_part_is_looked_through_from_the_link_before_it(

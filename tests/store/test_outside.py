@@ -18,7 +18,7 @@ import pytest
 from fhir_server.fhir.json import serialize, stamped
 from fhir_server.fhir.outcome import Damaged
 from fhir_server.store.blobs import checking
-from fhir_server.store.blobs.collecting import UNTIL, beginning, collected
+from fhir_server.store.blobs.collecting import PURGED, UNTIL, beginning, collected
 from fhir_server.store.blobs.protocol import Blob
 from fhir_server.store.content import is_outlined
 from fhir_server.store.engine import Engine
@@ -253,6 +253,41 @@ async def test_the_collector_settles_what_a_process_died_before_it_could(kept: K
     assert await collected(kept.store, records, kept.blobs, LATER) == 0
     assert {blob.settled for blob in kept.blobs.there.values()} == {True}
     assert said(await vread(kept.store, "Binary", "b", 1))["data"] == b64encode(LONG).decode()
+
+
+async def test_content_that_only_what_was_purged_named_goes_with_the_collector_s_next_look(kept: Kept) -> None:
+    records = kept.engine.records
+    await records.apply([beginning(NOW)])
+    third = LONG + b"c"
+    mine = Word("_securityContext", "Patient/p")
+    await kept.store.transact([put("a", binary(LONG), 0, mine), put("shared", binary(LONG), 0, mine)])
+    await kept.store.transact([put("a", binary(OTHER), 1, mine)])
+    await kept.store.transact([put("a", binary(third), 2, mine), put("b", binary(OTHER))])
+    await collected(kept.store, records, kept.blobs, LATER)
+    assert len(kept.blobs.kept) == 4
+    assert await kept.store.purge([("Binary", "a"), ("Basic", "never")]) == 1
+    # What came a moment ago may be on its way into another version: not before an hour.
+    assert await collected(kept.store, records, kept.blobs, LATER) == 0
+    await aged(kept, 2)
+    assert await collected(kept.store, records, kept.blobs, LATER) == 2
+    assert await records.list(PURGED) == []
+    assert {blob.settled for blob in kept.blobs.there.values()} == {True}
+    for id, data in (("shared", LONG), ("b", OTHER)):
+        assert said(await kept.store.read("Binary", id))["data"] == b64encode(data).decode()
+    assert [one async for one in checking.defects(kept.store, kept.blobs)] == []
+
+
+async def test_a_process_that_dies_between_purging_and_collecting_loses_nobody_s_content(kept: Kept) -> None:
+    records = kept.engine.records
+    mine = Word("_securityContext", "Patient/p")
+    await kept.store.transact([put("a", binary(LONG), 0, mine), put("shared", binary(LONG), 0, mine)])
+    await kept.store.purge([("Binary", "a")])
+    await aged(kept, 9)
+    # It had released what it was told of, and not found out yet who names it.
+    await kept.blobs.release([handle for handle, _ in await records.list(PURGED)])
+    await records.apply([beginning(NOW + timedelta(hours=1))])
+    assert await collected(kept.store, records, kept.blobs, LATER) == 0
+    assert said(await kept.store.read("Binary", "shared"))["data"] == b64encode(LONG).decode()
 
 
 async def test_a_day_to_come_is_collected_as_today(kept: Kept) -> None:

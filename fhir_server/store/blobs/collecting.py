@@ -3,6 +3,9 @@
 Once an hour, by one process at a time. Nothing is asked of each blob: the versions made since the last time are gone
 through, and what they name is settled. What is not settled an hour after it came, or was last about to be named, is
 left over: a request is over long before that.
+
+What was purged named content that others of the same patient may name too, and no version tells which: where there is
+such content, all versions are gone through once.
 """
 
 from __future__ import annotations
@@ -11,12 +14,16 @@ from datetime import UTC, datetime
 
 from fhir_server.store.blobs.protocol import Blobs
 from fhir_server.store.filters import EVERYTHING
-from fhir_server.store.protocol import Keep, Position, Records, Store
+from fhir_server.store.protocol import Drop, Keep, Position, Records, Store
 
 #: How long content may wait for its commit, in seconds; as much is gone through again, since clocks of machines differ.
 LEFT_OVER_SECONDS = 3_600
 #: The record of up to when all versions have been gone through: ms since 1970.
 UNTIL = ("content", "until")
+#: The kind of the records of content that something purged has named, by handle.
+PURGED = "content-purged"
+#: As many of them at once.
+_MOST = 10_000
 _PAGE = 500
 
 
@@ -37,7 +44,10 @@ async def collected(store: Store, records: Records, blobs: Blobs, now: datetime)
     now = min(now, datetime.now(UTC))
     until = int(await records.get(*UNTIL) or b"0")
     after: Position | None = None
-    since = max(0, until - LEFT_OVER_SECONDS * 1000)
+    purged = [handle for handle, _ in await records.list(PURGED, count=_MOST)]
+    await blobs.release(purged)
+    # Whatever is released is settled again by the version that names it, however old that is.
+    since = 0 if purged else max(0, until - LEFT_OVER_SECONDS * 1000)
     while True:
         page = await store.history({"Binary": EVERYTHING}, None, since, None, after, _PAGE, want="bare")
         await blobs.settled([version.content for version in page.versions if version.content is not None])
@@ -47,12 +57,17 @@ async def collected(store: Store, records: Records, blobs: Blobs, now: datetime)
     await records.put(*UNTIL, b"%d" % _ms(now))
     before = now.timestamp() - LEFT_OVER_SECONDS
     left: list[str] = []
+    young: set[str] = set()
     async for blob in blobs.listed():
         if blob.settled:
             break
         if blob.at < before:
             left.append(blob.handle)
-    return await blobs.remove(left, before)
+        else:
+            young.add(blob.handle)
+    removed = await blobs.remove(left, before)
+    await records.apply([Drop(PURGED, handle) for handle in purged if handle not in young])
+    return removed
 
 
 def _ms(now: datetime) -> int:

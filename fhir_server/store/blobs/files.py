@@ -92,6 +92,11 @@ class FileBlobs:
         """As `Blobs.settled`."""
         await self.apart(lambda: self._settle([one.handle for one in contents], durably=True))
 
+    async def release(self, handles: Sequence[str]) -> None:
+        """As `Blobs.release`."""
+        if handles:
+            await self.apart(lambda: self._release(handles))
+
     async def listed(self) -> AsyncIterator[Blob]:
         """As `Blobs.listed`."""
         found = self._listed()
@@ -192,11 +197,12 @@ class FileBlobs:
         return f"{self.folder}/kept/{handle[:_DIGITS]}/{handle}"
 
     def _touched(self, handle: str) -> bool:
-        """Whether it lies here, and counts as having just come where no commit is known to name it."""
-        with suppress(FileNotFoundError):
-            os.utime(f"{self.folder}/new/{handle}")
-            return True
-        return os.path.exists(self._kept(handle))
+        """Whether it lies here; it counts as having just come, whatever becomes of those who name it by now."""
+        for path in (f"{self.folder}/new/{handle}", self._kept(handle)):
+            with suppress(FileNotFoundError):
+                os.utime(path)
+                return True
+        return False
 
     def _keep(self, contents: Sequence[Content]) -> None:
         with self._locked(fcntl.LOCK_SH):
@@ -220,6 +226,14 @@ class FileBlobs:
             for folder in (*folders, f"{self.folder}/kept", f"{self.folder}/new"):
                 with suppress(FileNotFoundError):
                     _sync_folder(folder)
+
+    def _release(self, handles: Sequence[str]) -> None:
+        with self._locked(fcntl.LOCK_EX):
+            for handle in handles:
+                self._came.pop(handle, None)
+                kept, new = self._kept(handle), f"{self.folder}/new/{handle}"
+                with suppress(FileNotFoundError):
+                    os.rename(kept, new)
 
     def _listed(self) -> Iterator[Blob]:
         folders = [self.folder / "new"]

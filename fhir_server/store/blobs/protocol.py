@@ -102,6 +102,9 @@ class Blobs(Protocol):
     async def settled(self, contents: Sequence[Content]) -> None:
         """As `settle`; it is done, and durable, when this returns."""
 
+    async def release(self, handles: Sequence[str]) -> None:
+        """Say that it is not known any more whether a commit names these: they are left over, until one is settled."""
+
     def listed(self) -> AsyncIterator[Blob]:
         """All that lies here, unsettled first; what comes or goes meanwhile may be listed or not."""
 

@@ -16,7 +16,7 @@ import msgspec
 
 from fhir_server.fhir.json import instant
 from fhir_server.store.chain import CHAINED, linked
-from fhir_server.store.embedded.claims import Claims, claimed
+from fhir_server.store.embedded.claims import Claims, Key, claimed
 from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.outstanding import DEFERRED, leads, taken
 from fhir_server.store.embedded.schema import SHORT
@@ -38,11 +38,15 @@ SELECT json_group_array(
 FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value->>0 AND r.id = j.value->>1
 LEFT JOIN content c ON j.value->>2 AND c.seq = r.seq"""
 _STANDS = """
-SELECT coalesce((SELECT max(seq) FROM version), 0), coalesce((SELECT max(rid) FROM resource), 0),
-    coalesce((SELECT at FROM version ORDER BY seq DESC LIMIT 1), 0)"""
+SELECT max(coalesce((SELECT max(seq) FROM version), 0), s.seq),
+    max(coalesce((SELECT max(rid) FROM resource), 0), s.rid),
+    max(coalesce((SELECT at FROM version ORDER BY seq DESC LIMIT 1), 0), s.at){} FROM stood s"""
 #: As `_STANDS`, and the digest that the next link of the chain follows. What is older than the chain has none.
-_CHAINED = f"""{_STANDS},
-    coalesce((SELECT digest FROM version WHERE type=? ORDER BY seq DESC LIMIT 1), (SELECT digest FROM chain), x'')"""
+_CHAINED = """,
+    coalesce((SELECT digest FROM (
+        SELECT * FROM (SELECT seq, digest FROM version WHERE type=? ORDER BY seq DESC LIMIT 1)
+        UNION ALL SELECT * FROM (SELECT seq, digest FROM erased ORDER BY seq DESC LIMIT 1)) ORDER BY seq DESC LIMIT 1),
+        (SELECT digest FROM chain), x'')"""
 _CONTENT = "INSERT INTO content(seq, bytes) SELECT ? + rowid, value FROM carray(?)"
 _VERSION = """
 INSERT INTO version(seq, rid, type, vid, at, method, size, digest)
@@ -68,7 +72,8 @@ SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))"""
 _UNINDEXED = """
 INSERT INTO unindexed(rid, narrative, content)
 SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))"""
-_FORGET = (
+#: What takes away the index rows of resources.
+FORGET = (
     "DELETE FROM unindexed WHERE rid IN (SELECT value FROM json_each(?))",
     "DELETE FROM word WHERE rid IN (SELECT value FROM json_each(?))",
     "DELETE FROM span WHERE rid IN (SELECT value FROM json_each(?))",
@@ -168,13 +173,19 @@ class Batch:
         self._waiting.take(type, id, index)
         return True
 
+    def forget(self, keys: Iterable[Key], numbers: Iterable[int]) -> None:
+        """Resources that were written, and what they claimed, are gone from the file."""
+        for key in keys:
+            self._states.pop(key, None)
+        self._claims.forget(numbers)
+
     def flush(self) -> None:
         """Write what waits, so that the connection sees it."""
         insert = self._connection.execute
         self._waiting.clear()
         if self._forgotten:
             rids = _text(list(self._forgotten))
-            for statement in _FORGET:
+            for statement in FORGET:
                 insert(statement, (rids,))
             self._forgotten.clear()
         if self._bodies:
@@ -218,9 +229,11 @@ class Batch:
             return 0, 0, 0, b""
         stands: tuple[int, int, int, bytes]
         if any(write.type == CHAINED for write in writes):
-            stands = self._connection.execute(_CHAINED, (self._names.add(self._connection, CHAINED),)).get
+            stands = self._connection.execute(
+                _STANDS.format(_CHAINED), (self._names.add(self._connection, CHAINED),)
+            ).get
         else:
-            stands = (*self._connection.execute(_STANDS).get, b"")
+            stands = (*self._connection.execute(_STANDS.format("")).get, b"")
         return stands
 
     def _rids(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

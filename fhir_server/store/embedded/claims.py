@@ -98,6 +98,12 @@ class Claims:
                 self._hold((key[0], name), numbers[key])
                 self._taken[key[0], name] = numbers[key]
 
+    def forget(self, numbers: Iterable[int]) -> None:
+        """These resources are no more, and the names they had are free already."""
+        for rid in numbers:
+            for claim in self._held.pop(rid, ()):
+                del self._holders[claim]
+
     def flush(self) -> None:
         """Write down what waits, after the resources have numbers."""
         if self._freed:

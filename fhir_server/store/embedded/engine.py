@@ -27,6 +27,7 @@ from fhir_server.store.embedded.names import Names
 from fhir_server.store.embedded.notes import news
 from fhir_server.store.embedded.numbered import numbered
 from fhir_server.store.embedded.outstanding import DEFERRED, any_outstanding, asks
+from fhir_server.store.embedded.purging import emptied, is_scoured, merged, purge
 from fhir_server.store.embedded.readers import Readers
 from fhir_server.store.embedded.records import EmbeddedRecords
 from fhir_server.store.embedded.schema import prepare
@@ -52,10 +53,11 @@ _LEAST_FREE = 16_000_000
 class EmbeddedStore:
     """`Store` on one SQLite file: one writer, several readers."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
-        """Writes go to `writer`, reads to `readers`."""
+    def __init__(self, writer: Writer, readers: Readers, path: Path) -> None:
+        """Writes go to `writer`, reads to `readers`, both of the file at `path`."""
         self._writer = writer
         self._readers = readers
+        self._path = path
 
     def new_id(self, type: str, owner: Callable[[], str | None] | None = None) -> str:
         """As `Store.new_id`: 96 bits in 24 characters that sort alike everywhere, in traces after the time (ms)."""
@@ -163,6 +165,18 @@ class EmbeddedStore:
         replaced: int = await self._writer.perform(task)
         return replaced
 
+    async def purge(self, keys: Sequence[tuple[str, str]], under: str = "") -> int:
+        """As `Store.purge`."""
+        return int(await self._writer.perform(lambda batch, connection: purge(batch, connection, keys, under)))
+
+    async def scour(self) -> bool:
+        """As `Store.scour`."""
+        if await self._readers.quickly(lambda search: is_scoured(search.connection)):
+            return True
+        if not await self._writer.perform(lambda _, connection: merged(connection)):
+            return False
+        return await self._readers.aside(lambda: emptied(self._path))
+
     async def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
         """As `Store.explain`."""
         await self._indexed(scope)
@@ -260,7 +274,7 @@ def open_engine(
     writer = Writer(connection, names, lambda _, guard: _holds(search, guard, deadline_seconds), max_pending, turnstile)
     checkpoints = Checkpoints(path, connection, busy_seconds)
     return EmbeddedEngine(
-        EmbeddedStore(writer, readers),
+        EmbeddedStore(writer, readers, path),
         EmbeddedRecords(writer, readers),
         EmbeddedMaintenance(path, readers),
         path,

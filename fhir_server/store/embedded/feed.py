@@ -16,7 +16,7 @@ from fhir_server.store.embedded.search import Search
 from fhir_server.store.embedded.sql import FALSE, TRUE
 from fhir_server.store.protocol import Position
 
-_LAST = "SELECT coalesce(max(seq), 0) FROM version"
+_LAST = "SELECT max(coalesce((SELECT max(seq) FROM version), 0), seq) FROM stood"
 _ROWS = """
 SELECT v.seq, v.type, r.id, v.vid, v.at, v.method FROM version v NOT INDEXED JOIN resource r ON r.rid = v.rid
 WHERE v.seq > ? AND v.seq <= ? AND {kinds} ORDER BY v.seq LIMIT ?"""

@@ -25,8 +25,17 @@ CHAIN = "CREATE TABLE chain(seq INTEGER NOT NULL, digest BLOB NOT NULL);"
 #: Whose rows of `word`, `span` and `text` are still to be written, with what only `text` will hold.
 UNINDEXED = "CREATE TABLE unindexed(rid INTEGER PRIMARY KEY, narrative TEXT NOT NULL, content TEXT NOT NULL);"
 
+#: What is left of purged resources: the links of traces, and how far versions, resources and instants had come, which
+#: go on rising from there. `todo` is what `scour` still has to do: 0 nothing.
+PURGED = """
+CREATE TABLE erased(seq INTEGER PRIMARY KEY, vid INTEGER NOT NULL, at INTEGER NOT NULL, method INTEGER NOT NULL,
+    digest BLOB, said BLOB NOT NULL, under TEXT NOT NULL);
+CREATE TABLE stood(seq INTEGER NOT NULL, rid INTEGER NOT NULL, at INTEGER NOT NULL, todo INTEGER NOT NULL);
+INSERT INTO stood(seq, rid, at, todo) VALUES(0, 0, 0, 0);
+"""
+
 #: Written into the file's header. A server refuses a file with a greater number and upgrades one with a smaller.
-VERSION = 5
+VERSION = 6
 
 #: The longest interval of form 1: 32 days in µs, so that days and months are short (numbers always are).
 SHORT = 32 * 86_400_000_000
@@ -83,13 +92,20 @@ CREATE VIRTUAL TABLE text USING fts5(narrative, content, content='', contentless
 CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires REAL,
     PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE INDEX record_expires ON record(expires) WHERE expires IS NOT NULL;
-{NOTES}{CHAIN}{UNINDEXED}"""
+{NOTES}{CHAIN}{UNINDEXED}{PURGED}"""
 
 
 #: What makes a file of version n one of n + 1, by n.
-_UPGRADES = ("", CLAIM, NOTES, f"ALTER TABLE version ADD COLUMN digest BLOB; {CHAIN}", UNINDEXED)
-#: The first version whose traces are chained: of a store that had some before, the chain begins after them.
-_WITH_CHAIN = 4
+_UPGRADES = (
+    "",
+    CLAIM,
+    NOTES,
+    f"ALTER TABLE version ADD COLUMN digest BLOB; {CHAIN}",
+    UNINDEXED,
+    f"UPDATE version SET digest=NULL WHERE digest IS NOT NULL; DELETE FROM chain; {PURGED}",
+)
+#: The first version whose traces are chained as now: of a store that had some before, the chain begins after them.
+_WITH_CHAIN = 6
 #: What is stored until now, and how many of it are of the chained type: they are in no chain.
 _STANDS = """
 SELECT coalesce((SELECT max(seq) FROM version), 0),

@@ -230,7 +230,10 @@ class Writer:
                 Batch(self._connection, self._names, self._judge, ()).index_outstanding()
                 self._connection.execute("COMMIT")
                 self._names.commit()
-        except apsw.Error:
+        except Exception as error:
+            # The thread goes on whatever stands in a row: else nobody could write any more.
+            if not isinstance(error, apsw.Error):
+                _log.exception("Index rows that were left for later cannot be written")
             self._undo()
 
     def _undo(self) -> None:

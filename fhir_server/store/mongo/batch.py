@@ -116,6 +116,12 @@ class Batch:
         self._stands["note"] += 1
         self._notes.append({"_id": self._stands["note"], "kind": kind, "key": key, "new": new, "at": self.at})
 
+    def forget(self, names: Iterable[str], claims: Iterable[str]) -> None:
+        """Resources that were written, and what they claimed, are gone from the collections."""
+        for name in names:
+            self._current.pop(name, None)
+        self._claims.forget(claims)
+
     async def flush(self) -> None:
         """Write what waits, so that the transaction sees it."""
         waiting: tuple[tuple[Any, list[Document]], ...] = (

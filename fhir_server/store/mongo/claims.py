@@ -77,6 +77,11 @@ class Claims:
             for claim in held:
                 self._holders[claim] = self._taken[claim] = key(*one)
 
+    def forget(self, claims: Iterable[str]) -> None:
+        """Nobody holds these any more, and they are gone from the collection."""
+        for claim in claims:
+            self._holders.pop(claim, None)
+
     async def flush(self) -> None:
         """Write down what waits."""
         if self._freed:

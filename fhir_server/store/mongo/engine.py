@@ -14,6 +14,7 @@ from fhir_server.store.mongo import feed, routing
 from fhir_server.store.mongo.batch import Batch
 from fhir_server.store.mongo.explaining import explained
 from fhir_server.store.mongo.history import History
+from fhir_server.store.mongo.purging import purge
 from fhir_server.store.mongo.reading import Reading
 from fhir_server.store.mongo.records import MongoRecords
 from fhir_server.store.mongo.schema import Collections
@@ -137,6 +138,14 @@ class MongoStore:
 
         replaced: int = await self._writer.perform(task)
         return replaced
+
+    async def purge(self, keys: Sequence[tuple[str, str]], under: str = "") -> int:
+        """As `Store.purge`."""
+        return int(await self._writer.perform(lambda batch: purge(batch, keys, under)))
+
+    async def scour(self) -> bool:
+        """As `Store.scour`: at once, since the database itself lets go of what is deleted."""
+        return True
 
     async def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
         """As `Store.explain`."""

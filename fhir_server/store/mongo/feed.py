@@ -13,7 +13,7 @@ from typing import Any
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.changes import Changed, Changes
 from fhir_server.store.mongo.documents import Document
-from fhir_server.store.mongo.schema import STANDS, Collections
+from fhir_server.store.mongo.schema import ERASED, STANDS, Collections
 from fhir_server.store.notes import NOTES_SECONDS, News, Noted
 from fhir_server.store.protocol import Position
 
@@ -75,8 +75,7 @@ async def _changed(
     if since == last:
         return Changes((), (last,))
     asked: Document = {"_id": {"$gt": since, "$lte": last}}
-    if types:
-        asked["t"] = {"$in": list(types)}
+    asked["t"] = {"$in": list(types)} if types else {"$ne": ERASED}
     rows = await stored.log.find(asked, session=session).sort("_id", 1).to_list(count)
     changed = tuple([Changed(one["t"], one["id"], one["v"], one["at"], one["m"]) for one in rows])
     return Changes(changed, (rows[-1]["_id"] if len(rows) == count else last,))

@@ -19,6 +19,8 @@ from fhir_server.store.chain import begun
 
 #: Written into `state`. A server refuses a store with a greater number.
 VERSION = 1
+#: The type that `log` gives to what is left of an erased trace.
+ERASED = ""
 #: The `_id` of the one document of `state`.
 STANDS = "store"
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhir_server.store.chain import CHAINED, Link, Start, Stretch, begun
+from fhir_server.store.chain import CHAINED, Erased, Link, Start, Stretch, begun
 from fhir_server.store.mongo.bodies import Bodies
 from fhir_server.store.mongo.documents import WANTED, Document, past_key
-from fhir_server.store.mongo.schema import Collections
+from fhir_server.store.mongo.schema import ERASED, Collections
 from fhir_server.store.mongo.search import Search
 from fhir_server.store.protocol import Version
+
+#: As what `log` has the links of the chain.
+_CHAINED = {"$in": [CHAINED, ERASED]}
 
 
 async def stretch(stored: Collections, session: Any, after: int | None, since: int | None, count: int) -> Stretch:
     """Arguments and result as `Store.chain`."""
     if after is None:
         after = 0 if since is None else await _before(stored, session, since)
-    asked = {"t": CHAINED, "_id": {"$gt": after}}
-    rows = await stored.log.find(asked, session=session).sort("_id", 1).limit(count).to_list(count)
+    asked = {"t": _CHAINED, "_id": {"$gt": after}}
+    every = await stored.log.find(asked, session=session).sort("_id", 1).limit(count).to_list(count)
+    rows = [row for row in every if row["t"] != ERASED]
     search = Search(stored, session)
     heads = await search.documents([row["k"] for row in rows], WANTED["index"])
     names = [_name(row) for row in rows if heads.get(row["k"], {}).get("v") != row["v"]]
@@ -26,7 +30,9 @@ async def stretch(stored: Collections, session: Any, after: int | None, since: i
     found = [_document(row, heads, pasts) for row in rows]
     await Bodies(stored, session).fill([one for one in found if one is not None], "body")
     # What a later version has replaced may be gone from sight; what nothing replaced must be there.
-    return Stretch(Start(0, begun(0, 0)), tuple([_link(row, one) for row, one in zip(rows, found, strict=True)]))
+    links = [_link(row, one) for row, one in zip(rows, found, strict=True)]
+    links += [_erased(row) for row in every if row["t"] == ERASED]
+    return Stretch(Start(0, begun(0, 0)), tuple(sorted(links, key=lambda link: link.place)))
 
 
 def _name(row: Document) -> str:
@@ -48,8 +54,13 @@ def _link(row: Document, one: Document | None) -> Link:
     return Link(row["_id"], version, row.get("g", b""), lost)
 
 
+def _erased(row: Document) -> Link:
+    version = Version(CHAINED, "", row["v"], row["at"], row["m"], b"", b"")
+    return Link(row["_id"], version, row.get("g", b""), erased=Erased(row["e"]["said"], row["e"]["under"]))
+
+
 async def _before(stored: Collections, session: Any, since: int) -> int:
     """The place before the last link that was committed before an instant: instants rise with places."""
-    asked = {"t": CHAINED, "at": {"$lt": since}}
+    asked = {"t": _CHAINED, "at": {"$lt": since}}
     last: Sequence[Document] = await stored.log.find(asked, session=session).sort("_id", -1).limit(1).to_list(1)
     return last[0]["_id"] - 1 if last else 0

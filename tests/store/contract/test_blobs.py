@@ -230,3 +230,24 @@ async def test_what_is_sent_again_while_it_is_collected_is_there_afterwards(file
         # Either it was sent before the collector looked, and stays; or after, and came anew.
         assert await read(collector, again) == b"%d" % n
     await collector.close()
+
+
+async def test_what_is_released_is_left_over_until_it_is_settled_again(blobs: Blobs) -> None:
+    first, second = await blobs.put([b"one"], "Patient/1"), await blobs.put([b"two"], "Patient/1")
+    await blobs.settled([first, second])
+    await blobs.release([first.handle, second.handle, "f" * 64])
+    assert {blob.settled for blob in (await listed(blobs)).values()} == {False}
+    assert await read(blobs, first) == b"one"
+    await blobs.settled([second])
+    assert await blobs.remove([first.handle, second.handle], time.time() + 60) == 1
+    assert await read(blobs, second) == b"two"
+
+
+async def test_what_is_sent_again_counts_as_having_come_now(blobs: Blobs) -> None:
+    content = await blobs.put([b"one"], "Patient/1")
+    await blobs.settled([content])
+    before = (await listed(blobs))[content.handle].at
+    await asyncio.sleep(0.02)
+    await blobs.put([b"one"], "Patient/1")
+    await blobs.release([content.handle])
+    assert await blobs.remove([content.handle], before + 0.01) == 0

@@ -57,6 +57,11 @@ class MemoryBlobs:
     async def settled(self, contents: Sequence[Content]) -> None:
         self.settle(contents)
 
+    async def release(self, handles: Sequence[str]) -> None:
+        for handle in handles:
+            if handle in self.there:
+                self.there[handle] = replace(self.there[handle], settled=False)
+
     async def listed(self) -> AsyncIterator[Blob]:
         for blob in sorted(self.there.values(), key=lambda blob: blob.settled):
             yield blob

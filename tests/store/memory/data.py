@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store.chain import Erased
 from fhir_server.store.filters import Index
 from fhir_server.store.notes import Noted
 from fhir_server.store.protocol import Version
@@ -39,8 +40,11 @@ class Data:
     """Everything a store holds: outlives the engines that open it, as a file would."""
 
     resources: dict[Name, Resource] = field(default_factory=dict)
+    #: By place; a version that was purged leaves one of no type there.
     log: list[tuple[int, Version]] = field(default_factory=list)
     chain: dict[int, bytes] = field(default_factory=dict)
+    erased: dict[int, tuple[Version, Erased]] = field(default_factory=dict)
+    numbers: int = 0
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     records: dict[tuple[str, str], tuple[bytes, float | None]] = field(default_factory=dict)
     notes: list[Noted] = field(default_factory=list)

@@ -11,7 +11,7 @@ from functools import cmp_to_key
 
 from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import InvalidParameter
-from fhir_server.store.chain import CHAINED, Link, Start, Stretch, begun, linked
+from fhir_server.store.chain import CHAINED, Erased, Link, Start, Stretch, begun, linked, said
 from fhir_server.store.changes import Changed, Changes
 from fhir_server.store.filters import EVERYTHING, Index
 from fhir_server.store.matching import pack
@@ -40,7 +40,7 @@ def changed(data: Data, after: Position | None, types: Sequence[str], count: int
     since = last if after is None else place(after, "changes")
     if since > last:
         raise InvalidParameter("The place is not one of this store's changes.", "http.cursor")
-    rows = [(seq, v) for seq, v in data.log[since:] if not types or v.type in types][:count]
+    rows = [(seq, v) for seq, v in data.log[since:] if v.type and (not types or v.type in types)][:count]
     found = tuple(Changed(v.type, v.id, v.version, v.at, v.method) for _, v in rows)
     return Changes(found, (rows[-1][0] if len(rows) == count else last,))
 
@@ -173,6 +173,8 @@ class MemoryStore:
         links = [
             Link(seq, replace(v, packed=b""), self._data.chain[seq]) for seq, v in self._data.log if v.type == CHAINED
         ]
+        links += [Link(seq, v, self._data.chain[seq], erased=left) for seq, (v, left) in self._data.erased.items()]
+        links.sort(key=lambda link: link.place)
         if after is not None:
             links = [link for link in links if link.place > after]
         elif since is not None and links:
@@ -207,6 +209,28 @@ class MemoryStore:
                         known.index, done = index, done + 1
         await self._distance.back()
         return done
+
+    async def purge(self, keys: Sequence[Name], under: str = "") -> int:
+        await self._distance.there()
+        done = sum(self._purged(name, under) for name in dict.fromkeys(keys))
+        await self._distance.back()
+        return done
+
+    async def scour(self) -> bool:
+        await self._distance.there()
+        await self._distance.back()
+        return True
+
+    def _purged(self, name: Name, under: str) -> bool:
+        known = self._data.resources.pop(name, None)
+        for seq, v in known.versions if known else ():
+            gone = Version("", "", v.version, v.at, v.method, b"", b"")
+            self._data.log[seq - 1] = (seq, gone)
+            if v.type == CHAINED:
+                left = Erased(said(v.id, v.version, v.method, v.body), under)
+                self._data.erased[seq] = (replace(gone, type=CHAINED), left)
+        self._data.claims = {key: id for key, id in self._data.claims.items() if (key[0], id) != name}
+        return known is not None
 
     async def explain(self, scope: Scope, sort: Sequence[Sort] = NEWEST) -> Sequence[str]:
         await self._distance.there()
@@ -243,7 +267,8 @@ class MemoryStore:
         name = (write.type, write.id)
         known = self._data.resources.get(name)
         if known is None:
-            known = self._data.resources[name] = Resource(len(self._data.resources) + 1, Index())
+            self._data.numbers += 1
+            known = self._data.resources[name] = Resource(self._data.numbers, Index())
         if isinstance(write, Put):
             known.index = write.index
             stamp = instant(at).encode()
