@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Se
 from typing import Any, TypeVar, cast
 
 from fhir_server.access import binaries
+from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.matching import unpack
 from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Scope, Sort, Store, Version, Want, Write
 from fhir_server.work.budget import carry
@@ -135,6 +136,10 @@ class Readings:
         if want == "body":
             self._found(page.versions, turn)
         return page
+
+    async def walk(self, type: str, after: Position | None, count: int) -> Page:
+        """All that there is of a type, as `Store.walk`: for the server's own work, and nothing of it is kept."""
+        return await self.store.walk({type: EVERYTHING}, after, count)
 
     async def find_each(self, scopes: Sequence[Scope], count: int = 50, want: Want = "body") -> list[Page]:
         """As `Store.find_each`: what is found with its body need not be read."""

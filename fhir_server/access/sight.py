@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec import structs
 
 from fhir_server.access import binaries
 from fhir_server.access.citing import Citing, has
@@ -99,7 +100,7 @@ class Sight:
         if version.current or self._grant.own:
             return await self.sees(version, "r")
         now = await self._readings.read(version.type, version.id)
-        past = replace(version, packed=version.own)
+        past = structs.replace(version, packed=version.own)
         return now is not None and await self.sees(now, "r") and await self.sees(past, "r")
 
     async def decided(self, version: Version, verb: str) -> Decision:
@@ -136,7 +137,7 @@ class Sight:
                 left = self._citing(made[n].type).without(tree, gone, self._base)
                 if made[n].type == "AuditEvent" and left is not tree and not citing.cited(left, self._base):
                     left = _undone(left)
-                made[n] = replace(made[n], body=serialize(left))
+                made[n] = structs.replace(made[n], body=serialize(left))
         return made
 
     async def unsaid(self, version: Version) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -167,7 +168,7 @@ class Sight:
                 tree = parse(one.body, _DEEP)
                 left = await self._without_parts(one, tree, cuts)
                 if left is not tree:
-                    made[number] = replace(one, body=serialize(left))
+                    made[number] = structs.replace(one, body=serialize(left))
         return made
 
     async def _cuts(self, version: Version) -> list[Cut]:

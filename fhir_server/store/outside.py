@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from msgspec import structs
+
 from fhir_server.store.blobs.collecting import PURGED
 from fhir_server.store.blobs.protocol import Blobs
 from fhir_server.store.content import Content, Outline, is_outlined, outlined, stored
@@ -183,11 +185,11 @@ class OutsideStore:
         if found is None:
             return version
         if want == "bare":
-            return replace(version, body=found.json, content=found.content, at_data=found.at)
+            return structs.replace(version, body=found.json, content=found.content, at_data=found.at)
         content = await whole(self._blobs, found.content)
         if len(content) < _LONG:
-            return replace(version, body=put_back(found.json, found.at, content))
-        return replace(version, body=await asyncio.to_thread(put_back, found.json, found.at, content))
+            return structs.replace(version, body=put_back(found.json, found.at, content))
+        return structs.replace(version, body=await asyncio.to_thread(put_back, found.json, found.at, content))
 
 
 class OutsideEngine:
@@ -247,9 +249,9 @@ def _as_sent(version: Version, taken: Taken | None) -> Version:
     if found is None:
         return version
     if taken is None:
-        return replace(version, body=found.json, content=found.content, at_data=found.at)
+        return structs.replace(version, body=found.json, content=found.content, at_data=found.at)
     body = b"".join((found.json[: found.at], b',"data":"', taken.base64, b'"', found.json[found.at :]))
-    return replace(version, body=body)
+    return structs.replace(version, body=body)
 
 
 def _fitting(versions: Sequence[Version | None], most_bytes: int) -> int:

@@ -7,21 +7,21 @@ difference moves the counts, so that a document that is masked, replaced, correc
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
 
-from fhir_server.audit.reading import WITNESSED_HERE
 from fhir_server.jobs.feed_reader import FeedReader, Taken
-from fhir_server.space.indicators.facts import TYPES, Cell, Counted, counted
+from fhir_server.space.indicators.facts import TYPES, Cell
+from fhir_server.space.indicators.tallying import DIGEST, Tally, countable, tallied
 from fhir_server.space.service import Surroundings
 from fhir_server.store.changes import Changed
-from fhir_server.store.filters import Id, both
 from fhir_server.store.protocol import Drop, Keep, Records
+from fhir_server.work.beside import Busy, Ended, Lost, aside
 
 #: Kind of the records: key = generation and cell, value = how many, in decimal.
 CELL = "indicator"
@@ -34,6 +34,10 @@ FEED_NAME = "indicators"
 #: Bytes of versions read at a time.
 MOST_BYTES = 16_000_000
 _PAGE = 1_000
+#: So many are counted where the worker is: it takes less than a millisecond.
+_FEW = 100
+#: Type, id and number of a version.
+Numbered = tuple[str, str, int]
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -45,28 +49,27 @@ class Generation(msgspec.Struct, frozen=True):
 
 
 class Moved:
-    """Differences, not kept yet: cell → how many more; (cell, digest) → likewise."""
+    """Differences, not kept yet.
 
-    def __init__(self, key: bytes) -> None:
-        """`key` is of the digests of persons."""
-        self._key = key
-        self._digests: dict[str, str] = {}
+    Attributes:
+        cells: cell → how many more, but for persons.
+        marks: cell → digest of a person → how many more of their things.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is counted yet."""
         self.cells: Counter[Cell] = Counter()
-        self.marks: Counter[tuple[Cell, str]] = Counter()
+        self.marks: dict[Cell, Counter[bytes]] = defaultdict(Counter)
 
-    def add(self, one: Counted, sign: int = 1) -> None:
-        """Count what a resource adds, or with -1 take it away."""
-        for cell in one.cells:
-            self.cells[cell] += sign
-        for cell, whom in one.persons:
-            self.marks[cell, self._digest(whom)] += sign
-
-    def _digest(self, whom: str) -> str:
-        found = self._digests.get(whom)
-        if found is None:
-            found = hashlib.blake2b(whom.encode(), key=self._key, digest_size=16).hexdigest()
-            self._digests[whom] = found
-        return found
+    def add(self, tally: Tally, sign: int = 1) -> None:
+        """Count what resources add, or with -1 take it away."""
+        cells, marks = tally
+        for cell, many in cells.items():
+            self.cells[cell] += sign * many
+        for cell, joined in marks.items():
+            there = self.marks[cell]
+            for at in range(0, len(joined), DIGEST):
+                there[joined[at : at + DIGEST]] += sign
 
 
 async def digest_key(records: Records) -> bytes:
@@ -103,6 +106,22 @@ def cell_key(number: int, cell: Cell) -> str:
     return f"{number}|{'|'.join(cell)}"
 
 
+def mark_key(number: int, cell: Cell, digest: bytes) -> str:
+    """Key of a person's record in a cell of a generation."""
+    return f"{cell_key(number, cell)}|{digest.hex()}"
+
+
+async def several(type: str, bodies: Sequence[bytes], key: bytes) -> Tally:
+    """As `tallied`: many of them without holding the event loop."""
+    if len(bodies) <= _FEW:
+        return tallied(type, bodies, key)
+    try:
+        return await aside(tallied, type, bodies, key)
+    except (Busy, Ended, Lost):
+        # Others have long work there, or it is being stopped: a thread gives way to the loop too, if less often.
+        return await asyncio.to_thread(tallied, type, bodies, key)
+
+
 class Following:
     """Goes on in the feed of one opened store."""
 
@@ -120,7 +139,7 @@ class Following:
         current = await generation(self._records)
         if current is None:
             return Taken()
-        moved = Moved(await digest_key(self._records))
+        moved = Moved()
         await self.move(moved, changed)
         return Taken(len(changed), tuple(await self._kept(current.number, moved)))
 
@@ -130,33 +149,25 @@ class Following:
         steps += [((one.type, one.id, one.version - 1), -1) for one in changed if one.version > 1]
         await self.weigh(moved, steps)
 
-    async def weigh(self, moved: Moved, steps: Sequence[tuple[tuple[str, str, int], int]]) -> None:
+    async def weigh(self, moved: Moved, steps: Sequence[tuple[Numbered, int]]) -> None:
         """Count versions, (type, id, number), each with a sign; one that is a deletion adds nothing."""
-        for key, sign, body in await self._bodies([one for one in steps if one[0][0] != "AuditEvent"]):
-            moved.add(counted(key[0], body), sign)
-        ids = [key[1] for key, sign in steps if key[0] == "AuditEvent" and key[2] == 1]
-        for at in range(0, len(ids), _PAGE):
-            where = both(WITNESSED_HERE, Id(tuple(ids[at : at + _PAGE])))
-            page = await self._repository.find({"AuditEvent": where}, count=_PAGE)
-            for version in page.versions:
-                moved.add(counted("AuditEvent", version.body))
-
-    async def _bodies(
-        self, steps: Sequence[tuple[tuple[str, str, int], int]]
-    ) -> list[tuple[tuple[str, str, int], int, bytes]]:
-        found: list[tuple[tuple[str, str, int], int, bytes]] = []
-        while len(found) < len(steps):
-            rest = steps[len(found) :]
-            versions = await self._repository.vread_many([key for key, _ in rest], MOST_BYTES)
-            found += [
-                (key, sign, b"" if version is None or version.deleted else version.body)
-                for (key, sign), version in zip(rest, versions, strict=False)
-            ]
-        return found
+        key = await digest_key(self._records)
+        # A trace is what was seen once: it never changes.
+        left = deque([one for one in steps if one[0][0] != "AuditEvent" or (one[0][2] == 1 and one[1] > 0)])
+        while left:
+            part = [left[n] for n in range(min(len(left), _PAGE))]
+            versions = await self._repository.vread_many([named for named, _ in part], MOST_BYTES)
+            bodies: dict[tuple[str, int], list[bytes]] = defaultdict(list)
+            for (named, sign), version in zip(part, versions, strict=False):
+                left.popleft()
+                if version is not None and (body := countable(named[0], version)):
+                    bodies[named[0], sign].append(body)
+            for (type, sign), many in bodies.items():
+                moved.add(await several(type, many, key), sign)
 
     async def _kept(self, number: int, moved: Moved) -> Iterable[Keep | Drop]:
-        marks = [(cell, digest, by) for (cell, digest), by in moved.marks.items() if by]
-        names = [f"{cell_key(number, cell)}|{digest}" for cell, digest, _ in marks]
+        marks = [(cell, digest, by) for cell, each in moved.marks.items() for digest, by in each.items() if by]
+        names = [mark_key(number, cell, digest) for cell, digest, _ in marks]
         there = await self._records.get_each([(MARK, name) for name in names])
         changes: list[Keep | Drop] = []
         for (cell, _, by), name, value in zip(marks, names, there, strict=True):

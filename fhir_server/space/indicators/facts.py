@@ -6,25 +6,20 @@ counted once, however often they appear, a mark is kept beside (`counting`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
-import msgspec
-
-from fhir_server.audit.reading import from_audit_event
-from fhir_server.fhir.dates import begins
-from fhir_server.fhir.json import parse
-from fhir_server.space.accounts.life import born, from_basic
+from fhir_server.audit.reading import AuditRow
+from fhir_server.space.indicators.calendar import periods
 from fhir_server.space.indicators.sectors import NOT_PROFESSIONAL, sector
-from fhir_server.space.paris import PARIS
+from fhir_server.space.indicators.seen import TYPES, Key, seen
 from fhir_server.space.record.first_accesses import opens
-from fhir_server.space.record.labels import MASKED, codes
+
+__all__ = ["DISTINCT", "FACTS", "FORMAT", "TYPES", "Cell", "Counted", "Rule", "adds", "counted"]
 
 #: Grows with what is counted or how: what was kept otherwise is then counted anew.
-FORMAT = 1
+FORMAT = 2
 #: Fact → what its cells are divided by. A month is "2026-11", a week "2026-W48", of Paris; "" where it is not said.
 FACTS: Mapping[str, tuple[str, ...]] = {
     "documents": ("month", "sector", "state"),
@@ -33,6 +28,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "patients": ("state", "department"),
     "births": ("year",),
     "reads": ("month", "by", "way"),
+    "readers": ("month", "profession"),
     # Of persons, each counted once a cell.
     "fed": ("month",),
     "users": ("period",),
@@ -40,13 +36,21 @@ FACTS: Mapping[str, tuple[str, ...]] = {
 }
 #: Facts that count persons.
 DISTINCT = frozenset({"fed", "users", "read"})
-#: Types whose resources are counted.
-TYPES = ("DocumentReference", "Patient", "Basic", "AuditEvent")
 #: A cell of a fact: the fact, and a value for each thing it is divided by.
 Cell = tuple[str, ...]
-#: An instant between the third and the 26th of a month.
-_AMID = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[3-9]|1\d|2[0-6])T")
-_CODE = re.compile(r"[A-Za-z0-9._:-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What all resources with one key add.
+
+    Attributes:
+        cells: one more in each of these.
+        persons: (cell, from which, to which of `Seen.whom`): these are counted once there.
+    """
+
+    cells: tuple[Cell, ...] = ()
+    persons: tuple[tuple[Cell, int, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,105 +66,65 @@ class Counted:
     persons: tuple[tuple[Cell, str], ...] = ()
 
 
-NOTHING = Counted()
+NOTHING = Rule()
 
 
 def counted(type: str, body: bytes) -> Counted:
     """What a resource of one of `TYPES` adds; nothing where its body is b""."""
-    return _OF[type](body) if body else NOTHING
+    found = seen(type, body)
+    if found is None:
+        return Counted()
+    rule = adds(found.key)
+    persons = tuple((cell, who) for cell, first, last in rule.persons for who in found.whom[first:last] if who)
+    return Counted(rule.cells, persons)
 
 
-class _Coding(msgspec.Struct):
-    code: str = ""
+@lru_cache(maxsize=100_000)
+def adds(key: Key) -> Rule:
+    """What each resource of that key (`Seen.key`) adds."""
+    return _OF[key[0]](*key[1:])
 
 
-class _Concept(msgspec.Struct):
-    coding: list[_Coding] = []
-
-    @property
-    def code(self) -> str:
-        return next((one.code for one in self.coding if _CODE.fullmatch(one.code)), "")
-
-
-class _Reference(msgspec.Struct):
-    reference: str = ""
-
-
-class _Context(msgspec.Struct):
-    facility: _Concept = msgspec.field(default_factory=_Concept, name="facilityType")
-
-
-class _Sheet(msgspec.Struct):
-    """The part of a DocumentReference that is counted: reading the rest would take most of the time."""
-
-    status: str = ""
-    type: _Concept = msgspec.field(default_factory=_Concept)
-    category: list[_Concept] = []
-    subject: _Reference = msgspec.field(default_factory=_Reference)
-    date: str = ""
-    labels: list[dict[str, Any]] = msgspec.field(default_factory=list, name="securityLabel")
-    context: _Context = msgspec.field(default_factory=_Context)
-
-
-_sheet = msgspec.json.Decoder(_Sheet).decode
-
-
-def _document(body: bytes) -> Counted:
+def _document(status: str, type: str, category: str, facility: str, month: str, masked: str) -> Rule:
     """A document that was filed, by the month of its `date`; one that was an error (entered-in-error) never was."""
-    sheet = _sheet(body)
-    if sheet.status == "entered-in-error":
+    if status == "entered-in-error":
         return NOTHING
-    type, month = sheet.type.code, _month(sheet.date)
-    category = sheet.category[0].code if sheet.category else ""
-    place = sector(sheet.context.facility.code, type, category)
-    masked = MASKED in codes({"securityLabel": sheet.labels})
-    state = "replaced" if sheet.status == "superseded" else "masked" if masked else "current"
+    place = sector(facility, type, category)
+    state = "replaced" if status == "superseded" else masked or "current"
     by = place if place in NOT_PROFESSIONAL else "professional"
     cells = (("documents", month, place, state), ("types", month, type, by))
-    whom = sheet.subject.reference
-    fed = ((("fed", "ever"), whom), (("fed", month), whom)) if whom and by == "professional" else ()
-    return Counted(cells, fed)
+    fed = ((("fed", "ever"), 0, 1), (("fed", month), 0, 1)) if by == "professional" else ()
+    return Rule(cells, fed)
 
 
-def _patient(body: bytes) -> Counted:
-    tree = parse(body)
-    place: dict[str, Any] = next(iter(tree.get("address", ())), {})
-    department = _department(str(place.get("postalCode", "")))
-    year = str(tree.get("birthDate", ""))[:4]
-    return Counted((("patients", born(tree), department), ("births", year if year.isdigit() else "")))
+def _patient(state: str, department: str, year: str) -> Rule:
+    return Rule((("patients", state, department), ("births", year)))
 
 
-def _department(postal: str) -> str:
-    """The department of a postal code: three figures overseas, and "20" for Corsica; "" where there is none."""
-    if not re.fullmatch(r"\d{5}", postal):
-        return ""
-    return postal[:3] if postal[:2] in ("97", "98") else postal[:2]
+def _life(state: str, month: str) -> Rule:
+    return Rule((("lives", state, month),))
 
 
-def _life(body: bytes) -> Counted:
-    life = from_basic(parse(body))
-    return Counted((("lives", life.state, _month_of(life.since)),)) if life is not None else NOTHING
-
-
-def _access(body: bytes) -> Counted:
+def _access(deed: str, emergency: str, refused: str, asked: str, profession: str, hour: str, *types: str) -> Rule:
     """Something of a record that was opened: one for each exchange, and who came and whose record it was once a month.
 
     The AuditEvent is one that this server made: others are anybody's word, and whoever asks here leaves them out.
     """
-    row = from_audit_event(parse(body))
-    way = "refused" if row.refused else "emergency" if row.emergency else "opened" if opens(row) else ""
-    when = _instant(row.recorded)
-    if not way or when is None:
+    objects = tuple(f"{one}/" for one in types)
+    row = AuditRow(asked, (), "", "", "", (), hour, interaction=deed, objects=objects, refused=bool(refused))
+    way = refused or emergency or ("opened" if opens(row) else "")
+    if not way or not hour:
         return NOTHING
-    month, by = _month_of(when), _BY.get(row.requestor.partition("/")[0], "other")
-    cells = (("reads", month, by, way),)
+    month, week = periods(hour)
+    by = _BY.get(asked, "other")
+    cells: tuple[Cell, ...] = (("reads", month, by, way),)
     if way == "refused":
-        return Counted(cells)
+        return Rule(cells)
     if by in ("patient", "close"):
-        year, week, _ = when.astimezone(PARIS).isocalendar()
-        periods = (month, f"{year}-W{week:02}")
-        return Counted(cells, tuple((("users", one), row.requestor) for one in periods))
-    return Counted(cells, tuple((("read", month), f"Patient/{one}") for one in row.patients if by == "professional"))
+        return Rule(cells, tuple((("users", one), 0, 1) for one in (month, week)))
+    if by == "professional":
+        return Rule((*cells, ("readers", month, profession)), ((("read", month), 1, None),))
+    return Rule(cells)
 
 
 #: Type of who asked → as whom they are counted.
@@ -170,26 +134,9 @@ _BY: Mapping[str, str] = {
     "Practitioner": "professional",
     "PractitionerRole": "professional",
 }
-_OF: Mapping[str, Callable[[bytes], Counted]] = {
+_OF: Mapping[str, Callable[..., Rule]] = {
     "DocumentReference": _document,
     "Patient": _patient,
     "Basic": _life,
     "AuditEvent": _access,
 }
-
-
-def _instant(text: str) -> datetime | None:
-    # Of a day alone it is not known in which month of Paris something was.
-    return begins(text, PARIS) if "T" in text else None
-
-
-def _month(text: str) -> str:
-    if _AMID.match(text):
-        # Away from its ends a month is the same in every zone: most need no calendar.
-        return text[:7]
-    found = _instant(text)
-    return _month_of(found) if found is not None else ""
-
-
-def _month_of(when: datetime) -> str:
-    return f"{when.astimezone(PARIS):%Y-%m}"

@@ -8,13 +8,13 @@ that whoever follows goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import msgspec
 
-from fhir_server.audit.reading import WITNESSED_HERE
 from fhir_server.jobs.clock import Job
 from fhir_server.jobs.feed_reader import FEED
 from fhir_server.space.indicators.counting import (
@@ -28,20 +28,23 @@ from fhir_server.space.indicators.counting import (
     cell_key,
     digest_key,
     generation,
+    mark_key,
+    several,
 )
-from fhir_server.space.indicators.facts import FORMAT, TYPES, counted
+from fhir_server.space.indicators.facts import FORMAT, TYPES
+from fhir_server.space.indicators.tallying import Tally, countable
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import EVERYTHING, Filter
 from fhir_server.store.leases import Lease
-from fhir_server.store.protocol import Drop, Keep, Position, Sort
+from fhir_server.store.protocol import Drop, Keep, Position, Version
 
 #: The job, and the lease that a recount takes too.
 JOB = "indicators"
 #: How old the newest count may be.
 EVERY = timedelta(seconds=60)
-_PAGE, _BATCH = 500, 2_000
-_BY_ID = (Sort("_id", "own"),)
-#: Of traces, which never change, those are remembered that may have been committed while they were walked, in ms.
+_PAGE, _BATCH = 1_000, 2_000
+#: Pages that wait to be counted while the next is read.
+_AHEAD = 3
+#: What was committed so long before the walk began, in ms, was committed before its place in the feed was taken.
 _MEANWHILE = 300_000
 
 
@@ -81,13 +84,13 @@ class Indicators:
         before = await generation(self._records)
         after = Generation((before.number if before else 0) + 1, FORMAT, now.timestamp())
         place = (await self._around.changes(None, TYPES)).position
-        moved = Moved(await digest_key(self._records))
+        moved = Moved()
         # What an earlier recount left that died.
         await self._drop(after.number)
-        met: dict[tuple[str, str], int] = {}
+        met = Met(datetime.now(UTC).timestamp() * 1_000 - _MEANWHILE)
         number = 0
         for type in TYPES:
-            number += await self._walk(type, moved, met, now)
+            number += await self._walk(type, moved, met)
         place = await self._meanwhile(place, moved, met)
         await self._keep(after.number, moved)
         kept = [
@@ -99,35 +102,42 @@ class Indicators:
             await self._drop(before.number)
         return number
 
-    async def _walk(self, type: str, moved: Moved, met: dict[tuple[str, str], int], now: datetime) -> int:
-        where: Filter = WITNESSED_HERE if type == "AuditEvent" else EVERYTHING
-        recent = now.timestamp() * 1_000 - _MEANWHILE if type == "AuditEvent" else 0
-        after: Position | None = None
-        number = 0
-        while True:
-            # What the store answers at once gives nobody a turn, and there are millions.
-            await asyncio.sleep(0)
-            page = await self._repository.find({type: where}, _BY_ID, after, _PAGE)
-            for version in page.versions:
-                moved.add(counted(type, version.body))
-                if version.at >= recent:
-                    met[type, version.id] = version.version
-            number += len(page.versions)
-            after = page.next
-            if after is None:
-                return number
+    async def _walk(self, type: str, moved: Moved, met: Met) -> int:
+        """Count all that there is of a type: while one page is counted beside, the next is read."""
+        key, after, number = await digest_key(self._records), None, 0
+        waiting: deque[asyncio.Task[Tally]] = deque()
+        try:
+            while True:
+                page = await self._repository.together().walk(type, after, _PAGE)
+                bodies = [body for version in page.versions if (body := countable(type, version))]
+                waiting.append(asyncio.create_task(several(type, bodies, key)))
+                met.look(page.versions)
+                number += len(bodies)
+                after = page.next
+                while waiting and (after is None or len(waiting) > _AHEAD):
+                    moved.add(await waiting.popleft())
+                if after is None:
+                    return number
+        finally:
+            for task in waiting:
+                task.cancel()
 
-    async def _meanwhile(self, place: Position, moved: Moved, met: dict[tuple[str, str], int]) -> Position:
+    async def _meanwhile(self, place: Position, moved: Moved, met: Met) -> Position:
+        first: dict[tuple[str, str], int] = {}
         last: dict[tuple[str, str], int] = {}
         while True:
             news = await self._around.changes(place, TYPES)
             place = news.position
             if not news.changed:
                 break
-            last |= {(one.type, one.id): one.version for one in news.changed}
-        new = {key: version for key, version in last.items() if version > met.get(key, 0)}
-        steps = [((*key, version), 1) for key, version in new.items()]
-        steps += [((*key, met[key]), -1) for key in new if key in met]
+            for one in news.changed:
+                first.setdefault((one.type, one.id), one.version)
+                last[one.type, one.id] = one.version
+        steps = []
+        for name, version in last.items():
+            before = met.version(name, first[name])
+            if version > before:
+                steps += [((*name, version), 1), *([((*name, before), -1)] if before else [])]
         await self._following.weigh(moved, steps)
         return place
 
@@ -143,11 +153,35 @@ class Indicators:
                 await self._records.apply([Drop(kind, key) for key, _ in rows])
 
 
+class Met:
+    """Which version the walk met of what was written at about that time; of all else there is no other."""
+
+    def __init__(self, since: float) -> None:
+        """Versions are remembered that are of this instant (ms since 1970) or later."""
+        self._since = since
+        self._versions: dict[tuple[str, str], int] = {}
+
+    def look(self, versions: Iterable[Version]) -> None:
+        """The walk has come by these."""
+        since = self._since
+        self._versions.update({(one.type, one.id): one.version for one in versions if one.at >= since})
+
+    def version(self, name: tuple[str, str], first: int) -> int:
+        """The version that was met; 0 for none.
+
+        `first` is the first version that was committed after the walk began. What was met and is not remembered is
+        older, and so the one before that; what is of that time was met, or is not there yet.
+        """
+        return self._versions.get(name, first - 1)
+
+
 def _rows(number: int, moved: Moved) -> Iterator[Keep]:
     """What is kept of a generation; persons add to their cells as their marks are given, so that these come first."""
-    for (cell, digest), count in moved.marks.items():
-        if count > 0:
-            moved.cells[cell] += 1
-            yield Keep(MARK, f"{cell_key(number, cell)}|{digest}", str(count).encode())
+    for cell, each in moved.marks.items():
+        for digest, count in each.items():
+            if count > 0:
+                moved.cells[cell] += 1
+                yield Keep(MARK, mark_key(number, cell, digest), str(count).encode())
     for cell, count in moved.cells.items():
-        yield Keep(CELL, cell_key(number, cell), str(count).encode())
+        if count:
+            yield Keep(CELL, cell_key(number, cell), str(count).encode())

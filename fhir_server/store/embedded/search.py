@@ -337,6 +337,12 @@ _CURRENT = {
     f" FROM json_each(?) j CROSS JOIN resource r ON r.rid = j.value{joined}"
     for want, (what, joined) in _WANTED.items()
 }
+#: All of one type, in the order in which they were first written.
+PLAIN = {
+    want: f"SELECT r.rid, r.id, r.vid, r.at, r.method, {what} FROM resource r NOT INDEXED{joined}"
+    " WHERE r.type=? AND r.rid>? ORDER BY r.rid LIMIT ?"
+    for want, (what, joined) in _WANTED.items()
+}
 _NAMED = {
     want: f"SELECT j.key, r.vid, r.at, r.method, {what}"
     f" FROM json_each(?) j CROSS JOIN resource r ON r.type = j.value->>0 AND r.id = j.value->>1{joined}"

@@ -21,7 +21,7 @@ from tests.server.people import kept
 from tests.space.record.callers import document
 
 #: Several pages, and the size of one; what is kept of several persons, and how many of these rows are one commit.
-MANY, PAGE, ROWS, PART = 1_300, 500, 2_500, 2_000
+MANY, PAGE, ROWS, PART = 1_300, 1_000, 2_500, 2_000
 FACILITY = {"facilityType": {"coding": [{"system": "urn:x", "code": "SA01"}]}}
 
 
@@ -42,7 +42,7 @@ def a_document(n: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "made", "least", "most"),
-    [("counted", a_patient, MANY, PAGE), ("cell_key", a_document, ROWS, PART)],
+    [("countable", a_patient, MANY, PAGE), ("mark_key", a_document, ROWS, PART)],
     ids=["what is counted", "what is kept"],
 )
 async def test_others_have_a_turn_between_two_pages_of_a_recount(

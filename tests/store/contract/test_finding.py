@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 
@@ -156,7 +154,7 @@ async def test_of_each_version_is_given_what_is_wanted_of_it(
     whole = await stored(engine, "Patient", {"a": OPEN, "b": MASKED})
     await engine.store.transact([a_put("Patient", "c"), Delete("Patient", "a", 1)])
     expected = [
-        replace(one, body=one.body if bodies else b"", packed=one.packed if indexes else b"")
+        msgspec.structs.replace(one, body=one.body if bodies else b"", packed=one.packed if indexes else b"")
         for one in (await engine.store.find({"Patient": EVERYTHING})).versions
     ]
     assert [one.id for one in expected] == ["c", "b"]
@@ -168,7 +166,7 @@ async def test_of_each_version_is_given_what_is_wanted_of_it(
     deletion = await engine.store.read("Patient", "a")
     assert deletion is not None
     met = await walked(engine, {"Patient": EVERYTHING}, want=want)
-    gone = deletion if indexes else replace(deletion, packed=b"")
+    gone = deletion if indexes else msgspec.structs.replace(deletion, packed=b"")
     assert met == [gone, *reversed(expected)]
     assert whole[1].body == (await engine.store.find({"Patient": Id(("b",))})).versions[0].body
 

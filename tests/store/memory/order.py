@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.protocol import Position, Sort, Version, Want
@@ -61,4 +62,4 @@ def wanted(version: Version, want: Want) -> Version:
     """As much of a version as is asked for."""
     if want in ("bare", "body"):
         return version
-    return replace(version, body=b"", packed=version.packed if want == "index" else b"")
+    return structs.replace(version, body=b"", packed=version.packed if want == "index" else b"")

@@ -6,8 +6,9 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cmp_to_key
+
+from msgspec import structs
 
 from fhir_server.fhir.json import instant
 from fhir_server.fhir.outcome import InvalidParameter
@@ -122,7 +123,7 @@ class MemoryStore:
         rows.sort(key=lambda row: row[0], reverse=True)
         count = fitting([version for _, version in rows[:count]], count, most_bytes)
         await self._distance.back()
-        page = tuple(replace(version, current=self._judging.is_current(version)) for _, version in rows[:count])
+        page = tuple(structs.replace(version, current=self._judging.is_current(version)) for _, version in rows[:count])
         return Page(page, (rows[count - 1][0],) if len(rows) > count > 0 else None)
 
     async def history_count(
@@ -171,7 +172,9 @@ class MemoryStore:
     async def chain(self, after: int | None = None, since: int | None = None, count: int = 1_000) -> Stretch:
         await self._distance.there()
         links = [
-            Link(seq, replace(v, packed=b""), self._data.chain[seq]) for seq, v in self._data.log if v.type == CHAINED
+            Link(seq, structs.replace(v, packed=b""), self._data.chain[seq])
+            for seq, v in self._data.log
+            if v.type == CHAINED
         ]
         links += [Link(seq, v, self._data.chain[seq], erased=left) for seq, (v, left) in self._data.erased.items()]
         links.sort(key=lambda link: link.place)
@@ -204,7 +207,7 @@ class MemoryStore:
             known = self._data.resources.get((version.type, version.id))
             for nth, (seq, one) in enumerate(known.versions if known else ()):
                 if known is not None and one.version == version.version:
-                    known.versions[nth] = (seq, replace(one, packed=pack(index)))
+                    known.versions[nth] = (seq, structs.replace(one, packed=pack(index)))
                     if self._judging.is_current(one):
                         known.index, done = index, done + 1
         await self._distance.back()
@@ -228,7 +231,7 @@ class MemoryStore:
             self._data.log[seq - 1] = (seq, gone)
             if v.type == CHAINED:
                 left = Erased(said(v.id, v.version, v.method, v.body), under)
-                self._data.erased[seq] = (replace(gone, type=CHAINED), left)
+                self._data.erased[seq] = (structs.replace(gone, type=CHAINED), left)
         self._data.claims = {key: id for key, id in self._data.claims.items() if (key[0], id) != name}
         return known is not None
 
@@ -317,7 +320,7 @@ class MemoryStore:
         if self._judging.is_current(version):
             return version
         now = self._data.resources[version.type, version.id].index
-        return replace(version, packed=pack(now), current=False, past=version.packed)
+        return structs.replace(version, packed=pack(now), current=False, past=version.packed)
 
     def _is_current(self, version: Version) -> bool:
         return self._data.resources[version.type, version.id].current.version == version.version
