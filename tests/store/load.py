@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
-from fhir_server.store.embedded.engine import open_engine
 from fhir_server.store.filters import Span, Word
+from fhir_server.store.opening import open_engine
 from tests.store.making import a_put, an_index
 
 
-async def main(path: Path, name: str, most: int) -> None:
-    engine = open_engine(path)
+async def main(url: str, name: str, most: int) -> None:
+    engine = open_engine(url, max_pending=2_000, deadline_seconds=30)
     print("ready", flush=True)
 
     async def client(number: int) -> None:
@@ -31,4 +30,4 @@ async def main(path: Path, name: str, most: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

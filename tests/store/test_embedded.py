@@ -39,7 +39,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[EmbeddedEngine]:
 
 
 def a_load(path: Path, name: str, most: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.store.load", str(path), name, str(most)]
+    command = [sys.executable, "-m", "tests.store.load", f"sqlite:///{path}", name, str(most)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"

@@ -15,9 +15,10 @@ from fhir_server.store.chain import CHAINED, linked
 from fhir_server.store.filters import Index
 from fhir_server.store.mongo.bodies import pieces
 from fhir_server.store.mongo.claims import Claims, claimed
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import Document, current, indexed, key, logged, made, moved, packed, past_key
 from fhir_server.store.mongo.links import links
-from fhir_server.store.mongo.schema import STANDS, Collections
+from fhir_server.store.mongo.schema import STANDS
 from fhir_server.store.mongo.search import Search
 from fhir_server.store.protocol import Delete, Guard, Method, Put, Stale, Version, Write
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import Document
-from fhir_server.store.mongo.schema import Collections
 from fhir_server.store.protocol import Want
 
 #: Bodies up to so many bytes stand in the document of their version, and pieces of longer ones are as long.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from fhir_server.store.filters import EVERYTHING, Filter
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import Document
 from fhir_server.store.mongo.links import asks_texts, judged, resolved
 from fhir_server.store.mongo.queries import NONE, query
@@ -41,13 +42,14 @@ class Matching:
 class Candidates:
     """Reads `res` as of one moment."""
 
-    def __init__(self, resources: Any, session: Any) -> None:
-        """Reads the collection `resources` in a session, of a snapshot or a transaction."""
-        self._resources = resources
+    def __init__(self, stored: Collections, session: Any) -> None:
+        """Reads in a session, of a snapshot or a transaction."""
+        self._resources = stored.res
+        self._driving = stored.driving
         self._session = session
 
-    async def matching(self, scope: Scope, depth: int = 0) -> Matching | None:
-        """A scope as a query, deletions included; None: nothing can match.
+    async def matching(self, scope: Scope, depth: int = 0, first: Document | None = None) -> Matching | None:
+        """A scope as a query, deletions included, and `first` besides, by which it is looked up; None: nothing matches.
 
         Raises:
             TooCostly: its links follow one another too far.
@@ -59,7 +61,8 @@ class Candidates:
             if asked.text == NONE.text:
                 continue
             kind: Document = {"t": types[0] if len(types) == 1 else {"$in": list(types)}}
-            parts.append(kind if not asked.text else {"$and": [kind, asked.text]})
+            text = await self._driving.driven(asked.text, types, first)
+            parts.append(kind if not text else {"$and": [kind, text]})
             exact = exact and asked.exact
         if not parts:
             return None
@@ -107,10 +110,10 @@ class Candidates:
         self, scope: Scope, most: int | None, depth: int = 0, extra: Document | None = None
     ) -> AsyncIterator[Document]:
         """Current resources that satisfy, `most` of them at most, with their indexes, in no order."""
-        found = await self.matching(scope, depth)
+        found = await self.matching(scope, depth, extra)
         if found is None:
             return
-        stages: list[Document] = [{"$match": {"$and": [{"live": True}, *([extra] if extra else []), found.text]}}]
+        stages: list[Document] = [{"$match": {"$and": [{"live": True}, found.text]}}]
         if found.exact and most is not None:
             stages.append({"$limit": most})
         fields = _LINKED if found.judged is _JUDGED else _LINKED_WITH_TEXTS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import Document
-from fhir_server.store.mongo.schema import Collections
 from fhir_server.store.mongo.search import Search
 from fhir_server.store.mongo.sorting import stages
 from fhir_server.store.protocol import Scope, Sort

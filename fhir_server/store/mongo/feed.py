@@ -12,8 +12,9 @@ from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.changes import Changed, Changes
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import Document
-from fhir_server.store.mongo.schema import ERASED, STANDS, Collections
+from fhir_server.store.mongo.schema import ERASED, STANDS
 from fhir_server.store.notes import NOTES_SECONDS, News, Noted
 from fhir_server.store.protocol import Position
 

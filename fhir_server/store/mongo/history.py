@@ -13,9 +13,9 @@ from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.filters import EVERYTHING, Id
 from fhir_server.store.mongo.bodies import Bodies
 from fhir_server.store.mongo.candidates import Matching, groups, judged_by
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import WANTED, Document, past_key
 from fhir_server.store.mongo.links import judged
-from fhir_server.store.mongo.schema import Collections
 from fhir_server.store.mongo.search import Search, fitting
 from fhir_server.store.protocol import Page, Position, Scope, Version, Want
 

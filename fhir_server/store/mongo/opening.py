@@ -12,9 +12,10 @@ from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.store.mongo.connected import collections
 from fhir_server.store.mongo.engine import MongoEngine
 from fhir_server.store.mongo.failures import said
-from fhir_server.store.mongo.schema import Collections, prepare
+from fhir_server.store.mongo.schema import prepare
 from fhir_server.store.mongo.writer import DURABLE
 
 #: The database of a URL that names none.
@@ -56,8 +57,7 @@ def open_engine(url: str, *, max_pending: int, waiting_seconds: float, deadline_
     except PyMongoError as error:
         raise said(error) from error
     database = served.get_database(name, read_concern=ReadConcern("majority"), write_concern=DURABLE)
-    stored = Collections(*[database[one] for one in Collections._fields])
-    return MongoEngine(served, stored, max_pending, waiting_seconds, deadline_seconds)
+    return MongoEngine(served, collections(database), max_pending, waiting_seconds, deadline_seconds)
 
 
 def _look_at(client: Any) -> None:

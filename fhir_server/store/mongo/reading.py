@@ -29,8 +29,8 @@ class Reading:
         self._client = client
         self._seconds = seconds
 
-    async def __call__(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """What `work` gives, which reads in the session that it is handed.
+    async def __call__(self, work: Callable[[Any], Awaitable[T]], *, snapshot: bool = True) -> T:
+        """What `work` gives, which reads in the session that it is handed; without a `snapshot` there is none.
 
         Raises:
             TooCostly: it takes too long.
@@ -39,6 +39,8 @@ class Reading:
         for attempt in range(_TRIES):
             try:
                 with timeout(self._seconds):
+                    if not snapshot:
+                        return await work(None)
                     async with self._client.start_session(snapshot=True) as session:
                         return await work(session)
             except PyMongoError as error:
@@ -46,6 +48,14 @@ class Reading:
                     raise said(error, reading=True) from error
                 await asyncio.sleep(_PAUSE * (attempt + 1))
         raise AssertionError
+
+    async def plainly(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` gives, which reads one document of the majority, without a session.
+
+        Raises:
+            TooCostly, Unavailable: as when it is called.
+        """
+        return await self(lambda _: work(), snapshot=False)
 
     async def written(self, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` gives, which changes one document.

@@ -78,7 +78,8 @@ class MongoRecords:
 
     async def get(self, kind: str, key: str) -> bytes | None:
         """As `Records.get`."""
-        return (await self.get_each([(kind, key)]))[0]
+        name = {"_id": _name(kind, key)}
+        return _value(await self._reader.plainly(lambda: self._collection.find_one(name)))
 
     async def take(self, kind: str, key: str) -> bytes | None:
         """As `Records.take`."""

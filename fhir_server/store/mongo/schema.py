@@ -12,7 +12,7 @@ state    one document: where the store stands. Each commit begins by changing it
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store.chain import begun
@@ -44,19 +44,6 @@ INDEXES: dict[str, tuple[tuple[dict[str, int], dict[str, Any]], ...]] = {
     "notes": (({"at": 1}, {}),),
     "state": (),
 }
-
-
-class Collections(NamedTuple):
-    """The collections of an opened store."""
-
-    res: Any
-    hist: Any
-    log: Any
-    parts: Any
-    claims: Any
-    records: Any
-    notes: Any
-    state: Any
 
 
 def beginning() -> dict[str, Any]:

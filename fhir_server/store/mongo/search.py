@@ -8,8 +8,8 @@ from typing import Any
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.mongo.bodies import Bodies
 from fhir_server.store.mongo.candidates import Candidates, Matching
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import WANTED, Document, current, key, past, past_key
-from fhir_server.store.mongo.schema import Collections
 from fhir_server.store.mongo.sorting import checked, place, stages
 from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version, Want
 
@@ -31,7 +31,7 @@ class Search:
         self._stored = stored
         self._session = session
         self._bodies = Bodies(stored, session)
-        self.candidates = Candidates(stored.res, session)
+        self.candidates = Candidates(stored, session)
 
     async def find(
         self,

@@ -7,8 +7,9 @@ from typing import Any
 
 from fhir_server.store.chain import CHAINED, Erased, Link, Start, Stretch, begun
 from fhir_server.store.mongo.bodies import Bodies
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import WANTED, Document, past_key
-from fhir_server.store.mongo.schema import ERASED, Collections
+from fhir_server.store.mongo.schema import ERASED
 from fhir_server.store.mongo.search import Search
 from fhir_server.store.protocol import Version
 

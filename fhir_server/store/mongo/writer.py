@@ -22,8 +22,8 @@ from pymongo.read_concern import ReadConcern
 
 from fhir_server.fhir.outcome import FhirError, Unavailable
 from fhir_server.store.mongo.batch import Batch
+from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.failures import said
-from fhir_server.store.mongo.schema import Collections
 from fhir_server.store.protocol import Guard, Stale, Write
 
 #: Writes, and bytes of bodies, of one transaction; one caller's are never shared out.
