@@ -43,6 +43,7 @@ from fhir_server.validation.levels import Levels
 from fhir_server.validation.profiles.activation import Following
 from fhir_server.validation.profiles.registry import Profiles
 from fhir_server.validation.validator import Validator
+from fhir_server.work.beside import asked_by
 
 if TYPE_CHECKING:
     import httpx
@@ -154,9 +155,9 @@ class House:
 
     async def seen_by(self, grant: Grant, base: str = "") -> Repository:
         """As `repository`, with the facts by which rules of services judge the caller."""
+        asked_by("|".join((grant.client or "", grant.subject or "", grant.patient or "")))
         known = await self.policy.known(grant, self.repository, self.cache)
-        base = base or self.settings.base_url
-        seen = Repository(self.engine.store, grant, self.registry, base, self.policy, known)
+        seen = Repository(self.engine.store, grant, self.registry, base or self.settings.base_url, self.policy, known)
         seen.touched.party = await party(grant, self.repository, self.cache)
         return seen
 

@@ -80,11 +80,10 @@ class _Apart:
         left = self._house.settings.work_seconds - (whole.apart if whole is not None else 0.0)
         if left <= 0:
             raise too_costly()
-        who = "|".join((grant.client or "", grant.subject or "", grant.patient or ""))
         asked = (self._house.settings, request, caller, audits, left)
         with _told():
             try:
-                found = await self._process.run(answered, *asked, seconds=left * _SLOWLY + _BEGINNING, who=who)
+                found = await self._process.run(answered, *asked, seconds=left * _SLOWLY + _BEGINNING)
             except (beside.Ended, beside.Lost) as ended:
                 # Nobody is left there to say who asked.
                 if audits:

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from time import monotonic
@@ -74,21 +75,22 @@ class Beside:
         """How many calls wait."""
         return sum(len(jobs) for jobs in self._waiting.values())
 
-    async def run(self, function: Callable[..., T], *args: Any, seconds: float = 60.0, who: str = "") -> T:
+    async def run(self, function: Callable[..., T], *args: Any, seconds: float = 60.0) -> T:
         """What `function`, which a module defines, returns for `args`; what it raises is raised here.
 
         Args:
             function: called in the process beside; it and what it takes, returns and raises can be pickled.
             args: its arguments.
             seconds: how long it may take by the clock.
-            who: the caller, as far as turns go.
+
+        Turns go by whom `asked_by` named.
 
         Raises:
             Busy: too much is waiting, of this caller or in all.
             Ended: it took longer.
             Lost: the process ended by itself, or is being stopped.
         """
-        loop = asyncio.get_running_loop()
+        loop, who = asyncio.get_running_loop(), _WHO.get()
         job = _Job((function, args), seconds, loop.create_future(), loop)
         with self._changed:
             own = self._waiting.get(who)
@@ -207,6 +209,15 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
             return pickle.dumps((False, error), pickle.HIGHEST_PROTOCOL)
         # What cannot be handed over is told by its kind: its words may quote what a client sent.
         return pickle.dumps((False, RuntimeError(type(error).__name__)))
+
+
+#: Who asks for what is being done, as far as turns go; "" for the server itself.
+_WHO: ContextVar[str] = ContextVar("who", default="")
+
+
+def asked_by(who: str) -> None:
+    """From here on, in this task and in what it begins, long work is `who`'s: it waits for nobody else's queue."""
+    _WHO.set(who)
 
 
 #: The one of this worker process; None where nothing is served (commands, the process beside itself).

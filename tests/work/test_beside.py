@@ -12,7 +12,7 @@ import pytest
 from fhir_server.fhir.fhirpath.errors import MalformedExpression
 from fhir_server.fhir.outcome import FhirError, Forbidden, Invalid, Issue, TooCostly
 from fhir_server.work import beside
-from fhir_server.work.beside import EACH, Beside, Busy, Ended, Lost, aside
+from fhir_server.work.beside import EACH, Beside, Busy, Ended, Lost, aside, asked_by
 
 
 @pytest.fixture
@@ -78,7 +78,8 @@ async def test_callers_take_turns_and_none_may_have_everything_wait(process: Bes
     done: list[str] = []
 
     async def ask(who: str) -> None:
-        await process.run(time.sleep, 0.01, who=who)
+        asked_by(who)
+        await process.run(time.sleep, 0.01)
         done.append(who)
 
     many = [asyncio.create_task(ask("many")) for _ in range(EACH)]
@@ -88,7 +89,8 @@ async def test_callers_take_turns_and_none_may_have_everything_wait(process: Bes
         for _ in range(EACH):
             many.append(asyncio.create_task(ask("many")))
             await asyncio.sleep(0)
-            await process.run(time.sleep, 0, who="many")
+            asked_by("many")
+            await process.run(time.sleep, 0)
     await asyncio.gather(one, *many, return_exceptions=True)
     assert done.index("one") < done.index("many") + 4
 
