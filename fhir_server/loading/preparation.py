@@ -48,6 +48,8 @@ DEFINING = frozenset(("SearchParameter", "StructureDefinition", *KINDS))
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _MENTIONED = re.compile(rb'"(?:%s)"' % "|".join(sorted(DEFINING)).encode())
+#: Whether a resource may have a reference by a name of a Bundle: most have none, and are not walked through for it.
+_MAY_BE_UNLINKED = re.compile(rb'"reference"\s*:\s*"urn:|\\').search
 _encode = msgspec.msgpack.Encoder().encode
 _index = msgspec.msgpack.Decoder(Index).decode
 
@@ -204,7 +206,7 @@ class Preparer:
         method: Method = "PUT" if own == id else "POST"
         if statement.supports(type) and (type, "update" if method == "PUT" else "create") not in statement.offered():
             raise Invalid(f"This server does not offer to write a {type}.", type, code="not-supported")
-        if missing := next(_unlinked(tree), None):
+        if _MAY_BE_UNLINKED(body) and (missing := next(_unlinked(tree), None)):
             raise Invalid("The reference leads to nothing: no entry is called so.", missing, code="not-found")
         await self._context.pipeline.judged(self._context, tree)
         if type == "StructureDefinition":

@@ -14,15 +14,13 @@ from typing import Literal
 import msgspec
 
 from fhir_server.app import House
-from fhir_server.fhir.outcome import Unavailable
 from fhir_server.population.tables import rows
+from fhir_server.simulation.counting import Counting
 from fhir_server.simulation.course import month_number
 from fhir_server.simulation.journal import Journal
 from fhir_server.space.indicators.definitions import BY_CODE
 from fhir_server.space.indicators.hiding import TOTAL
-from fhir_server.space.indicators.recounting import JOB, Indicators
 from fhir_server.space.indicators.tables import COUNT, Table, table
-from fhir_server.store.leases import Lease, inherited
 from fhir_server.store.protocol import Records
 
 #: in: within its tolerance; hidden: too few to be told at this scale; ahead: its day has not come.
@@ -107,29 +105,15 @@ def _read(row: Mapping[str, str]) -> Figure:
     )
 
 
-async def asked(house: House, journal: Journal, month: int) -> None:
+async def asked(house: House, journal: Journal, counting: Counting, month: int) -> None:
     """Ask what is to be asked when a month is over, and keep the answers."""
     due = [one for one in figures() if one.month == month]
     if not due:
         return
-    await counted(house)
+    await counting.done()
     for one in due:
         answer = await _answer(house.engine.records, one)
         await journal.keep_answer(one.code, msgspec.json.encode(answer))
-
-
-async def counted(house: House) -> None:
-    """Have the indicators count all that was committed."""
-    around, now = house.services, datetime.now(UTC)
-
-    async def work() -> bool:
-        while await Indicators(around).count(now):
-            pass
-        return True
-
-    await inherited(around.records, f"job {JOB}")
-    if not await Lease(around.records, f"job {JOB}").hold(work):
-        raise Unavailable("Another process counts the indicators now: try again when it is done.")
 
 
 async def compared(journal: Journal, scale: float) -> list[Compared]:

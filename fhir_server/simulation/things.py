@@ -14,7 +14,7 @@ from typing import Any
 from fhir_server.access.grant import Grant, Purpose
 from fhir_server.access.touched import Touched
 from fhir_server.audit.exchanges import exchange_event
-from fhir_server.fhir.nos import CLASS, CONFIDENTIALITY, FACILITY, NON_PROFESSIONAL, VISIBILITY
+from fhir_server.fhir.nos import CLASS, FACILITY, NON_PROFESSIONAL, VISIBILITY
 from fhir_server.population.apps import agreed, shared
 from fhir_server.population.codes import OWN, concept, reference
 from fhir_server.population.districts import District, Structure
@@ -29,7 +29,6 @@ from fhir_server.simulation.months import Filed, Month
 MASKED = 30
 #: Of a thousand records that professionals open, those in an emergency.
 EMERGENCIES = 4
-_NORMAL = concept(CONFIDENTIALITY, "N", "Normal")
 _MASKED = concept(VISIBILITY, "MASQUE_PS", "Masqué aux professionnels de santé")
 #: Sector without a professional → where its documents come from.
 _PLACES = {
@@ -55,12 +54,12 @@ def sheet(world: Nation, rng: Random, month: int, filed: Filed, fate: Fate) -> d
         "id": filed.id(world, month),
         "status": "current",
         "type": concept(kind["system"], kind["code"], kind["label"]),
-        "category": [concept(CLASS, kind["class"], kind["class_label"])],
+        "category": [{"coding": [{"system": CLASS, "code": kind["class"]}]}],
         "subject": reference("Patient", world.id("pat", filed.whose)),
         "date": when,
         **({} if filed.sector in ("insurance", "app") else {"author": [by]}),
-        "securityLabel": [_MASKED if masked else _NORMAL],
-        "content": [{"attachment": {"contentType": "application/pdf", "creation": when}}],
+        **({"securityLabel": [_MASKED]} if masked else {}),
+        "content": [{"attachment": {"contentType": "application/pdf"}}],
         "context": {"facilityType": place},
     }
 

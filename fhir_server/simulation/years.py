@@ -7,9 +7,10 @@ is begun, and is the same whenever it is done: what is there already stays as it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 from typing import Any, TypeVar
 
@@ -26,8 +27,9 @@ from fhir_server.population.districts import District, resources
 from fhir_server.population.people import patient
 from fhir_server.population.world import World
 from fhir_server.simulation import figures
+from fhir_server.simulation.counting import Counting
 from fhir_server.simulation.course import TICKS, Small, first_day, moment
-from fhir_server.simulation.fates import Fate, Nation, fates
+from fhir_server.simulation.fates import NEVER, Fate, Nation, fates
 from fhir_server.simulation.journal import Journal, Standing
 from fhir_server.simulation.months import Month, months
 from fhir_server.simulation.things import sheet, talk, traces
@@ -38,9 +40,11 @@ from fhir_server.space.accounts.together import TOGETHER, move_together
 
 T = TypeVar("T")
 #: Phases of a month, in order.
-PHASES = ("people", *(f"lives-{tick}" for tick in range(len(TICKS))), "documents", "traces", "talk", "figures")
+PHASES = ("people", "events", "figures")
+#: What happens to spaces at a moment, in this order; waves open before their holders come.
+LIFE: Sequence[Event] = ("inform", "oppose", "activate", "close")
 #: Resources of one part.
-PART = 400
+PART = 600
 _EVERYBODY = 1 << 30
 
 
@@ -62,10 +66,11 @@ class Done:
 class Years:
     """A simulation over one opened server."""
 
-    def __init__(self, house: House, loader: Loader, begun: Standing, last: int) -> None:
+    def __init__(self, house: House, loader: Loader, counting: Counting, begun: Standing, last: int) -> None:
         """Go on from where `begun` stands, to the end of the month `last`."""
         self._house = house
         self._loader = loader
+        self._counting = counting
         self._standing = begun
         self._last = last
         self._own = house.services.repository()
@@ -73,6 +78,7 @@ class Years:
         self._world = Nation(begun.random_seed, first_day(begun.first))
         self._small = Small(begun.scale, begun.first)
         self._fates: list[Fate] = []
+        self._moving: dict[tuple[Event, int], list[str]] = {}
         self._done = Done()
 
     async def run(self, told: Callable[[int, str], None]) -> Done:
@@ -80,6 +86,7 @@ class Years:
         first = self._standing.first
         # Whoever goes on further later decides of the same people the same: all that the figures reach.
         self._fates = fates(self._world, self._small, first, self._last)
+        self._moving = self._moves()
         for month in months(self._world, self._small, self._fates, first, self._last):
             if month.number >= self._standing.month:
                 await self._month(month, told)
@@ -99,19 +106,18 @@ class Years:
         await self._journal.keep(self._standing)
 
     async def _phase(self, month: Month, name: str) -> None:
-        rng = self._world.rng(name, month.number)
         if name == "people":
             await self._load(self._newcomers(month.number))
-        elif name.startswith("lives"):
-            await self._lives(month.number, int(name[-1]))
-        elif name == "documents":
-            await self._load(self._sheets(month, rng))
-        elif name == "traces":
-            await self._traces(month, rng)
-        elif name == "talk":
-            await self._load(talk(self._world, rng, month, self._fates))
+        elif name == "events":
+            # None of them is about what another changes: a space that moves was open before, or is fed after.
+            events = chain(self._sheets(month), talk(self._world, self._rng("talk", month), month, self._fates))
+            await together(self._load(events), self._lives(month.number), self._traces(month))
+            self._counting.begin()
         else:
-            await figures.asked(self._house, self._journal, month.number)
+            await figures.asked(self._house, self._journal, self._counting, month.number)
+
+    def _rng(self, name: str, month: Month) -> Random:
+        return self._world.rng(name, month.number)
 
     def _newcomers(self, month: int) -> Iterator[dict[str, Any]]:
         """Those who are told in a month, with those who look after the first of each district."""
@@ -133,7 +139,8 @@ class Years:
         # Of a space that is not open nobody files in the record: it opens as the rules have it.
         return {**found, "active": False}
 
-    def _sheets(self, month: Month, rng: Random) -> Iterator[dict[str, Any]]:
+    def _sheets(self, month: Month) -> Iterator[dict[str, Any]]:
+        rng = self._rng("documents", month)
         for filed in month.filed:
             yield sheet(self._world, rng, month.number, filed, self._fates[filed.whose - 1])
 
@@ -150,32 +157,46 @@ class Years:
 
         await self._loader.load(jobs(), lambda: False)
 
-    async def _lives(self, month: int, tick: int) -> None:
+    async def _lives(self, month: int) -> None:
+        for tick in range(len(TICKS)):
+            await self._live(month * 4 + tick)
+
+    async def _live(self, at: int) -> None:
         """Notices, objections, openings, activations and closings of a moment, in this order."""
-        now, at = moment(month, tick), month * 4 + tick
-        asks: Sequence[tuple[Event, Callable[[Fate], int]]] = (
-            ("inform", lambda fate: fate.told),
-            ("oppose", lambda fate: fate.objects),
-            ("activate", lambda fate: fate.activates),
-            ("close", lambda fate: fate.closes),
-        )
-        for event, when in asks:
-            people = [self._world.id("pat", fate.person.number) for fate in self._fates if when(fate) == at]
+        for event in LIFE:
             if event == "activate":
-                self._done.moves += await Waves(self._own, _EVERYBODY).run(now)
-            for _, some in _parts(iter(people), TOGETHER):
-                asked = {one: self._asked(event, one, month * 4 + tick) for one in some}
-                self._done.moves += await move_together(self._own, asked)
+                self._done.moves += await Waves(self._own, _EVERYBODY).run(moment(at // 4, at % 4))
+            for _, some in _parts(iter(self._moving.get((event, at), ())), TOGETHER):
+                self._done.moves += await move_together(self._own, {one: self._asked(event, one, at) for one in some})
+
+    def _moves(self) -> dict[tuple[Event, int], list[str]]:
+        """What happens at a tick → the patients (ids) to whose spaces it does."""
+        found: dict[tuple[Event, int], list[str]] = {}
+        for fate in self._fates:
+            ticks = (fate.told, fate.objects, fate.activates, fate.closes)
+            for event, tick in zip(LIFE, ticks, strict=True):
+                if tick < NEVER:
+                    found.setdefault((event, tick), []).append(self._world.id("pat", fate.person.number))
+        return found
 
     def _asked(self, event: Event, patient: str, at: int) -> Asked:
         now = moment(at // 4, at % 4)
         return Asked(event, "operator", now) if event == "inform" else Asked(event, "holder", now, f"Patient/{patient}")
 
-    async def _traces(self, month: Month, rng: Random) -> None:
-        for number, batch in _parts(traces(self._world, rng, month, self._fates), PART):
-            if number > self._standing.part:
-                self._done.traces += await record_named(self._own, batch)
-                await self._keep(part=number)
+    async def _traces(self, month: Month) -> None:
+        for _, batch in _parts(traces(self._world, self._rng("traces", month), month, self._fates), PART):
+            self._done.traces += await record_named(self._own, batch)
+
+
+async def together(*works: Coroutine[Any, Any, None]) -> None:
+    """All of them, side by side; when one fails the others end before that is said."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _parts(items: Iterator[T], size: int) -> Iterator[tuple[int, list[T]]]:

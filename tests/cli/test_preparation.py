@@ -161,3 +161,20 @@ def test_decimals_come_through_with_their_digits(preparer: Sync) -> None:
     )
     [[row]] = preparer.prepare(Part(body, False, 1, 1, 0), "key").groups
     assert b'"value":1.10' in row.body
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        b'"reference":"%s"',
+        b'"reference" : "%s"',
+        b'"reference"\t:\n "%s"',
+        b'"reference":"\\u0075%s"',
+        b'"\\u0072eference":"%s"',
+    ],
+)
+def test_a_link_by_a_name_that_no_entry_has_is_refused_however_it_is_spelled(preparer: Sync, spelled: bytes) -> None:
+    name = URN.encode()[1:] if b"u0075" in spelled else URN.encode()
+    body = serialize(observation("Patient/1")).replace(b'"reference":"Patient/1"', spelled % name).replace(b"\n", b" ")
+    found = preparer.prepare(Part(body, True, 1, 1, 0), "key")
+    assert [one.reason.partition(":")[0] for one in found.refused] == ["Observation.subject.reference"]
