@@ -31,6 +31,20 @@ _STEP = {
     ],
 }
 
+_PAIR = (
+    _in("source-patient", "Reference"),
+    _in("source-patient-identifier", "Identifier", max="*"),
+    _in("target-patient", "Reference"),
+    _in("target-patient-identifier", "Identifier", max="*"),
+    _in("preview", "boolean"),
+    _in("reason", "string"),
+)
+_OUTCOME = (
+    _out("input", "Parameters", 1),
+    _out("outcome", "OperationOutcome", 1),
+    _out("result", "Patient"),
+)
+
 IDENTITIES: tuple[dict[str, Any], ...] = (
     _on(
         "Patient-change-identity",
@@ -43,4 +57,28 @@ IDENTITIES: tuple[dict[str, Any], ...] = (
         _out("return", "Patient", 1),
     ),
     _on("Patient-identity-history", "IdentityHistory", "identity-history", False, _STEP),
+    _on(
+        "Patient-merge",
+        "Merge",
+        "merge",
+        True,
+        *_PAIR,
+        _in("result-patient", "Patient"),
+        *_OUTCOME,
+        type=True,
+        instance=False,
+        base="http://hl7.org/fhir/OperationDefinition/Patient-merge",
+    ),
+    _on(
+        "Patient-unmerge",
+        "Unmerge",
+        "unmerge",
+        True,
+        *_PAIR,
+        _in("later", "code"),
+        _in("also", "Reference", max="*"),
+        *_OUTCOME,
+        type=True,
+        instance=False,
+    ),
 )

@@ -135,6 +135,7 @@ LISTING = {
     "space/indicators/recounting.py": "what an earlier count left, a page at a time",
     "space/delegations/matching.py": "of one person, by the beginning of the key",
     "space/delegations/settling.py": "what was interrupted, up to a bound",
+    "space/identities/merging/aftermath.py": "what was interrupted, up to a bound",
     "space/notices/centre.py": "of one person, by the beginning of the key",
     "space/notices/waiting.py": "what is due by now, a page at a time; for /metrics, up to a bound",
     "space/portability/keeping.py": "what waits or has ended, a page at a time",

@@ -1,22 +1,38 @@
 """What is kept of identities: steps and merges change by the operations alone, and professionals see none of them.
 
-RGPD art. 15 and 16: the person reads what was done to their own. Whose record two were is nothing that care needs.
+RGPD art. 15 and 16: the person reads what was done to their own. What a merge moved names also what they do not see,
+and is the operator's alone to read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fhir_server.access.rules import Asked, Rule
+from fhir_server.access.write_rules import administers
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.space.accounts.life import CODES
 from fhir_server.store.filters import NOTHING, Filter, Token, either
 
+#: Codes of the Basics of this service, and of the space's own life, which is kept with them.
+_CODES = frozenset({"identity-step", "merge", "rectification", "space"})
+_MERGE = Token("code", spelling("merge", CODES), CODES)
 #: The Basics of this service.
 KEPT = either([Token("code", spelling(one, CODES), CODES) for one in ("identity-step", "merge", "rectification")])
 
 
+def is_kept(tree: Mapping[str, Any]) -> bool:
+    """Whether a Basic is the history of a record, and stays with it when it is merged."""
+    codings = tree.get("code", {}).get("coding", ())
+    return any(one.get("system") == CODES and one.get("code") in _CODES for one in codings)
+
+
 def _of_the_person(asked: Asked) -> Filter:
+    if asked.grant.own or administers(asked.grant):
+        return NOTHING
     is_side = (asked.grant.subject or "").startswith(("Patient/", "RelatedPerson/"))
-    return NOTHING if asked.level == "system" or is_side else KEPT
+    return _MERGE if is_side else KEPT
 
 
 RULES = (

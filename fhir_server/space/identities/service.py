@@ -14,5 +14,9 @@ IDENTITIES = Service(
     operations={
         "Patient-change-identity": f"{_HERE}.operations:change",
         "Patient-identity-history": f"{_HERE}.operations:history",
+        "Patient-merge": f"{_HERE}.merging.operations:merge",
+        "Patient-unmerge": f"{_HERE}.merging.operations:unmerge",
     },
+    found={"Patient": f"{_HERE}.merging.patients:is_found_by"},
+    jobs=f"{_HERE}.merging.aftermath:jobs",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fhir_server.space.notices.occasion import KINDS, Kind, Language, Occasion, Words, both
+from fhir_server.space.notices.occasions_of_identities import IDENTITIES
 from fhir_server.space.notices.occasions_of_relatives import RELATIVES
 
 __all__ = ["KINDS", "OCCASIONS", "Kind", "Language", "Occasion", "Words"]
@@ -323,4 +324,5 @@ OCCASIONS: Mapping[str, Occasion] = {
         at_once=True,
     ),
     **RELATIVES,
+    **IDENTITIES,
 }

@@ -271,6 +271,9 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),
     "Patient-change-identity": (),
+    # Of an administrator, and they name no document: tests/space/identities.
+    "Patient-merge": (),
+    "Patient-unmerge": (),
     "Patient-identity-history": (get("Patient/a/$identity-history"),),
     "Patient-delegations": (get("Patient/a/$delegations"),),
     **dict.fromkeys((f"Patient-delegation-{one}" for one in ("match", "invite", "answer", "end", "attach")), ()),
