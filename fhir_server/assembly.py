@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fhir_server.site.home import Cast
     from fhir_server.site.rendering import Pages
     from fhir_server.site.service_pages import ServicePages
+    from fhir_server.smart.people.accounts import Account
     from fhir_server.store.engine import Engine
 
 
@@ -145,6 +146,10 @@ def _cast(house: House) -> Cast:
 def _authorizing(house: House, pages: Pages) -> list[APIRouter]:
     from fhir_server.site.authorizing.routes import routers
     from fhir_server.site.entrance import entrance
+    from fhir_server.space.acting import still_acting
 
-    stands = entrance(house.authorization, pages, house.seen_by, _service_pages(house))
+    async def acting(account: Account) -> Account:
+        return await still_acting(house.cache, house.repository(), account)
+
+    stands = entrance(house.authorization, pages, house.seen_by, _service_pages(house), acting)
     return routers(stands) + ([house.simulators.router()] if house.settings.simulators else [])

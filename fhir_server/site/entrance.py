@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fhir_server.site.service_pages import ServicePages
     from fhir_server.site.visit import Entrance
     from fhir_server.smart.authorization import Authorization
+    from fhir_server.smart.people.accounts import Account
 
 
 def required(settings: Settings) -> None:
@@ -36,8 +37,12 @@ def entrance(
     pages: Pages,
     repository: Callable[[Grant], Awaitable[Repository]],
     services: Sequence[ServicePages],
+    acting: Callable[[Account], Awaitable[Account]] | None = None,
 ) -> Entrance:
-    """The pages' own view of the server, and of the services whose pages stand beside them."""
+    """The pages' own view of the server, and of the services whose pages stand beside them.
+
+    `acting` gives an account with those alone for whom it acts now.
+    """
     from fhir_server.site.authorizing.account import PAGES
     from fhir_server.site.service_pages import after_signing_in
     from fhir_server.site.visit import Entrance
@@ -45,4 +50,4 @@ def entrance(
 
     providers = tuple((one.name, f"/auth/with/{one.id}") for one in configured(authorization.settings))
     after = after_signing_in(services, PAGES)
-    return Entrance(authorization, pages, repository, tuple(services), after, providers)
+    return Entrance(authorization, pages, repository, tuple(services), after, providers, acting)

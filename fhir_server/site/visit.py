@@ -74,6 +74,7 @@ class Entrance:
         services: whose pages stand beside these.
         after: paths that somebody may be taken to after signing in, and nothing else (open redirects).
         providers: (name shown, path) of identity providers, for the sign-in page.
+        acting: an account with those alone for whom it acts now.
     """
 
     authorization: Authorization
@@ -82,6 +83,12 @@ class Entrance:
     services: tuple[ServicePages, ...]
     after: re.Pattern[str]
     providers: tuple[tuple[str, str], ...] = ()
+    acting: Callable[[Account], Awaitable[Account]] | None = None
+
+    async def account(self, id: str) -> Account | None:
+        """The account, with those alone for whom it acts now."""
+        found = await self.authorization.accounts.get(id)
+        return found if found is None or self.acting is None else await self.acting(found)
 
     async def patients(self, account: Account, asked: str) -> Sequence[tuple[str, str]]:
         """(id, label) of patients the account may choose, by name or by "id:" and an id."""
@@ -184,7 +191,7 @@ class Visit:
     async def session(self) -> tuple[Session | None, Account | None]:
         """Who is signed in."""
         session = await self.authorization.sessions.of(self.cookie)
-        return session, await self.authorization.accounts.get(session.account) if session else None
+        return session, await self.entrance.account(session.account) if session else None
 
     async def asked_by(self) -> tuple[AuthorizationRequest | None, Session | None, Account | None]:
         """The app's request the page is about, and who is signed in: as `ask` and `session`, in one journey."""
@@ -194,7 +201,7 @@ class Visit:
         found = await self.authorization.records.get_each([place for some in places for place in some])
         ask = await requests.read(id, self.browser, found[: len(places[0])])
         session = await sessions.read(self.cookie, found[len(places[0]) :])
-        return ask, session, await self.authorization.accounts.get(session.account) if session else None
+        return ask, session, await self.entrance.account(session.account) if session else None
 
     async def ask(self) -> AuthorizationRequest | None:
         """The app's request the page is about."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.access.trees import referred
+from fhir_server.changes.cache import ANY, hangs_on
 from fhir_server.fhir.dates import ends, interval
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.nos import CAREGIVER, PARENTS
@@ -20,6 +22,8 @@ from fhir_server.store.filters import Filter, Id, Refers, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
+    from fhir_server.changes.cache import Cache
+    from fhir_server.smart.people.accounts import Account
 
 #: Years after which nobody acts for somebody because they are a minor (Code civil, art. 414).
 MAJORITY = 18
@@ -77,6 +81,23 @@ def of_age_from(tree: Mapping[str, Any]) -> datetime | None:
     # Born on 29 February: of age on 1 March.
     leap = (day.month, day.day) == (2, 29)
     return datetime(day.year + MAJORITY, 3 if leap else day.month, 1 if leap else day.day, tzinfo=PARIS)
+
+
+async def still_acting(cache: Cache, own: Repository, account: Account) -> Account:
+    """An account with those alone for whom it acts now; `own` is the server's own sight.
+
+    Pages take from it for whom somebody signed in may do anything, so that nothing of a page outlives a majority.
+    """
+    if not account.wards:
+        return account
+    subject, wards, now = account.subject, account.wards, minute()
+
+    async def read() -> frozenset[str]:
+        hangs_on(("Patient", ANY), ("RelatedPerson", ANY))
+        return await ended(own, subject, wards, now)
+
+    gone = await cache.get(("acting", subject, wards, now), read)
+    return replace(account, wards=tuple(one for one in wards if one not in gone)) if gone else account
 
 
 async def _is_deleted(own: Repository, subject: str) -> bool:

@@ -13,6 +13,7 @@ from fhir_server.space.guides.service import GUIDES
 from fhir_server.space.identities.service import IDENTITIES
 from fhir_server.space.indicators.service import INDICATORS
 from fhir_server.space.mailboxes.service import MAILBOXES
+from fhir_server.space.majority.service import MAJORITY
 from fhir_server.space.messages.service import MESSAGES
 from fhir_server.space.notices.service import NOTICES
 from fhir_server.space.portability.service import PORTABILITY
@@ -27,6 +28,7 @@ SERVICES: tuple[Service, ...] = (
     CATALOGUE,
     ACCOUNTS,
     DELEGATIONS,
+    MAJORITY,
     IDENTITIES,
     ACCESSES,
     MAILBOXES,

@@ -20,6 +20,7 @@ from fhir_server.space.accounts.pages.rows import ROWS as ACCOUNTS
 from fhir_server.space.agenda.pages.rows import ROWS as AGENDA
 from fhir_server.space.catalogue.pages.rows import ROWS as CATALOGUE
 from fhir_server.space.delegations.pages.rows import ROWS as DELEGATIONS
+from fhir_server.space.majority.pages.rows import ROWS as MAJORITY
 from fhir_server.space.messages.pages.rows import ROWS as MESSAGES
 from fhir_server.space.notices.pages.rows import ROWS as NOTICES
 from fhir_server.space.portability.pages.rows import ROWS as PORTABILITY
@@ -38,7 +39,19 @@ PEOPLE: dict[str, tuple[str, dict[str, Any]]] = {
     "docteur": ("Practitioner/d1", {"roles": ("PractitionerRole/r1",)}),
     "agent": ("Person/s1", {"duties": ("publisher", "administrator"), "organization": "Organization/pub"}),
 }
-ROWS = (*ACCESSES, *ACCOUNTS, *CATALOGUE, *DELEGATIONS, *RECORD, *NOTICES, *MESSAGES, *AGENDA, *PORTABILITY, *PROFILE)
+ROWS = (
+    *ACCESSES,
+    *ACCOUNTS,
+    *CATALOGUE,
+    *DELEGATIONS,
+    *MAJORITY,
+    *RECORD,
+    *NOTICES,
+    *MESSAGES,
+    *AGENDA,
+    *PORTABILITY,
+    *PROFILE,
+)
 #: But the way out of messages, which a mail system sends without a session (RFC 8058).
 POSTS = [row for row in ROWS if row.method == "POST" and row.allowed is not None]
 PATHS = sorted({row.path for row in POSTS})

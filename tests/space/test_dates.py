@@ -156,6 +156,7 @@ OTHERWISE = {
     "notices/quiet.py": "a setting",
     "notices/composing.py": "its own record",
     "delegations/settling.py": "its own record",
+    "majority/clock.py": "its own record",
     "indicators/tables.py": "a month of its own",
     "catalogue/operations.py": "a parameter that is a day",
     "catalogue/apps.py": "an extension that is a day",

@@ -16,6 +16,7 @@ from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.jobs.outbox import Notice, Outbox
+from fhir_server.smart.people.accounts import Accounts
 from fhir_server.smart.secret import made
 from fhir_server.space.accounts import codes, moving
 from fhir_server.space.accounts.life import Life
@@ -68,6 +69,47 @@ _WORDS: dict[Language, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+#: Language → subject, and lines, for who comes of age; {} are the code and the address of the page.
+_OF_AGE: dict[Language, tuple[str, tuple[str, ...]]] = {
+    "fr": (
+        "Vous êtes majeur(e) : votre espace santé est à vous",
+        (
+            "Bonjour,",
+            "",
+            "Vous avez dix-huit ans. Votre espace santé n’est plus accessible à vos représentants légaux :",
+            "vous seul(e) décidez maintenant de ce qui y est partagé, et avec qui.",
+            "Ce que contient votre dossier est conservé. Les applications que vos représentants avaient autorisées",
+            "n’y lisent plus rien, jusqu’à ce que vous les autorisiez vous-même.",
+            "",
+            "Pour l’activer, ou pour vous y opposer :",
+            "{page}",
+            "",
+            "Votre code provisoire, valable une fois : {code}",
+            "Il vous sera aussi demandé votre matricule INS et votre date de naissance.",
+            "",
+            "Personne ne vous demandera ce code par téléphone.",
+        ),
+    ),
+    "en": (
+        "You are of age: your health space is yours",
+        (
+            "Hello,",
+            "",
+            "You are eighteen. Your legal representatives see your health space no more:",
+            "you alone decide now what is shared in it, and with whom.",
+            "What your record holds is kept. The apps that your representatives had let in read nothing of it",
+            "until you let them in yourself.",
+            "",
+            "To activate it, or to object:",
+            "{page}",
+            "",
+            "Your provisional code, to be used once: {code}",
+            "You will also be asked for your INS number and your date of birth.",
+            "",
+            "Nobody will ask you for this code on the telephone.",
+        ),
+    ),
+}
 
 
 class Informing:
@@ -108,6 +150,23 @@ class Informing:
             return await self._around.records.apply([kept, *Outbox.kept(notice)])
         # The letter first: a code that nobody was sent is of no use, and one that is sent again makes the first void.
         await asyncio.to_thread(self._post, subject, [*_address(tree), "", *lines])
+        return await self._around.records.apply([kept])
+
+    async def of_age(self, patient: str, now: datetime) -> bool:
+        """Send who has come of age (id of their Patient) a code for their own space, by post; whether one was sent.
+
+        Not by e-mail: the address is the one that their representatives gave. Nobody who has an account is sent one,
+        nor whose space is closed.
+        """
+        own = self._around.repository()
+        (space,) = await moving.found(own, [patient])
+        account = await Accounts(self._around.records).of_subject(f"Patient/{patient}")
+        if space is None or space.state not in ("informed", "opposed", "open") or account is not None:
+            return False
+        code, kept = codes.change(patient)
+        subject, rows = _OF_AGE[reach(space.tree, now).language]
+        lines = [row.format(code=code, page=self._around.address("/activer")) for row in rows]
+        await asyncio.to_thread(self._post, subject, [*_address(space.tree), "", *lines])
         return await self._around.records.apply([kept])
 
     async def _informed(self, own: Repository, patient: str, now: datetime) -> Life | None:

@@ -39,11 +39,12 @@ Event = Literal[
     "correct-death",
     "merge",
     "unmerge",
+    "come-of-age",
     "due",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)
 #: What somebody may ask for: time acts by itself, and records are merged by `Patient/$merge`, with what is in them.
-ASKED: tuple[Event, ...] = tuple(one for one in EVENTS if one not in ("due", "merge", "unmerge"))
+ASKED: tuple[Event, ...] = tuple(one for one in EVENTS if one not in ("due", "come-of-age", "merge", "unmerge"))
 
 #: Who does it: the holder, or the legal representative of a minor; the operator (the insurance); time.
 Role = Literal["holder", "operator", "clock"]
@@ -113,6 +114,8 @@ def _rows() -> Iterator[Move]:
     for used in ("open", "activated"):
         yield Move("close", used, "closed", either, TEN_YEARS, source="CSP R1111-36")
         yield Move("suspend", used, "suspended", operator, SIX_WEEKS, reasoned=True, source="CSP R1111-36")
+    # What representatives use for a minor its holder, who is of age, has not come to yet: settled.
+    yield Move("come-of-age", "activated", "open", clock, source="Code civil, art. 414; settled")
     yield Move("ask-deletion", "closed", "closed", holder, THREE_MONTHS, source="CSP R1111-36")
     yield Move("cancel-deletion", "closed", "closed", either, TEN_YEARS, source="CSP R1111-36")
     yield Move("reopen", "closed", "former", either, source="CSP R1111-36")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +43,7 @@ class Decision:
         scopes: SMART scopes of the purpose as it was accepted; () when refused.
         terms: `Purpose.terms` as decided on.
         refused: never accepted; False with `permit` False is a withdrawal.
+        lapsed: accepted for a minor who has come of age since, and permits nothing until they accept it themself.
     """
 
     permit: bool
@@ -52,6 +53,32 @@ class Decision:
     scopes: tuple[str, ...] = ()
     terms: str = ""
     refused: bool = False
+    lapsed: bool = False
+
+
+def lapsed(
+    decisions: Mapping[str, Decision], patient: str, majority: datetime | None, now: datetime
+) -> dict[str, Decision]:
+    """Decisions as they stand: what others accepted for a minor lapses when the minor comes of age.
+
+    Domain file §4: after majority, consents to services have to be approved again.
+
+    Args:
+        decisions: as they are kept, by purpose code.
+        patient: id.
+        majority: when the patient comes of age; None where that is not known.
+        now: aware.
+    """
+    if majority is None or majority > now:
+        return dict(decisions)
+    return {
+        code: replace(one, permit=False, lapsed=True) if _is_lapsed(one, patient, majority) else one
+        for code, one in decisions.items()
+    }
+
+
+def _is_lapsed(one: Decision, patient: str, majority: datetime) -> bool:
+    return one.permit and one.when < majority and one.performer != f"Patient/{patient}"
 
 
 def consent_id(patient: str, app: str, purpose: str) -> str:

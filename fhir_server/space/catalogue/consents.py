@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fhir_server.access.trees import referred
 from fhir_server.changes.cache import hangs_on
 from fhir_server.fhir.json import parse, serialize
+from fhir_server.space.acting import of_age_from
 from fhir_server.space.catalogue import consent_resource as decisions
 from fhir_server.space.catalogue.apps import App, Purpose
 from fhir_server.space.catalogue.consent_resource import Decision, consent_id
@@ -64,7 +66,19 @@ class Consents:
                 for _, purpose, decision in (decisions.from_consent(parse(v.body)) for v in found.values())
             }
 
-        return dict(await self._catalogue.cache.get(("decided", patient, app.id), ask))
+        return await self._standing(patient, await self._catalogue.cache.get(("decided", patient, app.id), ask))
+
+    async def _standing(self, patient: str, found: Mapping[str, Decision]) -> dict[str, Decision]:
+        """Decisions as they stand by the clock; whose age is read where others accepted something for them."""
+        if all(not one.permit or one.performer == f"Patient/{patient}" for one in found.values()):
+            return dict(found)
+
+        async def read() -> datetime | None:
+            hangs_on(("Patient", patient))
+            return of_age_from(await referred(self._catalogue.repository, f"Patient/{patient}"))
+
+        majority = await self._catalogue.cache.get(("of-age", patient), read)
+        return decisions.lapsed(found, patient, majority, datetime.now(UTC))
 
     async def decide(
         self,
@@ -120,6 +134,7 @@ class Consents:
         by_app: dict[str, dict[str, Decision]] = {}
         for device, purpose, decision in await self._found(_of(patient)):
             by_app.setdefault(device, {})[purpose] = decision
+        by_app = {app: await self._standing(patient, known) for app, known in by_app.items()}
         found = [Shared(app, by_app[id]) for id, app in (await self._catalogue.get_each(by_app)).items()]
         return sorted(found, key=lambda one: (one.app.name.casefold(), one.app.id))
 
@@ -169,7 +184,8 @@ class Consents:
         for attempt in range(_ATTEMPTS):
             moment = cache.moment()
             found = {} if new_to_it and attempt == 0 else await self._current(patient, app)
-            known = {code: one for _, code, one in (decisions.from_consent(parse(v.body)) for v in found.values())}
+            kept = {code: one for _, code, one in (decisions.from_consent(parse(v.body)) for v in found.values())}
+            known = await self._standing(patient, kept)
             judged = {p.code: judge(p, known.get(p.code)) for p in chosen}
             made = {code: one for code, one in judged.items() if one is not None and one != known.get(code)}
             new = [p for p in chosen if p.code in made]
@@ -179,10 +195,10 @@ class Consents:
                     await self._catalogue.repository.transact(puts)
             except Stale:
                 continue
-            decided = {**known, **made}
+            decided = {**kept, **made}
             own = [("Consent", put.id) for put in puts]
             cache.put(("decided", patient, app.id), decided, _sources(patient, app, found), moment, own)
-            return dict(decided)
+            return {**known, **made}
         raise Stale
 
     async def _put(

@@ -43,7 +43,9 @@ async def _wards(own: Repository, account: Account, now: datetime) -> tuple[str,
     page = await own.find({"RelatedPerson": people.same_person(who)}, count=people.MOST)
     trees = [parse(version.body) for version in page.versions]
     of = [(str(one.get("patient", {}).get("reference", "")).removeprefix("Patient/"), one) for one in trees]
-    now_acting = dict.fromkeys(patient for patient, one in of if people.acts(one, now))
+    there = await people.patients(own, {patient for patient, _ in of})
+    acting = [(patient, one) for patient, one in of if people.acts(one, now)]
+    now_acting = dict.fromkeys(patient for patient, one in acting if people.binds(one, there.get(patient, {}), now))
     known = {patient for patient, _ in of}
     kept = [one for one in account.wards if one in now_acting or one not in known]
     return tuple(dict.fromkeys((*kept, *now_acting)))

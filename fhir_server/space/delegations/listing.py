@@ -17,7 +17,7 @@ from fhir_server.space.delegations.delegation import DELEGATION, Delegation, Sho
 from fhir_server.space.delegations.standing import Tree
 from fhir_server.space.names import name_of
 from fhir_server.space.paris import PARIS
-from fhir_server.store.filters import Filter, Id, Refers, both, either
+from fhir_server.store.filters import Filter, Refers, both, either
 
 #: Of who asks: they act for the other, or the other acts for them.
 Direction = Literal["INCOMING", "OUTGOING"]
@@ -58,7 +58,7 @@ async def of(own: Repository, patient: str, now: datetime) -> list[Row]:
     outgoing = [one for one in await _acting(own, people.acting_for(patient), now) if one["id"] not in ids]
     incoming = [one for one in await _acting(own, people.same_person(mine), now) if one["id"] not in ids]
     named = {id for one in known for id in (one.patient, one.delegate)} | {patient, *map(_ward, incoming)}
-    there = await _patients(own, named)
+    there = await people.patients(own, named)
     rows = [_agreed(one, there, one.patient == patient, now) for one in known]
     rows += [
         _registered(one, there, "OUTGOING") for one in outgoing if people.binds(one, there.get(_ward(one), {}), now)
@@ -71,12 +71,6 @@ async def of(own: Repository, patient: str, now: datetime) -> list[Row]:
 async def _acting(own: Repository, where: Filter, now: datetime) -> list[Tree]:
     page = await own.find({"RelatedPerson": where}, count=people.MOST)
     return [tree for version in page.versions if people.acts(tree := parse(version.body), now)]
-
-
-async def _patients(own: Repository, ids: set[str]) -> dict[str, Tree]:
-    """Patients by id; who is not there is not in it."""
-    page = await own.find({"Patient": Id(tuple(sorted(ids)))}, count=len(ids))
-    return {version.id: parse(version.body) for version in page.versions}
 
 
 def _agreed(one: Delegation, there: Mapping[str, Tree], is_outgoing: bool, now: datetime) -> Row:

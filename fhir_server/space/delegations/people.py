@@ -17,7 +17,7 @@ from fhir_server.search.parameters.codes import spelling
 from fhir_server.smart.people.matching import normalized
 from fhir_server.space.acting import cares, is_acting, is_of_age
 from fhir_server.space.national_identity import ins_of, with_ins
-from fhir_server.store.filters import NOTHING, Filter, Not, Refers, Token, both, either
+from fhir_server.store.filters import NOTHING, Filter, Id, Not, Refers, Token, both, either
 
 #: More people than this with one INS, or who act for one person: they are not looked at.
 MOST = 200
@@ -64,6 +64,12 @@ def is_dead(tree: Mapping[str, Any]) -> bool:
 def is_able(tree: Mapping[str, Any], now: datetime) -> bool:
     """Whether a Patient may act for somebody: they live, are of age, and their space is in use."""
     return not is_dead(tree) and tree.get("active") is not False and of_age(tree, now)
+
+
+async def patients(own: Repository, ids: set[str]) -> dict[str, dict[str, Any]]:
+    """Patients by id; who is not there is not in it."""
+    page = await own.find({"Patient": Id(tuple(sorted(ids)))}, count=max(len(ids), 1))
+    return {version.id: parse(version.body) for version in page.versions}
 
 
 async def person(own: Repository, reference: str) -> dict[str, Any]:

@@ -60,4 +60,19 @@ RELATIVES: Mapping[str, Occasion] = {
             ),
         ),
     ),
+    #: Somebody has come of age: of them alone.
+    "majority": Occasion(
+        "access",
+        "/majorite",
+        both(
+            (
+                "Votre espace santé est à vous",
+                "Vous avez dix-huit ans : vos représentants n’y ont plus accès. Voyez ce qui attend votre décision.",
+            ),
+            (
+                "Your health space is yours",
+                "You are eighteen: your representatives see it no more. See what waits for your decision.",
+            ),
+        ),
+    ),
 }

@@ -43,6 +43,8 @@ _KINDS: Mapping[Kind, tuple[Literal["permit", "deny"], str]] = {
     "emergency-sees-masked": ("permit", "Documents masqués consultables en urgence"),
     "masked-by-default": ("deny", "Nouveaux documents des professionnels masqués par défaut"),
 }
+#: Kinds that open something: those whom a minor's representatives let in, they let in until the minor is of age.
+OPENING: frozenset[Kind] = frozenset(kind for kind, (type, _) in _KINDS.items() if type == "permit")
 #: Kind → the purpose of use that its provision is about.
 _PURPOSES: Mapping[Kind, str] = {
     "regulation-refused": "ETREAT",

@@ -8,7 +8,7 @@ and the patient is told.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -19,9 +19,18 @@ from fhir_server.access.write_rules import administers
 from fhir_server.fhir.dates import ends
 from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, Issue, NotFound
-from fhir_server.space.acting import cares, ended, is_of_age, minute, only_cares
+from fhir_server.space.acting import cares, ended, is_of_age, minute, of_age_from, only_cares
 from fhir_server.space.paris import PARIS
-from fhir_server.space.record.choices import CHOICE, OF_PROFESSIONALS, Choice, Kind, choice_id, from_consent, to_consent
+from fhir_server.space.record.choices import (
+    CHOICE,
+    OF_PROFESSIONALS,
+    OPENING,
+    Choice,
+    Kind,
+    choice_id,
+    from_consent,
+    to_consent,
+)
 from fhir_server.store.filters import Refers, both
 from fhir_server.store.protocol import Stale
 
@@ -108,6 +117,9 @@ async def choose(repository: Repository, patient: str, wanted: Sequence[Wanted],
     own, grant = repository.as_server(), repository.grant
     who = await decider(own, grant, patient)
     judged = [await _judged(own, grant, who, one, most) for one in wanted]
+    if who == "holder" and grant.subject != f"Patient/{patient}":
+        majority = of_age_from(tree_of(await own.current("Patient", patient)))
+        judged = [_of_a_minor(one, majority) for one in judged]
     for _ in range(_ATTEMPTS):
         now = datetime.now(UTC).replace(microsecond=0)
         known = {one.id: one for one in await of(own, patient)}
@@ -123,6 +135,16 @@ async def choose(repository: Repository, patient: str, wanted: Sequence[Wanted],
             continue
         return [new.get(one.id, known.get(one.id, one)) for one in chosen]
     raise Conflict("Others keep changing the same choices; try again.", headers={"Retry-After": "1"})
+
+
+async def lapse(own: Repository, patient: str, now: datetime) -> int:
+    """Have end what others than a patient (id) and professionals opened of their record; how many there were."""
+    opened = [one for one in await of(own, patient) if one.kind in OPENING and one.holds(now)]
+    theirs = [one for one in opened if one.performer.startswith(("Patient/", "RelatedPerson/"))]
+    lapsed = [replace(one, chosen=False, until=None) for one in theirs if one.performer != f"Patient/{patient}"]
+    if lapsed:
+        await own.transact([await _put(own, one) for one in lapsed])
+    return len(lapsed)
 
 
 def performer(grant: Grant, patient: str) -> str:
@@ -152,6 +174,15 @@ async def _judged(own: Repository, grant: Grant, who: Decider, one: Wanted, most
     if one.until is not None and one.until > latest:
         raise _invalid(f"An agreement that a professional declares ends within {most.days} days.", one, "until")
     return Wanted(one.kind, one.professional, True, one.until or latest.replace(microsecond=0), one.element)
+
+
+def _of_a_minor(one: Wanted, majority: datetime | None) -> Wanted:
+    """What a representative opens of a minor's record is open until the minor is of age, who then chooses anew."""
+    if majority is None or not one.chosen or one.kind not in OPENING:
+        return one
+    # The end of a choice is its last moment.
+    last = majority.astimezone(UTC) - timedelta(seconds=1)
+    return replace(one, until=min(one.until or last, last))
 
 
 async def practitioner_of(own: Repository, subject: str) -> str:

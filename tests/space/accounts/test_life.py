@@ -77,6 +77,7 @@ TABLE: dict[str | None, dict[str, dict[str, str]]] = {
     "activated": {
         "merge": {"operator": "merged"},
         "close": {"holder": "closed", "operator": "closed"},
+        "come-of-age": {"clock": "open"},
         "suspend": {"operator": "suspended"},
         "die": {"operator": "deceased"},
     },

@@ -124,6 +124,10 @@ def _own(guest: Guest[Surroundings]) -> str | None:
     return id if type == "Patient" else None
 
 
+def _is_over(one: Row) -> bool:
+    return one.kind == "LEGAL_REPRESENTATION" and one.status in ("ENDED", "EXPIRED")
+
+
 async def _children(guest: Guest[Surroundings], now: datetime) -> list[Child]:
     """The minors whom the person represents."""
     own, found = guest.service.repository(), []
@@ -151,6 +155,8 @@ async def _page(
     values = {
         "sides": [(side, [one for one in rows if one.direction == side]) for side in ("OUTGOING", "INCOMING")],
         "own": own is not None,
+        # Somebody represented them once, which is over.
+        "grown": any(one.direction == "OUTGOING" and _is_over(one) for one in rows),
         "children": await _children(guest, now),
         "given": given or {},
         "error": error,
