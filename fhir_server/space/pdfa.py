@@ -1,4 +1,4 @@
-"""A PDF/A-1b of one page: text in an embedded font, colours that are defined, what it is said in XMP.
+"""A PDF/A-1b of one page or several: text in an embedded font, colours that are defined, what it is said in XMP.
 
 ISO 19005-1 (level B), PDF Reference 1.4. Text is not compressed, so that who knows a place in it can write there. The
 font is DejaVu Sans, reduced to Latin letters (its licence stands in the file itself); the colours are sRGB by the
@@ -18,6 +18,8 @@ from fhir_server.fhir.definitions import folder
 
 #: A4 in points, and where the first line begins.
 _WIDTH, _HEIGHT, _LEFT, _TOP = 595, 842, 56, 780
+#: Rows of a page, and how wide each may be, in points.
+_ROWS, _ROOM = 35, _WIDTH - 2 * _LEFT
 #: The instant of all of them, in both ways in which a PDF has it: what a document is about has dates of its own.
 _MADE, _MADE_XMP = "D:20200101000000Z", "2020-01-01T00:00:00Z"
 #: What one byte of text means, but for what only a symbol font has.
@@ -25,28 +27,80 @@ _ENCODING = "cp1252"
 
 
 def page(title: str, rows: Sequence[str]) -> bytes:
-    """The document.
+    """The document, of one page.
 
     Args:
         title: printed on top, and what readers call it.
         rows: lines of text, about ninety letters each; "" for a blank one.
     """
+    return _written(title, [_content(title, rows)])
+
+
+def pages(title: str, paragraphs: Sequence[str], language: str = "fr-FR") -> bytes:
+    """A document of as many pages as it takes, each with its number and the title on top.
+
+    Args:
+        title: as of `page`.
+        paragraphs: of any length: each begins a line, and is broken where a line is full; "" for a blank one.
+        language: in which it is written, as BCP 47 has it.
+    """
+    rows = [row for paragraph in paragraphs for row in wrapped(paragraph)]
+    parts = [rows[n : n + _ROWS] for n in range(0, len(rows), _ROWS)] or [[]]
+    numbered = [[*part, *[""] * (_ROWS + 1 - len(part)), f"{n} / {len(parts)}"] for n, part in enumerate(parts, 1)]
+    return _written(title, [_content(title, part) for part in numbered], language)
+
+
+def wrapped(paragraph: str) -> list[str]:
+    """A paragraph as lines that fit a page; one line, "", of a blank one. A word longer than a line is broken."""
+    _, widths = _font()
+    lines, line, left = [], "", _ROOM
+    for word in paragraph.split():
+        text = word if not line else f" {word}"
+        if line and _width(text, widths) > left:
+            lines.append(line)
+            line, left, text = "", _ROOM, word
+        while _width(text, widths) > _ROOM:
+            cut = next(n for n in range(len(text), 0, -1) if n == 1 or _width(text[:n], widths) <= _ROOM)
+            lines.append(text[:cut])
+            text = text[cut:]
+        line, left = line + text, left - _width(text, widths)
+    return [*lines, line] if line or not lines else lines
+
+
+def _width(text: str, widths: Sequence[int]) -> float:
+    """How wide a text is printed, in points at the size of rows."""
+    return sum(widths[max(one, 32) - 32] for one in text.encode(_ENCODING, "replace")) * 9 / 1000
+
+
+def _content(title: str, rows: Sequence[str]) -> bytes:
     text = [f"/F 14 Tf 0 0 0 rg 1 0 0 1 {_LEFT} {_TOP} Tm {_shown(title)} Tj".encode("latin-1"), b"/F 9 Tf"]
     text += [
         b"1 0 0 1 %d %d Tm %b Tj" % (_LEFT, _TOP - 26 - 19 * n, _shown(row).encode("latin-1"))
         for n, row in enumerate(rows)
         if row
     ]
-    content = b"BT\n" + b"\n".join(text) + b"\nET"
+    return b"BT\n" + b"\n".join(text) + b"\nET"
+
+
+def _written(title: str, contents: Sequence[bytes], language: str = "fr-FR") -> bytes:
+    """The file of some pages. Those after the first stand behind what all of them share."""
     named = f"<{(chr(0xFEFF) + title).encode('utf-16-be').hex()}>".encode()
     font, widths = _font()
+    places = [3, *range(10, 10 + 2 * (len(contents) - 1), 2)]
+    kids = b" ".join(b"%d 0 R" % place for place in places)
+    sheets = [
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d %d]/Contents %d 0 R/Resources<</Font<</F 5 0 R>>>>>>"
+        % (_WIDTH, _HEIGHT, place + 1)
+        for place in places
+    ]
+    streams = [_stream(b"", content) for content in contents]
     objects = [
-        b"<</Type/Catalog/Pages 2 0 R/Metadata 7 0 R/Lang(fr-FR)/OutputIntents["
-        b"<</Type/OutputIntent/S/GTS_PDFA1/OutputConditionIdentifier(sRGB)/Info(sRGB)/DestOutputProfile 8 0 R>>]>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d %d]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>"
-        % (_WIDTH, _HEIGHT),
-        _stream(b"", content),
+        b"<</Type/Catalog/Pages 2 0 R/Metadata 7 0 R/Lang(%b)/OutputIntents["
+        b"<</Type/OutputIntent/S/GTS_PDFA1/OutputConditionIdentifier(sRGB)/Info(sRGB)/DestOutputProfile 8 0 R>>]>>"
+        % language.encode(),
+        b"<</Type/Pages/Kids[%b]/Count %d>>" % (kids, len(contents)),
+        sheets[0],
+        streams[0],
         b"<</Type/Font/Subtype/TrueType/BaseFont/DejaVuSans/Encoding/WinAnsiEncoding/FirstChar 32/LastChar 255"
         b"/Widths[%b]/FontDescriptor 6 0 R>>" % b" ".join(b"%d" % width for width in widths),
         b"<</Type/FontDescriptor/FontName/DejaVuSans/Flags 32/FontBBox[-1021 -463 1793 1232]/ItalicAngle 0/Ascent 928"
@@ -54,6 +108,7 @@ def page(title: str, rows: Sequence[str]) -> bytes:
         _stream(b"/Type/Metadata/Subtype/XML", _metadata(title)),
         _stream(b"/N 3/Filter/FlateDecode", _colours()),
         font,
+        *(one for pair in zip(sheets[1:], streams[1:], strict=True) for one in pair),
         b"<</Title %b/CreationDate(%b)>>" % (named, _MADE.encode()),
     ]
     return _file(objects)
