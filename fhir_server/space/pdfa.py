@@ -53,12 +53,13 @@ def pages(title: str, paragraphs: Sequence[str], language: str = "fr-FR") -> byt
 def wrapped(paragraph: str) -> list[str]:
     """A paragraph as lines that fit a page; one line, "", of a blank one. A word longer than a line is broken."""
     _, widths = _font()
-    lines, line, left = [], "", _ROOM
+    lines: list[str] = []
+    line, left = "", float(_ROOM)
     for word in paragraph.split():
         text = word if not line else f" {word}"
         if line and _width(text, widths) > left:
             lines.append(line)
-            line, left, text = "", _ROOM, word
+            line, left, text = "", float(_ROOM), word
         while _width(text, widths) > _ROOM:
             cut = next(n for n in range(len(text), 0, -1) if n == 1 or _width(text[:n], widths) <= _ROOM)
             lines.append(text[:cut])

@@ -7,6 +7,7 @@ from fhir_server.space.accounts.service import ACCOUNTS
 from fhir_server.space.agenda.calendar.service import CALENDAR
 from fhir_server.space.agenda.service import AGENDA
 from fhir_server.space.catalogue.service import CATALOGUE
+from fhir_server.space.childhood.service import CHILDHOOD
 from fhir_server.space.delegations.service import DELEGATIONS
 from fhir_server.space.events.service import EVENTS
 from fhir_server.space.guides.service import GUIDES
@@ -42,4 +43,5 @@ SERVICES: tuple[Service, ...] = (
     GUIDES,
     INDICATORS,
     PROFILE,
+    CHILDHOOD,
 )

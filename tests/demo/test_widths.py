@@ -39,7 +39,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
         "/mes-applications",
         "/signalements",
     ),
-    "parent": ("/mon-compte", "/mon-dossier", "/mes-messages", "/mes-applications"),
+    "parent": ("/carnet", "/mon-compte", "/mon-dossier", "/mes-messages", "/mes-applications"),
     "aidante": ("/mes-applications",),
     "medecin": ("/patients", "/messages", "/agenda", "/outils", "/auth/me"),
     "cardiologue": ("/outils",),
@@ -103,7 +103,7 @@ def is_page(path: str) -> bool:
     # A provider's page is its own; a file, and what is for software, is no page.
     other = ("/auth/with/", "/health/", "/openapi.json")
     return not path.startswith(other) and not re.search(
-        r"analyse-impact|/export\?|/archive$|/contenu|\.(ics|csv|json)\b|_format=(json|xml)|^/(mes-)?messages/[^/]+/[^/]+/\d+$",
+        r"analyse-impact|/export\?|/archive$|/contenu|\.(ics|csv|json|pdf)\b|_format=(json|xml)|^/(mes-)?messages/[^/]+/[^/]+/\d+$",
         path,
     )
 

@@ -53,6 +53,7 @@ PLACES = {
     "nathalie": [
         "/mon-dossier",
         "/mon-profil",
+        "/carnet",
         "/mes-messages",
         "/mon-agenda",
         "/mes-notifications",

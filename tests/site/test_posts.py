@@ -19,6 +19,7 @@ from fhir_server.space.accesses.pages.rows import ROWS as ACCESSES
 from fhir_server.space.accounts.pages.rows import ROWS as ACCOUNTS
 from fhir_server.space.agenda.pages.rows import ROWS as AGENDA
 from fhir_server.space.catalogue.pages.rows import ROWS as CATALOGUE
+from fhir_server.space.childhood.pages.rows import ROWS as CHILDHOOD
 from fhir_server.space.delegations.pages.rows import ROWS as DELEGATIONS
 from fhir_server.space.majority.pages.rows import ROWS as MAJORITY
 from fhir_server.space.messages.pages.rows import ROWS as MESSAGES
@@ -51,6 +52,7 @@ ROWS = (
     *AGENDA,
     *PORTABILITY,
     *PROFILE,
+    *CHILDHOOD,
 )
 #: But the way out of messages, which a mail system sends without a session (RFC 8058).
 POSTS = [row for row in ROWS if row.method == "POST" and row.allowed is not None]

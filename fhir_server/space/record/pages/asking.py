@@ -96,6 +96,18 @@ class Asking:
         headers = {"if-none-exist": unless} if unless else {}
         return parse((await self._ask(_sent("POST", (tree["resourceType"],), tree, headers))).body)
 
+    async def create_all(self, trees: Sequence[tuple[Tree, str]]) -> None:
+        """Make several resources, each unless one is there by its condition: all of them, or none.
+
+        Raises:
+            FhirError: as `create`, of any of them.
+        """
+        entries = [
+            {"resource": tree, "request": {"method": "POST", "url": tree["resourceType"], "ifNoneExist": unless}}
+            for tree, unless in trees
+        ]
+        await self._ask(_sent("POST", (), {"resourceType": "Bundle", "type": "transaction", "entry": entries}))
+
     async def update(self, tree: Tree) -> Tree:
         """The next version, of the one that `tree` was made from.
 

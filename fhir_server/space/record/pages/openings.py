@@ -6,7 +6,9 @@ CSP R1111-48: an emergency is declared, and ends; a record is opened from who it
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -54,8 +56,10 @@ async def begin(
     await keep(guest, AtHand(patient))
 
 
-async def found(guest: Guest[Surroundings]) -> tuple[Opening, Asking] | None:
-    """The record that the address names, and what a page may ask of it; None where it is not open."""
+async def found(
+    guest: Guest[Surroundings], more: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Opening, Asking] | None:
+    """The record that the address names, and what a page may ask of it, `more` too; None where it is not open."""
     patient = guest.path("patient")
     kept = await guest.service.records.get(_KIND, _key(guest, patient))
     if kept is None:
@@ -64,13 +68,22 @@ async def found(guest: Guest[Surroundings]) -> tuple[Opening, Asking] | None:
     if opening.urgent and time.time() - opening.at > guest.service.settings.record_emergency_hours * 3600:
         # What is left when an emergency ends is what anybody has who knows who the patient is.
         opening = Opening(patient, "TREAT", None, opening.at)
-    return opening, asked_for(guest, opening)
+    return opening, asked_for(guest, opening, more=more)
 
 
-def asked_for(guest: Guest[Surroundings], opening: Opening, reason: str | None = None) -> Asking:
-    """What a page asks under an opening; `reason` is why something is done, where a form asks for it."""
+def asked_for(
+    guest: Guest[Surroundings],
+    opening: Opening,
+    reason: str | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Asking:
+    """What a page asks under an opening.
+
+    `reason` is why something is done, where a form asks for it; `more` are types that the page needs beside those of
+    others, as `people.professionals` has them.
+    """
     role = guest.session.role or next(iter(guest.account.roles), None)
-    grant = professionals(guest.account, role, opening.patient, opening.purpose, reason or opening.reason)
+    grant = professionals(guest.account, role, opening.patient, opening.purpose, reason or opening.reason, more)
     return asking(guest, grant)
 
 

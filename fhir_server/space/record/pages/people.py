@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fhir_server.access.grant import Grant, Purpose, Scope
@@ -65,10 +66,20 @@ def patients(account: Account, patient: str, scopes: tuple[Scope, ...] = _PATIEN
     )
 
 
-def professionals(account: Account, role: str | None, patient: str, purpose: Purpose, reason: str | None) -> Grant:
-    """The grant of a professional who looks at one record, for a purpose."""
+def professionals(
+    account: Account,
+    role: str | None,
+    patient: str,
+    purpose: Purpose,
+    reason: str | None,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Grant:
+    """The grant of a professional who looks at one record, for a purpose.
+
+    `more` are types that a page needs beside those of the record's own, with letters of `cruds`.
+    """
     return Grant(
-        _PROFESSIONAL_SCOPES,
+        _scopes({**_PROFESSIONAL, **more}) if more else _PROFESSIONAL_SCOPES,
         subject=account.subject,
         role=role,
         client=SITE,

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.authorizing.purpose_of_use import LONGEST, SHORTEST
 from fhir_server.site.signed_in import Guest
+from fhir_server.space.acting import is_of_age, minute
 from fhir_server.space.record.pages import contents, searches
 from fhir_server.space.record.pages.asking import Asking, Found
 from fhir_server.space.record.pages.categories import CATEGORIES
@@ -143,6 +144,7 @@ async def before(guest: Guest[Surroundings], opening: Opening) -> dict[str, Any]
         "patient": opening.patient,
         "whom": name,
         "born": born,
+        "child": bool(born) and not is_of_age({"birthDate": born}, minute()),
         "sex": (await guest.entrance.sexes(guest.account, [opening.patient])).get(opening.patient, ""),
         "opening": opening,
         "regulation": guest.session.regulation,
