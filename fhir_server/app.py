@@ -172,7 +172,7 @@ class House:
     @cached_property
     def services(self) -> Services:
         """The services of the health space, over this server."""
-        return Services(self.declared, self, self.engine.records)
+        return Services(self.declared, self, self.engine.records, self.engine.store)
 
     @cached_property
     def asgi(self) -> Application:
@@ -333,12 +333,7 @@ _NOBODY = Grant(traced=False)
 
 @asynccontextmanager
 async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -> AsyncIterator[House]:
-    """The server of `settings`, opened; closed when the block ends, after what was accepted is written.
-
-    Args:
-        settings: what it is opened with.
-        services: of the health space.
-    """
+    """The server of `settings` with `services`; closed when the block ends, after what was accepted is written."""
     settings = settings.placed()
     file = file_beside(settings.store_url, settings.data)
     private.repair(settings.data, file)
@@ -377,6 +372,7 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
         )
         attending = asyncio.create_task(follower.attend())
         try:
+            await house.services.precede()
             yield house
         finally:
             attending.cancel()

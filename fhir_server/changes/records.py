@@ -60,6 +60,10 @@ class CachedRecords:
         """As `Records.list`."""
         return await self._records.list(kind, prefix, after, count)
 
+    async def sweep(self, after: tuple[str, str] | None, count: int) -> Sequence[tuple[str, str, bytes]]:
+        """As `Records.sweep`."""
+        return await self._records.sweep(after, count)
+
     async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:
         """As `Records.apply`; what is new is remembered, since it is soon asked for."""
         moment = self._cache.moment()

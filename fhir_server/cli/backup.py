@@ -32,6 +32,8 @@ def backup(
     out.print(f"Backed up to {file} ({file.stat().st_size:,} bytes).")
     if blobs_beside(file).is_dir():
         out.print(f"Long content of documents is in {blobs_beside(file)}: the two belong together.")
+    if (erasures := file.with_name(f"{file.name}.erasures")).exists():
+        out.print(f"Who was erased is in {erasures}, by digests: keep the youngest apart from older copies.")
 
 
 async def _copy(chosen: Settings, file: Path) -> None:
@@ -46,4 +48,9 @@ async def _copy(chosen: Settings, file: Path) -> None:
         await house.engine.maintenance.backup(part)
         # What the copy names was there before it was made, and stays.
         await house.blobs.copy(blobs_beside(file))
+    # Who was erased by now: putting an older copy back needs the youngest list there is.
+    erasures = chosen.data / "erasures"
+    if erasures.exists():
+        beside = private.file(file.with_name(f"{file.name}.erasures"))
+        beside.write_bytes(erasures.read_bytes())
     part.replace(file)

@@ -25,8 +25,15 @@ def restore(
     data: Data = None,
     store: Store = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the store that is there.")] = False,
+    erasures: Annotated[
+        list[Path] | None, typer.Option(help="A list of who was erased since, such as that of a younger backup.")
+    ] = None,
 ) -> None:
-    """Put the backup FILE, with FILE.blobs, in the store's place once it is checked. Refused while a server uses it."""
+    """Put the backup FILE, with FILE.blobs, in the store's place once it is checked. Refused while a server uses it.
+
+    Who was erased since the backup was made is erased again, by the list in the data folder (`erasures`), that beside
+    the backup and those that are named.
+    """
     chosen = settings(data=data, store=store)
     target = store_file(chosen)
     if target is None:
@@ -38,8 +45,31 @@ def restore(
     with occupied(chosen, alone=True, new=True) as free:
         if not free:
             refuse(f"The store at {target} is in use: stop the server first.")
+        _join(chosen, [file.with_name(f"{file.name}.erasures"), *(erasures or ())])
         _replace(chosen, file, target)
+        # Opening it erases whom the list names and the backup brought back.
+        asyncio.run(_opened(chosen))
     out.print(f"Restored {target} from {file}.")
+    if (chosen.data / "erasures").exists():
+        out.print("Who was erased since it was made is erased again.")
+
+
+async def _opened(chosen: Settings) -> None:
+    from fhir_server.app import opened
+
+    async with opened(chosen):
+        return
+
+
+def _join(chosen: Settings, lists: list[Path]) -> None:
+    from fhir_server.space.accounts.erasing.ledger import NAME, Ledger
+
+    ledger = Ledger(chosen.data / NAME)
+    for one in lists:
+        try:
+            ledger.join(one)
+        except ValueError as error:
+            refuse(f"{one}: {error}", WRONG)
 
 
 def _replace(chosen: Settings, file: Path, target: Path) -> None:

@@ -95,3 +95,18 @@ def move(
     except FhirError as error:
         refuse(error.issues[0].diagnostics, WRONG)
     out.print(state)
+
+
+@space.command()
+def erased(patient: Patient, data: Data = None, store: Store = None) -> None:
+    """What is kept of an erased space: when it was closed and erased, and why; nothing that was in it."""
+    from fhir_server.space.accounts.erasing.erasing import Erased, Erasing
+
+    async def use(house: House) -> Erased | None:
+        return await Erasing(house.services).kept_of(patient)
+
+    kept = opened_with(settings(data=data, store=store), use)
+    if kept is None:
+        refuse("No space of a Patient with this id was erased.", WRONG)
+    counted = f"{kept.resources} resources, {kept.traces} traces"
+    out.print(f"closed {kept.since}  erased {kept.erased}  {kept.why}  {counted}", highlight=False)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fhir_server.store.blobs.protocol import Blobs
     from fhir_server.store.changes import Changes
     from fhir_server.store.protocol import Position, Records
+    from fhir_server.store.purging import Purging
 
 
 class Server(Protocol):
@@ -94,15 +95,17 @@ class Services:
         declared: the services.
         settings: what the server was opened with.
         records: the server's records.
+        purging: how resources are erased from its store.
         public: what everybody may read without a token.
         readable: the types it speaks of.
     """
 
-    def __init__(self, declared: Sequence[Service], server: Server, records: Records) -> None:
+    def __init__(self, declared: Sequence[Service], server: Server, records: Records, purging: Purging) -> None:
         """Nothing is imported or made yet."""
         self.declared = tuple(declared)
         self.settings = server.settings
         self.records = records
+        self.purging = purging
         self.public = Grant(tuple(scope for one in declared for scope in one.public), traced=False)
         self.readable = frozenset(scope.type for scope in self.public.scopes)
         self._server = server
@@ -194,6 +197,12 @@ class Services:
     def folders(self) -> list[Path]:
         """The folders of the services."""
         return [Path(__file__).parent / one.name for one in self.declared]
+
+    async def precede(self) -> None:
+        """Do what services do before anything is served."""
+        for one in self.declared:
+            if one.precedes is not None:
+                await found(one.precedes)(self)
 
     def operations(self) -> dict[str, Operation]:
         """The operations of all services, by the id of their definition."""

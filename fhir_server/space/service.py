@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fhir_server.store.blobs.protocol import Blobs
     from fhir_server.store.changes import Changes
     from fhir_server.store.protocol import Position, Records
+    from fhir_server.store.purging import Purging
 
 #: Where something is found: "module:name", of the whole package.
 Place = str
@@ -45,6 +46,10 @@ class Surroundings(Protocol):
     @property
     def blobs(self) -> Blobs:
         """Where long content is, for what reads it as bytes: `Version.content` names it."""
+
+    @property
+    def purging(self) -> Purging:
+        """How resources are erased from the store, in all versions: of what the law has erased, and nothing else."""
 
     @property
     def registry(self) -> Registry:
@@ -118,6 +123,8 @@ class Service:
             `opens` gave, Invocation, Context) → Response.
         jobs: what is done as time passes: (Surroundings) → jobs, in this order.
         last_jobs: likewise, after those of every service: what these have left to be done.
+        precedes: what is done before anything is served, by every worker: (Surroundings) → a coroutine. It is over at
+            once where there is nothing to do.
         attends: what is done all the time that a worker serves: (Surroundings) → a coroutine that ends when it is
             cancelled. Each worker begins it: a lease lets one at a time do what one alone may.
         pages: of the web site: (Surroundings) → ServicePages.
@@ -142,6 +149,7 @@ class Service:
     operations: Mapping[str, Place] = field(default_factory=dict)
     jobs: Place | None = None
     last_jobs: Place | None = None
+    precedes: Place | None = None
     attends: Place | None = None
     pages: Place | None = None
     governs: Place | None = None

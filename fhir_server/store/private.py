@@ -19,7 +19,7 @@ FOLDERS = ("exports", "keys", "loads", "metrics", "outbox")
 #: Derived from a store, and beside it.
 CONCEPTS = "concepts.sqlite"
 #: Files of a data folder besides the store and what its name begins.
-FILES = (CONCEPTS, "demo-password", "demo-key.json")
+FILES = (CONCEPTS, "demo-password", "demo-key.json", "erasures")
 #: What a store and each copy of one begins with, and where its application's number stands: https://sqlite.org/fileformat.html
 _MAGIC, _NUMBER = b"SQLite format 3\x00", slice(68, 72)
 #: "FHIR" in ASCII, written there: how `file` and `restore` know a store from any other SQLite file.

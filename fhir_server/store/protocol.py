@@ -14,7 +14,7 @@ import msgspec
 
 from fhir_server.store.content import Content
 from fhir_server.store.filters import Filter, Index
-from fhir_server.store.purging import Purging
+from fhir_server.store.purging import Purging, Sweeping
 
 if TYPE_CHECKING:
     from fhir_server.store.chain import Stretch
@@ -349,7 +349,7 @@ class Drop:
     key: str
 
 
-class Records(Protocol):
+class Records(Sweeping, Protocol):
     """Short-lived or secret things kept beside the resources: codes, tokens, sessions, jobs. Values are bytes."""
 
     async def apply(self, changes: Sequence[Keep | Drop], appended: Sequence[Put] = ()) -> bool:

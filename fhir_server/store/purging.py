@@ -41,3 +41,15 @@ class Purging(Protocol):
         Raises:
             Unavailable, InsufficientStorage: as `transact`.
         """
+
+
+class Sweeping(Protocol):
+    """The part of `Records` that goes through all of them, for who looks for what names somebody."""
+
+    async def sweep(self, after: tuple[str, str] | None, count: int) -> Sequence[tuple[str, str, bytes]]:
+        """Records of whatever kind as (kind, key, value), in the engine's own order; fewer than `count` are the last.
+
+        Args:
+            after: kind and key of the last one that was met; None: from the first on. It need not be there any more.
+            count: at most this many; what has expired may be among them.
+        """

@@ -12,6 +12,7 @@ from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
 from fhir_server.space.accounts import rows
+from fhir_server.space.accounts.erasing.erasing import Erasing
 from fhir_server.space.accounts.moving import Asked
 from fhir_server.space.accounts.together import TOGETHER, move_together
 from fhir_server.space.service import Surroundings
@@ -26,7 +27,10 @@ _NOT_ERASED = both(Not(rows.in_state("closed")), Not(rows.in_state("deceased")))
 def jobs(around: Surroundings) -> Sequence[Job]:
     """What is done as time passes."""
     waves = Waves(around.repository(), around.settings.space_wave)
-    return (Job("space-waves", timedelta(days=1), waves.run),)
+    return (
+        Job("space-waves", timedelta(days=1), waves.run),
+        Job("space-erasing", timedelta(hours=1), Erasing(around).run),
+    )
 
 
 class Waves:

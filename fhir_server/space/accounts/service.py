@@ -18,5 +18,6 @@ ACCOUNTS = Service(
         "Patient-space-move": f"{_HERE}.operations:move",
     },
     jobs=f"{_HERE}.clock:jobs",
+    precedes=f"{_HERE}.erasing.again:erased_again",
     pages=f"{_HERE}.pages.rows:pages",
 )

@@ -153,6 +153,15 @@ class EmbeddedRecords:
         )
         return found
 
+    async def sweep(self, after: tuple[str, str] | None, count: int) -> Sequence[tuple[str, str, bytes]]:
+        """As `Records.sweep`."""
+        text = "SELECT kind, key, value FROM record WHERE (kind, key)>(?, ?) ORDER BY kind, key LIMIT ?"
+        values = (*(after or ("", "")), count)
+        found: list[Any] = await self._readers.quickly(
+            lambda search: search.connection.execute(text, values).fetchall()
+        )
+        return found
+
 
 #: Records that are looked up, or put, by one statement: between two the writer gives way to the event loop.
 _TOGETHER = 32

@@ -138,6 +138,17 @@ class MongoRecords:
         listed: list[tuple[str, bytes]] = await self._reader(read) if count != 0 else []
         return listed
 
+    async def sweep(self, after: tuple[str, str] | None, count: int) -> Sequence[tuple[str, str, bytes]]:
+        """As `Records.sweep`."""
+
+        async def read(session: Any) -> Any:
+            asked = {} if after is None else {"_id": {"$gt": _name(*after)}}
+            rows = self._collection.find(asked, session=session).sort("_id", 1).limit(count)
+            return [(one["kind"], one["key"], one["v"]) async for one in rows]
+
+        swept: Sequence[tuple[str, str, bytes]] = await self._reader(read)
+        return swept
+
     async def _rows(self, session: Any, kind: str, prefix: str, after: str) -> Any:
         """Unexpired documents of a kind whose key begins with `prefix` and follows `after`, in order."""
         start, end = _name(kind, prefix), after_all(_name(kind, prefix))

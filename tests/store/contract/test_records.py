@@ -119,3 +119,20 @@ async def test_a_kind_is_listed_page_by_page(engine: Engine) -> None:
     assert [key for key, _ in first] == ["a", "b"]
     assert [key for key, _ in await engine.records.list("session", "", "b", 2)] == ["c", "d"]
     assert [key for key, _ in await engine.records.list("session", "", "d", 2)] == ["e"]
+
+
+async def test_a_sweep_meets_records_of_every_kind_once_while_they_go(engine: Engine) -> None:
+    kept = [("a", "1"), ("a", "2"), ("a b", "1"), ("b", "\n"), ("b", "é"), ("c", "1")]
+    await engine.records.apply([Keep(kind, key, key.encode()) for kind, key in kept])
+    for size in (1, 2, 100):
+        after, met = None, []
+        while True:
+            page = await engine.records.sweep(after, size)
+            met += page
+            if len(page) < size:
+                break
+            after = page[-1][:2]
+        assert sorted(met) == sorted((kind, key, key.encode()) for kind, key in kept)
+    first = (await engine.records.sweep(None, 1))[0][:2]
+    await engine.records.apply([Drop(*first)])
+    assert len(await engine.records.sweep(first, 100)) == 5

@@ -79,6 +79,12 @@ class MemoryRecords:
         await self._distance.back()
         return found if count is None else found[:count]
 
+    async def sweep(self, after: tuple[str, str] | None, count: int) -> list[tuple[str, str, bytes]]:
+        await self._distance.there()
+        found = sorted((*place, value) for place, (value, _) in self._records.items() if place > (after or ("", "")))
+        await self._distance.back()
+        return found[:count]
+
     def _hold(self, changes: Sequence[Keep | Drop]) -> bool:
         there: dict[tuple[str, str], bytes | None] = {}
         for change in changes:

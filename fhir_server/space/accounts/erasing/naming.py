@@ -1,0 +1,76 @@
+"""Records that name somebody, of whatever kind: all are gone through, since each service keeps its own in its own way.
+
+A record names somebody where its key or value has their reference, or a whole word that is theirs alone: an id that
+nobody chose, an e-mail address, the INS, the id of their account. So what a service begins to keep tomorrow is found
+too. Ids shorter than `_LEAST` are words of many things: of those only the reference counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fhir_server.store.protocol import Drop, Records
+
+#: What is of many people, or of nobody: it never goes. What an account of another says of them is taken out of it.
+STAYS = frozenset({"account", "client", "erased", "erasing", "feed", "indicator", "job", "key", "lease"})
+#: What may stand in a word.
+_WORD = re.compile(rb"[A-Za-z0-9.@+_%-]{8,}")
+_REFERENCE = re.compile(rb"(?:Patient|RelatedPerson)/[A-Za-z0-9.-]{1,64}")
+_LEAST = 8
+_PAGE = 1_000
+
+
+class Names:
+    """What names some people."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        """References ("Patient/1") and words; those too short to be anybody's are left out."""
+        some = [word.encode() for word in words]
+        self._references = frozenset(word for word in some if b"/" in word)
+        self._words = frozenset(word for word in some if b"/" not in word and len(word) >= _LEAST)
+
+    def are_in(self, said: bytes) -> bool:
+        """Whether one of them is."""
+        return any(found in self._references for found in _REFERENCE.findall(said)) or any(
+            found in self._words for found in _WORD.findall(said)
+        )
+
+
+#: Kinds of records in which an address or a number is whom something is sent to; elsewhere it may be a family's.
+SENT = frozenset({"noticed", "outbox", "outbox-dead", "outbox-lease"})
+
+
+async def forgotten(records: Records, names: Names, reached: Names) -> list[tuple[str, str, bytes]]:
+    """Drop all records that name one of `names`, and what is sent to `reached`; those that were: (kind, key, value)."""
+    gone: list[tuple[str, str, bytes]] = []
+    after: tuple[str, str] | None = None
+    while True:
+        page = await records.sweep(after, _PAGE)
+        found = [one for one in page if one[0] not in STAYS and _named(one, names, reached)]
+        if found:
+            await records.apply([Drop(kind, key) for kind, key, _ in found])
+            gone += found
+        if len(page) < _PAGE:
+            return gone
+        after = page[-1][:2]
+
+
+def _named(record: tuple[str, str, bytes], names: Names, reached: Names) -> bool:
+    said = b"%b %b" % (record[1].encode(), record[2])
+    return names.are_in(said) or (record[0] in SENT and reached.are_in(said))
+
+
+def words_of(patient: Mapping[str, Any]) -> list[str]:
+    """What a Patient says that is theirs alone: its reference and id, and identifiers."""
+    return [f"Patient/{patient['id']}", str(patient["id"]), *_values(patient, "identifier")]
+
+
+def reached_at(patient: Mapping[str, Any]) -> list[str]:
+    """Addresses and numbers of a Patient."""
+    return _values(patient, "telecom")
+
+
+def _values(patient: Mapping[str, Any], name: str) -> list[str]:
+    return [str(one["value"]) for one in patient.get(name, ()) if one.get("value")]
