@@ -64,7 +64,7 @@ class Batch:
             {"_id": STANDS}, _TURN, session=self.session, return_document=True
         )
         self._began = _place(self._stands)
-        self.at = self._stands["at"]
+        self.at = int(self._stands["at"])
         self._stamp = instant(self.at).encode()
         writes = list(writes)
         if writes:
@@ -167,7 +167,7 @@ class Batch:
         return self._add(write, before, b"", "DELETE", kept)
 
     def _add(self, write: Write, before: Document | None, body: bytes, method: Method, found: Document) -> Version:
-        self._stands["seq"] = seq = self._stands["seq"] + 1
+        self._stands["seq"] = seq = int(self._stands["seq"]) + 1
         one = made(write.type, write.id, before["n"] if before is not None else seq, method, body)
         name = one["_id"]
         held = before.get("c", []) if before is not None else []

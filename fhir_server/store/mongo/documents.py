@@ -57,8 +57,8 @@ def current(document: Document) -> Version:
     return Version(
         document["t"],
         document["id"],
-        document["v"],
-        document["at"],
+        int(document["v"]),
+        int(document["at"]),
         document["m"],
         document.get("b", b""),
         document.get("x", b""),
@@ -70,8 +70,8 @@ def past(document: Document, now: bytes) -> Version:
     return Version(
         document["t"],
         document["id"],
-        document["v"],
-        document["at"],
+        int(document["v"]),
+        int(document["at"]),
         document["m"],
         document.get("b", b""),
         now,

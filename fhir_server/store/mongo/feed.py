@@ -14,6 +14,7 @@ from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.changes import Changed, Changes
 from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.rows import plain
 from fhir_server.store.mongo.schema import ERASED, STANDS
 from fhir_server.store.notes import NOTES_SECONDS, News, Noted
 from fhir_server.store.protocol import Position
@@ -53,7 +54,7 @@ async def news(
     return News(
         versions.changed,
         tuple([Noted(one["kind"], one["key"], one["new"]) for one in rows if not kinds or one["kind"] in kinds]),
-        (*versions.position, rows[-1]["_id"] if len(rows) == count else last),
+        (*versions.position, int(rows[-1]["_id"]) if len(rows) == count else last),
         more=len(rows) == count or len(versions.changed) == count,
         whole=whole,
     )
@@ -66,7 +67,7 @@ async def prune(stored: Collections) -> None:
 
 async def _stands(stored: Collections, session: Any) -> Document:
     found: Document = await stored.state.find_one({"_id": STANDS}, session=session)
-    return found
+    return {name: plain(value) for name, value in found.items()}
 
 
 async def _changed(
@@ -78,8 +79,8 @@ async def _changed(
     asked: Document = {"_id": {"$gt": since, "$lte": last}}
     asked["t"] = {"$in": list(types)} if types else {"$ne": ERASED}
     rows = await stored.log.find(asked, session=session).sort("_id", 1).to_list(count)
-    changed = tuple([Changed(one["t"], one["id"], one["v"], one["at"], one["m"]) for one in rows])
-    return Changes(changed, (rows[-1]["_id"] if len(rows) == count else last,))
+    changed = tuple([Changed(one["t"], one["id"], int(one["v"]), int(one["at"]), one["m"]) for one in rows])
+    return Changes(changed, (int(rows[-1]["_id"]) if len(rows) == count else last,))
 
 
 def _place(position: Position, last: int) -> int:

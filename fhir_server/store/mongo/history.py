@@ -59,7 +59,7 @@ class History:
         await Bodies(self._stored, self._session).fill([one for one, _ in met[:there]], want)
         more = len(met) > there > 0
         versions = tuple([_given(one, one is head) for one, head in met[:there]])
-        return Page(versions, (met[there - 1][0]["q"],) if more else None)
+        return Page(versions, (int(met[there - 1][0]["q"]),) if more else None)
 
     async def count(self, scope: Scope, id: str | None, since: int | None, at: Interval | None) -> int:
         """Arguments and result as `Store.history_count`."""
@@ -148,7 +148,7 @@ class History:
 
 
 def _given(one: Document, is_current: bool) -> Version:
-    return Version(one["t"], one["id"], one["v"], one["at"], one["m"], one["b"], one["x"], is_current)
+    return Version(one["t"], one["id"], int(one["v"]), int(one["at"]), one["m"], one["b"], one["x"], is_current)
 
 
 def _bounds(since: int | None, at: Interval | None, before: int | None) -> list[Document]:

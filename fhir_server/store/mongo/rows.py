@@ -103,6 +103,11 @@ def number(value: int | float) -> int | float:
     return value if isinstance(value, float) or -_LARGEST <= value <= _LARGEST else float(value)
 
 
+def plain(value: Any) -> Any:
+    """A value as Python has it: what MongoDB calls long is a kind of integer of its own, which no encoder knows."""
+    return int(value) if isinstance(value, int) else value
+
+
 def after_all(prefix: str) -> str | None:
     """The least string that is greater than all that begin with `prefix`; None: there is none."""
     while prefix:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
+from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.mongo.bodies import Bodies
 from fhir_server.store.mongo.candidates import Candidates, Matching
 from fhir_server.store.mongo.connected import Collections
@@ -15,6 +17,8 @@ from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Vers
 
 #: Names in one question.
 _TOGETHER = 1_000
+#: Up to so many, those that are found are counted with the first page: whoever asks is told how many there are.
+_TOTAL = 300
 #: Bytes of the resources met in one step of a walk.
 _WALKED_BYTES = 64_000_000
 
@@ -50,13 +54,15 @@ class Search:
         if found is None or count < 1:
             return Page(())
         ordered = stages(sort, after)
-        return await self._page(found, [{"live": True}], ordered, count, most_bytes, want, sort)
+        page = await self._page(found, [{"live": True}], ordered, count, most_bytes, want, sort)
+        return page if after is not None else replace(page, total=await self._total(found, page, scope))
 
     async def count(self, scope: Scope, limit: int | None) -> int:
         """Arguments and result as `Store.count`."""
         found = await self.candidates.matching(scope)
-        if found is None or limit == 0:
-            return 0
+        return 0 if found is None or limit == 0 else await self._counted(found, limit)
+
+    async def _counted(self, found: Matching, limit: int | None) -> int:
         steps: list[Document] = [{"$match": {"$and": [{"live": True}, found.text]}}]
         if not found.exact:
             met = 0
@@ -69,6 +75,15 @@ class Search:
             steps.append({"$limit": limit})
         cursor = await self._stored.res.aggregate([*steps, {"$count": "n"}], session=self._session)
         return sum([one["n"] async for one in cursor])
+
+    async def _total(self, found: Matching, page: Page, scope: Scope) -> int | None:
+        """How many there are in all, where the first page or a short count tells."""
+        if page.next is None:
+            return len(page.versions)
+        if not found.exact or EVERYTHING in scope.values():
+            return None
+        many = await self._counted(found, _TOTAL + 1)
+        return many if many <= _TOTAL else None
 
     async def walk(self, scope: Scope, after: Position | None, count: int, want: Want) -> Page:
         """Arguments and result as `Store.walk`: in the order in which resources were first written."""
@@ -146,7 +161,7 @@ class Search:
         versions = tuple([current(_as_wanted(one, want)) for one in met[:there]])
         more = len(met) > there > 0
         last = met[there - 1] if more else None
-        return Page(versions, None if last is None else place(last, sort) if sort is not None else (last["n"],))
+        return Page(versions, None if last is None else place(last, sort) if sort is not None else (int(last["n"]),))
 
 
 def fitting(documents: Sequence[Document | None], most_bytes: int | None) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.rows import plain
 from fhir_server.store.protocol import Position, Sort
 
 
@@ -39,7 +40,8 @@ def stages(sort: Sequence[Sort], after: Position | None) -> list[Document]:
 def place(document: Document, sort: Sequence[Sort]) -> Position:
     """The position of a document that came through `stages`."""
     last = len(sort) - 1
-    return (*[document.get(_name(key, at, at == last)) for at, key in enumerate(sort)], document["n"])
+    names = [_name(key, at, at == last) for at, key in enumerate(sort)]
+    return (*[plain(document.get(name)) for name in names], int(document["n"]))
 
 
 def checked(after: Position, sort: Sequence[Sort]) -> Position:

@@ -50,18 +50,18 @@ def _document(row: Document, heads: Mapping[str, Document], pasts: Mapping[str, 
 
 def _link(row: Document, one: Document | None) -> Link:
     body: bytes = one["b"] if one is not None else b""
-    version = Version(CHAINED, row["id"], row["v"], row["at"], row["m"], body, b"")
+    version = Version(CHAINED, row["id"], int(row["v"]), int(row["at"]), row["m"], body, b"")
     lost = one is None or (one["m"] == "DELETE") == one.get("live", one["m"] != "DELETE")
-    return Link(row["_id"], version, row.get("g", b""), lost)
+    return Link(int(row["_id"]), version, row.get("g", b""), lost)
 
 
 def _erased(row: Document) -> Link:
-    version = Version(CHAINED, "", row["v"], row["at"], row["m"], b"", b"")
-    return Link(row["_id"], version, row.get("g", b""), erased=Erased(row["e"]["said"], row["e"]["under"]))
+    version = Version(CHAINED, "", int(row["v"]), int(row["at"]), row["m"], b"", b"")
+    return Link(int(row["_id"]), version, row.get("g", b""), erased=Erased(row["e"]["said"], row["e"]["under"]))
 
 
 async def _before(stored: Collections, session: Any, since: int) -> int:
     """The place before the last link that was committed before an instant: instants rise with places."""
     asked = {"t": _CHAINED, "at": {"$lt": since}}
     last: Sequence[Document] = await stored.log.find(asked, session=session).sort("_id", -1).limit(1).to_list(1)
-    return last[0]["_id"] - 1 if last else 0
+    return int(last[0]["_id"]) - 1 if last else 0
