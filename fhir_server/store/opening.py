@@ -36,11 +36,13 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     Raises:
         Unavailable: an unknown kind of URL, or a store that cannot be opened.
     """
-    scheme, _, rest = url.partition("://")
+    scheme, separator, rest = url.partition("://")
     if scheme in MONGO:
         return _open_mongo(url, max_pending, deadline_seconds)
     if scheme != "sqlite" or not rest.startswith("/") or len(rest) < 2:
-        raise Unavailable(f"{url!r} is not a store's URL: sqlite:///path and mongodb://host/database are.")
+        # What follows may be a password.
+        said = f"{scheme}://…" if separator else "What is given"
+        raise Unavailable(f"{said} is not a store's URL: sqlite:///path and mongodb://host/database are.")
     from fhir_server.store.embedded.engine import open_engine as open_embedded
 
     path = Path(rest[1:])

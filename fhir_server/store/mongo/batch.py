@@ -16,8 +16,9 @@ from fhir_server.store.filters import Index
 from fhir_server.store.mongo.bodies import pieces
 from fhir_server.store.mongo.claims import Claims, claimed
 from fhir_server.store.mongo.connected import Collections
-from fhir_server.store.mongo.documents import Document, current, indexed, key, logged, made, moved, packed, past_key
+from fhir_server.store.mongo.documents import Document, current, indexed, key, logged, made, moved, past_key
 from fhir_server.store.mongo.links import links
+from fhir_server.store.mongo.routing import routed
 from fhir_server.store.mongo.schema import STANDS
 from fhir_server.store.mongo.search import Search
 from fhir_server.store.protocol import Delete, Guard, Method, Put, Stale, Version, Write
@@ -102,14 +103,13 @@ class Batch:
         """Replace the index of a version; says whether it is the current one."""
         await self.flush()
         found, at = indexed(index), key(version.type, version.id)
-        done = await self.stored.res.update_one(
-            {"_id": at, "v": version.version}, {"$set": found}, session=self.session
-        )
+        there = {**routed([at]), "v": version.version}
+        done = await self.stored.res.update_one(there, {"$set": found}, session=self.session)
         if done.matched_count:
             self._current.get(at, {}).update(found)
             return True
-        past = {"_id": past_key(version.type, version.id, version.version)}
-        await self.stored.hist.update_one(past, {"$set": {"x": packed(index)}}, session=self.session)
+        past = routed([past_key(version.type, version.id, version.version)])
+        await self.stored.hist.update_one(past, {"$set": {"x": found["x"]}}, session=self.session)
         return False
 
     def note(self, kind: str, key: str, new: bool) -> None:

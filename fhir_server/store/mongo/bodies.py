@@ -10,6 +10,7 @@ from typing import Any
 
 from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.routing import routed
 from fhir_server.store.protocol import Want
 
 #: Bodies up to so many bytes stand in the document of their version, and pieces of longer ones are as long.
@@ -46,7 +47,7 @@ class Bodies:
                 some.append(plain.pop())
                 size += some[-1]["z"]
             found: dict[str, bytes] = {}
-            names = {"_id": {"$in": [one["_id"] for one in some]}}
+            names = routed([one["_id"] for one in some])
             async for one in collection.find(names, {"b": 1}, session=self._session):
                 found[one["_id"]] = one["b"]
             for one in some:

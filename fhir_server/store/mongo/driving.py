@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_server.store.mongo.documents import Document
+from fhir_server.store.mongo.routing import routed
 
 #: How far conditions are counted, at first and where all are as many.
 _FAR = (300, 10_000)
@@ -33,15 +34,17 @@ class Driving:
         """A query that finds the same, to be looked up by its rarest condition, or by `first`, which it has besides."""
         parts = [*_parts(text)]
         there = [part for part in parts if _is_indexed(part)]
-        if first is None and len(there) < 2:
+        if first is None and not there:
             return text
         chosen = first if first is not None else await self._rarest(there, types)
         others = [_hidden(part) if part in there else part for part in parts if part is not chosen]
+        if "_id" in chosen and chosen["_id"]["$in"]:
+            chosen = routed(chosen["_id"]["$in"])
         return {"$and": [chosen, *others]} if others else chosen
 
     async def _rarest(self, parts: Sequence[Document], types: Sequence[str]) -> Document:
         for part in parts:
-            if "_id" in part:
+            if "_id" in part or len(parts) == 1:
                 return part
         counts: list[int] = []
         for far in _FAR:

@@ -44,7 +44,7 @@ class MongoStore:
 
     async def read(self, type: str, id: str) -> Version | None:
         """As `Store.read`."""
-        name = {"_id": key(type, id)}
+        name = routing.routed([key(type, id)])
         found = await self._reading.plainly(lambda: self._stored.res.find_one(name, WANTED["body"]))
         # A body that is longer than a document lies elsewhere.
         if found is not None and found["z"] != len(found["b"]):

@@ -13,6 +13,7 @@ from fhir_server.store.chain import CHAINED, said
 from fhir_server.store.mongo.batch import Batch
 from fhir_server.store.mongo.bodies import Bodies
 from fhir_server.store.mongo.documents import Document, key, past_key
+from fhir_server.store.mongo.routing import routed
 from fhir_server.store.mongo.schema import ERASED
 from fhir_server.store.mongo.search import Search
 
@@ -31,10 +32,10 @@ async def purge(batch: Batch, keys: Sequence[tuple[str, str]], under: str) -> in
     past = [past_key(row["t"], row["id"], row["v"]) for row in rows]
     gone: tuple[tuple[Any, Document], ...] = (
         (stored.log, {"_id": {"$in": [row["_id"] for row in rows if row["t"] != CHAINED]}}),
-        (stored.hist, {"_id": {"$in": past}}),
+        (stored.hist, routed(past)),
         (stored.parts, {"q": {"$in": [row["_id"] for row in rows]}}),
         (stored.claims, {"_id": {"$in": claims}}),
-        (stored.res, {"_id": {"$in": sorted(there)}}),
+        (stored.res, routed(sorted(there))),
     )
     for collection, which in gone:
         await collection.delete_many(which, session=session)

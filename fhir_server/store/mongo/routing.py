@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 from fhir_server.store.chain import CHAINED
 from fhir_server.store.random_ids import random_id
@@ -24,6 +25,18 @@ def part(type: str, id: str) -> str:
     """The part that a resource belongs to, for ever: five hexadecimal digits."""
     ours = _OURS.fullmatch(id)
     return ours[1] if ours is not None else blake2b(f"{type}/{id}".encode(), digest_size=4).hexdigest()[:_DIGITS]
+
+
+def routed(names: Sequence[str]) -> dict[str, Any]:
+    """A query of the documents of these `_id`s ("Type/id", or with a version behind) that says where they lie."""
+    if len(names) == 1:
+        return {"rk": _part_of(names[0]), "_id": names[0]}
+    return {"rk": {"$in": sorted({*map(_part_of, names)})}, "_id": {"$in": list(names)}}
+
+
+def _part_of(name: str) -> str:
+    type, id, *_ = name.split("/")
+    return part(type, id)
 
 
 def new_id(type: str, owner: Callable[[], str | None] | None) -> str:

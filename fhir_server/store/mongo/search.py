@@ -12,6 +12,7 @@ from fhir_server.store.mongo.bodies import Bodies
 from fhir_server.store.mongo.candidates import Candidates, Matching
 from fhir_server.store.mongo.connected import Collections
 from fhir_server.store.mongo.documents import WANTED, Document, current, key, past, past_key
+from fhir_server.store.mongo.routing import routed
 from fhir_server.store.mongo.sorting import checked, place, stages
 from fhir_server.store.protocol import NEWEST, Page, Position, Scope, Sort, Version, Want
 
@@ -127,7 +128,7 @@ class Search:
         asked = [*dict.fromkeys(names)]
         where = self._stored.res if collection is None else collection
         for begin in range(0, len(asked), _TOGETHER):
-            some = {"_id": {"$in": asked[begin : begin + _TOGETHER]}}
+            some = routed(asked[begin : begin + _TOGETHER])
             async for one in where.find(some, dict(fields), session=self._session):
                 found[one["_id"]] = one
         return found
