@@ -25,7 +25,7 @@ def show(
     """One indicator as comma-separated values, small cells not told; or which there are."""
     from fhir_server.space.indicators.definitions import BY_CODE
     from fhir_server.space.indicators.series import as_csv
-    from fhir_server.space.indicators.tables import table
+    from fhir_server.space.indicators.telling import table
 
     if not code:
         for one in BY_CODE.values():

@@ -20,7 +20,8 @@ from fhir_server.simulation.course import month_number
 from fhir_server.simulation.journal import Journal
 from fhir_server.space.indicators.definitions import BY_CODE
 from fhir_server.space.indicators.hiding import TOTAL
-from fhir_server.space.indicators.tables import COUNT, Table, table
+from fhir_server.space.indicators.tables import COUNT, Table
+from fhir_server.space.indicators.telling import as_of
 from fhir_server.store.protocol import Records
 
 #: in: within its tolerance; hidden: too few to be told at this scale; ahead: its day has not come.
@@ -143,7 +144,7 @@ async def _answer(records: Records, figure: Figure) -> Answer:
     for back in range(figure.windows):
         day = figure.day.replace(year=figure.day.year - back)
         at = datetime.combine(day, time(12), UTC)
-        found = await table(records, BY_CODE[figure.indicator], at)
+        found = await as_of(records, BY_CODE[figure.indicator], at)
         one, other = _of(found, figure)
         if one is None or other is None:
             return Answer(None, None)

@@ -43,10 +43,10 @@ def total(folder: Path, code: str) -> str:
 
 
 def test_what_was_not_counted_is_after_a_recount(folder: Path) -> None:
-    assert total(folder, "ages") == "0"
+    assert total(folder, "states") == "0"
     done = run(folder, "recount")
     assert (done.exit_code, done.stdout) == (0, "15 resources counted.\n")
-    assert total(folder, "ages") == "15"
+    assert total(folder, "states") == "15"
 
 
 def test_without_a_code_all_are_listed(folder: Path) -> None:

@@ -18,7 +18,7 @@ from fhir_server.simulation.figures import Answer, Compared, compared, figures
 from fhir_server.simulation.journal import Journal
 from fhir_server.space.indicators.definitions import BY_CODE
 from fhir_server.space.indicators.sectors import SECTORS
-from fhir_server.space.indicators.tables import table
+from fhir_server.space.indicators.telling import as_of
 from tests.simulation.stores import lived, lived_in
 
 #: 1,000 people until the figures of January 2024 are asked.
@@ -74,7 +74,7 @@ async def test_the_nation_in_small_is_as_the_figures_have_it(nation: Path) -> No
 
 async def test_an_answer_is_what_the_indicator_says_to_everybody(nation: Path) -> None:
     async with opened(Settings(data=nation)) as house:
-        said = await table(house.engine.records, BY_CODE["documents"], datetime(2024, 1, 10, 12, tzinfo=UTC))
+        said = await as_of(house.engine.records, BY_CODE["documents"], datetime(2024, 1, 10, 12, tzinfo=UTC))
     row = (await _rows(nation))["documents-2023"]
     assert row.simulated == said.values["total", "total"] * SCALE  # type: ignore[operator]
 

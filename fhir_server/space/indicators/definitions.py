@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fhir_server.space.indicators.sectors import NOT_PROFESSIONAL, SECTORS
+
 #: The same in French and in English.
 Words = tuple[str, str]
 #: months: the 12 full months before the day it is looked at; weeks: likewise 12 full weeks; ever: whatever there is.
 Window = Literal["months", "weeks", "ever"]
+Kind = Literal["cells", "shares", "persons"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of what an indicator with cells tells: of these rows or columns, of all when there are none."""
+
+    code: str
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +37,12 @@ class Indicator:
         columns: likewise; "" for one column.
         window: which rows there are; of `ever`, in the table without months, which months are summed.
         only: by what the fact is divided by → what of it counts.
-        top: of many rows, so many of the greatest, the others in one.
-        summed: whether rows add up; persons counted once each do not.
+        top: of many rows, so many of the greatest.
+        kind: by which rule of `hiding` it is told.
+        of: of shares: what cells tell of the same population.
+        within: of persons and the like: likewise that of which each row can have no more.
+        among: of persons: likewise those who are all; how few are none of them is not told either.
+        closed: of shares: whether everybody knows which rows there are.
         public: whether everybody may see it, or the operator's staff alone.
     """
 
@@ -41,8 +56,17 @@ class Indicator:
     window: Window = "months"
     only: Mapping[str, frozenset[str]] = field(default_factory=dict)
     top: int = 0
-    summed: bool = True
+    kind: Kind = "cells"
+    of: Part | None = None
+    within: Part | None = None
+    among: Part | None = None
+    closed: bool = False
     public: bool = True
+
+    @property
+    def summed(self) -> bool:
+        """Whether rows add up to a total that is told."""
+        return self.kind == "cells"
 
 
 _DOCUMENTS = ("documents", "documents")
@@ -50,6 +74,10 @@ _PERSONS = ("personnes", "persons")
 _SPACES = ("espaces", "spaces")
 _ACCESSES = ("consultations", "consultations")
 _READ = frozenset({"opened", "emergency"})
+_BY_PROFESSIONALS = Part("documents", frozenset(SECTORS) - NOT_PROFESSIONAL)
+_READ_BY_PROFESSIONALS = Part("consultations", frozenset({"professional"}))
+_EVERYBODY = Part("states")
+_READ_BY_USERS = Part("consultations", frozenset({"patient", "close"}))
 
 INDICATORS: tuple[Indicator, ...] = (
     Indicator(
@@ -79,6 +107,8 @@ INDICATORS: tuple[Indicator, ...] = (
         "type",
         only={"by": frozenset({"professional"})},
         top=10,
+        kind="shares",
+        of=_BY_PROFESSIONALS,
     ),
     Indicator(
         "document-states",
@@ -94,6 +124,9 @@ INDICATORS: tuple[Indicator, ...] = (
         _DOCUMENTS,
         "documents",
         "state",
+        kind="shares",
+        of=Part("documents"),
+        closed=True,
     ),
     Indicator(
         "records-fed",
@@ -109,7 +142,25 @@ INDICATORS: tuple[Indicator, ...] = (
         _PERSONS,
         "fed",
         "month",
-        summed=False,
+        kind="persons",
+        within=_BY_PROFESSIONALS,
+        among=_EVERYBODY,
+    ),
+    Indicator(
+        "records-ever-fed",
+        ("Dossiers alimentés depuis l’ouverture", "Records ever fed"),
+        (
+            "Personnes dont le dossier contient au moins un document d’un professionnel, quelle qu’en soit la date.",
+            "Persons whose record has at least one document of a professional, of whatever date.",
+        ),
+        _PERSONS,
+        "fed",
+        "month",
+        window="ever",
+        only={"month": frozenset({"ever"})},
+        kind="persons",
+        within=_BY_PROFESSIONALS,
+        among=_EVERYBODY,
     ),
     Indicator(
         "consultations",
@@ -135,7 +186,9 @@ INDICATORS: tuple[Indicator, ...] = (
         _PERSONS,
         "read",
         "month",
-        summed=False,
+        kind="persons",
+        within=_READ_BY_PROFESSIONALS,
+        among=_EVERYBODY,
     ),
     Indicator(
         "users-by-month",
@@ -147,7 +200,8 @@ INDICATORS: tuple[Indicator, ...] = (
         _PERSONS,
         "users",
         "period",
-        summed=False,
+        kind="persons",
+        within=_READ_BY_USERS,
     ),
     Indicator(
         "users-by-week",
@@ -160,7 +214,8 @@ INDICATORS: tuple[Indicator, ...] = (
         "users",
         "period",
         window="weeks",
-        summed=False,
+        kind="persons",
+        within=_READ_BY_USERS,
     ),
     Indicator(
         "patient-documents",
@@ -177,6 +232,8 @@ INDICATORS: tuple[Indicator, ...] = (
         "type",
         only={"by": frozenset({"patient"})},
         top=10,
+        kind="shares",
+        of=Part("documents", frozenset({"patient"})),
     ),
     Indicator(
         "activations",
@@ -188,6 +245,9 @@ INDICATORS: tuple[Indicator, ...] = (
         _SPACES,
         "lives",
         "month",
+        kind="shares",
+        of=Part("states", frozenset({"activated"})),
+        closed=True,
         only={"state": frozenset({"activated"})},
     ),
     Indicator(
@@ -201,6 +261,9 @@ INDICATORS: tuple[Indicator, ...] = (
         "births",
         "year",
         window="ever",
+        kind="shares",
+        of=_EVERYBODY,
+        closed=True,
     ),
     Indicator(
         "departments",
@@ -213,6 +276,9 @@ INDICATORS: tuple[Indicator, ...] = (
         "patients",
         "department",
         window="ever",
+        kind="shares",
+        of=_EVERYBODY,
+        closed=True,
         top=101,
     ),
     Indicator(

@@ -18,7 +18,8 @@ from fhir_server.operations.invocation import Invocation, element
 from fhir_server.space.indicators.definitions import BY_CODE, Indicator
 from fhir_server.space.indicators.hiding import TOTAL
 from fhir_server.space.indicators.pages.words import called
-from fhir_server.space.indicators.tables import COUNT, Table, table
+from fhir_server.space.indicators.tables import COUNT, Table
+from fhir_server.space.indicators.telling import table
 from fhir_server.space.service import Surroundings
 
 #: What canonical addresses of the measures begin with; then the code of the indicator.

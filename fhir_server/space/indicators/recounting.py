@@ -33,6 +33,7 @@ from fhir_server.space.indicators.counting import (
 )
 from fhir_server.space.indicators.facts import FORMAT, TYPES
 from fhir_server.space.indicators.tallying import Tally, countable
+from fhir_server.space.indicators.telling import publish
 from fhir_server.space.service import Surroundings
 from fhir_server.store.leases import Lease
 from fhir_server.store.protocol import Drop, Keep, Position, Version
@@ -77,7 +78,9 @@ class Indicators:
         before = await generation(self._records)
         if before is None or before.format != FORMAT:
             return await self.recount(now)
-        return await self._following.follow(now)
+        done = await self._following.follow(now)
+        await publish(self._records, now)
+        return done
 
     async def recount(self, now: datetime) -> int:
         """Count everything from scratch; how many resources. Whoever calls holds the lease of the job."""
@@ -100,6 +103,7 @@ class Indicators:
         await self._records.apply(kept)
         if before is not None:
             await self._drop(before.number)
+        await publish(self._records, now, anew=True)
         return number
 
     async def _walk(self, type: str, moved: Moved, met: Met) -> int:

@@ -1,25 +1,22 @@
-"""The table of an indicator on a day, made from the counts that are kept; small cells are not in it."""
+"""The table of an indicator on a day, as it is told: made of all counts and of what was told before (`hiding`)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from fhir_server.space.accounts.states import STATES
-from fhir_server.space.indicators.counting import cells
-from fhir_server.space.indicators.definitions import Indicator
-from fhir_server.space.indicators.facts import FACTS
-from fhir_server.space.indicators.hiding import TOTAL, Place, hidden, small, with_totals
+from fhir_server.space.indicators.definitions import INDICATORS, Indicator, Part
+from fhir_server.space.indicators.facts import FACTS, Cell
+from fhir_server.space.indicators.hiding import TOTAL, Place, pooled, shared, small, steady, with_sums
 from fhir_server.space.indicators.sectors import SECTORS
-from fhir_server.space.paris import PARIS
-from fhir_server.store.protocol import Records
 
 #: Full months, and full weeks, of a table.
 MONTHS, WEEKS = 12, 12
-#: The one column of a table without columns; the row of all that are not among the greatest.
-COUNT, OTHERS = "count", "others"
+#: The one column of a table without columns.
+COUNT = "count"
 #: In which order a table has them, where it is not by number.
 _ORDER: dict[str, tuple[str, ...]] = {
     "sector": tuple(SECTORS),
@@ -35,6 +32,10 @@ _SAID_BY = {
 }
 
 
+#: Fact → its cells without its name → how many.
+Counts = Mapping[str, Mapping[Cell, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """An indicator on a day.
@@ -43,7 +44,7 @@ class Table:
         indicator: which.
         first, last: days of the period, both within; both the day itself where there is none.
         rows, columns: keys of them, in order, without totals.
-        values: (row, column) → count; None: too few to be shown. `TOTAL` among rows and columns where they add up.
+        values: (row, column) → count; None: hidden. `TOTAL` among rows and columns where they add up.
     """
 
     indicator: Indicator
@@ -51,7 +52,7 @@ class Table:
     last: date
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    values: dict[Place, int | None]
+    values: Mapping[Place, int | None]
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -63,33 +64,112 @@ class Table:
         """Its columns, and the total where there are several that add up."""
         return (*self.columns, TOTAL) if self.indicator.summed and len(self.columns) > 1 else self.columns
 
-
-async def persons(records: Records) -> int:
-    """Patients on file: by whom "per inhabitant" divides."""
-    return sum((await cells(records, "births")).values())
-
-
-async def table(records: Records, indicator: Indicator, now: datetime) -> Table:
-    """The table as of an instant, by the calendar of Paris."""
-    day = now.astimezone(PARIS).date()
-    found = await _counts(records, indicator, day)
-    rows, columns = _rows(indicator, found, day), _columns(indicator, found)
-    first, last = _period(indicator, day)
-    if not indicator.summed:
-        plain = {(row, COUNT): found[row, COUNT] for row in rows}
-        shown = {place: None if small(value) else value for place, value in plain.items()}
-        return Table(indicator, first, last, rows, columns, shown)
-    values = with_totals(rows, columns, _gathered(found, rows))
-    secret = hidden(values)
-    shown = {place: None if place in secret else value for place, value in values.items()}
-    return Table(indicator, first, last, rows, columns, shown)
+    def part(self, names: frozenset[str], rows: Sequence[str] = ()) -> int:
+        """The sum of what is told in some of its columns, or rows where it has one column; of these rows alone."""
+        picked = set(names) or {*self.rows, *self.columns}
+        return sum(
+            self.values[row, column] or 0
+            for row in (rows or self.rows)
+            for column in self.columns
+            if row in self.rows and (column in picked or row in picked)
+        )
 
 
-async def _counts(records: Records, indicator: Indicator, day: date) -> Counter[Place]:
+#: Code → the table that is told.
+Tables = Mapping[str, Table]
+
+
+def told(counts: Counts, day: date, before: Tables) -> dict[str, Table]:
+    """All tables of a day of Paris, of all counts and of those that were told before; a pure function of them."""
+    found: dict[str, Table] = {}
+    for kind in ("cells", "shares", "persons"):
+        for one in INDICATORS:
+            if one.kind == kind:
+                found[one.code] = _table(one, counts, day, before.get(one.code), found)
+    return {one.code: found[one.code] for one in INDICATORS}
+
+
+def plain(one: Indicator, counts: Counts, day: date) -> Table:
+    """The table of a day with true sums, small cells hidden: of a nation that is invented, and shown to nobody."""
+    found = _counts(one, counts, day)
+    rows, columns = _rows(one, found, day), _columns(one, found)
+    if one.top:
+        rows = tuple(sorted(rows, key=lambda row: (-found[row, COUNT], row)))[: one.top]
+    values = with_sums(rows, columns, found)
+    shown = {place: None if value is None or small(value) else value for place, value in values.items()}
+    return Table(one, *_period(one, day), rows, columns, shown)
+
+
+def _table(one: Indicator, counts: Counts, day: date, before: Table | None, others: Tables) -> Table:
+    found = _counts(one, counts, day)
+    rows, columns = _rows(one, found, day), _columns(one, found)
+    was: Mapping[Place, int | None] = before.values if before is not None else {}
+    first, last = _period(one, day)
+    if one.kind == "cells":
+        cells = {place: steady(found[place], was.get(place)) for place in ((r, c) for r in rows for c in columns)}
+        return Table(one, first, last, rows, columns, with_sums(rows, columns, cells))
+    if one.kind == "persons":
+        values = {(row, COUNT): _persons(one, row, found[row, COUNT], was.get((row, COUNT)), others) for row in rows}
+        return Table(one, first, last, rows, columns, values)
+    return _shares(one, found, rows, was, others, day)
+
+
+def _persons(one: Indicator, row: str, count: int, before: int | None, others: Tables) -> int | None:
+    found = steady(count, before)
+    if found is None or (one.within is not None and found > _most(one.within, row, others)):
+        return None
+    if one.among is None or not found:
+        return found
+    rest = others[one.among.code].part(one.among.names) - found
+    return None if rest < 0 or small(rest) else found
+
+
+def _most(within: Part, row: str, others: Tables) -> int:
+    """How many there are at most in a row, by what is told."""
+    there = others[within.code]
+    if row in there.rows:
+        return there.part(within.names, [row])
+    return there.part(within.names, _months_of(row) if "-W" in row else ())
+
+
+def _months_of(week: str) -> list[str]:
+    monday = date.fromisocalendar(int(week[:4]), int(week[6:]), 1)
+    return sorted({f"{one:%Y-%m}" for one in (monday, monday + timedelta(days=6))})
+
+
+def _shares(
+    one: Indicator,
+    found: Counter[Place],
+    rows: tuple[str, ...],
+    was: Mapping[Place, int | None],
+    others: Tables,
+    day: date,
+) -> Table:
+    assert one.of is not None
+    whole = others[one.of.code].part(one.of.names)
+    # What is not within the window is a share too: with all the others it would be known.
+    every = _ordered(one.rows, {row for row, _ in found} | set(rows))
+    parts = shared({row: found[row, COUNT] for row in every}, whole)
+    away = pooled(parts, one.closed)
+    shown = {
+        row: None if row in away or (away and not parts[row]) else steady(parts[row], was.get((row, COUNT)))
+        for row in every
+    }
+    if not _is_fixed(one):
+        rows = tuple(row for row in every if shown[row])
+    if one.top:
+        rows = tuple(sorted(rows, key=lambda row: (-(shown[row] or 0), row)))[: one.top]
+    first, last = _period(one, day)
+    return Table(one, first, last, rows, (COUNT,), {(row, COUNT): shown[row] for row in rows})
+
+
+def _counts(indicator: Indicator, counts: Counts, day: date) -> Counter[Place]:
     dims = FACTS[indicator.fact]
     months = frozenset(months_before(day)) if indicator.window == "months" and "month" in dims else None
+    # The months of shares are rows of a whole that has others.
+    months = None if indicator.rows == "month" and indicator.kind == "shares" else months
     found: Counter[Place] = Counter()
-    for cell, count in (await cells(records, indicator.fact)).items():
+    for cell, count in counts.get(indicator.fact, {}).items():
         said = dict(zip(dims, cell, strict=True))
         if months is not None and said["month"] not in months:
             continue
@@ -99,17 +179,21 @@ async def _counts(records: Records, indicator: Indicator, day: date) -> Counter[
         row = _band(row, day) if indicator.rows == "year" else row
         found[row, said[indicator.columns] if indicator.columns else COUNT] += count
     if indicator.code == "states":
-        await _without_life(records, found)
+        _without_life(counts, found)
     return found
 
 
-async def _without_life(records: Records, found: Counter[Place]) -> None:
+def _without_life(counts: Counts, found: Counter[Place]) -> None:
     """Add the spaces of which nothing is written: of each state that a Patient says, those that have no life."""
     said: Counter[str] = Counter()
-    for (state, _), count in (await cells(records, "patients")).items():
+    for (state, _), count in counts.get("patients", {}).items():
         said[state] += count
     for state, lives in _SAID_BY.items():
         found[state, COUNT] += max(0, said[state] - sum(found[one, COUNT] for one in lives))
+
+
+def _is_fixed(indicator: Indicator) -> bool:
+    return indicator.rows in ("month", "period") and indicator.window != "ever"
 
 
 def months_before(day: date) -> tuple[str, ...]:
@@ -134,31 +218,22 @@ def _period(indicator: Indicator, day: date) -> tuple[date, date]:
 
 
 def _rows(indicator: Indicator, found: Counter[Place], day: date) -> tuple[str, ...]:
-    if indicator.rows in ("month", "period"):
+    if _is_fixed(indicator):
         return weeks_before(day) if indicator.window == "weeks" else months_before(day)
-    names = _ordered(indicator.rows, {row for row, _ in found})
-    if not indicator.top:
-        return names
-    greatest = sorted(names, key=lambda one: (-found[one, COUNT], one))
-    return (*greatest[: indicator.top], OTHERS) if len(greatest) > indicator.top else tuple(greatest)
+    return _ordered(indicator.rows, {row for (row, _), count in found.items() if count})
 
 
 def _columns(indicator: Indicator, found: Counter[Place]) -> tuple[str, ...]:
-    return _ordered(indicator.columns, {column for _, column in found}) if indicator.columns else (COUNT,)
+    return (
+        _ordered(indicator.columns, {column for (_, column), count in found.items() if count})
+        if indicator.columns
+        else (COUNT,)
+    )
 
 
 def _ordered(dim: str, names: set[str]) -> tuple[str, ...]:
     known = _ORDER.get(dim, ())
     return tuple(sorted(names, key=lambda one: (known.index(one) if one in known else len(known), one)))
-
-
-def _gathered(found: Counter[Place], rows: Sequence[str]) -> Counter[Place]:
-    if OTHERS not in rows:
-        return found
-    gathered: Counter[Place] = Counter()
-    for (row, column), count in found.items():
-        gathered[row if row in rows else OTHERS, column] += count
-    return gathered
 
 
 def _band(year: str, day: date) -> str:

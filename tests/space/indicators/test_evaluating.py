@@ -18,7 +18,8 @@ from fhir_server.settings import Settings
 from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS, Indicator
 from fhir_server.space.indicators.operations import MEASURE
 from fhir_server.space.indicators.recounting import Indicators
-from fhir_server.space.indicators.tables import months_before, table
+from fhir_server.space.indicators.tables import months_before
+from fhir_server.space.indicators.telling import table
 from fhir_server.space.paris import PARIS
 from tests.server.people import kept
 from tests.space.indicators.test_counting import filed, person

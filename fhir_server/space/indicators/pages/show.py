@@ -11,15 +11,14 @@ from fastapi.responses import Response
 from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Visit
 from fhir_server.site.words import Language
-from fhir_server.space.indicators.counting import cells, generation
 from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS, Indicator
-from fhir_server.space.indicators.hiding import TOTAL, small
+from fhir_server.space.indicators.hiding import TOTAL
 from fhir_server.space.indicators.pages.charts import WIDTH, drawn
 from fhir_server.space.indicators.pages.words import HEADS, called, number, scaled
 from fhir_server.space.indicators.series import as_csv
-from fhir_server.space.indicators.tables import Table, persons, table
+from fhir_server.space.indicators.tables import COUNT, Table
+from fhir_server.space.indicators.telling import published, table, tables
 from fhir_server.space.service import Surroundings
-from fhir_server.store.protocol import Records
 
 _PUBLIC, _DESK = "/indicateurs", "/pilotage"
 #: Sectors whose share the national objective is about.
@@ -58,50 +57,44 @@ async def desk_series(guest: Guest[Surroundings]) -> Response:
 
 async def _index(visit: Visit, around: Surroundings, root: str) -> Response:
     records, now = around.records, datetime.now(UTC)
-    fed = await table(records, BY_CODE["documents"], now)
-    states = await table(records, BY_CODE["states"], now)
-    people = await persons(records)
+    asked = [BY_CODE[code] for code in ("documents", "states", "records-ever-fed")]
+    documents, states, fed = await tables(records, asked, now)
+    last = await published(records)
     values = {
         "at": root,
         "indicators": [one for one in INDICATORS if one.public or root == _DESK],
-        "figures": await _figures(records, fed, states, people),
-        "sectors": list(_by_sector(fed, people)),
-        "month": fed.rows[-1],
-        "counted": await generation(records) is not None,
+        "figures": _figures(documents, states, fed),
+        "sectors": list(_by_sector(documents, states.values[TOTAL, TOTAL])),
+        "month": documents.rows[-1],
+        "day": last.day if last is not None else None,
         **_told(visit.language),
     }
     return visit.page("indicators/everything", values)
 
 
-async def _figures(
-    records: Records, documents: Table, states: Table, people: int
-) -> list[tuple[tuple[str, str], float | None, str]]:
-    """(what it is, its value or None where it is not shown, how it is written) of each key figure."""
-    everybody = None if small(people) else people
-    total = documents.values[TOTAL, TOTAL]
+def _figures(documents: Table, states: Table, fed: Table) -> list[tuple[tuple[str, str], float | None, str]]:
+    """(what it is, its value or None where it is not told, how it is written) of each key figure, of what is told."""
+    everybody, total = states.values[TOTAL, TOTAL], documents.values[TOTAL, TOTAL]
     watched = [documents.values.get((TOTAL, one), 0) for one in _WATCHED]
     both = None if None in watched else sum(one or 0 for one in watched)
-    # Of how few it was not fed is told by the share too.
-    fed = (await cells(records, "fed")).get(("ever",), 0)
     activated = states.values.get(("activated", TOTAL), 0)
+    reached = _over(fed.values.get(("ever", COUNT), 0), everybody)
     return [
         (("Documents déposés en douze mois", "Documents filed in twelve months"), total, "count"),
         (("Documents par habitant et par an", "Documents per inhabitant and year"), _over(total, everybody), "ratio"),
         (("Part de la biologie et de l’hôpital", "Share of biology and hospitals"), _over(both, total), "share"),
         (("Dossiers enregistrés", "Records on file"), everybody, "count"),
-        (
-            ("Dossiers alimentés par un professionnel", "Records fed by a professional"),
-            _over(None if small(fed) or small(people - fed) else fed, everybody),
-            "share",
-        ),
+        (("Dossiers alimentés par un professionnel", "Records fed by a professional"), reached, "share"),
         (("Espaces activés", "Spaces activated"), activated, "count"),
         (("Part des espaces activés", "Share of spaces activated"), _over(activated, everybody), "share"),
     ]
 
 
-def _by_sector(fed: Table, people: int) -> list[tuple[str, int | None, float | None, int | None, float | None]]:
+def _by_sector(
+    fed: Table, everybody: int | None
+) -> list[tuple[str, int | None, float | None, int | None, float | None]]:
     """Sector → documents of the last month, those per inhabitant, of twelve months, those per inhabitant."""
-    everybody, month = None if small(people) else people, fed.rows[-1]
+    month = fed.rows[-1]
     rows = []
     for one in fed.heads:
         last, year = fed.values[month, one], fed.values[TOTAL, one]

@@ -8,7 +8,7 @@ from functools import cache
 from fhir_server.site.words import Language
 from fhir_server.space.indicators.hiding import TOTAL
 from fhir_server.space.indicators.sectors import SECTORS
-from fhir_server.space.indicators.tables import COUNT, OTHERS
+from fhir_server.space.indicators.tables import COUNT
 from fhir_server.space.record.pages.categories import type_words
 
 _MONTHS: Mapping[Language, tuple[str, ...]] = {
@@ -33,7 +33,7 @@ HEADS: Mapping[str, tuple[str, str]] = {
 _FIXED: Mapping[str, tuple[str, str]] = {
     TOTAL: ("Total", "Total"),
     COUNT: ("Nombre", "Count"),
-    OTHERS: ("Tous les autres", "All others"),
+    "ever": ("Depuis l’ouverture", "Ever"),
 }
 _NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "sector": SECTORS,
