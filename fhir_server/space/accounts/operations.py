@@ -16,7 +16,7 @@ from fhir_server.fhir.dates import interval
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation, answered, element
-from fhir_server.space.accounts import moving
+from fhir_server.space.accounts import disagreeing, moving
 from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
 from fhir_server.space.accounts.states import ASKED, Role
 from fhir_server.space.paris import PARIS
@@ -40,10 +40,10 @@ async def move(here: object, call: Invocation, context: Context) -> Response:
     Raises:
         Forbidden, NotFound: as `read`, of a scope to update the Basic.
         InvalidParameter: there is no such event, or what is said beside it is wrong (400).
-        Invalid: it cannot happen in this state, or not by this caller (422).
+        Invalid: it cannot happen in this state, or not by this caller; another representative took it back (422).
         Conflict: others kept changing the same space (409).
     """
-    role, _ = await _asked_of(call, context, "u")
+    role, space = await _asked_of(call, context, "u")
     if role == "holder" and context.repository.grant.referenced:
         # People let it in for a while and a purpose; their own page asks for the password before it closes a space.
         raise Forbidden("An app of the catalogue decides nothing of a space: the person does, in it.")
@@ -59,11 +59,13 @@ async def move(here: object, call: Invocation, context: Context) -> Response:
     if died and _begins(died) > now:
         raise InvalidParameter("Nobody is known to have died later than now.", element("died"))
     performer = choosing.performer(context.repository.grant, patient) if role == "holder" else ""
+    if performer:
+        await disagreeing.require_agreement(context.repository.as_server(), space, event, performer)
     await moving.move(context.repository, patient, Asked(event, role, now, performer, reason, died))
-    (space,) = await moving.found(context.repository.as_server(), [patient])
-    if space is None:
+    (after,) = await moving.found(context.repository.as_server(), [patient])
+    if after is None:
         raise NotFound("There is no such Patient.")
-    return _answer(space, role)
+    return _answer(after, role)
 
 
 async def _asked_of(call: Invocation, context: Context, verb: str) -> tuple[Role, Found]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.jobs.clock import Job
-from fhir_server.space.delegations import ending, settling
+from fhir_server.space.delegations import ending, news, settling
 from fhir_server.space.delegations.delegation import DELEGATION, from_consent
 from fhir_server.space.delegations.ending import Asker
 from fhir_server.space.service import Surroundings
@@ -23,7 +23,7 @@ _MOST = 1000
 
 def jobs(around: Surroundings) -> Sequence[Job]:
     """What is done as time passes."""
-    return (Job("delegations-ended", timedelta(hours=1), Ending(around).run),)
+    return (Job("delegations-ended", timedelta(hours=1), Ending(around).run), *news.jobs(around))
 
 
 class Ending:

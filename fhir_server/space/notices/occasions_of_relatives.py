@@ -26,14 +26,10 @@ RELATIVES: Mapping[str, Occasion] = {
             ),
         ),
     ),
-    #: One representative of a minor decided something of the minor's space: of the other.
+    #: One representative of a minor decided something of the minor's space: of the other, in their own.
     "representative-act": Occasion(
         "access",
         "/mon-compte",
-        both(
-            ("Du nouveau dans votre espace", "Un représentant légal a pris une décision pour votre espace."),
-            ("Something new in your space", "A legal representative decided something of your space."),
-        ),
         both(
             (
                 "Une décision pour un enfant que vous représentez",

@@ -19,6 +19,7 @@ from fhir_server.app import House
 from fhir_server.fhir.nos import CAREGIVER, ROLE_CLASS
 from fhir_server.space.delegations import changing, listing
 from fhir_server.space.delegations.delegation import delegation_id
+from fhir_server.space.delegations.news import News
 from fhir_server.space.notices import centre
 from tests.access.test_rules import ask, seen
 from tests.server.people import a_person, kept
@@ -287,3 +288,58 @@ async def test_what_each_may_ask(
     answered = [await does(house, caller, operation, "p20", **given) for caller in callers]
     found = [0 if isinstance(one, list) else 422 if isinstance(one, str) else one for one in answered]
     assert tuple(found) == expected
+
+
+async def test_one_is_told_of_what_the_other_decides_and_who_helps_is_not(house: House) -> None:
+    for n, login in enumerate(("mother", "father", "neighbour"), 1):
+        await a_person(house, login, login, f"Patient/p{n}", wards=("p20",))
+    await kept(house, related("helps", 3, CAREGIVER))
+    await both_parents(house)
+    news = News(house.services)
+    await news.hear(NOW)
+    before = [await told(house, n, "representative-act") for n in (1, 2, 3)]
+    assert isinstance(await does(house, parent(1), "space-move", "p20", event="close"), list)
+    parts = {"name": "choice", "part": [{"name": "kind", "valueCode": "btg-refused"}]}
+    given = {"resourceType": "Parameters", "parameter": [parts]}
+    assert isinstance(await ask(house, parent(1), "POST", "Patient/p20/$record-choose", given), dict)
+    assert await news.hear(NOW) == 2
+    after = [await told(house, n, "representative-act") for n in (1, 2, 3)]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [0, 2, 0]
+    assert await news.hear(NOW) == 0
+
+
+async def test_what_one_took_back_the_other_does_not_do_again(house: House) -> None:
+    await both_parents(house)
+
+    async def moves(n: int, event: str) -> Any:
+        found = await does(house, parent(n), "space-move", "p20", event=event)
+        return found if isinstance(found, (str, int)) else "done"
+
+    assert [await moves(1, "close"), await moves(2, "reopen"), await moves(1, "close")] == [
+        "done",
+        "done",
+        "REPRESENTATIVES_DISAGREE",
+    ]
+    # Who took it back may change their mind, and then it is nobody's disagreement.
+    assert [await moves(2, "close"), await moves(1, "ask-deletion"), await moves(2, "cancel-deletion")] == ["done"] * 3
+    assert await moves(1, "ask-deletion") == "REPRESENTATIVES_DISAGREE"
+    # A judge decided: who is no representative stands in nobody's way.
+    second = delegation_id("p20", "p2", "representation")
+    await does(house, OPERATOR, "delegation-end", "p20", delegation=second, reason="Jugement du 3 mars")
+    assert await moves(1, "ask-deletion") == "done"
+
+
+async def test_a_death_ends_what_hangs_on_it_on_either_side(house: House) -> None:
+    await a_person(house, "father", "Éric", "Patient/p2")
+    await both_parents(house)
+    news = News(house.services)
+    await news.hear(NOW)
+    await kept(house, a_patient(2, deceasedBoolean=True))
+    assert await news.hear(NOW) == 1
+    assert sorted(await representatives(house)) == ["ACCEPTED", "ENDED"]
+    assert (await house.authorization.accounts.by_login("father")).wards == ()  # type: ignore[union-attr]
+    # There is room for another, whom the first invites.
+    assert (await asked(house, 1, 3))["status"] == "PENDING"
+    await kept(house, {**CHILD, "deceasedDateTime": "2026-11-01"})
+    assert await news.hear(NOW) == 2
+    assert "ACCEPTED" not in await representatives(house) and "PENDING" not in await representatives(house)

@@ -46,9 +46,10 @@ async def move(guest: Guest[Surroundings]) -> Response:
         await moved(asking, event, f"terms {TERMS}" if event == "activate" else "")
         if event == "close" and guest.field("deletion") == "yes":
             await moved(asking, "ask-deletion")
-    except FhirError:
-        # Done meanwhile, elsewhere: the page says where it stands.
-        return await _page(guest, wrong=(patient, event, "refused"), status=422)
+    except FhirError as error:
+        # Done meanwhile, elsewhere, or taken back by the other representative: the page says where it stands.
+        what = "disagree" if error.issues[0].key == "REPRESENTATIVES_DISAGREE" else "refused"
+        return await _page(guest, wrong=(patient, event, what), status=422)
     return guest.to(f"/mon-compte?done={event}")
 
 
