@@ -31,6 +31,32 @@ _STEP = {
     ],
 }
 
+_REQUEST = {
+    "name": "request",
+    "use": "out",
+    "min": 0,
+    "max": "*",
+    "part": [
+        _out("id", "id", 1),
+        _out("patient", "Reference", 1),
+        _out("about", "code", 1),
+        _out("words", "string", 1),
+        _out("asked", "dateTime", 1),
+        _out("due", "dateTime", 1),
+        _out("late", "boolean", 1),
+        _out("state", "code", 1),
+        _out("at", "dateTime", 1),
+        _out("document", "Reference"),
+        _out("answer", "string"),
+    ],
+}
+_OTHER = {
+    "name": "other",
+    "use": "out",
+    "min": 0,
+    "max": "*",
+    "part": [_out("patient", "Reference", 1), _out("kind", "code", 1)],
+}
 _PAIR = (
     _in("source-patient", "Reference"),
     _in("source-patient-identifier", "Identifier", max="*"),
@@ -57,6 +83,38 @@ IDENTITIES: tuple[dict[str, Any], ...] = (
         _out("return", "Patient", 1),
     ),
     _on("Patient-identity-history", "IdentityHistory", "identity-history", False, _STEP),
+    _on(
+        "Patient-refile",
+        "Refile",
+        "refile",
+        True,
+        _in("to", "Reference", 1),
+        _in("resource", "Reference", 1, "*"),
+        _in("reason", "string", 1),
+        _out("resource", "Reference", 1, "*"),
+    ),
+    _on("Patient-homonyms", "Homonyms", "homonyms", False, _out("count", "unsignedInt", 1), _OTHER),
+    _on(
+        "Patient-rectify",
+        "Rectify",
+        "rectify",
+        True,
+        _in("about", "code", 1),
+        _in("words", "string", 1),
+        _in("document", "Reference"),
+        _REQUEST,
+    ),
+    _on("Patient-rectifications", "Rectifications", "rectifications", False, _REQUEST, type=True),
+    _on(
+        "Patient-rectification-answer",
+        "RectificationAnswer",
+        "rectification-answer",
+        True,
+        _in("request", "id", 1),
+        _in("event", "code", 1),
+        _in("answer", "string"),
+        _REQUEST,
+    ),
     _on(
         "Patient-merge",
         "Merge",

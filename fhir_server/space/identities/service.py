@@ -16,7 +16,13 @@ IDENTITIES = Service(
         "Patient-identity-history": f"{_HERE}.operations:history",
         "Patient-merge": f"{_HERE}.merging.operations:merge",
         "Patient-unmerge": f"{_HERE}.merging.operations:unmerge",
+        "Patient-refile": f"{_HERE}.putting_right:refile",
+        "Patient-homonyms": f"{_HERE}.putting_right:shared",
+        "Patient-rectify": f"{_HERE}.rectifying.operations:ask",
+        "Patient-rectifications": f"{_HERE}.rectifying.operations:listed",
+        "Patient-rectification-answer": f"{_HERE}.rectifying.operations:answer",
     },
+    rows={"Basic": f"{_HERE}.rectifying.request:found"},
     found={"Patient": f"{_HERE}.merging.patients:is_found_by"},
     jobs=f"{_HERE}.merging.aftermath:jobs",
 )

@@ -274,6 +274,11 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     # Of an administrator, and they name no document: tests/space/identities.
     "Patient-merge": (),
     "Patient-unmerge": (),
+    "Patient-refile": (),
+    "Patient-homonyms": (get("Patient/a/$homonyms"),),
+    "Patient-rectify": (),
+    "Patient-rectifications": (get("Patient/a/$rectifications"), get("Patient/$rectifications")),
+    "Patient-rectification-answer": (),
     "Patient-identity-history": (get("Patient/a/$identity-history"),),
     "Patient-delegations": (get("Patient/a/$delegations"),),
     **dict.fromkeys((f"Patient-delegation-{one}" for one in ("match", "invite", "answer", "end", "attach")), ()),
