@@ -28,6 +28,7 @@ from fhir_server.interactions import statement
 from fhir_server.interactions.bundles import entries as bundle_entries
 from fhir_server.interactions.bundles import links
 from fhir_server.interactions.pipeline import Change
+from fhir_server.loading.orphans import end_with_parent
 from fhir_server.loading.sources import Part
 from fhir_server.settings import Settings
 from fhir_server.store.filters import Index
@@ -329,6 +330,7 @@ def begin(settings: Settings, services: tuple[Service, ...]) -> None:
     from fhir_server.app import opened
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     # What is prepared holds no cycles, and looking for them in so many new objects takes a tenth of the time.
     gc.set_threshold(200_000, 20, 100)
     loop, stack = asyncio.new_event_loop(), AsyncExitStack()

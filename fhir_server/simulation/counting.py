@@ -13,6 +13,7 @@ from multiprocessing import get_context
 
 from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import Unavailable
+from fhir_server.loading.orphans import end_with_parent
 from fhir_server.settings import Settings
 from fhir_server.space.indicators.recounting import JOB, Indicators
 from fhir_server.store.leases import Lease, inherited
@@ -55,7 +56,7 @@ async def counting(house: House, apart: bool) -> AsyncIterator[Counting]:
     if not apart:
         yield Counting(house, None)
         return
-    pool = ProcessPoolExecutor(1, get_context("spawn"))
+    pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
     # A Ctrl-C is the parent's to handle, from the process's very first moment: it is started with it blocked.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
