@@ -7,121 +7,44 @@ every way in: resources and their past versions, content, traces, records.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from fhir_server.access.grant import Grant, Scope
-from fhir_server.app import House, opened
+from fhir_server.app import House
 from fhir_server.audit.verifying import verify
-from fhir_server.interactions.audited import audited
-from fhir_server.interactions.exchange import Request
-from fhir_server.settings import Settings
 from fhir_server.smart.people.accounts import Account, Accounts
 from fhir_server.space.accounts import moving
-from fhir_server.space.accounts.erasing import belongings
 from fhir_server.space.accounts.erasing.erasing import ERASED, ERASING, Erasing
 from fhir_server.space.accounts.moving import Asked
-from fhir_server.store.blobs.collecting import collected
+from fhir_server.space.portability import keeping
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Keep
 from tests import engines
 from tests.access.test_rules import ask, seen
-
-BASE = "http://127.0.0.1/fhir"
-MINE, OTHERS = "7vw3kq0zx5mine", "1hf8bn2ty9other"
-P, Q = "p4kd82hs01", "q93jd7al20"
-SOFTWARE = Grant((Scope("system", "*", frozenset("cruds")),), client="hospital", traced=True)
-HOLDER = Grant((Scope("user", "*", frozenset("cruds")),), subject=f"Patient/{P}", patient=P, client="app", traced=True)
-NOW = datetime.now(UTC)
-LATER = NOW + timedelta(days=93)
-
-
-@asynccontextmanager
-async def a_house(folder: Path) -> AsyncIterator[House]:
-    async with opened(Settings(data=folder, base_url=BASE)) as found:
-        yield found
-
-
-async def sent(house: House, method: str, url: str, tree: dict[str, Any] | None = None, by: Grant = SOFTWARE) -> Any:
-    """As `ask`, and traced."""
-    path, _, query = url.partition("?")
-    pairs = tuple(tuple(one.split("=", 1)) for one in query.split("&")) if query else ()
-    body = json.dumps(tree).encode() if tree else b""
-    request = Request(method, tuple(path.split("/")), pairs, body, "application/fhir+json")  # type: ignore[arg-type]
-    context = house.context_of(await house.seen_by(by, BASE), BASE, True, "representation", "")
-    response = await audited(request, context)
-    return json.loads(response.body) if response.body else response.status
-
-
-def a_patient(id: str, mark: str) -> dict[str, Any]:
-    return {
-        "resourceType": "Patient",
-        "id": id,
-        "active": True,
-        "birthDate": "1980-01-01",
-        "name": [{"family": f"family{mark}", "given": [f"given{mark}"]}],
-        "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.11", "value": f"ins{mark}"}],
-        "telecom": [{"system": "email", "value": f"{mark}@example.org"}],
-        "address": [{"text": f"address{mark}"}],
-    }
-
-
-def an_observation(patient: str, id: str, mark: str, **more: Any) -> dict[str, Any]:
-    return {
-        "resourceType": "Observation",
-        "id": id,
-        "status": "final",
-        "code": {"text": f"code{mark}", "coding": [{"system": "http://example.org/codes", "code": f"c{mark}"}]},
-        "subject": {"reference": f"Patient/{patient}", "display": f"display{mark}"},
-        "note": [{"text": f"note{mark} " * 30}],
-        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">narrative{mark}</div>'},
-        **more,
-    }
-
-
-async def a_life(house: House, patient: str, mark: str) -> None:
-    """Somebody's space as it was used: versions, deletions, content long and short, traces, an account, records."""
-    refers = {"reference": f"Patient/{patient}"}
-    await sent(house, "PUT", f"Patient/{patient}", a_patient(patient, f"old{mark}"))
-    await sent(house, "PUT", f"Patient/{patient}", a_patient(patient, mark))
-    for turn in range(3):
-        await sent(house, "PUT", f"Observation/{patient}o", an_observation(patient, f"{patient}o", f"{turn}{mark}"))
-    await sent(house, "PUT", f"Observation/{patient}gone", an_observation(patient, f"{patient}gone", mark))
-    await sent(house, "DELETE", f"Observation/{patient}gone")
-    for size in (3, 4_000):
-        data = b64encode(f"content{mark}".encode() * size).decode()
-        binary = {"resourceType": "Binary", "contentType": "text/plain", "securityContext": refers, "data": data}
-        await sent(house, "PUT", f"Binary/{patient}b{size}", {**binary, "id": f"{patient}b{size}"})
-    await sent(house, "PUT", f"Basic/{patient}x", {"resourceType": "Basic", "id": f"{patient}x", "code": {"text": mark}, "subject": refers})  # fmt: skip
-    await sent(house, "PUT", f"RelatedPerson/{patient}r", {"resourceType": "RelatedPerson", "id": f"{patient}r", "patient": refers, "name": [{"text": mark}]})  # fmt: skip
-    await sent(house, "GET", f"Observation?subject=Patient/{patient}&code:text=code{mark}")
-    await sent(house, "GET", f"Patient/{patient}", by=replace(HOLDER, subject=f"Patient/{patient}", patient=patient))
-    account = Account(f"{patient}account", f"login{mark}", f"name{mark}", f"Patient/{patient}")
-    await Accounts(house.engine.records).add(account)
-    kept = [
-        Keep("session", f"s{mark}", json.dumps({"account": account.id, "seen": mark}).encode()),
-        Keep("notice-due", f"202601010000 Patient/{patient}", mark.encode()),
-        Keep("outbox", f"n{mark}", json.dumps({"to": f"{mark}@example.org", "text": mark}).encode()),
-        Keep("at-hand", f"Patient/{patient}", mark.encode()),
-        Keep("agenda-prevention", patient, mark.encode()),
-        Keep("access", f"digest{patient[:2]}", json.dumps({"patient": patient, "subject": "Practitioner/d"}).encode()),
-    ]
-    await house.engine.records.apply(kept)
-
-
-async def closed(house: House, patient: str) -> None:
-    own = house.repository()
-    for event in ("close", "ask-deletion"):
-        await moving.move(own, patient, Asked(event, "holder", NOW - timedelta(minutes=1)))  # type: ignore[arg-type]
+from tests.space.accounts.erasing_scene import (
+    BASE,
+    LATER,
+    MINE,
+    NOW,
+    OTHERS,
+    SOFTWARE,
+    P,
+    Q,
+    a_house,
+    a_life,
+    a_patient,
+    an_observation,
+    closed,
+    everything_of,
+    scoured,
+    sent,
+    where,
+)
 
 
 @pytest.fixture
@@ -133,32 +56,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         parent = an_observation(Q, "measured", f"child{OTHERS}", performer=[{"reference": f"Patient/{P}"}])
         await sent(found, "PUT", "Observation/measured", parent)
         yield found
-
-
-def where(folder: Path, *marks: str) -> list[str]:
-    """The files of a data folder that say one of these."""
-    files = [one for one in folder.rglob("*") if one.is_file()]
-    return sorted({one.name for one in files for mark in marks if mark.encode() in one.read_bytes()})
-
-
-def aged(folder: Path) -> None:
-    """All content came two hours ago."""
-    for path in folder.rglob("*"):
-        if path.is_file() and "blobs" in str(path):
-            os.utime(path, (path.stat().st_mtime - 7_200,) * 2)
-
-
-async def scoured(house: House) -> None:
-    """What the hourly look at content does two hours later, and the next turns of the job."""
-    aged(house.settings.data)
-    await collected(house.engine.store, house.engine.records, house.blobs, datetime.now(UTC))
-    for _ in range(100):
-        if await house.engine.store.scour():
-            return
-
-
-async def everything_of(house: House, patient: str) -> int:
-    return len((await house.repository().history(belongings.scope_of(patient))).versions)
 
 
 async def test_of_an_erased_space_no_file_says_anything_and_of_others_all_is_there(
@@ -281,6 +178,51 @@ async def test_a_shared_appointment_stays_for_the_others(house: House) -> None:
     assert await seen(house, SOFTWARE, "Appointment") == {"shared"}
     found = await ask(house, SOFTWARE, "GET", "Appointment/shared")
     assert [one["actor"]["reference"] for one in found["participant"]] == [f"Patient/{Q}"]
+
+
+async def test_a_record_that_was_made_one_with_it_goes_too(house: House, tmp_path: Path) -> None:
+    other = "m8dj20sk46"
+    link = [{"other": {"reference": f"Patient/{other}"}, "type": "replaces"}]
+    await sent(house, "PUT", f"Patient/{other}", a_patient(other, f"merged{MINE}"))
+    await sent(house, "PUT", f"Observation/{other}o", an_observation(other, f"{other}o", MINE))
+    await sent(house, "PUT", f"Patient/{P}", {**a_patient(P, MINE), "link": link})
+    await closed(house, P)
+    await Erasing(house.services).run(LATER)
+    await scoured(house)
+    assert await ask(house, SOFTWARE, "GET", f"Patient/{other}") == 404
+    assert where(tmp_path, MINE) == []
+
+
+async def test_a_space_whose_patient_was_deleted_is_erased_in_its_time(house: House, tmp_path: Path) -> None:
+    await closed(house, P)
+    own = house.repository()
+    await own.transact([await own.delete(await own.read("Patient", P))])
+    assert await Erasing(house.services).run(LATER) == 1
+    await scoured(house)
+    assert await ask(house, SOFTWARE, "GET", f"Patient/{P}") == 404
+    assert where(tmp_path, MINE) == []
+
+
+async def test_an_archive_that_was_prepared_goes_with_the_space(house: House, tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    for id, patient, mark in (("mine", P, MINE), ("theirs", Q, OTHERS)):
+        (folder / f"{id}.zip").write_text(mark)
+        export = keeping.Export(id, f"Patient/{patient}", patient, BASE, 1, state="ready")
+        await house.engine.records.put(keeping.EXPORT, export.key, msgspec.json.encode(export))
+    await closed(house, P)
+    await Erasing(house.services).run(LATER)
+    assert [one.name for one in folder.iterdir()] == ["theirs.zip"]
+    assert await keeping.of(house.engine.records, f"Patient/{Q}", Q) is not None
+
+
+async def test_whoever_acted_for_them_keeps_their_account_and_those_they_still_act_for(house: House) -> None:
+    accounts = Accounts(house.engine.records)
+    await accounts.add(Account("parentaccount", "parent", "Parent", f"Patient/{Q}x", wards=(P, Q)))
+    await closed(house, P)
+    await Erasing(house.services).run(LATER)
+    kept = await accounts.by_login("parent")
+    assert kept is not None and kept.wards == (Q,)
 
 
 async def test_a_copy_made_before_is_erased_again_before_it_is_served(tmp_path: Path) -> None:

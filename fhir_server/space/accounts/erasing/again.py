@@ -12,16 +12,14 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.erasing.erasing import ERASED, KNOWN, Erasing
 from fhir_server.space.accounts.erasing.ledger import Erasure
-from fhir_server.space.accounts.life import Life
-from fhir_server.space.accounts.moving import Asked
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import EVERYTHING
-from fhir_server.store.protocol import Position, Stale, Version
+from fhir_server.store.protocol import Position, Version
 
 _PAGE = 500
+_WHY = "erased before, and brought back by a copy of the store"
 _log = logging.getLogger(__name__)
 
 
@@ -63,28 +61,11 @@ async def _marked(around: Surroundings, erasing: Erasing, missing: dict[str, Era
             erasure = missing.get(digest)
             # What was made under the same id since is somebody else.
             if erasure is not None and _is_before(version, erasure):
-                done += await _mark(around, version.id, erasure)
+                at = datetime.fromtimestamp(erasure.at / 1000, UTC)
+                done += await erasing.condemn(version.id, at, _WHY)
         if page.next is None:
             return done
         after = page.next
-
-
-async def _mark(around: Surroundings, patient: str, erasure: Erasure) -> bool:
-    own = around.repository()
-    while True:
-        (space,) = await moving.found(own, [patient])
-        if space is None or space.state == "erased":
-            return False
-        at = datetime.fromtimestamp(erasure.at / 1000, UTC)
-        since = space.life.since if space.life is not None else at
-        why = "erased before, and brought back by a copy of the store"
-        asked = Asked("due", "clock", at, reason=why)
-        life = Life(patient, "erased", since, "due", at, "clock", reason=why)
-        try:
-            await own.transact(await moving.writes(own, space, life, asked))
-        except Stale:
-            continue
-        return True
 
 
 def _is_before(version: Version, erasure: Erasure) -> bool:

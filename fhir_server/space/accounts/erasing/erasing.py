@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,11 +23,11 @@ from fhir_server.smart.people.accounts import Accounts
 from fhir_server.space.accounts import moving, rows
 from fhir_server.space.accounts.erasing import belongings, naming
 from fhir_server.space.accounts.erasing.ledger import NAME, Ledger
-from fhir_server.space.accounts.life import from_basic, life_id
+from fhir_server.space.accounts.life import Life, from_basic, life_id, to_basic
 from fhir_server.space.accounts.moving import Asked
 from fhir_server.space.accounts.together import move_together
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import both, either
+from fhir_server.store.filters import EVERYTHING, both, either
 from fhir_server.store.protocol import Keep, Sort, Stale, Version
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ _REMEMBERED = frozenset({"CareTeam", "Consent", "RelatedPerson"})
 _OLDEST = (Sort(rows.NEXT, "span"),)
 #: Turns of scouring in one run; what is left then is the next one's.
 _TURNS = 500
+#: Versions of a Patient in which is looked for what names them.
+_MOST_VERSIONS = 200
 #: State before → why it is erased; who asked for deletion is told apart by that.
 _WHY: Mapping[str, str] = {"closed": "kept for ten years", "deceased": "ten years after death"}
 
@@ -70,6 +72,7 @@ class _Begun(msgspec.Struct):
 
     words: list[str] = []
     reached: list[str] = []
+    others: list[str] = []
     resources: int = 0
     traces: int = 0
 
@@ -104,6 +107,10 @@ class Erasing:
             await self._scoured()
             return 0
         begun = {life.patient: await self._gone(life.patient) for life in lives}
+        if any(one.others for one in begun.values()):
+            page = await self._own.find({"Basic": rows.in_state("erased")}, count=2 * MOST)
+            lives = [life for one in page.versions if (life := from_basic(parse(one.body))) is not None]
+            begun |= {one.patient: await self._gone(one.patient) for one in lives if one.patient not in begun}
         await self._records_gone(begun)
         for life in lives:
             # What was written meanwhile, by a job or by who was still signed in.
@@ -126,6 +133,27 @@ class Erasing:
         value = await self.around.records.get(ERASED, digest)
         return None if value is None else msgspec.json.decode(value, type=Erased)
 
+    async def condemn(self, patient: str, at: datetime, why: str) -> bool:
+        """Have a space be `erased`, whatever state it is in; False where it is already, or there is none."""
+        while True:
+            (space,) = await moving.found(self._own, [patient])
+            basic = await self._own.current("Basic", life_id(patient)) if space is None else space.basic
+            before = None if basic is None or basic.deleted else from_basic(parse(basic.body))
+            if (before is not None and before.state == "erased") or (before is None and space is None):
+                return False
+            since = at if before is None else before.since
+            life = Life(patient, "erased", since, "due", at, "clock", reason=why)
+            tree = to_basic(life)
+            try:
+                if space is None:
+                    await self._own.transact([await self._own.put("Basic", life.id, tree, serialize(tree), basic)])
+                else:
+                    asked = Asked("due", "clock", at, reason=why)
+                    await self._own.transact(await moving.writes(self._own, space, life, asked))
+            except Stale:
+                continue
+            return True
+
     async def _begin(self, now: datetime) -> None:
         ending: Filter = either([rows.in_state("closed"), rows.in_state("deceased")])
         due = both(rows.due(round(now.timestamp() * 1_000_000)), ending)
@@ -136,11 +164,19 @@ class Erasing:
             asked[life.patient] = Asked("due", "clock", now, reason=why)
         if asked:
             await move_together(self._own, asked)
+        for patient, one in asked.items():
+            (space,) = await moving.found(self._own, [patient])
+            if space is None:
+                # Their Patient was deleted: the life of the space, and whatever else there is, goes as well.
+                await self.condemn(patient, one.at, one.reason)
 
     async def _gone(self, patient: str) -> _Begun:
         """Erase what the store has of a patient, but for the Patient and the life of the space."""
         await asyncio.to_thread(self.ledger.add, patient)
         begun = await self._named(patient)
+        for other in begun.others:
+            # One person's other record, made one with this.
+            await self.condemn(other, datetime.now(UTC), "made one with a space that is erased")
         for id in await self._accounts_gone(patient):
             begun.words.append(id)
         while found := await belongings.next_of(self._own, patient):
@@ -156,9 +192,14 @@ class Erasing:
         value = await self.around.records.get(ERASING, patient)
         if value is not None:
             return msgspec.json.decode(value, type=_Begun)
-        (space,) = await moving.found(self._own, [patient])
-        tree = space.tree if space is not None else {"id": patient}
-        return _Begun(naming.words_of(tree), naming.reached_at(tree))
+        begun = _Begun([f"Patient/{patient}", patient])
+        # Numbers and addresses of before too.
+        for version in (await self._own.history({"Patient": EVERYTHING}, patient, count=_MOST_VERSIONS)).versions:
+            tree = {} if version.deleted else parse(version.body)
+            begun.words += naming.values(tree, "identifier")
+            begun.reached += naming.values(tree, "telecom")
+            begun.others += [one for one in _replaced(tree) if one not in begun.others]
+        return begun
 
     async def _kept(self, patient: str, begun: _Begun) -> None:
         begun.words = list(dict.fromkeys(begun.words))
@@ -235,3 +276,11 @@ class Erasing:
             if await self.around.purging.scour():
                 return
             await asyncio.sleep(0.01)
+
+
+def _replaced(patient: Mapping[str, Any]) -> list[str]:
+    """Ids of the Patients that were made one with this one: R4 Patient.link, `replaces`."""
+    named = [
+        str(one.get("other", {}).get("reference")) for one in patient.get("link", ()) if one.get("type") == "replaces"
+    ]
+    return [one.removeprefix("Patient/") for one in named if one.startswith("Patient/")]

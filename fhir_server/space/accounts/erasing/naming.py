@@ -62,15 +62,6 @@ def _named(record: tuple[str, str, bytes], names: Names, reached: Names) -> bool
     return names.are_in(said) or (record[0] in SENT and reached.are_in(said))
 
 
-def words_of(patient: Mapping[str, Any]) -> list[str]:
-    """What a Patient says that is theirs alone: its reference and id, and identifiers."""
-    return [f"Patient/{patient['id']}", str(patient["id"]), *_values(patient, "identifier")]
-
-
-def reached_at(patient: Mapping[str, Any]) -> list[str]:
-    """Addresses and numbers of a Patient."""
-    return _values(patient, "telecom")
-
-
-def _values(patient: Mapping[str, Any], name: str) -> list[str]:
+def values(patient: Mapping[str, Any], name: str) -> list[str]:
+    """The values of a Patient's identifiers, or of its addresses and numbers (`telecom`)."""
     return [str(one["value"]) for one in patient.get(name, ()) if one.get("value")]
