@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from multiprocessing import get_context
 
@@ -85,8 +85,9 @@ async def counted(house: House) -> None:
     for _ in range(_PATIENCE):
         # What counted for a run that was killed counts to its end.
         await inherited(around.records, f"job {JOB}")
-        if await Lease(around.records, f"job {JOB}").hold(work):
-            return
+        with suppress(Unavailable):
+            if await Lease(around.records, f"job {JOB}").hold(work):
+                return
         await asyncio.sleep(1)
     raise Unavailable("Another process counts the indicators now: try again when it is done.")
 

@@ -21,7 +21,8 @@ from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.leases import Lease, inherited
 from fhir_server.store.protocol import Position, Sort
 
-LEASE = "simulation"
+#: Name of the lease, and how long it lasts without being renewed: who has hardly a turn, since others work, keeps it.
+LEASE, LEASE_SECONDS = "simulation", 300.0
 _PAGE = 500
 _BY_ID = (Sort("_id", "own"),)
 
@@ -52,7 +53,7 @@ async def simulated(
             return await Years(house, pump, keeping, begun, last).run(told)
 
     await inherited(house.engine.records, LEASE)
-    done = await Lease(house.engine.records, LEASE).hold(work)
+    done = await Lease(house.engine.records, LEASE, LEASE_SECONDS).hold(work)
     if done is None:
         raise Unavailable("Another process simulates in this store now.")
     return done
