@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
-from fhir_server.space.accounts import rows
+from fhir_server.space.accounts import helped, rows
 from fhir_server.space.accounts.erasing.erasing import Erasing
 from fhir_server.space.accounts.moving import Asked
 from fhir_server.space.accounts.together import TOGETHER, move_together
@@ -30,6 +30,7 @@ def jobs(around: Surroundings) -> Sequence[Job]:
     return (
         Job("space-waves", timedelta(days=1), waves.run),
         Job("space-erasing", timedelta(hours=1), Erasing(around).run),
+        *helped.jobs(around),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fhir_server.access.repository import Repository
+from fhir_server.access.trees import referred
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.jobs.outbox import Notice, Outbox
@@ -24,6 +25,7 @@ from fhir_server.space.accounts.moving import Asked, Found
 from fhir_server.space.names import name_of
 from fhir_server.space.notices.occasions import Language
 from fhir_server.space.notices.reach import reach
+from fhir_server.space.paris import PARIS
 from fhir_server.space.pdfa import page
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import Token
@@ -110,6 +112,50 @@ _OF_AGE: dict[Language, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+#: Language → event → what was recorded, in words.
+_RECORDED: dict[Language, dict[str, str]] = {
+    "fr": {
+        "oppose": "que vous vous opposez à l’ouverture de votre espace santé",
+        "withdraw-opposition": "que vous retirez votre opposition : votre espace santé est ouvert",
+    },
+    "en": {
+        "oppose": "that you object to the opening of your health space",
+        "withdraw-opposition": "that you withdraw your objection: your health space is open",
+    },
+}
+#: Language → subject, and lines, for whom a professional recorded something; {} are who, what, when, code and page.
+_BY_PROFESSIONAL: dict[Language, tuple[str, tuple[str, ...]]] = {
+    "fr": (
+        "Votre espace santé : enregistré à votre demande",
+        (
+            "Bonjour,",
+            "",
+            "Le {day}, {who}, professionnel de santé, a enregistré à votre demande",
+            "{said}.",
+            "",
+            "Si vous ne l’avez pas demandé, ou si vous changez d’avis :",
+            "{page}",
+            "",
+            "Votre code provisoire, valable une fois : {code}",
+            "Il vous sera aussi demandé votre matricule INS et votre date de naissance.",
+        ),
+    ),
+    "en": (
+        "Your health space: recorded at your request",
+        (
+            "Hello,",
+            "",
+            "On {day}, {who}, a health professional, recorded at your request",
+            "{said}.",
+            "",
+            "If you did not ask for it, or change your mind:",
+            "{page}",
+            "",
+            "Your provisional code, to be used once: {code}",
+            "You will also be asked for your INS number and your date of birth.",
+        ),
+    ),
+}
 
 
 class Informing:
@@ -168,6 +214,24 @@ class Informing:
         lines = [row.format(code=code, page=self._around.address("/activer")) for row in rows]
         await asyncio.to_thread(self._post, subject, [*_address(space.tree), "", *lines])
         return await self._around.records.apply([kept])
+
+    async def by_professional(self, life: Life) -> None:
+        """Write to somebody, by post, what a professional recorded for them, with a code by which to take it back."""
+        own = self._around.repository()
+        version = await own.current("Patient", life.patient)
+        if version is None or version.deleted or life.event not in _RECORDED["fr"]:
+            return
+        tree = parse(version.body)
+        code, kept = codes.change(life.patient)
+        language = reach(tree, life.at).language
+        who = name_of(await referred(own, life.performer), given=1)
+        subject, rows = _BY_PROFESSIONAL[language]
+        said = _RECORDED[language][life.event]
+        day = f"{life.at.astimezone(PARIS):%d/%m/%Y}"
+        page_of = self._around.address("/activer")
+        lines = [row.format(code=code, day=day, page=page_of, who=who, said=said) for row in rows]
+        await asyncio.to_thread(self._post, subject, [*_address(tree), "", *lines])
+        await self._around.records.apply([kept])
 
     async def _informed(self, own: Repository, patient: str, now: datetime) -> Life | None:
         try:

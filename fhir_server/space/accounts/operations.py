@@ -1,13 +1,14 @@
 """Where a space stands over REST, and what happens to it. https://hl7.org/fhir/R4/operations.html
 
 https://fhir-server.example/OperationDefinition/Patient-space and Patient-space-move. The holder, or the legal
-representative of a minor, decides for the space; the operator's software (`system/` scopes, no person) informs of it,
-suspends it and learns of deaths. A caregiver does neither, nor does an app of the catalogue, which shows its holder
-where it stands.
+representative of a minor, decides for the space; a professional whom they let help with it records that they object, or
+take that back; the operator's software (`system/` scopes, no person) informs of it, suspends it and learns of deaths. A
+caregiver does none of it, nor does an app of the catalogue, which shows its holder where it stands.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,10 @@ from fhir_server.space.accounts.moving import LONGEST_REASON, Asked, Found
 from fhir_server.space.accounts.states import ASKED, Role
 from fhir_server.space.paris import PARIS
 from fhir_server.space.record import choosing
+from fhir_server.space.record.choosing import Decider
+
+#: As whom somebody decides on a record → in which role they move its space.
+_ROLES: Mapping[Decider, Role] = {"holder": "holder", "professional": "professional", "administrator": "operator"}
 
 
 async def read(here: object, call: Invocation, context: Context) -> Response:
@@ -58,14 +63,21 @@ async def move(here: object, call: Invocation, context: Context) -> Response:
     now = datetime.now(UTC)
     if died and _begins(died) > now:
         raise InvalidParameter("Nobody is known to have died later than now.", element("died"))
-    performer = choosing.performer(context.repository.grant, patient) if role == "holder" else ""
-    if performer:
+    performer = await _performer(context, role, patient)
+    if role == "holder":
         await disagreeing.require_agreement(context.repository.as_server(), space, event, performer)
     await moving.move(context.repository, patient, Asked(event, role, now, performer, reason, died))
     (after,) = await moving.found(context.repository.as_server(), [patient])
     if after is None:
         raise NotFound("There is no such Patient.")
     return _answer(after, role)
+
+
+async def _performer(context: Context, role: Role, patient: str) -> str:
+    grant = context.repository.grant
+    if role == "professional":
+        return await choosing.practitioner_of(context.repository.as_server(), grant.subject or "")
+    return choosing.performer(grant, patient) if role == "holder" else ""
 
 
 async def _asked_of(call: Invocation, context: Context, verb: str) -> tuple[Role, Found]:
@@ -79,12 +91,14 @@ async def _asked_of(call: Invocation, context: Context, verb: str) -> tuple[Role
     own = repository.as_server()
     who = await choosing.decider(own, grant, call.id or "")
     require_all(grant, "Basic", verb)
-    if who == "professional":
-        raise Forbidden("A professional decides nothing of a patient's space.")
+    if who == "professional" and not await choosing.helps_with_space(own, grant, call.id or ""):
+        raise Forbidden(
+            "A professional decides nothing of a patient's space, unless the patient lets them help with it."
+        )
     (space,) = await moving.found(own, [call.id or ""])
     if space is None:
         raise NotFound("There is no such Patient.")
-    return "holder" if who == "holder" else "operator", space
+    return _ROLES[who], space
 
 
 def _answer(space: Found, role: Role) -> Response:

@@ -46,8 +46,9 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 #: What somebody may ask for: time acts by itself, and records are merged by `Patient/$merge`, with what is in them.
 ASKED: tuple[Event, ...] = tuple(one for one in EVENTS if one not in ("due", "come-of-age", "merge", "unmerge"))
 
-#: Who does it: the holder, or the legal representative of a minor; the operator (the insurance); time.
-Role = Literal["holder", "operator", "clock"]
+#: Who does it: the holder, or the legal representative of a minor; the operator (the insurance); a professional whom
+#: the person lets help with their space; time.
+Role = Literal["holder", "operator", "professional", "clock"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -104,9 +105,11 @@ def _rows() -> Iterator[Move]:
     holder: frozenset[Role] = frozenset({"holder"})
     operator: frozenset[Role] = frozenset({"operator"})
     either, clock = holder | operator, frozenset[Role]({"clock"})
+    # Domain file §2.2 and §4 (a professional as administrator): what a person asks of them who does it not on line.
+    helped = either | frozenset[Role]({"professional"})
     yield Move("inform", None, "informed", operator, SIX_WEEKS, source="CSP R1111-28")
-    yield Move("oppose", "informed", "opposed", either, source="CSP R1111-28")
-    yield Move("withdraw-opposition", "opposed", "open", either, source="CSP R1111-28")
+    yield Move("oppose", "informed", "opposed", helped, source="CSP R1111-28")
+    yield Move("withdraw-opposition", "opposed", "open", helped, source="CSP R1111-28")
     yield Move("due", "informed", "open", clock, source="CSP R1111-28")
     # Who activates does not wait for a delay that is there for those who might object: settled.
     yield Move("activate", "informed", "activated", holder, source="settled")

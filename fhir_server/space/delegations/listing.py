@@ -17,7 +17,9 @@ from fhir_server.space.delegations.delegation import DELEGATION, Delegation, Sho
 from fhir_server.space.delegations.standing import Tree
 from fhir_server.space.names import name_of
 from fhir_server.space.paris import PARIS
-from fhir_server.store.filters import Filter, Refers, both, either
+from fhir_server.space.record import choices
+from fhir_server.space.record.rows import KINDS
+from fhir_server.store.filters import Filter, Id, Refers, Token, both, either
 
 #: Of who asks: they act for the other, or the other acts for them.
 Direction = Literal["INCOMING", "OUTGOING"]
@@ -36,7 +38,7 @@ class Row:
     """
 
     id: str
-    kind: Named
+    kind: Named | Literal["HEALTHCARE_PROFESSIONAL"]
     direction: Direction
     status: Shown
     name: str
@@ -63,8 +65,31 @@ async def of(own: Repository, patient: str, now: datetime) -> list[Row]:
     rows += [
         _registered(one, there, "OUTGOING") for one in outgoing if people.binds(one, there.get(_ward(one), {}), now)
     ]
+    rows += await _administrators(own, patient, now)
     return rows + [
         _registered(one, there, "INCOMING") for one in incoming if people.binds(one, there.get(_ward(one), {}), now)
+    ]
+
+
+async def _administrators(own: Repository, patient: str, now: datetime) -> list[Row]:
+    """Professionals whom a patient (id) lets, or let, help with their space: choices of the record."""
+    where = both(Token("category", "administrator", KINDS), Refers("patient", f"Patient/{patient}"))
+    page = await own.find({"Consent": where}, count=people.MOST)
+    made = [one for version in page.versions if (one := choices.from_consent(parse(version.body))) is not None]
+    ids = tuple(sorted({one.professional.removeprefix("Practitioner/") for one in made}))
+    there = await own.find({"Practitioner": Id(ids)}, count=max(len(ids), 1)) if ids else None
+    names = {f"Practitioner/{one.id}": name_of(parse(one.body), given=1) for one in (there.versions if there else ())}
+    return [
+        Row(
+            one.id,
+            "HEALTHCARE_PROFESSIONAL",
+            "OUTGOING",
+            "ACCEPTED" if one.holds(now) else "ENDED",
+            names.get(one.professional, ""),
+            start=one.when if one.chosen else None,
+            end=one.until if one.chosen else one.when,
+        )
+        for one in made
     ]
 
 

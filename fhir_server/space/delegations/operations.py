@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fhir_server.access.challenge import require_all
@@ -25,7 +25,8 @@ from fhir_server.space.delegations.ending import Asker
 from fhir_server.space.delegations.listing import Row
 from fhir_server.space.delegations.people import Identity
 from fhir_server.space.delegations.refusals import refused
-from fhir_server.space.record import choosing
+from fhir_server.space.record import choices, choosing
+from fhir_server.space.record.choosing import Wanted
 from fhir_server.space.service import Surroundings
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -157,6 +158,12 @@ async def end(here: Surroundings, call: Invocation, context: Context) -> Respons
     if len(reason) > _LONGEST_REASON:
         raise InvalidParameter(f"A reason has at most {_LONGEST_REASON} characters.", element("reason"))
     is_operator = not context.repository.grant.subject
+    choice = choices.from_consent(tree_of(await context.repository.as_server().current("Consent", id)))
+    if choice is not None and (choice.kind, choice.patient) == ("administrator", person):
+        # A professional who helps with the space is a choice of the record.
+        released = Wanted("administrator", choice.professional, chosen=False)
+        await choosing.choose(context.repository, person, [released], timedelta())
+        return await _of(context, person, id)
     async with settling.settled(here, id, person, now):
         await ending.end(context.repository, id, Asker(person, by, is_operator, reason), now)
     await telling.tell(here, id, "" if is_operator else by, now)

@@ -1,4 +1,4 @@
-"""Patients are told that a professional said they agreed to their record being read: CSP L1111-19.
+"""Patients are told that a professional said they agreed to something of their record: CSP L1111-19.
 
 By a job that looks at the Consents, so that a crash between the choice and the notice loses none. The notice says where
 it can be looked at and taken back, and nothing of whom.
@@ -13,10 +13,10 @@ from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.jobs.clock import Job
 from fhir_server.space.notices.telling import Notices
-from fhir_server.space.record.choices import from_consent
+from fhir_server.space.record.choices import AGREED, from_consent
 from fhir_server.space.record.rows import KINDS
 from fhir_server.space.service import Surroundings
-from fhir_server.store.filters import Range, Token, both
+from fhir_server.store.filters import Range, Token, both, either
 
 #: How far back is looked: much longer than the job may be late.
 BACK = timedelta(days=7)
@@ -40,7 +40,8 @@ class Agreements:
     async def tell(self, now: datetime) -> int:
         """Tell of the agreements that nobody was told of yet; how many notices were made."""
         since = int((now - BACK).timestamp() * 1_000_000)
-        where = both(Token("category", "authorised", KINDS), Range("_lastUpdated", low_from=since))
+        kinds = either([Token("category", kind, KINDS) for kind in AGREED])
+        where = both(kinds, Range("_lastUpdated", low_from=since))
         told, after = 0, None
         while True:
             page = await self._repository.find({"Consent": where}, after=after, count=_PAGE)

@@ -22,11 +22,19 @@ from fhir_server.space.record.rows import KINDS as SYSTEM
 from fhir_server.store.filters import Filter, LinkedFrom, Range, Token, either
 
 Kind = Literal[
-    "blocked", "authorised", "regulation-refused", "btg-refused", "emergency-sees-masked", "masked-by-default"
+    "blocked",
+    "authorised",
+    "administrator",
+    "regulation-refused",
+    "btg-refused",
+    "emergency-sees-masked",
+    "masked-by-default",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 #: Kinds that are about one professional; the others are about the record.
-OF_PROFESSIONALS: frozenset[Kind] = frozenset({"blocked", "authorised"})
+OF_PROFESSIONALS: frozenset[Kind] = frozenset({"blocked", "authorised", "administrator"})
+#: Of these, what a professional may say that the patient agreed to, and what being blocked ends.
+AGREED: tuple[Kind, ...] = ("authorised", "administrator")
 
 OWN = "https://fhir-server.example"
 PROFILE = f"{OWN}/StructureDefinition/ens-record-choice"
@@ -38,6 +46,10 @@ CHOICE = either([Token("category", kind, SYSTEM) for kind in KINDS])
 _KINDS: Mapping[Kind, tuple[Literal["permit", "deny"], str]] = {
     "blocked": ("deny", "Professionnel bloqué : il ne lit rien du dossier"),
     "authorised": ("permit", "Professionnel autorisé à consulter le dossier"),
+    "administrator": (
+        "permit",
+        "Professionnel administrateur : il aide à ouvrir l'espace, ou enregistre une opposition",
+    ),
     "regulation-refused": ("deny", "Refus de l'accès du centre de régulation médicale (centre 15)"),
     "btg-refused": ("deny", "Refus de l'accès en urgence par bris de glace"),
     "emergency-sees-masked": ("permit", "Documents masqués consultables en urgence"),

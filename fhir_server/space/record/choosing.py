@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any, Literal
 
 from fhir_server.access.grant import Grant
@@ -22,6 +23,7 @@ from fhir_server.fhir.outcome import Conflict, Forbidden, Invalid, Issue, NotFou
 from fhir_server.space.acting import cares, ended, is_of_age, minute, of_age_from, only_cares
 from fhir_server.space.paris import PARIS
 from fhir_server.space.record.choices import (
+    AGREED,
     CHOICE,
     OF_PROFESSIONALS,
     OPENING,
@@ -31,7 +33,7 @@ from fhir_server.space.record.choices import (
     from_consent,
     to_consent,
 )
-from fhir_server.store.filters import Refers, both
+from fhir_server.store.filters import Id, Refers, both
 from fhir_server.store.protocol import Stale
 
 #: Choices that one call may make.
@@ -164,7 +166,7 @@ async def _judged(own: Repository, grant: Grant, who: Decider, one: Wanted, most
         raise _invalid("There is no such Practitioner.", one, "practitioner")
     if who != "professional":
         return one
-    if one.kind != "authorised" or one.professional != await practitioner_of(own, grant.subject or ""):
+    if one.kind not in AGREED or one.professional != await practitioner_of(own, grant.subject or ""):
         raise Forbidden(
             "A professional may say that the patient agreed to them, and nothing else of a patient's choices."
         )
@@ -202,7 +204,7 @@ def _contradicted(
     one: Choice, chosen: Sequence[Choice], known: dict[str, Choice], asked: Wanted, now: datetime
 ) -> Issue | None:
     """Why an authorisation cannot be: its professional is blocked, and that is not taken back with it."""
-    if one.kind != "authorised" or not one.chosen:
+    if one.kind not in AGREED or not one.chosen:
         return None
     id = choice_id(one.patient, "blocked", one.professional)
     block = next((other for other in chosen if other.id == id), known.get(id))
@@ -215,10 +217,10 @@ def _contradicted(
 def _ended(chosen: Sequence[Choice], known: dict[str, Choice], now: datetime) -> list[Choice]:
     """What ends with what is chosen: who is blocked is authorised no more, also when the block is taken back."""
     found = []
-    for one in chosen:
-        before = known.get(choice_id(one.patient, "authorised", one.professional))
+    for one, kind in product(chosen, AGREED):
+        before = known.get(choice_id(one.patient, kind, one.professional))
         if one.kind == "blocked" and one.chosen and before is not None and before.chosen:
-            found.append(Choice(one.patient, "authorised", one.professional, False, now, one.performer))
+            found.append(Choice(one.patient, kind, one.professional, False, now, one.performer))
     return found
 
 
@@ -250,6 +252,20 @@ async def _is_caregiver(own: Repository, subject: str, patient: str) -> bool:
     version = await own.current(*subject.split("/", 1))
     tree = tree_of(version)
     return not tree or cares(tree)
+
+
+async def helps_with_space(own: Repository, grant: Grant, patient: str) -> bool:
+    """Whether a professional is one whom the patient (id) lets help with their space, and is not blocked."""
+    professional = await practitioner_of(own, grant.subject or "")
+    if not professional:
+        return False
+    now = datetime.now(UTC)
+    kinds: tuple[Kind, ...] = ("administrator", "blocked")
+    ids = [choice_id(patient, kind, professional) for kind in kinds]
+    page = await own.find({"Consent": Id(tuple(ids))}, count=len(ids))
+    known = [from_consent(parse(version.body)) for version in page.versions]
+    held = {one.kind for one in known if one is not None and one.holds(now)}
+    return held == {"administrator"}
 
 
 async def is_there(own: Repository, reference: str, type: str) -> bool:

@@ -37,7 +37,15 @@ CHOICE, CHOICE_UNTIL, MEMBER = "_choice", "_choiceUntil", "_member"
 #: Choices that a link leads to by themselves, `Word("_choice:blocked", "Patient/1")`, so that a patient's other
 #: Consents are not looked through for each.
 LINKED = frozenset(
-    {"blocked", "authorised", "regulation-refused", "btg-refused", "emergency-sees-masked", "masked-by-default"}
+    {
+        "blocked",
+        "authorised",
+        "administrator",
+        "regulation-refused",
+        "btg-refused",
+        "emergency-sees-masked",
+        "masked-by-default",
+    }
 )
 #: The search parameter of labels.
 SECURITY_LABEL = "security-label"

@@ -56,14 +56,14 @@ TABLE: dict[str | None, dict[str, dict[str, str]]] = {
         "die": {"operator": "deceased"},
     },
     "informed": {
-        "oppose": {"holder": "opposed", "operator": "opposed"},
+        "oppose": {"holder": "opposed", "operator": "opposed", "professional": "opposed"},
         "activate": {"holder": "activated"},
         "merge": {"operator": "merged"},
         "due": {"clock": "open"},
         "die": {"operator": "deceased"},
     },
     "opposed": {
-        "withdraw-opposition": {"holder": "open", "operator": "open"},
+        "withdraw-opposition": {"holder": "open", "operator": "open", "professional": "open"},
         "merge": {"operator": "merged"},
         "die": {"operator": "deceased"},
     },

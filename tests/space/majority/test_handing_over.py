@@ -140,6 +140,7 @@ async def test_who_is_looked_for_is_found_on_their_day(tmp_path: Path, birth: st
 #: adult did.
 CHOICES = [
     ("authorised", False),
+    ("administrator", False),
     ("emergency-sees-masked", False),
     ("blocked", True),
     ("regulation-refused", True),
@@ -151,7 +152,7 @@ CHOICES = [
 @pytest.mark.parametrize(("kind", "stays"), CHOICES)
 async def test_what_a_parent_opened_ends_and_what_they_closed_stays(house: House, kind: str, stays: bool) -> None:
     parts: list[dict[str, Any]] = [{"name": "kind", "valueCode": kind}]
-    if kind in ("authorised", "blocked"):
+    if kind in ("authorised", "administrator", "blocked"):
         parts.append({"name": "practitioner", "valueReference": {"reference": "Practitioner/d"}})
     given = {"resourceType": "Parameters", "parameter": [{"name": "choice", "part": parts}]}
     parent = as_caregiver(1, 20)

@@ -173,7 +173,8 @@ async def test_what_cannot_be_chosen_is_refused_and_nothing_is_kept(house: House
 
 
 async def test_every_kind_is_kept_as_a_consent_that_is_right_by_its_profile(house: House) -> None:
-    wanted = [choice(kind, "Practitioner/d" if kind == "authorised" else None) for kind in KINDS if kind != "blocked"]
+    named = {"authorised": "Practitioner/d", "administrator": "Practitioner/d"}
+    wanted = [choice(kind, named.get(kind)) for kind in KINDS if kind != "blocked"]
     await choose(
         house,
         HOLDER,

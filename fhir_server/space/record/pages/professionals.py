@@ -32,6 +32,8 @@ ACTS: dict[str, tuple[Kind, bool]] = {
     "unblock": ("blocked", False),
     "authorise": ("authorised", True),
     "end": ("authorised", False),
+    "administer": ("administrator", True),
+    "release": ("administrator", False),
 }
 #: Documents whose authors are offered to be blocked, the newest.
 _LOOKED_AT = 100
@@ -87,6 +89,7 @@ async def _page(
         "decides": decides,
         "blocked": _of("blocked", choices, known),
         "authorised": _of("authorised", choices, known),
+        "administrators": _of("administrator", choices, known),
         "team": [known[one] for one in team if one in known and one not in said],
         "others": [known[one] for one in others if one in known and one not in said],
         "typed": {"rpps": guest.field("rpps", 30), "until": guest.field("until", 30), "act": guest.field("act")},
