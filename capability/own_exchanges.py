@@ -173,6 +173,18 @@ EXCHANGES: tuple[dict[str, Any], ...] = (
         "parameter": [{"name": "return", "use": "out", "min": 1, "max": "1", "type": "Binary"}],
     },
     {
+        "id": "Patient-share-profile",
+        "name": "ShareProfile",
+        "code": "share-profile",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [
+            {"name": "withdrawn", "use": "in", "min": 0, "max": "1", "type": "boolean"},
+            {"name": "document", "use": "out", "min": 0, "max": "1", "type": "Reference"},
+        ],
+    },
+    {
         "id": "Patient-not-concerned",
         "name": "NotConcerned",
         "code": "not-concerned",

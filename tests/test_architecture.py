@@ -138,6 +138,7 @@ LISTING = {
     "space/identities/merging/aftermath.py": "what was interrupted, up to a bound",
     "space/notices/centre.py": "of one person, by the beginning of the key",
     "space/notices/waiting.py": "what is due by now, a page at a time; for /metrics, up to a bound",
+    "space/profile/sharing.py": "what is due by now, up to a bound at a time",
     "space/portability/keeping.py": "what waits or has ended, a page at a time",
     "space/record/first_accesses.py": "what is left of days that are over, a page at a time",
     "subscriptions/kept.py": "of one subscription, by the beginning of the key",

@@ -81,7 +81,7 @@ async def notebook(asked: Asking) -> Notebook | None:
         [] if born is None else await _grown(asked, certified, born, sex, zone),
         doses.doses(patient, today, had),
         had,
-        [line(tree, {}) for tree in feared if not is_none(tree)],
+        [line(tree, {}, "fr") for tree in feared if not is_none(tree)],
         any(map(is_none, feared)) and all(map(is_none, feared)),
     )
 

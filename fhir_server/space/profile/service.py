@@ -8,9 +8,12 @@ _HERE = "fhir_server.space.profile"
 
 PROFILE = Service(
     "profile",
+    opens=f"{_HERE}.sharing:opened",
     operations={
         "Patient-summary": f"{_HERE}.summary:summary",
         "Patient-not-concerned": f"{_HERE}.saying_none:not_concerned",
+        "Patient-share-profile": f"{_HERE}.sharing:share",
     },
+    jobs=f"{_HERE}.sharing:jobs",
     pages=f"{_HERE}.pages.rows:pages",
 )

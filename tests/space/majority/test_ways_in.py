@@ -102,6 +102,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "delegation-attach": identity(3),
     "space-move": {"event": "close"},
     "not-concerned": {"section": "allergies"},
+    "share-profile": {"withdrawn": False},
     "notice-prefer": {"kind": "message", "channel": "email", "wanted": False},
     "prevention-mark": {"code": "x", "mark": "done"},
     "calendar-address": {"action": "show"},

@@ -28,7 +28,7 @@ ENTRIES: dict[str, tuple[dict[str, str], str]] = {
     "interventions": ({"what": "Appendicectomie", "since": "12/03/2010"}, "Appendicectomie"),
     "traitements": ({"what": "Ventoline", "dosage": "2 bouffées si besoin", "since": "2020-01"}, "Ventoline"),
     "vaccinations": ({"vaccine": "vac-mmr", "since": "2021-05-04", "lot": "AB12"}, "Rougeole, oreillons, rubéole"),
-    "mesures": ({"measure": "29463-7", "value": "71,5", "since": "2024-01-10"}, "Poids, 71.5 kg"),
+    "mesures": ({"measure": "29463-7", "value": "71,5", "since": "2024-01-10"}, "Poids, 71,5 kg"),
     "famille": ({"relative": "MTH", "what": "Diabète", "age": "52"}, "Diabète"),
     "mode-de-vie": ({"habit": "72166-2", "what": "Jamais fumé", "since": "2024-01-10"}, "Jamais fumé"),
 }  # fmt: skip

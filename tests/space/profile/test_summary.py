@@ -118,7 +118,7 @@ async def test_each_section_has_what_is_of_it_and_says_it_in_words(worlds: tuple
 
 @pytest.mark.parametrize(
     "words", ["asthmaknown", "insulintaken", "paracetamol", "71 kg (2024-01-10)", "5 < 6 & fine", "mother, diabetes",
-              "appendix (2010-02-03)", "pump", "walks with a stick", "A+", "measlesknown (resolved)"]
+              "appendix (2010-02-03)", "pump", "walks with a stick", "A+", "measlesknown (guéri ou terminé)"]
 )  # fmt: skip
 async def test_what_is_said_in_words_is_what_the_data_say(worlds: tuple[House, House], words: str) -> None:
     divs = [ElementTree.fromstring(one["text"]["div"]) for one in sections(await asked(worlds[0])).values()]

@@ -267,6 +267,8 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-export-status": (get("Patient/a/$export-status"),),
     "Patient-export-archive": (get("Patient/a/$export-archive"),),
     "Patient-not-concerned": (),
+    # Of what the patient's side wrote, by nobody else: tests/space/profile/test_sharing.py.
+    "Patient-share-profile": (),
     "Patient-summary": (get("Patient/a/$summary"),),
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),

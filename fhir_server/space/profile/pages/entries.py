@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -20,10 +20,12 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.profile.assertions import is_none
 from fhir_server.space.profile.narrative import line
+from fhir_server.space.profile.sharing import edited
 from fhir_server.space.profile.writing import making
 from fhir_server.space.profile.writing.fields import LONGEST, WRONG, Life, number, read
 from fhir_server.space.profile.writing.kinds import KINDS, Kind
 from fhir_server.space.profile.writing.measuring import VITALS, wrong
+from fhir_server.space.profile.writing.placing import kind_of
 from fhir_server.space.record.clinical_writers import is_patients, writer
 from fhir_server.space.record.pages.asking import Asking
 from fhir_server.space.record.pages.people import asking, named, patients
@@ -80,6 +82,7 @@ async def add(guest: Guest[Surroundings]) -> Response:
         await asked.create(tree, unless=f"identifier={URIS}|urn:uuid:{form_number}")
     except FhirError as error:
         return await _list(guest, asked, name, given, refusals=refused(error), status=error.status)
+    await edited(guest.service.records, guest.path("patient"), datetime.now(UTC))
     return guest.to(f"/mon-profil/{guest.path('patient')}/{name}?done=added")
 
 
@@ -115,6 +118,7 @@ async def change(guest: Guest[Surroundings]) -> Response:
             await asked.update({**after, "meta": {**after["meta"], "versionId": version}})
     except FhirError as error:
         return await _form(guest, asked, name, tree, given, refusals=refused(error), status=error.status)
+    await edited(guest.service.records, guest.path("patient"), datetime.now(UTC))
     return guest.to(f"/mon-profil/{guest.path('patient')}/{name}?done={done}")
 
 
@@ -173,28 +177,20 @@ async def _entry(guest: Guest[Surroundings]) -> tuple[Asking, str, Tree] | None:
     return (asked, name, tree) if tree is not None and is_patients(tree, asked.base) else None
 
 
-async def _found(asked: Asking, name: str) -> tuple[list[Shown], bool]:
+async def _found(asked: Asking, name: str, language: str) -> tuple[list[Shown], bool]:
     """The entries of a kind, what is over last, and whether there are more than are shown."""
     kind = KINDS[name]
     pairs = [("patient", f"Patient/{asked.grant.patient}"), *kind.search, ("_sort", "-_lastUpdated")]
     found = await asked.find(kind.type, [*pairs, ("_count", str(SHOWN))])
-    rows = [_shown(tree, asked.base) for tree in found.trees if _is_of(name, tree)]
+    rows = [_shown(tree, asked.base, language) for tree in found.trees if kind_of(tree) == name and not is_none(tree)]
     return sorted(rows, key=lambda one: one.over), bool(found.next)
 
 
-def _is_of(name: str, tree: Tree) -> bool:
-    """Whether a resource that a search of a kind finds stands among its entries: not what was taken back."""
-    said = [tree.get("status"), *(one.get("code") for one in (tree.get("verificationStatus") or {}).get("coding", ()))]
-    if "entered-in-error" in said or is_none(tree):
-        return False
-    return making.is_over(tree) is (name == "antecedents") if name in ("maladies", "antecedents") else True
-
-
-def _shown(tree: Tree, base: str) -> Shown:
+def _shown(tree: Tree, base: str, language: str) -> Shown:
     note = next((str(one.get("text", "")) for one in tree.get("note", ())), "")
     own = is_patients(tree, base)
     over = making.is_over(tree) and tree["resourceType"] != "Condition"
-    return Shown(tree["id"], line(tree, {}), own, writer(tree), over, note)
+    return Shown(tree["id"], line(tree, {}, language), own, writer(tree), over, note)
 
 
 async def _list(
@@ -206,7 +202,7 @@ async def _list(
     refusals: list[Refusal] | None = None,
     status: int = 200,
 ) -> Response:
-    entries, more = await _found(asked, name)
+    entries, more = await _found(asked, name, guest.visit.language)
     done = guest.query("done")
     values = {
         **await _values(guest, name, given, errors, refusals),
@@ -231,7 +227,7 @@ async def _form(
 ) -> Response:
     values = {
         **await _values(guest, name, given, errors, refusals),
-        "one": _shown(tree, asked.base),
+        "one": _shown(tree, asked.base, guest.visit.language),
         "version": tree["meta"]["versionId"],
     }
     return guest.page("profile/entry", values, status)

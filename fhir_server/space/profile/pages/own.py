@@ -6,6 +6,7 @@ concerns nobody is said by `Patient/$not-concerned`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,12 +18,17 @@ from fhir_server.fhir.outcome import FhirError, Invalid
 from fhir_server.interactions.exchange import FHIR_JSON, Request
 from fhir_server.operations.references import Key
 from fhir_server.site.signed_in import Guest
+from fhir_server.space.profile import synthesis
 from fhir_server.space.profile.assertions import ASSERTIONS, is_none
+from fhir_server.space.profile.composing import TITLES
 from fhir_server.space.profile.narrative import line
+from fhir_server.space.profile.papers import paper
 from fhir_server.space.profile.sections import SECTIONS
 from fhir_server.space.profile.writing.kinds import KINDS
+from fhir_server.space.record.clinical_writers import writer
 from fhir_server.space.record.pages.asking import Asking, parameters
 from fhir_server.space.record.pages.people import patients
+from fhir_server.space.record.pages.refusals import Refusal, refused
 from fhir_server.space.service import Surroundings
 
 Tree = dict[str, Any]
@@ -44,20 +50,60 @@ async def people(guest: Guest[Surroundings]) -> Response:
 
 async def show(guest: Guest[Surroundings]) -> Response:
     """The summary of one person, section by section."""
+    return await _page(guest)
+
+
+async def _page(guest: Guest[Surroundings], refusals: Sequence[Refusal] = (), status: int = 200) -> Response:
     patient = guest.path("patient")
     body = await _summary(guest, patient)
     if body is None:
         return guest.nothing()
-    bundle = parse(body)
-    inside = {_key(entry["resource"]): entry["resource"] for entry in bundle["entry"]}
-    sections = [_section(one, inside) for one in bundle["entry"][0]["resource"]["section"]]
+    sections = sections_of(parse(body), guest.visit.language)
     shown = {one["code"] for one in sections}
     # Those that a document leaves out are there to be filled in, or said of that they concern nobody.
     empty = [row for row in SECTIONS if row.code in _NAMES | _PAGES and row.code not in shown]
     sections += [_row(row.code, row.title(guest.visit.language)) for row in empty]
     name = await guest.entrance.name_of(guest.account, patient)
+    document = await synthesis.shared(guest.service, patient, guest.visit.addresses.base)
+    fresh = document is not None and synthesis.is_of(
+        document, await synthesis.said(guest.service, patient, guest.visit.addresses.base)
+    )
     values = {"patient": patient, "name": name, "own": _is_own(guest, patient), "sections": sections}
-    return guest.page("profile/own", values)
+    more = {"document": document, "fresh": fresh, "refusals": refusals, "done": guest.query("done")}
+    return guest.page("profile/own", {**values, **more}, status)
+
+
+async def share(guest: Guest[Surroundings]) -> Response:
+    """Share the profile with professionals as a document, or share it no more."""
+    patient, act = guest.path("patient"), guest.field("act", 20)
+    if patient not in guest.account.patients or act not in ("share", "withdraw"):
+        return guest.nothing()
+    asking = Asking(guest.service, _grant(guest, patient), guest.visit.addresses.base)
+    rows: list[Tree] = [{"name": "withdrawn", "valueBoolean": act == "withdraw"}]
+    try:
+        await asking.operate(("Patient", patient, "$share-profile"), parameters(rows))
+    except FhirError as error:
+        return await _page(guest, refused(error), error.status)
+    return guest.to(f"/mon-profil/{patient}?done={'shared' if act == 'share' else 'withdrawn'}")
+
+
+async def prints(guest: Guest[Surroundings]) -> Response:
+    """The summary as a PDF, in the language that is asked for: "fr" or "en"."""
+    asked = guest.query("langue")
+    language = asked if asked in TITLES else guest.visit.language
+    body = await _summary(guest, guest.path("patient"), language)
+    if body is None:
+        return guest.nothing()
+    return guest.visit.known(printed(parse(body), language))
+
+
+def printed(bundle: Tree, language: str) -> Response:
+    """A summary as a PDF that a browser keeps, and nobody between."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="summary-{language}.pdf"',
+        "Cache-Control": "private, no-store",
+    }
+    return Response(paper(bundle, language), 200, headers, "application/pdf")
 
 
 async def say(guest: Guest[Surroundings]) -> Response:
@@ -92,11 +138,11 @@ def _is_own(guest: Guest[Surroundings], patient: str) -> bool:
     return guest.account.subject == f"Patient/{patient}"
 
 
-async def _summary(guest: Guest[Surroundings], patient: str) -> bytes | None:
+async def _summary(guest: Guest[Surroundings], patient: str, language: str = "") -> bytes | None:
     """The document; None where the person has no such patient, or may not read of them."""
     if patient not in guest.account.patients:
         return None
-    headers = {"accept-language": guest.visit.language}
+    headers = {"accept-language": language or guest.visit.language}
     asked = Request("GET", ("Patient", patient, "$summary"), headers=headers)
     try:
         return (await guest.service.exchange(asked, _grant(guest, patient), guest.visit.addresses.base)).body
@@ -112,11 +158,17 @@ def _key(tree: Tree) -> Key:
     return str(tree["resourceType"]), str(tree["id"])
 
 
-def _section(section: Tree, inside: dict[Key, Tree]) -> Tree:
+def sections_of(bundle: Tree, language: str, mark: str = "") -> list[Tree]:
+    """The sections of a summary as a page shows them, in order; `mark` is said of what the patient's side wrote."""
+    inside = {_key(entry["resource"]): entry["resource"] for entry in bundle["entry"]}
+    return [_section(one, inside, language, mark) for one in bundle["entry"][0]["resource"]["section"]]
+
+
+def _section(section: Tree, inside: dict[Key, Tree], language: str, mark: str) -> Tree:
     keys = [tuple(one["reference"].rsplit("/", 2)[-2:]) for one in section.get("entry", ())]
     trees = [inside[type, id] for type, id in keys]
     code = section["code"]["coding"][0]["code"]
-    lines = [line(tree, inside) for tree in trees]
+    lines = [line(tree, inside, language) + (mark if writer(tree) else "") for tree in trees]
     return _row(code, section["title"]) | {"lines": lines, "none": any(is_none(tree) for tree in trees)}
 
 

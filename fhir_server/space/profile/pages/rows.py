@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fhir_server.site.service_pages import Page, ServicePages
 from fhir_server.space.service import Surroundings
-from fhir_server.space.visitors import acts
+from fhir_server.space.visitors import acts, professional
 
 ROWS: tuple[Page, ...] = (
     Page(
@@ -21,10 +21,14 @@ ROWS: tuple[Page, ...] = (
     Page("GET", "/mon-profil/{patient}", "own:show", acts),
     Page("POST", "/mon-profil/{patient}", "own:say", acts),
     Page("GET", "/mon-profil/{patient}/ips.json", "own:download", acts),
+    Page("GET", "/mon-profil/{patient}/resume.pdf", "own:prints", acts),
+    Page("POST", "/mon-profil/{patient}/partager", "own:share", acts),
     Page("GET", "/mon-profil/{patient}/{kind}", "entries:show", acts),
     Page("POST", "/mon-profil/{patient}/{kind}", "entries:add", acts),
     Page("GET", "/mon-profil/{patient}/{kind}/{entry}", "entries:edit", acts),
     Page("POST", "/mon-profil/{patient}/{kind}/{entry}", "entries:change", acts),
+    Page("GET", "/patients/{patient}/profil", "practice:show", professional),
+    Page("GET", "/patients/{patient}/profil/resume.pdf", "practice:prints", professional),
 )
 
 

@@ -146,13 +146,20 @@ class Asking:
         """
         await self._ask(Request("DELETE", (type, id)))
 
-    async def operate(self, path: tuple[str, ...], parameters: Tree | None = None, query: Pairs = ()) -> Tree:
-        """What an operation answers; posted when it is given `parameters`, asked for without.
+    async def operate(
+        self, path: tuple[str, ...], parameters: Tree | None = None, query: Pairs = (), language: str = ""
+    ) -> Tree:
+        """What an operation answers; posted when it is given `parameters`, asked for without, in a `language`.
 
         Raises:
             FhirError: as the operation says.
         """
-        asked = Request("GET", path, tuple(query)) if parameters is None else _sent("POST", path, parameters)
+        headers = {"accept-language": language} if language else {}
+        asked = (
+            Request("GET", path, tuple(query), headers=headers)
+            if parameters is None
+            else _sent("POST", path, parameters)
+        )
         answer = await self._ask(asked)
         return parse(answer.body) if answer.body else {}
 
