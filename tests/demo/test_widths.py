@@ -46,7 +46,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
     "editeur": ("/referencement", "/referencement/nouveau"),
     "verification": ("/referencement", "/signalements"),
     "commission": ("/referencement",),
-    "administration": ("/referencement", "/signalements", "/urgences", "/pilotage"),
+    "administration": ("/referencement", "/signalements", "/urgences", "/identites", "/pilotage"),
 }
 WIDE = """() => {
   const page = document.documentElement;

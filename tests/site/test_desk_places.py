@@ -49,7 +49,7 @@ async def test_each_page_is_for_those_it_is_for(space: Space, login: str) -> Non
 #: Who → where their space leads, and the head of each of their pages.
 PLACES = {
     "camille": ["/referencement", "/catalogue"],
-    "alix": ["/referencement", "/signalements", "/urgences", "/pilotage", "/catalogue"],
+    "alix": ["/referencement", "/signalements", "/urgences", "/identites", "/pilotage", "/catalogue"],
     "nathalie": [
         "/mon-dossier",
         "/mon-profil",
@@ -62,6 +62,7 @@ PLACES = {
         "/mes-proches",
         "/mon-compte",
         "/mes-donnees",
+        "/mes-rectifications",
         "/catalogue",
     ],
     "docteur": ["/patients", "/messages", "/agenda", "/mes-notifications", "/outils", "/catalogue"],

@@ -21,6 +21,7 @@ from fhir_server.space.agenda.pages.rows import ROWS as AGENDA
 from fhir_server.space.catalogue.pages.rows import ROWS as CATALOGUE
 from fhir_server.space.childhood.pages.rows import ROWS as CHILDHOOD
 from fhir_server.space.delegations.pages.rows import ROWS as DELEGATIONS
+from fhir_server.space.identities.pages.rows import ROWS as IDENTITIES
 from fhir_server.space.majority.pages.rows import ROWS as MAJORITY
 from fhir_server.space.messages.pages.rows import ROWS as MESSAGES
 from fhir_server.space.notices.pages.rows import ROWS as NOTICES
@@ -52,6 +53,7 @@ ROWS = (
     *AGENDA,
     *PORTABILITY,
     *PROFILE,
+    *IDENTITIES,
     *CHILDHOOD,
 )
 #: But the way out of messages, which a mail system sends without a session (RFC 8058).
@@ -73,6 +75,9 @@ OTHERS = {
     "place": "1",
     "kind": "allergies",
     "entry": "n2",
+    "request": "q2",
+    "source": "p2",
+    "target": "p3",
 }
 
 

@@ -120,7 +120,12 @@ async def test_two_who_share_all_traits_are_told_apart_by_the_ins_alone(space: S
     both = await send(browser, "/patients/recherche", "/patients", **TRAITS)
     nobody = await send(browser, "/patients/recherche", "/patients", **{**TRAITS, "born": "1970-01-01"})
     assert said(document(both)) == said(document(nobody))
-    assert (await send(browser, "/patients/recherche", "/patients", ins=INS)).url.path == HERE
+    answer = await send(browser, "/patients/recherche", "/patients", ins=INS)
+    assert answer.url.path == HERE
+    # Référentiel INS: who opens the one is warned that there is another.
+    assert "Attention, homonymie" in said(document(answer))
+    await patient(space, "p2", "269054958815879", given="Anne")
+    assert "homonymie" not in said(document(await browser.http.get(HERE)))
 
 
 @pytest.mark.parametrize("missing", list(TRAITS))

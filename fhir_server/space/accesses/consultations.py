@@ -22,6 +22,7 @@ from fhir_server.search.asking.query import condition
 from fhir_server.space.accesses import words
 from fhir_server.space.accesses.shown import ShownDocuments, documents
 from fhir_server.space.accesses.words import Words
+from fhir_server.space.identities.links import merged_into
 from fhir_server.space.names import names
 from fhir_server.store.filters import Not, both
 from fhir_server.store.protocol import Position, Sort
@@ -146,7 +147,9 @@ class Teller:
         Raises:
             ValueError: `asked.before` is no place of a page.
         """
-        where = condition("AuditEvent", self._criteria(asked), self.place)
+        # What was read of a record that was made one with theirs names that record for good.
+        whose = [asked.patient, *await merged_into(self.own, [asked.patient])]
+        where = condition("AuditEvent", self._criteria(asked, whose), self.place)
         if not asked.own:
             where = both(where, Not(asked_by(f"Patient/{asked.patient}")))
         after: Position | None = None
@@ -189,8 +192,8 @@ class Teller:
         # A quotation mark never stands alone at the end of a line.
         return (f"{french} «\u00a0{title}\u00a0»", f"{english} “{title}”") if title else (french, english)
 
-    def _criteria(self, asked: Asked) -> list[tuple[str, str]]:
-        criteria = [("patient", f"Patient/{asked.patient}")]
+    def _criteria(self, asked: Asked, whose: Sequence[str]) -> list[tuple[str, str]]:
+        criteria = [("patient", ",".join(f"Patient/{one}" for one in whose))]
         if asked.since is not None:
             criteria.append(("date", f"ge{self._midnight(asked.since)}"))
         if asked.until is not None:

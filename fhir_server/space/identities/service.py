@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.space.identities import rules
+from fhir_server.space.identities import rules, trace_rules
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.identities"
@@ -10,7 +10,7 @@ _HERE = "fhir_server.space.identities"
 IDENTITIES = Service(
     "identities",
     opens=f"{_HERE}.operations:opened",
-    rules=rules.RULES,
+    rules=(*rules.RULES, trace_rules.TRACES),
     operations={
         "Patient-change-identity": f"{_HERE}.operations:change",
         "Patient-identity-history": f"{_HERE}.operations:history",
@@ -25,4 +25,5 @@ IDENTITIES = Service(
     rows={"Basic": f"{_HERE}.rectifying.request:found"},
     found={"Patient": f"{_HERE}.merging.patients:is_found_by"},
     jobs=f"{_HERE}.merging.aftermath:jobs",
+    pages=f"{_HERE}.pages.rows:pages",
 )

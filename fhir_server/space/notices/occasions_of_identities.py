@@ -9,7 +9,7 @@ from fhir_server.space.notices.occasion import Occasion, both
 IDENTITIES: Mapping[str, Occasion] = {
     "identity": Occasion(
         "access",
-        "/mon-compte",
+        "/mes-rectifications",
         both(
             ("Votre espace santé a été actualisé", "Une rectification a été faite dans votre espace santé."),
             ("Your health space was put right", "Something was put right in your health space."),

@@ -177,3 +177,15 @@ async def test_what_is_filed_meanwhile_is_not_left_behind(house: House, monkeypa
     monkeypatch.setattr(writing, "choices", filing)
     await merges(house, OPERATOR, "s", "t")
     assert (await ask(house, OPERATOR, "GET", "Observation/meanwhile"))["subject"] == refers("Patient/t")
+
+
+async def test_who_looked_at_the_record_that_ended_is_told_to_whom_it_was(house: House) -> None:
+    assert await seen(house, holder("s"), "AuditEvent?patient=s") >= {"trace"}
+    assert await seen(house, holder("t"), "AuditEvent?patient=s") == set()
+    await merges(house, OPERATOR, "s", "t")
+    assert await seen(house, holder("t"), "AuditEvent?patient=t,s") >= {"trace"}
+    assert await seen(house, holder("t"), "AuditEvent/trace") == "trace"
+    assert await seen(house, holder("other"), "AuditEvent/trace") == 404
+    await undone(house)
+    assert await seen(house, holder("t"), "AuditEvent/trace") == 404
+    assert await seen(house, holder("s"), "AuditEvent/trace") == "trace"

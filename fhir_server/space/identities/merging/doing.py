@@ -16,9 +16,10 @@ from fhir_server.fhir.json import parse, serialize
 from fhir_server.fhir.outcome import Conflict, Invalid, NotFound
 from fhir_server.space.accounts.moving import Asked, Found, found
 from fhir_server.space.identities import steps
+from fhir_server.space.identities.links import is_into
 from fhir_server.space.identities.merging import judging, patients, writing
 from fhir_server.space.identities.merging.fates import Fate
-from fhir_server.space.identities.merging.judging import Pair, against, is_into
+from fhir_server.space.identities.merging.judging import Pair, against
 from fhir_server.space.identities.merging.ledger import Merge, merge_id, to_basic
 from fhir_server.space.identities.merging.moving import gathered
 from fhir_server.space.identities.steps import Step

@@ -12,7 +12,6 @@ from typing import Any
 
 from fhir_server.access.repository import Repository
 from fhir_server.access.trees import tree_of
-from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Issue
 from fhir_server.smart.people.matching import normalized
 from fhir_server.space.accounts.moving import Found
@@ -22,7 +21,7 @@ from fhir_server.space.delegations.bonds import BONDS
 from fhir_server.space.delegations.delegation import delegation_id
 from fhir_server.space.identities.identity import in_force
 from fhir_server.space.national_identity import ins_of
-from fhir_server.store.filters import Not, Refers, Token, both, either
+from fhir_server.store.filters import Not, Refers, Token, both
 
 _USED: frozenset[State | None] = frozenset({"open", "activated"})
 #: States of the record that ends → those of the one that goes on with which it may be merged.
@@ -112,20 +111,3 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
         {normalized(str(name.get("family", ""))) for name in tree.get("name", ())} - {""} for tree in (one, other)
     ]
     return [*found, *(["name"] if all(families) and not families[0] & families[1] else [])]
-
-
-async def linked(own: Repository, patient: str) -> list[dict[str, Any]]:
-    """The Patients that were made one with a patient (id): R4 Patient.link, replaced-by."""
-    where = both(Refers("link", f"Patient/{patient}"), either([Token("active", "false")]))
-    page = await own.find({"Patient": where}, count=100)
-    trees = [parse(one.body) for one in page.versions]
-    target = f"Patient/{patient}"
-    return [one for one in trees if is_into(one, target)]
-
-
-def is_into(tree: Mapping[str, Any], target: str) -> bool:
-    """Whether a Patient was made one with another ("Patient/1")."""
-    return any(
-        one.get("type") == "replaced-by" and one.get("other", {}).get("reference") == target
-        for one in tree.get("link", ())
-    )

@@ -18,9 +18,9 @@ from fhir_server.fhir.outcome import Conflict, Invalid
 from fhir_server.space.accounts.moving import Asked
 from fhir_server.space.acting import cares
 from fhir_server.space.delegations.delegation import from_consent as delegation_of
+from fhir_server.space.identities.links import is_into
 from fhir_server.space.identities.merging import doing, patients, writing
 from fhir_server.space.identities.merging.doing import Done, Wanted
-from fhir_server.space.identities.merging.judging import is_into
 from fhir_server.space.identities.merging.ledger import Merge
 from fhir_server.space.identities.merging.moving import breathe, redirected, same
 from fhir_server.space.identities.merging.restrictions import united

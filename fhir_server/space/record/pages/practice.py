@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 from fastapi.responses import Response
 
+from fhir_server.access.trees import tree_of
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.site.authorizing.purpose_of_use import LONGEST, SHORTEST
 from fhir_server.site.signed_in import Guest
 from fhir_server.space.acting import is_of_age, minute
+from fhir_server.space.identities import homonyms
 from fhir_server.space.record.pages import contents, searches
 from fhir_server.space.record.pages.asking import Asking, Found
 from fhir_server.space.record.pages.categories import CATEGORIES
@@ -88,6 +90,7 @@ async def listed(
         "errors": wrong,
         "documents": shown,
         # Asked where it matters: each question is a trace that the patient reads.
+        "homonyms": 0 if cursor else await _homonyms(guest, opening.patient),
         "why": "" if shown or wrong or cursor else await _why(asking),
         "total": page_found.total,
         "next": page_found.next,
@@ -102,6 +105,13 @@ async def listed(
         **WORDS,
     }
     return guest.page("record/practice", values, status)
+
+
+async def _homonyms(guest: Guest[Surroundings], patient: str) -> int:
+    """How many others have the same traits: Référentiel INS, whoever is about to file or read is warned."""
+    own = guest.service.repository()
+    place = guest.visit.authorization.verifier.place(guest.visit.addresses.base)
+    return len(await homonyms.of(own, tree_of(await own.current("Patient", patient)), place))
 
 
 async def _why(asking: Asking) -> str:

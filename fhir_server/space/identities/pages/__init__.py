@@ -1,0 +1,1 @@
+"""Pages of identities: what a person asks to have put right, and the operator's desk."""
