@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from fhir_server.store.filters import EVERYTHING, Filter
@@ -70,7 +71,7 @@ class Candidates:
 
     async def documents(
         self, found: Matching, stages: Sequence[Document], fields: Mapping[str, int], depth: int = 0
-    ) -> AsyncIterator[Document]:
+    ) -> AsyncGenerator[Document, None]:
         """What satisfies, in the order of `stages`.
 
         Args:
@@ -108,7 +109,7 @@ class Candidates:
 
     async def few(
         self, scope: Scope, most: int | None, depth: int = 0, extra: Document | None = None
-    ) -> AsyncIterator[Document]:
+    ) -> AsyncGenerator[Document, None]:
         """Current resources that satisfy, `most` of them at most, with their indexes, in no order."""
         found = await self.matching(scope, depth, extra)
         if found is None:
@@ -118,11 +119,12 @@ class Candidates:
             stages.append({"$limit": most})
         fields = _LINKED if found.judged is _JUDGED else _LINKED_WITH_TEXTS
         met = 0
-        async for one in self.documents(found, stages, fields, depth):
-            yield one
-            met += 1
-            if met == most:
-                return
+        async with aclosing(self.documents(found, stages, fields, depth)) as documents:
+            async for one in documents:
+                yield one
+                met += 1
+                if met == most:
+                    return
 
 
 def judged_by(scope: Scope) -> Mapping[str, int]:

@@ -209,6 +209,7 @@ class MongoEngine:
     async def close(self) -> None:
         """Finish what was accepted, then let go of the connections."""
         await self._writer.close()
+        await self._reading.close()
         await self._client.close()
 
 

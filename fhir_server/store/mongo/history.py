@@ -6,7 +6,8 @@ so did the version itself: what was corrected since must not say what it was. Ro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from fhir_server.fhir.outcome import InvalidParameter
@@ -51,10 +52,11 @@ class History:
         before = _before(after)
         met: list[tuple[Document, Document]] = []
         if count > 0:
-            async for one in self._rows(scope, id, since, at, before, count + 1):
-                met.append(one)
-                if len(met) > count:
-                    break
+            async with aclosing(self._rows(scope, id, since, at, before, count + 1)) as rows:
+                async for one in rows:
+                    met.append(one)
+                    if len(met) > count:
+                        break
         there = fitting([one for one, _ in met[:count]], most_bytes) if met else 0
         await Bodies(self._stored, self._session).fill([one for one, _ in met[:there]], want)
         more = len(met) > there > 0
@@ -77,19 +79,20 @@ class History:
 
     async def _rows(
         self, scope: Scope, id: str | None, since: int | None, at: Interval | None, before: int | None, lot: int
-    ) -> AsyncIterator[tuple[Document, Document]]:
+    ) -> AsyncGenerator[tuple[Document, Document], None]:
         """Versions that satisfy, newest first, each with the document of its resource; without bodies."""
         asked = await self._asked(scope, id)
         if asked is None:
             return
         bounds = {"$and": [asked, *_bounds(since, at, before)]}
         rows: list[Document] = []
-        async for row in self._stored.log.find(bounds, session=self._session).sort("_id", -1):
-            rows.append(row)
-            if len(rows) == min(lot, _LOT):
-                for one in await self._judged(scope, rows, at):
-                    yield one
-                rows = []
+        async with self._stored.log.find(bounds, session=self._session).sort("_id", -1) as cursor:
+            async for row in cursor:
+                rows.append(row)
+                if len(rows) == min(lot, _LOT):
+                    for one in await self._judged(scope, rows, at):
+                        yield one
+                    rows = []
         for one in await self._judged(scope, rows, at):
             yield one
 

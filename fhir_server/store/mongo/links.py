@@ -7,6 +7,7 @@ of candidates is asked which of the resources it refers to, or is referred to by
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from fhir_server.fhir.outcome import TooCostly
@@ -110,12 +111,13 @@ async def _few(among: Candidates, link: Link, types: Sequence[str], depth: int) 
     names: set[str] = set()
     met = 0
     refers = {"s": rows.present(link.param)}
-    async for one in among.few({link.type: link.where}, FEW + 1, depth, refers):
-        met += 1
-        words = index_of(one).words
-        names |= {f"{type}/{id}" for type in types for id in rows.referred(words, link.param, type)}
-        if met > FEW or len(names) > FEW:
-            return None
+    async with aclosing(among.few({link.type: link.where}, FEW + 1, depth, refers)) as found_by:
+        async for one in found_by:
+            met += 1
+            words = index_of(one).words
+            names |= {f"{type}/{id}" for type in types for id in rows.referred(words, link.param, type)}
+            if met > FEW or len(names) > FEW:
+                return None
     return frozenset(names)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from pymongo import timeout
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 #: How often a reading is begun anew that an election, or a collection that was being made, ended.
 _TRIES = 5
+#: Seconds that what is under way has when the store is closed.
+_CLOSING = 10.0
 #: Seconds between two of them, times how many there were.
 _PAUSE = 0.1
 #: The snapshot is not there: https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml
@@ -28,6 +30,7 @@ class Reading:
         """One reading may take `seconds`."""
         self._client = client
         self._seconds = seconds
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, work: Callable[[Any], Awaitable[T]], *, snapshot: bool = True) -> T:
         """What `work` gives, which reads in the session that it is handed; without a `snapshot` there is none.
@@ -36,6 +39,32 @@ class Reading:
             TooCostly: it takes too long.
             Unavailable: the database cannot be reached.
         """
+        return await self._apart(self._tried(work, snapshot))
+
+    async def close(self) -> None:
+        """Wait for what is under way, whether or not anybody else still does."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_CLOSING)
+
+    async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives; whoever is cancelled ends at once, and it goes on to its end, which is not far.
+
+        A connection on which something is cancelled is closed, and the next one has to make another. And the driver
+        waits by `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes as what it waits for is
+        done (https://github.com/python/cpython/issues/86296): the caller would go on for ever.
+        """
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        # Looked at, whether or not somebody waits for it still.
+        if not task.cancelled():
+            task.exception()
+
+    async def _tried(self, work: Callable[[Any], Awaitable[T]], snapshot: bool) -> T:
         for attempt in range(_TRIES):
             try:
                 with timeout(self._seconds):
@@ -64,6 +93,9 @@ class Reading:
             DuplicateKeyError: the document is there already.
             Unavailable, InsufficientStorage: as `Store.transact`.
         """
+        return await self._apart(self._written(work))
+
+    async def _written(self, work: Callable[[], Awaitable[T]]) -> T:
         try:
             with timeout(self._seconds):
                 return await work()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -67,10 +68,11 @@ class Search:
         steps: list[Document] = [{"$match": {"$and": [{"live": True}, found.text]}}]
         if not found.exact:
             met = 0
-            async for _ in self.candidates.documents(found, steps, found.judged):
-                met += 1
-                if met == limit:
-                    break
+            async with aclosing(self.candidates.documents(found, steps, found.judged)) as documents:
+                async for _ in documents:
+                    met += 1
+                    if met == limit:
+                        break
             return met
         if limit is not None:
             steps.append({"$limit": limit})
@@ -150,11 +152,12 @@ class Search:
         fields = WANTED[want] if found.exact else found.judged
         met: list[Document] = []
         left = most_bytes if most_bytes is not None and want in ("bare", "body") else None
-        async for one in self.candidates.documents(found, steps, fields):
-            met.append(one)
-            left = None if left is None else left - one["z"]
-            if len(met) > count or (left is not None and left < 0 and len(met) > 1):
-                break
+        async with aclosing(self.candidates.documents(found, steps, fields)) as documents:
+            async for one in documents:
+                met.append(one)
+                left = None if left is None else left - one["z"]
+                if len(met) > count or (left is not None and left < 0 and len(met) > 1):
+                    break
         there = min(len(met), count)
         if left is not None:
             there = fitting(met[:there], most_bytes)
