@@ -29,7 +29,7 @@ def show(
 
     if not code:
         for one in BY_CODE.values():
-            out.print(f"{one.code:20}{one.title[1]}", highlight=False, soft_wrap=True)
+            out.print(f"{one.code:28}{one.title[1]}", highlight=False, soft_wrap=True)
         return
     if code not in BY_CODE:
         refuse(f"An indicator is one of {', '.join(BY_CODE)}.", WRONG)

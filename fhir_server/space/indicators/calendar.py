@@ -32,9 +32,11 @@ def hour(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def periods(hour: str) -> tuple[str, str]:
-    """The month and the week (ISO 8601, "2026-W48") of Paris in which an hour of UTC is."""
-    when = datetime.fromisoformat(f"{hour}:00:00+00:00").astimezone(PARIS)
-    year, week, _ = when.isocalendar()
+    """The month and the week (ISO 8601, "2026-W48") of Paris in which an hour of UTC is; "" twice where it is none."""
+    when = begins(f"{hour}:00:00Z", PARIS)
+    if when is None:
+        return "", ""
+    year, week, _ = when.astimezone(PARIS).isocalendar()
     return month_of(when), f"{year}-W{week:02}"
 
 

@@ -19,7 +19,7 @@ from fhir_server.space.record.first_accesses import opens
 __all__ = ["DISTINCT", "FACTS", "FORMAT", "TYPES", "Cell", "Counted", "Rule", "adds", "counted"]
 
 #: Grows with what is counted or how: what was kept otherwise is then counted anew.
-FORMAT = 2
+FORMAT = 3
 #: Fact → what its cells are divided by. A month is "2026-11", a week "2026-W48", of Paris; "" where it is not said.
 FACTS: Mapping[str, tuple[str, ...]] = {
     "documents": ("month", "sector", "state"),
@@ -29,13 +29,23 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "births": ("year",),
     "reads": ("month", "by", "way"),
     "readers": ("month", "profession"),
+    "messages": ("month", "from"),
+    "appointments": ("month", "became"),
+    "bonds": ("bond",),
+    "purposes": ("purpose",),
+    "services": ("status",),
+    "measures": ("month",),
     # Of persons, each counted once a cell.
     "fed": ("month",),
+    "houses": ("month",),
+    "threads": ("month",),
+    "paired": ("month",),
+    "measured": ("month",),
     "users": ("period",),
     "read": ("month",),
 }
 #: Facts that count persons.
-DISTINCT = frozenset({"fed", "users", "read"})
+DISTINCT = frozenset({"fed", "houses", "threads", "paired", "measured", "users", "read"})
 #: A cell of a fact: the fact, and a value for each thing it is divided by.
 Cell = tuple[str, ...]
 
@@ -94,7 +104,8 @@ def _document(status: str, type: str, category: str, facility: str, month: str, 
     by = place if place in NOT_PROFESSIONAL else "professional"
     cells = (("documents", month, place, state), ("types", month, type, by))
     fed = ((("fed", "ever"), 0, 1), (("fed", month), 0, 1)) if by == "professional" else ()
-    return Rule(cells, fed)
+    houses = ((("houses", month), 1, 2),) if place == "hospital" else ()
+    return Rule(cells, (*fed, *houses))
 
 
 def _patient(state: str, department: str, year: str) -> Rule:
@@ -113,9 +124,9 @@ def _access(deed: str, emergency: str, refused: str, asked: str, profession: str
     objects = tuple(f"{one}/" for one in types)
     row = AuditRow(asked, (), "", "", "", (), hour, interaction=deed, objects=objects, refused=bool(refused))
     way = refused or emergency or ("opened" if opens(row) else "")
-    if not way or not hour:
-        return NOTHING
     month, week = periods(hour)
+    if not way or not month:
+        return NOTHING
     by = _BY.get(asked, "other")
     cells: tuple[Cell, ...] = (("reads", month, by, way),)
     if way == "refused":
@@ -127,6 +138,35 @@ def _access(deed: str, emergency: str, refused: str, asked: str, profession: str
     return Rule(cells)
 
 
+def _message(month: str, side: str) -> Rule:
+    return Rule((("messages", month, side),), ((("threads", month), 0, 1),))
+
+
+def _appointment(month: str, status: str) -> Rule:
+    return Rule((("appointments", month, _BECAME.get(status, "other")),))
+
+
+def _consent(kind: str, purpose: str) -> Rule:
+    if kind == "bond":
+        return Rule((("bonds", purpose),))
+    return Rule((("purposes", purpose),), ((("paired", "ever"), 0, 1),))
+
+
+def _service(status: str) -> Rule:
+    return Rule((("services", status),))
+
+
+def _measure(month: str) -> Rule:
+    return Rule((("measures", month),), ((("measured", "ever"), 0, 1),))
+
+
+#: Status of an Appointment → what has become of it.
+_BECAME: Mapping[str, str] = {
+    **dict.fromkeys(("booked", "arrived", "checked-in", "fulfilled"), "booked"),
+    **dict.fromkeys(("proposed", "pending", "waitlist"), "asked"),
+    "cancelled": "cancelled",
+    "noshow": "noshow",
+}
 #: Type of who asked → as whom they are counted.
 _BY: Mapping[str, str] = {
     "Patient": "patient",
@@ -138,5 +178,10 @@ _OF: Mapping[str, Callable[..., Rule]] = {
     "DocumentReference": _document,
     "Patient": _patient,
     "Basic": _life,
+    "Communication": _message,
+    "Appointment": _appointment,
+    "Consent": _consent,
+    "Device": _service,
+    "Observation": _measure,
     "AuditEvent": _access,
 }

@@ -15,15 +15,15 @@ from fhir_server.fhir.json import serialize
 from fhir_server.fhir.outcome import Forbidden, InvalidParameter, NotFound
 from fhir_server.interactions.exchange import Context, Response
 from fhir_server.operations.invocation import Invocation, element
-from fhir_server.space.indicators.definitions import BY_CODE, Indicator
+from fhir_server.space.indicators.definitions import BY_CODE
 from fhir_server.space.indicators.hiding import TOTAL
+from fhir_server.space.indicators.indicator import Indicator
 from fhir_server.space.indicators.pages.words import called
+from fhir_server.space.indicators.reach import MEASURE
 from fhir_server.space.indicators.tables import COUNT, Table
 from fhir_server.space.indicators.telling import table
 from fhir_server.space.service import Surroundings
 
-#: What canonical addresses of the measures begin with; then the code of the indicator.
-MEASURE = "https://fhir-server.example/Measure/"
 _POPULATION = "http://terminology.hl7.org/CodeSystem/measure-population"
 #: https://hl7.org/fhir/R4/extension-data-absent-reason.html: it is known, and not told.
 _MASKED = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}

@@ -17,6 +17,7 @@ import msgspec
 
 from fhir_server.jobs.clock import Job
 from fhir_server.jobs.feed_reader import FEED
+from fhir_server.space.indicators import measures
 from fhir_server.space.indicators.counting import (
     CELL,
     FEED_NAME,
@@ -79,7 +80,7 @@ class Indicators:
         if before is None or before.format != FORMAT:
             return await self.recount(now)
         done = await self._following.follow(now)
-        await publish(self._records, now)
+        await self._tell(now)
         return done
 
     async def recount(self, now: datetime) -> int:
@@ -103,8 +104,12 @@ class Indicators:
         await self._records.apply(kept)
         if before is not None:
             await self._drop(before.number)
-        await publish(self._records, now, anew=True)
+        await self._tell(now, anew=True)
         return number
+
+    async def _tell(self, now: datetime, *, anew: bool = False) -> None:
+        if await publish(self._records, now, anew=anew):
+            await measures.keep(self._repository)
 
     async def _walk(self, type: str, moved: Moved, met: Met) -> int:
         """Count all that there is of a type: while one page is counted beside, the next is read."""

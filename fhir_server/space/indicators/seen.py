@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ from fhir_server.audit.exchanges import EMERGENCIES, INTERACTION
 from fhir_server.audit.kinds import OVERRIDE
 from fhir_server.fhir.json import parse
 from fhir_server.space.accounts.life import from_basic
+from fhir_server.space.indicators import seen_exchanges as exchanges
 from fhir_server.space.indicators.calendar import hour, month
 from fhir_server.space.record.labels import MASKED
 
@@ -71,6 +72,12 @@ class _Reference(msgspec.Struct, frozen=True, gc=False):
 _NONE, _NOWHERE = _Concept(), _Reference()
 
 
+class _Contained(msgspec.Struct, frozen=True, gc=False):
+    id: str = ""
+    # One or several, as its type has it.
+    identifier: Any = None
+
+
 class _Context(msgspec.Struct, frozen=True, gc=False):
     facility: _Concept = msgspec.field(default=_NONE, name="facilityType")
 
@@ -85,6 +92,8 @@ class _Document(msgspec.Struct, frozen=True, gc=False):
     subject: _Reference = _NOWHERE
     date: str = ""
     labels: list[_Concept] = msgspec.field(default_factory=list, name="securityLabel")
+    custodian: _Reference = _NOWHERE
+    contained: list[_Contained] = []
     context: _Context = _UNSAID
 
 
@@ -149,8 +158,18 @@ def _of_document(body: bytes) -> Seen:
     masked = bool(one.labels) and any(coding.code == MASKED for label in one.labels for coding in label.coding)
     category = one.category[0].code if one.category else ""
     key = ("DocumentReference", one.status, one.type.code, category, one.context.facility.code, month(one.date))
-    whom = one.subject.reference
-    return Seen((*key, "masked" if masked else ""), (whom,) if whom else ())
+    return Seen((*key, "masked" if masked else ""), (one.subject.reference, _house(one.custodian, one.contained)))
+
+
+def _house(custodian: _Reference, contained: list[_Contained]) -> str:
+    """Whose document it is, by its identifier: of the custodian, or of what is contained under its name."""
+    if custodian.identifier is not None:
+        return custodian.identifier.value
+    if not custodian.reference.startswith("#"):
+        return custodian.reference
+    named = [one for one in contained if f"#{one.id}" == custodian.reference]
+    of = (one.identifier for one in named if isinstance(one.identifier, list))
+    return next((str(one["value"]) for many in of for one in many if isinstance(one, dict) and "value" in one), "")
 
 
 def _of_patient(body: bytes) -> Seen:
@@ -170,6 +189,14 @@ def _department(postal: str) -> str:
 def _of_life(body: bytes) -> Seen | None:
     life = from_basic(parse(body))
     return Seen(("Basic", life.state, month(life.since.isoformat()))) if life is not None else None
+
+
+def _by_tree(look: Callable[[exchanges.Tree], exchanges.Found]) -> Callable[[bytes], Seen | None]:
+    def found(body: bytes) -> Seen | None:
+        counts = look(parse(body))
+        return Seen(*counts) if counts is not None else None
+
+    return found
 
 
 def _of_event(body: bytes) -> Seen:
@@ -232,6 +259,11 @@ _OF: Mapping[str, Callable[[bytes], Seen | None]] = {
     "DocumentReference": _of_document,
     "Patient": _of_patient,
     "Basic": _of_life,
+    "Communication": _by_tree(exchanges.message),
+    "Appointment": _by_tree(exchanges.appointment),
+    "Consent": _by_tree(exchanges.consent),
+    "Device": _by_tree(exchanges.app),
+    "Observation": _by_tree(exchanges.measure),
     "AuditEvent": _of_event,
 }
 TYPES = tuple(_OF)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from fhir_server.space.accounts.states import STATES
-from fhir_server.space.indicators.definitions import INDICATORS, Indicator, Part
+from fhir_server.space.indicators.definitions import INDICATORS
 from fhir_server.space.indicators.facts import FACTS, Cell
 from fhir_server.space.indicators.hiding import TOTAL, Place, pooled, shared, small, steady, with_sums
+from fhir_server.space.indicators.indicator import Indicator, Part
 from fhir_server.space.indicators.sectors import SECTORS
 
 #: Full months, and full weeks, of a table.
@@ -23,6 +24,10 @@ _ORDER: dict[str, tuple[str, ...]] = {
     "by": ("professional", "patient", "close", "other"),
     "way": ("emergency", "refused"),
     "state": (*STATES, "current", "masked", "replaced"),
+    "from": ("professional", "patient", "end"),
+    "became": ("booked", "asked", "cancelled", "noshow", "other"),
+    "status": ("EN_LIGNE", "HORS_LIGNE", "PRESERIE", "SUSPENDUE", "DEREFERENCEE"),
+    "majority": ("minor", "adult"),
 }
 #: State of a Patient without a life → states of lives whose Patient says the same.
 _SAID_BY = {
@@ -82,7 +87,7 @@ Tables = Mapping[str, Table]
 def told(counts: Counts, day: date, before: Tables) -> dict[str, Table]:
     """All tables of a day of Paris, of all counts and of those that were told before; a pure function of them."""
     found: dict[str, Table] = {}
-    for kind in ("cells", "shares", "persons"):
+    for kind in ("cells", "open", "shares", "persons"):
         for one in INDICATORS:
             if one.kind == kind:
                 found[one.code] = _table(one, counts, day, before.get(one.code), found)
@@ -108,6 +113,8 @@ def _table(one: Indicator, counts: Counts, day: date, before: Table | None, othe
     if one.kind == "cells":
         cells = {place: steady(found[place], was.get(place)) for place in ((r, c) for r in rows for c in columns)}
         return Table(one, first, last, rows, columns, with_sums(rows, columns, cells))
+    if one.kind == "open":
+        return Table(one, first, last, rows, columns, with_sums(rows, columns, found))
     if one.kind == "persons":
         values = {(row, COUNT): _persons(one, row, found[row, COUNT], was.get((row, COUNT)), others) for row in rows}
         return Table(one, first, last, rows, columns, values)
@@ -165,7 +172,8 @@ def _shares(
 
 def _counts(indicator: Indicator, counts: Counts, day: date) -> Counter[Place]:
     dims = FACTS[indicator.fact]
-    months = frozenset(months_before(day)) if indicator.window == "months" and "month" in dims else None
+    months = frozenset(_months(indicator, day)) if indicator.window in ("months", "before") else None
+    months = months if "month" in dims else None
     # The months of shares are rows of a whole that has others.
     months = None if indicator.rows == "month" and indicator.kind == "shares" else months
     found: Counter[Place] = Counter()
@@ -175,8 +183,7 @@ def _counts(indicator: Indicator, counts: Counts, day: date) -> Counter[Place]:
             continue
         if any(said[dim] not in allowed for dim, allowed in indicator.only.items()):
             continue
-        row = said[indicator.rows]
-        row = _band(row, day) if indicator.rows == "year" else row
+        row = _OF_YEAR[indicator.rows](said["year"], day) if indicator.rows in _OF_YEAR else said[indicator.rows]
         found[row, said[indicator.columns] if indicator.columns else COUNT] += count
     if indicator.code == "states":
         _without_life(counts, found)
@@ -202,6 +209,10 @@ def months_before(day: date) -> tuple[str, ...]:
     return tuple(f"{one // 12}-{one % 12 + 1:02}" for one in range(number - MONTHS, number))
 
 
+def _months(indicator: Indicator, day: date) -> tuple[str, ...]:
+    return months_before(day.replace(year=day.year - 1, day=1) if indicator.window == "before" else day)
+
+
 def weeks_before(day: date) -> tuple[str, ...]:
     """The full weeks of ISO 8601 before a day, oldest first."""
     mondays = [day - timedelta(days=day.weekday(), weeks=back) for back in range(WEEKS, 0, -1)]
@@ -214,12 +225,15 @@ def _period(indicator: Indicator, day: date) -> tuple[date, date]:
     if indicator.window == "weeks":
         monday = day - timedelta(days=day.weekday())
         return monday - timedelta(weeks=WEEKS), monday - timedelta(days=1)
-    return date.fromisoformat(f"{months_before(day)[0]}-01"), day.replace(day=1) - timedelta(days=1)
+    last = day.replace(day=1) - timedelta(days=1)
+    if indicator.window == "before":
+        last = day.replace(day=1, year=day.year - 1) - timedelta(days=1)
+    return date.fromisoformat(f"{_months(indicator, day)[0]}-01"), last
 
 
 def _rows(indicator: Indicator, found: Counter[Place], day: date) -> tuple[str, ...]:
     if _is_fixed(indicator):
-        return weeks_before(day) if indicator.window == "weeks" else months_before(day)
+        return weeks_before(day) if indicator.window == "weeks" else _months(indicator, day)
     return _ordered(indicator.rows, {row for (row, _), count in found.items() if count})
 
 
@@ -242,3 +256,12 @@ def _band(year: str, day: date) -> str:
         return ""
     age = max(0, min(90, (day.year - int(year)) // 10 * 10))
     return f"{age:02}+" if age == 90 else f"{age:02}-{age + 9:02}"
+
+
+def _majority(year: str, day: date) -> str:
+    """Whether who was born in a year is a minor all of this year; "" where it is not said."""
+    return ("minor" if day.year - int(year) <= 17 else "adult") if year else ""
+
+
+#: What rows are made of the year of birth → how.
+_OF_YEAR: Mapping[str, Callable[[str, date], str]] = {"year": _band, "majority": _majority}

@@ -29,16 +29,14 @@ def countable(type: str, version: Version) -> bytes:
 def tallied(type: str, bodies: Sequence[bytes], key: bytes) -> Tally:
     """What these resources add to the counts; `key` is of the digests."""
     keys: Counter[Key] = Counter()
-    persons: dict[Key, list[str]] = defaultdict(list)
+    persons: dict[Key, list[tuple[str, ...]]] = defaultdict(list)
     for body in bodies:
         found = seen(type, body)
         if found is None:
             continue
         keys[found.key] += 1
-        if found.whom and (rule := adds(found.key)).persons:
-            # All persons of a rule are the same of one resource, but for the two sides of an access.
-            _, first, last = rule.persons[0]
-            persons[found.key] += filter(None, found.whom[first:last])
+        if found.whom:
+            persons[found.key].append(found.whom)
     cells: Counter[Cell] = Counter()
     for one, many in keys.items():
         for cell in adds(one).cells:
@@ -46,9 +44,9 @@ def tallied(type: str, bodies: Sequence[bytes], key: bytes) -> Tally:
     marks: dict[Cell, list[bytes]] = defaultdict(list)
     digests: dict[str, bytes] = {}
     for one, whom in persons.items():
-        said = [digests.get(who) or digests.setdefault(who, digest(who, key)) for who in whom]
-        for cell, _, _ in adds(one).persons:
-            marks[cell] += said
+        for cell, first, last in adds(one).persons:
+            names = [who for each in whom for who in each[first:last] if who]
+            marks[cell] += [digests.get(who) or digests.setdefault(who, digest(who, key)) for who in names]
     return dict(cells), {cell: b"".join(said) for cell, said in marks.items()}
 
 

@@ -13,8 +13,9 @@ from datetime import date, datetime
 import msgspec
 
 from fhir_server.space.indicators.counting import cells
-from fhir_server.space.indicators.definitions import INDICATORS, Indicator
+from fhir_server.space.indicators.definitions import INDICATORS
 from fhir_server.space.indicators.facts import FACTS, FORMAT
+from fhir_server.space.indicators.indicator import Indicator
 from fhir_server.space.indicators.tables import Table, plain, told
 from fhir_server.space.paris import PARIS
 from fhir_server.store.protocol import Keep, Records

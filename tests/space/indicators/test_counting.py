@@ -27,6 +27,7 @@ from fhir_server.space.indicators.counting import MARK, cells, generation
 from fhir_server.space.indicators.facts import FACTS, FORMAT
 from fhir_server.space.indicators.recounting import Indicators
 from fhir_server.space.indicators.sectors import SECTORS, sector
+from fhir_server.space.messages.model import CATEGORY, CLOSED
 from tests.server.people import kept
 from tests.space.record.callers import document
 
@@ -194,13 +195,15 @@ FACILITIES = {"SA25": "biology", "SA01": "hospital", "SA07": "community", "EXP_P
 def plain(there: dict[tuple[str, str], Tree]) -> dict[str, dict[tuple[str, ...], int]]:
     """The same counts in plain Python, from all that is there."""
     found: dict[str, Counter[tuple[str, ...]]] = {fact: Counter() for fact in FACTS}
-    fed: set[tuple[str, str]] = set()
+    once: set[tuple[str, str, str]] = set()
     for (type, _), tree in there.items():
         if type == "Patient":
             found["births"]["1970",] += 1
             found["patients"]["open", tree.get("address", [{"postalCode": ""}])[0]["postalCode"][:2]] += 1
         elif type == "Basic":
             found["lives"][tree["extension"][0]["valueCode"], "2026-06"] += 1
+        elif type != "DocumentReference":
+            _exchanged(type, tree, found, once)
         elif tree["status"] != "entered-in-error":
             place = FACILITIES[tree["context"]["facilityType"]["coding"][0]["code"]]
             state = "replaced" if tree["status"] == "superseded" else "masked" if "securityLabel" in tree else "current"
@@ -208,14 +211,32 @@ def plain(there: dict[tuple[str, str], Tree]) -> dict[str, dict[tuple[str, ...],
             found["documents"][month, place, state] += 1
             found["types"][month, tree["type"]["coding"][0]["code"], by] += 1
             if by == "professional":
-                fed |= {(one, tree["subject"]["reference"]) for one in ("ever", month)}
-    found["fed"].update((month,) for month, _ in fed)
+                once |= {("fed", one, tree["subject"]["reference"]) for one in ("ever", month)}
+            if place == "hospital" and "custodian" in tree:
+                once.add(("houses", month, tree["custodian"]["reference"]))
+    for fact, month, _ in once:
+        found[fact][month,] += 1
     return {fact: dict(one) for fact, one in found.items()}
+
+
+def _exchanged(
+    type: str, tree: Tree, found: dict[str, Counter[tuple[str, ...]]], once: set[tuple[str, str, str]]
+) -> None:
+    if type == "Communication" and tree["status"] == "completed":
+        side = "patient" if tree["sender"]["reference"].startswith("Patient") else "professional"
+        found["messages"][tree["sent"][:7], "end" if "extension" in tree else side] += 1
+        thread = tree["partOf"][0]["reference"] if "partOf" in tree else f"Communication/{tree['id']}"
+        once.add(("threads", tree["sent"][:7], thread))
+    elif type == "Appointment":
+        found["appointments"][tree["start"][:7], tree["status"]] += 1
+    elif type == "Observation" and tree["performer"][0]["reference"].startswith("Patient"):
+        found["measures"][tree["effectiveDateTime"][:7],] += 1
+        once.add(("measured", "ever", tree["subject"]["reference"]))
 
 
 def invented(rng: random.Random) -> Tree:
     """Some resource, of few ids, so that most of them have versions."""
-    kind, id = rng.randrange(8), str(rng.randrange(6))
+    kind, id = rng.randrange(12), str(rng.randrange(6))
     if kind == 0:
         return person(f"p{id[-1:]}", **({"address": [{"postalCode": "75001"}]} if rng.random() < 0.5 else {}))
     if kind == 1:
@@ -223,10 +244,33 @@ def invented(rng: random.Random) -> Tree:
         at = datetime(2026, 6, 3, tzinfo=UTC)
         return to_basic(Life(f"p{id}", state, at, "activate", at, "holder"))
     date = rng.choice((JUNE, JULY))
+    if kind in (2, 3, 4):
+        return exchanged(rng, kind, id, date)
     labels = ("MASQUE_PS",) if rng.random() < 0.3 else ()
     status = rng.choice(("current", "current", "superseded", "entered-in-error"))
     facility, type = rng.choice(list(FACILITIES)), rng.choice(("11502-2", "57833-6"))
-    return filed(id, f"p{rng.randrange(6)}", facility, type, date, *labels, status=status)
+    more = {"custodian": {"reference": f"Organization/{rng.randrange(2)}"}} if rng.random() < 0.7 else {}
+    return filed(id, f"p{rng.randrange(6)}", facility, type, date, *labels, status=status, **more)
+
+
+def exchanged(rng: random.Random, kind: int, id: str, date: str) -> Tree:
+    """A message, an appointment or a measure."""
+    patient, doctor = {"reference": f"Patient/p{rng.randrange(6)}"}, {"reference": "Practitioner/d"}
+    if kind == 2:
+        sender = rng.choice((patient, doctor))
+        ends = [{"url": CLOSED, "valueBoolean": True}] if rng.random() < 0.2 else []
+        return {
+            **{"resourceType": "Communication", "id": id, "category": [CATEGORY], "subject": patient, "sent": date},
+            **{"status": rng.choice(("completed", "preparation")), "sender": sender, "recipient": [doctor]},
+            **({"extension": ends} if ends else {}),
+            **({"partOf": [{"reference": f"Communication/{rng.randrange(6)}"}]} if rng.random() < 0.5 else {}),
+        }
+    if kind == 3:
+        status = rng.choice(("booked", "cancelled", "noshow"))
+        return {"resourceType": "Appointment", "id": id, "status": status, "start": date}
+    by = rng.choice((patient, doctor))
+    said = {"resourceType": "Observation", "id": id, "status": "final", "subject": patient, "performer": [by]}
+    return {**said, "effectiveDateTime": date}
 
 
 class History:

@@ -15,8 +15,9 @@ from fhir_server.app import House, opened
 from fhir_server.fhir.outcome import FhirError
 from fhir_server.interactions.exchange import Request
 from fhir_server.settings import Settings
-from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS, Indicator
-from fhir_server.space.indicators.operations import MEASURE
+from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS
+from fhir_server.space.indicators.indicator import Indicator
+from fhir_server.space.indicators.reach import MEASURE
 from fhir_server.space.indicators.recounting import Indicators
 from fhir_server.space.indicators.tables import months_before
 from fhir_server.space.indicators.telling import table

@@ -11,8 +11,9 @@ from fastapi.responses import Response
 from fhir_server.site.signed_in import Guest
 from fhir_server.site.visit import Visit
 from fhir_server.site.words import Language
-from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS, Indicator
+from fhir_server.space.indicators.definitions import BY_CODE, INDICATORS
 from fhir_server.space.indicators.hiding import TOTAL
+from fhir_server.space.indicators.indicator import Indicator
 from fhir_server.space.indicators.pages.charts import WIDTH, drawn
 from fhir_server.space.indicators.pages.words import HEADS, called, number, scaled
 from fhir_server.space.indicators.series import as_csv
@@ -21,6 +22,8 @@ from fhir_server.space.indicators.telling import published, table, tables
 from fhir_server.space.service import Surroundings
 
 _PUBLIC, _DESK = "/indicateurs", "/pilotage"
+#: Documents a year that the nation aimed at for the end of 2023.
+_GOAL = 250_000_000
 #: Sectors whose share the national objective is about.
 _WATCHED = ("biology", "hospital")
 
@@ -57,13 +60,13 @@ async def desk_series(guest: Guest[Surroundings]) -> Response:
 
 async def _index(visit: Visit, around: Surroundings, root: str) -> Response:
     records, now = around.records, datetime.now(UTC)
-    asked = [BY_CODE[code] for code in ("documents", "states", "records-ever-fed")]
-    documents, states, fed = await tables(records, asked, now)
+    asked = [BY_CODE[code] for code in ("documents", "states", "records-ever-fed", "documents-year-before")]
+    documents, states, fed, before = await tables(records, asked, now)
     last = await published(records)
     values = {
         "at": root,
         "indicators": [one for one in INDICATORS if one.public or root == _DESK],
-        "figures": _figures(documents, states, fed),
+        "figures": _figures(documents, states, fed, before),
         "sectors": list(_by_sector(documents, states.values[TOTAL, TOTAL])),
         "month": documents.rows[-1],
         "day": last.day if last is not None else None,
@@ -72,19 +75,30 @@ async def _index(visit: Visit, around: Surroundings, root: str) -> Response:
     return visit.page("indicators/everything", values)
 
 
-def _figures(documents: Table, states: Table, fed: Table) -> list[tuple[tuple[str, str], float | None, str]]:
+def _figures(
+    documents: Table, states: Table, fed: Table, before: Table
+) -> list[tuple[tuple[str, str], float | None, str]]:
     """(what it is, its value or None where it is not told, how it is written) of each key figure, of what is told."""
     everybody, total = states.values[TOTAL, TOTAL], documents.values[TOTAL, TOTAL]
     watched = [documents.values.get((TOTAL, one), 0) for one in _WATCHED]
     both = None if None in watched else sum(one or 0 for one in watched)
     activated = states.values.get(("activated", TOTAL), 0)
+    opposed = states.values.get(("opposed", TOTAL), 0)
     reached = _over(fed.values.get(("ever", COUNT), 0), everybody)
     return [
         (("Documents déposés en douze mois", "Documents filed in twelve months"), total, "count"),
         (("Documents par habitant et par an", "Documents per inhabitant and year"), _over(total, everybody), "ratio"),
         (("Part de la biologie et de l’hôpital", "Share of biology and hospitals"), _over(both, total), "share"),
+        (("Évolution sur un an", "Change within a year"), _change(total, before.values[TOTAL, TOTAL]), "share"),
+        (
+            ("Part de l’objectif de 250 millions par an", "Share of the goal of 250 million a year"),
+            _over(total, _GOAL),
+            "share",
+        ),
         (("Dossiers enregistrés", "Records on file"), everybody, "count"),
         (("Dossiers alimentés par un professionnel", "Records fed by a professional"), reached, "share"),
+        (("Oppositions", "Objections"), opposed, "count"),
+        (("Part des oppositions", "Share of objections"), _over(opposed, everybody), "share"),
         (("Espaces activés", "Spaces activated"), activated, "count"),
         (("Part des espaces activés", "Share of spaces activated"), _over(activated, everybody), "share"),
     ]
@@ -100,6 +114,10 @@ def _by_sector(
         last, year = fed.values[month, one], fed.values[TOTAL, one]
         rows.append((one, last, _over(last, everybody), year, _over(year, everybody)))
     return rows
+
+
+def _change(now: int | None, before: int | None) -> float | None:
+    return None if now is None or not before else now / before - 1
 
 
 def _over(part: float | None, whole: float | None) -> float | None:
