@@ -29,6 +29,7 @@ from tests.space.identities.people import (
     VERIFIER,
     a_patient,
     call,
+    changes,
     holder,
     ins,
 )
@@ -209,6 +210,17 @@ async def test_a_merge_is_taken_back_within_a_year(house: House) -> None:
     with pytest.raises(undoing.Invalid):
         await undoing.unmerge(house.repository(), wanted, undoing.Back(), late)
     assert not isinstance(await undone(house), int)
+
+
+async def test_no_undoing_gives_two_people_one_number(house: House) -> None:
+    await merges(house, OPERATOR, "s", "t")
+    first = {"identifier": [{"system": DEMO, "value": ins(1)}]}
+    assert not isinstance(await changes(house, OPERATOR, "t", "corrected", **first), int)
+    assert await undone(house) == 422
+    await changes(house, OPERATOR, "t", "corrected", identifier=[{"system": DEMO, "value": ins(2)}])
+    assert not isinstance(await undone(house), int)
+    assert [one["value"] for one in (await ask(house, OPERATOR, "GET", "Patient/t"))["identifier"]] == [ins(2)]
+    assert await seen(house, OPERATOR, f"Patient?identifier={DEMO}|{ins(1)}") == {"s"}
 
 
 async def test_leave_that_was_given_ends_and_is_for_two_people_to_give_again(house: House) -> None:

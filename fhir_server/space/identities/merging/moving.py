@@ -21,9 +21,9 @@ from fhir_server.store.protocol import Guard, Version
 
 #: Resources that one commit moves: more are moved by the operator at the machine, in parts.
 MOST = 5_000
-_PAGE = 500
+_PAGE = 200
 #: After so many resources the event loop has its turn.
-_TURN = 25
+_TURN = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from typing import Any, Literal
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Conflict, Invalid
-from fhir_server.space.accounts.moving import Asked
+from fhir_server.space.accounts.moving import Asked, Found
 from fhir_server.space.acting import cares
 from fhir_server.space.delegations.delegation import from_consent as delegation_of
+from fhir_server.space.identities.identity import in_force
 from fhir_server.space.identities.links import is_into
 from fhir_server.space.identities.merging import doing, patients, writing
 from fhir_server.space.identities.merging.doing import Done, Wanted
@@ -69,10 +70,7 @@ async def unmerge(repository: Repository, wanted: Wanted, back: Back, now: datet
             return Done(source.tree, before=True)
         if ledger is None or not is_into(source.tree, f"Patient/{wanted.target}"):
             raise _refused("These two records were not made one.")
-        if now - ledger.at > BOUND:
-            raise _refused(f"A merge is taken back within {BOUND.days} days.")
-        if target.state in ("merged", "erased"):
-            raise _refused("The record that went on was merged into another, or erased: that comes first.")
+        _require_possible(source, target, ledger, now)
         written = await _going_back(own, ledger, back)
         await _restricted(own, ledger, written, now)
         await _also(own, wanted, back, written)
@@ -95,6 +93,22 @@ async def unmerge(repository: Repository, wanted: Wanted, back: Back, now: datet
             continue
         return done
     raise Conflict("Others keep changing the same records; try again.", headers={"Retry-After": "1"})
+
+
+def _require_possible(source: Found, target: Found, ledger: Merge, now: datetime) -> None:
+    """Refuse what is too late, or what something else comes before."""
+    if now - ledger.at > BOUND:
+        raise _refused(f"A merge is taken back within {BOUND.days} days.")
+    if target.state in ("merged", "erased"):
+        raise _refused("The record that went on was merged into another, or erased: that comes first.")
+    if _shares_number(source.tree, target.tree):
+        raise _refused("Both would have one INS: that of the record that went on is changed before.")
+
+
+def _shares_number(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two Patients have one INS in force."""
+    mine, theirs = in_force(one), in_force(other)
+    return mine is not None and theirs is not None and mine["value"] == theirs["value"]
 
 
 async def _going_back(own: Repository, ledger: Merge, back: Back) -> Written:
