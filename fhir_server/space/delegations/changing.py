@@ -58,6 +58,8 @@ async def _first(own: Repository, there: Standing, by: str, now: datetime) -> li
     who = await people.person(own, by)
     if type != "Patient" or id == there.patient["id"] or any(people.shares(one, who) for one in there.of_patient):
         return []
+    if not people.is_able(who, now) or people.shares(who, there.delegate):
+        raise refused("NOT_A_REPRESENTATIVE")
     here = await standing(own, there.patient["id"], id, there.bond.kind, now)
     one = Delegation(there.patient["id"], id, "active", now, now, by, start=now, kind=there.bond.kind)
     return [await consent(own, one, here.consent), await begun(own, one, here)]
@@ -104,14 +106,16 @@ def _may_act(there: Standing, now: datetime) -> None:
     """Refuse what nobody may begin: both live, and are as old as it takes, and the one does not act already."""
     if people.of_age(there.patient, now) != there.bond.of_age:
         raise refused(there.bond.wrong_age)
-    if people.is_dead(there.patient) or (there.bond.of_age and there.patient.get("active") is False):
+    if people.is_gone(there.patient) or (there.bond.of_age and there.patient.get("active") is False):
         # Who represents a minor is attached before the minor's space is opened.
         raise refused("PROFILE_NOT_IN_USE")
-    if not people.is_able(there.delegate, now):
+    is_same = there.patient.get("id") == there.delegate.get("id") or people.shares(there.patient, there.delegate)
+    # Nobody acts for themself, whatever number of records are theirs.
+    if is_same or not people.is_able(there.delegate, now):
         raise refused("PROFILE_NOT_FOUND")
     if there.between:
-        is_same = any(map(there.bond.acts, there.between))
-        raise refused("SAME_DELEGATION_ALREADY_EXISTS" if is_same else "ANOTHER_DELEGATION_ALREADY_EXISTS")
+        acts_so = any(map(there.bond.acts, there.between))
+        raise refused("SAME_DELEGATION_ALREADY_EXISTS" if acts_so else "ANOTHER_DELEGATION_ALREADY_EXISTS")
 
 
 async def answer(repository: Repository, id: str, delegate: str, accepted: bool, by: str, now: datetime) -> Delegation:

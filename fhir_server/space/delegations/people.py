@@ -61,9 +61,14 @@ def is_dead(tree: Mapping[str, Any]) -> bool:
     return not tree or "deceasedDateTime" in tree or tree.get("deceasedBoolean") is True
 
 
+def is_gone(tree: Mapping[str, Any]) -> bool:
+    """Whether a Patient is nobody's record any more: who it was died, or has another that it was made one with."""
+    return is_dead(tree) or any(link.get("type") == "replaced-by" for link in tree.get("link", ()))
+
+
 def is_able(tree: Mapping[str, Any], now: datetime) -> bool:
     """Whether a Patient may act for somebody: they live, are of age, and their space is in use."""
-    return not is_dead(tree) and tree.get("active") is not False and of_age(tree, now)
+    return not is_gone(tree) and tree.get("active") is not False and of_age(tree, now)
 
 
 async def patients(own: Repository, ids: set[str]) -> dict[str, dict[str, Any]]:
