@@ -173,6 +173,19 @@ EXCHANGES: tuple[dict[str, Any], ...] = (
         "parameter": [{"name": "return", "use": "out", "min": 1, "max": "1", "type": "Binary"}],
     },
     {
+        "id": "Patient-attending-doctor",
+        "name": "AttendingDoctor",
+        "code": "attending-doctor",
+        "affectsState": True,
+        "resource": ["Patient"],
+        "instance": True,
+        "parameter": [
+            {"name": "practitioner", "use": "in", "min": 0, "max": "1", "type": "string"},
+            {"name": "withdrawn", "use": "in", "min": 0, "max": "1", "type": "boolean"},
+            {"name": "practitioner", "use": "out", "min": 0, "max": "1", "type": "Reference"},
+        ],
+    },
+    {
         "id": "Patient-share-profile",
         "name": "ShareProfile",
         "code": "share-profile",

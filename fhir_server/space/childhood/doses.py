@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.dates import begins
 from fhir_server.search.parameters.text import fold
-from fhir_server.space.agenda.prevention.calendar import Due, of
+from fhir_server.space.acting import MAJORITY
+from fhir_server.space.agenda.prevention.calendar import Age, Due, birth, of
 from fhir_server.space.profile.writing.making import CALENDAR
 
 State = Literal["done", "late", "due", "coming"]
@@ -52,6 +53,12 @@ class Dose:
     state: State
     day: date | None
 
+    @property
+    def title(self) -> tuple[str, str]:
+        """What it is against, in French and in English, without what all of them are called."""
+        french, english = self.due.item.title
+        return french.removeprefix("Vaccination : "), english.removeprefix("Vaccination: ")
+
 
 def given(trees: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> list[Given]:
     """What Immunizations say was given, the earliest first; not what was not done, nor that there is none."""
@@ -67,7 +74,13 @@ def given(trees: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> list[Given]:
 
 def doses(patient: Mapping[str, Any], today: date, had: Sequence[Given]) -> list[Dose]:
     """Each dose that is due to a child, in order; what was given counts for the first of its vaccine that is open."""
-    dues = sorted((one for one in of(patient, today) if one.item.kind == "vaccination"), key=lambda one: one.start)
+    born = birth(patient)
+    if born is None:
+        return []
+    # What is due to adults is in nobody's notebook.
+    of_age = Age(years=MAJORITY).after(born)
+    due_ones = (one for one in of(patient, today) if one.item.kind == "vaccination" and one.start < of_age)
+    dues = sorted(due_ones, key=lambda one: one.start)
     left = {id(one): one for one in had if one.code}
     found = []
     for due in dues:

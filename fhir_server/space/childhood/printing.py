@@ -43,7 +43,7 @@ def _lines(one: Notebook, name: str) -> Iterator[str]:
     yield ""
     yield "VACCINATIONS DU CALENDRIER"
     for dose in one.doses:
-        title = dose.due.item.title[0].partition(" : ")[2] or dose.due.item.title[0]
+        title = dose.title[0]
         day = f" le {_day(dose.day)}" if dose.day else f" (à partir du {_day(dose.due.start)})"
         yield f"{title} : {STATES[dose.state]}{day}"
     yield ""

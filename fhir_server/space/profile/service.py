@@ -12,6 +12,7 @@ PROFILE = Service(
     operations={
         "Patient-summary": f"{_HERE}.summary:summary",
         "Patient-not-concerned": f"{_HERE}.saying_none:not_concerned",
+        "Patient-attending-doctor": f"{_HERE}.attending:change",
         "Patient-share-profile": f"{_HERE}.sharing:share",
     },
     jobs=f"{_HERE}.sharing:jobs",

@@ -103,6 +103,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "space-move": {"event": "close"},
     "not-concerned": {"section": "allergies"},
     "share-profile": {"withdrawn": False},
+    "attending-doctor": {"withdrawn": True},
     "notice-prefer": {"kind": "message", "channel": "email", "wanted": False},
     "prevention-mark": {"code": "x", "mark": "done"},
     "calendar-address": {"action": "show"},

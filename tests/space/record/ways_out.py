@@ -269,6 +269,7 @@ OPERATIONS: Mapping[str, tuple[Call, ...]] = {
     "Patient-not-concerned": (),
     # Of what the patient's side wrote, by nobody else: tests/space/profile/test_sharing.py.
     "Patient-share-profile": (),
+    "Patient-attending-doctor": (),
     "Patient-summary": (get("Patient/a/$summary"),),
     "Patient-space": (get("Patient/a/$space"),),
     "Patient-space-move": (),

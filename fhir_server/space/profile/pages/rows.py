@@ -23,6 +23,8 @@ ROWS: tuple[Page, ...] = (
     Page("GET", "/mon-profil/{patient}/ips.json", "own:download", acts),
     Page("GET", "/mon-profil/{patient}/resume.pdf", "own:prints", acts),
     Page("POST", "/mon-profil/{patient}/partager", "own:share", acts),
+    Page("GET", "/mon-profil/{patient}/medecin-traitant", "attending:show", acts),
+    Page("POST", "/mon-profil/{patient}/medecin-traitant", "attending:change", acts),
     Page("GET", "/mon-profil/{patient}/{kind}", "entries:show", acts),
     Page("POST", "/mon-profil/{patient}/{kind}", "entries:add", acts),
     Page("GET", "/mon-profil/{patient}/{kind}/{entry}", "entries:edit", acts),

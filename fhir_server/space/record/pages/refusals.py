@@ -81,6 +81,15 @@ WORDS: Mapping[str, str] = {
         "Ce choix n’est pas fait comme il doit l’être."
     ),
     r"There is no such Practitioner\.": "Ce professionnel n’est pas dans l’annuaire.",
+    r"What a professional wrote is not the patient's to change\.": (
+        "Un professionnel a écrit cela : seul un professionnel le change."
+    ),
+    r"Who writes for themselves is the recorder, and no professional is\.": (
+        "Qui écrit pour soi, ou pour un proche, n’écrit au nom d’aucun professionnel."
+    ),
+    r"The record is closed: nothing is filed in it until it is opened again\.": (
+        "Cet espace est fermé : rien n’y est déposé tant qu’il n’est pas rouvert."
+    ),
     r"There is no such Patient\.": "Ce patient n’est pas connu ici.",
     r"A professional may say that the patient agreed to them, and nothing else of a patient's choices\.": (
         "Un professionnel déclare l’accord du patient à sa propre consultation, et rien d’autre."
