@@ -44,7 +44,7 @@ test: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server $(VEN
 	@$(BIN)/python -m tests.published
 	@$(BIN)/python -m tests.clients.install
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
-	@FHIR_TEST_STORE=mongo $(BIN)/python -m pytest -q -n $(WORKERS) tests/store/contract
+	@! $(BIN)/python -m tests.mongod || FHIR_TEST_STORE=mongo $(BIN)/python -m pytest -q -n $(WORKERS) tests/store/contract
 
 test-all: $(VENV)/.dev $(VENV)/.compiled $(VENV)/.browser $(VENV)/.mail-server $(VENV)/.mongo lint
 	@$(BIN)/python -m tests.examples

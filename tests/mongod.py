@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from functools import cache
@@ -25,6 +26,7 @@ import pytest
 #: Where the data lie when there is room.
 IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 2_000_000_000
 _DEATHSIG = 1
+MISSING = "no mongod or no pymongo here: make test installs both, on Linux"
 _numbers = itertools.count()
 #: Database → the file that it stands for.
 _files: dict[str, Path] = {}
@@ -38,10 +40,15 @@ def binary() -> Path | None:
     return next((program for program in programs if os.access(program, os.X_OK)), None)
 
 
+def is_here() -> bool:
+    """Whether there is a MongoDB to test with, and its driver."""
+    return binary() is not None and importlib.util.find_spec("pymongo") is not None
+
+
 def require() -> None:
     """Skip a test where there is no MongoDB to test with."""
-    if binary() is None or importlib.util.find_spec("pymongo") is None:
-        pytest.skip("no mongod or no pymongo here: make test-mongo installs both")
+    if not is_here():
+        pytest.skip(MISSING)
 
 
 def url(name: str | None = None) -> str:
@@ -147,5 +154,10 @@ def free_port() -> int:
 
 
 def _dies_with_its_parent() -> None:
-    # Linux alone; elsewhere it is stopped when the process ends as it should.
-    ctypes.CDLL(None).prctl(_DEATHSIG, signal.SIGKILL)
+    # Elsewhere it is stopped when the process ends as it should.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if is_here() else MISSING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ from fhir_server.store.mongo.writer import Writer
 from fhir_server.store.notes import News
 from fhir_server.store.protocol import NEWEST, Guard, Page, Position, Put, Scope, Sort, Version, Want, Write
 
+#: How long, in seconds, it is looked whether the database takes writes: whoever asks waits for it.
+_LOOKED = 3.0
 #: How often, in seconds, a process throws away notes that nobody needs any more.
 _PRUNED = 600.0
 
@@ -173,6 +176,7 @@ class MongoEngine:
         self._stored = stored
         self._writer = Writer(client, stored, max_pending, waiting_seconds)
         self._reading = Reading(client, deadline_seconds)
+        self._looking = Reading(client, _LOOKED)
         self._pruned = time.monotonic()
         self.store = MongoStore(stored, self._writer, self._reading)
         self.records = MongoRecords(self._writer, stored.records, self._reading)
@@ -197,19 +201,23 @@ class MongoEngine:
         return await self._reading(lambda session: feed.news(self._stored, session, after, types, kinds, count))
 
     async def unwritable(self) -> str | None:
-        """As `Engine.unwritable`: a write is tried where the last one failed, else whether there is a primary."""
+        """As `Engine.unwritable`: there is no primary, or the last write failed and one tried now does."""
         try:
+            await self._looking.written(lambda: self._client.admin.command("ping"))
             if self._writer.refused:
-                await self._writer.perform(_tried)
-            await self._reading.written(lambda: self._client.admin.command("ping"))
+                async with asyncio.timeout(_LOOKED):
+                    await self._writer.perform(_tried)
         except FhirError as error:
             return f"{error} Writing does not go on."
+        except TimeoutError:
+            return "The database of the store takes no writes now."
         return None
 
     async def close(self) -> None:
         """Finish what was accepted, then let go of the connections."""
         await self._writer.close()
         await self._reading.close()
+        await self._looking.close()
         await self._client.close()
 
 

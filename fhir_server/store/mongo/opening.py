@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import AsyncMongoClient, MongoClient, ReadPreference
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
@@ -20,8 +20,10 @@ from fhir_server.store.mongo.writer import DURABLE
 
 #: The database of a URL that names none.
 DATABASE = "fhir"
-#: How long the database is looked for: at start, and while serving (an election takes up to twelve seconds by default).
-_AT_START, _SERVING = 5_000, 15_000
+#: How long the database is looked for at start, in ms.
+_AT_START = 5_000
+#: Options of the driver where the URL has none: an election takes up to twelve seconds by default.
+_OWN = {"appname": "fhir-server", "serverselectiontimeoutms": 15_000}
 #: What the server must be, as its wire says: 13 is MongoDB 5.0, the first with snapshots outside transactions.
 _WIRE = 13
 #: Seconds by which its clock may differ from this machine's before a warning says so.
@@ -42,12 +44,14 @@ def open_engine(url: str, *, max_pending: int, waiting_seconds: float, deadline_
         Unavailable: it cannot be reached or used; why, without the URL, which may hold a password.
     """
     try:
-        name = parse_uri(url)["database"] or DATABASE
+        asked = parse_uri(url)
+        name = asked["database"] or DATABASE
         with MongoClient(url, serverSelectionTimeoutMS=_AT_START, connectTimeoutMS=_AT_START) as client:
             _look_at(client)
             prepare(client.get_database(name, write_concern=DURABLE))
-        # Names and times are read as they were written, and nothing is connected to before it is asked.
-        served: Any = AsyncMongoClient(url, appname="fhir-server", serverSelectionTimeoutMS=_SERVING)
+        # What the URL says of pools, times and TLS is the operator's to say.
+        own = {name: value for name, value in _OWN.items() if name not in asked["options"]}
+        served: Any = AsyncMongoClient(url, **own)
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise Unavailable(
             "The store's URL is none of MongoDB: mongodb://HOST:PORT/DATABASE?replicaSet=NAME is."
@@ -56,7 +60,10 @@ def open_engine(url: str, *, max_pending: int, waiting_seconds: float, deadline_
         raise Unavailable("The database of the store cannot be reached, or has no primary.") from error
     except PyMongoError as error:
         raise said(error) from error
-    database = served.get_database(name, read_concern=ReadConcern("majority"), write_concern=DURABLE)
+    # Whatever the URL says: what was answered is read by who asks next.
+    database = served.get_database(
+        name, read_concern=ReadConcern("majority"), write_concern=DURABLE, read_preference=ReadPreference.PRIMARY
+    )
     return MongoEngine(served, collections(database), max_pending, waiting_seconds, deadline_seconds)
 
 

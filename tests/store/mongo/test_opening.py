@@ -116,6 +116,19 @@ async def test_many_processes_that_open_a_new_store_at_once_make_one() -> None:
         await one.close()
 
 
+async def test_what_a_url_says_of_reading_elsewhere_is_not_done() -> None:
+    """A copy that is behind would not have what was just answered; nor would one member's disk be durable."""
+    engine: Any = opening.open_engine(
+        mongod.url() + "&readPreference=secondary&readConcernLevel=local&w=1&journal=false&maxPoolSize=7", **LIMITS
+    )
+    await stored(engine, "Patient", {"a": OPEN})
+    assert await engine.store.read("Patient", "a") is not None
+    assert await engine.records.add("code", "k", b"")
+    assert await engine.unwritable() is None
+    assert engine._client.options.pool_options.max_pool_size == 7
+    await engine.close()
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
