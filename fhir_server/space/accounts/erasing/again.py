@@ -37,7 +37,7 @@ async def erased_again(around: Surroundings) -> int:
             pass
     await around.records.put(*KNOWN, str(size).encode())
     if again:
-        _log.warning("%d people erased since this store was copied were erased again.", again)
+        _log.warning("Erased since this store was copied, and now again: %d spaces.", again)
     return again
 
 

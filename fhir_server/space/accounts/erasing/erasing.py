@@ -116,7 +116,7 @@ class Erasing:
             # What was written meanwhile, by a job or by who was still signed in.
             one = await self._gone(life.patient)
             kept = Erased(
-                f"{life.since:%Y-%m-%d}",
+                f"{await self._ended_since(life):%Y-%m-%d}",
                 f"{now:%Y-%m-%d}",
                 life.reason or "its time had come",
                 one.resources,
@@ -187,6 +187,12 @@ class Erasing:
             begun.traces += await self._traces_purged(traces)
         await self._kept(patient, begun)
         return begun
+
+    async def _ended_since(self, life: Life) -> datetime:
+        """When the space was closed, or its person died."""
+        versions = (await self._own.history({"Basic": EVERYTHING}, life.id, count=_MOST_VERSIONS)).versions
+        before = (from_basic(parse(one.body)) for one in versions if not one.deleted)
+        return next((one.since for one in before if one is not None and one.state != "erased"), life.since)
 
     async def _named(self, patient: str) -> _Begun:
         value = await self.around.records.get(ERASING, patient)
