@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fhir_server.space.identities import rules, trace_rules
+from fhir_server.interactions.pipeline import Step
+from fhir_server.space.identities import keeping, rules, trace_rules
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.identities"
@@ -22,6 +23,7 @@ IDENTITIES = Service(
         "Patient-rectifications": f"{_HERE}.rectifying.operations:listed",
         "Patient-rectification-answer": f"{_HERE}.rectifying.operations:answer",
     },
+    steps=(Step("merged-record", frozenset({"Patient"}), judge=keeping.stays_merged),),
     rows={"Basic": f"{_HERE}.rectifying.request:found"},
     found={"Patient": f"{_HERE}.merging.patients:is_found_by"},
     jobs=f"{_HERE}.merging.aftermath:jobs",

@@ -189,3 +189,17 @@ async def test_who_looked_at_the_record_that_ended_is_told_to_whom_it_was(house:
     await undone(house)
     assert await seen(house, holder("t"), "AuditEvent/trace") == 404
     assert await seen(house, holder("s"), "AuditEvent/trace") == "trace"
+
+
+async def test_no_copy_of_the_patient_takes_a_merge_back(house: House) -> None:
+    before = await ask(house, OPERATOR, "GET", "Patient/s")
+    await merges(house, OPERATOR, "s", "t")
+    merged = await ask(house, OPERATOR, "GET", "Patient/s")
+    for tree in (before, {**merged, "active": True}, {**merged, "link": []}):
+        left = {name: value for name, value in tree.items() if value != []}
+        assert await ask(house, OPERATOR, "PUT", "Patient/s", left) == 422
+    # How somebody was reached is no part of it.
+    told = {**merged, "telecom": [{"system": "phone", "value": "1"}]}
+    assert (await ask(house, OPERATOR, "PUT", "Patient/s", told))["telecom"]
+    await undone(house)
+    assert (await ask(house, OPERATOR, "PUT", "Patient/s", before))["active"] is True

@@ -96,4 +96,4 @@ def jobs(around: Surroundings) -> Sequence[Job]:
                 done += 1
         return done
 
-    return (Job("identities-settled", timedelta(hours=1), run),)
+    return (Job("identities-settled", timedelta(minutes=5), run),)
