@@ -58,17 +58,29 @@ SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->
 FROM jsonb_each(jsonb(?)) WHERE true
 ON CONFLICT(rid) DO UPDATE SET live=excluded.live, seq=excluded.seq, vid=excluded.vid, at=excluded.at,
     method=excluded.method, size=excluded.size"""
-#: Ordered by value, so that the rows of a batch that share a leaf of the by-value index arrive together.
-_WORD = """
-INSERT OR IGNORE INTO word(rid, param, value, qualifier, grp)
-SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM jsonb_each(jsonb(?)) ORDER BY 2, 3"""
-_SPAN = """
-INSERT OR IGNORE INTO span(rid, param, low, high, code, system, grp, form, many)
-SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8
-FROM jsonb_each(jsonb(?)) ORDER BY 2, 3"""
-_TEXT = """
-INSERT INTO text(rowid, narrative, content)
-SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))"""
+#: A statement that calls a function may end amid its rows, so SQLite keeps each page as it was before it: of rows that
+#: fall on a page each, that takes longer than writing them. So the functions are called for a table in memory, whose
+#: rows the next statement moves, calling none. Ordered by value, so that the rows of a batch that share a leaf of the
+#: by-value index arrive together.
+_WORD = (
+    """INSERT INTO temp.arriving_word
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM jsonb_each(jsonb(?))""",
+    """INSERT OR IGNORE INTO word(rid, param, value, qualifier, grp)
+    SELECT rid, param, value, qualifier, grp FROM temp.arriving_word ORDER BY param, value""",
+    "DELETE FROM temp.arriving_word",
+)
+_SPAN = (
+    """INSERT INTO temp.arriving_span
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8
+    FROM jsonb_each(jsonb(?))""",
+    """INSERT OR IGNORE INTO span(rid, param, low, high, code, system, grp, form, many)
+    SELECT rid, param, low, high, code, system, grp, form, many FROM temp.arriving_span ORDER BY param, low""",
+    "DELETE FROM temp.arriving_span",
+)
+_TEXT = (
+    """INSERT INTO text(rowid, narrative, content)
+    SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))""",
+)
 _UNINDEXED = """
 INSERT INTO unindexed(rid, narrative, content)
 SELECT value->>0, value->>1, value->>2 FROM jsonb_each(jsonb(?))"""
@@ -313,9 +325,11 @@ class Batch:
                 ]  # fmt: skip
             if index.narrative or index.content:
                 texts.append((rid, index.narrative, index.content))
-        for statement, rows in ((_WORD, words), (_SPAN, spans), (_TEXT, texts)):
+        for (given, *moving), rows in ((_WORD, words), (_SPAN, spans), (_TEXT, texts)):
             if rows:
-                connection.execute(statement, (_text(rows),))
+                connection.execute(given, (_text(rows),))
+                for statement in moving:
+                    connection.execute(statement)
 
 
 def packed(index: Index) -> bytes:

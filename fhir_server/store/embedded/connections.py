@@ -32,6 +32,11 @@ PRAGMA foreign_keys=OFF;
 #: 4 MiB for each connection, of which a worker has up to six: what is not in the cache is in the log or mapped, and
 #: with four times as much neither commits nor searches take less.
 _CACHE = "PRAGMA cache_size=-4096"
+#: Of a connection that writes: where rows of the index wait, in memory, until one statement moves them (`batch.py`).
+_ARRIVING = """
+CREATE TEMP TABLE arriving_word(rid, param, value, qualifier, grp);
+CREATE TEMP TABLE arriving_span(rid, param, low, high, code, system, grp, form, many);
+"""
 #: SQLite asks whether to go on each time it has done this many instructions, a tenth of a millisecond: most reads are
 #: done by then. Each asking takes Python's lock back, and the first one asks the system for the time.
 _INSTRUCTIONS = 5_000
@@ -120,6 +125,7 @@ def open_writer(path: Path, busy_seconds: float) -> apsw.Connection:
     for name, value in (("wal_autocheckpoint", 0), ("journal_size_limit", 67_108_864), ("secure_delete", 1)):
         connection.pragma(name, value)
     connection.execute(_CACHE)
+    connection.execute(_ARRIVING)
     return connection
 
 
