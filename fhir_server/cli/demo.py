@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,18 +145,21 @@ def _listening(chosen: Settings, port: int | None) -> Pages:
 async def _set_up(chosen: Settings, patients: int, root: str, origin: str) -> Poster:
     from fhir_server.app import opened
     from fhir_server.demo import private_files
+    from fhir_server.demo.cast import PATIENTS
     from fhir_server.demo.poster import Poster
-    from fhir_server.population.generation import population
+    from fhir_server.population.generation import lately, population
     from fhir_server.population.today import REFERENCE_DAY
 
     async with opened(chosen) as house:
         ready = await _stage(house).holds_its_people()
         if not ready and await _has_patients(house):
             refuse(NOT_OURS, WRONG)
-    if not ready and await fill(
-        chosen, population(patients, SEED, REFERENCE_DAY), patients, False, 1 if patients < SMALL else 0
-    ):
-        raise typer.Exit(WRONG)
+    if not ready:
+        # The cast's records are as the first page tells of them; those of all others go on until last month.
+        since = lately(patients, SEED, datetime.now(UTC).date(), PATIENTS)
+        told = chain(population(patients, SEED, REFERENCE_DAY), since)
+        if await fill(chosen, told, patients, False, 1 if patients < SMALL else 0):
+            raise typer.Exit(WRONG)
     password, anew = private_files.password(chosen.data)
     key, jwks = private_files.key(chosen.data)
     async with opened(chosen) as house:

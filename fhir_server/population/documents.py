@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
@@ -69,22 +69,46 @@ def how_many(rng: Random, age: int) -> int:
     return 1 + int(rng.expovariate(1 / (2.2 + age / 14)))
 
 
+def month(world: World, person: Person, district: District) -> Iterator[dict[str, Any]]:
+    """What is filed for a living person in the month that ends with the day of `world`, later than `record` goes."""
+    last = world.day
+    rng = world.rng("month", person.number, f"{last:%Y-%m}")
+    for number in range(1, 1 + int(rng.expovariate(1 / (0.5 + person.age(last) / 80)))):
+        order = last.year * 10_000 + last.month * 100 + min(number, 99)
+        draft = _drafted(world, rng, person, district, order, lambda sector: _within(rng, sector, last))
+        if draft is not None and not person.died:
+            yield from _document(world, rng, person, district, draft)
+
+
+def _within(rng: Random, sector: str, last: date) -> date:
+    day = last.replace(day=rng.randint(1, last.day))
+    return day if sector in ("hospital", "patient", "app") else last.replace(day=max(1, workday(day).day))
+
+
 def _drafts(world: World, rng: Random, person: Person, district: District) -> Iterator[Draft]:
     for order in range(1, 1 + min(80, how_many(rng, person.age(world.day)))):
-        sector = wheel("sectors", "share").draw(rng)
-        if sector["sector"] in OTHERS and not person.activated:
-            continue  # Only the holder of an activated space, or an app he paired, can add documents himself.
-        if sector["sector"] == "care-home" and person.age(world.day) < 75:
-            continue
-        kind = documents(sector["sector"]).draw(rng)
-        day = _day(world, rng, person, sector["sector"])
-        there = district.of(sector["structures"].split("|"), kind["specialty"]) if sector["structures"] else []
-        author = there[rng.randrange(len(there))] if there else None
-        draft = Draft(order, sector["sector"], kind, day, _minutes(rng, sector["sector"]), author, [])
-        draft.labels = list(_labels(rng, draft, person))
-        draft.replaced = author is not None and rng.random() < 0.04
-        draft.series = unique(rng) if author is not None and is_cda(rng, kind["code"]) else ""
-        yield draft
+        draft = _drafted(world, rng, person, district, order, lambda sector: _day(world, rng, person, sector))
+        if draft is not None:
+            yield draft
+
+
+def _drafted(
+    world: World, rng: Random, person: Person, district: District, order: int, day_of: Callable[[str], date]
+) -> Draft | None:
+    sector = wheel("sectors", "share").draw(rng)
+    if sector["sector"] in OTHERS and not person.activated:
+        return None  # Only the holder of an activated space, or an app he paired, can add documents himself.
+    if sector["sector"] == "care-home" and person.age(world.day) < 75:
+        return None
+    kind = documents(sector["sector"]).draw(rng)
+    day = day_of(sector["sector"])
+    there = district.of(sector["structures"].split("|"), kind["specialty"]) if sector["structures"] else []
+    author = there[rng.randrange(len(there))] if there else None
+    draft = Draft(order, sector["sector"], kind, day, _minutes(rng, sector["sector"]), author, [])
+    draft.labels = list(_labels(rng, draft, person))
+    draft.replaced = author is not None and rng.random() < 0.04
+    draft.series = unique(rng) if author is not None and is_cda(rng, kind["code"]) else ""
+    return draft
 
 
 def _day(world: World, rng: Random, person: Person, sector: str) -> date:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Container, Iterator
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
 from fhir_server.population.agenda import appointments, openings
 from fhir_server.population.apps import apps, consents
 from fhir_server.population.districts import District, district, resources
-from fhir_server.population.documents import record
+from fhir_server.population.documents import month, record
 from fhir_server.population.exchanges import care_team, conversations, measures
 from fhir_server.population.people import Person, households, patient, related, town_pool
 from fhir_server.population.record_choices import record_choices
@@ -44,6 +44,38 @@ def population(patients: int, random_seed: int = 1, day: date = REFERENCE_DAY) -
             yield from resources(world, districts[key])
             yield from openings(world, districts[key])
         yield from _life(world, person, districts[key])
+
+
+def lately(
+    patients: int, random_seed: int, today: date, without: Container[str], day: date = REFERENCE_DAY
+) -> Iterator[dict[str, Any]]:
+    """What was filed since `day` for those whom `population` makes: in each month after it that is over.
+
+    A month gives the same, whenever it is asked for.
+
+    Args:
+        patients, random_seed, day: as of `population`.
+        today: the real one.
+        without: ids of Patients who are left as they are.
+    """
+    world = World(random_seed, day)
+    ends = [*_ends(day, today)]
+    districts: dict[tuple[int, str], District] = {}
+    for person in islice(people(world), patients):
+        key = (person.number // BLOCK, person.commune["insee"])
+        if key not in districts:
+            districts[key] = district(world, len(districts) + 1, person.commune)
+        if world.id("pat", person.number) not in without:
+            for end in ends:
+                yield from month(World(random_seed, end), person, districts[key])
+
+
+def _ends(day: date, today: date) -> Iterator[date]:
+    """The last day of each month that begins after a day and is over."""
+    first = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+    while (following := (first + timedelta(days=32)).replace(day=1)) <= today:
+        yield following - timedelta(days=1)
+        first = following
 
 
 def people(world: World) -> Iterator[Person]:
