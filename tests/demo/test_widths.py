@@ -31,6 +31,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
     ),
     "patient": (
         "/mes-proches",
+        "/majorite",
         "/mon-profil",
         "/mon-dossier",
         "/mes-messages",
@@ -39,7 +40,7 @@ PEOPLE: dict[str, tuple[str, ...]] = {
         "/mes-applications",
         "/signalements",
     ),
-    "parent": ("/carnet", "/mon-compte", "/mon-dossier", "/mes-messages", "/mes-applications"),
+    "parent": ("/carnet", "/mes-proches", "/mon-compte", "/mon-dossier", "/mes-messages", "/mes-applications"),
     "aidante": ("/mes-applications",),
     "medecin": ("/patients", "/messages", "/agenda", "/outils", "/auth/me"),
     "cardiologue": ("/outils",),

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from fhir_server.fhir.nos import ROLE_CLASS
 from fhir_server.space.delegations.delegation import delegation_id
 from tests.server.closed import Space, serving
 from tests.site.accessible import document
 from tests.site.records import send, signed_in
 from tests.smart.browser import Browser
-from tests.space.delegations.people import a_patient, identity
+from tests.space.delegations.people import INS, a_patient, identity
 
 PAGE = "/mes-proches"
 
@@ -121,3 +122,30 @@ async def test_a_parent_invites_the_other_who_accepts_and_does_not_end_the_first
     assert "C’est terminé" in left.text
     english = await first.http.get(PAGE, headers={"Accept-Language": "en"})
     assert "Invite the second legal representative" in english.text
+
+
+async def test_who_has_no_space_of_their_own_sees_the_children_they_represent(space: Space) -> None:
+    year = datetime.now(UTC).year
+    await space.put(a_patient(9, birthDate=f"{year - 9}-01-01"))
+    relation = {
+        "resourceType": "RelatedPerson",
+        "id": "guardian",
+        "patient": {"reference": "Patient/p9"},
+        "identifier": [{"system": INS, "value": "269054958815780"}],
+        "relationship": [{"coding": [{"system": ROLE_CLASS, "code": "GUARD"}]}],
+        "name": [{"family": "Tutrice"}],
+    }
+    await space.put(relation)
+    guardian = await signed_in(space, "guardian", "RelatedPerson/guardian", wards=("p9",))
+    page = await guardian.http.get(PAGE)
+    document(page)
+    assert "Tutrice" in page.text and "Inviter le second représentant légal" in page.text
+    # What others registered is theirs to end.
+    assert "Ne plus représenter" not in page.text
+    cares = [{"coding": [{"system": ROLE_CLASS, "code": "CAREGIVER"}]}]
+    whom = {"reference": "Patient/p0"}
+    await space.put({**relation, "id": "helper", "patient": whom, "relationship": cares})
+    helper = await signed_in(space, "helper", "RelatedPerson/helper", wards=("p0",))
+    page = await helper.http.get(PAGE)
+    document(page)
+    assert "rien à décider ici" in page.text

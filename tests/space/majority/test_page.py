@@ -78,6 +78,7 @@ async def test_what_waits_is_approved_or_refused_by_the_holder(space: Space) -> 
     page = await young.http.get(PAGE)
     document(page)
     assert app.name in page.text and "Docteure" in page.text and "Ce qui a pris fin" in page.text
+    assert "Depuis le <time" in page.text
     done = await send(young, f"{PAGE}/applications/{app.id}", PAGE, act="approve")
     assert "de nouveau autorisé" in done.text and app.name not in done.text
     decided = await apps.consents.decided("p20", app)
