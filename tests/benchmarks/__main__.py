@@ -24,6 +24,7 @@ PARTS = (
     "starting",
     "record",
     "messages",
+    "indicators",
     "agenda",
     "mail",
     "subscriptions",
@@ -87,6 +88,10 @@ class Bench:
             from tests.benchmarks.messages import messages
 
             yield from messages(self.base, 10_000, seconds)
+        elif name == "indicators":
+            from tests.benchmarks.indicators import indicators
+
+            yield from indicators(self.base, self.options.documents)
         elif name == "agenda":
             from tests.benchmarks.agenda import agenda
 

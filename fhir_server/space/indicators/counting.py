@@ -15,8 +15,9 @@ from datetime import datetime
 
 import msgspec
 
+from fhir_server.audit.erasures import told
 from fhir_server.jobs.feed_reader import FeedReader, Taken
-from fhir_server.space.indicators.facts import TYPES, Cell
+from fhir_server.space.indicators.facts import LASTING, TYPES, Cell
 from fhir_server.space.indicators.tallying import DIGEST, Tally, countable, tallied
 from fhir_server.space.service import Surroundings
 from fhir_server.store.changes import Changed
@@ -29,6 +30,8 @@ CELL = "indicator"
 MARK = "indicator-mark"
 #: Kind of the records: "generation" → the one in force (`Generation`); "key" → of the digests.
 STATE = "indicator-state"
+#: Key of such a record: there where something was erased since everything was counted.
+ERASED = "erased"
 #: Names its place in the feed.
 FEED_NAME = "indicators"
 #: Bytes of versions read at a time.
@@ -54,18 +57,21 @@ class Moved:
     Attributes:
         cells: cell → how many more, but for persons.
         marks: cell → digest of a person → how many more of their things.
+        erased: something was erased in all versions: what it added is found nowhere any more, and is still counted.
     """
 
     def __init__(self) -> None:
         """Nothing is counted yet."""
         self.cells: Counter[Cell] = Counter()
         self.marks: dict[Cell, Counter[bytes]] = defaultdict(Counter)
+        self.erased = False
 
     def add(self, tally: Tally, sign: int = 1) -> None:
         """Count what resources add, or with -1 take it away."""
         cells, marks = tally
         for cell, many in cells.items():
             self.cells[cell] += sign * many
+            self.erased |= cell[:2] == ("lives", "erased")
         for cell, joined in marks.items():
             there = self.marks[cell]
             for at in range(0, len(joined), DIGEST):
@@ -141,7 +147,8 @@ class Following:
             return Taken()
         moved = Moved()
         await self.move(moved, changed)
-        return Taken(len(changed), tuple(await self._kept(current.number, moved)))
+        erased = (Keep(STATE, ERASED, b"1"),) if moved.erased else ()
+        return Taken(len(changed), (*await self._kept(current.number, moved), *erased))
 
     async def move(self, moved: Moved, changed: Sequence[Changed]) -> None:
         """Add what each of these versions adds, and take away what the one before it added."""
@@ -160,6 +167,8 @@ class Following:
             bodies: dict[tuple[str, int], list[bytes]] = defaultdict(list)
             for (named, sign), version in zip(part, versions, strict=False):
                 left.popleft()
+                # A version that was there, or the trace that tells of traces: `space.accounts.erasing`.
+                moved.erased |= version is None or (named[0] == "AuditEvent" and told(version.body) > 0)
                 if version is not None and (body := countable(named[0], version)):
                     bodies[named[0], sign].append(body)
             for (type, sign), many in bodies.items():
@@ -172,6 +181,8 @@ class Following:
         changes: list[Keep | Drop] = []
         for (cell, _, by), name, value in zip(marks, names, there, strict=True):
             before = int(value or 0)
+            if before and cell[0] in LASTING:
+                continue
             moved.cells[cell] += (before + by > 0) - (before > 0)
             changes.append(Keep(MARK, name, str(before + by).encode()) if before + by else Drop(MARK, name))
         changed = [(cell, by) for cell, by in moved.cells.items() if by]

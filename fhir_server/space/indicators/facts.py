@@ -16,7 +16,7 @@ from fhir_server.space.indicators.sectors import NOT_PROFESSIONAL, sector
 from fhir_server.space.indicators.seen import TYPES, Key, seen
 from fhir_server.space.record.first_accesses import opens
 
-__all__ = ["DISTINCT", "FACTS", "FORMAT", "TYPES", "Cell", "Counted", "Rule", "adds", "counted"]
+__all__ = ["DISTINCT", "FACTS", "FORMAT", "LASTING", "TYPES", "Cell", "Counted", "Rule", "adds", "counted"]
 
 #: Grows with what is counted or how: what was kept otherwise is then counted anew.
 FORMAT = 3
@@ -46,6 +46,8 @@ FACTS: Mapping[str, tuple[str, ...]] = {
 }
 #: Facts that count persons.
 DISTINCT = frozenset({"fed", "houses", "threads", "paired", "measured", "users", "read"})
+#: Of these nothing is ever taken away, so that a mark says no more than that somebody is there.
+LASTING = frozenset({"users", "read"})
 #: A cell of a fact: the fact, and a value for each thing it is divided by.
 Cell = tuple[str, ...]
 

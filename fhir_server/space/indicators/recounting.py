@@ -20,6 +20,7 @@ from fhir_server.jobs.feed_reader import FEED
 from fhir_server.space.indicators import measures
 from fhir_server.space.indicators.counting import (
     CELL,
+    ERASED,
     FEED_NAME,
     MARK,
     STATE,
@@ -44,6 +45,8 @@ JOB = "indicators"
 #: How old the newest count may be.
 EVERY = timedelta(seconds=60)
 _PAGE, _BATCH = 1_000, 2_000
+#: How long what was erased may still be counted.
+_ANEW = timedelta(days=7)
 #: Pages that wait to be counted while the next is read.
 _AHEAD = 3
 #: What was committed so long before the walk began, in ms, was committed before its place in the feed was taken.
@@ -77,7 +80,7 @@ class Indicators:
     async def count(self, now: datetime) -> int:
         """Go on from where it was; everything where nothing was counted yet, or otherwise. How many versions."""
         before = await generation(self._records)
-        if before is None or before.format != FORMAT:
+        if before is None or before.format != FORMAT or await self._erased(before, now):
             return await self.recount(now)
         done = await self._following.follow(now)
         await self._tell(now)
@@ -97,15 +100,22 @@ class Indicators:
             number += await self._walk(type, moved, met)
         place = await self._meanwhile(place, moved, met)
         await self._keep(after.number, moved)
-        kept = [
+        kept: list[Keep | Drop] = [
             Keep(STATE, "generation", msgspec.json.encode(after)),
             Keep(FEED, FEED_NAME, msgspec.json.encode(place)),
+            Drop(STATE, ERASED),
         ]
         await self._records.apply(kept)
         if before is not None:
             await self._drop(before.number)
         await self._tell(now, anew=True)
         return number
+
+    async def _erased(self, before: Generation, now: datetime) -> bool:
+        """Whether what was erased is to be taken out: what it added is known when all that is left is counted."""
+        if now.timestamp() - before.at < _ANEW.total_seconds():
+            return False
+        return await self._records.get(STATE, ERASED) is not None
 
     async def _tell(self, now: datetime, *, anew: bool = False) -> None:
         if await publish(self._records, now, anew=anew):

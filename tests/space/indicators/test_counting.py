@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from fhir_server.access.grant import Grant
 from fhir_server.access.touched import Touched
 from fhir_server.app import House, opened
+from fhir_server.audit.erasures import telling
 from fhir_server.audit.exchanges import exchange_event
 from fhir_server.audit.recording import record
 from fhir_server.settings import Settings
@@ -321,4 +322,31 @@ async def test_what_was_there_before_anything_was_counted_is_counted_first(house
     now = await generation(house.engine.records)
     assert now is not None and (now.number, now.format) == (1, FORMAT)
     await count(house)
+    assert await generation(house.engine.records) == now
+
+
+ERASED = Life("q", "erased", NOW, "due", NOW, "clock")
+
+
+@pytest.mark.parametrize("by", ["the trace that tells of it", "the life of the space"])
+async def test_what_was_erased_in_all_versions_is_counted_until_a_week_is_over(house: House, by: str) -> None:
+    await kept(house, person("p"), person("q"), ONE, filed("e", "q", "SA01", "x", JUNE))
+    await Indicators(house.services).recount(NOW)
+    await delete(house, "DocumentReference", "d")
+    # Before the job hears of it, nothing of it is left: it hears that something was erased.
+    if by == "the life of the space":
+        await kept(house, to_basic(ERASED))
+    else:
+        await record(house.repository(), [telling("https://fhir.example/fhir", 1)])
+    assert await house.engine.store.purge([("DocumentReference", "d")])
+    indicators = Indicators(house.services)
+    await indicators.count(NOW)
+    both = {("2026-06", "biology", "current"): 1, ("2026-06", "hospital", "current"): 1}
+    assert (await shown(house))["documents"] == both
+    await indicators.count(NOW + timedelta(days=6))
+    assert (await shown(house))["documents"] == both
+    await indicators.count(NOW + timedelta(days=8))
+    assert (await shown(house))["documents"] == {("2026-06", "hospital", "current"): 1}
+    now = await generation(house.engine.records)
+    await indicators.count(NOW + timedelta(days=30))
     assert await generation(house.engine.records) == now
