@@ -245,7 +245,7 @@ class House:
 
     def content_defects(self) -> AsyncIterator[str]:
         """Each defect in long content, in words; reads all of it once."""
-        return checking.defects(self.engine.store, self.blobs)
+        return checking.defects(self.engine.store, self.blobs, self.engine.records)
 
     async def follow(self) -> None:
         """Look now, and take over what was committed, by this process or another: no request has to, a task does."""
@@ -332,8 +332,10 @@ _NOBODY = Grant(traced=False)
 
 
 @asynccontextmanager
-async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -> AsyncIterator[House]:
-    """The server of `settings` with `services`; closed when the block ends, after what was accepted is written."""
+async def opened(
+    settings: Settings, services: tuple[Service, ...] = SERVICES, as_it_is: bool = False
+) -> AsyncIterator[House]:
+    """The server, closed when the block ends, all written. `as_it_is`: nothing that precedes serving is done."""
     settings = settings.placed()
     file = file_beside(settings.store_url, settings.data)
     private.repair(settings.data, file)
@@ -372,7 +374,8 @@ async def opened(settings: Settings, services: tuple[Service, ...] = SERVICES) -
         )
         attending = asyncio.create_task(follower.attend())
         try:
-            await house.services.precede()
+            if not as_it_is:
+                await house.services.precede()
             yield house
         finally:
             attending.cancel()

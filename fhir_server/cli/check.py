@@ -27,7 +27,7 @@ async def defects(chosen: Settings) -> list[str]:
     """Each defect in the store, in words."""
     from fhir_server.app import opened
 
-    async with opened(chosen) as house:
+    async with opened(chosen, as_it_is=True) as house:
         if house.engine.maintenance is None:
             refuse("This kind of store is looked through with its own tools.")
         found = [defect async for defect in house.engine.maintenance.check()]

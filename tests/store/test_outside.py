@@ -240,7 +240,7 @@ async def test_the_collector_removes_what_a_refused_write_left(kept: Kept) -> No
     await aged(kept, 2)
     assert await collected(kept.store, records, kept.blobs, LATER) == 1
     assert said(await kept.store.read("Binary", "b"))["data"] == b64encode(LONG).decode()
-    assert [one async for one in checking.defects(kept.store, kept.blobs)] == []
+    assert [one async for one in checking.defects(kept.store, kept.blobs, kept.engine.records)] == []
 
 
 async def test_the_collector_settles_what_a_process_died_before_it_could(kept: Kept) -> None:
@@ -266,6 +266,7 @@ async def test_content_that_only_what_was_purged_named_goes_with_the_collector_s
     await collected(kept.store, records, kept.blobs, LATER)
     assert len(kept.blobs.kept) == 4
     assert await kept.store.purge([("Binary", "a"), ("Basic", "never")]) == 1
+    assert [one async for one in checking.defects(kept.store, kept.blobs, kept.engine.records)] == []
     # What came a moment ago may be on its way into another version: not before an hour.
     assert await collected(kept.store, records, kept.blobs, LATER) == 0
     await aged(kept, 2)
@@ -274,7 +275,7 @@ async def test_content_that_only_what_was_purged_named_goes_with_the_collector_s
     assert {blob.settled for blob in kept.blobs.there.values()} == {True}
     for id, data in (("shared", LONG), ("b", OTHER)):
         assert said(await kept.store.read("Binary", id))["data"] == b64encode(data).decode()
-    assert [one async for one in checking.defects(kept.store, kept.blobs)] == []
+    assert [one async for one in checking.defects(kept.store, kept.blobs, kept.engine.records)] == []
 
 
 async def test_a_process_that_dies_between_purging_and_collecting_loses_nobody_s_content(kept: Kept) -> None:
@@ -309,7 +310,7 @@ async def test_check_names_what_is_lost_damaged_or_nobodys(kept: Kept) -> None:
     kept.blobs.kept[bad.handle] = LONG
     nobodys = await kept.blobs.put([b"abc"], None)
     await aged(kept, 5)
-    assert sorted([one async for one in checking.defects(kept.store, kept.blobs)]) == [
+    assert sorted([one async for one in checking.defects(kept.store, kept.blobs, kept.engine.records)]) == [
         "Binary/bad/_history/1: its content is damaged",
         "Binary/lost/_history/1: its content is lost",
         f"content {nobodys.handle[:12]}… belongs to no version",
@@ -326,4 +327,4 @@ async def test_what_an_earlier_server_stored_is_read_as_it_is_and_moves_when_it_
     assert len(kept.blobs.kept) == 1
     versions = [await vread(kept.store, "Binary", "b", number) for number in (1, 2)]
     assert [said(one) for one in versions] == [binary(LONG), binary(LONG, language="fr")]
-    assert [one async for one in checking.defects(kept.store, kept.blobs)] == []
+    assert [one async for one in checking.defects(kept.store, kept.blobs, kept.engine.records)] == []
