@@ -18,6 +18,8 @@ from fhir_server.store.mongo.routing import routed
 _FAR = (300, 10_000)
 #: How long a condition that many satisfy is taken for one, in seconds, and how many are remembered.
 _REMEMBERED_SECONDS, _REMEMBERED = 600.0, 2_000
+#: Signs of a condition that is remembered: one of thousands of codes is not.
+_LONGEST = 1_000
 #: Fields that have an index.
 _INDEXED = frozenset({"s", "d", "w", "_id"})
 
@@ -79,6 +81,8 @@ class Driving:
         return counts
 
     def _remember(self, name: tuple[str, str], many: int, now: float) -> None:
+        if len(name[0]) + len(name[1]) > _LONGEST:
+            return
         if len(self._common) >= _REMEMBERED:
             self._common.clear()
         self._common[name] = (now + _REMEMBERED_SECONDS, many)
