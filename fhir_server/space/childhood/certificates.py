@@ -14,7 +14,8 @@ from datetime import date
 from typing import Any
 
 from fhir_server.fhir.outcome import FhirError
-from fhir_server.space.childhood.measures import ALIKE, Grown, grown
+from fhir_server.space.childhood.measures import GROWTH, Grown, grown
+from fhir_server.space.profile.writing.measuring import ALIKE
 from fhir_server.space.record.cda.reading import read
 from fhir_server.space.record.cda.tree import Node
 
@@ -106,7 +107,7 @@ def _is_child_s(node: Node) -> bool:
 
 def _grown(node: Node, day: date, born: date, sex: str | None) -> Grown | None:
     code, value = node.value("code", "code"), node.value("value")
-    if code not in ALIKE or not re.fullmatch(r"\d{1,6}(\.\d{1,4})?", value, re.ASCII):
+    if ALIKE.get(code) not in GROWTH or not re.fullmatch(r"\d{1,6}(\.\d{1,4})?", value, re.ASCII):
         return None
     return grown(code, day, float(value), node.value("value", "unit"), born, sex, "certificate")
 

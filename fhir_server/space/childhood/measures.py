@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.fhir.dates import begins
 from fhir_server.space.childhood import growth
+from fhir_server.space.profile.writing.measuring import ALIKE, UNITS
 from fhir_server.space.record.clinical_writers import is_patients
 
 LOINC = "http://loinc.org"
@@ -22,18 +23,6 @@ GROWTH: Mapping[str, tuple[Words, str]] = {
     "29463-7": (("Poids", "Weight"), "kg"),
     "8302-2": (("Taille", "Height"), "cm"),
     "9843-4": (("Périmètre crânien", "Head circumference"), "cm"),
-}
-#: Other codes → the code of the measure that they are here.
-ALIKE: Mapping[str, str] = {
-    **{code: code for code in GROWTH},
-    "3141-9": "29463-7", "3142-7": "29463-7", "8339-4": "29463-7",
-    "3137-7": "8302-2", "3138-5": "8302-2", "8306-3": "8302-2", "8301-4": "8302-2", "89269-5": "8302-2",
-    "8287-5": "9843-4", "8289-1": "9843-4",
-}  # fmt: skip
-#: Unit → how many of the measure's own it is.
-UNITS: Mapping[str, Mapping[str, float]] = {
-    "kg": {"kg": 1.0, "g": 0.001, "[lb_av]": 0.45359237},
-    "cm": {"cm": 1.0, "m": 100.0, "mm": 0.1, "[in_i]": 2.54},
 }
 By = str
 
@@ -64,7 +53,7 @@ def observed(trees: Iterable[Mapping[str, Any]], born: date, sex: str | None, zo
     found = []
     for tree in trees:
         codings = tree.get("code", {}).get("coding", ())
-        code = next((ALIKE[one["code"]] for one in codings if one.get("code") in ALIKE), None)
+        code = next((ALIKE[one["code"]] for one in codings if ALIKE.get(one.get("code")) in GROWTH), None)
         said = tree.get("effectiveDateTime") or tree.get("effectivePeriod", {}).get("start") or ""
         at = begins(said, zone) if len(str(said)) >= len("2026-01-01") else None
         quantity = tree.get("valueQuantity") or {}
@@ -83,5 +72,5 @@ def grown(code: str, day: date, value: float, unit: str, born: date, sex: str | 
     share, days = UNITS[GROWTH[code][1]].get(unit), (day - born).days
     if share is None or days < 0:
         return None
-    own = round(value * share, 3)
+    own = round(value * float(share), 3)
     return Grown(code, day, days, own, growth.percentile(code, sex, days, own), by)

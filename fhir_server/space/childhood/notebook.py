@@ -19,9 +19,10 @@ from fhir_server.space.childhood import certificates, doses, examinations, measu
 from fhir_server.space.childhood.certificates import Certificate
 from fhir_server.space.childhood.doses import Dose, Given
 from fhir_server.space.childhood.examinations import Examination
-from fhir_server.space.childhood.measures import ALIKE, Grown
+from fhir_server.space.childhood.measures import GROWTH, Grown
 from fhir_server.space.profile.assertions import is_none
 from fhir_server.space.profile.narrative import line
+from fhir_server.space.profile.writing.measuring import ALIKE
 from fhir_server.space.record.pages.asking import Asking
 
 Tree = dict[str, Any]
@@ -30,6 +31,7 @@ MOST = 500
 #: Type of the certificates, and of the measures of a child (CSE-MDE, LOINC).
 _TYPES = f"{DOCUMENT_TYPES}|CERT_DECL,http://loinc.org|29274-8"
 _LONG = 20_000
+_GROWTH = tuple(code for code, row in ALIKE.items() if row in GROWTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ async def notebook(asked: Asking) -> Notebook | None:
 
 async def _grown(asked: Asking, certified: list[Certificate], born: date, sex: str, zone: ZoneInfo) -> list[Grown]:
     """All measures, the newest first; what a certificate says beside an Observation of the day stands once."""
-    pairs = [("code", ",".join(ALIKE)), ("status:not", "entered-in-error,cancelled"), ("_sort", "-date")]
+    pairs = [("code", ",".join(_GROWTH)), ("status:not", "entered-in-error,cancelled"), ("_sort", "-date")]
     trees = await _all(asked, "Observation", pairs)
     found = measures.observed(trees, born, sex, zone, asked.base)
     for one in certified[: certificates.MOST]:

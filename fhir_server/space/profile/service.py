@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fhir_server.interactions.pipeline import Step
+from fhir_server.space.profile import possible
 from fhir_server.space.service import Service
 
 _HERE = "fhir_server.space.profile"
@@ -16,5 +18,6 @@ PROFILE = Service(
         "Patient-share-profile": f"{_HERE}.sharing:share",
     },
     jobs=f"{_HERE}.sharing:jobs",
+    steps=(Step("measures-possible", frozenset({"Observation"}), judge=possible.judge),),
     pages=f"{_HERE}.pages.rows:pages",
 )

@@ -60,8 +60,23 @@ VITALS: Mapping[str, Vital] = {
     "8310-5": _of("bodytemp", "25", "45", "Cel", "°C"),
     "59408-5": _of("vitalsigns", "40", "100", "%"),
 }
-#: Code by which the chart of a child's head goes, and the other codes that mean it.
-HEADS = frozenset({"9843-4", "8287-5"})
+#: LOINC codes by which a measure is known, lying or standing, weighed or stated → the code of its row.
+ALIKE: Mapping[str, str] = {
+    **{code: code for code in VITALS},
+    "3141-9": "29463-7", "3142-7": "29463-7", "8339-4": "29463-7",
+    "3137-7": "8302-2", "3138-5": "8302-2", "8306-3": "8302-2", "8301-4": "8302-2", "89269-5": "8302-2",
+    "8287-5": "9843-4", "8289-1": "9843-4",
+    "2708-6": "59408-5",
+}  # fmt: skip
+#: Unit of a row, by UCUM → each unit in which it may be said, by how many of the row's own it is.
+UNITS: Mapping[str, Mapping[str, Decimal]] = {
+    "kg": {"kg": Decimal(1), "g": Decimal("0.001"), "[lb_av]": Decimal("0.45359237")},
+    "cm": {"cm": Decimal(1), "m": Decimal(100), "mm": Decimal("0.1"), "[in_i]": Decimal("2.54")},
+    "mm[Hg]": {"mm[Hg]": Decimal(1)},
+    "/min": {"/min": Decimal(1)},
+    "Cel": {"Cel": Decimal(1)},
+    "%": {"%": Decimal(1)},
+}
 
 
 def wrong(code: str, values: tuple[Decimal | None, ...]) -> bool:

@@ -87,6 +87,9 @@ WORDS: Mapping[str, str] = {
     r"Who writes for themselves is the recorder, and no professional is\.": (
         "Qui écrit pour soi, ou pour un proche, n’écrit au nom d’aucun professionnel."
     ),
+    r"This is no possible value of the measure in its unit\.": "Cette valeur n’est pas possible dans cette unité.",
+    r"A measure is not of a day to come\.": "Ce jour est dans l’avenir.",
+    r"A measure is not of a day before its patient's birth\.": "Ce jour est avant la naissance.",
     r"The record is closed: nothing is filed in it until it is opened again\.": (
         "Cet espace est fermé : rien n’y est déposé tant qu’il n’est pas rouvert."
     ),
