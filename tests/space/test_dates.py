@@ -152,6 +152,8 @@ OTHERWISE = {
     "agenda/availability/recurring.py": "iCalendar",
     "agenda/availability/reading.py": "a time of day",
     "accesses/pages/emergencies.py": "the server's own answer",
+    "childhood/notebook.py": "the server's own answer",
+    "childhood/pages/adding.py": "a field of a form",
     "messages/mail/xdm/documents.py": "a birth date that is a day",
     "notices/quiet.py": "a setting",
     "notices/composing.py": "its own record",
