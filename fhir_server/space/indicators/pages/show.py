@@ -84,10 +84,17 @@ def _figures(
     both = None if None in watched else sum(one or 0 for one in watched)
     activated = states.values.get(("activated", TOTAL), 0)
     opposed = states.values.get(("opposed", TOTAL), 0)
+    last = documents.values[documents.rows[-1], TOTAL]
+    rhythm = _over(None if last is None else 12 * last, everybody)
     reached = _over(fed.values.get(("ever", COUNT), 0), everybody)
     return [
         (("Documents déposés en douze mois", "Documents filed in twelve months"), total, "count"),
         (("Documents par habitant et par an", "Documents per inhabitant and year"), _over(total, everybody), "ratio"),
+        (
+            ("Rythme annuel par habitant, au dernier mois", "Per inhabitant, at the last month’s rhythm"),
+            rhythm,
+            "ratio",
+        ),
         (("Part de la biologie et de l’hôpital", "Share of biology and hospitals"), _over(both, total), "share"),
         (("Évolution sur un an", "Change within a year"), _change(total, before.values[TOTAL, TOTAL]), "share"),
         (
