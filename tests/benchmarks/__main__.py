@@ -30,6 +30,7 @@ PARTS = (
     "subscriptions",
     "live",
     "beside",
+    "hapi",
 )
 
 
@@ -48,6 +49,16 @@ class Bench:
         found = fill(self.base / "main", self.options.resources)
         print(f"Filled by `seed`: {found.resources:,} resources at {found.rate:,.0f}/s.\n", flush=True)
         return found
+
+    @property
+    def documents(self) -> int:
+        """In the records that are measured."""
+        return 1_000_000 if self.options.million else int(self.options.documents)
+
+    @property
+    def slots(self) -> int:
+        """In the agendas that are measured."""
+        return 1_000_000 if self.options.million else int(self.options.slots)
 
     def part(self, name: str) -> Iterator[str]:
         """The tables of a part."""
@@ -79,11 +90,7 @@ class Bench:
         elif name == "record":
             from tests.benchmarks.record import record
 
-            million = self.options.million
-            documents, people = (
-                (1_000_000, 100_000) if million else (self.options.documents, self.options.documents // 10)
-            )
-            yield from record(self.base, documents, people, seconds)
+            yield from record(self.base, self.documents, self.documents // 10, seconds)
         elif name == "messages":
             from tests.benchmarks.messages import messages
 
@@ -95,7 +102,7 @@ class Bench:
         elif name == "agenda":
             from tests.benchmarks.agenda import agenda
 
-            yield from agenda(self.base, 1_000_000 if self.options.million else self.options.slots, seconds)
+            yield from agenda(self.base, self.slots, seconds)
         elif name == "mail":
             from tests.benchmarks.mail import mail
 
@@ -112,6 +119,13 @@ class Bench:
             from tests.benchmarks.beside import beside
 
             yield from beside(self.base, self.options.beside, self.options.resources, seconds)
+        elif name == "hapi":
+            from tests.benchmarks.hapi.beside import Sizes, hapi
+
+            sizes = Sizes(self.documents, self.slots, self.options.hapi_documents)
+            yield from hapi(
+                self.base, self.options.hapi or self.base / "hapi", sizes, self.options.hapi_memory, seconds
+            )
         else:
             from tests.benchmarks.starting import starting
 
@@ -125,7 +139,8 @@ def main() -> None:
         bench, machine = Bench(options, Path(folder)), _machine()
         print(f"{machine}\n")
         for name in options.only or PARTS:
-            if name == "beside" and options.beside is None:
+            if (name == "beside" and options.beside is None) or (name == "hapi" and not options.only):
+                # They need more than this project installs: another build, and Java, Maven and PostgreSQL.
                 continue
             print(f"<!-- bench {name}: begin -->", flush=True)
             tables = []
@@ -154,6 +169,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--size", type=float, default=1.0, help="of the long requests, as a part of the largest")
     parser.add_argument("--traces", type=int, default=10_000_000, help="appended to the store that keeps them")
     parser.add_argument("--beside", type=Path, help="folder of another build, measured in the same run")
+    parser.add_argument("--hapi", type=Path, help="folder that HAPI is built in, once; else built anew and thrown away")
+    parser.add_argument("--hapi-documents", type=int, default=50_000, help="documents and slots that HAPI holds")
+    parser.add_argument("--hapi-memory", default="4g", help="the most that HAPI's Java may take")
     parser.add_argument("--readme", action="store_true", help="write the tables between the README's markers")
     return parser.parse_args()
 

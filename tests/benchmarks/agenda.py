@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from tests.benchmarks.servers import Figure, free_port, get, measure, post, runn
 from tests.benchmarks.timing import table, told
 
 #: Days with slots, slots of a day, and professionals that are asked for at once.
-_DAYS, _A_DAY, _ASKED = 10, 20, 50
+_DAYS, _A_DAY, ASKED = 10, 20, 50
 _TOGETHER = 500
 _RPPS = "urn:oid:1.2.250.1.71.4.2.1"
 _FIRST = datetime.fromisoformat("2027-03-01T08:00:00+01:00")
@@ -32,15 +33,15 @@ _BOOKED_AT = 32
 def agenda(base: Path, slots: int, seconds: float) -> Iterator[str]:
     """The table."""
     port, folder = free_port(), base / "agenda"
-    professionals = max(_ASKED, slots // (_DAYS * _A_DAY))
-    asyncio.run(_filled(folder, professionals))
-    yield f"{professionals * _DAYS * _A_DAY:,} slots of {professionals:,} professionals."
+    professionals = professionals_of(slots)
+    asyncio.run(filled(folder, professionals))
+    yield f"{slots_of(professionals):,} slots of {professionals:,} professionals."
     url = f"http://127.0.0.1:{port}/fhir"
     with running(*serving(folder, port, "--open"), port=port, FHIR_BASE_URL=url) as server:
         wanted = [post("/fhir/Appointment", json.dumps(one).encode()) for one in _bookings(professionals)]
         booked = measure(port, wanted, _BOOKED_AT, seconds, server)
         rows = []
-        for name, query in _queries(professionals).items():
+        for name, query in queries(professionals).items():
             requests = [get(f"/fhir/Slot?{one}") for one in query]
             measure(port, requests[:1], 1, 1.0, server)
             rows += [_row(name, n, "", measure(port, requests, n, seconds, server)) for n in (1, 8)]
@@ -49,11 +50,21 @@ def agenda(base: Path, slots: int, seconds: float) -> Iterator[str]:
     yield table(_HEAD, rows)
 
 
-def _queries(professionals: int) -> dict[str, list[str]]:
-    """Fifty of the professionals each time, others from time to time."""
+def professionals_of(slots: int) -> int:
+    """How many professionals have so many slots, fifty at least."""
+    return max(ASKED, slots // (_DAYS * _A_DAY))
+
+
+def slots_of(professionals: int) -> int:
+    """How many slots so many professionals have."""
+    return professionals * _DAYS * _A_DAY
+
+
+def queries(professionals: int) -> dict[str, list[str]]:
+    """Searches of fifty of the professionals each time, others from time to time."""
     last = _FIRST + timedelta(days=7)
     when = f"start=ge{quote(_FIRST.isoformat())}&start=le{quote(last.isoformat())}&status=free"
-    groups = [range(at, at + _ASKED) for at in range(0, min(professionals, 20 * _ASKED) - _ASKED + 1, _ASKED)]
+    groups = [range(at, at + ASKED) for at in range(0, min(professionals, 20 * ASKED) - ASKED + 1, ASKED)]
     asked = [f"{when}&schedule.actor:Practitioner.identifier={','.join(f'{_RPPS}|{_number(n)}' for n in one)}" for one in groups]  # fmt: skip
     beside = "_include=Slot:schedule&_include:iterate=Schedule:actor"
     return {
@@ -97,16 +108,19 @@ def _row(name: str, connections: int, target: str, found: Figure) -> tuple[str, 
     )
 
 
-async def _filled(folder: Path, professionals: int) -> None:
+async def filled(folder: Path, professionals: int) -> None:
     """A store with each professional's agenda of ten days; all of its slots are free."""
     async with opened(Settings(data=folder, open=True)) as house:
-        trees: list[Tree] = []
-        for n in range(professionals):
-            trees += [*_professional(n), *(_slot(n, day, turn) for day in range(_DAYS) for turn in range(_A_DAY))]
-            if len(trees) > _TOGETHER:
-                await _put(house, trees)
-                trees = []
-        await _put(house, trees)
+        rows = trees(professionals)
+        while some := list(islice(rows, _TOGETHER)):
+            await _put(house, some)
+
+
+def trees(professionals: int) -> Iterator[Tree]:
+    """The resources of so many professionals, each one's before its slots."""
+    for n in range(professionals):
+        yield from _professional(n)
+        yield from (_slot(n, day, turn) for day in range(_DAYS) for turn in range(_A_DAY))
 
 
 def _professional(n: int) -> list[Tree]:

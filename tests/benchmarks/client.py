@@ -16,6 +16,9 @@ from typing import Any
 
 import uvloop
 
+#: How a body in chunks ends (RFC 9112 §7.1); JSON has no such line ends inside.
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+
 
 class Connection(asyncio.Protocol):
     """One connection: one request at a time."""
@@ -24,6 +27,7 @@ class Connection(asyncio.Protocol):
         self._run = run
         self._buffer = bytearray()
         self._needed = 0
+        self._in_chunks = False
         self._began = 0.0
         self.transport: Any = None
 
@@ -45,7 +49,8 @@ class Connection(asyncio.Protocol):
             at = header.find(b"content-length:")
             end = header.find(b"\r\n", at)
             self._needed = head + 4 + (int(header[at + 15 : end if end > 0 else None]) if at >= 0 else 0)
-        if len(self._buffer) < self._needed:
+            self._in_chunks = b"transfer-encoding: chunked" in header
+        if len(self._buffer) < self._needed or (self._in_chunks and not self._buffer.endswith(_LAST_CHUNK)):
             return
         ended = time.perf_counter()
         ok = self._buffer[9:10] == b"2"

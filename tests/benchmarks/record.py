@@ -1,7 +1,7 @@
 """The medical record: lots that are filed, a patient's documents searched with every rule, contents retrieved.
 
 IHE MHD ITI-65, ITI-67 and ITI-68 as PDSm has them. Search and retrieval are measured beside the same store in open mode,
-where no rule is asked, and beside a bare file response. Another server is not measured here: none is installed.
+where no rule is asked, and beside a bare file response; beside another server by the part `hapi`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _searched(
 ) -> dict[tuple[str, int], Figure]:
     """Searches of a professional, of people without masked documents and with some."""
     kinds = {"plain": found.plain, "masked": found.masked}
-    asked = {name: [get(_search(one), token) for one, token in tokens.items()] for name, tokens in kinds.items()}
+    asked = {name: [get(search_of(one), token) for one, token in tokens.items()] for name, tokens in kinds.items()}
     with running(*serving(folder, port), port=port, FHIR_BASE_URL=url, FHIR_AUDIT=audit) as server:
         # What a professional is to a patient is read once; a minute later, or when it changes, again.
         for requests in asked.values():
@@ -85,7 +85,7 @@ def _lots(found: Records, count: int) -> list[bytes]:
 def _open(
     folder: Path, port: int, url: str, found: Records, seconds: float
 ) -> tuple[dict[int, Figure], dict[int, Figure]]:
-    searches = [get(_search(patient)) for patient in found.plain]
+    searches = [get(search_of(patient)) for patient in found.plain]
     reads = [get(f"/fhir/Binary/{id}").replace(b"application/fhir+json", b"application/pdf") for id in found.large]
     with running(*serving(folder, port, "--open"), port=port, FHIR_BASE_URL=url, FHIR_AUDIT="off") as server:
         return (
@@ -101,7 +101,8 @@ def _bare(base: Path, seconds: float) -> dict[int, Figure]:
         return {n: measure(port, [get("/scan.pdf")], n, seconds, server) for n in CONNECTIONS}
 
 
-def _search(patient: str) -> str:
+def search_of(patient: str) -> str:
+    """ITI-67: a patient's current documents, twenty a page."""
     return f"/fhir/DocumentReference?patient=Patient/{patient}&status=current&_count=20"
 
 

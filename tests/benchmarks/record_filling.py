@@ -86,7 +86,7 @@ async def filled(folder: Path, base: str, documents: int, patients: int) -> Reco
         invented = list(population(60, 9))
         await _directory(house, invented)
         began = time.monotonic()
-        for puts in _batches(house, invented, documents, patients):
+        for puts in batches(house, invented, documents, patients):
             await house.engine.store.transact(puts)
         rate = documents / (time.monotonic() - began)
         role = next(one for one in invented if one["resourceType"] == "PractitionerRole")
@@ -115,7 +115,8 @@ async def _put(house: House, tree: dict[str, Any]) -> None:
     await dispatch(asked, house.own_context())
 
 
-def _batches(house: House, invented: list[dict[str, Any]], documents: int, patients: int) -> Iterator[list[Put]]:
+def batches(house: House, invented: list[dict[str, Any]], documents: int, patients: int) -> Iterator[list[Put]]:
+    """The writes of patients, then of documents, some of each time; the same ones for the same numbers."""
     person = next(one for one in invented if one["resourceType"] == "Patient")
     sheets = [
         one
