@@ -25,7 +25,7 @@ import pytest
 
 #: Where the data lie when there is room.
 IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 2_000_000_000
-_DEATHSIG = 1
+_DEATHSIG, _PREFIX = 1, "fhir-mongod-"
 MISSING = "no mongod or no pymongo here: make test installs both, on Linux"
 _numbers = itertools.count()
 #: Database → the file that it stands for.
@@ -92,7 +92,9 @@ class Member:
 
     def __init__(self, *, replica_set: bool = True) -> None:
         room = os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ROOM_BYTES
-        self.folder = Path(tempfile.mkdtemp(prefix="mongod-", dir=IN_MEMORY if room else None))
+        place = IN_MEMORY if room else Path(tempfile.gettempdir())
+        _remove_left_over(place)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
         self.port = free_port()
         self._set = ["--replSet", "rs0"] if replica_set else []
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,6 +146,14 @@ class Member:
         """Stop it, if it runs, and remove its data."""
         self.send(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _remove_left_over(place: Path) -> None:
+    """Data of test processes that were killed: their databases died with them, the folders did not."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_port() -> int:
