@@ -305,11 +305,16 @@ async def test_two_entries_with_a_consequence_for_each_other_are_refused_togethe
     assert await house.repository().current("Basic", "about-o") is None
 
 
-async def test_of_a_type_that_no_step_names_none_is_asked(house: House) -> None:
-    context = house.own_context()
-    assert house.pipeline.asks(context, "Observation") and not house.pipeline.asks(context, "Patient")
-    assert await call(house, "POST", "Patient", {"resourceType": "Patient"}) == 201
-    assert HEARD == []
+async def test_of_a_type_that_no_step_names_none_is_asked(tmp_path: Path) -> None:
+    # Of this service alone: those of the space name further types, Patient among them.
+    async with opened(Settings(data=tmp_path, base_url=BASE), (TALLY,)) as house:
+        HEARD.clear()
+        context = house.own_context()
+        assert house.pipeline.asks(context, "Observation") and not house.pipeline.asks(context, "Patient")
+        assert await call(house, "POST", "Patient", {"resourceType": "Patient"}) == 201
+        assert HEARD == []
+        assert await call(house, "POST", "Observation", an_observation()) == 201
+        assert HEARD == [["Basic", "Observation"]]
 
 
 async def test_processes_that_load_know_the_same_services(house: House) -> None:

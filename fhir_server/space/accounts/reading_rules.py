@@ -8,16 +8,18 @@ their space stands, what they agreed to and who looked at it.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_server.access.grant import Grant
 from fhir_server.access.record_owner import readable, rows
 from fhir_server.access.rules import Asked, Facts, Rule
 from fhir_server.changes.cache import hangs_on
+from fhir_server.fhir.json import parse
 from fhir_server.space.accounts.rows import LIFE
+from fhir_server.space.identities.links import MOST, into, linked_to, merged_into
 from fhir_server.space.record.clinical import CLINICAL, DOCUMENTS, patient_param
 from fhir_server.space.record.standing import CLOSED
-from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Id, Linked, Token, both, either
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Id, Linked, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 #: What stays readable to the holder of a space that is not in use.
 _STAYS = frozenset({"Basic", "Consent", "Patient"})
 _ARCHIVED = frozenset(type for type, row in rows().items() if row.kind == "record") - _STAYS
-_MOST = 500
 
 
 def _is_holders(grant: Grant) -> bool:
@@ -45,23 +46,44 @@ def _of(grant: Grant) -> Hashable | None:
     return frozenset(found) or None
 
 
+class Records(NamedTuple):
+    """What is read of the records of a caller's side: ids of patients.
+
+    Attributes:
+        closed: of theirs, those that are not in use.
+        merged: records that were made one with theirs, one after the other too.
+    """
+
+    closed: frozenset[str]
+    merged: frozenset[str]
+
+
 async def _read(own: Repository, key: Hashable) -> Hashable:
     assert isinstance(key, frozenset)
-    # Of these patients alone: others are opened and closed all day.
-    hangs_on(*(("Patient", id) for id in key))
-    where = both(Id(tuple(sorted(key))), Token("active", "false"))
-    page = await own.find({"Patient": where}, count=_MOST, want="head")
-    return frozenset(version.id for version in page.versions)
+    ids = sorted(key)
+    # Of these patients alone: others are opened and closed all day. A merge and its undoing write them too.
+    hangs_on(*(("Patient", id) for id in ids))
+    page = await own.find({"Patient": either([Id(tuple(ids)), linked_to(ids)])}, count=len(ids) + MOST)
+    theirs = [one for one in page.versions if one.id in key]
+    merged = into(page.versions, ids)
+    return Records(
+        frozenset(one.id for one in theirs if parse(one.body).get("active") is False),
+        frozenset([*merged, *await merged_into(own, merged)]),
+    )
+
+
+#: Both are known of one reading, and remembered together: it stands before whatever a patient's side asks first.
+FACTS = Facts(_of, _read, frozenset())
 
 
 def _archived(asked: Asked) -> Filter:
     if asked.verb == "c" and asked.type == "DocumentReference":
         # The record refuses what is filed in an archive by whomever, and says that it is one (`record.open_records`).
         return NOTHING
-    closed = asked.facts
-    if not isinstance(closed, frozenset):
+    records = asked.facts
+    if not isinstance(records, Records):
         return NOTHING if not _is_holders(asked.grant) else EVERYTHING
-    return either([readable(id, asked.type) for id in sorted(closed)])
+    return either([readable(id, asked.type) for id in sorted(records.closed)])
 
 
 def _of_closed(asked: Asked) -> Filter:
@@ -84,7 +106,7 @@ RULES = (
         "of a space that is not in use",
         _ARCHIVED,
         withholds=_archived,
-        facts=Facts(_of, _read, frozenset()),
+        facts=FACTS,
     ),
     Rule("space-closed-to-software", "of a space that is not in use", CLINICAL | DOCUMENTS, withholds=_of_closed),
 )

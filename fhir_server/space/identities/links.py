@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.changes.cache import hangs_on
 from fhir_server.fhir.json import parse
-from fhir_server.store.filters import Refers, either
+from fhir_server.store.filters import Filter, Refers, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
+    from fhir_server.store.protocol import Version
 
 #: Records that were made one with somebody's: more are not looked for.
-_MOST = 100
+MOST = 100
 
 
 def is_into(tree: Mapping[str, Any], target: str) -> bool:
@@ -24,17 +25,26 @@ def is_into(tree: Mapping[str, Any], target: str) -> bool:
     )
 
 
+def linked_to(patients: Sequence[str]) -> Filter:
+    """Patients that a link leads from to one of some patients (ids)."""
+    return either([Refers("link", f"Patient/{one}") for one in patients])
+
+
+def into(versions: Sequence[Version], patients: Sequence[str]) -> list[str]:
+    """Ids of those Patients that were made one with some patients (ids), in the order of `versions`."""
+    targets = [f"Patient/{one}" for one in patients]
+    trees = [parse(one.body) for one in versions]
+    return [str(tree["id"]) for tree in trees if any(is_into(tree, to) for to in targets)]
+
+
 async def merged_into(own: Repository, patients: Sequence[str]) -> list[str]:
     """Ids of the records that were made one with those of some patients (ids), one after the other too."""
     found: list[str] = []
     left = list(patients)
-    while left and len(found) < _MOST:
+    while left and len(found) < MOST:
         # A merge and its undoing write the Patient that goes on.
         hangs_on(*(("Patient", one) for one in left))
-        targets = [f"Patient/{one}" for one in left]
-        page = await own.find({"Patient": either([Refers("link", one) for one in targets])}, count=_MOST)
-        trees = [parse(one.body) for one in page.versions]
-        into = [one for one in trees if any(is_into(one, to) for to in targets)]
-        left = [str(one["id"]) for one in into if one["id"] not in found]
+        page = await own.find({"Patient": linked_to(left)}, count=MOST)
+        left = [one for one in into(page.versions, left) if one not in found]
         found += left
     return found

@@ -6,35 +6,15 @@ that was read; once the two are parted again, its traces are its own holder's al
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
-
-from fhir_server.access.grant import Grant
-from fhir_server.access.rules import Asked, Facts, Rule
-from fhir_server.space.identities.links import merged_into
+from fhir_server.access.rules import Asked, Rule
+from fhir_server.space.accounts.reading_rules import FACTS, Records
 from fhir_server.store.filters import NOTHING, Filter, Refers, either
-
-if TYPE_CHECKING:
-    from fhir_server.access.repository import Repository
-
-
-def _of(grant: Grant) -> Hashable | None:
-    subject = grant.subject or ""
-    if grant.own or not subject.startswith(("Patient/", "RelatedPerson/")):
-        return None
-    own = {subject.removeprefix("Patient/")} if subject.startswith("Patient/") else set()
-    return frozenset({grant.patient} if grant.patient else {*grant.wards, *own}) or None
-
-
-async def _read(own: Repository, key: Hashable) -> Hashable:
-    assert isinstance(key, frozenset)
-    return frozenset(await merged_into(own, sorted(key)))
 
 
 def _theirs(asked: Asked) -> Filter:
-    if asked.verb not in "rs" or not isinstance(asked.facts, frozenset):
+    if asked.verb not in "rs" or not isinstance(asked.facts, Records):
         return NOTHING
-    return either([Refers("patient", f"Patient/{one}") for one in sorted(asked.facts)])
+    return either([Refers("patient", f"Patient/{one}") for one in sorted(asked.facts.merged)])
 
 
 TRACES = Rule(
@@ -42,5 +22,5 @@ TRACES = Rule(
     "about a record that was made one with theirs",
     frozenset({"AuditEvent"}),
     gives=_theirs,
-    facts=Facts(_of, _read, frozenset()),
+    facts=FACTS,
 )
