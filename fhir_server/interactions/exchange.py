@@ -120,6 +120,8 @@ class Context:
         security: says how callers get in, for the CapabilityStatement; None where that is not known.
         administers: whether this is a command of the administrator's, who may bring what comes with the server up to
             date.
+        restores: whether what is written is a copy of what stood somewhere, which comes in parts: of two resources that
+            were changed together, one may be here already.
         apart: does a request in the process beside this one; None where there is none, or this is it.
         blobs: where the store keeps long content, for what reads or writes it as bytes; None where nothing may.
     """
@@ -140,6 +142,7 @@ class Context:
     following: Following | None = None
     security: Security | None = None
     administers: bool = False
+    restores: bool = False
     apart: Apart | None = None
     blobs: Blobs | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import msgspec
 
@@ -16,7 +17,7 @@ from fhir_server.loading.pump import Loader, preparing
 @asynccontextmanager
 async def loader(house: House, processes: int) -> AsyncIterator[Loader]:
     """A Loader that writes to the store of `house`, preparing in so many processes (0: one a core)."""
-    context = house.own_context()
+    context = replace(house.own_context(), restores=True)
     async with preparing(house, processes) as prepare:
         yield Loader(context, prepare, _Transactions(context))
 

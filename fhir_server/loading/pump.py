@@ -20,6 +20,7 @@ from fhir_server.interactions.pipeline import Among, Change, Commit, Method
 from fhir_server.loading.preparation import Prepared, Preparer, Refusal, Row, begin, prepare, refusal
 from fhir_server.loading.sources import Part
 from fhir_server.search.activation.declared import is_restated
+from fhir_server.store.matching import matches
 from fhir_server.store.protocol import Put, Stale, Version
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Runs(Protocol):
 
     async def __call__(self, body: bytes) -> int:
         """Raises FhirError when it is refused."""
+
+
+#: The writing of a part.
+Task = asyncio.Task["Outcome"]
 
 
 @dataclass(slots=True)
@@ -130,7 +135,8 @@ class Loader:
                     await job.report(await self._in_two(job, ready))
                     self._prepare_again(prepared)
                 else:
-                    writing.append((job, asyncio.create_task(self._write(job.part, ready))))
+                    earlier = [task for _, task in writing]
+                    writing.append((job, asyncio.create_task(self._write(job.part, ready, earlier))))
                     await _reported(writing, WRITING - 1)
             await _reported(writing, 0)
         finally:
@@ -159,40 +165,53 @@ class Loader:
         outcome.refused += rest.refused
         return outcome
 
-    async def _write(self, part: Part, prepared: Prepared) -> Outcome:
+    async def _write(self, part: Part, prepared: Prepared, earlier: Sequence[Task] = ()) -> Outcome:
+        """Write a part, while the parts before it may still be `earlier` tasks."""
         outcome = Outcome(part, refused=list(prepared.refused))
         for rows in prepared.groups:
-            await self._group(rows, outcome)
+            await self._group(rows, outcome, earlier)
         for place, body in prepared.wholes:
             try:
-                outcome.written += await self._run(body)
+                try:
+                    outcome.written += await self._run(body)
+                except FhirError:
+                    if not await _over_now(earlier):
+                        raise
+                    outcome.written += await self._run(body)
                 outcome.restated += sum(_restated(one) for one in _resources_of(body))
             except FhirError as error:
                 outcome.refused.append(refusal(place, error))
         return outcome
 
-    async def _group(self, rows: list[Row], outcome: Outcome) -> None:
-        rows, added = await self._with_steps([(row, None) for row in rows], outcome)
+    async def _group(self, rows: list[Row], outcome: Outcome, earlier: Sequence[Task]) -> None:
+        rows, added = await self._with_steps([(row, None) for row in rows], outcome, earlier)
         if not rows:
             return
         outcome.restated += sum(_restated(parse(row.body)) for row in rows if row.type == "SearchParameter")
+        puts = [row.put() for row in rows]
         try:
-            await self._transact([row.put() for row in rows], added)
-            outcome.written += len(rows)
+            if len(puts) == 1 or not _meet(puts, added):
+                await self._transact(puts, added)
+                outcome.written += len(rows)
+                return
+            batches = [[row] for row in rows]
         except Stale:
             # Something with one of these ids is there already: look at each.
-            await self._over(rows, outcome)
+            batches = _without_repeats(rows)
+        await self._over(batches, outcome, earlier)
 
     async def _with_steps(
-        self, asked: Sequence[tuple[Row, Version | None]], outcome: Outcome
+        self, asked: Sequence[tuple[Row, Version | None]], outcome: Outcome, earlier: Sequence[Task]
     ) -> tuple[list[Row], Commit]:
         """The rows that no step of a write refuses, and what steps add to them; as versions after what is beside each.
 
-        Rows of types that no step names are not even read.
+        Rows of types that no step names are not even read. What is refused may name what `earlier` still writes: then
+        it is asked again once that is done.
         """
         while True:
             present = frozenset(f"{row.type}/{row.id}" for row, _ in asked)
             kept: list[tuple[Row, Version | None]] = []
+            refused: list[Refusal] = []
             added = Commit()
             for row, before in asked:
                 try:
@@ -201,7 +220,10 @@ class Loader:
                 except FhirError as error:
                     issue = error.issues[0]
                     words = f"{issue.expression}: {issue.diagnostics}" if issue.expression else issue.diagnostics
-                    outcome.refused.append(Refusal(row.place, words))
+                    refused.append(Refusal(row.place, words))
+            if refused and await _over_now(earlier):
+                continue
+            outcome.refused += refused
             if len(kept) == len(asked):
                 return [row for row, _ in kept], added
             # What referred to one that was refused now refers to nothing either.
@@ -218,8 +240,8 @@ class Loader:
         added.extra += made.extra
         added.guards += made.guards
 
-    async def _over(self, rows: list[Row], outcome: Outcome) -> None:
-        for batch in _without_repeats(rows):
+    async def _over(self, batches: Sequence[list[Row]], outcome: Outcome, earlier: Sequence[Task]) -> None:
+        for batch in batches:
             while True:
                 there = {(row.type, row.id): await self._repository.current(row.type, row.id) for row in batch}
                 changing = [(row, there[row.type, row.id]) for row in batch]
@@ -227,7 +249,7 @@ class Loader:
                 same = len(batch) - len(changing)
                 refused: list[Refusal] = []
                 told = Outcome(outcome.part, refused=refused)
-                kept, added = await self._with_steps(changing, told)
+                kept, added = await self._with_steps(changing, told, earlier)
                 puts = [put for row in kept if (put := _following(row, there[row.type, row.id])) is not None]
                 try:
                     if puts:
@@ -248,6 +270,14 @@ class Loader:
                 if attempt == PATIENCE:
                     raise
                 await asyncio.sleep(PAUSE)
+
+
+async def _over_now(earlier: Sequence[Task]) -> bool:
+    """Wait until `earlier` are done; whether any of them was not."""
+    under_way = [task for task in earlier if not task.done()]
+    if under_way:
+        await asyncio.wait(under_way)
+    return bool(under_way)
 
 
 async def _reported(writing: deque[tuple[Job, asyncio.Task[Outcome]]], most: int) -> None:
@@ -280,6 +310,20 @@ def _without_repeats(rows: list[Row]) -> list[list[Row]]:
         seen.add((row.type, row.id))
         batches[-1].append(row)
     return batches
+
+
+def _meet(puts: Sequence[Put], added: Commit) -> bool:
+    """Whether one of `puts` is what a step wants none of for another, or two have steps change the same resource."""
+    names = [*((one.type, one.id) for one in (*puts, *added.extra))]
+    if added.extra and len(set(names)) < len(names):
+        return True
+    return any(
+        put.type == guard.type
+        and put.id not in guard.ids
+        and matches(guard.where, put.index, put.id, linked=lambda _: True)
+        for guard in added.guards
+        for put in puts
+    )
 
 
 def _following(row: Row, before: Version | None) -> Put | None:

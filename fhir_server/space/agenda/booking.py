@@ -29,7 +29,11 @@ _HELD = "An appointment fills this Slot: it is free again when that is cancelled
 
 
 async def together(context: Context, lot: Lot) -> list[tuple[int, FhirError]]:
-    """Slots of a transaction that say otherwise than the appointment which fills them in the same transaction."""
+    """What does not go together in a transaction: slots and the appointments which fill them.
+
+    A slot says otherwise than its appointment, or two appointments fill the same: by the index neither would be found.
+    """
+    refused: list[tuple[int, FhirError]] = []
     fills: dict[str, str] = {}
     said: dict[str, tuple[int, str]] = {}
     for part in lot.parts:
@@ -37,12 +41,15 @@ async def together(context: Context, lot: Lot) -> list[tuple[int, FhirError]]:
         if change is None or change.tree is None:
             continue
         if change.type == "Appointment":
-            fills |= dict.fromkeys(filled(change.tree, context.base), FILLS.get(str(change.tree.get("status")), ""))
+            named = filled(change.tree, context.base)
+            if not named.isdisjoint(fills):
+                refused.append((part.number, Conflict(_TAKEN, "Appointment.slot", key="agenda-taken")))
+            fills |= dict.fromkeys(named, FILLS.get(str(change.tree.get("status")), ""))
         elif change.type == "Slot":
             said[change.id] = (part.number, str(change.tree.get("status")))
     words = "An appointment of the same transaction fills this Slot, which says otherwise."
     refusal = Invalid(words, "Slot.status", code="business-rule", key="agenda-slot")
-    return [(said[id][0], refusal) for id in fills if id in said and said[id][1] not in FILLED]
+    return [*refused, *((said[id][0], refusal) for id in fills if id in said and said[id][1] not in FILLED)]
 
 
 async def complete(context: Context, changes: Sequence[Change], among: Among) -> Extra:
@@ -85,6 +92,10 @@ async def _taken(context: Context, change: Change, among: Among, now: frozenset[
             continue
         version = await _slot(context, id)
         tree, kept = parse(version.body), FILLS[str((change.tree or {})["status"])]
+        if context.restores and tree.get("status") == kept:
+            # It was written as filled by this one, or by another: that the appointments tell.
+            guards += await _untaken(context, id, change.id)
+            continue
         if id not in was or tree.get("status") not in FILLED:
             # That version is free, and the next one is ours: nobody else fills it.
             _require_free(tree)

@@ -193,6 +193,9 @@ async def test_a_transaction_writes_slot_and_appointment_together(house: House) 
     twice = an_appointment(other, start="2027-03-01T10:00:00+01:00", end="2027-03-01T10:20:00+01:00")
     both = lot(("POST Appointment", twice), ("POST Appointment", twice))
     assert (await ask(house, "open", "POST", "", both)).status == 409
+    tree = (await ask(house, "open", "GET", f"Slot/{other}")).json
+    written = lot((f"PUT Slot/{other}", tree | {"status": "busy"}), *(2 * [("POST Appointment", twice)]))
+    assert (await ask(house, "open", "POST", "", written)).status == 409, "the slot is of the transaction too"
     assert await status_of(house, other) == "free"
 
 
