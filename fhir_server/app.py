@@ -35,6 +35,7 @@ from fhir_server.store.engine import Engine
 from fhir_server.store.opening import blobs_beside as blobs_beside
 from fhir_server.store.opening import file_beside, open_blobs, open_concepts, open_engine
 from fhir_server.store.opening import require_store as require_store
+from fhir_server.store.opening import shard_plan as shard_plan
 from fhir_server.store.outside import with_outside
 from fhir_server.store.protocol import Keep
 from fhir_server.terminology.external import place

@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "account": ("accounts", "account"),
     **{
         name: (name, name)
-        for name in ("keys", "jobs", "outbox", "profiles", "space", "indicators", "terminology", "audit")
+        for name in ("keys", "jobs", "outbox", "profiles", "space", "indicators", "terminology", "audit", "store")
     },
 }
 

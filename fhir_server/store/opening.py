@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from fhir_server.fhir.outcome import Unavailable
@@ -36,13 +38,11 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
     Raises:
         Unavailable: an unknown kind of URL, or a store that cannot be opened.
     """
-    scheme, separator, rest = url.partition("://")
+    scheme, _, rest = url.partition("://")
     if scheme in MONGO:
         return _open_mongo(url, max_pending, deadline_seconds)
     if scheme != "sqlite" or not rest.startswith("/") or len(rest) < 2:
-        # What follows may be a password.
-        said = f"{scheme}://…" if separator else "What is given"
-        raise Unavailable(f"{said} is not a store's URL: sqlite:///path and mongodb://host/database are.")
+        raise _no_url(url)
     from fhir_server.store.embedded.engine import open_engine as open_embedded
 
     path = Path(rest[1:])
@@ -52,13 +52,53 @@ def open_engine(url: str, *, max_pending: int, deadline_seconds: float) -> Engin
 
 
 def _open_mongo(url: str, max_pending: int, deadline_seconds: float) -> Engine:
-    try:
+    with _driver():
         from fhir_server.store.mongo.opening import open_engine as open_mongo
+    return open_mongo(url, max_pending=max_pending, waiting_seconds=WAITING, deadline_seconds=deadline_seconds)
+
+
+@contextmanager
+def _driver() -> Iterator[None]:
+    """Around what imports the driver of MongoDB, which an optional extra brings.
+
+    Raises:
+        Unavailable: it is not installed.
+    """
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name not in ("pymongo", "bson"):
             raise
         raise Unavailable("A store on MongoDB needs the optional extra: pip install 'fhir-server[mongo]'.") from error
-    return open_mongo(url, max_pending=max_pending, waiting_seconds=WAITING, deadline_seconds=deadline_seconds)
+
+
+def _no_url(url: str) -> Unavailable:
+    # What follows may be a password.
+    scheme, separator, _ = url.partition("://")
+    said = f"{scheme}://…" if separator else "What is given"
+    return Unavailable(f"{said} is not a store's URL: sqlite:///path and mongodb://host/database are.")
+
+
+def shard_plan(url: str, database: str | None = None) -> Sequence[str]:
+    """How a sharded cluster would divide a store: a script for `mongosh`, with the sizes of a store that is there.
+
+    Args:
+        url: as `open_engine`'s. On MongoDB its database is looked at, and nothing is changed.
+        database: a name; then no database is looked at, nor where the store is an embedded one.
+
+    Raises:
+        Unavailable: an unknown kind of URL, or a database that cannot be reached or used.
+    """
+    from fhir_server.store.mongo.planning import plan
+
+    scheme = url.partition("://")[0]
+    if database is not None or url.startswith(EMBEDDED):
+        return [*plan(database or "fhir")]
+    if scheme not in MONGO:
+        raise _no_url(url)
+    with _driver():
+        from fhir_server.store.mongo.opening import sizes
+    return [*plan(*sizes(url))]
 
 
 def open_blobs(file: Path, key: bytes) -> Blobs:

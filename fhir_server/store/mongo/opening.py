@@ -15,6 +15,7 @@ from fhir_server.fhir.outcome import Unavailable
 from fhir_server.store.mongo.connected import collections
 from fhir_server.store.mongo.engine import MongoEngine
 from fhir_server.store.mongo.failures import said
+from fhir_server.store.mongo.planning import measured
 from fhir_server.store.mongo.schema import prepare
 from fhir_server.store.mongo.writer import DURABLE
 
@@ -28,6 +29,8 @@ _OWN = {"appname": "fhir-server", "serverselectiontimeoutms": 15_000}
 _WIRE = 13
 #: Seconds by which its clock may differ from this machine's before a warning says so.
 _APART = 2.0
+_NO_URL = "The store's URL is none of MongoDB: mongodb://HOST:PORT/DATABASE?replicaSet=NAME is."
+_NOT_REACHED = "The database of the store cannot be reached, or has no primary."
 _log = logging.getLogger(__name__)
 
 
@@ -53,11 +56,9 @@ def open_engine(url: str, *, max_pending: int, waiting_seconds: float, deadline_
         own = {name: value for name, value in _OWN.items() if name not in asked["options"]}
         served: Any = AsyncMongoClient(url, **own)
     except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise Unavailable(
-            "The store's URL is none of MongoDB: mongodb://HOST:PORT/DATABASE?replicaSet=NAME is."
-        ) from error
+        raise Unavailable(_NO_URL) from error
     except ServerSelectionTimeoutError as error:
-        raise Unavailable("The database of the store cannot be reached, or has no primary.") from error
+        raise Unavailable(_NOT_REACHED) from error
     except PyMongoError as error:
         raise said(error) from error
     # Whatever the URL says: what was answered is read by who asks next.
@@ -65,6 +66,24 @@ def open_engine(url: str, *, max_pending: int, waiting_seconds: float, deadline_
         name, read_concern=ReadConcern("majority"), write_concern=DURABLE, read_preference=ReadPreference.PRIMARY
     )
     return MongoEngine(served, collections(database), max_pending, waiting_seconds, deadline_seconds)
+
+
+def sizes(url: str) -> tuple[str, dict[str, dict[str, int]]]:
+    """The name of the database that `url` names, and what is in it (`planning.measured`); nothing is made there.
+
+    Raises:
+        Unavailable: as `open_engine`.
+    """
+    try:
+        name = parse_uri(url)["database"] or DATABASE
+        with MongoClient(url, serverSelectionTimeoutMS=_AT_START, connectTimeoutMS=_AT_START) as client:
+            return name, measured(client.get_database(name, read_preference=ReadPreference.PRIMARY))
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise Unavailable(_NO_URL) from error
+    except ServerSelectionTimeoutError as error:
+        raise Unavailable(_NOT_REACHED) from error
+    except PyMongoError as error:
+        raise said(error) from error
 
 
 def _look_at(client: Any) -> None:

@@ -1,13 +1,16 @@
-"""The collections of the store, their indexes, and the number that says which server may use them.
+"""The collections of the store, their indexes, what a sharded cluster divides them by, and who may use them.
 
-res      the current version of each resource, with what it is found by        shard key (rk, _id)
-hist     the versions before                                                    (rk, _id)
-log      a row for each version, in the order of commits                        (_id)
-parts    pieces of bodies that are longer than a document                       (q)
-claims   names that one resource alone holds                                    (_id hashed)
-records  short-lived and secret things                                          (_id)
-notes    changes of records, in the order of commits                            (_id)
+res      the current version of each resource, with what it is found by
+hist     the versions before
+log      a row for each version, in the order of commits
+parts    pieces of bodies that are longer than a document
+claims   names that one resource alone holds
+records  short-lived and secret things
+notes    changes of records, in the order of commits
 state    one document: where the store stands. Each commit begins by changing it, so that no two go on at once.
+
+All of this is declared here: `prepare` makes the indexes, `planning.py` says how to divide the collections.
+https://www.mongodb.com/docs/manual/core/sharding-shard-key/
 """
 
 from __future__ import annotations
@@ -24,7 +27,33 @@ ERASED = ""
 #: The `_id` of the one document of `state`.
 STANDS = "store"
 
-#: Collection → its indexes: keys, and options.
+#: Collection → its shard key; None: not divided, and all of it on the database's primary shard. `rk` is the part of the
+#: data that a resource belongs to (`routing.py`): by its digest the parts are spread evenly from the first on, and the
+#: `_id` behind it lets what belongs to one part be on several shards when it is too much for one.
+SHARD_KEYS: dict[str, dict[str, int | str] | None] = {
+    "res": {"rk": "hashed", "_id": 1},
+    "hist": {"rk": "hashed", "_id": 1},
+    "log": {"_id": 1},
+    "parts": {"q": 1},
+    "claims": {"_id": "hashed"},
+    "records": {"_id": 1},
+    # Thrown away after a while.
+    "notes": None,
+    "state": None,
+}
+
+#: (collection, field asked for) → what asks so without an equal value of the shard key, and so maybe all shards.
+#: Nothing else does.
+SCATTERED: dict[tuple[str, str], str] = {
+    ("res", "t"): "a search, a count, a walk, a condition of a transaction: by what resources say, wherever they lie",
+    ("log", "k"): "the history of resources by their ids, and their erasure: rows of versions by the resource",
+    ("log", "_id"): "the feed of changes, in every process, and the chain of traces: rows after a place",
+    ("log", "t"): "the history of types, and where the chain of traces is at an instant",
+    ("records", "_id"): "records of one kind by their keys in order, and all of them in turn",
+    ("records", ""): "the first of all records, in turn",
+}
+
+#: Collection → its indexes: keys, and options. None is unique but by `_id`: a shard knows of its own documents alone.
 INDEXES: dict[str, tuple[tuple[dict[str, int], dict[str, Any]], ...]] = {
     "res": (
         ({"t": 1, "live": 1, "q": 1}, {}),

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from fhir_server.store import opening
 from fhir_server.store.filters import EVERYTHING, And, Id, Linked, Not, Refers, Token, Word
 from fhir_server.store.protocol import Delete, Guard
@@ -19,30 +17,6 @@ from tests.store.making import MASKED, OPEN, a_put, an_index
 
 #: Collections that are divided by `rk`.
 DIVIDED = {"res", "hist"}
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """The commands that an engine sends, which is opened while this is in force."""
-    mongod.require()
-    from pymongo import monitoring
-
-    from fhir_server.store.mongo import opening as own
-
-    commands: list[dict[str, Any]] = []
-
-    class Listener(monitoring.CommandListener):
-        def started(self, event: Any) -> None:
-            commands.append(dict(event.command))
-
-        def succeeded(self, event: Any) -> None:
-            return
-
-        failed = succeeded
-
-    connect = own.AsyncMongoClient
-    monkeypatch.setattr(own, "AsyncMongoClient", lambda *a, **k: connect(*a, event_listeners=[Listener()], **k))
-    yield commands
 
 
 def asked(command: dict[str, Any]) -> Iterator[Any]:
