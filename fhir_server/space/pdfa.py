@@ -60,12 +60,23 @@ def wrapped(paragraph: str) -> list[str]:
         if line and _width(text, widths) > left:
             lines.append(line)
             line, left, text = "", float(_ROOM), word
-        while _width(text, widths) > _ROOM:
-            cut = next(n for n in range(len(text), 0, -1) if n == 1 or _width(text[:n], widths) <= _ROOM)
-            lines.append(text[:cut])
-            text = text[cut:]
+        *whole, text = _broken(text, widths)
+        lines += whole
         line, left = line + text, left - _width(text, widths)
     return [*lines, line] if line or not lines else lines
+
+
+def _broken(word: str, widths: Sequence[int]) -> list[str]:
+    """A word in parts that fit a line. Each letter is looked at once: words are anybody's, of any length."""
+    parts: list[str] = []
+    begun, left = 0, float(_ROOM)
+    for n, letter in enumerate(word):
+        wide = _width(letter, widths)
+        if wide > left and n > begun:
+            parts.append(word[begun:n])
+            begun, left = n, float(_ROOM)
+        left -= wide
+    return [*parts, word[begun:]]
 
 
 def _width(text: str, widths: Sequence[int]) -> float:
