@@ -21,6 +21,7 @@ from fhir_server.smart.people.accounts import Account, Accounts
 from fhir_server.space.accounts import moving
 from fhir_server.space.accounts.erasing.erasing import ERASED, ERASING, Erasing
 from fhir_server.space.accounts.moving import Asked
+from fhir_server.space.identities.merging import doing, undoing
 from fhir_server.space.portability import keeping
 from fhir_server.store.filters import EVERYTHING
 from fhir_server.store.protocol import Keep
@@ -184,7 +185,8 @@ async def test_a_shared_appointment_stays_for_the_others(house: House) -> None:
 async def test_a_record_that_was_made_one_with_it_goes_too(house: House, tmp_path: Path) -> None:
     other = "m8dj20sk46"
     link = [{"other": {"reference": f"Patient/{other}"}, "type": "replaces"}]
-    await sent(house, "PUT", f"Patient/{other}", a_patient(other, f"merged{MINE}"))
+    back = [{"other": {"reference": f"Patient/{P}"}, "type": "replaced-by"}]
+    await sent(house, "PUT", f"Patient/{other}", {**a_patient(other, f"merged{MINE}"), "active": False, "link": back})
     await sent(house, "PUT", f"Observation/{other}o", an_observation(other, f"{other}o", MINE))
     await sent(house, "PUT", f"Patient/{P}", {**a_patient(P, MINE), "link": link})
     await closed(house, P)
@@ -192,6 +194,20 @@ async def test_a_record_that_was_made_one_with_it_goes_too(house: House, tmp_pat
     await scoured(house)
     assert await ask(house, SOFTWARE, "GET", f"Patient/{other}") == 404
     assert where(tmp_path, MINE) == []
+
+
+async def test_who_was_merged_by_mistake_and_parted_again_stays(house: House) -> None:
+    """R4 Patient.link: past versions of the one go on saying that they replace the other, who is somebody else."""
+    await sent(house, "PUT", f"Patient/{Q}", {**a_patient(Q, OTHERS), "name": a_patient(P, MINE)["name"]})
+    wanted = doing.Wanted(Q, P, "doublon", "")
+    await doing.merge(house.repository(), wanted, NOW)
+    await undoing.unmerge(house.repository(), wanted, undoing.Back(), NOW)
+    before = await everything_of(house, Q)
+    await closed(house, P)
+    assert await Erasing(house.services).run(LATER) == 1
+    assert await everything_of(house, Q) == before
+    there = await ask(house, SOFTWARE, "GET", f"Patient/{Q}")
+    assert there["active"] is True
 
 
 async def test_a_space_whose_patient_was_deleted_is_erased_in_its_time(house: House, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from fhir_server.space.accounts.erasing.ledger import NAME, Ledger
 from fhir_server.space.accounts.life import Life, from_basic, life_id, to_basic
 from fhir_server.space.accounts.moving import Asked
 from fhir_server.space.accounts.together import move_together
+from fhir_server.space.identities.links import is_into
 from fhir_server.space.service import Surroundings
 from fhir_server.store.filters import EVERYTHING, both, either
 from fhir_server.store.protocol import Keep, Sort, Stale, Version
@@ -205,7 +206,14 @@ class Erasing:
             begun.words += naming.values(tree, "identifier")
             begun.reached += naming.values(tree, "telecom")
             begun.others += [one for one in _replaced(tree) if one not in begun.others]
+        begun.others = [one for one in begun.others if await self._is_into(one, patient)]
         return begun
+
+    async def _is_into(self, other: str, patient: str) -> bool:
+        """Whether a record (id) is one with a patient's (id) now: a merge that was undone was a mistake."""
+        versions = (await self._own.history({"Patient": EVERYTHING}, other, count=_MOST_VERSIONS)).versions
+        last = next((parse(one.body) for one in versions if not one.deleted), {})
+        return is_into(last, f"Patient/{patient}")
 
     async def _kept(self, patient: str, begun: _Begun) -> None:
         begun.words = list(dict.fromkeys(begun.words))
