@@ -23,6 +23,17 @@ async def kept(house: House, *resources: dict[str, Any], base: str = "") -> None
     await repository.transact(puts)
 
 
+async def escaped(house: House, type: str, id: str) -> None:
+    """A resource as software writes it that escapes what need not be: RFC 8259 §7 lets `-` and `/` be written so."""
+    repository = house.repository()
+    before = await repository.current(type, id)
+    assert before is not None
+    tree = json.loads(before.body)
+    body = json.dumps(tree).replace("-", "\\u002d").replace("/", "\\/").encode()
+    assert json.loads(body) == tree
+    await repository.transact([await repository.put(type, id, tree, body, before)])
+
+
 async def a_person(house: House, login: str, name: str, subject: str, **more: Any) -> Account:
     """An account that signs in with `PASSWORD`."""
     account = Account(secrets.token_hex(8), login, name, subject, **more)

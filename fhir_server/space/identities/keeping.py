@@ -6,6 +6,7 @@ and say that its person has two.
 
 from __future__ import annotations
 
+from fhir_server.access.citing import has
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.interactions.exchange import Context
@@ -19,7 +20,7 @@ async def stays_merged(context: Context, change: Change) -> None:
         Invalid: naming the element (422).
     """
     # Few were merged: of the others nothing is parsed.
-    if change.tree is None or change.before is None or b"replaced-by" not in change.before.body:
+    if change.tree is None or change.before is None or not has(b"replaced-by", change.before.body):
         return
     before = parse(change.before.body) if not change.before.deleted else {}
     ended = [one for one in before.get("link", ()) if one.get("type") == "replaced-by"]

@@ -15,7 +15,7 @@ from fhir_server.space.accounts.life import life_id
 from fhir_server.space.identities.merging.ledger import merge_id
 from fhir_server.space.record.choices import choice_id
 from tests.access.test_rules import ask, seen
-from tests.server.people import kept
+from tests.server.people import escaped, kept
 from tests.space.identities.people import (
     DEMO,
     DOCTOR,
@@ -195,9 +195,11 @@ async def test_no_copy_of_the_patient_takes_a_merge_back(house: House) -> None:
     before = await ask(house, OPERATOR, "GET", "Patient/s")
     await merges(house, OPERATOR, "s", "t")
     merged = await ask(house, OPERATOR, "GET", "Patient/s")
-    for tree in (before, {**merged, "active": True}, {**merged, "link": []}):
-        left = {name: value for name, value in tree.items() if value != []}
-        assert await ask(house, OPERATOR, "PUT", "Patient/s", left) == 422
+    for _ in range(2):
+        for tree in (before, {**merged, "active": True}, {**merged, "link": []}):
+            left = {name: value for name, value in tree.items() if value != []}
+            assert await ask(house, OPERATOR, "PUT", "Patient/s", left) == 422
+        await escaped(house, "Patient", "s")
     # How somebody was reached is no part of it.
     told = {**merged, "telecom": [{"system": "phone", "value": "1"}]}
     assert (await ask(house, OPERATOR, "PUT", "Patient/s", told))["telecom"]

@@ -111,6 +111,9 @@ GIVEN: dict[str, dict[str, Any]] = {
     "import-agenda": {"file": "x"},
     "record-choose": {"choice": "btg-refused"},
     "change-identity": {"how": "x"},
+    "rectify": {"about": "identity", "words": "x"},
+    "rectification-answer": {"request": "x", "event": "accept"},
+    "refile": {"to": "Patient/p3", "resource": "Observation/o", "reason": "x"},
 }
 
 

@@ -16,6 +16,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
+from fhir_server.access.citing import has
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.dates import interval
 from fhir_server.fhir.json import parse, serialize
@@ -71,7 +72,7 @@ class Filling:
         while True:
             page = await own.find({"Schedule": EVERYTHING}, after=after, count=_PAGE)
             for version in page.versions:
-                if _MARK in version.body:
+                if has(_MARK, version.body):
                     done += await self._fill(own, version.id, version, now)
             after = page.next
             if after is None:

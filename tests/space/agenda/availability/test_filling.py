@@ -11,7 +11,7 @@ import pytest
 from fhir_server.app import House
 from fhir_server.space.agenda.availability.filling import Filling
 from fhir_server.space.agenda.availability.reading import AVAILABILITY, DURATION
-from tests.server.people import kept
+from tests.server.people import escaped, kept
 from tests.space.agenda.world import DOCTOR, a_schedule, a_slot, an_appointment, ask, status_of
 from tests.space.record.callers import Tree
 
@@ -205,5 +205,6 @@ async def test_days_come_into_reach_as_time_passes(house: House) -> None:
     assert len(await filled(house, "ahead", available(rule="FREQ=MONTHLY;COUNT=6"), lasting(60))) == 3
     await filling.of_all(NOW)
     assert await filling.of_all(NOW) == 0
+    await escaped(house, "Schedule", "ahead")
     await filling.of_all(datetime(2027, 4, 24, 12, tzinfo=UTC))
     assert len(await starts(house, "ahead")) == 4
