@@ -210,6 +210,20 @@ async def test_who_was_merged_by_mistake_and_parted_again_stays(house: House) ->
     assert there["active"] is True
 
 
+async def test_a_number_that_is_another_s_names_nobody_who_is_erased(house: House) -> None:
+    """Past versions say a number that was mistaken, or that others write for anybody: its records are not theirs."""
+    shared = {"system": "http://example.org/ipp", "value": "anybody-00000000"}
+    for id, mark, more in ((Q, OTHERS, []), (P, MINE, a_patient(Q, OTHERS)["identifier"]), (P, MINE, [])):
+        tree = a_patient(id, mark)
+        await sent(house, "PUT", f"Patient/{id}", {**tree, "identifier": [*tree["identifier"], shared, *more]})
+    records = house.engine.records
+    for key in (f"ins{OTHERS}", f"ins{MINE}", shared["value"]):
+        await records.put("known by number", key, b"")
+    await closed(house, P)
+    assert await Erasing(house.services).run(LATER) == 1
+    assert {key for key, _ in await records.list("known by number")} == {f"ins{OTHERS}", shared["value"]}
+
+
 async def test_a_space_whose_patient_was_deleted_is_erased_in_its_time(house: House, tmp_path: Path) -> None:
     await closed(house, P)
     own = house.repository()

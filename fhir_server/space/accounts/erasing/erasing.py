@@ -207,6 +207,8 @@ class Erasing:
             begun.reached += naming.values(tree, "telecom")
             begun.others += [one for one in _replaced(tree) if one not in begun.others]
         begun.others = [one for one in begun.others if await self._is_into(one, patient)]
+        strangers = await naming.of_others(self._own, begun.words, {patient, *begun.others})
+        begun.words = [one for one in begun.words if one not in strangers]
         return begun
 
     async def _is_into(self, other: str, patient: str) -> bool:

@@ -1,16 +1,19 @@
 """Records that name somebody, of whatever kind: all are gone through, since each service keeps its own in its own way.
 
 A record names somebody where its key or value has their reference, or a whole word that is theirs alone: an id that
-nobody chose, an e-mail address, the INS, the id of their account. So what a service begins to keep tomorrow is found
-too. Ids shorter than `_LEAST` are words of many things: of those only the reference counts.
+nobody chose, the INS, the id of their account; a number that another has too names nobody. So what a service begins to
+keep tomorrow is found too. Ids shorter than `_LEAST` are words of many things: of those only the reference counts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from fhir_server.access.repository import Repository
+from fhir_server.search.parameters.codes import spellings
+from fhir_server.store.filters import Filter, Token, either
 from fhir_server.store.protocol import Drop, Records
 
 #: What is of many people, or of nobody: it never goes. What an account of another says of them is taken out of it.
@@ -60,6 +63,21 @@ async def forgotten(records: Records, names: Names, reached: Names) -> list[tupl
 def _named(record: tuple[str, str, bytes], names: Names, reached: Names) -> bool:
     said = b"%b %b" % (record[1].encode(), record[2])
     return names.are_in(said) or (record[0] in SENT and reached.are_in(said))
+
+
+async def of_others(own: Repository, words: Sequence[str], ids: Set[str]) -> set[str]:
+    """Which of some words are an identifier of a Patient beside those with some ids: a number that was mistaken once.
+
+    Args:
+        own: the server's own sight.
+        words: identifiers, in any system, and whatever else.
+        ids: of the Patients who are one person, whose words these are.
+    """
+    distinct = list(dict.fromkeys(words))
+    wheres: list[Filter] = [either([Token("identifier", one) for one in spellings(word)]) for word in distinct]
+    pages = await own.find_each([{"Patient": where} for where in wheres], count=len(ids) + 1, want="head")
+    there = zip(distinct, pages, strict=True)
+    return {word for word, page in there if {one.id for one in page.versions} - ids}
 
 
 def values(patient: Mapping[str, Any], name: str) -> list[str]:
