@@ -14,7 +14,7 @@ from fhir_server.access.rules import Asked, Facts, Rule
 from fhir_server.fhir.json import parse
 from fhir_server.space.acting import is_of_age, minute
 from fhir_server.space.delegations.delegation import DELEGATION
-from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Id
+from fhir_server.store.filters import EVERYTHING, NOTHING, Filter, Id, Refers, either
 
 if TYPE_CHECKING:
     from fhir_server.access.repository import Repository
@@ -53,6 +53,17 @@ def _contacts(asked: Asked) -> Filter:
     return Id(tuple(sorted(asked.facts))) if asked.facts else NOTHING
 
 
+#: Of age, and acted for by the caller: as their caregiver. `cared_for` gives what a rule is to do with them.
+CARED_FOR = Facts(_acts, _adults, frozenset({"Patient"}))
+
+
+def cared_for(asked: Asked) -> Filter:
+    """What says that it is of somebody whom the caller cares for; everything where that is not known."""
+    if not isinstance(asked.facts, frozenset):
+        return NOTHING if _acts(asked.grant) is None else EVERYTHING
+    return either([Refers("patient", f"Patient/{one}") for one in sorted(asked.facts)])
+
+
 RULES = (
     Rule(
         "delegation-kept",
@@ -66,6 +77,6 @@ RULES = (
         "of somebody whom the caller cares for, who alone changes how they are reached",
         frozenset({"Patient"}),
         withholds=_contacts,
-        facts=Facts(_acts, _adults, frozenset({"Patient"})),
+        facts=CARED_FOR,
     ),
 )

@@ -1,6 +1,6 @@
-"""What is kept of identities: steps and merges change by the operations alone, and professionals see none of them.
+"""What is kept of identities: steps and merges change by the operations alone, and professionals and caregivers see none.
 
-RGPD art. 15 and 16: the person reads what was done to their own. What a merge moved names also what they do not see,
+RGPD art. 15 and 16: the person reads what was done to their own, and who represents a minor. What a merge moved names also what they do not see,
 and is the operator's alone to read.
 """
 
@@ -13,7 +13,8 @@ from fhir_server.access.rules import Asked, Rule
 from fhir_server.access.write_rules import administers
 from fhir_server.search.parameters.codes import spelling
 from fhir_server.space.accounts.life import CODES
-from fhir_server.store.filters import NOTHING, Filter, Token, either
+from fhir_server.space.delegations.rules import CARED_FOR, cared_for
+from fhir_server.store.filters import NOTHING, Filter, Token, both, either
 
 #: Codes of the Basics of this service, and of the space's own life, which is kept with them.
 _CODES = frozenset({"identity-step", "merge", "rectification", "space"})
@@ -35,6 +36,11 @@ def _of_the_person(asked: Asked) -> Filter:
     return _MERGE if is_side else KEPT
 
 
+def _of_cared_for(asked: Asked) -> Filter:
+    """What somebody asks to be put right may be what they keep from their caregiver."""
+    return both(KEPT, cared_for(asked))
+
+
 RULES = (
     Rule(
         "identity-kept",
@@ -42,5 +48,12 @@ RULES = (
         frozenset({"Basic"}),
         withholds=_of_the_person,
         kept={"Basic": KEPT},
+    ),
+    Rule(
+        "identity-of-cared-for",
+        "of the identity of somebody whom the caller cares for",
+        frozenset({"Basic"}),
+        withholds=_of_cared_for,
+        facts=CARED_FOR,
     ),
 )

@@ -17,7 +17,8 @@ LONGEST = 500
 
 def is_operator(grant: Grant) -> bool:
     """Whether a caller is the operator: its software, without a person, or an administrator of its staff."""
-    return grant.own or administers(grant) or "administrator" in grant.duties
+    # An app of the catalogue that an administrator signs in to is its publisher's software, not the operator's.
+    return grant.own or administers(grant) or ("administrator" in grant.duties and not grant.referenced)
 
 
 def require_operator(grant: Grant, verb: str) -> None:

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R5/patient-operation-merge.html
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,7 @@ from tests.space.identities.records import (
         (VERIFIER, 403),
         (DOCTOR, 403),
         (PUBLISHED, 403),
+        (replace(STAFF, referenced=True), 403),
         (READER, 403),
         (holder("s"), 403),
         (holder("t"), 403),

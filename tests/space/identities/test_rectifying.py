@@ -14,12 +14,14 @@ import pytest
 
 from fhir_server.access.grant import Grant
 from fhir_server.app import House
+from fhir_server.fhir.nos import CAREGIVER, ROLE_CLASS
 from fhir_server.fhir.outcome import Invalid
 from fhir_server.space.identities.rectifying.acting import Act, moved
 from fhir_server.space.identities.rectifying.request import EVENTS, STATES, Request, from_basic, to_basic
 from tests.access.test_rules import ask, seen
-from tests.space.identities.people import DOCTOR, OPERATOR, PUBLISHED, STAFF, VERIFIER, call, holder
-from tests.space.identities.records import row
+from tests.server.people import kept
+from tests.space.identities.people import DEMO, DOCTOR, OPERATOR, PUBLISHED, STAFF, VERIFIER, call, holder, ins
+from tests.space.identities.records import refers, row
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 ONE = Request("r", "s", "traits", "My birth date", NOW, "Patient/s", "asked", NOW)
@@ -139,6 +141,8 @@ async def test_a_request_is_made_answered_and_told(house: House) -> None:
         (STAFF, 404, 200, 200),
         (PUBLISHED, 404, 404, 403),
         (replace(holder("s"), referenced=True), 403, 200, 403),
+        # An app that an administrator signs in to is not the operator.
+        (replace(STAFF, referenced=True), 404, 404, 403),
     ],
 )
 async def test_who_asks_and_who_reads_what_was_asked(
@@ -149,6 +153,23 @@ async def test_who_asks_and_who_reads_what_was_asked(
     for place, status in (("Patient/s/$rectifications", read), ("Patient/$rectifications", all)):
         answer = await call(house, caller, place, method="GET")
         assert (answer if isinstance(answer, int) else 200) == status
+
+
+async def test_a_caregiver_reads_the_record_and_nothing_of_what_its_holder_asked(house: House) -> None:
+    """What somebody has put right may be what they keep from who cares for them."""
+    cares = {"resourceType": "RelatedPerson", "id": "cares", "active": True, "patient": refers("Patient/s")}
+    role = {"coding": [{"system": ROLE_CLASS, "code": CAREGIVER}]}
+    await kept(house, {**cares, "identifier": [{"system": DEMO, "value": ins(3)}], "relationship": [role]})
+    one = await asks(house, holder("s"))
+    for caller in (
+        replace(holder("other"), patient="s", wards=frozenset({"s"})),
+        replace(holder("other"), patient=None, wards=frozenset({"s"}), scopes=DOCTOR.scopes),
+    ):
+        assert await seen(house, caller, "Observation/o") != 404
+        assert await seen(house, caller, f"Basic/{one['id']}") in (403, 404)
+        assert one["id"] not in await seen(house, caller, "Basic?patient=Patient/s")
+        assert await call(house, caller, "Patient/s/$rectifications", method="GET") == 403
+    assert one["id"] in await seen(house, holder("s"), "Basic")
 
 
 async def test_what_is_not_said_as_it_should_be_is_refused(house: House) -> None:
