@@ -1,4 +1,6 @@
-"""Who was helped by a professional is told what these recorded for them, by post: they may have no account yet.
+"""People are told what was recorded of their space where notices tell nobody: by a professional, or of its deletion.
+
+Who was helped by a professional is written to by post: they may have no account yet.
 
 From the feed, so that a crash between the two loses no letter; one may be printed twice then. Domain file §2.2, §4.
 """
@@ -42,6 +44,6 @@ class Helped:
     async def _tell(self, one: Changed) -> bool:
         life = from_basic(tree_of(await self._around.repository().current("Basic", one.id)))
         if life is None or life.role != "professional":
-            return False
+            return life is not None and await self._informing.of_deletion(life)
         await self._informing.by_professional(life)
         return True

@@ -156,6 +156,40 @@ _BY_PROFESSIONAL: dict[Language, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+#: Language → event → subject, and what has become of the space; {} is the last day of what it holds.
+_LEAVING: dict[Language, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "fr": {
+        "ask-deletion": (
+            "Votre espace santé : suppression demandée",
+            (
+                "la suppression de votre espace santé a été demandée. Tout y sera effacé le {day}.",
+                "Jusque-là, vous pouvez annuler cette demande, rouvrir l’espace, ou télécharger vos données.",
+            ),
+        ),
+        "cancel-deletion": (
+            "Votre espace santé : suppression annulée",
+            ("la demande de suppression de votre espace santé a été annulée. Il reste fermé, et conservé.",),
+        ),
+    },
+    "en": {
+        "ask-deletion": (
+            "Your health space: deletion asked for",
+            (
+                "it was asked that your health space be deleted. All in it will be erased on {day}.",
+                "Until then you can cancel this, open the space again, or download your data.",
+            ),
+        ),
+        "cancel-deletion": (
+            "Your health space: deletion cancelled",
+            ("the deletion of your health space was cancelled. It stays closed, and is kept.",),
+        ),
+    },
+}
+#: Language → how it begins, and what follows; {} are when, and the address of the page.
+_LEFT: dict[Language, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "fr": (("Bonjour,", "", "Le {at},"), ("", "Si ce n’est pas vous, ou si vous changez d’avis :", "{page}")),
+    "en": (("Hello,", "", "On {at},"), ("", "If it was not you, or if you change your mind:", "{page}")),
+}
 
 
 class Informing:
@@ -232,6 +266,28 @@ class Informing:
         lines = [row.format(code=code, day=day, page=page_of, who=who, said=said) for row in rows]
         await asyncio.to_thread(self._post, subject, [*_address(tree), "", *lines])
         await self._around.records.apply([kept])
+
+    async def of_deletion(self, life: Life) -> bool:
+        """Write to whose space is closed that its deletion was asked for, or is not any more; whether it is of that.
+
+        Notices tell nobody of a closed space: this says nothing of what is in it, and goes to the address that is left.
+        """
+        version = await self._around.repository().current("Patient", life.patient)
+        if version is None or version.deleted or life.role != "holder" or life.event not in _LEAVING["fr"]:
+            return False
+        tree = parse(version.body)
+        to = reach(tree, life.at)
+        subject, said = _LEAVING[to.language][life.event]
+        before, after = _LEFT[to.language]
+        days = {name: f"{at.astimezone(PARIS):%d/%m/%Y}" for name, at in (("at", life.at), ("day", life.next)) if at}
+        lines = [row.format(page=self._around.address("/mon-compte"), **days) for row in (*before, *said, *after)]
+        if to.email:
+            notice = Notice(
+                f"space Patient/{life.patient} {life.event} {life.at.isoformat()}", to.email, subject, "\n".join(lines)
+            )
+            return await self._around.records.apply([*Outbox.kept(notice)])
+        await asyncio.to_thread(self._post, subject, [*_address(tree), "", *lines])
+        return True
 
     async def _informed(self, own: Repository, patient: str, now: datetime) -> Life | None:
         try:

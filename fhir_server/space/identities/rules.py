@@ -1,7 +1,7 @@
-"""What is kept of identities: steps and merges change by the operations alone, and professionals and caregivers see none.
+"""What is kept of identities: steps and merges change by the operations; professionals and caregivers see none of them.
 
-RGPD art. 15 and 16: the person reads what was done to their own, and who represents a minor. What a merge moved names also what they do not see,
-and is the operator's alone to read.
+RGPD art. 15 and 16: the person reads what was done to their own, and who represents a minor. What a merge moved names
+also what they do not see, and is the operator's alone to read.
 """
 
 from __future__ import annotations

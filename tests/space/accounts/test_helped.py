@@ -6,10 +6,11 @@ CSP R1111-28 (an objection), L1111-19 (the person is told); a choice of its own,
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_server.access.grant import OPEN, Grant, Scope
@@ -19,7 +20,8 @@ from fhir_server.space.accounts.codes import CODE
 from fhir_server.space.accounts.helped import Helped
 from fhir_server.space.accounts.life import life_id
 from fhir_server.space.accounts.moving import Asked
-from fhir_server.space.accounts.states import EVENTS
+from fhir_server.space.accounts.states import EVENTS, THREE_MONTHS
+from fhir_server.space.paris import PARIS
 from tests.access.test_rules import ask
 from tests.server.people import kept
 from tests.space.delegations.people import a_house, a_patient, does, holder
@@ -128,3 +130,26 @@ async def test_it_is_seen_among_who_acts_and_ends_there_or_by_a_block(house: Hou
     assert await chooses(house, holder(0), "blocked") == 0
     assert await moves(house, DOCTOR, "oppose") == 403
     assert await chooses(house, holder(0), "administrator") == 422
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+async def test_who_asks_for_deletion_of_a_closed_space_is_told_and_when_it_is_taken_back(
+    house: House, language: str
+) -> None:
+    """CSP R1111-36; notices tell nobody of a closed space. By e-mail, else by post; of nothing that is in it."""
+    own, helped, outbox = house.repository(), Helped(house.services), house.services.records
+    spoken = [{"language": {"coding": [{"code": language}]}, "preferred": True}]
+    reached = {"telecom": [{"system": "email", "value": "one@example.org"}]}
+    await kept(house, a_patient(1, communication=spoken, **reached), a_patient(2, communication=spoken, telecom=[]))
+    for n, event in enumerate(("close", "ask-deletion", "cancel-deletion")):
+        for patient in ("p1", "p2"):
+            asked = Asked(event, "holder", NOW + timedelta(minutes=n), f"Patient/{patient}")  # type: ignore[arg-type]
+            await moving.move(own, patient, asked)
+        assert await helped.tell(NOW) == (2 if n else 0)
+        assert await helped.tell(NOW) == 0
+        sent = [msgspec.json.decode(value) for _, value in await outbox.list("outbox", count=9)]
+        assert [one["to"] for one in sent] == ["one@example.org"] * n
+        assert len(list((house.settings.data / "letters").glob("*.pdf"))) == n
+    erased = f"{THREE_MONTHS.after(NOW + timedelta(minutes=1)).astimezone(PARIS):%d/%m/%Y}"
+    assert sorted(erased in one["text"] for one in sent) == [False, True]
+    assert all("/mon-compte" in one["text"] for one in sent)
