@@ -16,8 +16,9 @@ from fhir_server.space.accounts.life import CODES
 from fhir_server.space.delegations.rules import CARED_FOR, cared_for
 from fhir_server.store.filters import NOTHING, Filter, Token, both, either
 
-#: Codes of the Basics of this service, and of the space's own life, which is kept with them.
-_CODES = frozenset({"identity-step", "merge", "rectification", "space"})
+#: Codes of the Basics that are the history of a record, with the space's own life. What somebody asks to be put right
+#: is theirs: it is answered to them, in the record that goes on.
+_CODES = frozenset({"identity-step", "merge", "space"})
 _MERGE = Token("code", spelling("merge", CODES), CODES)
 #: The Basics of this service.
 KEPT = either([Token("code", spelling(one, CODES), CODES) for one in ("identity-step", "merge", "rectification")])

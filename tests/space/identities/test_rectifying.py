@@ -21,7 +21,7 @@ from fhir_server.space.identities.rectifying.request import EVENTS, STATES, Requ
 from tests.access.test_rules import ask, seen
 from tests.server.people import kept
 from tests.space.identities.people import DEMO, DOCTOR, OPERATOR, PUBLISHED, STAFF, VERIFIER, call, holder, ins
-from tests.space.identities.records import refers, row
+from tests.space.identities.records import merges, refers, row, undone
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 ONE = Request("r", "s", "traits", "My birth date", NOW, "Patient/s", "asked", NOW)
@@ -153,6 +153,25 @@ async def test_who_asks_and_who_reads_what_was_asked(
     for place, status in (("Patient/s/$rectifications", read), ("Patient/$rectifications", all)):
         answer = await call(house, caller, place, method="GET")
         assert (answer if isinstance(answer, int) else 200) == status
+
+
+async def test_an_answer_is_owed_and_told_to_whose_record_was_made_one_with_another(house: House) -> None:
+    """RGPD art. 12.3: the merge ends the record in which it was asked, and nobody reads there what is answered."""
+    one = await asks(house, holder("s"))
+    assert not isinstance(await merges(house, OPERATOR, "s", "t"), int)
+    [waiting] = parts(await call(house, STAFF, "Patient/$rectifications", method="GET"))
+    assert (waiting["id"], waiting["patient"], waiting["due"]) == (one["id"], {"reference": "Patient/t"}, one["due"])
+    assert await answers(house, STAFF, one["id"], "accept", "Put right", "t") == "accepted"
+    [mine] = parts(await call(house, holder("t"), "Patient/t/$rectifications", method="GET"))
+    assert mine["answer"] == "Put right"
+    # Of two people after all: what was not changed since goes back.
+    two = await asks(house, holder("other"), "other")
+    rows = (await ask(house, OPERATOR, "GET", "Patient/other"), await ask(house, OPERATOR, "GET", "Patient/t"))
+    await kept(house, {**rows[0], "birthDate": rows[1]["birthDate"]})
+    assert not isinstance(await merges(house, OPERATOR, "other", "t"), int)
+    assert not isinstance(await undone(house, "other", "t"), int)
+    [theirs] = parts(await call(house, holder("other"), "Patient/other/$rectifications", method="GET"))
+    assert (theirs["id"], theirs["state"]) == (two["id"], "asked")
 
 
 async def test_a_caregiver_reads_the_record_and_nothing_of_what_its_holder_asked(house: House) -> None:

@@ -36,6 +36,7 @@ TABLE: tuple[Row, ...] = (
     Row("lists, folders and pins", "moved", "they list what is moved"),
     Row("appointments, their answers, schedules", "moved", "the person goes to them"),
     Row("communications and tasks", "moved", "the person reads and answers them"),
+    Row("requests that something be put right", "moved", "an answer is owed to the person, and told to them"),
     Row("Persons and Groups that name the patient", "moved", "they name the person"),
     Row("care teams", "left", "their members were let in to the record that ends, not to the other"),
     Row("choices of the record", "united", "blocked, refused and masked hold for both; permissions need both"),
