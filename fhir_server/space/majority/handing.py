@@ -56,6 +56,11 @@ class HandingOver:
         await self._around.records.put(HANDED, patient, majority.isoformat().encode())
         return True
 
+    async def take_back(self, patient: str) -> None:
+        """Note that somebody (id) who is a minor still, or again, has not been handed their space."""
+        if await self._around.records.get(HANDED, patient) is not None:
+            await self._around.records.take(HANDED, patient)
+
     async def _let_go(self, patient: str, now: datetime) -> None:
         """End what representatives have of it: their delegations, and the authorizations they gave."""
         own, records = self._around.repository(), self._around.records

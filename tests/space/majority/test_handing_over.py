@@ -106,6 +106,20 @@ async def test_a_birth_date_that_is_corrected_is_met_in_the_feed(house: House) -
     assert len(letters(house)) == 1
 
 
+async def test_who_was_taken_for_of_age_by_mistake_is_handed_over_in_their_time(house: House) -> None:
+    """Code civil, art. 414: a date that was mistaken is put right, and parents are attached again until the day."""
+    looking = Looking(house.services)
+    await looking.corrected(NOW)
+    for birth, handed in (("2001-05-05", 1), (the_child(1)["birthDate"], 0)):
+        await ask(house, OPERATOR, "PUT", "Patient/p20", {**the_child(0), "birthDate": birth})
+        assert await looking.corrected(NOW) == handed
+    # Who was withdrawn comes back by the operator alone.
+    assert not isinstance(await does(house, OPERATOR, "delegation-attach", "p20", **identity(1)), int)
+    day = of_age_from(the_child(1))
+    assert day is not None and await looking.run(day + timedelta(hours=1)) == 1
+    assert sorted({one.status for one in await listing.of(house.repository(), "p20", day)}) == ["ENDED"]
+
+
 async def test_who_is_of_age_long_since_or_has_an_account_is_sent_no_code(house: House) -> None:
     await kept(house, the_child(0))
     await a_person(house, "young", "Zoé", "Patient/p20")
