@@ -25,7 +25,7 @@ from fhir_server.settings import Settings
 from fhir_server.smart.people import hashing
 from fhir_server.smart.tokens import signing_keys
 from fhir_server.validation.profiles import conformance, keywords
-from tests import engines
+from tests import engines, mongod, shards
 from tests.server import calls, closed
 from tests.server.whole import asking
 
@@ -34,6 +34,8 @@ IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
 #: After how many seconds a slow test is ended and named; `faulthandler_timeout` in pyproject.toml is that of all others.
 SLOW_SECONDS = 3_600
 _ERRORS = pytest.StashKey[int]()
+#: What was asked of MongoDB that no shard is named in, nor declared to be asked of all.
+_astray: list[tuple[str, str]] = []
 # A machine that runs much else is slow, not wrong. What stands in a file's own settings is of this too.
 drawing.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 drawing.load_profile("unhurried")
@@ -103,7 +105,17 @@ def _profiles_are_made_ready_once() -> Iterator[None]:
 def _kept_where_tests_say() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "open_engine", engines.at)
+        if engines.KIND == "mongo" and mongod.is_here():
+            shards.listened(patch, lambda command: _astray.extend(shards.undeclared(command)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _what_is_sent_names_its_shard() -> Iterator[None]:
+    yield
+    found = [*_astray]
+    _astray.clear()
+    assert found == []
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,79 +25,8 @@ from fhir_server.store.notes import NOTED
 from fhir_server.store.protocol import Delete, Drop, Guard, Keep
 from tests import mongod
 from tests.server import closed
+from tests.shards import of, scattered, undeclared
 from tests.store.making import MASKED, OPEN, a_put, an_index, stored
-
-#: A command, and where its conditions stand in it.
-CONDITIONS: dict[str, Callable[[dict[str, Any]], list[Any]]] = {
-    "find": lambda one: [one["filter"]],
-    "update": lambda one: [each["q"] for each in one["updates"]],
-    "delete": lambda one: [each["q"] for each in one["deletes"]],
-    "findAndModify": lambda one: [one["query"]],
-    "insert": lambda one: one["documents"],
-}
-#: What is not of any one collection's documents.
-OTHERS = {"commitTransaction", "abortTransaction", "endSessions", "hello", "ping", "getMore", "killCursors"}
-
-
-def asked(command: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each (collection, condition) of a command; of an insert, what is inserted."""
-    name = next(iter(command))
-    if name in OTHERS:
-        return
-    collection = str(command[name])
-    if name == "aggregate":
-        yield from in_pipeline(collection, command["pipeline"])
-    else:
-        yield from ((collection, one) for one in CONDITIONS[name](command))
-
-
-def in_pipeline(collection: str, pipeline: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    yield collection, {"$and": [stage["$match"] for stage in pipeline if "$match" in stage]}
-    for stage in pipeline:
-        if "$unionWith" in stage:
-            yield from in_pipeline(stage["$unionWith"]["coll"], stage["$unionWith"]["pipeline"])
-
-
-def branches(condition: dict[str, Any]) -> list[dict[str, list[Any]]]:
-    """What is asked of fields, in each of the alternatives of a condition."""
-    found: list[dict[str, list[Any]]] = [{}]
-    for field, value in condition.items():
-        if field == "$and":
-            alternatives = [branches(part) for part in value]
-        elif field == "$or":
-            alternatives = [[one for part in value for one in branches(part)]]
-        else:
-            alternatives = [[{field: [value]}]]
-        for some in alternatives:
-            found = [
-                {name: [*one.get(name, []), *other.get(name, [])] for name in {**one, **other}}
-                for one in found
-                for other in some
-            ]
-    return found
-
-
-def equal(value: Any) -> bool:
-    """Whether a field must be one of some values."""
-    return not isinstance(value, dict) or not any(name.startswith("$") for name in value) or "$in" in value
-
-
-def scattered(collection: str, condition: Any) -> set[tuple[str, str]]:
-    """The row of `SCATTERED`, or what would be one, for each alternative that does not name the first of the shard key."""
-    shard_key = SHARD_KEYS[collection]
-    if shard_key is None:
-        return set()
-    first = next(iter(shard_key))
-    found = set()
-    for one in branches(condition):
-        if not any(map(equal, one.get(first, ()))):
-            rows = [field for name, field in SCATTERED if name == collection and field in one]
-            found.add((collection, rows[0] if rows else ",".join(sorted(one))))
-    return found
-
-
-def of(commands: list[dict[str, Any]]) -> list[tuple[str, Any]]:
-    return [one for command in commands for one in asked(command)]
 
 
 def test_what_names_the_shard_key_is_told_from_what_does_not() -> None:
@@ -112,6 +41,10 @@ def test_what_names_the_shard_key_is_told_from_what_does_not() -> None:
     ]
     assert all(scattered("res", one) and not scattered("res", one) & SCATTERED.keys() for one in unnamed)
     assert scattered("res", {"t": "Patient"}) == {("res", "t")}
+    assert undeclared({"find": "res", "filter": {"_id": "Patient/a"}}) == [("res", "_id")]
+    assert undeclared({"delete": "log", "deletes": [{"q": {"v": 1}}]}) == [("log", "v")]
+    assert undeclared({"distinct": "res"}) == [("distinct", "?")]
+    assert undeclared({"find": "res", "filter": {"t": "Patient"}}) == undeclared({"ping": 1}) == []
 
 
 @pytest.fixture
