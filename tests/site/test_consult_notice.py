@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from fhir_server.fhir.nos import CAREGIVER
 from tests.server.closed import Space, serving
 from tests.server.people import kept
 from tests.site.accessible import document, said
@@ -52,7 +53,13 @@ async def test_who_acts_for_a_minor_is_asked_but_of_what_is_kept_from_them(
     ward = {"resourceType": "Patient", "id": "child", "name": [{"family": "DEMO", "given": ["Lou"]}], "birthDate": born}
     await kept(space.house, ward)
     await kept(space.house, hidden("d1", datetime.now(UTC) - timedelta(days=15), *labels, of="child"))
-    browser = await signed_in(space, wards=("child",))
+    # Of an adult a caregiver is registered: nobody else acts for them.
+    cares = {"system": "https://relations.example", "code": CAREGIVER}
+    carer = {"resourceType": "RelatedPerson", "id": "r1", "patient": {"reference": "Patient/child"}}
+    await kept(space.house, carer | {"relationship": [{"coding": [cares]}]})
+    subject = "Patient/p1" if is_asked or labels else "RelatedPerson/r1"
+    browser = await signed_in(space, subject=subject, wards=("child",))
     page = document(await browser.http.get("/mon-dossier/child"))
     assert (ASKED in said(page)) == is_asked
-    assert ASKED not in said(document(await browser.http.get("/mon-dossier/p1")))
+    if subject == "Patient/p1":
+        assert ASKED not in said(document(await browser.http.get("/mon-dossier/p1")))

@@ -16,7 +16,8 @@ from fhir_server.space.record.pages.refusals import WORDS, french, refused
 RECORD = Path(__file__).parents[2] / "fhir_server" / "space" / "record"
 #: Rules that what the pages ask is held to. What a page cannot send (a patch, a reference, a scope) is not among them.
 RULES = ("writing.py", "label_changes.py", "label_step.py", "mask_marks.py", "choosing.py", "content/scanning.py",
-         "content/step.py", "sharing/replacing.py", "sharing/unique.py")  # fmt: skip
+         "content/step.py", "sharing/replacing.py", "sharing/unique.py", "clinical_writers.py", "open_records.py",
+         "../profile/possible.py")  # fmt: skip
 RAISED = {"Invalid", "Forbidden", "Conflict", "MethodNotAllowed", "NotFound", "Unavailable", "Issue", "_refused",
           "_invalid"}  # fmt: skip
 
