@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fhir_server.access.binaries import SECURITY_CONTEXT
 from fhir_server.access.record_owner import owner, rows
 from fhir_server.access.repository import Repository
 from fhir_server.fhir.json import parse
 from fhir_server.fhir.outcome import Conflict, Invalid, NotFound
+from fhir_server.fhir.references import parse as parse_reference
 from fhir_server.space.accounts.moving import found
 from fhir_server.space.identities import steps
 from fhir_server.space.identities.merging.moving import redirected
@@ -69,6 +71,8 @@ async def refile(repository: Repository, wanted: Wanted, now: datetime) -> list[
             one.kind == "masked-by-default" and one.holds(now) for one in await choosing.of(own, wanted.target)
         )
         puts = [await put(own, _moved(one, wanted, own.base, masked), one) for one in versions]
+        for one in await _contents(own, versions, wanted.source):
+            puts.append(await put(own, redirected(parse(one.body), wanted.source, wanted.target, own.base), one))
         puts.append(await steps.put(own, Step(wanted.source, "moved-away", now, wanted.reason, wanted.by)))
         puts.append(await steps.put(own, Step(wanted.target, "moved-here", now, wanted.reason, wanted.by)))
         guard = Guard("Patient", both(Id((wanted.target,)), CLOSED), frozenset())
@@ -107,6 +111,19 @@ async def _related(own: Repository, version: Version) -> list[str]:
     keys = [("DocumentReference", one.partition("/")[2]) for one in named]
     here = await own.there(keys) if keys else set()
     return [*(f"{type}/{id}" for type, id in here), *(f"DocumentReference/{one.id}" for one in page.versions)]
+
+
+async def _contents(own: Repository, versions: Sequence[Version], source: str) -> list[Version]:
+    """The Binaries that are the content of documents, and are read as a patient's (id): with what it says, it goes."""
+    ids: set[str] = set()
+    for one in versions:
+        for content in parse(one.body).get("content", ()) if one.type == "DocumentReference" else ():
+            found = parse_reference(str(content.get("attachment", {}).get("url", "")), own.base)
+            ids |= {found.target.partition("/")[2]} if found.local and found.type == "Binary" else set()
+    if not ids:
+        return []
+    where = both(Id(tuple(sorted(ids))), Refers(SECURITY_CONTEXT, f"Patient/{source}"))
+    return [*(await own.find({"Binary": where}, count=len(ids), want="bare")).versions]
 
 
 def _moved(version: Version, wanted: Wanted, base: str, masked: bool) -> dict[str, Any]:

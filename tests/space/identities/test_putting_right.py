@@ -53,6 +53,25 @@ async def test_what_is_moved_is_of_the_other_with_all_that_goes_with_it(house: H
     assert await seen(house, DOCTOR, "DocumentReference/plain") == 404
 
 
+async def test_the_content_goes_with_the_document_that_it_is_of(house: House) -> None:
+    """R4 Binary.securityContext: content that software puts under the Patient is read as theirs, by its id alone."""
+    base = "http://127.0.0.1/fhir/"
+    urls = ["Binary/b", f"{base}Binary/b", "Binary/apart", "http://elsewhere.example/Binary/c", "Binary/none", "x"]
+    content = [{"attachment": {"contentType": "text/plain", "url": url}} for url in urls]
+    bodies = [
+        {"resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "eA==", "securityContext": refers(to)}
+        for id, to in (("apart", "Patient/t"), ("c", "Patient/s"))
+    ]
+    await kept(house, a_document("papers", "s", content=content), *bodies)
+    assert await refiles(house, OPERATOR, "DocumentReference/papers") == {"DocumentReference/papers"}
+    found = {
+        patient: {id for id in ("b", "apart", "c") if await seen(house, holder(patient), f"Binary/{id}") == id}
+        for patient in ("s", "other", "t")
+    }
+    assert found == {"s": {"c"}, "other": {"b"}, "t": {"apart"}}
+    assert (await ask(house, holder("other"), "GET", "Binary/b"))["data"] == "eA=="
+
+
 async def test_a_mask_stays_and_who_masks_by_default_has_it_masked(house: House) -> None:
     await chooses(house, "other", "masked-by-default")
     await refiles(house, OPERATOR, "DocumentReference/plain", "DocumentReference/masked")
