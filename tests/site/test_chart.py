@@ -32,3 +32,11 @@ def test_no_two_ticks_of_time_say_the_same(spread: timedelta, ticks: int) -> Non
     assert len(said) == len(set(said)) == ticks
     places = [x for x, _ in chart.across]
     assert places == sorted(places) and places[0] > 0 and places[-1] < WIDTH
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e308, -1e308, 1e16])
+def test_a_value_that_no_axis_holds_leaves_the_others_to_be_drawn(value: float) -> None:
+    """R4 bounds no decimal: software that sends 1e400 takes no page from anybody."""
+    chart = drawn([[Point(BEGIN, value), Point(BEGIN, 70.0), Point(BEGIN, value)], [Point(BEGIN, -value)]])
+    assert chart is not None and [len(line) for line in chart.lines] == [1, 0]
+    assert drawn([[Point(BEGIN, value)]]) is None

@@ -5,6 +5,7 @@ LOINC codes of lying and standing, weighed and stated, count as one measure; UCU
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -73,4 +74,7 @@ def grown(code: str, day: date, value: float, unit: str, born: date, sex: str | 
     if share is None or days < 0:
         return None
     own = round(value * float(share), 3)
+    # R4 bounds no decimal: what no number of this machine holds is no measure.
+    if not math.isfinite(own):
+        return None
     return Grown(code, day, days, own, growth.percentile(code, sex, days, own), by)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
 from fhir_server.space.childhood import growth
 from fhir_server.space.childhood.certificates import measured
-from fhir_server.space.childhood.measures import grown
+from fhir_server.space.childhood.measures import grown, observed
+from fhir_server.space.paris import PARIS
 from tests.examples import shared_data
 from tests.space.childhood.child import BORN, cda, on, section, vital
 
@@ -112,3 +114,17 @@ def test_the_published_certificate_of_the_eighth_day_gives_the_measures_of_birth
     body = gzip.decompress((data / "cda" / "CSE-CS8_2025.01.xml.gz").read_bytes())
     found = {(one.code, one.value, one.days) for one in measured(body, date(2023, 4, 25), "male")}
     assert found == {("29463-7", 3.9, 0), ("8302-2", 52.0, 0), ("9843-4", 35.0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "there"), [("1e400", "cm", 0), ("1e307", "m", 0), ("1e300", "cm", 1), ("75", "cm", 1)]
+)
+def test_a_value_that_is_no_number_of_this_machine_is_no_measure(value: str, unit: str, there: int) -> None:
+    tree = {
+        "resourceType": "Observation",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8302-2"}]},
+        "effectiveDateTime": on(100),
+        "valueQuantity": {"value": Decimal(value), "code": unit},
+        "subject": {"reference": "Patient/child"},
+    }
+    assert len(observed([tree], BORN, "male", PARIS, "http://127.0.0.1/fhir")) == there

@@ -18,6 +18,8 @@ _LEFT, _RIGHT, _TOP, _BELOW = 56, 16, 16, 40
 _ACROSS, _UP = 4, 5
 #: From so long on the ticks are days apart, and told as days.
 _DAYS = timedelta(days=_ACROSS - 1)
+#: What is larger is a mistake of whoever sent it, and would hide all other values; a table tells it.
+_LARGEST = 1e15
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -53,6 +55,7 @@ class Drawn:
 
 def drawn(series: Sequence[Sequence[Point]]) -> Drawn | None:
     """The chart of some series, each in the order of time; None where there is nothing to draw."""
+    series = [[one for one in line if abs(one.value) <= _LARGEST] for line in series]
     points = [point for one in series for point in one]
     if not points:
         return None
