@@ -30,7 +30,7 @@ async def change(here: object, call: Invocation, context: Context) -> Response:
 
     Raises:
         NotFound: no such patient, or not for this caller (404).
-        Forbidden: the caller does not decide for the patient, or may not update Patients (403).
+        Forbidden: the caller does not decide for the patient, is an app, or may not update Patients (403).
         InvalidParameter: neither or both of `practitioner` and `withdrawn` are said (400).
         Invalid: there is no such professional, or they are no longer active (422).
     """
@@ -43,6 +43,8 @@ async def change(here: object, call: Invocation, context: Context) -> Response:
     own = context.repository.as_server()
     if await decider(own, grant, patient) == "professional":
         raise Forbidden("An attending doctor is named by the patient's side.", "Patient.generalPractitioner")
+    if grant.referenced:
+        raise Forbidden("An app of the catalogue names no doctor: the person does, in their space.")
     if not grant.own:
         require_all(grant, "Patient", "u")
     named = None if practitioner is None else await _named(own, practitioner)

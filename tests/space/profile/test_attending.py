@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/patient.html (generalPractitioner); CSS L162-5-3; OWASP 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,6 +59,8 @@ ASKED: dict[str, tuple[Grant, str, int]] = {
     "the holder": (HOLDER, NAMES, 200),
     "the holder ends it": (HOLDER, ENDS, 200),
     "an app that reads": (READS, NAMES, 403),
+    "an app of the catalogue": (replace(HOLDER, referenced=True), NAMES, 403),
+    "an app of the catalogue that ends it": (replace(HOLDER, referenced=True), ENDS, 403),
     "another": (grant("Patient/p2", OWN, patient="p2"), NAMES, 404),
     "who acts for somebody of age": (grant("RelatedPerson/r", OWN, wards=frozenset({"p1"})), NAMES, 404),
     "a caregiver": (grant("RelatedPerson/carer", OWN, wards=frozenset({"p1"})), NAMES, 403),
