@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/operations.html#executing, https://hl7.org/fhir/R4/param
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from fhir_server.interactions.vread import named
 from fhir_server.search.answering.posted import Posted
 from fhir_server.search.kinds.values import escape
 from fhir_server.store.protocol import Version
+
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
 
 #: Parameters of every URL, which shape the answer.
 SHAPING = frozenset({"_format", "_pretty", "_summary", "_elements"})
@@ -253,7 +256,7 @@ def _row(found: Inputs, known: dict[str, Parameter], row: Any, where: str, open_
     elif isinstance(value, dict | list) or value is None or (parameter is not None and not _is_primitive(parameter)):
         raise InvalidParameter(f"The parameter {name[:64]} is of another type.", where)
     else:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = str(value).lower() if isinstance(value, bool) else _plain(str(value), where)
         found.values.setdefault(name, []).append(text)
         found.pairs.append((name, text))
 
@@ -273,7 +276,21 @@ def _parts(row: dict[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(rows, list) or not all(isinstance(part, dict) for part in rows):
         raise InvalidParameter(f"The parameter {row['name'][:64]} is made of parts.", where)
     values = ((part.get("name"), next((v for k, v in part.items() if k.startswith("value")), None)) for part in rows)
-    return {name: value for name, value in values if isinstance(name, str)}
+    found = {name: value for name, value in values if isinstance(name, str)}
+    for value in found.values():
+        _plain(value if isinstance(value, str) else "", where)
+    return found
+
+
+def _plain(text: str, where: str) -> str:
+    """A text as it is said: it may be kept as it is, and be read as XML.
+
+    Raises:
+        InvalidParameter: R4 datatypes.html#string has no such character (400).
+    """
+    if _NOT_TEXT(text):
+        raise InvalidParameter("A text has no control characters.", where)
+    return text
 
 
 def _complex(found: Inputs, parameter: Parameter, key: str | None, value: dict[str, Any], where: str) -> None:

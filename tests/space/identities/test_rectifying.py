@@ -155,6 +155,16 @@ async def test_who_asks_and_who_reads_what_was_asked(
         assert (answer if isinstance(answer, int) else 200) == status
 
 
+@pytest.mark.parametrize("letter", ["\x00", "\x0b", "\x1f", "\ufffe"])
+async def test_what_is_asked_and_answered_is_text_that_xml_has_too(house: House, letter: str) -> None:
+    """R4 datatypes.html#string. What is kept of it is refused as XML, and with it each search that finds it."""
+    assert await asks(house, holder("s"), "s", "traits", f"Wrong{letter}") == 400
+    one = await asks(house, holder("s"), "s", "traits", "Wrong\tand\nwrong")
+    assert await answers(house, STAFF, one["id"], "refuse", f"No{letter}") == 400
+    reason = {"name": "reason", "valueString": f"x{letter}"}
+    assert await merges(house, OPERATOR, "s", "t", reason) == 400
+
+
 async def test_an_answer_is_owed_and_told_to_whose_record_was_made_one_with_another(house: House) -> None:
     """RGPD art. 12.3: the merge ends the record in which it was asked, and nobody reads there what is answered."""
     one = await asks(house, holder("s"))
