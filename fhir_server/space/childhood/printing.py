@@ -8,7 +8,7 @@ from datetime import date
 from fhir_server.space.childhood import doses, examinations
 from fhir_server.space.childhood.measures import GROWTH
 from fhir_server.space.childhood.notebook import Notebook
-from fhir_server.space.pdfa import pages
+from fhir_server.space.printing import printed_pages
 
 STATES: Mapping[examinations.State | doses.State, str] = {
     "done": "fait",
@@ -23,9 +23,9 @@ STATES: Mapping[examinations.State | doses.State, str] = {
 _BY = {"patient": "saisi par la famille", "professional": "saisi par un professionnel", "certificate": "certificat"}
 
 
-def printed(one: Notebook, name: str) -> bytes:
+async def printed(one: Notebook, name: str) -> bytes:
     """The PDF; `name` is the child's."""
-    return pages("Carnet de santé de l’enfant", [*_lines(one, name)])
+    return await printed_pages("Carnet de santé de l’enfant", _lines(one, name))
 
 
 def _lines(one: Notebook, name: str) -> Iterator[str]:

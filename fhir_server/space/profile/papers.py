@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_server.operations.references import Key
 from fhir_server.space.names import name_of
-from fhir_server.space.pdfa import pages
+from fhir_server.space.printing import printed_pages
 from fhir_server.space.profile.composing import TITLES
 from fhir_server.space.profile.narrative import NOTHING_SHOWN, line
 
@@ -34,9 +34,9 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def paper(bundle: Tree, language: str) -> bytes:
+async def paper(bundle: Tree, language: str) -> bytes:
     """The PDF of a summary (a document Bundle), in "fr" or "en"."""
-    return pages(TITLES[language], [*_lines(bundle, language)], "en" if language == "en" else "fr-FR")
+    return await printed_pages(TITLES[language], _lines(bundle, language), "en" if language == "en" else "fr-FR")
 
 
 def _lines(bundle: Tree, language: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ from fhir_server.fhir.outcome import FhirError
 from fhir_server.search.asking.compartments import compartment_filter
 from fhir_server.space.names import name_of
 from fhir_server.space.paris import PARIS
-from fhir_server.space.pdfa import pages
+from fhir_server.space.printing import printed_pages
 from fhir_server.space.profile.writing.kinds import HABITS
 from fhir_server.space.profile.writing.measuring import VITALS
 from fhir_server.space.profile.writing.placing import TYPES, declared, words
@@ -88,7 +88,7 @@ async def share(around: Surroundings, patient: str, now: datetime, base: str = "
         return before
     person = parse((await around.repository().read("Patient", patient)).body)
     at = now.astimezone(PARIS)
-    body = pages(f"{TITLE} de {name_of(person, given=1)}", [*_page(person, lines, f"{at:%d/%m/%Y}")])
+    body = await printed_pages(f"{TITLE} de {name_of(person, given=1)}", _page(person, lines, f"{at:%d/%m/%Y}"))
     draft = Draft(str(uuid4()), TITLE, "", _TYPE, at.date(), "application/pdf", body, masked=False)
     context = {"facilityType": _PATIENT, "practiceSetting": _PATIENT}
     tree = to_resource(draft, patient, {"reference": f"Patient/{patient}"}, custodian=_CUSTODIAN, context=context)

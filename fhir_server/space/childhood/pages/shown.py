@@ -100,7 +100,7 @@ def _own(guest: Guest[Surroundings]) -> Asking | None:
 async def _pdf(guest: Guest[Surroundings], one: Notebook) -> Response:
     name, _ = await named(guest, guest.path("patient"))
     headers = {"Content-Disposition": 'attachment; filename="carnet.pdf"', "Cache-Control": "private, no-store"}
-    return guest.visit.known(Response(printed(one, name), 200, headers, "application/pdf"))
+    return guest.visit.known(Response(await printed(one, name), 200, headers, "application/pdf"))
 
 
 async def _page(

@@ -94,16 +94,16 @@ async def prints(guest: Guest[Surroundings]) -> Response:
     body = await _summary(guest, guest.path("patient"), language)
     if body is None:
         return guest.nothing()
-    return guest.visit.known(printed(parse(body), language))
+    return guest.visit.known(await printed(parse(body), language))
 
 
-def printed(bundle: Tree, language: str) -> Response:
+async def printed(bundle: Tree, language: str) -> Response:
     """A summary as a PDF that a browser keeps, and nobody between."""
     headers = {
         "Content-Disposition": f'attachment; filename="summary-{language}.pdf"',
         "Cache-Control": "private, no-store",
     }
-    return Response(paper(bundle, language), 200, headers, "application/pdf")
+    return Response(await paper(bundle, language), 200, headers, "application/pdf")
 
 
 async def say(guest: Guest[Surroundings]) -> Response:

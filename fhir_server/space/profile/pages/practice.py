@@ -39,7 +39,7 @@ async def prints(guest: Guest[Surroundings]) -> Response:
     language = asked if asked in TITLES else guest.visit.language
     here = await found(guest, _READS)
     bundle = None if here is None else await _summary(here[1], language)
-    return guest.nothing() if bundle is None else guest.visit.known(printed(bundle, language))
+    return guest.nothing() if bundle is None else guest.visit.known(await printed(bundle, language))
 
 
 async def _summary(asked: Asking, language: str) -> Tree | None:
